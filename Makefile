@@ -1,0 +1,55 @@
+# Everything is installed into .venv, and the servers that the tests run against into .venv-servers: from the package
+# registries alone, pinned by hash in requirements/.
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes
+SELF := $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+
+.PHONY: demo test deep bench check lock clean
+
+demo: .venv/base  ## thumbnails of the sample photographs, in ./thumbsmith-demo
+	$(BIN)/thumbsmith demo
+
+test: .venv/dev .venv/servers check  ## all checks and tests
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered -m "not deep"
+
+deep: .venv/dev .venv/servers  ## the long runs
+	$(BIN)/python -m pytest -n 2 -m deep
+
+bench: .venv/dev  ## speed, memory and fidelity, as ratios in interleaved runs
+	$(BIN)/python bench/cpu.py
+	$(BIN)/python bench/quality.py
+	$(BIN)/python bench/plan.py
+
+check: .venv/dev  ## format, lint, types, imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lock:  ## pin the newest releases that requirements/*.in allow
+	for each in uv base dev servers; do $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header \
+		requirements/$$each.in -o requirements/$$each.txt; done
+
+clean:
+	rm -rf .venv .venv-servers thumbsmith-demo
+
+.venv/uv: requirements/uv.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Thumbsmith needs Python 3.11 or later")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
+.venv/base: requirements/base.txt pyproject.toml .venv/uv
+	$(UV) -r $<
+	$(SELF)
+	touch $@
+
+.venv/dev: requirements/dev.txt .venv/base
+	$(UV) -r $<
+	touch $@
+
+.venv/servers: requirements/servers.txt .venv/uv
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-servers
+	$(BIN)/uv pip install --quiet --python .venv-servers/bin/python --require-hashes -r $<
+	touch $@
