@@ -1,0 +1,93 @@
+"""Which keys are sources: globs over whole keys, case-sensitive."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+# Texts, compiled when first used: a process that is handed its sources never matches a glob.
+_PART: Final = (
+    r"(?s)(?P<folders>(?<![^/])\*{2,}/)|(?P<deep>\*{2,})|(?P<star>\*)|(?P<one>\?)"
+    r"|\[(?P<negated>!?+)(?P<members>\][^\]]*|[^\]]+)\]|(?P<text>[^*?\[]+)|(?P<unclosed>\[)"
+)
+_MEMBER: Final = r"(?s)(?P<first>.)-(?P<last>.)|(?P<only>.)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which keys are sources: globs in which * stops at / and ** does not; exclude wins."""
+
+    include: tuple[str, ...] = ("**",)
+    exclude: tuple[str, ...] = ()
+
+    def selects(self, key: str) -> bool:
+        """Return whether some glob of include matches the whole key and none of exclude does."""
+        return _matches(self.include, key) and not _matches(self.exclude, key)
+
+
+def is_source(key: str, selection: Selection) -> bool:
+    """Return whether the key is a source: selected, not ending in /, and without a component that begins with a dot."""
+    return bool(key) and not key.endswith("/") and "/." not in f"/{key}" and selection.selects(key)
+
+
+def is_glob(text: str) -> bool:
+    """Return whether the text can be matched: not empty, every class closed, no range backwards."""
+    try:
+        _compiled(text)
+    except ValueError:
+        return False
+    return bool(text)
+
+
+def _matches(globs: tuple[str, ...], key: str) -> bool:
+    return any(_compiled(glob).match(key) for glob in globs)
+
+
+@cache
+def _compiled(glob: str) -> re.Pattern[str]:
+    return re.compile(_regex(glob), re.DOTALL)
+
+
+def _regex(glob: str) -> str:
+    """Return the regular expression of a glob, in which no part is tried again once the next wildcard is reached.
+
+    A segment is what follows a `**`, in pieces that each follow a `*`. The earliest place where a segment (within it, a
+    piece) fits leaves the most to the wildcard after it, so that no later place can do better: an atomic group keeps
+    what fitted, and matching is never exponential. Only the last segment must also reach the end of the key.
+
+    Raises ValueError for an unclosed class or a range that runs backwards.
+    """
+    segments = [[""]]
+    for token in re.finditer(_PART, glob):
+        match token.lastgroup:
+            case "folders":
+                segments.append(["(?:.*?/)??"])
+            case "deep":
+                segments.append([".*?"])
+            case "star":
+                segments[-1].append("[^/]*?")
+            case "one":
+                segments[-1][-1] += "[^/]"
+            case "members":
+                segments[-1][-1] += _class(token["members"], negated=bool(token["negated"]))
+            case "text":
+                segments[-1][-1] += re.escape(token["text"])
+            case _:
+                raise ValueError(glob)
+    segments[-1][-1] += r"\Z"
+    *passed, last = (first + "".join(f"(?>{piece})" for piece in pieces) for first, *pieces in segments)
+    return "".join(f"(?>{segment})" for segment in passed) + last
+
+
+def _class(members: str, *, negated: bool) -> str:
+    ranges = ""
+    for member in re.finditer(_MEMBER, members):
+        if member["only"]:
+            ranges += re.escape(member["only"])
+        elif member["first"] <= member["last"]:
+            ranges += f"{re.escape(member['first'])}-{re.escape(member['last'])}"
+        else:
+            raise ValueError(members)
+    return f"(?!/)[{'^' if negated else ''}{ranges}]"

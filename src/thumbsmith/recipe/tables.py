@@ -1,0 +1,131 @@
+"""The tables of a recipe: every field once, with what it may be and means. Reader and JSON schema follow from here."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Final
+
+from thumbsmith.recipe.kinds import boolean, choice, glob, integer, point, text
+from thumbsmith.recipe.selection import Selection
+from thumbsmith.recipe.shapes import Field, ListOf, Named, OneOf, Table
+from thumbsmith.recipe.values import MAX_RENDITION_SIDE, SOURCE, Fit, Format, Limits, Quality, Variant
+
+# Each resolves to the focal point that a crop keeps.
+GRAVITIES: Final = MappingProxyType(
+    {
+        "center": (0.5, 0.5),
+        "north": (0.5, 0.0),
+        "northeast": (1.0, 0.0),
+        "east": (1.0, 0.5),
+        "southeast": (1.0, 1.0),
+        "south": (0.5, 1.0),
+        "southwest": (0.0, 1.0),
+        "west": (0.0, 0.5),
+        "northwest": (0.0, 0.0),
+    }
+)
+
+_MOST_VARIANTS: Final = 50  # a request a rendition: a slip must not cost a bucket thousands of writes an image
+_LARGEST_LIMIT: Final = 2**40  # 1 TiB, far above any picture, and small enough for every system call that takes it
+_LONGEST_CPU_SECONDS: Final = 900  # as long as the longest Lambda invocation
+
+_side = integer(1, MAX_RENDITION_SIDE)
+_percent = integer(1, 100)
+_limit = integer(1, _LARGEST_LIMIT)
+_limits, _selection, _quality, _variant = Limits(), Selection(), Quality(), Variant(name="")
+
+LIMITS: Final = Table(
+    {
+        "max_bytes": Field(_limit, "Largest source file, in bytes.", _limits.max_bytes),
+        "max_pixels": Field(
+            _limit, "Most pixels, width x height, summed over the frames that will be decoded.", _limits.max_pixels
+        ),
+        "max_side": Field(_limit, "Longest side of a source, in pixels.", _limits.max_side),
+        "max_frames": Field(_limit, "Most frames that will be decoded.", _limits.max_frames),
+        "max_scans": Field(_limit, "Most scans of a progressive JPEG.", _limits.max_scans),
+        "max_memory": Field(_limit, "Most bytes predicted for decoding one source.", _limits.max_memory),
+        "max_cpu_seconds": Field(
+            integer(1, _LONGEST_CPU_SECONDS), "Most CPU seconds for one source.", _limits.max_cpu_seconds
+        ),
+    }
+)
+
+SELECTION: Final = Table(
+    {
+        "include": Field(
+            ListOf(glob()), "Globs over keys; a key that one matches is a source.", list(_selection.include)
+        ),
+        "exclude": Field(
+            ListOf(glob(), empty=True),
+            "Globs over keys that are no sources; wins over include.",
+            list(_selection.exclude),
+        ),
+    }
+)
+
+QUALITY: Final = Table(
+    {
+        "jpeg": Field(_percent, "Quality of JPEG.", _quality.jpeg),
+        "webp": Field(_percent, "Quality of WebP.", _quality.webp),
+        "avif": Field(_percent, "Quality of AVIF.", _quality.avif),
+    },
+    expected="a table such as { jpeg = 80 }",
+)
+
+# What has one value only: a recipe may say it, and it changes nothing.
+SETTLED: Final = MappingProxyType(
+    {
+        "metadata": Field(choice("strip"), "Metadata of the source: none is kept.", "strip"),
+        "color": Field(choice("srgb"), "Color space of every rendition.", "srgb"),
+        "animation": Field(choice("first"), "Of an animation, the first frame is used.", "first"),
+    }
+)
+
+VARIANT: Final = Table(
+    {
+        "width": Field(_side, "Width of the box, in pixels; may be left out where there is a height."),
+        "height": Field(_side, "Height of the box, in pixels; may be left out where there is a width."),
+        "fit": Field(choice(*Fit), "How the picture is put into the box.", _variant.fit.value),
+        "gravity": Field(
+            OneOf((choice(*GRAVITIES), point())),
+            "What a crop keeps: a side, a corner, or a point [x, y] from [0, 0] top left to [1, 1] bottom right.",
+            "center",
+        ),
+        "enlarge": Field(boolean(), "Whether a smaller picture is enlarged to the box.", _variant.enlarge),
+        "formats": Field(
+            ListOf(choice(*Format, SOURCE)),
+            'Formats to write; "source" is the source\'s own, else PNG with alpha and JPEG without.',
+            list(_variant.formats),
+        ),
+        "quality": Field(
+            OneOf((_percent, QUALITY)),
+            "Quality of the lossy formats: one number for all, or a table; a format left out keeps its default.",
+            {"jpeg": _quality.jpeg, "webp": _quality.webp, "avif": _quality.avif},
+        ),
+        "background": Field(
+            text('a color such as "#ffffff"', "#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})"),
+            "Color of padding, and of what lies behind transparent parts in JPEG.",
+            _variant.background,
+        ),
+        **SETTLED,
+    }
+)
+
+DOCUMENT: Final = Table(
+    {
+        "limits": Field(LIMITS, "What one source may cost; one that would cost more is rejected."),
+        "source": Field(SELECTION, "Which keys are sources."),
+        "defaults": Field(VARIANT, "Variant fields for all variants; a variant overrides them."),
+        "variants": Field(
+            Named(
+                text(
+                    "a name of 1 to 64 letters, digits, - and _ that begins with a letter or digit",
+                    "[A-Za-z0-9][A-Za-z0-9_-]{0,63}",
+                ),
+                VARIANT,
+                _MOST_VARIANTS,
+            ),
+            "The pictures to make, each under its name; without any: icon, small and large.",
+        ),
+    }
+)

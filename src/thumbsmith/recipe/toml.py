@@ -1,0 +1,103 @@
+"""From TOML to a recipe: the door at which everything is checked, so that nothing behind it has to."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from thumbsmith.errors import RecipeError
+from thumbsmith.recipe import kinds
+from thumbsmith.recipe.selection import Selection
+from thumbsmith.recipe.tables import DOCUMENT, GRAVITIES, SETTLED
+from thumbsmith.recipe.values import Fit, Limits, Quality, Recipe, Variant, altered, format_choice
+
+
+def load(path: str | os.PathLike[str]) -> Recipe:
+    """Return the recipe in the file. Raises RecipeError when it cannot be read, is not UTF-8 or not a recipe."""
+    try:
+        text = Path(path).read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        found = f"byte 0x{error.object[error.start]:02x} at offset {error.start}"
+        raise RecipeError(f"{path}: expected UTF-8 text, found {found}") from None
+    except OSError as error:
+        raise RecipeError(f"{path}: expected a readable file, found: {error.strerror}") from error
+    return loads(text, file=str(path))
+
+
+def loads(text: str, *, file: str) -> Recipe:
+    """Return the recipe in the text. Raises RecipeError, one sentence that begins with `file`, when it is none."""
+    try:
+        document = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # tomllib also passes on what int() says of 5,000 digits
+        raise RecipeError(f"{file}: expected TOML, found: {error}") from None
+    try:
+        DOCUMENT.check(document, ())
+        return _recipe(document)
+    except kinds.Mismatch as mismatch:
+        raise RecipeError(f"{file}: {_where(mismatch.path, document)}: {mismatch}") from None
+
+
+def _recipe(document: Mapping[str, Any]) -> Recipe:
+    base = _resolved(Variant(name=""), document.get("defaults", {}))
+    named = document.get("variants") or {variant.name: altered(variant) for variant in Recipe().variants}
+    return Recipe(
+        variants=tuple(_variant(name, base, fields) for name, fields in named.items()),
+        limits=Limits(**document.get("limits", {})),
+        selection=Selection(**{key: tuple(globs) for key, globs in document.get("source", {}).items()}),
+    )
+
+
+def _variant(name: str, base: Variant, fields: Mapping[str, Any]) -> Variant:
+    variant = _resolved(replace(base, name=name), fields)
+    if variant.width is None and variant.height is None:
+        raise kinds.Mismatch(("variants", name), "expected width or height, found neither")
+    return variant
+
+
+def _resolved(base: Variant, fields: Mapping[str, Any]) -> Variant:
+    """Return the base with these fields, which are checked already, in place of its own."""
+    changes = {key: _value(key, found, base) for key, found in fields.items() if key not in SETTLED}
+    return replace(base, **changes)
+
+
+def _value(key: str, found: Any, base: Variant) -> Any:
+    match key, found:
+        case "fit", word:
+            return Fit(word)
+        case "gravity", str(word):
+            return GRAVITIES[word]
+        case "gravity", (x, y):
+            return float(x) + 0.0, float(y) + 0.0  # -0.0 becomes 0.0
+        case "formats", words:
+            return tuple(dict.fromkeys(map(format_choice, words)))
+        case "quality", int(percent):
+            return Quality(jpeg=percent, webp=percent, avif=percent)
+        case "quality", percents:
+            return replace(base.quality, **percents)
+        case "background", color:
+            digits = color[1:].lower()
+            return f"#{digits if len(digits) == 6 else ''.join(digit * 2 for digit in digits)}"
+    return found
+
+
+def _where(path: kinds.Path, document: Mapping[str, Any]) -> str:
+    """Return the place as TOML names it: in brackets as far as the path leads through tables, then the key."""
+    deepest = 2 if path[0] == "variants" else 1
+    here: Any = document
+    tables: list[str] = []
+    for name in path[:deepest]:
+        here = here[name]
+        if not isinstance(here, dict):
+            break
+        tables.append(name)
+    table, key = _dotted(tables), _dotted(path[len(tables) :])
+    return " ".join(filter(None, [table and f"[{table}]", key]))
+
+
+def _dotted(names: list[str] | kinds.Path) -> str:
+    return ".".join(name if re.fullmatch("[A-Za-z0-9_-]+", name) else kinds.shown(name) for name in names)

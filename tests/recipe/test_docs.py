@@ -1,0 +1,63 @@
+"""The page about recipes is right: its examples run and its tables are the reader's."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.recipe.mistakes import MISTAKES
+from thumbsmith.errors import RecipeError
+from thumbsmith.recipe import Recipe
+from thumbsmith.recipe.tables import LIMITS, SELECTION, VARIANT
+
+PAGE = (Path(__file__).parents[2] / "docs" / "recipe.md").read_text()
+EXAMPLES = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda text: text.splitlines()[0])
+def test_every_example_is_a_recipe(example: str):
+    """Each block of TOML on the page is read without a mistake."""
+    assert Recipe.loads(example).variants
+
+
+def test_the_first_example_is_the_default():
+    """What the page shows as the default is the default."""
+    assert Recipe.loads(EXAMPLES[0]) == Recipe.default()
+
+
+def test_the_sentences_shown_are_those_given():
+    """The mistakes that the page shows get exactly those sentences."""
+    shown = re.findall(r"^thumbsmith.toml: (.*)$", PAGE, re.MULTILINE)
+    assert len(shown) == 2
+    assert set(shown) <= {mistake.sentence for mistake in MISTAKES}
+
+
+@pytest.mark.parametrize(("table", "heading"), [(VARIANT, "variants.NAME"), (SELECTION, "source"), (LIMITS, "limits")])
+def test_the_tables_list_every_field(table, heading: str):
+    """Each table of fields on the page has every field that the reader knows, with its default, and no other."""
+    part = re.split(r"\n##+ ", PAGE.split(f"## `[{heading}]`")[1])[0]
+    listed = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", part, re.MULTILINE))
+    assert list(listed) == list(table.fields)
+    for name, field in table.fields.items():
+        assert listed[name].strip("`") == _as_toml(field.default), name
+
+
+def _as_toml(value: object) -> str:
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return str(value).lower()
+        case str():
+            return f'"{value}"'
+        case list():
+            return "[" + ", ".join(map(_as_toml, value)) + "]"
+        case dict():
+            return "{ " + ", ".join(f"{name} = {each}" for name, each in value.items()) + " }"
+    return str(value)
+
+
+def test_a_variant_without_sides_is_refused():
+    """The page's rule that one side may be left out, not both, is the reader's."""
+    with pytest.raises(RecipeError, match="expected width or height"):
+        Recipe.loads("[variants.a]\nfit = 'cover'")

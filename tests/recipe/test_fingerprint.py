@@ -1,0 +1,109 @@
+"""Fingerprints change when output changes, and never else."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.recipe.documents import documents, toml
+from tests.recipe.sample import SAMPLE
+from thumbsmith.recipe import Recipe, Variant, values
+
+BASE = "[variants.a]\nwidth = 1\nheight = 2\n"
+
+
+def _of(line: str) -> str:
+    return Recipe.loads(BASE + line).variants[0].fingerprint
+
+
+def test_fingerprints_are_those_of_earlier_releases():
+    """The fingerprints of well-known recipes are pinned: when one moves, every user's thumbnails are made again."""
+    assert [variant.fingerprint for variant in Recipe.default().variants] == [
+        "ec4ca189db7054cd",
+        "6e54ff98dac3b01e",
+        "4f1f8913435062d1",
+    ]
+    assert Recipe.default().limits.fingerprint == "4936bd7ec60c5261"
+    assert Recipe.default().fingerprint == "f1fe7fa2f6a9900c"
+    assert Recipe.loads(SAMPLE).variants[1].fingerprint == "ba447385cbe051a8"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "fit = 'cover'",
+        "gravity = 'north'",
+        "enlarge = true",
+        "formats = ['jpeg']",
+        "formats = ['webp', 'jpeg']",
+        "quality = 79",
+        "quality = { avif = 61 }",
+        "background = '#fffffe'",
+    ],
+)
+def test_every_field_is_part_of_its_variant(line: str):
+    """A change of any field that shapes the picture changes the variant's fingerprint."""
+    assert _of(line) != _of("")
+
+
+def test_sides_are_not_mixed_up():
+    """A box of 1 x 2 and one of 2 x 1 have different fingerprints."""
+    assert Variant(name="a", width=1, height=2).fingerprint != Variant(name="a", width=2, height=1).fingerprint
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "fit = 'inside'",
+        "gravity = [0.5, 0.5]",
+        "formats = ['webp', 'webp']",
+        "quality = { jpeg = 80 }",
+        "background = '#FFF'",
+        "metadata = 'strip'",
+    ],
+)
+def test_a_default_written_out_changes_nothing(line: str):
+    """Saying what holds anyway, in whatever words, leaves the fingerprint as it is."""
+    assert _of(line) == _of("")
+
+
+def test_the_name_is_no_part_of_a_variant():
+    """Two variants that differ only by name have the same fingerprint; their recipes do not."""
+    a, b = (Recipe.loads(f"[variants.{name}]\nwidth = 1") for name in "ab")
+    assert a.variants[0].fingerprint == b.variants[0].fingerprint
+    assert a.fingerprint != b.fingerprint
+
+
+def test_limits_are_part_of_the_recipe_only():
+    """A changed limit changes the recipe's fingerprint and the limits', not the variants'."""
+    one, other = Recipe.loads(BASE), Recipe.loads(f"{BASE}[limits]\nmax_scans = 7")
+    assert one.variants[0].fingerprint == other.variants[0].fingerprint
+    assert one.limits.fingerprint != other.limits.fingerprint
+    assert one.fingerprint != other.fingerprint
+
+
+def test_selection_and_order_are_no_part():
+    """What is selected and in which order variants stand leave the recipe's fingerprint as it is."""
+    recipe = Recipe.default()
+    assert replace(recipe, variants=recipe.variants[::-1]).fingerprint == recipe.fingerprint
+    assert Recipe.loads("[source]\nexclude = ['a']").fingerprint == recipe.fingerprint
+
+
+def test_a_new_engine_revision_changes_every_fingerprint(monkeypatch: pytest.MonkeyPatch):
+    """Raising the engine's revision makes every variant and recipe a different one."""
+    before = Recipe.default()
+    prints = [before.fingerprint, before.limits.fingerprint, *(variant.fingerprint for variant in before.variants)]
+    monkeypatch.setattr(values, "ENGINE_REVISION", values.ENGINE_REVISION + 1)
+    after = Recipe.default()
+    assert not {after.fingerprint, after.limits.fingerprint, *(v.fingerprint for v in after.variants)} & {*prints}
+
+
+@given(documents, st.data())
+def test_a_fingerprint_follows_from_the_values(document: dict, data: st.DataObject):
+    """Equal variants have equal fingerprints, different ones different fingerprints, in any order of the document."""
+    recipe = Recipe.loads(toml(document))
+    shuffled = dict(data.draw(st.permutations(list(document.items()))))
+    assert Recipe.loads(toml(shuffled)).fingerprint == recipe.fingerprint
+    nameless = {replace(variant, name="") for variant in recipe.variants}
+    assert len({variant.fingerprint for variant in recipe.variants}) == len(nameless)
