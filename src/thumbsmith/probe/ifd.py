@@ -1,0 +1,105 @@
+"""Image file directories: the tagged fields of TIFF, which EXIF blocks hold as well.
+
+TIFF 6.0, section 2; BigTIFF: https://www.awaresystems.be/imaging/tiff/bigtiff.html.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from thumbsmith.errors import Code, Rejected
+from thumbsmith.probe.window import Window
+
+# A classic directory can hold no more entries than this; a BigTIFF one that claims more is not believed.
+_MAX_ENTRIES: Final = 65_535
+
+# Fields looked at here have a value for each sample, and no picture that is read has more samples than this.
+_MAX_VALUES: Final = 16
+
+# Field types that hold whole numbers, and how `struct` writes them: BYTE, SHORT, LONG, LONG8.
+_NUMBERS: Final = {1: "B", 3: "H", 4: "I", 16: "Q"}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a file's directories are written: `order` is `struct`'s mark of the byte order."""
+
+    order: str
+    big: bool
+
+    @property
+    def word(self) -> str:
+        """Return how `struct` writes an offset."""
+        return self.order + ("Q" if self.big else "I")
+
+    @property
+    def count(self) -> str:
+        """Return how `struct` writes the number of entries."""
+        return self.order + ("Q" if self.big else "H")
+
+    @property
+    def entry(self) -> str:
+        """Return how `struct` writes an entry: tag, type, count, and the value or its offset."""
+        return self.order + ("HHQ8s" if self.big else "HHI4s")
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """One directory: the whole numbers of each field asked for, at most 16, and where the next directory is, or 0."""
+
+    fields: dict[int, tuple[int, ...]]
+    next: int
+
+    def first(self, tag: int, default: int) -> int:
+        """Return the first number of a field, or the default where it is not there."""
+        return self.fields.get(tag, (default,))[0]
+
+
+def open_block(block: Window) -> tuple[Layout, int]:
+    """Return how a TIFF block is laid out, and the offset of its first directory.
+
+    Raises Rejected(corrupt) or ShortRead for what is none.
+    """
+    mark, version = block.read(0, 2), block.read(2, 2)
+    if mark not in (b"II", b"MM") or version not in (b"*\x00", b"\x00*", b"+\x00", b"\x00+"):
+        raise Rejected(Code.CORRUPT, "there is no TIFF header where one is announced")
+    layout = Layout("<" if mark == b"II" else ">", b"+" in version)
+    return layout, block.unpack(layout.word, 8 if layout.big else 4)[0]
+
+
+def read_directory(block: Window, layout: Layout, offset: int, tags: frozenset[int]) -> Directory:
+    """Return the directory at `offset` with the fields of these tags.
+
+    Raises Rejected(corrupt) or ShortRead for a directory that cannot be, such as one that says two things of a tag:
+    Pillow believes the last, libtiff the first.
+    """
+    (count,) = block.unpack(layout.count, offset)
+    if count > _MAX_ENTRIES:
+        raise Rejected(Code.CORRUPT, f"a directory claims {count} entries")
+    start = offset + struct.calcsize(layout.count)
+    table = block.read(start, count * struct.calcsize(layout.entry))
+    fields: dict[int, tuple[int, ...]] = {}
+    for tag, values in _fields(block, layout, table, tags):
+        if fields.setdefault(tag, values) != values:
+            raise Rejected(Code.CORRUPT, f"a directory gives tag {tag} two different values")
+    return Directory(fields, _next(block, layout, start + len(table)))
+
+
+def _fields(block: Window, layout: Layout, table: bytes, tags: frozenset[int]) -> Iterator[tuple[int, tuple[int, ...]]]:
+    for tag, kind, count, inline in struct.iter_unpack(layout.entry, table):
+        if tag in tags and kind in _NUMBERS and count:
+            form = f"{layout.order}{min(count, _MAX_VALUES)}{_NUMBERS[kind]}"
+            if count * struct.calcsize(_NUMBERS[kind]) <= len(inline):
+                yield tag, struct.unpack_from(form, inline)
+            else:
+                yield tag, block.unpack(form, struct.unpack(layout.word, inline)[0])
+
+
+def _next(block: Window, layout: Layout, offset: int) -> int:
+    """Return the offset of the next directory: 0 for none, and where the block ends instead, as many EXIF blocks do."""
+    if offset + struct.calcsize(layout.word) > block.size:
+        return 0
+    return block.unpack(layout.word, offset)[0]

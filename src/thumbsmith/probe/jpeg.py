@@ -1,0 +1,124 @@
+"""JPEG: size, components, orientation, and the number of scans where it decides what decoding costs.
+
+ITU-T T.81, annex B. A baseline picture is read up to its first scan; one with several scans is walked to its end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from thumbsmith.errors import Code, Rejected
+from thumbsmith.probe import exif
+from thumbsmith.probe.types import Probe
+from thumbsmith.probe.window import ShortRead, Window
+
+_SOI, _EOI, _SOS, _APP1, _DHP = 0xD8, 0xD9, 0xDA, 0xE1, 0xDE
+
+# Start of frame: baseline, extended and progressive, with Huffman or arithmetic coding, and whether it is progressive.
+# Pillow reads no other: not even the lossless one, which libjpeg-turbo could (tried with Pillow 13, libjpeg-turbo 3.2).
+_READ: Final = {0xC0: False, 0xC1: False, 0xC2: True, 0xC9: False, 0xCA: True}
+_NOT_READ: Final = {
+    **dict.fromkeys((0xC3, 0xCB), "lossless"),
+    **dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF, _DHP), "hierarchical"),
+}
+
+# A marker that means something. Stuffed bytes, restarts and reserved codes are passed over, as libjpeg does with
+# garbage between segments.
+_MARKER: Final = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
+
+# Far above every picture: a header of 64 KiB segments with as many as this would not be an image any more.
+_MAX_SEGMENTS: Final = 65_536
+
+# Counting ends here: a picture with more scans is refused by any limit that makes sense.
+_MAX_SCANS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What a start of frame says: `sampling` holds each component's factors, horizontal times vertical."""
+
+    width: int
+    height: int
+    progressive: bool
+    sampling: tuple[int, ...]
+
+
+def read(data: Window) -> Probe:
+    """Return what a JPEG's header says. Raises Rejected for a broken header or a kind that is not read, ShortRead."""
+    frame = orientation = None
+    segments = _segments(data)
+    for marker, body in segments:
+        if marker == _SOS:
+            break
+        if marker == _EOI:
+            raise Rejected(Code.CORRUPT, "the JPEG ends without a picture")
+        if marker in _READ or marker in _NOT_READ:
+            if frame:
+                raise Rejected(Code.CORRUPT, "the JPEG has two frame headers")
+            frame = _frame(marker, body)
+        elif marker == _APP1 and orientation is None and _is_exif(body):
+            orientation = exif.orientation(body)
+    if frame is None:
+        raise Rejected(Code.CORRUPT, "the JPEG has a scan before its frame header")
+    several = frame.progressive or body.byte(0) < len(frame.sampling)
+    return Probe(
+        format="jpeg",
+        bytes=data.size,
+        width=frame.width,
+        height=frame.height,
+        orientation=orientation or 1,
+        channels=len(frame.sampling),
+        progressive=frame.progressive,
+        scans=_count_scans(segments) if several else 1,
+        subsampled=len(set(frame.sampling)) > 1,
+    )
+
+
+def _segments(data: Window) -> Iterator[tuple[int, Window]]:
+    """Yield the marker and the body of every segment; compressed data between them is passed over."""
+    offset = 2
+    for _ in range(_MAX_SEGMENTS):
+        offset = data.search(_MARKER, 2, offset)
+        marker = data.byte(offset + 1)
+        if marker in (_SOI, _EOI):
+            yield marker, data.window(offset, 0)
+            offset += 2
+        else:
+            length = max(2, data.unpack(">H", offset + 2)[0])
+            yield marker, data.window(offset + 4, length - 2)
+            offset += 2 + length
+    raise Rejected(Code.CORRUPT, f"the JPEG has more than {_MAX_SEGMENTS} segments")
+
+
+def _frame(marker: int, body: Window) -> _Frame:
+    if marker in _NOT_READ:
+        raise Rejected(Code.UNSUPPORTED_FORMAT, f"this is a {_NOT_READ[marker]} JPEG, which is not read here")
+    precision, height, width, count = body.unpack(">BHHB", 0)
+    if precision != 8 or count not in (1, 3, 4):
+        what = f"{precision} bits and {count} components"
+        raise Rejected(Code.UNSUPPORTED_FORMAT, f"this is a JPEG of {what}, which is not read here")
+    factors = [body.byte(7 + 3 * index) for index in range(count)]
+    if not (width and height and all(1 <= each >> 4 <= 4 and 1 <= each & 15 <= 4 for each in factors)):
+        raise Rejected(Code.CORRUPT, "the JPEG's frame header has no size or impossible sampling factors")
+    sampling = tuple((each >> 4) * (each & 15) for each in factors)
+    return _Frame(width, height, _READ[marker], sampling)
+
+
+def _is_exif(body: Window) -> bool:
+    return body.size > 6 and body.read(0, 6) == b"Exif\x00\x00"
+
+
+def _count_scans(segments: Iterator[tuple[int, Window]]) -> int:
+    """Return the number of scans, the first included. A file that is cut is for the decoder to judge."""
+    scans = 1
+    try:
+        for marker, _ in segments:
+            if marker == _EOI or scans > _MAX_SCANS:
+                break
+            scans += marker == _SOS
+    except ShortRead:
+        pass
+    return scans

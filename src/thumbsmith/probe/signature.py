@@ -1,0 +1,112 @@
+"""What a file is by its first bytes: a format that is read here, or the name of one that is not."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from thumbsmith.errors import Code, Rejected
+
+# How many bytes are looked at.
+LENGTH: Final = 1024
+
+# (offset, bytes, format): Pillow reads a TIFF whose number 42 is in the wrong byte order, so these are TIFF too.
+_READ: Final = (
+    (0, b"\xff\xd8\xff", "jpeg"),
+    (0, b"\x89PNG\r\n\x1a\n", "png"),
+    (0, b"GIF87a", "gif"),
+    (0, b"GIF89a", "gif"),
+    (8, b"WEBP", "webp"),
+    (0, b"II*\x00", "tiff"),
+    (0, b"MM\x00*", "tiff"),
+    (0, b"II\x00*", "tiff"),
+    (0, b"MM*\x00", "tiff"),
+    (0, b"II+\x00", "tiff"),
+    (0, b"MM\x00+", "tiff"),
+    (4, b"ftyp", "heif"),
+    (0, b"BM", "bmp"),
+)
+
+_NOT_READ: Final = (
+    (0, b"%PDF", "a PDF"),
+    (0, b"%!", "PostScript"),
+    (0, b"\xc5\xd0\xd3\xc6", "PostScript"),
+    (0, b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 picture"),
+    (0, b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
+    (0, b"\x00\x00\x00\x0cJXL ", "a JPEG XL picture"),
+    (0, b"\xff\x0a", "a JPEG XL picture"),
+    (0, b"8BPS", "a Photoshop document"),
+    (0, b"gimp xcf", "a GIMP document"),
+    (0, b"\x00\x00\x01\x00", "an icon"),
+    (0, b"\x00\x00\x02\x00", "a cursor"),
+    (0, b"icns", "an icon"),
+    (0, b"DDS ", "a DDS texture"),
+    (0, b"qoif", "a QOI picture"),
+    (0, b"v/1\x01", "an OpenEXR picture"),
+    (0, b"#?RADIANCE", "a Radiance picture"),
+    (0, b"SIMPLE  =", "a FITS file"),
+    (0, b"\x01\xda", "an SGI picture"),
+    (0, b"/* XPM */", "an XPM picture"),
+    (0, b"\x8aMNG\r\n\x1a\n", "an MNG animation"),
+    (0, b"\x8bJNG\r\n\x1a\n", "a JNG picture"),
+    (0, b"AT&TFORM", "a DjVu document"),
+    (0, b"FLIF", "a FLIF picture"),
+    (0, b"BPG\xfb", "a BPG picture"),
+    (0, b"\x1aE\xdf\xa3", "a Matroska or WebM video"),
+    (0, b"FLV\x01", "a Flash video"),
+    (0, b"\x00\x00\x01\xba", "an MPEG video"),
+    (0, b"\x00\x00\x01\xb3", "an MPEG video"),
+    (8, b"AVI ", "an AVI video"),
+    (8, b"WAVE", "a WAVE sound"),
+    (0, b"ID3", "an MP3 sound"),
+    (0, b"OggS", "an Ogg file"),
+    (0, b"fLaC", "a FLAC sound"),
+    (0, b"PK\x03\x04", "a ZIP archive"),
+    (0, b"PK\x05\x06", "a ZIP archive"),
+    (0, b"Rar!\x1a\x07", "a RAR archive"),
+    (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (257, b"ustar", "a tar archive"),
+    (0, b"\x1f\x8b", "gzip data"),
+    (0, b"BZh", "bzip2 data"),
+    (0, b"\xfd7zXZ\x00", "XZ data"),
+    (0, b"\x28\xb5\x2f\xfd", "Zstandard data"),
+    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Microsoft Office document"),
+    (0, b"{\\rtf", "a rich text document"),
+    (0, b"\x7fELF", "a program"),
+    (0, b"MZ", "a program"),
+    (0, b"#!", "a script"),
+)
+
+_MARKUP: Final = re.compile(rb"(?i)<(svg|!doctype html|html|head|body|script)[\s>:]|<(?:\w+:)(svg)[\s>]")
+_PORTABLE: Final = re.compile(rb"P[1-7fF]\s")
+
+
+def identify(head: bytes) -> str:
+    """Return the format of a file that begins with `head`: a name of `Probe.format`, or heif for an ISO container.
+
+    `head` is the first LENGTH bytes, or all of a shorter file. Raises Rejected(unsupported_format) for everything else,
+    in a sentence that says what it is where that can be told.
+    """
+    for offset, magic, name in _READ:
+        if head.startswith(magic, offset) and (offset != 8 or head.startswith(b"RIFF")):
+            return name
+    raise Rejected(Code.UNSUPPORTED_FORMAT, f"this is {_name(head)}, not an image that is read here")
+
+
+def _name(head: bytes) -> str:
+    for offset, magic, name in _NOT_READ:
+        if head.startswith(magic, offset):
+            return name
+    if _PORTABLE.match(head):
+        return "a portable bitmap (PNM)"
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.startswith(b"<"):
+        return _markup(text)
+    return "of no known format"
+
+
+def _markup(text: bytes) -> str:
+    found = _MARKUP.search(text)
+    if found is None:
+        return "XML" if text.startswith(b"<?xml") else "markup"
+    return "SVG" if b"svg" in found[0].lower() else "HTML"

@@ -1,0 +1,32 @@
+"""What the header of a source says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """What a source is, by its header. `width` and `height` are as stored: before the crop and the turn."""
+
+    format: str  # jpeg | png | gif | webp | tiff | bmp | avif | heic
+    bytes: int  # of the whole file
+    width: int
+    height: int
+    crop_width: int = 0  # HEIC: what the decoder leaves of it, before the turn; 0 is all
+    crop_height: int = 0
+    orientation: int = 1  # EXIF's 1 to 8; for AVIF and HEIC worked out from irot and imir
+    frames: int = 1
+    channels: int = 3  # of the stored picture: 1 grey or palette, 2 grey+alpha, 3, 4 (RGBA or CMYK)
+    depth: int = 8  # bits a channel
+    alpha: bool = False  # the picture can be transparent
+    interlaced: bool = False  # PNG Adam7, GIF
+    progressive: bool = False  # JPEG SOF2, SOF10
+    scans: int = 1  # of a progressive JPEG
+    subsampled: bool = True  # JPEG: chroma is stored smaller than luma (decides a progressive JPEG's memory)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Return (width, height) as seen, after the crop and the turn."""
+        width, height = self.crop_width or self.width, self.crop_height or self.height
+        return (height, width) if self.orientation >= 5 else (width, height)

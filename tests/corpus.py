@@ -1,0 +1,25 @@
+"""Where the test corpus is: photographs and hostile files that the project does not ship."""
+
+import csv
+import os
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+CORPUS = Path(os.environ.get("THUMBSMITH_CORPUS") or Path(__file__).resolve().parents[1].parent / "shared" / "corpus")
+
+needs_corpus = pytest.mark.skipif(not CORPUS.is_dir(), reason=f"no corpus at THUMBSMITH_CORPUS ({CORPUS})")
+
+
+@cache
+def photos() -> list[Path]:
+    """Return the photographs, sorted by name."""
+    return sorted((CORPUS / "photos").iterdir())
+
+
+@cache
+def hostile() -> list[tuple[Path, str]]:
+    """Return (file, expected) of every hostile file; expected is thumbnail, reject or either."""
+    with (CORPUS / "hostile" / "MANIFEST.csv").open(newline="") as rows:
+        return [(CORPUS / "hostile" / row["file"], row["expected"]) for row in csv.DictReader(rows)]

@@ -1,0 +1,194 @@
+"""Good files of every format, made in memory, and the pieces to make odd ones of."""
+
+import base64
+import io
+import struct
+import zlib
+from functools import cache
+
+from PIL import Image
+
+WIDTH, HEIGHT = 40, 24
+
+# A plain picture of 30 x 20 with alpha, half transparent, to be turned by orientation 6. HEVC codes it as 64 x 64.
+HEIC = base64.b64decode(
+    "AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAqttZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAAAAAAAAAA"
+    "AEZpbG9jAAAAAERAAAMAAQAAAAACzwABAAAAAAAAACcAAgAAAAAC9gABAAAAAAAAABoAAwAAAAADEAABAAAAAAAAACQAAABNaWlu"
+    "ZgAAAAAAAwAAABVpbmZlAgAAAAABAABodmMxAAAAABVpbmZlAgAAAAACAABodmMxAAAAABVpbmZlAgAAAQADAABFeGlmAAAAAA5w"
+    "aXRtAAAAAAABAAABtWlwcnAAAAGLaXBjbwAAAHVodmNDAQNwAAAAkAAAAAAAHvAA/P34+AAADwNgAAEAGEABDAH//wNwAAADAJAA"
+    "AAMAAAMAHroCQGEAAQApQgEBA3AAAAMAkAAAAwAAAwAeoCCBBZbqrprm4CGgwIAAAAyAAAADAIRiAAEABkQBwXPBiQAAABNjb2xy"
+    "bmNseAABAA0ABoAAAAAUaXNwZQAAAAAAAABAAAAAQAAAAChjbGFwAAAAHgAAAAEAAAAUAAAAAf///94AAAAC////1AAAAAIAAAAQ"
+    "cGl4aQAAAAADCAgIAAAACWlyb3QDAAAAcWh2Y0MBBAgAAACf+AAAAAAe8AD8/Pj4AAAPA2AAAQAXQAEMAf//BAgAAAMAn/gAAAMA"
+    "AB66AkBhAAEAJkIBAQQIAAADAJ/4AAADAAAewIIEFluqumubAgAAAwAyAAADAAIQYgABAAZEAcFzwYkAAAAOcGl4aQAAAAABCAAA"
+    "ACdhdXhDAAAAAHVybjptcGVnOmhldmM6MjAxNTphdXhpZDoxAAAAACJpcG1hAAAAAAAAAAIAAQaBAgMFhIYAAgaHAwiJhIYAAAAo"
+    "aXJlZgAAAAAAAAAOYXV4bAACAAEAAQAAAA5jZHNjAAMAAQABAAAAbW1kYXQAAAAjKAGvBBITjOD46cJoP9rb/BiVhIvJ+0CrK+NJ"
+    "n3exGJKp/6AAAAAWKAGuCCRtuOBr0zWyQStQpn9mwJUBEQAAAAZFeGlmAABNTQAqAAAACAABARIAAwAAAAEABgAAAAAAAA=="
+)
+
+
+def picture(mode: str = "RGB", size: tuple[int, int] = (WIDTH, HEIGHT), shade: int = 0) -> Image.Image:
+    """Return a picture of slanted lines."""
+    image = Image.new("L", size)
+    image.putdata([(x * 6 + y * 3 + shade) % 256 for y in range(size[1]) for x in range(size[0])])
+    return image.convert("RGB").convert(mode)
+
+
+def saved(kind: str, image: Image.Image | None = None, *, orientation: int | None = None, **options: object) -> bytes:
+    """Return the picture as Pillow writes it in this format."""
+    if orientation:
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        options["exif"] = exif
+    file = io.BytesIO()
+    (image or picture()).save(file, kind, **options)
+    return file.getvalue()
+
+
+def animated(kind: str, frames: int = 3) -> bytes:
+    """Return an animation of this many different frames."""
+    others = [picture(shade=40 * number) for number in range(1, frames)]
+    return saved(kind, picture(), save_all=True, append_images=others)
+
+
+def exif_block(orientation: int, order: str = "<", kind: int = 3) -> bytes:
+    """Return a TIFF block that says nothing but an orientation, as a field of this type."""
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    value = struct.pack(order + {1: "B3x", 3: "H2x", 4: "I"}[kind], orientation)
+    return mark + struct.pack(order + "IHHHI", 8, 1, 0x0112, kind, 1) + value + bytes(4)
+
+
+def segment(marker: int, body: bytes) -> bytes:
+    """Return a JPEG segment."""
+    return bytes((0xFF, marker)) + struct.pack(">H", len(body) + 2) + body
+
+
+def frame(
+    marker: int = 0xC0, width: int = 16, height: int = 8, *, factors: bytes = b"\x22\x11\x11", precision: int = 8
+):
+    """Return a JPEG's start of frame with a component for each sampling factor."""
+    components = b"".join(bytes((number, each, 0)) for number, each in enumerate(factors, 1))
+    return segment(marker, struct.pack(">BHHB", precision, height, width, len(factors)) + components)
+
+
+def scan(components: int = 3) -> bytes:
+    """Return a JPEG's start of scan for so many components, and a few coded bytes."""
+    chosen = b"".join(bytes((number, 0)) for number in range(1, components + 1))
+    return segment(0xDA, bytes((components,)) + chosen + b"\0\x3f\0") + b"\x12\xff\0\x34\xff\xd0\x56"
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    """Return a PNG chunk."""
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def png(*chunks: bytes, header: bytes = struct.pack(">IIBBBBB", 5, 4, 8, 2, 0, 0, 0)) -> bytes:
+    """Return a PNG of an image header, these chunks, and an empty IDAT."""
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + b"".join(chunks) + chunk(b"IDAT", b"")
+
+
+def riff(*chunks: tuple[bytes, bytes]) -> bytes:
+    """Return a WebP of these chunks."""
+    body = b"".join(kind + struct.pack("<I", len(data)) + data + bytes(len(data) & 1) for kind, data in chunks)
+    return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
+
+
+def tiff(
+    fields: list[tuple[int, int, int]], *, order: str = "<", big: bool = False, following: int = 0, mark: bytes = b""
+) -> bytes:
+    """Return a TIFF of one directory of (tag, type, value) and no pixels."""
+    head = {("<", 0): b"II*\0", (">", 0): b"MM\0*", ("<", 1): b"II+\0", (">", 1): b"MM\0+"}[order, int(big)]
+    values = b"".join(_field(*each, order, big) for each in fields)
+    if big:
+        start = struct.pack(order + "HHQQ", 8, 0, 16, len(fields))
+        return head + start + values + struct.pack(order + "Q", following)
+    return (mark or head) + struct.pack(order + "IH", 8, len(fields)) + values + struct.pack(order + "I", following)
+
+
+def _field(tag: int, kind: int, value: int, order: str, big: bool) -> bytes:
+    room = 8 if big else 4
+    written = struct.pack(order + {1: "B", 3: "H", 4: "I", 16: "Q"}[kind], value)
+    return struct.pack(order + ("HHQ" if big else "HHI"), tag, kind, 1) + written.ljust(room, b"\0")
+
+
+def box(kind: bytes, *parts: bytes) -> bytes:
+    """Return a box of the ISO base media file format."""
+    body = b"".join(parts)
+    return struct.pack(">I", len(body) + 8) + kind + body
+
+
+def heif(
+    *properties: bytes,
+    brand: bytes = b"avif",
+    others: bytes = b"mif1",
+    references: bytes = b"",
+    more: bytes = b"",
+    version: int = 0,
+    item: int = 1,
+    wide: bool = False,
+) -> bytes:
+    """Return an AVIF or HEIC of one item with these properties in this order, which another shares, and no pixels."""
+    number = ">I" if version else ">H"
+    indexes = [index | (0x8000 if wide else 0x80) for index in range(1, len(properties) + 1)]
+    associations = struct.pack(f">{len(indexes)}{'H' if wide else 'B'}", *indexes)
+    full = bytes((version, 0, 0, wide))
+    entry = bytes((len(indexes),)) + associations
+    listed = struct.pack(">I", 2) + struct.pack(number, item + 1) + entry + struct.pack(number, item) + entry
+    meta = box(
+        b"meta",
+        bytes(4),
+        box(b"pitm", bytes((version, 0, 0, 0)), struct.pack(number, item)),
+        box(b"iprp", box(b"ipco", *properties), box(b"ipma", full, listed)),
+        box(b"iref", bytes((version, 0, 0, 0)), references) if references else b"",
+    )
+    return box(b"ftyp", brand, bytes(4), brand, others) + meta + more + box(b"mdat", bytes(16))
+
+
+def ispe(width: int = 8, height: int = 6) -> bytes:
+    """Return the property that says an item's size."""
+    return box(b"ispe", bytes(4), struct.pack(">II", width, height))
+
+
+@cache
+def good() -> dict[str, bytes]:
+    """Return a sound file of each kind, by a name that begins with its format."""
+    palette = picture().quantize(8)
+    pages = [picture(), picture("L"), picture(shade=9)]
+    return {
+        "jpeg": saved("JPEG"),
+        "jpeg-progressive": saved("JPEG", progressive=True, orientation=6),
+        "jpeg-grey": saved("JPEG", picture("L")),
+        "jpeg-cmyk": saved("JPEG", picture("CMYK")),
+        "jpeg-444": saved("JPEG", subsampling=0, orientation=8),
+        "png": saved("PNG", orientation=3),
+        "png-alpha": saved("PNG", picture("RGBA")),
+        "png-grey-alpha": saved("PNG", picture("LA")),
+        "png-palette": saved("PNG", palette),
+        "png-transparent": saved("PNG", palette, transparency=1),
+        "png-16": saved("PNG", Image.new("I;16", (WIDTH, HEIGHT), 999)),
+        "png-animated": animated("PNG"),
+        "gif": saved("GIF", palette),
+        "gif-transparent": saved("GIF", palette, transparency=1),
+        "gif-interlaced": saved("GIF", palette, interlace=1),
+        "gif-animated": animated("GIF"),
+        "webp": saved("WEBP"),
+        "webp-lossless": saved("WEBP", lossless=True),
+        "webp-alpha": saved("WEBP", picture("RGBA").resize((9, 7)), lossless=True),
+        "webp-lossy-alpha": saved("WEBP", Image.new("RGBA", (WIDTH, HEIGHT), (9, 99, 199, 50))),
+        "webp-exif": saved("WEBP", orientation=5),
+        "webp-animated": animated("WEBP"),
+        "tiff": saved("TIFF", orientation=7),
+        "tiff-alpha": saved("TIFF", picture("RGBA"), compression="tiff_lzw"),
+        "tiff-palette": saved("TIFF", palette),
+        "tiff-pages": saved("TIFF", pages[0], save_all=True, append_images=pages[1:]),
+        "tiff-big": saved("TIFF", big_tiff=True),
+        "tiff-bits": saved("TIFF", picture("1")),
+        "tiff-cmyk": saved("TIFF", picture("CMYK")),
+        "bmp": saved("BMP"),
+        "bmp-alpha": saved("BMP", picture("RGBA")),
+        "bmp-palette": saved("BMP", palette),
+        "bmp-bits": saved("BMP", picture("1")),
+        "avif": saved("AVIF", orientation=7),
+        "avif-alpha": saved("AVIF", Image.new("RGBA", (WIDTH, HEIGHT), (9, 99, 199, 50))),
+        "avif-animated": animated("AVIF"),
+        "heic": HEIC,
+    }

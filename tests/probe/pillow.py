@@ -1,0 +1,113 @@
+"""What Pillow says of a file, for comparison, and the stated differences."""
+
+import io
+import warnings
+from dataclasses import dataclass
+
+import pytest
+from PIL import Image
+
+from thumbsmith.errors import Code, Rejected
+from thumbsmith.probe import Probe, probe
+from thumbsmith.reader import BytesReader
+
+FORMATS = {"MPO": "jpeg", "HEIF": "heic", **{name.upper(): name for name in ("jpeg", "png", "gif", "webp")}}
+FORMATS |= {name.upper(): name for name in ("tiff", "bmp", "avif")}
+
+# Pillow loads these all the same, and we do not.
+STRICTER = {
+    "go round in a circle": "Pillow takes the loop for the end of the file; nobody writes such a file in good faith",
+    "two different values": "Pillow believes the last field and libtiff the first, so no size can be relied on",
+}
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What Pillow says without decoding: `frames` is None where it cannot tell or the format has a different notion."""
+
+    format: str
+    size: tuple[int, int]
+    orientation: int | None
+    alpha: bool
+    frames: int | None
+
+
+def opinion(data: bytes) -> tuple[Opinion, Image.Image] | None:
+    """Return what Pillow says, or None for what it does not open as one of our formats."""
+    heic = pytest.importorskip("pi_heif")
+    heic.register_heif_opener()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            image = Image.open(io.BytesIO(data))
+        except Exception:
+            return None
+        if image.format not in FORMATS:
+            return None
+        name = FORMATS[image.format]
+        return Opinion(name, image.size, _orientation(image), image.has_transparency_data, _frames(name, image)), image
+
+
+def disagreement(data: bytes) -> str | None:
+    """Return how the probe and Pillow differ about a file in a way that is no stated difference, or None."""
+    theirs = opinion(data)
+    try:
+        ours = probe(BytesReader(data))
+    except Rejected as rejected:
+        return _refused(rejected, theirs)
+    if theirs is None:
+        return None  # broken behind the header, or a kind of TIFF that Pillow does not know: found when it is decoded
+    said, image = theirs
+    # Pillow swaps a TIFF's size when it opens it, and libheif a HEIC's.
+    size = ours.size if ours.format in ("tiff", "heic") else (ours.width, ours.height)
+    differences = {
+        "format": (ours.format, said.format),
+        "size": (size, said.size),
+        "orientation": (ours.orientation, ours.orientation if said.orientation is None else said.orientation),
+        "frames": (ours.frames, ours.frames if said.frames is None else said.frames),
+        "alpha": (ours.alpha, _alpha(ours, said)),
+        "progressive": (ours.progressive, bool(image.info.get("progressive"))),
+    }
+    return next((f"{what}: {mine} != {other}" for what, (mine, other) in differences.items() if mine != other), None)
+
+
+def _orientation(image: Image.Image) -> int | None:
+    """Return the EXIF orientation; None for HEIC, where libheif turns the picture and hides that it did."""
+    if image.format == "HEIF":
+        return None
+    try:
+        value = image.getexif().get(0x0112, 1)
+    except Exception:
+        return 1  # EXIF that Pillow cannot read counts as none
+    return value if value in range(1, 9) else 1
+
+
+def _frames(name: str, image: Image.Image) -> int | None:
+    """Return the number of frames; None where Pillow counts pictures beside the main one (MPO, HEIC), or gives up."""
+    if name in ("jpeg", "heic"):
+        return None
+    try:
+        frames = getattr(image, "n_frames", 1)
+    except Exception:
+        return None  # a later page of a TIFF is broken
+    # Pillow counts a still picture that is not part of an animated PNG as one more frame.
+    return frames - 1 if name == "png" and getattr(image, "default_image", False) else frames
+
+
+def _alpha(ours: Probe, said: Opinion) -> bool:
+    """Return what our alpha should be. A GIF's later frames, and what its first leaves uncovered, count with us."""
+    return ours.alpha or said.alpha if ours.format == "gif" else said.alpha
+
+
+def _refused(rejected: Rejected, theirs: tuple[Opinion, Image.Image] | None) -> str | None:
+    if theirs is None or any(reason in rejected.detail for reason in STRICTER):
+        return None
+    if rejected.code not in (Code.CORRUPT, Code.TRUNCATED):
+        return f"refused as {rejected}"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            theirs[1].load()
+        except Exception:
+            return None  # Pillow opens the header and then cannot decode it either
+    return f"refused as {rejected}, and Pillow decodes it"

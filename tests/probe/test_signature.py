@@ -1,0 +1,42 @@
+"""A file is told by its bytes; what is not read is refused by name."""
+
+import pytest
+
+from thumbsmith.errors import Code, Rejected
+from thumbsmith.probe import probe
+from thumbsmith.reader import BytesReader
+
+
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        (b"%PDF-1.7", "a PDF"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0", "PostScript"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "a JPEG 2000 picture"),
+        (b"8BPS\0\x01", "a Photoshop document"),
+        (b"\0\0\x01\0\x01\0", "an icon"),
+        (b"PK\x03\x04", "a ZIP archive"),
+        (b"\x1f\x8b\x08", "gzip data"),
+        (b"\0" * 257 + b"ustar\x0000", "a tar archive"),
+        (b"RIFF\0\0\0\0AVI LIST", "an AVI video"),
+        (b"\x1aE\xdf\xa3", "a Matroska or WebM video"),
+        (b"P6 10 10 255\n", "a portable bitmap (PNM)"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
+        (b"\xef\xbb\xbf <?xml version='1.0'?><!-- drawn --><s:svg >", "SVG"),
+        (b"<?xml version='1.0'?><!DOCTYPE svg [<!ENTITY a 'b'>]>\n<svg width='1'>", "SVG"),
+        (b"\n<!DOCTYPE html><p>", "HTML"),
+        (b"<HTML><svg>", "HTML"),
+        (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "XML"),
+        (b"<note>", "markup"),
+        (b"hello, world", "of no known format"),
+        (b"\xff\xd8", "of no known format"),
+        (b"PARTS WEBP", "of no known format"),
+        (b"a" * 8 + b"WEBP", "of no known format"),
+    ],
+)
+def test_what_is_not_read_is_named(head: bytes, name: str):
+    """Each is refused as unsupported_format, in a sentence with its name."""
+    with pytest.raises(Rejected) as rejected:
+        probe(BytesReader(head))
+    assert rejected.value.code == Code.UNSUPPORTED_FORMAT
+    assert rejected.value.detail == f"this is {name}, not an image that is read here"
