@@ -1,0 +1,49 @@
+"""Which picture each one is made from."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from thumbsmith.geometry import parents, plan, within
+from thumbsmith.recipe import Fit, Variant
+
+SIZE = (4000, 3000)
+
+variants = st.builds(
+    Variant,
+    name=st.just("v"),
+    width=st.integers(1, 5000),
+    height=st.none() | st.integers(1, 5000),
+    fit=st.sampled_from(Fit),
+    gravity=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+    enlarge=st.booleans(),
+)
+
+
+def test_each_picture_is_made_from_the_smallest_that_is_large_enough():
+    """1024 comes from the source, 256 from 1024, a square icon from 256; 800 from the source, as 1024 is too close."""
+    chosen = [
+        Variant(name="large", width=1024, height=1024),
+        Variant(name="icon", width=64, height=64, fit=Fit.COVER),
+        Variant(name="small", width=256, height=256),
+        Variant(name="medium", width=800, height=800),
+    ]
+    assert parents([plan(SIZE, variant) for variant in chosen], SIZE) == (None, 2, 3, None)
+
+
+def test_nothing_is_made_from_a_crop():
+    """A crop is no parent: what it lacks may be wanted."""
+    square = Variant(name="square", width=2000, height=2000, fit=Fit.COVER)
+    small = Variant(name="small", width=64, height=64)
+    assert parents([plan(SIZE, square), plan(SIZE, small)], SIZE) == (None, None)
+
+
+@given(st.lists(variants, min_size=1, max_size=8))
+def test_a_parent_shows_everything_at_twice_the_size(chosen):
+    """Whatever the recipe, a parent holds the whole source, and two pixels on each axis for each that is made of it."""
+    plans = [plan(SIZE, variant) for variant in chosen]
+    for child, parent in zip(plans, parents(plans, SIZE), strict=True):
+        if parent is not None:
+            assert plans[parent].box == (0, 0, *SIZE)
+            left, top, right, bottom = within(child.box, SIZE, plans[parent].size)
+            assert right - left >= 2 * child.size[0]
+            assert bottom - top >= 2 * child.size[1]
