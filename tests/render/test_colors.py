@@ -1,0 +1,175 @@
+"""Colours come out in sRGB, as they were meant."""
+
+import struct
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms, ImageOps
+
+from tests.corpus import needs_corpus, photos
+from tests.render.pictures import difference, saved, shown, textured
+from thumbsmith.formats import color, icc
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+# Primaries of Adobe RGB (1998), adapted to D50, from its specification.
+ADOBE = ((0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457))
+SRGB_PRIMARIES = tuple(icc.SRGB_PRIMARIES.values())
+
+
+def fixed(*values: float) -> bytes:
+    """Return numbers as s15Fixed16."""
+    return struct.pack(f">{len(values)}i", *(round(value * 65536) for value in values))
+
+
+def profile(primaries, curve: bytes, *, space: bytes = b"RGB ", extra: tuple[tuple[bytes, bytes], ...] = ()) -> bytes:
+    """Return a display profile of three primaries and one tone curve, version 2.1."""
+    tags = [(b"wtpt", b"XYZ \0\0\0\0" + fixed(0.9642, 1.0, 0.8249)), *extra]
+    for name, primary in zip("rgb"[: len(primaries)], primaries, strict=True):
+        tags += [(f"{name}XYZ".encode(), b"XYZ \0\0\0\0" + fixed(*primary)), (f"{name}TRC".encode(), curve)]
+    table, body = struct.pack(">I", len(tags)), b""
+    start = 128 + 4 + 12 * len(tags)
+    for name, element in tags:
+        table += struct.pack(">4sII", name, start + len(body), len(element))
+        body += element + bytes(-len(element) % 4)
+    size = struct.pack(">I", start + len(body))
+    head = size + bytes(4) + b"\x02\x10\0\0mntr" + space + b"XYZ " + bytes(12) + b"acsp"
+    return head + bytes(128 - len(head)) + table + body
+
+
+def gamma(value: float) -> bytes:
+    """Return a curve that is one gamma."""
+    return b"curv\0\0\0\0" + struct.pack(">IH", 1, round(value * 256))
+
+
+def parametric(kind: int, *numbers: float) -> bytes:
+    """Return a parametric curve."""
+    return b"para\0\0\0\0" + struct.pack(">HH", kind, 0) + fixed(*numbers)
+
+
+def sampled(points: int) -> bytes:
+    """Return the sRGB curve as a table."""
+    levels = np.linspace(0, 1, points)
+    linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
+    return b"curv\0\0\0\0" + struct.pack(f">I{points}H", points, *np.round(linear * 65535).astype(int))
+
+
+SRGB_CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
+
+
+def to_srgb(image: Image.Image, found: bytes | None) -> Image.Image:
+    """Return the picture with its colours converted, as a rendition has it."""
+    conversion = color.conversion(found, image.mode)
+    return color.plain(color.converted(image, conversion) if conversion else image)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        SRGB,
+        profile(SRGB_PRIMARIES, sampled(1024)),
+        profile(SRGB_PRIMARIES, sampled(64)),
+        profile(SRGB_PRIMARIES, parametric(3, *SRGB_CURVE)),
+    ],
+    ids=["littleCMS", "1024 points", "64 points", "parametric"],
+)
+def test_srgb_is_recognised_by_what_it_is(found):
+    """Profiles that mean sRGB are known as such, however they spell it; their pictures are left alone."""
+    assert icc.is_srgb(found)
+    image = textured(40, 30)
+    assert to_srgb(image, found).tobytes() == image.tobytes()
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        b"",
+        b"not a profile at all" * 20,
+        SRGB[:140],
+        SRGB[:300],
+        profile(ADOBE, sampled(1024)),
+        profile(SRGB_PRIMARIES, gamma(1.8)),
+        profile(SRGB_PRIMARIES, gamma(2.2)),
+        profile(SRGB_PRIMARIES, b"curv\0\0\0\0" + bytes(4)),
+        profile(SRGB_PRIMARIES, parametric(0, 2.2)),
+        profile(SRGB_PRIMARIES, parametric(4, *SRGB_CURVE, 0, 0)),
+        profile(SRGB_PRIMARIES, b"what" + bytes(12)),
+        profile(SRGB_PRIMARIES, sampled(1024), space=b"CMYK"),
+        profile(SRGB_PRIMARIES, sampled(1024), extra=((b"A2B0", bytes(32)),)),
+    ],
+)
+def test_what_is_not_plainly_srgb_is_not_taken_for_it(found):
+    """Other primaries, other curves, tables, other spaces and rubbish are no sRGB."""
+    assert not icc.is_srgb(found)
+
+
+def test_adobe_rgb_is_converted():
+    """A picture in Adobe RGB comes out as littleCMS would have it, and more saturated than its numbers."""
+    image = textured(200, 150)
+    adobe = profile(ADOBE, gamma(563 / 256))
+    found = shown(saved(image, "PNG", icc_profile=adobe), width=200, height=150)
+    source, target = ImageCms.ImageCmsProfile(BytesIO(adobe)), ImageCms.createProfile("sRGB")
+    assert difference(found, ImageCms.profileToProfile(image, source, target)) < 0.5
+    assert difference(found, image) > 5
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGBA"])
+def test_a_profile_for_other_pictures_is_ignored(mode):
+    """An RGB profile on a grey picture, or a broken one on any, changes nothing."""
+    image = textured(40, 30).convert(mode)
+    adobe = profile(ADOBE, gamma(2.2))
+    wrong = adobe if mode != "RGBA" else adobe[:200]
+    plain = to_srgb(image, None)
+    assert to_srgb(image, wrong).tobytes() == plain.tobytes()
+    assert plain.mode == ("RGB" if mode == "L" else "RGBA")
+
+
+def test_grey_with_alpha_is_converted():
+    """Grey of another curve comes out lighter or darker as its profile says, and as transparent as it was."""
+    grey = profile((), b"", space=b"GRAY", extra=((b"kTRC", gamma(1.0)),))
+    image = textured(40, 30).convert("LA")
+    image.putalpha(Image.linear_gradient("L").resize((40, 30)))
+    found = to_srgb(image, grey)
+    assert found.mode == "RGBA"
+    assert found.getchannel("A").tobytes() == image.getchannel("A").tobytes()
+    middle, made = image.getchannel("L").tobytes()[100], found.getchannel("R").tobytes()[100]
+    assert made > middle + 20  # linear light, in the curve of sRGB, has larger numbers
+
+
+def test_a_converted_picture_keeps_its_alpha():
+    """Colours of a transparent picture are converted, its transparency is not."""
+    image = textured(40, 30)
+    image.putalpha(Image.linear_gradient("L").resize((40, 30)))
+    found = to_srgb(image, profile(ADOBE, gamma(2.2)))
+    assert found.getchannel("A").tobytes() == image.getchannel("A").tobytes()
+    assert found.convert("RGB").tobytes() != image.convert("RGB").tobytes()
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "LAB"])
+def test_other_spaces_become_rgb(mode):
+    """Without a profile CMYK and Lab come out close to the colours that they were made of."""
+    image = ImageOps.posterize(textured(64, 48), 3)
+    (data, limit) = (saved(image.convert("CMYK"), "TIFF"), 1) if mode == "CMYK" else (saved(lab(image), "TIFF"), 3)
+    assert difference(shown(data), image) < limit
+
+
+def lab(image: Image.Image) -> Image.Image:
+    """Return the picture in Lab."""
+    target = ImageCms.createProfile("LAB")
+    return ImageCms.profileToProfile(image, ImageCms.createProfile("sRGB"), target, outputMode="LAB")
+
+
+@needs_corpus
+@pytest.mark.parametrize("name", ["tea-gardens.display-p3.jpg", "lake-sherburne.cmyk.jpg", "canyon-wren.jpg"])
+def test_photos_in_other_spaces_look_as_converted_whole(name):
+    """Converting after the reduction gives the colours of converting the whole picture before it."""
+    data = next(path for path in photos() if path.name == name).read_bytes()
+    image = Image.open(BytesIO(data))
+    source = ImageCms.ImageCmsProfile(BytesIO(image.info["icc_profile"]))
+    image.draft(image.mode, (image.width // 4, image.height // 4))
+    whole = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    found = shown(data, width=256, height=256)
+    expected = whole.resize(found.size, Image.Resampling.LANCZOS)
+    assert difference(found, expected) < 2
+    assert found.info == {}

@@ -1,0 +1,64 @@
+"""Every hostile file ends in a thumbnail or a clear refusal: no crash, no hang, no blow-up."""
+
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from tests.corpus import hostile, needs_corpus
+
+# Renders every file named on standard input; a line each: the outcome's code, or nothing for thumbnails.
+RENDER = """
+import resource, sys
+from pathlib import Path
+resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
+from thumbsmith.errors import MissingDecoder, Rejected
+from thumbsmith.recipe import Recipe
+from thumbsmith.render import render
+for name in sys.stdin.read().splitlines():
+    try:
+        render(Path(name).read_bytes(), Recipe.default())
+        print()
+    except Rejected as refused:
+        print(refused.code)
+    except MissingDecoder:
+        print("missing")
+"""
+
+# Valid, and refused all the same: beyond the default limits in one case, beyond Pillow's decoders in the others.
+REFUSED = {
+    "gen__jpg_65000x3.jpg": "too_long_side",
+    "gen__png_1x65535.png": "too_long_side",
+    "real__avif-conformance__b52996d7dc8b.avif": "corrupt",  # 10 bits in a matrix that libavif does not convert
+    "real__image-png__12c129a5e866.png": "corrupt",  # a wrong checksum of an ancillary chunk
+    "real__image-png__5240e049be4d.png": "corrupt",  # the same
+    "real__pillow-valid__c76009a8070b.png": "corrupt",  # an animated PNG without its first frame's header
+}
+
+
+@needs_corpus
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit of a process's memory is Linux's")
+def test_every_hostile_file_ends_as_it_should():
+    """In 2 GiB of memory, what must be refused is, and what is merely odd has thumbnails but for a known few."""
+    files = hostile()
+    ran = subprocess.run(
+        [sys.executable, "-c", RENDER],
+        input="\n".join(str(path) for path, _ in files),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+        env={"PYTHONPATH": ":".join(sys.path)},
+    )
+    outcomes = ran.stdout.splitlines()
+    assert len(outcomes) == len(files)
+    refused = {}
+    for (path, expected), outcome in zip(files, outcomes, strict=True):
+        if expected == "reject":
+            assert outcome, path.name
+        elif expected == "thumbnail" and outcome:
+            refused[path.name] = outcome
+    assert refused == REFUSED
+    assert Counter(outcomes)["truncated"] > 100

@@ -1,0 +1,140 @@
+"""Pixels of every kind come out with their full range, and with their transparency."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.render.pictures import difference, saved, shown, textured
+from thumbsmith.formats.modes import to_plain
+from thumbsmith.recipe import Format
+
+
+def ramp(top: float, kind) -> Image.Image:
+    """Return a picture that grows from 0 on the left to `top` on the right."""
+    return Image.fromarray(np.tile(np.linspace(0, top, 256), (64, 1)).astype(kind))
+
+
+def assert_ramp(image: Image.Image) -> None:
+    """Check that a picture is the same ramp in 8 bits."""
+    row = np.asarray(image.convert("L"))[10].astype(int)
+    assert np.abs(row - np.linspace(0, 255, len(row))).max() <= 2
+
+
+@pytest.mark.parametrize(
+    ("image", "kind"),
+    [
+        (ramp(65535, np.uint16), "PNG"),
+        (ramp(65535, np.uint16), "TIFF"),
+        (ramp(1, np.float32), "TIFF"),
+        (ramp(900, np.float32), "TIFF"),
+        (ramp(2_000_000, np.int32), "TIFF"),
+    ],
+)
+def test_deep_grey_is_scaled_and_not_clipped(image, kind):
+    """A ramp over the whole range of 16 or 32 bits, or of floating point, is a ramp over the whole range of 8."""
+    assert_ramp(shown(saved(image, kind), width=256, height=64))
+
+
+def test_big_endian_16_bit_grey_is_scaled():
+    """A TIFF in Motorola order is no darker and no lighter."""
+    image = ramp(65535, np.uint16)
+    swapped = Image.frombytes("I;16B", image.size, np.asarray(image).astype(">u2").tobytes())
+    assert_ramp(shown(saved(swapped, "TIFF"), width=256, height=64))
+
+
+def test_grey_of_one_level_is_made():
+    """A deep picture without any contrast has no range to scale, and no trouble."""
+    assert shown(saved(Image.new("I", (8, 8), 70_000), "TIFF")).getextrema() == ((0, 0),) * 3
+
+
+def test_12_bits_fill_the_range():
+    """What 12 bits can hold is the range, though 16 bits carry it."""
+    assert_ramp(to_plain(ramp(4095, np.uint16), 12))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "YCbCr", "CMYK"])
+def test_opaque_pictures_of_every_mode_look_like_themselves(mode):
+    """Palettes and black-and-white are averaged, not sampled; nothing comes out transparent."""
+    image = textured(256, 192).convert(mode)
+    found = shown(saved(image, "TIFF" if mode in ("YCbCr", "CMYK") else "PNG"))
+    assert found.mode == "RGB"
+    assert difference(found, image.convert("RGB").resize(found.size, Image.Resampling.LANCZOS)) < 3
+
+
+def transparent(mode: str) -> bytes:
+    """Return a PNG whose left half is transparent."""
+    image = textured(128, 96)
+    if mode == "RGB":  # one colour stands for transparent
+        image.paste((1, 2, 3), (0, 0, 64, 96))
+        return saved(image, "PNG", transparency=(1, 2, 3))
+    if mode == "L":
+        grey = image.convert("L").point(lambda level: max(level, 1))
+        grey.paste(0, (0, 0, 64, 96))
+        return saved(grey, "PNG", transparency=0)
+    if mode == "P":
+        palette = image.quantize(255)
+        palette.putpalette([*palette.getpalette()[: 3 * 255], 0, 0, 0])
+        palette.paste(255, (0, 0, 64, 96))
+        return saved(palette, "PNG", transparency=255)
+    alpha = Image.new("L", image.size, 255)
+    alpha.paste(0, (0, 0, 64, 96))
+    image.putalpha(alpha)
+    return saved(image.convert(mode), "PNG")
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "RGB", "L"])
+@pytest.mark.parametrize("kind", [Format.PNG, Format.WEBP, Format.AVIF])
+def test_transparency_survives_however_it_is_stored(mode, kind):
+    """Alpha, a transparent index and a transparent colour all come out as alpha."""
+    found = shown(transparent(mode), formats=(kind,))
+    assert found.mode == "RGBA"
+    assert found.getpixel((8, 24))[3] < 8
+    assert found.getpixel((56, 24))[3] > 247
+
+
+def test_jpeg_lays_transparency_on_the_background():
+    """Where the format holds no alpha, the background shows through; elsewhere it does not."""
+    found = shown(transparent("RGBA"), formats=(Format.JPEG,), background="#00ff00")
+    red, green, blue = found.getpixel((8, 24))
+    assert red < 12
+    assert green > 243
+    assert blue < 12
+
+
+def test_no_fringe_shines_through_from_under_transparency():
+    """A white disc on transparent black stays white to its rim."""
+    image = Image.new("RGBA", (512, 512), (0, 0, 0, 0))
+    image.paste((255, 255, 255, 255), (128, 128, 384, 384))
+    for side in (200, 33):
+        found = np.asarray(shown(saved(image, "PNG"), width=side, height=side))
+        visible = found[found[..., 3] > 8]
+        assert visible[:, :3].min() >= 250
+
+
+def test_alpha_that_is_never_used_is_dropped():
+    """An RGBA picture that is opaque everywhere is written as RGB."""
+    assert shown(saved(textured(64, 48).convert("RGBA"), "PNG")).mode == "RGB"
+
+
+@pytest.mark.parametrize("mode", ["La", "RGBa", "PA", "RGBX", "HSV"])
+def test_rare_modes_become_plain_ones(mode):
+    """What Pillow can hold but few files store is converted too."""
+    image = Image.new("LA", (4, 4), (100, 255)).convert("PA") if mode == "PA" else Image.new(mode, (4, 4))
+    assert to_plain(image, 8).mode in {"LA", "RGBA", "RGB"}
+
+
+def test_gif_and_bmp_are_read():
+    """The formats of old."""
+    image = textured(128, 96).quantize(64)
+    expected = image.convert("RGB").resize((64, 48), Image.Resampling.LANCZOS)
+    for kind in ("GIF", "BMP"):
+        assert difference(shown(saved(image, kind)), expected) < 2
+
+
+def test_only_the_first_frame_of_an_animation_is_shown():
+    """What comes later leaves no trace."""
+    frames = [Image.new("RGB", (40, 40), color) for color in ("red", "blue", "lime")]
+    for kind in ("GIF", "WEBP", "PNG"):
+        options = {"lossless": True} if kind == "WEBP" else {}
+        data = saved(frames[0], kind, save_all=True, append_images=frames[1:], duration=50, **options)
+        assert shown(data).convert("RGB").getpixel((20, 20)) == (255, 0, 0)
