@@ -1,0 +1,91 @@
+"""How much predicted memory is in use at once."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+CGROUPS: Final = Path("/sys/fs/cgroup")
+MEMBERSHIP: Final = Path("/proc/self/cgroup")
+
+
+class Budget:
+    """Bytes that may be in use at once. Whoever asks is served in the order of asking; what is larger runs alone."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self._used = 0
+        self._waiting: deque[object] = deque()
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def held(self, amount: int) -> Iterator[None]:
+        """Wait until `amount` bytes are free, or nothing is in use; hold them meanwhile."""
+        self._take(amount)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._used -= amount
+                self._changed.notify_all()
+
+    def _take(self, amount: int) -> None:
+        ticket = object()
+        with self._changed:
+            self._waiting.append(ticket)
+            try:
+                self._changed.wait_for(lambda: self._waiting[0] is ticket and self._fits(amount))
+                self._used += amount
+            finally:
+                self._waiting.remove(ticket)
+                self._changed.notify_all()
+
+    def _fits(self, amount: int) -> bool:
+        return self._used == 0 or self._used + amount <= self.total
+
+
+def default_total() -> int:
+    """Return half the memory that this process may use: the machine's, or its control group's where that is less."""
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min([physical, *control_group_limits(MEMBERSHIP, CGROUPS)]) // 2
+
+
+def control_group_limits(membership: Path, root: Path) -> list[int]:
+    """Return the memory limits, in bytes, of the control groups that `membership` names and of all above them.
+
+    `membership` is /proc/self/cgroup and `root` where the groups are mounted, see cgroups(7): memory.max in version 2,
+    memory.limit_in_bytes of the memory controller in version 1.
+    """
+    try:
+        lines = membership.read_text().splitlines()
+    except OSError:
+        return []
+    limits: list[int] = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            limits += _limits(root, path, "memory.max")
+        elif "memory" in controllers.split(","):
+            limits += _limits(root / "memory", path, "memory.limit_in_bytes")
+    return limits
+
+
+def _limits(root: Path, path: str, name: str) -> list[int]:
+    """Return the numbers in the files `name`, from the group at `path` up to `root`; "max" and no file are no limit."""
+    group = root / path.lstrip("/")
+    found = []
+    for folder in (group, *group.parents):
+        if not folder.is_relative_to(root):
+            break
+        try:
+            text = (folder / name).read_text().strip()
+        except OSError:
+            continue
+        if text.isdigit():
+            found.append(int(text))
+    return found

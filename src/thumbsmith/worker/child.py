@@ -1,0 +1,67 @@
+"""What a child does with its one source: judge the header, ask to go on, decode, and say what it made."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, Final
+
+from thumbsmith.errors import Code, MissingDecoder, Rejected
+from thumbsmith.keys import rendition_name
+from thumbsmith.limits import judge
+from thumbsmith.memory import judge_memory
+from thumbsmith.probe import probe
+from thumbsmith.recipe import Limits, Recipe
+from thumbsmith.render import render_source
+from thumbsmith.worker.confine import confine
+from thumbsmith.worker.source import RemoteReader
+from thumbsmith.worker.wire import Channel, Frame, told
+
+# Recipe and head of the source; the parent is trusted, so this is only a bound that no recipe comes near.
+MAX_ORDER: Final = 64 << 20
+
+
+def work(channel: Channel) -> None:
+    """Carry out the one order that comes over the channel, without power from its first byte on."""
+    order = channel.receive(largest=MAX_ORDER)
+    recipe = Recipe.from_json(order.blobs[0].decode())
+    confine(recipe.limits)
+    carry_out(order, recipe, channel)
+
+
+def carry_out(order: Frame, recipe: Recipe, channel: Channel) -> None:
+    """Say what becomes of the source: "made", "rejected", "missing", or "failed" for a mistake of our own."""
+    reader = RemoteReader(channel, order.fields["size"], order.blobs[1])
+    wanted = order.fields["wanted"]
+    try:
+        blobs, fields = _make(channel, reader, recipe, None if wanted is None else frozenset(wanted))
+    except Rejected as rejected:
+        channel.send("rejected", code=rejected.code, detail=rejected.detail)
+    except MissingDecoder as missing:
+        channel.send("missing", detail=str(missing))
+    except MemoryError:
+        channel.send("rejected", code=Code.OVER_MEMORY, detail=_too_large(recipe.limits))
+    except Exception as mistake:
+        channel.send("failed", detail=told(mistake))
+    else:
+        channel.send("made", *blobs, **fields)
+
+
+def _make(
+    channel: Channel, reader: RemoteReader, recipe: Recipe, wanted: frozenset[str] | None
+) -> tuple[list[bytes], dict[str, Any]]:
+    """Return the files of the renditions, and what is said of them. Raises what its parts raise."""
+    facts = probe(reader)
+    judge(facts, recipe.limits)
+    channel.send("admit", memory=judge_memory(facts, recipe))
+    channel.receive(largest=0)
+    rendered = render_source(reader, facts, recipe, wanted)
+    pictures = [
+        {"name": rendition_name(made.variant, made.format), "width": made.width, "height": made.height}
+        for made in rendered.renditions
+    ]
+    said = {"probe": asdict(facts), "renditions": pictures, "color": rendered.color or None}
+    return [made.data for made in rendered.renditions], said
+
+
+def _too_large(limits: Limits) -> str:
+    return f"decoding it took more memory than max_memory allows, {limits.max_memory} bytes"

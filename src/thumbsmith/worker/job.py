@@ -1,0 +1,144 @@
+"""One source, handed to one child: the parent's side, from the order to the verdict."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import ExitStack
+from dataclasses import dataclass
+from socket import socket
+from typing import Final
+
+from thumbsmith.errors import Code, Rejected, ThumbsmithError, WorkerError
+from thumbsmith.probe.types import Probe
+from thumbsmith.recipe import Limits
+from thumbsmith.rendition import Rendition
+from thumbsmith.worker.answers import Admit, Made, Order, Read, understand
+from thumbsmith.worker.budget import Budget
+from thumbsmith.worker.process import Template
+from thumbsmith.worker.source import HEAD, LARGEST
+from thumbsmith.worker.wire import Channel, Closed, Garbled
+
+# Signals that say that the decoder went wrong over these very bytes.
+CRASHES: Final = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT})
+
+# A child may ask for as many bytes as the source holds, and a block, this many times: a decoder that goes to and fro
+# in a large file needs a few. One that never ends would be a bill of the store's.
+REREADS: Final = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What a child made of a source, and what that took: CPU seconds, and peak resident memory in bytes."""
+
+    probe: Probe
+    renditions: tuple[Rendition, ...]
+    color: str | None
+    cpu_seconds: float
+    peak_memory: int
+
+
+class Died(WorkerError):
+    """A worker process ended, and the picture is not to blame as far as can be told: a fresh one may do better."""
+
+
+def attempt(order: Order, template: Template, budget: Budget, seconds: float | None = None) -> Work:
+    """Return what a fresh child of `template` makes of the order, in `seconds` of its own time, default `patience`.
+
+    Raises Rejected, MissingDecoder, WorkerError, or what the order's reader raises. The template stays `busy` where its
+    child may still be there.
+    """
+    left = patience(order.recipe.limits) if seconds is None else seconds
+    try:
+        with ExitStack() as held:  # memory is given back once the child is gone
+            made = _converse(order, template.begin(), budget, held, left)
+            ending = template.ending()
+    except Closed:
+        raise Died("the worker process was killed") from None
+    except TimeoutError:
+        raise WorkerError("the worker process hung, and was stopped") from None
+    except Garbled as garbled:
+        raise WorkerError(f"the worker process said what none of ours says: {garbled}") from None
+    match made:
+        case None:
+            raise blame(ending.status, order.recipe.limits)
+        case Made(probe, renditions, color):
+            return Work(
+                probe=probe,
+                renditions=renditions,
+                color=color,
+                cpu_seconds=ending.cpu_seconds,
+                peak_memory=ending.peak_memory,
+            )
+        case refusal:
+            raise refusal
+
+
+def patience(limits: Limits) -> float:
+    """Return the seconds of wall clock that a child may work: far above its CPU time, for a machine that is busy."""
+    return 30.0 + 10.0 * limits.max_cpu_seconds
+
+
+def blame(status: int, limits: Limits) -> Rejected | Died:
+    """Return what it means that a child ended, with this wait status, before it said what it made."""
+    code = os.waitstatus_to_exitcode(status)
+    if -code == signal.SIGXCPU:
+        seconds = limits.max_cpu_seconds
+        return Rejected(Code.OVER_TIME, f"decoding it took more CPU time than max_cpu_seconds allows, {seconds} s")
+    if -code in CRASHES:
+        return Rejected(Code.CORRUPT, "the decoder crashed on it")
+    how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+    return Died(f"the worker process {how}")
+
+
+@dataclass
+class Conversation:
+    """What a child asks, and what it is given: bytes of the source, and once leave to decode."""
+
+    order: Order
+    channel: Channel
+    budget: Budget
+    held: ExitStack
+    asked: int = 0
+    admitted: bool = False
+
+    def carry_out(self) -> Made:
+        """Hand over the order and answer until it is done. Raises what the child refuses it with, or the store."""
+        order = self.order
+        head = order.reader.read(0, min(HEAD, order.reader.size))
+        wanted = None if order.wanted is None else sorted(order.wanted)
+        self.channel.send("make", order.recipe.to_json().encode(), head, size=order.reader.size, wanted=wanted)
+        while True:
+            match understand(self.channel.receive(largest=order.recipe.limits.max_memory), order):
+                case Read(offset, length):
+                    self._read(offset, length)
+                case Admit(memory):
+                    self._admit(memory)
+                case Made() as made:
+                    return made
+
+    def _read(self, offset: int, length: int) -> None:
+        self.asked += length
+        if self.asked > REREADS * (self.order.reader.size + LARGEST):
+            raise Garbled("the same bytes again and again")
+        self.channel.send("bytes", self.order.reader.read(offset, length)[:length])
+
+    def _admit(self, memory: int) -> None:
+        if self.admitted:
+            raise Garbled("leave to decode a second time")
+        self.held.enter_context(self.budget.held(memory))
+        self.admitted = True
+        self.channel.send("go")
+
+
+def _converse(
+    order: Order, end: socket, budget: Budget, held: ExitStack, seconds: float
+) -> Made | ThumbsmithError | None:
+    """Return what was made, or the child's refusal or the store's; None where the child ended without a word."""
+    try:
+        with end:
+            return Conversation(order, Channel(end, seconds), budget, held).carry_out()
+    except Closed:
+        return None
+    except ThumbsmithError as refusal:  # where it is the store's, the child waits for bytes that never come, and ends
+        return refusal

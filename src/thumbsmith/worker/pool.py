@@ -1,0 +1,126 @@
+"""The worker processes of this process."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from collections.abc import Collection
+from functools import cache
+from types import TracebackType
+from typing import Self
+
+from thumbsmith.errors import WorkerError
+from thumbsmith.limits import judge_bytes
+from thumbsmith.reader import RangeReader
+from thumbsmith.recipe import Recipe
+from thumbsmith.worker.answers import Order
+from thumbsmith.worker.budget import Budget, default_total
+from thumbsmith.worker.job import Died, Work, attempt
+from thumbsmith.worker.process import Template
+
+
+class Workers:
+    """Up to `count` worker processes, started when they are first needed, for use from any number of threads.
+
+    `count` is by default the number of cores that this process may use; `memory` the bytes that may be predicted for
+    all sources in work together, by default half of what there is.
+    """
+
+    def __init__(self, count: int | None = None, memory: int | None = None) -> None:
+        self._slots = threading.BoundedSemaphore(count or usable_cores())
+        self._budget = Budget(memory or default_total())
+        self._lock = threading.Lock()
+        self._idle: list[Template] = []
+        self._all: set[Template] = set()
+        self._closed = False
+        self._owner = os.getpid()
+
+    def render(self, reader: RangeReader, recipe: Recipe, wanted: Collection[str] | None = None) -> Work:
+        """Return the renditions named in `wanted` (`small.webp`), all for None, made in a process without power.
+
+        Blocks while all workers are busy. Raises Rejected where the source never gives a thumbnail; WorkerError where
+        two fresh processes in turn died over it, one hung, or these workers are closed; MissingDecoder; and whatever
+        the reader raises.
+        """
+        judge_bytes(reader.size, recipe.limits)
+        order = Order(reader, recipe, None if wanted is None else frozenset(wanted))
+        with self._slots:
+            try:
+                return self._attempt(order)
+            except Died:
+                return self._attempt(order)
+
+    def close(self) -> None:
+        """Kill all workers, busy ones too: their callers get WorkerError. Safe to repeat, and to call in a fork."""
+        if os.getpid() != self._owner:
+            return
+        with self._lock:
+            self._closed = True
+            for template in self._all:
+                template.kill()
+            while self._idle:
+                self._discard(self._idle.pop())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _attempt(self, order: Order) -> Work:
+        template = self._take()
+        try:
+            return attempt(order, template, self._budget)
+        finally:
+            self._put_back(template)
+
+    def _take(self) -> Template:
+        with self._lock:
+            if self._closed:
+                raise WorkerError("the workers are closed")
+            if self._idle:
+                return self._idle.pop()
+            template = Template()
+            self._all.add(template)
+            return template
+
+    def _put_back(self, template: Template) -> None:
+        """Keep a template for the next source, unless its child may still be there."""
+        with self._lock:
+            if template.busy or self._closed:
+                self._discard(template)
+            else:
+                self._idle.append(template)
+
+    def _discard(self, template: Template) -> None:
+        self._all.discard(template)
+        template.discard()
+
+
+def usable_cores() -> int:
+    """Return the number of cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@cache
+def _started() -> Workers:
+    workers = Workers()
+    atexit.register(workers.close)
+    return workers
+
+
+_starting = threading.Lock()
+
+
+def shared() -> Workers:
+    """Return the workers that all of this process shares; they end with it. A fork of this process has its own."""
+    with _starting:
+        return _started()
+
+
+os.register_at_fork(after_in_child=_started.cache_clear)

@@ -1,0 +1,108 @@
+"""A template as its parent sees it: a process to start, to have forked, and to kill."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from thumbsmith.environment import worker_environment
+from thumbsmith.errors import WorkerError
+from thumbsmith.worker.wire import Channel, Closed
+
+BOOT: Final = "import sys; sys.path[:] = sys.argv[1:]; from thumbsmith.worker.template import main; main()"
+
+# A child that has said its last word, and a template that has lost its child, take milliseconds to say so.
+GRACE_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a child ended, as the kernel told its template: the wait status, CPU seconds, and peak resident bytes."""
+
+    status: int
+    cpu_seconds: float
+    peak_memory: int
+
+
+class Template:
+    """A process that forks a child for each source, one at a time, and that whole process group."""
+
+    def __init__(self) -> None:
+        """Start it: without environment, files or terminal, in a session of its own. Raises WorkerError."""
+        self._control, theirs = socket.socketpair()
+        self._killing = threading.Lock()
+        self._killed = False
+        self.busy = False
+        with theirs:
+            try:
+                self._process = _start(theirs)
+            except OSError as problem:
+                self._control.close()
+                raise WorkerError(f"no worker process can be started: {problem}") from problem
+
+    @property
+    def pid(self) -> int:
+        """Return the process id, which is the process group's too."""
+        return self._process.pid
+
+    def begin(self) -> socket.socket:
+        """Have a child forked; return the socket to it. Raises Closed when the template is gone."""
+        self.busy = True
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                socket.send_fds(self._control, [b"+"], [theirs.fileno()])
+            except OSError as broken:
+                ours.close()
+                raise Closed from broken
+        return ours
+
+    def ending(self) -> Ending:
+        """Wait for the child to end, and return how.
+
+        Raises Closed when the template is gone, WorkerError when it could not start, TimeoutError.
+        """
+        frame = Channel(self._control, GRACE_SECONDS).receive(largest=0)
+        if frame.word == "failed":
+            raise WorkerError(f"the worker process could not start: {frame.fields['detail']}")
+        self.busy = False
+        return Ending(frame.fields["status"], frame.fields["cpu"], frame.fields["peak"])
+
+    def kill(self) -> None:
+        """Kill template and child, and wait for the template's end. May be called from any thread, and repeated.
+
+        The group is killed before its leader is waited for: until then the id cannot be anybody else's.
+        """
+        with self._killing:
+            if not self._killed:
+                with suppress(ProcessLookupError, PermissionError):  # macOS refuses where only zombies are left
+                    os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait()
+                self._killed = True
+
+    def discard(self) -> None:
+        """Kill it and let go of it. Only for the thread that uses it."""
+        self.kill()
+        self._control.close()
+
+
+def _start(control: socket.socket) -> subprocess.Popen[bytes]:
+    """Start an interpreter that imports from where this one does, and reads neither site nor user configuration."""
+    path = [str(Path(entry).absolute()) for entry in sys.path]
+    return subprocess.Popen(  # noqa: S603 - this very interpreter, and nothing from outside
+        [sys.executable, "-I", "-S", "-B", "-c", BOOT, *path],
+        stdin=control.fileno(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=worker_environment(),
+        cwd="/",
+        start_new_session=True,
+    )

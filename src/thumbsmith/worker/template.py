@@ -1,0 +1,96 @@
+"""The process that is forked for every source: it has imported everything, and has seen no picture."""
+
+from __future__ import annotations
+
+import gc
+import os
+import pkgutil
+import select
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
+from typing import NoReturn, TypeAlias
+
+from thumbsmith.worker.confine import die_with
+from thumbsmith.worker.wire import Channel, Closed, told
+
+# What a child does with the one source that comes over its channel.
+Work: TypeAlias = Callable[[Channel], None]
+
+
+def main() -> None:
+    """Serve the parent that started this process, over the socket on file descriptor 0."""
+    control = socket.socket(fileno=0)
+    try:
+        work = prepare()
+    except Exception as mistake:  # an installation that is broken: nobody but the parent can say so
+        Channel(control).send("failed", detail=told(mistake))
+        return
+    gc.freeze()  # so that no collection in a child touches, and thereby copies, what all of them share
+    serve(control, work)
+
+
+def prepare() -> Work:
+    """Import all that decoding and encoding would import when they need it; return what a child does.
+
+    A child can open no file any more, so what is not imported here is missing there.
+    """
+    from PIL import Image  # noqa: PLC0415 - what fails here is told, what fails above is not
+
+    from thumbsmith import formats  # noqa: PLC0415 - as above
+    from thumbsmith.formats.decoding import READERS  # noqa: PLC0415 - as above
+    from thumbsmith.formats.encoding import PLUGINS  # noqa: PLC0415 - as above
+    from thumbsmith.worker.child import work  # noqa: PLC0415 - as above
+
+    ours = (module.name for module in pkgutil.iter_modules(formats.__path__, "thumbsmith.formats."))
+    readers = (f"PIL.{module}" for module, _ in READERS.values())
+    for module in (*ours, *readers, *PLUGINS.values(), "PIL.ImageCms"):
+        import_module(module)
+    Image.preinit()  # what saving imports, whatever the format
+    with suppress(ImportError):
+        import_module("pi_heif.as_plugin")
+    return work
+
+
+def serve(control: socket.socket, work: Work) -> None:
+    """Fork a child that does `work` for every socket that the parent hands over, one at a time; tell how each ended.
+
+    Returns when the parent is gone. When it goes while a child works, both end at once.
+    """
+    while True:
+        mark, descriptors, _, _ = socket.recv_fds(control, 1, 1)
+        if not mark:
+            return
+        job = socket.socket(fileno=descriptors[0])
+        life, alive = os.pipe()  # a child holds `alive` for as long as it lives
+        template = os.getpid()
+        child = os.fork()
+        if child == 0:
+            os.close(life)
+            control.close()
+            _live(template, job, work)
+        os.close(alive)
+        job.close()
+        ready, _, _ = select.select([control.fileno(), life], [], [])
+        if control.fileno() in ready:  # the parent says nothing meanwhile: if it can be heard, it is gone
+            os.killpg(0, signal.SIGKILL)
+        os.close(life)
+        _, status, usage = os.wait4(child, 0)
+        peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)  # getrusage(2): bytes there, else KiB
+        Channel(control).send("ended", status=status, cpu=usage.ru_utime + usage.ru_stime, peak=peak)
+
+
+def _live(template: int, job: socket.socket, work: Work) -> NoReturn:
+    """Do one job in a process that was just forked, and end it whatever happens."""
+    code = 1
+    try:
+        die_with(template)
+        work(Channel(job))
+        code = 0
+    except (Closed, SystemExit):
+        code = 0  # nobody listens any more
+    finally:
+        os._exit(code)

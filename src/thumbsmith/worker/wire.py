@@ -1,0 +1,117 @@
+"""What two processes say to each other: frames of a JSON header and raw bytes, over a socket. Nothing is unpickled.
+
+A frame is the header's length in 4 bytes, big-endian; the header, `{"word": ..., "fields": {...}, "blobs": [lengths]}`;
+and the blobs themselves.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any, Final
+
+LENGTH: Final = struct.Struct("!I")
+
+# The longest header that is read: room for some thousand renditions.
+MAX_HEADER: Final = 1 << 20
+
+# Bytes are received in pieces of at most this, so that a length alone makes nobody allocate.
+PIECE: Final = 4 << 20
+
+
+class Closed(Exception):
+    """The other side is gone."""
+
+
+class Garbled(Exception):
+    """What the other side said is nothing that it may say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One thing said."""
+
+    word: str
+    fields: Mapping[str, Any]
+    blobs: tuple[bytes, ...] = ()
+
+
+class Channel:
+    """One end of a conversation. It waits for the other side for `seconds` in all, whatever happens in between."""
+
+    def __init__(self, end: socket.socket, seconds: float | None = None) -> None:
+        self._end = end
+        self._left = seconds
+
+    def send(self, word: str, *blobs: bytes, **fields: object) -> None:
+        """Say one thing. Raises Closed, or TimeoutError where the other side does not listen."""
+        header = json.dumps({"word": word, "fields": fields, "blobs": [len(blob) for blob in blobs]}).encode()
+        for piece in (LENGTH.pack(len(header)) + header, *blobs):
+            with self._waiting():
+                self._end.sendall(piece)
+
+    def receive(self, largest: int) -> Frame:
+        """Return the next thing said, its blobs at most `largest` bytes together.
+
+        Raises Closed, Garbled, or TimeoutError where the other side is silent.
+        """
+        size: int = LENGTH.unpack(self._exactly(LENGTH.size))[0]
+        if size > MAX_HEADER:
+            raise Garbled(f"a header of {size} bytes")
+        word, fields, lengths = _header(self._exactly(size))
+        if sum(lengths) > largest:
+            raise Garbled(f"{sum(lengths)} bytes, where at most {largest} may come")
+        return Frame(word, fields, tuple(self._exactly(length) for length in lengths))
+
+    def _exactly(self, length: int) -> bytes:
+        pieces = []
+        while length:
+            with self._waiting():
+                piece = self._end.recv(min(length, PIECE), socket.MSG_WAITALL)
+            if not piece:
+                raise Closed
+            pieces.append(piece)
+            length -= len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """Count the time of what is done within. A connection that breaks, or was shut on this side, is Closed."""
+        if self._left is not None and self._left <= 0:
+            raise TimeoutError
+        self._end.settimeout(self._left)
+        started = monotonic()
+        try:
+            yield
+        except ConnectionError as broken:
+            raise Closed from broken
+        finally:
+            if self._left is not None:
+                self._left -= monotonic() - started
+
+
+def told(mistake: Exception) -> str:
+    """Return one line: what was raised, and where."""
+    where = traceback.extract_tb(mistake.__traceback__)[-1]
+    what = traceback.format_exception_only(mistake)[-1].strip()
+    return f"{what} ({Path(where.filename).name}:{where.lineno})"
+
+
+def _header(text: bytes) -> tuple[str, Mapping[str, Any], list[int]]:
+    """Return word, fields and lengths of the blobs; raise Garbled for text that is no header."""
+    try:
+        said = json.loads(text)
+    except (ValueError, RecursionError) as problem:
+        raise Garbled("a header that is no JSON") from problem
+    match said:
+        case {"word": str(word), "fields": dict(fields), "blobs": list(lengths)}:
+            if all(type(length) is int and length >= 0 for length in lengths):
+                return word, fields, lengths
+    raise Garbled("a header of another shape")

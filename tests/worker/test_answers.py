@@ -1,0 +1,168 @@
+"""Whatever a child says is either what one of ours may say, or Garbled."""
+
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from thumbsmith.errors import Code, MissingDecoder, Rejected, WorkerError
+from thumbsmith.probe import Probe
+from thumbsmith.reader import BytesReader
+from thumbsmith.recipe import Format, Recipe, Variant
+from thumbsmith.worker.answers import MAX_SENTENCE, Admit, Made, Order, Read, understand
+from thumbsmith.worker.source import LARGEST
+from thumbsmith.worker.wire import Frame, Garbled
+
+RECIPE = Recipe(
+    variants=(Variant(name="small", width=9, formats=(Format.WEBP, "source")), Variant(name="big", width=20))
+)
+ORDER = Order(BytesReader(bytes(1000)), RECIPE, None)
+PROBE = Probe(format="jpeg", bytes=1000, width=30, height=20, depth=8)
+PICTURES = [{"name": name, "width": 9, "height": 6} for name in ("small.webp", "small.jpg", "big.webp")]
+BLOBS = (b"one", b"two", b"three")
+
+
+def _made(blobs: tuple[bytes, ...] = BLOBS, **changes: object) -> Frame:
+    fields: dict[str, Any] = {"probe": asdict(PROBE), "renditions": PICTURES, "color": "#a1b2c3"}
+    return Frame("made", fields | changes, blobs)
+
+
+def test_what_was_made_is_taken():
+    """An honest answer gives the probe, the renditions under the names that were ordered, and the colour."""
+    answer = understand(_made(), ORDER)
+    assert isinstance(answer, Made)
+    assert answer.probe == PROBE
+    assert answer.color == "#a1b2c3"
+    assert [
+        (made.variant, made.format, made.type, made.width, made.height, made.data) for made in answer.renditions
+    ] == [
+        ("small", "webp", "image/webp", 9, 6, b"one"),
+        ("small", "jpeg", "image/jpeg", 9, 6, b"two"),
+        ("big", "webp", "image/webp", 9, 6, b"three"),
+    ]
+
+
+def test_only_what_was_wanted_is_taken():
+    """With names wanted, exactly those are due."""
+    order = Order(ORDER.reader, RECIPE, frozenset({"big.webp", "of-another-recipe.png"}))
+    answer = understand(_made((b"three",), renditions=PICTURES[2:], color=None), order)
+    assert isinstance(answer, Made)
+    assert [made.variant for made in answer.renditions] == ["big"]
+    with pytest.raises(Garbled):
+        understand(_made(), order)
+
+
+@pytest.mark.parametrize(
+    ("frame", "answer"),
+    [
+        (Frame("read", {"offset": 0, "length": 1000}), Read(0, 1000)),
+        (Frame("read", {"offset": 999, "length": 1}), Read(999, 1)),
+        (Frame("admit", {"memory": 5000}), Admit(5000)),
+    ],
+)
+def test_questions_are_taken(frame: Frame, answer: object):
+    """A range within the source, and memory within the limit, may be asked for."""
+    assert understand(frame, ORDER) == answer
+
+
+def test_refusals_are_raised():
+    """A rejection, a missing decoder and a mistake of ours come out as the errors that they are."""
+    with pytest.raises(Rejected) as rejected:
+        understand(Frame("rejected", {"code": "truncated", "detail": "it ends"}), ORDER)
+    assert (rejected.value.code, rejected.value.detail) == (Code.TRUNCATED, "it ends")
+    with pytest.raises(MissingDecoder, match="heic"):
+        understand(Frame("missing", {"detail": "needs heic"}), ORDER)
+    with pytest.raises(WorkerError, match="KeyError"):
+        understand(Frame("failed", {"detail": "KeyError: 1"}), ORDER)
+
+
+def test_a_sentence_is_made_safe():
+    """Text for manifests and terminals holds no control character and no half of a pair, and is short."""
+    with pytest.raises(Rejected) as rejected:
+        understand(Frame("rejected", {"code": "corrupt", "detail": "\x1b[2J\ud800\n" + "x" * 10_000}), ORDER)
+    detail = rejected.value.detail
+    assert detail.startswith("�[2J��x")
+    assert len(detail) == MAX_SENTENCE
+    detail.encode()
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        Frame("", {}),
+        Frame("go", {}),
+        Frame("read", {}),
+        Frame("read", {"offset": -1, "length": 1}),
+        Frame("read", {"offset": 1000, "length": 1}),
+        Frame("read", {"offset": 0, "length": 0}),
+        Frame("read", {"offset": 0, "length": 1001}),
+        Frame("read", {"offset": 0, "length": LARGEST + 1}),
+        Frame("read", {"offset": "0", "length": 1}),
+        Frame("read", {"offset": False, "length": 1}),
+        Frame("read", {"offset": 0.0, "length": 1}),
+        Frame("admit", {"memory": -1}),
+        Frame("admit", {"memory": RECIPE.limits.max_memory + 1}),
+        Frame("admit", {"memory": None}),
+        Frame("rejected", {"code": "boring", "detail": ""}),
+        Frame("rejected", {"code": [], "detail": ""}),
+        Frame("rejected", {"code": "corrupt", "detail": None}),
+        Frame("missing", {"detail": {}}),
+        Frame("failed", {"detail": 1}),
+        Frame("made", {}),
+        _made(probe=None),
+        _made(probe={}),
+        _made(probe=asdict(PROBE) | {"more": 1}),
+        _made(probe=asdict(PROBE) | {"format": "exe"}),
+        _made(probe=asdict(PROBE) | {"format": 3}),
+        _made(probe=asdict(PROBE) | {"bytes": 999}),
+        _made(probe=asdict(PROBE) | {"orientation": 9}),
+        _made(probe=asdict(PROBE) | {"orientation": True}),
+        _made(probe=asdict(PROBE) | {"width": -1}),
+        _made(probe=asdict(PROBE) | {"width": 1 << 70}),
+        _made(probe=asdict(PROBE) | {"alpha": 1}),
+        _made(color="red"),
+        _made(color="#A1B2C3"),
+        _made(color="#a1b2c3\n"),
+        _made(color=7),
+        _made(renditions={}),
+        _made(renditions=[]),
+        _made(renditions=[*PICTURES, PICTURES[0]]),
+        _made(renditions=[PICTURES[0], PICTURES[0], PICTURES[2]]),
+        _made(renditions=[*PICTURES[:2], {"name": "../../evil.webp", "width": 1, "height": 1}]),
+        _made(renditions=[*PICTURES[:2], None]),
+        _made(renditions=[*PICTURES[:2], PICTURES[2] | {"width": 0}]),
+        _made(renditions=[*PICTURES[:2], PICTURES[2] | {"height": 16384}]),
+        _made(renditions=[*PICTURES[:2], PICTURES[2] | {"height": "6"}]),
+        _made((b"one", b"two")),
+        _made((b"one", b"two", b"three", b"four")),
+        _made((b"one", b"", b"three")),
+    ],
+)
+def test_what_no_child_of_ours_says_is_garbled(frame: Frame):
+    """Unknown words, wrong types, numbers out of range, and renditions that were not ordered are refused."""
+    with pytest.raises(Garbled):
+        understand(frame, ORDER)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+)
+FIELDS = ("offset", "length", "memory", "code", "detail", "probe", "renditions", "color")
+
+
+@given(
+    word=st.sampled_from(["read", "admit", "made", "rejected", "missing", "failed"]),
+    changes=st.dictionaries(st.sampled_from(FIELDS), JSON),
+    probe=st.dictionaries(st.sampled_from(sorted(asdict(PROBE))), JSON),
+)
+def test_nothing_that_is_said_breaks_the_one_who_listens(
+    word: str, changes: dict[str, object], probe: dict[str, object]
+):
+    """An answer with anything in any place is understood, refused, or Garbled: no other exception."""
+    frame = Frame(word, {**_made().fields, "probe": asdict(PROBE) | probe, **changes}, BLOBS)
+    with suppress(Garbled, Rejected, MissingDecoder, WorkerError):
+        assert isinstance(understand(frame, ORDER), Read | Admit | Made)

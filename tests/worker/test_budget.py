@@ -1,0 +1,92 @@
+"""Memory is handed out in order, never too much at once, and what is too large for it runs alone."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from thumbsmith.worker.budget import Budget, control_group_limits, default_total
+
+from .processes import eventually
+
+
+@given(amounts=st.lists(st.integers(0, 15), min_size=1, max_size=12))
+def test_never_more_than_the_total_is_held(amounts: list[int]):
+    """All get their turn, and what is held together is within the total, or is one alone."""
+    budget, lock, held, seen = Budget(10), threading.Lock(), [], []
+
+    def use(amount: int) -> None:
+        with budget.held(amount):
+            with lock:
+                held.append(amount)
+                seen.append(list(held))
+            with lock:
+                held.remove(amount)
+
+    threads = [threading.Thread(target=use, args=(amount,)) for amount in amounts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(seen) == len(amounts)
+    assert all(sum(together) <= 10 or len([amount for amount in together if amount]) == 1 for together in seen)
+
+
+def test_a_large_one_is_not_passed_by_small_ones():
+    """Whoever asks first is served first: a source that needs much does not wait for ever."""
+    budget, order = Budget(10), []
+
+    def use(amount: int) -> None:
+        with budget.held(amount):
+            order.append(amount)
+
+    with budget.held(5):
+        large = threading.Thread(target=use, args=(9,))
+        large.start()
+        assert eventually(lambda: len(budget._waiting) == 1)
+        small = threading.Thread(target=use, args=(1,))
+        small.start()
+        assert eventually(lambda: len(budget._waiting) == 2)
+        assert order == []
+    large.join()
+    small.join()
+    assert order == [9, 1]
+
+
+def test_what_was_held_is_given_back_after_a_failure():
+    """An error while memory is held does not lose it."""
+    budget = Budget(10)
+    with pytest.raises(KeyError), budget.held(10):
+        raise KeyError
+    with budget.held(10):
+        pass
+
+
+def _group(folder: Path, name: str, text: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(text)
+
+
+def test_limits_of_control_groups_are_found(tmp_path: Path):
+    """Version 2 counts the group and all above it, version 1 its memory controller; "max" is no limit."""
+    root = tmp_path / "cgroup"
+    membership = tmp_path / "membership"
+    _group(root / "a.slice" / "b.service", "memory.max", "max\n")
+    _group(root / "a.slice", "memory.max", "1000\n")
+    _group(root / "memory" / "docker" / "x", "memory.limit_in_bytes", "2000\n")
+    membership.write_text("4:cpu,cpuacct:/docker/x\n3:memory:/docker/x\n0::/a.slice/b.service\n")
+    assert sorted(control_group_limits(membership, root)) == [1000, 2000]
+
+
+def test_without_control_groups_there_is_no_limit(tmp_path: Path):
+    """A system that has none, or does not show them, limits nothing."""
+    assert control_group_limits(tmp_path / "none", tmp_path) == []
+    (tmp_path / "membership").write_text("0::/somewhere\n")
+    assert control_group_limits(tmp_path / "membership", tmp_path) == []
+
+
+def test_the_default_is_a_share_of_the_memory_that_is_there():
+    """It is more than one source may take, and less than a terabyte."""
+    assert 64 << 20 < default_total() < 1 << 44

@@ -1,0 +1,125 @@
+"""What a child says of its source. It is run here in a thread, with all its power; test_workers.py runs real ones."""
+
+import socket
+import sys
+import threading
+from collections.abc import Collection
+
+import pytest
+
+from thumbsmith.errors import Code, MissingDecoder, Rejected, WorkerError
+from thumbsmith.keys import rendition_name
+from thumbsmith.reader import BytesReader
+from thumbsmith.recipe import Limits, Recipe
+from thumbsmith.render import render
+from thumbsmith.worker.answers import Admit, Made, Order, Read, understand
+from thumbsmith.worker.child import carry_out
+from thumbsmith.worker.wire import Channel, Frame
+
+from ..pictures import picture
+from ..probe.files import HEIC
+from .pictures import SMALL, noise
+
+UNLIMITED = 1 << 30
+
+
+def _said(data: bytes, recipe: Recipe, wanted: Collection[str] | None = None, head: int = 1 << 30) -> Made:
+    """Return what a child makes of bytes; raise what it refuses them with."""
+    ours, theirs = socket.socketpair()
+    named = None if wanted is None else sorted(wanted)
+    order = Frame("make", {"size": len(data), "wanted": named}, (b"", data[:head]))
+    child = threading.Thread(target=carry_out, args=(order, recipe, Channel(theirs)))
+    child.start()
+    try:
+        return _served(Channel(ours), Order(BytesReader(data), recipe, None if wanted is None else frozenset(wanted)))
+    finally:
+        child.join()
+        ours.close()
+        theirs.close()
+
+
+def _served(channel: Channel, order: Order) -> Made:
+    while True:
+        match understand(channel.receive(UNLIMITED), order):
+            case Read(offset, length):
+                channel.send("bytes", order.reader.read(offset, length))
+            case Admit(memory):
+                assert memory > 0
+                channel.send("go")
+            case Made() as made:
+                return made
+
+
+@pytest.mark.parametrize("head", [0, 1000, 1 << 30])
+def test_a_child_makes_what_rendering_makes(head: int):
+    """The renditions are those of a render in this process, however much of the source was sent unasked."""
+    data = noise()
+    made = _said(data, Recipe.default(), head=head)
+    assert made.renditions == render(data, Recipe.default())
+    assert (made.probe.format, made.probe.width, made.probe.height) == ("jpeg", 700, 500)
+    assert made.color is not None
+
+
+def test_only_what_is_wanted_is_made():
+    """A subset is made as it is among all; an empty one is only judged."""
+    data = picture()
+    everything = {rendition_name(made.variant, made.format): made for made in _said(data, Recipe.default()).renditions}
+    assert _said(data, Recipe.default(), {"small.webp"}).renditions == (everything["small.webp"],)
+    judged = _said(data, Recipe.default(), set())
+    assert (judged.renditions, judged.color) == ((), None)
+
+
+@pytest.mark.parametrize(
+    ("data", "limits", "code"),
+    [
+        (b"%PDF-1.7 and more", Limits(), Code.UNSUPPORTED_FORMAT),
+        (picture()[:100], Limits(), Code.TRUNCATED),
+        (noise()[:200_000], Limits(), Code.TRUNCATED),
+        (picture(), Limits(max_pixels=10), Code.TOO_MANY_PIXELS),
+        (picture(), Limits(max_memory=10), Code.OVER_MEMORY),
+    ],
+)
+def test_a_source_that_gives_no_thumbnail_is_rejected(data: bytes, limits: Limits, code: Code):
+    """Header, limits, memory and decoder each say why."""
+    with pytest.raises(Rejected) as rejected:
+        _said(data, Recipe(limits=limits))
+    assert rejected.value.code == code
+
+
+def test_a_mistake_of_ours_is_told():
+    """An order that none of ours gives is no fault of the picture's: out comes what was raised, and where."""
+    ours, theirs = socket.socketpair()
+    order = Frame("make", {"size": "ten", "wanted": None}, (b"", picture()))
+    with ours, theirs:
+        carry_out(order, SMALL, Channel(theirs))
+        with pytest.raises(WorkerError, match=r"TypeError: .* \(\w+\.py:\d+\)"):
+            understand(Channel(ours).receive(0), Order(BytesReader(picture()), SMALL, None))
+
+
+class Starved(Channel):
+    """A channel of a process that has no memory left to receive anything."""
+
+    def receive(self, largest: int) -> Frame:
+        """Raise MemoryError, as an allocation would."""
+        raise MemoryError(largest)
+
+
+def test_running_out_of_memory_is_the_pictures_fault():
+    """Where a prediction was too low, the limit stands all the same: over_memory."""
+    ours, theirs = socket.socketpair()
+    data = picture()
+    with ours, theirs:
+        carry_out(Frame("make", {"size": len(data), "wanted": None}, (b"", data)), SMALL, Starved(theirs))
+        order = Order(BytesReader(data), SMALL, None)
+        channel = Channel(ours)
+        assert isinstance(understand(channel.receive(0), order), Admit)
+        with pytest.raises(Rejected) as rejected:
+            understand(channel.receive(0), order)
+    assert rejected.value.code == Code.OVER_MEMORY
+
+
+def test_a_decoder_that_is_missing_is_told(monkeypatch: pytest.MonkeyPatch):
+    """A HEIC where its package is not installed is neither rejected nor a mistake: the extra is named."""
+    monkeypatch.setitem(sys.modules, "pi_heif", None)
+    with pytest.raises(MissingDecoder, match=r"thumbsmith\[heic\]"):
+        _said(HEIC, SMALL)

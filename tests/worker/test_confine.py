@@ -1,0 +1,147 @@
+"""What a confined process can no longer do. Each test confines a fork of this one, and lets it try."""
+
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from thumbsmith.recipe import Limits
+from thumbsmith.worker.confine import SPARE, address_space, bounds, confine, die_with, lower
+
+from .processes import alive, eventually, linux
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+
+LIMITS = Limits(max_cpu_seconds=1, max_memory=1 << 20)
+
+
+def _confined(attempt: Callable[[], object]) -> int:
+    """Return the exit code of a confined fork: 0 where the attempt succeeded, 7 for an OSError, 8 for a MemoryError."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            confine(LIMITS)
+            attempt()
+            os._exit(0)
+        except OSError:
+            os._exit(7)
+        except MemoryError:
+            os._exit(8)
+        finally:
+            os._exit(9)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def test_no_file_can_be_opened():
+    """Not even one that everybody may read, and not after closing those that were open."""
+    assert _confined(lambda: Path(__file__).read_bytes()) == 7
+    assert _confined(lambda: (os.closerange(0, 100), Path(os.devnull).read_bytes())) == 7
+
+
+def test_no_connection_can_be_made():
+    """No socket, so no network and no other process."""
+    assert _confined(socket.socket) == 7
+
+
+def test_nothing_can_be_written_to_an_open_file(tmp_path: Path):
+    """A file that was open stays as it is."""
+    with (tmp_path / "file").open("wb") as file:
+        assert _confined(lambda: os.write(file.fileno(), b"x")) == 7
+    assert (tmp_path / "file").read_bytes() == b""
+
+
+def test_what_is_open_stays_usable():
+    """The one connection that a child has still works."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert _confined(lambda: theirs.sendall(b"still here")) == 0
+        assert ours.recv(100) == b"still here"
+
+
+def test_cpu_time_is_bounded():
+    """Past its CPU time the process ends by SIGXCPU."""
+
+    def spin() -> None:
+        while True:
+            pass
+
+    assert _confined(spin) == -signal.SIGXCPU
+
+
+@linux
+def test_memory_is_bounded():
+    """Within its memory and what is spare a process can work, beyond it gets MemoryError."""
+    assert _confined(lambda: bytearray(SPARE // 2)) == 0
+    assert _confined(lambda: bytearray(SPARE + LIMITS.max_memory + (64 << 20))) == 8
+
+
+@linux
+def test_address_space_is_what_the_kernel_counts():
+    """The figure is in bytes: at least what is resident."""
+    assert address_space() >= resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 512
+
+
+def test_a_limit_is_lowered_and_never_raised():
+    """Under a stricter limit of the system's, confining does not fail and does not loosen it."""
+    lower(resource.RLIMIT_CORE, 0, 0)
+    lower(resource.RLIMIT_CORE, 1000, 2000)
+    assert resource.getrlimit(resource.RLIMIT_CORE) == (0, 0)
+
+
+def test_bounds_follow_the_limits():
+    """CPU time as it is, memory with what is spare, and address space only where the system counts it."""
+    found = bounds(Limits(max_cpu_seconds=5, max_memory=1000), 10)
+    assert found[resource.RLIMIT_CPU] == (5, 6)
+    assert found[resource.RLIMIT_AS] == (1010 + SPARE, 1010 + SPARE)
+    assert list(found)[-1] == resource.RLIMIT_NOFILE
+    assert resource.RLIMIT_AS not in bounds(Limits(), None)
+
+
+@linux
+def test_a_process_dies_with_its_parent():
+    """The kernel kills a child whose parent is killed, whatever the child is doing."""
+    reading, writing = os.pipe()
+    parent = os.fork()
+    if parent == 0:
+        if os.fork() == 0:
+            die_with(os.getppid())
+            os.write(writing, str(os.getpid()).encode())
+        time.sleep(60)
+        os._exit(0)
+    child = int(os.read(reading, 20))
+    os.kill(parent, signal.SIGKILL)
+    os.waitpid(parent, 0)
+    os.close(reading)
+    os.close(writing)
+    assert eventually(lambda: not alive(child))
+
+
+@linux
+def test_a_process_whose_parent_is_there_goes_on():
+    """Being bound to a parent that lives changes nothing."""
+    code = "import os; from thumbsmith.worker.confine import die_with; die_with(os.getppid()); print('on')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "on\n"
+
+
+@linux
+def test_a_process_whose_parent_is_gone_already_ends():
+    """Where the parent died before the kernel was told, the child ends by itself."""
+    pid = os.fork()
+    if pid == 0:
+        die_with(os.getppid() + 1)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+
+
+@pytest.mark.skipif(sys.platform == "linux", reason="Linux can do it")
+def test_elsewhere_nothing_is_asked_of_the_kernel():
+    """Where there is no such call, nothing happens."""
+    die_with(1)

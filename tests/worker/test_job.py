@@ -1,0 +1,210 @@
+"""The parent's side of one source: a child that lies, hangs or dies costs that source, and nothing else."""
+
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from thumbsmith.errors import Code, Rejected, StoreError, WorkerError
+from thumbsmith.probe import Probe
+from thumbsmith.reader import BytesReader
+from thumbsmith.recipe import Limits
+from thumbsmith.worker.answers import Order
+from thumbsmith.worker.budget import Budget
+from thumbsmith.worker.job import attempt, blame, patience
+from thumbsmith.worker.process import Ending, Template
+from thumbsmith.worker.wire import Channel, Closed
+
+from ..pictures import picture
+from .pictures import SMALL, noise
+from .processes import Watch, linux
+from .readers import interrupted
+
+
+class Pretender:
+    """What a template is to a job, with a thread for a child that says whatever a test wants."""
+
+    def __init__(self, say: Callable[[Channel, socket.socket], None], status: int = 0) -> None:
+        self.busy = False
+        self._say = say
+        self._status = status
+        self._thread = threading.Thread(target=self._speak)
+
+    def begin(self) -> socket.socket:
+        """Start the child."""
+        self.busy = True
+        ours, self._theirs = socket.socketpair()
+        self._thread.start()
+        return ours
+
+    def ending(self) -> Ending:
+        """Wait for it."""
+        self._thread.join()
+        self.busy = False
+        return Ending(self._status, 0.5, 1000)
+
+    def _speak(self) -> None:
+        with self._theirs as end:
+            channel = Channel(end)
+            try:
+                channel.receive(1 << 30)
+                self._say(channel, end)
+            except (Closed, OSError):
+                pass
+
+
+def _attempt(say: Callable[[Channel, socket.socket], None], reader: Any = None, **settings: Any) -> object:
+    """Return what comes of a child that says this."""
+    pretender = Pretender(say, settings.pop("status", 0))
+    try:
+        return attempt(Order(reader or BytesReader(picture()), SMALL, None), pretender, Budget(1 << 30), **settings)  # type: ignore[arg-type]
+    finally:
+        pretender._thread.join()
+
+
+def _admitted_twice(channel: Channel, _: socket.socket) -> None:
+    for _ in range(2):
+        channel.send("admit", memory=1 << 29)
+        channel.receive(0)
+    channel.receive(0)
+
+
+PROBE = Probe(format="jpeg", bytes=len(picture()), width=60, height=40)
+ONE = {"name": "small.jpg", "width": 1, "height": 1}
+
+
+@pytest.mark.parametrize(
+    "say",
+    [
+        lambda channel, end: end.sendall(b"\xff" * 1000),
+        lambda channel, end: end.sendall(b"\0\0\0\2{}"),
+        lambda channel, end: channel.send("hello"),
+        lambda channel, end: channel.send("read", offset=0, length=1 << 40),
+        lambda channel, end: channel.send("made", probe={}, renditions=[], color=None),
+        lambda channel, end: channel.send("made", bytes(9), probe=asdict(PROBE), renditions=[ONE] * 5, color=None),
+        lambda channel, end: channel.send("made", *[b"x"] * 9999, probe=asdict(PROBE), renditions=[ONE], color=None),
+        lambda channel, end: end.sendall(b'\0\0\0\x35{"word": "made", "fields": {}, "blobs": [99999999999]}'),
+        _admitted_twice,
+    ],
+    ids=["noise", "shape", "word", "range", "probe", "more", "blobs", "size", "admitted-twice"],
+)
+def test_a_child_that_speaks_nonsense_is_a_worker_error(say: Callable[[Channel, socket.socket], None]):
+    """Garbage, lies and floods cost the source a later attempt; none of it gets out."""
+    with pytest.raises(WorkerError, match="none of ours says"):
+        _attempt(say)
+
+
+def test_a_child_cannot_read_for_ever():
+    """What the store is asked for in all is bounded, so that no picture makes a bill."""
+    asked: list[int] = []
+
+    def say(channel: Channel, _: socket.socket) -> None:
+        while True:
+            channel.send("read", offset=0, length=500_000)
+            asked.append(len(channel.receive(500_000).blobs[0]))
+
+    with pytest.raises(WorkerError, match="again and again"):
+        _attempt(say, BytesReader(bytes(1_000_000)))
+    assert 10_000_000 < sum(asked) < 200_000_000
+
+
+def test_a_child_that_ends_without_a_word_is_judged_by_its_end():
+    """Its wait status says whose fault it was."""
+    with pytest.raises(Rejected) as rejected:
+        _attempt(lambda channel, end: None, status=signal.SIGSEGV)
+    assert rejected.value.code == Code.CORRUPT
+    with pytest.raises(WorkerError, match="exit code 3"):
+        _attempt(lambda channel, end: None, status=3 << 8)
+
+
+def test_the_stores_time_is_not_the_childs():
+    """A store may take longer than a child may."""
+
+    def say(channel: Channel, _: socket.socket) -> None:
+        channel.send("read", offset=0, length=1)
+        channel.receive(1)
+        channel.send("rejected", code="corrupt", detail="as it were")
+
+    class Slow(BytesReader):
+        """A reader over a slow store."""
+
+        def read(self, offset: int, length: int) -> bytes:
+            """Take more time than the child has."""
+            threading.Event().wait(0.6)
+            return super().read(offset, length)
+
+    with pytest.raises(Rejected, match="as it were"):
+        _attempt(say, Slow(picture()), seconds=0.5)
+
+
+def test_a_store_that_fails_at_once_is_told():
+    """The first read is the parent's own, and what it raises comes out as it is."""
+
+    class Failing(BytesReader):
+        """A reader over a store that is down."""
+
+        def read(self, offset: int, length: int) -> bytes:
+            """Fail."""
+            raise failure
+
+    failure = StoreError("down", transient=True)
+    with pytest.raises(StoreError) as raised:
+        _attempt(lambda channel, end: None, Failing(picture()))
+    assert raised.value is failure
+
+
+@linux
+def test_a_child_that_hangs_is_stopped():
+    """Past its wall clock a child is given up, and can be killed with its template."""
+    watch, template = Watch(), Template()
+    try:
+        assert attempt(Order(BytesReader(picture()), SMALL, None), template, Budget(1 << 30)).renditions
+        reader = interrupted(noise(), lambda: watch.kill_worker(signal.SIGSTOP))
+        with pytest.raises(WorkerError, match="hung"):
+            attempt(Order(reader, SMALL, None), template, Budget(1 << 30), seconds=2)
+        assert template.busy
+        assert len(watch.workers()) == 1
+    finally:
+        template.discard()
+    assert not Path(f"/proc/{template.pid}").exists()
+    assert watch.templates() == []
+
+
+def test_a_template_that_is_gone_takes_no_order():
+    """Handing over to a dead process is Closed, and killing it again does nothing."""
+    template = Template()
+    template.kill()
+    with pytest.raises(Closed):
+        template.begin()
+    template.discard()
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(signal.SIGXCPU, Code.OVER_TIME), (signal.SIGSEGV, Code.CORRUPT), (signal.SIGILL, Code.CORRUPT)],
+)
+def test_a_death_by_the_pictures_fault_is_a_rejection(status: int, code: Code):
+    """CPU time and crashes are the picture's."""
+    verdict = blame(status, Limits())
+    assert isinstance(verdict, Rejected)
+    assert verdict.code == code
+
+
+@pytest.mark.parametrize(
+    ("status", "how"), [(9, "signal 9"), (15, "signal 15"), (3 << 8, "exit code 3"), (0, "exit code 0")]
+)
+def test_any_other_death_is_for_another_attempt(status: int, how: str):
+    """Killed from outside, or ended without a word: nobody knows why."""
+    verdict = blame(status, Limits())
+    assert isinstance(verdict, WorkerError)
+    assert how in str(verdict)
+
+
+def test_the_wall_clock_is_far_above_the_cpu_time():
+    """A busy machine makes no source fail."""
+    assert patience(Limits(max_cpu_seconds=10)) == 130

@@ -1,0 +1,99 @@
+"""A child reads its source by asking for it, rarely and each part once."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from thumbsmith.worker.source import FIRST_BLOCK, KEPT, LARGEST, RemoteReader
+from thumbsmith.worker.wire import Channel, Closed
+
+
+@contextmanager
+def remote(data: bytes, head: int, most: int = LARGEST) -> Iterator[tuple[RemoteReader, list[tuple[int, int]]]]:
+    """Give a reader of bytes that another thread holds, and what it has asked for; `most` is said at a time."""
+    ours, theirs = socket.socketpair()
+    asked: list[tuple[int, int]] = []
+    thread = threading.Thread(target=_answer, args=(Channel(theirs), data, most, asked))
+    thread.start()
+    try:
+        yield RemoteReader(Channel(ours), len(data), data[:head]), asked
+    finally:
+        ours.close()
+        thread.join()
+        theirs.close()
+
+
+def _answer(channel: Channel, data: bytes, most: int, asked: list[tuple[int, int]]) -> None:
+    while True:
+        try:
+            question = channel.receive(0)
+            offset, length = question.fields["offset"], question.fields["length"]
+            asked.append((offset, length))
+            channel.send("bytes", data[offset : offset + min(length, most)])
+        except Closed:
+            return
+
+
+@given(
+    size=st.integers(0, 3_000_000),
+    head=st.integers(0, 200_000),
+    most=st.integers(200_000, LARGEST),
+    reads=st.lists(st.tuples(st.integers(0, 3_100_000), st.integers(0, 1_000_000)), max_size=8),
+)
+def test_what_is_read_is_what_is_there(size: int, head: int, most: int, reads: list[tuple[int, int]]):
+    """Any ranges, in any order, give the source's bytes, however few of them come at a time."""
+    data = (b"0123456789abcdefghijk" * (size // 21 + 1))[:size]
+    with remote(data, head, most) as (reader, _):
+        assert reader.size == size
+        for offset, length in reads:
+            assert reader.read(offset, length) == data[offset : offset + length]
+
+
+def test_what_was_sent_unasked_is_not_asked_for():
+    """The head costs no question."""
+    with remote(bytes(1000), 1000) as (reader, asked):
+        assert reader.read(0, 1000) == reader.read(0, 5000) == bytes(1000)
+        assert reader.read(1000, 10) == b""
+    assert asked == []
+
+
+def test_reading_onwards_asks_for_growing_blocks_once():
+    """Many small reads to the end, and all of it again, are a few questions, each part asked for once."""
+    data = bytes(10 << 20)
+    with remote(data, 0) as (reader, asked):
+        for _ in range(2):
+            assert b"".join(reader.read(offset, 65536) for offset in range(0, len(data), 65536)) == data
+    assert [length for _, length in asked[:3]] == [FIRST_BLOCK, FIRST_BLOCK * 2, FIRST_BLOCK * 4]
+    assert sum(length for _, length in asked) == len(data)
+    assert len(asked) <= 8
+
+
+def test_a_large_source_is_not_kept_whole():
+    """Beyond what is kept, bytes come through one block at a time, and are right."""
+    data = bytes(KEPT) + b"the end" * 100_000
+    with remote(data, 0) as (reader, asked):
+        assert reader.read(KEPT + 7, 7) == b"the end"
+        assert reader.read(len(data) - 7, 70) == b"the end"
+        assert reader.read(0, len(data)) == data
+    assert all(length <= LARGEST for _, length in asked)
+
+
+def test_a_store_that_says_less_than_there_is_ends_the_reading():
+    """Where the source gives nothing though it should, reading ends short, and does not go on for ever."""
+    with remote(bytes(1000), 100, most=0) as (reader, asked):
+        assert reader.read(0, 1000) == bytes(100)
+        assert reader.read(500, 10) == b""
+    assert len(asked) == 2
+
+
+def test_nobody_to_answer_ends_the_process():
+    """When the parent is gone there is nobody to work for."""
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    with ours, pytest.raises(SystemExit):
+        RemoteReader(Channel(ours), 10, b"").read(0, 10)

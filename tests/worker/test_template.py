@@ -1,0 +1,135 @@
+"""A template forks, waits, and tells. It is started here as a plain script, and in test_processes.py as workers are."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from thumbsmith.worker.wire import Channel, Closed, Frame
+
+from ..pictures import picture
+from .pictures import SMALL
+
+
+@contextmanager
+def template(code: str) -> Iterator[socket.socket]:
+    """Give the control socket of a process that runs this; it must end by itself when the socket is closed."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen([sys.executable, "-c", code], stdin=theirs.fileno(), start_new_session=True)
+    with ours:
+        yield ours
+    assert process.wait(30) == 0
+
+
+@contextmanager
+def job(control: socket.socket) -> Iterator[Channel]:
+    """Give the channel to a new child."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        socket.send_fds(control, [b"+"], [theirs.fileno()])
+    with ours:
+        yield Channel(ours, 30)
+
+
+def _ending(control: socket.socket) -> Frame:
+    return Channel(control, 30).receive(0)
+
+
+OURS = "from thumbsmith.worker.template import main; main()"
+
+SERVING = """
+import os, socket
+from thumbsmith.worker.template import serve
+from thumbsmith.worker.wire import Closed
+
+seen = []
+ends = {"return": None, "closed": Closed(), "exit": SystemExit(), "mistake": KeyError()}
+
+def work(channel):
+    word = channel.receive(0).word
+    seen.append(word)
+    channel.send(" ".join(seen))
+    if word == "crash":
+        os.abort()
+    if ends[word]:
+        raise ends[word]
+
+serve(socket.socket(fileno=0), work)
+"""
+
+
+def test_a_source_goes_through_a_template():
+    """The program itself: it forks a child that makes what is ordered, and tells how it ended and what it used."""
+    data = picture()
+    with template(OURS) as control, job(control) as channel:
+        channel.send("make", SMALL.to_json().encode(), data, size=len(data), wanted=None)
+        assert channel.receive(0).word == "admit"
+        channel.send("go")
+        assert channel.receive(1 << 20).word == "made"
+        ending = _ending(control)
+        assert (ending.word, ending.fields["status"]) == ("ended", 0)
+        assert 0 < ending.fields["cpu"] < 20
+        assert 5 << 20 < ending.fields["peak"] < 500 << 20
+
+
+def test_a_mistake_in_starting_is_told():
+    """Where something that is needed cannot be imported, the parent is told what."""
+    with template("import sys; sys.modules['PIL'] = None; " + OURS) as control:
+        told = _ending(control)
+    assert told.word == "failed"
+    assert "PIL" in told.fields["detail"]
+
+
+def test_every_source_has_a_process_of_its_own():
+    """What one child does to its memory is not there in the next; done, or with nobody to listen, it ends well."""
+    endings = []
+    with template(SERVING) as control:
+        for word in ("return", "closed", "exit", "mistake", "crash"):
+            with job(control) as channel:
+                channel.send(word)
+                assert channel.receive(0).word == word
+                endings.append(os.waitstatus_to_exitcode(_ending(control).fields["status"]))
+    assert endings == [0, 0, 0, 1, -signal.SIGABRT]
+
+
+def test_a_child_ends_with_its_channel():
+    """The end of a child is the end of what it says."""
+    with template(SERVING) as control, job(control) as channel:
+        channel.send("return")
+        channel.receive(0)
+        with pytest.raises(Closed):
+            channel.receive(0)
+        _ending(control)
+
+
+REHEARSAL = """
+import io, sys
+from thumbsmith.recipe import Recipe
+from thumbsmith.worker.template import prepare
+recipe = Recipe.loads('[variants.a]\\nwidth=20\\nheight=10\\nfit="contain"\\nformats=["jpeg", "png", "webp", "avif"]')
+prepare()
+from PIL import Image
+from thumbsmith.render import render
+before = set(sys.modules)
+for kind in ("jpeg", "png", "gif", "webp", "tiff", "bmp", "avif"):
+    for mode in ("L", "RGB", "RGBA", "P", "CMYK", "I;16"):
+        stream = io.BytesIO()
+        try:
+            Image.new(mode, (40, 30)).save(stream, kind)
+        except (OSError, ValueError):
+            continue
+        render(stream.getvalue(), recipe)
+print(sorted(set(sys.modules) - before))
+"""
+
+
+def test_nothing_is_left_to_import():
+    """A child could not: after preparing, no picture of any format imports anything."""
+    done = subprocess.run([sys.executable, "-c", REHEARSAL], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,146 @@
+"""Frames arrive as they were sent, and nothing that is no frame gets through."""
+
+import json
+import os
+import socket
+import struct
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from thumbsmith.worker.wire import MAX_HEADER, Channel, Closed, Frame, Garbled, told
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Give both ends of a connection."""
+    left, right = socket.socketpair()
+    with left, right:
+        yield left, right
+
+
+def _header(value: object) -> bytes:
+    return _framed(json.dumps(value).encode())
+
+
+def _framed(header: bytes) -> bytes:
+    return struct.pack("!I", len(header)) + header
+
+
+@given(
+    word=st.text(),
+    fields=st.dictionaries(
+        st.text().filter(lambda name: name not in {"self", "word"}), st.none() | st.integers() | st.text()
+    ),
+    blobs=st.lists(st.binary()),
+)
+def test_what_is_said_is_what_is_heard(word: str, fields: dict[str, object], blobs: list[bytes]):
+    """A frame comes out as it went in, and the next one follows it."""
+    left, right = socket.socketpair()
+    with left, right:
+        Channel(left).send(word, *blobs, **fields)
+        Channel(left).send("next")
+        listener = Channel(right)
+        assert listener.receive(sum(map(len, blobs))) == Frame(word, fields, tuple(blobs))
+        assert listener.receive(0) == Frame("next", {}, ())
+
+
+@given(st.binary(max_size=200))
+def test_noise_is_garbled_or_a_broken_connection(noise: bytes):
+    """Whatever bytes come, only Closed and Garbled come of them."""
+    left, right = socket.socketpair()
+    with right:
+        left.sendall(noise)
+        left.close()
+        with pytest.raises((Closed, Garbled)):
+            Channel(right).receive(1 << 20)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        struct.pack("!I", MAX_HEADER + 1),
+        _framed(b"{"),
+        _framed(b"\xff\xff"),
+        _framed(b"[" * 200_000),
+        _framed(b"1" * 5000),
+        _header([]),
+        _header({"word": "read", "fields": {}}),
+        _header({"word": 1, "fields": {}, "blobs": []}),
+        _header({"word": "read", "fields": [], "blobs": []}),
+        _header({"word": "read", "fields": {}, "blobs": [-1]}),
+        _header({"word": "read", "fields": {}, "blobs": [True]}),
+        _header({"word": "read", "fields": {}, "blobs": [1.0]}),
+        _header({"word": "read", "fields": {}, "blobs": [60, 41]}),
+        _header({"word": "read", "fields": {}, "blobs": [1 << 80]}),
+    ],
+)
+def test_a_header_that_none_of_ours_writes_is_garbled(ends: tuple[socket.socket, socket.socket], sent: bytes):
+    """Too long, no JSON, too deep, of another shape, announcing more than may come: refused before a blob is read."""
+    left, right = ends
+    left.setblocking(False)
+    left.send(sent)
+    left.close()
+    with pytest.raises(Garbled):
+        Channel(right).receive(100)
+
+
+def test_a_blob_that_stops_midway_is_a_broken_connection(ends: tuple[socket.socket, socket.socket]):
+    """Bytes that were announced and do not come mean that the other side is gone."""
+    left, right = ends
+    left.sendall(_header({"word": "made", "fields": {}, "blobs": [10]}) + b"12345")
+    left.close()
+    with pytest.raises(Closed):
+        Channel(right).receive(100)
+
+
+def test_nobody_there_to_listen_is_a_broken_connection(ends: tuple[socket.socket, socket.socket]):
+    """Saying something to a side that is gone raises Closed."""
+    left, right = ends
+    left.close()
+    with pytest.raises(Closed):
+        Channel(right).send("go")
+
+
+def test_silence_ends_when_patience_does(ends: tuple[socket.socket, socket.socket]):
+    """Waiting for a silent side ends by TimeoutError, and afterwards there is no patience left at all."""
+    _, right = ends
+    channel = Channel(right, seconds=0.05)
+    for _ in range(2):
+        with pytest.raises(TimeoutError):
+            channel.receive(0)
+
+
+def test_a_drip_does_not_renew_patience(ends: tuple[socket.socket, socket.socket]):
+    """Patience is for all waiting together: a side that says a little each time runs out of it too."""
+    left, right = ends
+    channel = Channel(right, seconds=0.3)
+    heard = 0
+    with pytest.raises(TimeoutError):  # noqa: PT012 - which of them raises is the other side's choice
+        while heard < 100_000:
+            Channel(left).send("read", bytes(1000))
+            channel.receive(1000)
+            heard += 1
+            os.sched_yield()
+    assert heard > 0
+
+
+def test_not_listening_ends_when_patience_does(ends: tuple[socket.socket, socket.socket]):
+    """Sending to a side that takes nothing ends by TimeoutError."""
+    _, right = ends
+    with pytest.raises(TimeoutError):
+        Channel(right, seconds=0.05).send("bytes", bytes(16 << 20))
+
+
+def test_a_mistake_is_told_in_one_line():
+    """What was raised, and in which line of which file; no path."""
+    try:
+        json.loads("{")
+    except ValueError as mistake:
+        line = told(mistake)
+    assert line.startswith("json.decoder.JSONDecodeError: Expecting property name")
+    assert line.endswith(")")
+    assert "(decoder.py:" in line
+    assert "\n" not in line

@@ -1,0 +1,125 @@
+"""Workers make of a source what rendering makes of it in this process, and say of it what is said here."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import thumbsmith
+from thumbsmith.errors import Code, MissingDecoder, Rejected, WorkerError
+from thumbsmith.reader import BytesReader
+from thumbsmith.recipe import Limits, Recipe
+from thumbsmith.render import render
+from thumbsmith.worker import Workers
+from thumbsmith.worker.pool import usable_cores
+
+from ..corpus import hostile, needs_corpus, photos
+from ..pictures import picture
+from ..probe.files import HEIC
+from .pictures import SMALL, noise, slow
+from .readers import interrupted
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[Workers]:
+    """Give two workers for all tests that leave them as they were."""
+    with Workers(count=2) as started:
+        yield started
+
+
+def _verdict(work: Workers | None, data: bytes, recipe: Recipe) -> object:
+    """Return the renditions, or why there are none; in this process where no workers are given."""
+    try:
+        return work.render(BytesReader(data), recipe).renditions if work else render(data, recipe)
+    except Rejected as rejected:
+        return rejected.code, rejected.detail
+    except MissingDecoder as missing:
+        return str(missing)
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png", "gif", "webp", "tiff", "bmp", "avif"])
+def test_a_worker_makes_what_rendering_makes(pool: Workers, kind: str):
+    """Of every format, to every format, byte for byte; and what it took is told."""
+    formats = 'formats = ["jpeg", "png", "webp", "avif"]'
+    recipe = Recipe.loads(f"[variants.a]\nwidth = 60\n{formats}\n[variants.b]\nwidth = 20\nheight = 20\n{formats}")
+    data = noise(kind=kind) if kind in ("jpeg", "png", "webp") else picture(kind=kind)
+    work = pool.render(BytesReader(data), recipe)
+    assert work.renditions == render(data, recipe)
+    assert work.probe.format == kind
+    assert 0 < work.cpu_seconds < 10
+    assert 5 << 20 < work.peak_memory < 500 << 20
+
+
+def test_a_heic_is_made_too(pool: Workers):
+    """Its decoder starts a thread of its own, which is allowed."""
+    assert _verdict(pool, HEIC, SMALL) == _verdict(None, HEIC, SMALL)
+
+
+@needs_corpus
+def test_photographs_come_out_the_same(pool: Workers):
+    """A baseline and a progressive JPEG, CMYK, and a TIFF of real size give the bytes that they give here."""
+    chosen = [path for path in photos() if path.name.startswith(("lake-sherburne", "photo-24", "canyon"))]
+    for path in chosen:
+        data = path.read_bytes()
+        work = pool.render(BytesReader(data), SMALL)
+        assert work.renditions == render(data, SMALL), path.name
+        assert work.peak_memory < 200 << 20, path.name
+
+
+@needs_corpus
+def test_hostile_files_get_the_verdict_that_they_get_here(pool: Workers):
+    """Every tenth hostile file ends as it does in this process: the same renditions, or the same rejection."""
+    recipe = Recipe(variants=SMALL.variants, limits=Limits(max_pixels=4_000_000))
+    for path, _ in hostile()[::10]:
+        data = path.read_bytes()
+        assert _verdict(pool, data, recipe) == _verdict(None, data, recipe), path.name
+
+
+def test_a_source_is_judged_before_it_is_read(pool: Workers):
+    """Too many bytes, or none, need no worker and no read."""
+    reader = interrupted(noise())
+    with pytest.raises(Rejected) as rejected:
+        pool.render(reader, Recipe(limits=Limits(max_bytes=1000)))
+    assert rejected.value.code == Code.TOO_MANY_BYTES
+    assert reader.asked == []
+    with pytest.raises(Rejected) as rejected:
+        pool.render(BytesReader(b""), SMALL)
+    assert rejected.value.code == Code.EMPTY
+
+
+def test_a_header_that_is_refused_costs_one_small_read(pool: Workers):
+    """What the header tells is told by the first bytes alone."""
+    reader = interrupted(noise())
+    with pytest.raises(Rejected) as rejected:
+        pool.render(reader, Recipe(limits=Limits(max_side=100)))
+    assert rejected.value.code == Code.TOO_LONG_SIDE
+    assert len(reader.asked) == 1
+
+
+def test_a_source_that_takes_too_long_is_rejected(pool: Workers):
+    """Past max_cpu_seconds it is over_time, which says the limit."""
+    with pytest.raises(Rejected, match="max_cpu_seconds allows, 1 s") as rejected:
+        pool.render(BytesReader(noise()), slow(1))
+    assert rejected.value.code == Code.OVER_TIME
+
+
+def test_there_is_a_core_to_use():
+    """The default number of workers is at least one, and no more than the machine has cores."""
+    assert 1 <= usable_cores() <= (os.cpu_count() or 1)
+
+
+def test_an_installation_that_is_broken_is_told(monkeypatch: pytest.MonkeyPatch):
+    """Where a worker cannot import what it needs, the error says what, not just that it died."""
+    ours = str(Path(thumbsmith.__path__[0]).parent)
+    monkeypatch.setattr(sys, "path", [ours, *(entry for entry in sys.path if "site-packages" not in entry)])
+    with Workers(count=1) as work, pytest.raises(WorkerError, match=r"could not start: ModuleNotFoundError.*PIL"):
+        work.render(BytesReader(picture()), SMALL)
+
+
+def test_an_interpreter_that_cannot_be_started_is_told(monkeypatch: pytest.MonkeyPatch):
+    """It is transient: a machine may be out of processes for a moment."""
+    monkeypatch.setattr(sys, "executable", "/nonexistent/python")
+    with Workers(count=1) as work, pytest.raises(WorkerError, match="can be started"):
+        work.render(BytesReader(picture()), Recipe.default())
