@@ -1,0 +1,167 @@
+"""Folders and files beneath a root, opened one name at a time and never through a symbolic link.
+
+A path is resolved by the system in one go, and anybody who may write there can turn a folder in it into a link.
+A name that is opened relative to a folder that is already open, with O_NOFOLLOW, cannot lead anywhere else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self
+
+from thumbsmith.store.entries import KnownEntries
+from thumbsmith.store.failures import ABSENT
+from thumbsmith.store.names import namesake
+
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # a FIFO put there meanwhile must not make us wait
+CLOSED: Final = -1
+
+
+@dataclass(slots=True)
+class Folder:
+    """The root or a folder beneath it, open or closed again; `name` on disk stands for `component` of a key."""
+
+    fd: int
+    known: KnownEntries
+    above: Folder | None = None
+    name: str = ""
+    component: str = ""
+
+    def close(self) -> None:
+        """Close the descriptor. Safe to repeat."""
+        fd, self.fd = self.fd, CLOSED
+        if fd != CLOSED:
+            os.close(fd)
+
+    @property
+    def closed(self) -> bool:
+        """Return whether its descriptor was closed."""
+        return self.fd == CLOSED
+
+    def trail(self) -> list[Folder]:
+        """Return the folders from below the root down to this one; none for the root itself."""
+        found: list[Folder] = []
+        here: Folder | None = self
+        while here is not None and here.above is not None:
+            found.append(here)
+            here = here.above
+        return found[::-1]
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names on disk from below the root down to here."""
+        return [folder.name for folder in self.trail()]
+
+    @property
+    def key(self) -> str:
+        """Return the components from the root down to here, joined by "/"."""
+        return "/".join(folder.component for folder in self.trail())
+
+    def __str__(self) -> str:
+        """Return the key, or the path of the root, for people."""
+        return self.key or self.name
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_root(path: str, known: KnownEntries) -> Folder | None:
+    """Return the folder at this path, or None where there is nothing. Raises OSError for anything but a folder."""
+    try:
+        return Folder(os.open(path, _FOLDER), known, name=path)
+    except FileNotFoundError:
+        return None
+
+
+def open_folder(parent: Folder, name: str, component: str) -> Folder | None:
+    """Return the folder of exactly this name in `parent`, or None. Raises OSError where it may not be read."""
+    fd = _open(name, _FOLDER, parent.fd)
+    if fd is None:
+        return None
+    folder = Folder(fd, parent.known, parent, name, component)
+    try:
+        exact = _is_called(name, parent, os.fstat(fd))
+    except BaseException:
+        folder.close()
+        raise
+    if exact:
+        return folder
+    folder.close()
+    return None
+
+
+def stat_file(parent: Folder, name: str) -> os.stat_result | None:
+    """Return the status of the regular file of exactly this name in `parent`, or None where there is none."""
+    found = _stat(name, parent.fd)
+    if found is None or not stat.S_ISREG(found.st_mode):
+        return None
+    return found if _is_called(name, parent, found) else None
+
+
+def open_file(parent: Folder, name: str) -> int | None:
+    """Return a descriptor of the regular file of exactly this name in `parent`, or None where there is none."""
+    if stat_file(parent, name) is None:
+        return None  # a device is not even opened: for some of them that alone does something
+    fd = _open(name, _FILE, parent.fd)
+    if fd is None or stat.S_ISREG(os.fstat(fd).st_mode):
+        return fd
+    os.close(fd)
+    return None
+
+
+@contextlib.contextmanager
+def locked(folder: Folder) -> Iterator[None]:
+    """Hold the folder's lock, against other processes and other threads alike.
+
+    Where the file system has no such locks (NFS wants a descriptor that writes) the work is done without: what they
+    guard is that two names that differ in case only are not made side by side at one moment.
+    """
+    with contextlib.suppress(OSError):
+        fcntl.flock(folder.fd, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            fcntl.flock(folder.fd, fcntl.LOCK_UN)
+
+
+def _open(name: str, flags: int, parent: int) -> int | None:
+    try:
+        return os.open(name, flags, dir_fd=parent)
+    except OSError as error:
+        if error.errno in ABSENT:
+            return None
+        raise
+
+
+def _stat(name: str, parent: int) -> os.stat_result | None:
+    try:
+        return os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except OSError as error:
+        if error.errno in ABSENT:
+            return None
+        raise
+
+
+def _is_called(name: str, parent: Folder, found: os.stat_result) -> bool:
+    """Return whether what was found is called exactly so: a folder that ignores case answers to other names as well.
+
+    It does where the namesake leads to the same entry. Only then the folder's entries have to be read.
+    """
+    other = namesake(name)
+    alias = _stat(other, parent.fd) if other is not None else None
+    if alias is None or not os.path.samestat(alias, found):
+        return True
+    return name in parent.known.of(parent.fd).names

@@ -1,0 +1,53 @@
+"""What the operating system's errors mean to a caller: one sentence, and whether trying again may help."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from thumbsmith.errors import StoreError
+
+# Conditions that pass by themselves or that somebody clears: a full disk, too many open files, a device or a server
+# that does not answer. EFBIG is none of them: the same object meets the same limit again.
+TRANSIENT: Final = frozenset(
+    {
+        errno.EAGAIN,
+        errno.EBUSY,
+        errno.EDQUOT,
+        errno.EINTR,
+        errno.EIO,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+        errno.ENOSPC,
+        errno.ESTALE,
+        errno.ETIMEDOUT,
+    }
+)
+
+# What it means when a name leads to nothing that can be read: nothing there, a file or a symbolic link where a folder
+# should be, or a name that this file system cannot hold.
+ABSENT: Final = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.EMLINK}
+)
+
+
+@contextmanager
+def failing(subject: object) -> Iterator[None]:
+    """Raise what the operating system reports as StoreError: "photos/a.jpg: No space left on device".
+
+    `subject` is a key or a path, or something whose text is one.
+    """
+    try:
+        yield
+    except OSError as error:
+        words = os.strerror(error.errno) if error.errno else str(error)
+        raise StoreError(f"{shown(str(subject))}: {words}", transient=error.errno in TRANSIENT) from error
+
+
+def shown(subject: str) -> str:
+    """Return a key or path as one line for people: as it is where it can be printed, else quoted with escapes."""
+    return subject if subject.isprintable() else ascii(subject)

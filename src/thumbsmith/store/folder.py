@@ -1,0 +1,202 @@
+"""A folder as a store. As a source its keys are paths as they are; as a destination every key fits (naming.py)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from io import FileIO
+from typing import Final, Self, TypeVar
+
+from thumbsmith.errors import StoreError
+from thumbsmith.store.beneath import Folder, open_file, stat_file
+from thumbsmith.store.entries import KnownEntries
+from thumbsmith.store.failures import failing, shown
+from thumbsmith.store.names import is_private
+from thumbsmith.store.naming import OBJECT, Literal, Mapped, Naming, Place
+from thumbsmith.store.reading import OpenFile, info
+from thumbsmith.store.temporary import is_abandoned, write_whole
+from thumbsmith.store.tree import Tree
+from thumbsmith.store.types import MAX_KEY_BYTES, Headers, ObjectInfo
+from thumbsmith.store.walk import walk
+
+T = TypeVar("T")
+
+# A write whose folder is removed under it, because a delete left it empty, makes the folder anew: this many times.
+_ATTEMPTS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class FolderStore:
+    """The regular files beneath `root`, an absolute path. No symbolic link beneath it is ever followed.
+
+    Names that begin with ".thumbsmith-" are the store's own and no objects.
+    """
+
+    root: str
+    naming: Naming = field(default_factory=Literal)
+    _known: KnownEntries = field(default_factory=KnownEntries, repr=False, compare=False)
+
+    @property
+    def url(self) -> str:
+        """Return the folder's path."""
+        return self.root
+
+    def as_destination(self) -> Self:
+        """Return the same folder as a place where every key fits."""
+        return self if isinstance(self.naming, Mapped) else replace(self, naming=Mapped())
+
+    def reachable(self) -> None:
+        """Raise StoreError, not transient, where the root is missing, is no folder, or may not be read."""
+        try:
+            os.scandir(self.root).close()
+        except OSError as error:
+            raise StoreError(f"{shown(self.root)}: {os.strerror(error.errno or 0)}", transient=False) from error
+
+    @property
+    def longest_key(self) -> int:
+        """Return how many bytes of UTF-8 a key may have: as many as in S3."""
+        return MAX_KEY_BYTES
+
+    def head(self, key: str) -> ObjectInfo | None:
+        """Return the file as it is now, or None: also for a symbolic link, a FIFO, a device."""
+        with failing(key):
+            found = self._first(key, stat_file)
+        return info(key, found) if found else None
+
+    def open(self, key: str) -> OpenFile | None:
+        """Return a reader over the file's present version, or None where `head` would."""
+        with failing(key):
+            fd = self._first(key, open_file)
+            if fd is None:
+                return None
+            file, opened = FileIO(fd), os.fstat(fd)
+        return OpenFile(info(key, opened), file, opened)
+
+    def put(self, key: str, data: bytes, headers: Headers) -> str:  # noqa: ARG002 - a folder holds no headers
+        """Store the object whole or not at all, replacing what was there; return the new etag. It is on disk then."""
+        with failing(key):
+            for _ in range(_ATTEMPTS):
+                with contextlib.suppress(FileNotFoundError):
+                    return info(key, self._write(key, data)).etag
+        raise StoreError(f"{shown(key)}: its folder is removed again and again", transient=True)
+
+    def delete(self, key: str) -> None:
+        """Remove exactly this file, if it is there, then the folders that are left empty."""
+        with failing(key):
+            for place in self.naming.places(key):
+                self._remove(place)
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Yield every object whose key starts with `prefix`, each once. Of a root that is missing: none.
+
+        Raises StoreError where a folder may not be read: the sources in it would seem to be gone.
+        """
+        *folders, _ = prefix.split("/")
+        with failing(self.root):
+            start = self._tree.find(tuple(folders))
+        if start is None:
+            return
+        with start:
+            for parent, entry in walk(start, lambda parent, name: self._enter_towards(prefix, parent, name)):
+                found = self._object(parent, entry)
+                if found and found.key.startswith(prefix):
+                    yield found
+
+    def children(self, key: str) -> Iterator[ObjectInfo]:
+        """Yield the objects directly under `key` + "/"."""
+        with failing(key):
+            folder = self._tree.find(tuple(key.split("/")))
+            if folder is None:
+                return
+            with folder, os.scandir(folder.fd) as entries:
+                for entry in entries:
+                    is_folder = entry.is_dir(follow_symlinks=False)
+                    found = self._own_object(folder, entry.name) if is_folder else self._object(folder, entry)
+                    if found and found.key != key:
+                        yield found
+
+    def sweep(self) -> int:
+        """Remove the temporaries of writers that died, and folders that they left empty; return how many files."""
+        with failing(self.root):
+            root = self._tree.top()
+            if root is None:
+                return 0
+            with root:
+                return sum(_swept(parent, entry, self._tree) for parent, entry in walk(root, self._tree.enter))
+
+    @property
+    def _tree(self) -> Tree:
+        return Tree(self.root, self.naming, self._known)
+
+    def _first(self, key: str, look: Callable[[Folder, str], T | None]) -> T | None:
+        """Return what `look` finds at the first place of the key where it finds anything."""
+        found = (self._at(place, look) for place in self.naming.places(key))
+        return next((each for each in found if each is not None), None)
+
+    def _at(self, place: Place, look: Callable[[Folder, str], T | None]) -> T | None:
+        folder = self._tree.find(place.folders)
+        if folder is None:
+            return None
+        with folder:
+            return look(folder, place.name)
+
+    def _write(self, key: str, data: bytes) -> os.stat_result:
+        there = [place for place in self.naming.places(key) if self._at(place, stat_file)]
+        for place in there[:1] or self.naming.new_places(key):
+            with contextlib.suppress(IsADirectoryError), self._tree.make(place.folders) as folder:
+                return write_whole(folder.fd, place.name, data)
+        raise StoreError(f"{shown(key)}: no object can have this key here", transient=False)
+
+    def _remove(self, place: Place) -> None:
+        """Remove the file at this place, if it is there, and the folders that are left empty."""
+        folder = self._tree.find(place.folders)
+        if folder is None:
+            return
+        with folder:
+            if stat_file(folder, place.name) is None:
+                return
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(place.name, dir_fd=folder.fd)
+        self._tree.prune(folder.names)
+
+    def _object(self, parent: Folder, entry: os.DirEntry[str]) -> ObjectInfo | None:
+        """Return the object that an entry of a folder is, or None where it is none, or is gone."""
+        key = self.naming.key(parent, entry.name)
+        if key is None:
+            return None
+        with failing(key), contextlib.suppress(FileNotFoundError):
+            found = entry.stat(follow_symlinks=False)
+            return info(key, found) if stat.S_ISREG(found.st_mode) else None
+        return None
+
+    def _own_object(self, parent: Folder, name: str) -> ObjectInfo | None:
+        """Return the object whose key is that of the folder `name`, or None."""
+        folder = self._tree.enter(parent, name)
+        if folder is None:
+            return None
+        with folder:
+            key, found = self.naming.key(folder, OBJECT), stat_file(folder, OBJECT)
+            return info(key, found) if key and found else None
+
+    def _enter_towards(self, prefix: str, parent: Folder, name: str) -> Folder | None:
+        """Return the folder `name` unless no key in it can start with `prefix`."""
+        folder = self._tree.enter(parent, name)
+        if folder is None or not prefix:
+            return folder
+        key = f"{folder.key}/"
+        if key.startswith(prefix) or prefix.startswith(key[:-1]):
+            return folder
+        folder.close()
+        return None
+
+
+def _swept(parent: Folder, entry: os.DirEntry[str], tree: Tree) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        if is_private(entry.name) and is_abandoned(entry.name, entry.stat(follow_symlinks=False).st_mtime):
+            os.unlink(entry.name, dir_fd=parent.fd)
+            tree.prune(parent.names)
+            return True
+    return False

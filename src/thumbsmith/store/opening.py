@@ -1,0 +1,83 @@
+"""From an address to a store."""
+
+from __future__ import annotations
+
+import os
+import re
+from threading import Lock
+from typing import TYPE_CHECKING, Final
+
+from thumbsmith.errors import StoreError
+from thumbsmith.store.failures import shown
+from thumbsmith.store.types import Store
+
+if TYPE_CHECKING:
+    from thumbsmith.store.memory import MemoryStore
+
+# RFC 3986, section 3.1: how a scheme is spelled. "C:\photos" and "a:b" have none: "://" must follow.
+_ADDRESS: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+
+# What stands behind s3://. A bucket's name is checked as AWS's own tools do. The account stands at the very end: a
+# prefix that itself ends like that is given with a "/" behind it.
+_BUCKET: Final = re.compile(r"([A-Za-z0-9._-]{1,255})(?:/(.*?))?(?:\?owner=([0-9]{12}))?", re.DOTALL)
+
+_MEMORIES: Final[dict[str, MemoryStore]] = {}
+_LOCK: Final = Lock()
+
+
+def open_store(url: str | os.PathLike[str], *, patience: float = 0.0) -> Store:
+    """Return the store at a folder's path, file:///PATH, s3://BUCKET/PREFIX or memory://NAME.
+
+    A folder need not exist; behind file:// it is percent-encoded (RFC 8089). A prefix is taken as it stands, with a "/"
+    added where it ends in none; ?owner= and twelve digits behind it say which account the bucket has to belong to. A
+    memory store is one for this process and name. `patience` is how many seconds a bucket that answered before and
+    fails for now is waited for. Raises StoreError, not transient, for an address that is none of
+    these, and where the configuration for AWS cannot be used.
+    """
+    address = _ADDRESS.fullmatch(url) if isinstance(url, str) else None
+    if address is None:
+        return _folder(os.fsdecode(url))
+    scheme, rest = address[1].lower(), address[2]
+    if scheme == "file":
+        return _folder(_path(rest))
+    if scheme == "s3":
+        return _bucket(rest, patience)
+    if scheme == "memory":
+        from thumbsmith.store.memory import MemoryStore  # noqa: PLC0415 - each store is loaded where it is used
+
+        with _LOCK:
+            return _MEMORIES.setdefault(rest, MemoryStore(rest))
+    raise StoreError(
+        f"{scheme}:// is no store that is known: give a folder's path, file:///PATH, s3://BUCKET/PREFIX or memory://NAME",
+        transient=False,
+    )
+
+
+def _path(rest: str) -> str:
+    from urllib.parse import unquote  # noqa: PLC0415 - it loads what only URLs need
+
+    host, slash, path = rest.partition("/")
+    if host not in {"", "localhost"} or not slash:
+        raise StoreError(f"{shown('file://' + rest)}: expected file:/// and an absolute path", transient=False)
+    return "/" + unquote(path, errors="surrogateescape")
+
+
+def _folder(path: str) -> Store:
+    if not path or "\0" in path:
+        raise StoreError(f"{shown(path) or 'nothing'}: expected the path of a folder", transient=False)
+    from thumbsmith.store.folder import FolderStore  # noqa: PLC0415 - each store is loaded where it is used
+
+    return FolderStore(os.path.realpath(path))
+
+
+def _bucket(rest: str, patience: float) -> Store:
+    found = _BUCKET.fullmatch(rest)
+    if found is None:
+        raise StoreError(f"{shown('s3://' + rest)}: expected s3:// and a bucket's name", transient=False)
+    from thumbsmith.environment import aws_region, aws_settings  # noqa: PLC0415 - with the store, below
+    from thumbsmith.store.s3 import S3Store  # noqa: PLC0415 - each store is loaded where it is used
+    from thumbsmith.store.s3_client import connect  # noqa: PLC0415 - botocore takes 0.2 s to load
+
+    bucket, prefix, owner = found.groups(default="")
+    prefix += "" if prefix.endswith("/") or not prefix else "/"
+    return S3Store(bucket, prefix, connect(aws_region(), aws_settings(), patience), owner or None)

@@ -1,0 +1,217 @@
+"""A bucket, or the part of one under a prefix, as a store: S3, or any server that speaks as it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from thumbsmith.errors import Code, Rejected, SourceChanged, StoreError
+from thumbsmith.store.failures import shown
+from thumbsmith.store.s3_failures import Refused
+from thumbsmith.store.types import MAX_KEY_BYTES, Headers, ObjectInfo
+
+if TYPE_CHECKING:
+    from thumbsmith.store.s3_client import Client, Piece
+
+# To open an object is to read this much of it: the request that tells its version brings the header of nearly every
+# picture, and the whole of most thumbnails and of every manifest.
+HEAD: Final = 128 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class S3Object:
+    """One version of an object. Its beginning is here; the rest is asked for on the condition that it is the same."""
+
+    info: ObjectInfo
+    _store: S3Store
+    _head: bytes
+
+    @property
+    def size(self) -> int:
+        """Return the number of bytes."""
+        return self.info.size
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return the bytes from `offset`, `length` of them, or fewer where the object ends: one request at most.
+
+        Raises SourceChanged when the object was replaced or removed since it was opened, Rejected when it was archived,
+        StoreError when S3 fails.
+        """
+        end = min(offset + length, self.size)
+        start = max(offset, len(self._head))
+        rest = self._store.read_version(self.info, start, end) if start < end else b""
+        return self._head[offset:end] + rest
+
+    def close(self) -> None:
+        """Do nothing: no connection is held between two reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class S3Store:
+    """The objects of `bucket` whose keys start with `prefix`, which is empty or ends in "/" and is no part of ours.
+
+    `owner` is the account that the bucket has to belong to, where that is to be made sure of. Etags are S3's, without
+    the quotes: nothing is read into them.
+    """
+
+    bucket: str
+    prefix: str
+    client: Client
+    owner: str | None = None
+
+    @property
+    def url(self) -> str:
+        """Return s3://BUCKET/PREFIX, with ?owner= where there is one."""
+        path = f"/{self.prefix}" if self.prefix else ""
+        return f"s3://{self.bucket}{path}" + (f"?owner={self.owner}" if self.owner else "")
+
+    @property
+    def longest_key(self) -> int:
+        """Return how many bytes of UTF-8 a key may have: what the prefix leaves of S3's 1,024."""
+        return MAX_KEY_BYTES - len(self.prefix.encode())
+
+    def head(self, key: str) -> ObjectInfo | None:
+        """Return the object as it is now, or None; one request where it is there."""
+        if not self._can_hold(key):
+            return None
+        try:
+            answer = self._request("head_object", key, Key=self.prefix + key)
+        except Refused as refusal:
+            if not refusal.no_such_object:
+                raise
+        else:
+            return ObjectInfo(key, self._etag(answer.get("ETag"), key), answer["ContentLength"])
+        # The answer to HEAD has no body that would say what is missing, object or bucket: the answer to GET has.
+        found = self.open(key)
+        return found.info if found else None
+
+    def open(self, key: str) -> S3Object | None:
+        """Return a reader over the object's present version, or None. One request brings the first 128 KiB as well.
+
+        Raises Rejected (archived) where the object would have to be restored from an archive first.
+        """
+        if not self._can_hold(key):
+            return None
+        try:
+            piece = self._read(key, 0, HEAD)
+        except Refused as refusal:
+            if refusal.no_such_object:
+                return None
+            if refusal.status == 416:  # RFC 9110, section 14.1.2: an empty object has no first byte
+                return self._open_empty(key)
+            raise
+        return S3Object(ObjectInfo(key, self._etag(piece.etag, key), piece.size), self, piece.data)
+
+    def read_version(self, info: ObjectInfo, start: int, end: int) -> bytes:
+        """Return the bytes from `start` to before `end` of the version that has this etag.
+
+        Raises SourceChanged where the object is another one by now, or gone.
+        """
+        try:
+            piece = self._read(info.key, start, end, IfMatch=f'"{info.etag}"')
+        except Refused as refusal:
+            if not refusal.changed:
+                raise
+        else:
+            if self._etag(piece.etag, info.key) == info.etag:  # not every server knows If-Match
+                return piece.data
+        raise SourceChanged(f"{self._address(info.key)}: replaced or removed while it was read")
+
+    def put(self, key: str, data: bytes, headers: Headers) -> str:
+        """Store the object whole or not at all, replacing what was there; return the new etag."""
+        if not self._can_hold(key):
+            raise StoreError(f"{self._address(key)}: no object can have this key", transient=False)
+        answer = self._request(
+            "put_object",
+            key,
+            Key=self.prefix + key,
+            Body=data,
+            ContentType=headers.content_type,
+            CacheControl=headers.cache_control,
+            Metadata=dict(headers.metadata or {}),
+        )
+        return self._etag(answer.get("ETag"), key)
+
+    def delete(self, key: str) -> None:
+        """Remove exactly this object, if it is there; in a versioned bucket it is hidden by a delete marker."""
+        if self._can_hold(key):
+            self._request("delete_object", key, Key=self.prefix + key)
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Yield every object whose key starts with `prefix`; one request for 1,000 of them."""
+        return self._listed(prefix)
+
+    def children(self, key: str) -> Iterator[ObjectInfo]:
+        """Yield the objects directly under `key` + "/"; one request for 1,000 of them and of what is farther below."""
+        start = f"{key}/"
+        found = self._listed(start, Delimiter="/") if self._can_hold(start) else iter(())
+        return (info for info in found if "/" not in info.key[len(start) :])
+
+    def as_destination(self) -> Self:
+        """Return this store: it holds every key."""
+        return self
+
+    def reachable(self) -> None:
+        """Raise StoreError where the bucket is not there, is another account's, or may not be listed."""
+        self._request("list_objects_v2", "", Prefix=self.prefix, MaxKeys=1)
+
+    def sweep(self) -> int:
+        """Return 0: what is not written whole is not there."""
+        return 0
+
+    def _request(self, operation: str, key: str, **parameters: Any) -> dict[str, Any]:
+        return self.client.request(operation, self._address(key), **self._place, **parameters)
+
+    def _read(self, key: str, start: int, end: int, **parameters: Any) -> Piece:
+        place = {"Key": self.prefix + key, **self._place}
+        try:
+            return self.client.read(self._address(key), start, end - 1, **place, **parameters)
+        except Refused as refusal:
+            if refusal.archived:
+                raise Rejected(Code.ARCHIVED, "in an archive: it can be read once it is restored") from refusal
+            raise
+
+    def _open_empty(self, key: str) -> S3Object | None:
+        info = self.head(key)
+        if info and info.size:
+            raise SourceChanged(f"{self._address(key)}: replaced while it was opened")
+        return S3Object(info, self, b"") if info else None
+
+    def _listed(self, prefix: str, **parameters: Any) -> Iterator[ObjectInfo]:
+        wanted = self.prefix + prefix
+        tokens: set[str] = set()
+        while True:
+            page = self._request("list_objects_v2", prefix, Prefix=wanted, **parameters)
+            for each in page.get("Contents", ()):
+                key = each["Key"][len(self.prefix) :]
+                # Left out are the "folder" that the prefix itself may be, and what a server has spelled otherwise.
+                if key and each["Key"].startswith(wanted):
+                    yield ObjectInfo(key, self._etag(each.get("ETag"), key), each["Size"])
+            if not page.get("IsTruncated"):
+                return
+            token = page.get("NextContinuationToken", "")
+            if token in tokens or not token:
+                raise StoreError(f"{self._address(prefix)}: the listing goes round in circles", transient=False)
+            tokens.add(token)
+            parameters["ContinuationToken"] = token
+
+    @property
+    def _place(self) -> dict[str, str]:
+        return {"Bucket": self.bucket} | ({"ExpectedBucketOwner": self.owner} if self.owner else {})
+
+    def _address(self, key: str) -> str:
+        return shown(f"s3://{self.bucket}/{self.prefix}{key}")
+
+    def _can_hold(self, key: str) -> bool:
+        try:
+            size = len(key.encode())
+        except UnicodeEncodeError:
+            return False
+        return 0 < size <= self.longest_key
+
+    def _etag(self, written: str | None, key: str) -> str:
+        etag = (written or "").strip('"')
+        if not etag:
+            raise StoreError(f"{self._address(key)}: answered without an ETag", transient=False)
+        return etag

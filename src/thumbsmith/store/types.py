@@ -1,0 +1,98 @@
+"""The protocol every store keeps: what `converge` and the planner ask for, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol, Self
+
+from thumbsmith.reader import RangeReader
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """One object as a listing or a look at it tells: `etag` is opaque and changes whenever the content does."""
+
+    key: str
+    etag: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Headers:
+    """What goes with an object where the store can hold it."""
+
+    content_type: str
+    cache_control: str = "public, max-age=60"
+    metadata: Mapping[str, str] | None = None
+
+
+class OpenObject(RangeReader, Protocol):
+    """A range reader over one version of an object, to be closed."""
+
+    @property
+    def info(self) -> ObjectInfo:
+        """Return the version that is being read."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it. Safe to repeat."""
+        ...
+
+
+# The longest key of S3 in UTF-8: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+MAX_KEY_BYTES: Final = 1024
+
+
+class Store(Protocol):
+    """Objects by key. Keys are any text of 1 to 1,024 UTF-8 bytes.
+
+    Every method raises StoreError when the store fails: transient where trying again may help. An object that is not
+    there is no failure: `head` and `open` answer None, `delete` does nothing.
+    """
+
+    @property
+    def url(self) -> str:
+        """Return the address for people, as `open_store` would take it."""
+        ...
+
+    @property
+    def longest_key(self) -> int:
+        """Return how many bytes of UTF-8 a key may have at most."""
+        ...
+
+    def head(self, key: str) -> ObjectInfo | None:
+        """Return the object as it is now, or None."""
+        ...
+
+    def open(self, key: str) -> OpenObject | None:
+        """Return a reader over the object's present version, or None. Raises Rejected for one that is archived."""
+        ...
+
+    def put(self, key: str, data: bytes, headers: Headers) -> str:
+        """Store the object whole or not at all, replacing what was there; return the new etag."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove exactly this object, if it is there."""
+        ...
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Yield every object whose key starts with `prefix`, each once, in no promised order, a page at a time."""
+        ...
+
+    def children(self, key: str) -> Iterator[ObjectInfo]:
+        """Yield the objects directly under `key` + "/": those whose rest of the key holds no further "/"."""
+        ...
+
+    def as_destination(self) -> Self:
+        """Return this store as a place for renditions of any key: itself where every key fits."""
+        ...
+
+    def reachable(self) -> None:
+        """Raise StoreError, not transient, where nothing can be listed: a folder is missing or may not be read."""
+        ...
+
+    def sweep(self) -> int:
+        """Remove what writers that died left behind, never what a living one is writing; return how many files."""
+        ...

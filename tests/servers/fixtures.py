@@ -1,0 +1,86 @@
+"""Fixtures: a bucket on one server or the other, and an environment in which nothing but that can be reached."""
+
+import os
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers import processes
+from tests.servers.scripted import Scripted, scripted
+from thumbsmith.store import open_store
+
+needs_servers = pytest.mark.skipif(
+    not (processes.PROGRAMS / "weed").exists(), reason="no S3 servers to test against: run `make .venv/servers`"
+)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def aws_environment() -> Iterator[None]:
+    """Take away whatever AWS settings there are: no test can reach an account, or ask for one's credentials."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.delenv(name)
+        for name, value in processes.KEYS.items():
+            patch.setenv(name, value)
+        patch.setenv("AWS_REGION", "us-east-1")
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        patch.setenv("AWS_CONFIG_FILE", os.devnull)
+        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+        patch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")  # where nothing listens: each test names its own server
+        yield
+
+
+@pytest.fixture(scope="session")
+def ministack_address() -> Iterator[str]:
+    """Return the address of a ministack that runs for the session."""
+    with processes.ministack() as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def seaweedfs_address() -> Iterator[str]:
+    """Return the address of a SeaweedFS that runs for the session."""
+    with processes.seaweedfs() as address:
+        yield address
+
+
+@pytest.fixture
+def ministack(ministack_address: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return s3:// and a fresh bucket on ministack, which AWS_ENDPOINT_URL leads to."""
+    return fresh_bucket(ministack_address, monkeypatch)
+
+
+@pytest.fixture
+def seaweedfs(seaweedfs_address: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return s3:// and a fresh bucket on SeaweedFS, which AWS_ENDPOINT_URL leads to."""
+    return fresh_bucket(seaweedfs_address, monkeypatch)
+
+
+@pytest.fixture(params=["ministack", "seaweedfs"])
+def either_server(request: pytest.FixtureRequest) -> str:
+    """Return s3:// and a fresh bucket, on one server after the other."""
+    return request.getfixturevalue(request.param)
+
+
+def fresh_bucket(address: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Make a bucket at this address, lead AWS_ENDPOINT_URL there, and return s3:// and its name."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+    name = f"test-{secrets.token_hex(6)}"
+    open_store(f"s3://{name}").client.s3.create_bucket(Bucket=name)
+    return f"s3://{name}"
+
+
+@pytest.fixture(scope="session")
+def scripted_server() -> Iterator[Scripted]:
+    """Return a server that runs for the session and gives the answers that it is told."""
+    with scripted() as server:
+        yield server
+
+
+@pytest.fixture
+def script(scripted_server: Scripted, monkeypatch: pytest.MonkeyPatch) -> Scripted:
+    """Return a server that gives the answers that a test tells it, where AWS_ENDPOINT_URL leads to."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", scripted_server.address)
+    scripted_server.script()
+    return scripted_server

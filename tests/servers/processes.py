@@ -1,0 +1,121 @@
+"""Two S3 servers as processes, each on free ports of 127.0.0.1, with a folder of its own that goes with it."""
+
+import contextlib
+import json
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+PROGRAMS = Path(__file__).parents[2] / ".venv-servers" / "bin"
+KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "only for tests"}
+
+SEAWEEDFS_PORTS = tuple(f"{part}.port{kind}" for part in ("master", "volume", "filer", "s3") for kind in ("", ".grpc"))
+SEAWEEDFS_OPTIONS = {
+    "dir": "data",
+    "ip": "127.0.0.1",
+    "ip.bind": "127.0.0.1",
+    "s3.config": "s3.json",
+    "s3.port.iceberg": 0,
+    "s3.port.lance": 0,
+    "s3.autoCreateBucket": "false",
+    "master.volumeSizeLimitMB": 64,
+    "volume.max": 500,  # every bucket has its own
+    "master.telemetry": "false",
+}
+SECRET = KEYS["AWS_SECRET_ACCESS_KEY"]
+IDENTITIES = [
+    {"name": name, "credentials": [{"accessKey": name, "secretKey": SECRET}], "actions": actions}
+    for name, actions in ((KEYS["AWS_ACCESS_KEY_ID"], ["Admin"]), ("reader", ["List:other", "Read:other"]))
+]
+
+SECONDS_TO_START = 60
+SECONDS_TO_STOP = 5
+
+
+@contextlib.contextmanager
+def ministack() -> Iterator[str]:
+    """Run ministack and give its address. It keeps objects in memory, holds every key, and checks no signature."""
+    (port,) = _free_ports(1)
+    environment = {
+        "BIND_HOST": "127.0.0.1",
+        "MINISTACK_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+    }
+    with _folder() as folder:
+        command = [str(PROGRAMS / "ministack")]
+        with _running(command, folder, environment, f"http://127.0.0.1:{port}", "/_ministack/health") as address:
+            yield address
+
+
+@contextlib.contextmanager
+def seaweedfs() -> Iterator[str]:
+    """Run SeaweedFS and give the address of its S3. It keeps a tree of files, and checks signatures as S3 does."""
+    ports = dict(zip(SEAWEEDFS_PORTS, _free_ports(len(SEAWEEDFS_PORTS)), strict=True))
+    command = [str(PROGRAMS / "weed"), "server", "-s3"]
+    command += [f"-{name}={value}" for name, value in (SEAWEEDFS_OPTIONS | ports).items()]
+    environment = {"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}  # a bucket begins with one volume instead of seven
+    with _folder() as folder:
+        (folder / "s3.json").write_text(json.dumps({"identities": IDENTITIES}))
+        (folder / "data").mkdir()
+        try:
+            with _running(command, folder, environment, f"http://127.0.0.1:{ports['s3.port']}", "/healthz") as address:
+                yield address
+        finally:
+            for path in (path for port in ports.values() for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock")):
+                path.unlink()  # it leaves them where no option changes
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="thumbsmith-test-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
+@contextlib.contextmanager
+def _running(command: list[str], folder: Path, environment: dict[str, str], address: str, health: str) -> Iterator[str]:
+    """Run the command until the end of the block; give the address once the server is healthy."""
+    minimal = {"PATH": f"{PROGRAMS}:/usr/bin:/bin", "HOME": str(folder), "TMPDIR": str(folder)}
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=folder, env=minimal | environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
+    try:
+        _wait(process, address + health, folder / "log")
+        yield address
+    finally:
+        process.kill()  # nothing of it is to be kept, and SeaweedFS takes half a minute to end by itself
+        process.wait(SECONDS_TO_STOP)
+
+
+def _wait(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    end = time.monotonic() + SECONDS_TO_START
+    while not _answers(address):
+        if process.poll() is not None or time.monotonic() > end:
+            raise RuntimeError(f"{process.args!r} does not answer at {address}:\n{log.read_text(errors='replace')}")
+        time.sleep(0.05)
+
+
+def _answers(address: str) -> bool:
+    try:
+        urllib.request.urlopen(address, timeout=2).close()
+    except urllib.error.HTTPError as error:
+        error.close()
+        return False
+    except OSError:
+        return False
+    return True
+
+
+def _free_ports(number: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]

@@ -1,0 +1,167 @@
+"""What every store promises, as tests: a subclass gives a `store` fixture, and the keys that it can hold."""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from thumbsmith.store import Headers, Store
+
+HEADERS = Headers(content_type="image/webp")
+
+
+def content_of(store: Store, key: str) -> bytes | None:
+    """Return an object's bytes, or None where there is none."""
+    reader = store.open(key)
+    if reader is None:
+        return None
+    try:
+        return reader.read(0, reader.size)
+    finally:
+        reader.close()
+
+
+@contextlib.contextmanager
+def unprivileged() -> Iterator[None]:
+    """Do without the right to read everything, which the superuser has."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+class Contract:
+    """Each test is a promise of the protocol in types.py."""
+
+    keys: tuple[str, ...] = ("a.jpg", "b/c.jpg/small.webp", "b/c.jpg/manifest.json", "b/Été 1 #%.jpg", "b/😀/-x", "c:d")
+
+    @pytest.fixture
+    def store(self) -> Store:
+        """Return an empty store."""
+        raise NotImplementedError
+
+    def test_what_is_not_there_is_none(self, store: Store) -> None:
+        """An object that is not there is no failure: head and open answer None, delete does nothing."""
+        for key in self.keys:
+            assert store.head(key) is None
+            assert store.open(key) is None
+            store.delete(key)
+            assert list(store.children(key)) == []
+        assert list(store.list()) == []
+
+    def test_what_was_put_is_there(self, store: Store) -> None:
+        """What was put is found by head, open and list, with the etag that put returned."""
+        etags = {key: store.put(key, key.encode() * 3, HEADERS) for key in self.keys}
+        for key, etag in etags.items():
+            found = store.head(key)
+            assert found is not None
+            assert (found.key, found.etag, found.size) == (key, etag, len(key.encode()) * 3)
+            assert content_of(store, key) == key.encode() * 3
+        assert {info.key: info.etag for info in store.list()} == etags
+
+    def test_each_object_is_listed_once(self, store: Store) -> None:
+        """A listing holds every object once, however often it was put."""
+        for key in (*self.keys, *self.keys):
+            store.put(key, b"x", HEADERS)
+        assert sorted(info.key for info in store.list()) == sorted(self.keys)
+
+    def test_list_keeps_to_its_prefix(self, store: Store) -> None:
+        """A prefix is compared as text, not by components."""
+        for key in self.keys:
+            store.put(key, b"", HEADERS)
+        for prefix in {key[:length] for key in self.keys for length in range(len(key) + 2)} | {
+            "zz",
+            "b/c.jpg/small.webpx",
+        }:
+            assert {info.key for info in store.list(prefix)} == {key for key in self.keys if key.startswith(prefix)}
+
+    def test_children_are_direct(self, store: Store) -> None:
+        """Children are the objects whose rest of the key holds no further slash."""
+        for key in self.keys:
+            store.put(key, b"", HEADERS)
+        for folder in {key.rpartition("/")[0] for key in self.keys if "/" in key} | set(self.keys):
+            expected = {key for key in self.keys if "/" in key and key.rpartition("/")[0] == folder}
+            assert {info.key for info in store.children(folder)} == expected
+
+    def test_delete_removes_exactly_one(self, store: Store) -> None:
+        """Deleting takes away the one object, not those that its key is the beginning of."""
+        left = list(self.keys)
+        for key in left:
+            store.put(key, b"x", HEADERS)
+        while left:
+            store.delete(left.pop())
+            assert sorted(info.key for info in store.list()) == sorted(left)
+
+    def test_put_replaces(self, store: Store) -> None:
+        """The last put counts, and its etag is another one."""
+        first = store.put("b/a.jpg", b"first", HEADERS)
+        second = store.put("b/a.jpg", b"second", HEADERS)
+        found = store.head("b/a.jpg")
+        assert found is not None
+        assert found.etag == second != first
+        assert content_of(store, "b/a.jpg") == b"second"
+
+    @pytest.mark.parametrize("size", [0, 1, 100_000, 3_000_000])
+    def test_reads_are_ranges(self, store: Store, size: int) -> None:
+        """A read gives the bytes from the offset, fewer where the object ends, none behind its end."""
+        data = hashlib.shake_256(b"seed").digest(size)
+        store.put("a.jpg", data, HEADERS)
+        reader = store.open("a.jpg")
+        assert reader is not None
+        assert reader.size == reader.info.size == size
+        ranges = [
+            (0, size),
+            (0, 0),
+            (0, size + 10),
+            (size // 2, 7),
+            (size - 1, 5),
+            (size, 5),
+            (size + 5, 5),
+            (0, 10**12),
+        ]
+        for offset, length in [each for each in ranges if each[0] >= 0]:
+            assert reader.read(offset, length) == data[offset : offset + length]
+        reader.close()
+        reader.close()
+
+    def test_reader_stays_on_its_version(self, store: Store) -> None:
+        """A reader goes on with the version that it was opened on when the object is replaced or deleted."""
+        store.put("a.jpg", b"old" * 1000, HEADERS)
+        reader = store.open("a.jpg")
+        assert reader is not None
+        store.put("a.jpg", b"new" * 1000, HEADERS)
+        assert reader.read(0, 6) == b"oldold"
+        store.delete("a.jpg")
+        assert reader.read(3, 6) == b"oldold"
+        reader.close()
+
+    def test_listing_survives_changes(self, store: Store) -> None:
+        """Objects that vanish while a listing goes on are no failure, and the others are listed."""
+        for number in range(40):
+            store.put(f"{number}/small.webp", b"", HEADERS)
+        seen = []
+        for info in store.list():
+            seen.append(info.key)
+            for number in range(0, 40, 2):
+                store.delete(f"{number}/small.webp")
+        assert {f"{number}/small.webp" for number in range(1, 40, 2)} <= set(seen)
+
+    def test_destination_of_a_destination_is_the_same(self, store: Store) -> None:
+        """A store's view as a destination is stable, and it has the store's address."""
+        destination = store.as_destination()
+        assert destination.as_destination() is destination
+        assert destination.url == store.url
+
+    def test_sweep_spares_objects(self, store: Store) -> None:
+        """A sweep finds nothing where nobody died."""
+        for key in self.keys:
+            store.put(key, b"x", HEADERS)
+        assert store.sweep() == 0
+        store.reachable()
+        assert {info.key for info in store.list()} == set(self.keys)

@@ -1,0 +1,136 @@
+"""Spellings of components: text in, text out."""
+
+import os
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from thumbsmith.store.names import (
+    MAX_NAME_BYTES,
+    PRIVATE,
+    component_of,
+    fold,
+    is_shortened,
+    namesake,
+    plain,
+    shortened,
+    spellings,
+    strict,
+)
+
+# Text in which encodings, cases, Unicode forms and our own names meet more often than by chance.
+TRICKY = st.sampled_from(
+    [*"%~.aAfF4125\\\x00\x01\x7f\x85ﬀſKéßİ", "e\u0301", "%41", ".thumbsmith-", "manifest.json", ".webp"]
+)
+untimed = settings(deadline=None)
+components = st.lists(TRICKY | st.characters(exclude_categories=["Cs"], exclude_characters="/"), max_size=12).map(
+    "".join
+)
+
+
+@pytest.mark.parametrize(
+    "component",
+    [
+        "photos",
+        "cat.jpg",
+        "IMG_0001.JPG",
+        "small.webp",
+        "Été 1.jpg",
+        "a#b?c&d",
+        "50% off.jpg",
+        "%",
+        "100%",
+        "😀",
+        " ",
+        "...",
+        ".x",
+    ],
+)
+def test_ordinary_components_stay_as_they_are(component: str) -> None:
+    """What a file system can hold is not touched, but for a lone percent sign."""
+    assert plain(component) == (component if component != "%" else "%25")
+
+
+@pytest.mark.parametrize(
+    ("component", "name"),
+    [
+        ("", "%"),
+        (".", "%2E"),
+        ("..", "%2E."),
+        ("a\nb", "a%0Ab"),
+        ("a\x85b", "a%C2%85b"),
+        ("a\\b", "a%5Cb"),
+        ("\0", "%00"),
+        ("red%20flower.jpg", "red%2520flower.jpg"),
+        ("%~", "%25~"),
+        (".thumbsmith-lock", "%2Ethumbsmith-lock"),
+        (".Thumbsmith-X", "%2EThumbsmith-X"),
+        ("manifest.json", "manifest%2Ejson"),
+        ("Manifest.JSON", "Manifest%2EJSON"),
+    ],
+)
+def test_what_cannot_stand_is_encoded(component: str, name: str) -> None:
+    """Only the characters that cannot stand are percent-encoded."""
+    assert plain(component) == name
+
+
+def test_strict_spells_out_case_and_form() -> None:
+    """The strict spelling has one case and one Unicode form, and never begins like the component."""
+    assert strict("a.jpg") == "%61.jpg"
+    assert strict("A É.jpg") == "%41%20%C3%89.jpg"
+
+
+@untimed
+@given(components)
+@example("%ﬀ")
+@example("%%41")
+@example("")
+def test_spellings_say_what_they_stand_for(component: str) -> None:
+    """Plain and strict names are read back as the component that they spell, so that no two share a name."""
+    assert component_of(plain(component)) == component
+    assert component_of(strict(component)) == component
+
+
+@untimed
+@given(st.binary().map(os.fsdecode) | components)
+def test_a_name_stands_for_one_component_at_most(name: str) -> None:
+    """A name that stands for a component is one of its spellings; any other name stands for none."""
+    component = component_of(name)
+    assert component is None or name in {plain(component), strict(component)}
+
+
+@untimed
+@given(components, components)
+@example("a", "A")
+@example("K" * 100, "k" * 100)
+def test_shortened_names_are_distinct(one: str, other: str) -> None:
+    """No two components share a shortened name, and none is ever taken for a plain or strict one, in whatever case."""
+    names = {fold(plain(one)), fold(strict(one)), fold(plain(other)), fold(strict(other))}
+    assert fold(shortened(one)) not in names
+    assert (fold(shortened(one)) == fold(shortened(other))) == (one == other)
+    assert is_shortened(shortened(one))
+    assert not is_shortened(plain(one))
+    assert not is_shortened(strict(one))
+
+
+@untimed
+@given(components | st.text(st.sampled_from("\x85%😀a"), min_size=200, max_size=1024))
+def test_names_are_names(component: str) -> None:
+    """Each spelling is a name that file systems can hold, and none of the store's own."""
+    for name in spellings(component):
+        assert 1 <= len(name.encode()) <= MAX_NAME_BYTES
+        assert not set(name) & {"/", "\0", "\n", "\\"}
+        assert name not in {".", ".."}
+        assert not fold(name).startswith(PRIVATE)
+
+
+@untimed
+@given(st.text(max_size=10))
+@example("É")
+@example("ſ")
+@example("a\udcff")
+def test_namesakes_fold_alike(name: str) -> None:
+    """A name's namesake is another name that a file system may take for the same."""
+    other = namesake(name)
+    assert other is None or (other != name and fold(other) == fold(name))

@@ -1,0 +1,135 @@
+"""Addresses, roots that are missing, and stores that share objects."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.store.contract import HEADERS
+from thumbsmith.errors import StoreError
+from thumbsmith.store import open_store, overlaps
+from thumbsmith.store.failures import failing, shown
+
+
+@pytest.mark.parametrize("name", ["photos", "a:b", "C:\\photos", "x y#1?%41", "s3:/bucket", "Été"])
+def test_paths_are_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A path with a colon in it is still a path; a relative one is meant from where we are."""
+    monkeypatch.chdir(tmp_path)
+    assert open_store(name).url == str(tmp_path.resolve() / name)
+    assert open_store(Path(name)).url == str(tmp_path.resolve() / name)
+
+
+def test_file_addresses_are_folders(tmp_path: Path) -> None:
+    """A file:// address is a folder's absolute path, percent-encoded."""
+    assert open_store((tmp_path / "Été 1").as_uri()).url == str(tmp_path.resolve() / "Été 1")
+    assert open_store(f"FILE://localhost{tmp_path}/b%FF").url == str(tmp_path.resolve() / os.fsdecode(b"b\xff"))
+
+
+def test_a_memory_store_is_one_for_its_name() -> None:
+    """Who opens a memory store by the same name gets the same one."""
+    assert open_store("memory://a") is open_store("memory://a")
+    assert open_store("memory://a") is not open_store("memory://b")
+    assert open_store("memory://a").url == "memory://a"
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        (
+            "ftp://host",
+            "ftp:// is no store that is known: give a folder's path, file:///PATH, s3://BUCKET/PREFIX or memory://NAME",
+        ),
+        ("s3://", "s3://: expected s3:// and a bucket's name"),
+        ("s3:///key", "s3:///key: expected s3:// and a bucket's name"),
+        ("s3://two words/key", "s3://two words/key: expected s3:// and a bucket's name"),
+        ("file://host/a", "file://host/a: expected file:/// and an absolute path"),
+        ("file://", "file://: expected file:/// and an absolute path"),
+        ("file:///a%00", "'/a\\x00': expected the path of a folder"),
+        ("", "nothing: expected the path of a folder"),
+    ],
+)
+def test_other_addresses_are_refused(address: str, sentence: str) -> None:
+    """An address that is none is one sentence, and trying again does not help."""
+    with pytest.raises(StoreError) as raised:
+        open_store(address)
+    assert str(raised.value) == sentence
+    assert raised.value.transient is False
+
+
+def test_a_missing_root_is_empty_but_not_reachable(tmp_path: Path) -> None:
+    """A destination that is not there yet is empty; the first object makes it."""
+    for store in (open_store(tmp_path / "a" / "b"), open_store(tmp_path / "c").as_destination()):
+        assert store.head("a.jpg") is None
+        assert store.open("a.jpg") is None
+        assert list(store.children("a.jpg")) == list(store.list()) == []
+        assert store.sweep() == 0
+        store.delete("a.jpg")
+        with pytest.raises(StoreError, match="No such file or directory") as raised:
+            store.reachable()
+        assert raised.value.transient is False
+        assert not Path(store.url).exists()
+        store.put("a.jpg", b"", HEADERS)
+        store.reachable()
+
+
+def test_a_root_that_is_a_file_is_a_failure(tmp_path: Path) -> None:
+    """A root that is no folder is told at once, by whatever is asked first."""
+    (tmp_path / "file").touch()
+    for root in (tmp_path / "file", tmp_path / "file" / "below"):
+        store = open_store(root)
+        for ask in (store.reachable, lambda store=store: list(store.list()), lambda store=store: store.head("a")):
+            with pytest.raises(StoreError, match="Not a directory") as raised:
+                ask()
+            assert raised.value.transient is False
+
+
+def test_overlapping_folders(tmp_path: Path) -> None:
+    """Folders overlap where one is the other or in it, by path or by what the path leads to."""
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("a/b")
+    (tmp_path / "ab").mkdir()
+    together = [
+        ("a", "a"),
+        ("a", "a/b"),
+        ("a", "link"),
+        ("a", "a/not/there"),
+        ("link/x", "a"),
+        ("", "not/there"),
+        ("x", "x/y"),
+    ]
+    apart = [("a", "ab"), ("a/b", "a/c"), ("link", "ab"), ("a/b", "a/b2"), ("x", "y")]
+    for one, other in together:
+        assert overlaps(open_store(tmp_path / one), open_store(tmp_path / other))
+        assert overlaps(open_store(tmp_path / other), open_store(tmp_path / one).as_destination())
+    for one, other in apart:
+        assert not overlaps(open_store(tmp_path / one), open_store(tmp_path / other))
+        assert not overlaps(open_store(tmp_path / other), open_store(tmp_path / one))
+
+
+def test_overlapping_memories(tmp_path: Path) -> None:
+    """A store in memory overlaps itself only."""
+    assert overlaps(open_store("memory://a"), open_store("memory://a").as_destination())
+    assert not overlaps(open_store("memory://a"), open_store("memory://b"))
+    assert not overlaps(open_store("memory://a"), open_store(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("number", "transient"),
+    [*((getattr(errno, name), True) for name in ("ENOSPC", "EDQUOT", "EMFILE", "EIO", "ESTALE", "EBUSY")),
+     *((getattr(errno, name), False) for name in ("EACCES", "EPERM", "EROFS", "ENAMETOOLONG", "ELOOP", "EFBIG"))],
+)  # fmt: skip
+def test_failures_say_whether_to_try_again(number: int, transient: bool) -> None:
+    """A full disk may be cleared and a server come back; a right that is missing stays missing."""
+    with pytest.raises(StoreError) as raised, failing("photos/a.jpg"):
+        raise OSError(number, "words of the system")
+    assert str(raised.value) == f"photos/a.jpg: {os.strerror(number)}"
+    assert raised.value.transient is transient
+
+
+def test_failures_are_one_line() -> None:
+    """A key that would break a line, or is not UTF-8, is shown quoted."""
+    assert shown("Été 1.jpg") == "Été 1.jpg"
+    assert shown("a\nb\udcff") == "'a\\nb\\udcff'"
+    with pytest.raises(StoreError, match=r"^a: something$"), failing("a"):
+        raise OSError("something")

@@ -1,0 +1,235 @@
+"""S3 stores over servers that run: what cannot be seen from one answer at a time."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from tests.servers.fixtures import needs_servers
+from tests.store.contract import HEADERS, content_of
+from thumbsmith.errors import SourceChanged, StoreError
+from thumbsmith.store import Headers, Store, open_store
+from thumbsmith.store.s3 import HEAD, S3Store
+
+pytestmark = needs_servers
+
+MEGABYTES_5 = 5 << 20  # a part of an upload in parts is at least this large
+
+
+@pytest.fixture
+def store(either_server: str) -> S3Store:
+    """Return an empty store on each server."""
+    return open_store(f"{either_server}/photos")
+
+
+@contextmanager
+def counted(store: S3Store) -> Iterator[Counter[str]]:
+    """Count the requests that are sent meanwhile, by operation."""
+    counts: Counter[str] = Counter()
+    events = store.client.s3.meta.events
+
+    def count(request: object, event_name: str, **_: object) -> None:
+        counts[event_name.rpartition(".")[2]] += 1
+
+    events.register("before-send.s3", count)
+    try:
+        yield counts
+    finally:
+        events.unregister("before-send.s3", count)
+
+
+def noise(size: int) -> bytes:
+    """Return bytes of which no two pieces are alike."""
+    return hashlib.shake_256(b"seed").digest(size)
+
+
+def upload_in_parts(store: S3Store, key: str, *parts: bytes) -> None:
+    """Put an object in parts, as tools do with what is large."""
+    s3, place = store.client.s3, {"Bucket": store.bucket, "Key": store.prefix + key}
+    upload = s3.create_multipart_upload(**place)["UploadId"]
+    sent = [
+        s3.upload_part(**place, UploadId=upload, PartNumber=number, Body=part)
+        for number, part in enumerate(parts, start=1)
+    ]
+    numbered = [{"PartNumber": number, "ETag": part["ETag"]} for number, part in enumerate(sent, start=1)]
+    s3.complete_multipart_upload(**place, UploadId=upload, MultipartUpload={"Parts": numbered})
+
+
+def test_objects_that_were_uploaded_in_parts(store: S3Store) -> None:
+    """An etag that is no digest of the content is as good as any: the object is read, listed and looked at alike."""
+    data = noise(MEGABYTES_5 + 1000)
+    upload_in_parts(store, "a.jpg", data[:MEGABYTES_5], data[MEGABYTES_5:])
+    found = store.head("a.jpg")
+    assert found is not None
+    assert found.etag.endswith("-2")
+    assert list(store.list()) == [found]
+    assert content_of(store, "a.jpg") == data
+
+
+def test_versioned_buckets(store: S3Store) -> None:
+    """In a versioned bucket only what is current is there; a reader of what was current before is told so."""
+    store.client.s3.put_bucket_versioning(Bucket=store.bucket, VersioningConfiguration={"Status": "Enabled"})
+    data = noise(HEAD + 1000)
+    store.put("a.jpg", data, HEADERS)
+    reader = store.open("a.jpg")
+    assert reader is not None
+    assert reader.read(HEAD, 10) == data[HEAD : HEAD + 10]
+    store.put("a.jpg", data[::-1], HEADERS)
+    with pytest.raises(SourceChanged):
+        reader.read(HEAD, 10)
+    assert content_of(store, "a.jpg") == data[::-1]
+    assert [info.key for info in store.list()] == ["a.jpg"]
+    store.delete("a.jpg")
+    assert (store.head("a.jpg"), store.open("a.jpg"), list(store.list())) == (None, None, [])
+    versions = store.client.s3.list_object_versions(Bucket=store.bucket)
+    assert (len(versions["Versions"]), len(versions["DeleteMarkers"])) == (2, 1)
+
+
+@pytest.mark.parametrize("size", [HEAD - 1, HEAD, HEAD + 1, 1_000_000])
+def test_requests_of_a_read(store: S3Store, size: int) -> None:
+    """To read an object whole is one request, and one more where it is larger than what comes with opening it."""
+    store.put("a.jpg", noise(size), HEADERS)
+    with counted(store) as counts:
+        assert content_of(store, "a.jpg") == noise(size)
+    assert counts == {"GetObject": 1 + (size > HEAD)}
+
+
+def test_requests_of_everything_else(store: S3Store) -> None:
+    """Each question is one request: only an absence, and an empty object, take two."""
+    store.put("a.jpg/small.webp", b"x", HEADERS)
+    store.put("a.jpg/empty", b"", HEADERS)
+    asked = (
+        ({"HeadObject": 1}, lambda: store.head("a.jpg/small.webp")),
+        ({"HeadObject": 1, "GetObject": 1}, lambda: store.head("b.jpg")),
+        ({"GetObject": 1}, lambda: store.open("b.jpg")),
+        ({"GetObject": 1, "HeadObject": 1}, lambda: store.open("a.jpg/empty")),
+        ({"PutObject": 1}, lambda: store.put("c.jpg", b"x", HEADERS)),
+        ({"DeleteObject": 1}, lambda: store.delete("c.jpg")),
+        ({"ListObjectsV2": 1}, lambda: list(store.list())),
+        ({"ListObjectsV2": 1}, lambda: list(store.children("a.jpg"))),
+        ({"ListObjectsV2": 1}, store.reachable),
+        ({}, store.sweep),
+        ({}, store.as_destination),
+    )
+    for expected, ask in asked:
+        with counted(store) as counts:
+            ask()
+        assert counts == expected
+
+
+@pytest.mark.parametrize("change", ["replace", "delete"])
+def test_a_reader_never_mixes_two_versions(store: S3Store, change: str) -> None:
+    """What was replaced or removed between two reads is told, whatever its size."""
+    store.put("a.jpg", noise(1_000_000), HEADERS)
+    reader = store.open("a.jpg")
+    assert reader is not None
+    assert reader.read(HEAD, 10) == noise(1_000_000)[HEAD : HEAD + 10]
+    if change == "replace":
+        store.put("a.jpg", noise(1_000_001)[1:], HEADERS)
+    else:
+        store.delete("a.jpg")
+    for offset in (HEAD, 900_000):
+        with pytest.raises(SourceChanged, match="replaced or removed while it was read"):
+            reader.read(offset, 10)
+    assert reader.read(0, 10) == noise(10)
+
+
+def test_the_same_content_again_is_no_change(store: S3Store) -> None:
+    """An object that is put again as it was keeps its etag, and can be read on."""
+    etags = {store.put("a.jpg", noise(HEAD + 10), HEADERS)}
+    reader = store.open("a.jpg")
+    assert reader is not None
+    etags.add(store.put("a.jpg", noise(HEAD + 10), HEADERS))
+    assert len(etags) == 1
+    assert reader.read(HEAD, 10) == noise(HEAD + 10)[HEAD:]
+
+
+def test_pages(ministack: str) -> None:
+    """A listing of many pages holds every object once, in one request for 1,000, whatever is deleted meanwhile."""
+    store = open_store(f"{ministack}/photos")
+    keys = {f"{number % 7}/{'é' * (number % 3)}{number:04}\n+.jpg" for number in range(2_100)}
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda key: store.put(key, b"", HEADERS), keys))
+    with counted(store) as counts:
+        assert sorted(info.key for info in store.list()) == sorted(keys)
+    assert counts == {"ListObjectsV2": 3}
+    left = {key for key in keys if key.startswith("6")}
+    seen = set()
+    for info in store.list():
+        seen.add(info.key)
+        if info.key not in left and len(seen) < 20:
+            store.delete(info.key)
+    assert seen >= left
+
+
+def test_the_longest_keys(ministack: str) -> None:
+    """A key may have 1,024 bytes, and children up to that."""
+    store = open_store(ministack)
+    for key in ("k" * 1024, "é" * 509 + "/small", "k" * 1023 + "/"):
+        store.put(key, key.encode(), HEADERS)
+        assert content_of(store, key) == key.encode()
+        assert key in {info.key for info in store.list()}
+        assert {info.key for info in store.children(key.rpartition("/")[0])} == ({key} if "/" in key else set())
+    assert list(store.children("k" * 1024)) == []
+
+
+def test_what_goes_with_an_object_is_kept(store: S3Store) -> None:
+    """Content type, cache control and metadata are there for whoever gets the object."""
+    headers = Headers(content_type="image/avif", cache_control="no-cache", metadata={"thumbsmith-variant": "small"})
+    store.put("a.jpg/small.avif", b"x", headers)
+    found = store.client.s3.head_object(Bucket=store.bucket, Key="photos/a.jpg/small.avif")
+    assert (found["ContentType"], found["CacheControl"]) == ("image/avif", "no-cache")
+    assert found["Metadata"] == {"thumbsmith-variant": "small"}
+
+
+def test_many_threads(store: S3Store) -> None:
+    """One store serves any number of threads."""
+    with ThreadPoolExecutor(32) as threads:
+        etags = list(threads.map(lambda number: store.put(f"{number}", noise(number), HEADERS), range(1, 100)))
+        contents = list(threads.map(lambda number: content_of(store, f"{number}"), range(1, 100)))
+    assert len(set(etags)) == 99
+    assert contents == [noise(number) for number in range(1, 100)]
+
+
+def everything(store: Store) -> Iterator[object]:
+    """Ask a store everything, one after the other."""
+    yield store.reachable
+    yield lambda: store.head("a.jpg")
+    yield lambda: store.open("a.jpg")
+    yield lambda: store.put("a.jpg", b"x", HEADERS)
+    yield lambda: store.delete("a.jpg")
+    yield lambda: list(store.list())
+    yield lambda: list(store.children("a.jpg"))
+
+
+def test_missing_buckets(either_server: str) -> None:
+    """A bucket that is not there is told so by whatever is asked, and made by nobody."""
+    for ask in everything(open_store(f"{either_server}-missing/photos")):
+        with pytest.raises(StoreError, match=r"^s3://test-\w+-missing/photos/\S*: there is no such bucket") as raised:
+            ask()
+        assert raised.value.transient is False
+
+
+@pytest.mark.parametrize("names", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
+def test_wrong_credentials(seaweedfs: str, monkeypatch: pytest.MonkeyPatch, names: str) -> None:
+    """A server that knows the credentials otherwise says which variable to look at; to HEAD, that access is denied."""
+    monkeypatch.setenv(names, "wrong")
+    head, *others = list(everything(open_store(seaweedfs)))[1:]
+    with pytest.raises(StoreError, match="access denied: grant s3:GetObject, and s3:ListBucket"):
+        head()
+    for ask in others:
+        with pytest.raises(StoreError, match=f"check {names}") as raised:
+            ask()
+        assert raised.value.transient is False
+
+
+def test_credentials_without_the_right(seaweedfs: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who may do nothing in a bucket is told what to ask for."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "reader")
+    for ask in everything(open_store(seaweedfs)):
+        with pytest.raises(StoreError, match=r"access denied: grant s3:\w+Object|grant s3:ListBucket") as raised:
+            ask()
+        assert raised.value.transient is False

@@ -1,0 +1,368 @@
+"""What S3 answers, and what becomes of it: each answer is given as S3 would, by a server that is told to."""
+
+import pytest
+from botocore.retries.quota import RetryQuota
+from botocore.retries.standard import ExponentialBackoff
+
+from tests.servers.scripted import Answer, Scripted, error, part
+from tests.store.contract import HEADERS
+from thumbsmith.errors import Code, Rejected, SourceChanged, StoreError
+from thumbsmith.store import Headers, ObjectInfo, open_store
+from thumbsmith.store.s3 import HEAD, S3Object, S3Store
+from thumbsmith.store.s3_client import ATTEMPTS
+
+BIG = HEAD + 10
+
+
+@pytest.fixture
+def store(script: Scripted) -> S3Store:
+    """Return a store whose server is told what to answer."""
+    return open_store("s3://bucket/photos")
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the shortest of all pauses before a second attempt, and as many as one test after another may need."""
+    monkeypatch.setattr("random.uniform", lambda shortest, longest: shortest)
+    monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda self, context: 0)
+    monkeypatch.setattr(RetryQuota, "acquire", lambda self, amount: True)
+
+
+def opened(store: S3Store, script: Scripted) -> S3Object:
+    """Return a reader over an object that is larger than what comes with opening it."""
+    script.script(part(b"h" * HEAD, f"0-{HEAD - 1}/{BIG}"))
+    reader = store.open("a.jpg")
+    assert reader is not None
+    return reader
+
+
+def listing(*keys: str, token: str | None = None) -> Answer:
+    """Return a page of a listing."""
+    objects = "".join(
+        f'<Contents><Key>{key}</Key><ETag>"e"</ETag><Size>1</Size><LastModified>never</LastModified></Contents>'
+        for key in keys
+    )
+    more = f"<IsTruncated>true</IsTruncated><NextContinuationToken>{token}</NextContinuationToken>" if token else ""
+    return Answer(200, f"<R><EncodingType>url</EncodingType>{objects}{more}</R>".encode())
+
+
+ASK = {
+    "head": lambda store: store.head("a.jpg"),
+    "open": lambda store: store.open("a.jpg"),
+    "put": lambda store: store.put("a.jpg", b"x", HEADERS),
+    "delete": lambda store: store.delete("a.jpg"),
+    "list": lambda store: list(store.list()),
+    "children": lambda store: list(store.children("a.jpg")),
+    "reachable": lambda store: store.reachable(),
+}
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "transient"),
+    [
+        (503, "SlowDown", True),
+        (500, "InternalError", True),
+        (429, "TooManyRequests", True),
+        (409, "OperationAborted", True),
+        (408, "RequestTimeout", True),
+        (400, "InvalidArgument", False),
+        (401, "Unauthorized", False),
+        (403, "AccessDenied", False),
+        (405, "MethodNotAllowed", False),
+    ],
+)
+def test_refusals_say_whether_to_try_again(
+    store: S3Store, script: Scripted, status: int, code: str, transient: bool
+) -> None:
+    """What passes by itself is transient, what stays as it is is not; whatever is asked, it is one line."""
+    script.script(error(status, code, "words\nof the server"))
+    for ask in ASK.values():
+        with pytest.raises(StoreError, match=r"^s3://bucket/photos/\S*: .*\b" + str(status)) as raised:
+            ask(store)
+        assert raised.value.transient is transient
+        assert str(raised.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "sentence"),
+    [
+        (404, "NoSuchBucket", "there is no such bucket"),
+        (403, "InvalidAccessKeyId", "check AWS_ACCESS_KEY_ID"),
+        (403, "SignatureDoesNotMatch", "check AWS_SECRET_ACCESS_KEY"),
+        (400, "ExpiredToken", "the credentials have expired"),
+        (403, "RequestTimeTooSkewed", "this machine's clock is wrong"),
+        (400, "AuthorizationHeaderMalformed", "the bucket is in another region: set AWS_REGION to it"),
+    ],
+)
+def test_what_is_to_be_done_is_said(store: S3Store, script: Scripted, status: int, code: str, sentence: str) -> None:
+    """Where somebody can do something about it, the error says what: but for HEAD, to which S3 answers no code."""
+    script.script(error(status, code))
+    for ask in ("open", "put", "delete", "list", "children", "reachable"):
+        with pytest.raises(StoreError, match=sentence) as raised:
+            ASK[ask](store)
+        assert raised.value.transient is False
+
+
+def test_a_request_that_got_lost_on_the_way_may_be_made_again(store: S3Store, script: Scripted) -> None:
+    """Some refusals have a status that would mean it is the request's fault, and a code that tells better."""
+    for code in ("RequestTimeout", "BadDigest", "IncompleteBody"):
+        script.script(error(400, code))
+        with pytest.raises(StoreError) as raised:
+            store.put("a.jpg", b"x", HEADERS)
+        assert raised.value.transient is True
+
+
+def test_access_denied_says_what_to_grant(store: S3Store, script: Scripted) -> None:
+    """What is missing is named as a policy names it; GET and HEAD may be denied only because nothing is there."""
+    script.script(error(403, "AccessDenied"))
+    for ask, grant in (
+        ("head", "grant s3:GetObject, and s3:ListBucket on the bucket"),
+        ("open", "grant s3:GetObject, and s3:ListBucket on the bucket"),
+        ("put", "grant s3:PutObject"),
+        ("delete", "grant s3:DeleteObject"),
+        ("list", "grant s3:ListBucket"),
+    ):
+        with pytest.raises(StoreError, match=f"access denied: {grant}"):
+            ASK[ask](store)
+
+
+def test_failures_that_pass_are_tried_again(store: S3Store, script: Scripted) -> None:
+    """A busy server is asked again, a bounded number of times."""
+    script.script(error(503, "SlowDown"), error(500, "InternalError"), Answer(200, headers={"ETag": '"e"'}))
+    assert store.put("a.jpg", b"x", HEADERS) == "e"
+    assert len(script.asked) == 3
+    script.script(error(503, "SlowDown"))
+    with pytest.raises(StoreError):
+        store.put("a.jpg", b"x", HEADERS)
+    assert len(script.asked) == ATTEMPTS
+
+
+def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that cannot be reached may be reached later."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    with pytest.raises(StoreError, match=r"^s3://bucket/a\.jpg: Could not connect") as raised:
+        open_store("s3://bucket").head("a.jpg")
+    assert raised.value.transient is True
+
+
+def test_answers_that_are_none(store: S3Store, script: Scripted) -> None:
+    """An answer that cannot be read is a failure that may pass, told in one line."""
+    for body in (b"<html>busy", b"\0"):
+        script.script(Answer(200, body))
+        with pytest.raises(StoreError, match=r"^s3://bucket/photos/: ") as raised:
+            list(store.list())
+        assert raised.value.transient is True
+        assert str(raised.value).isprintable()
+
+
+@pytest.mark.parametrize("ask", ["head", "open"])
+def test_a_missing_bucket_is_no_missing_object(store: S3Store, script: Scripted, ask: str) -> None:
+    """Where the bucket is gone, no object is said to be: HEAD alone cannot tell, so GET is asked too."""
+    script.script(error(404, "NoSuchBucket"))
+    with pytest.raises(StoreError, match="there is no such bucket"):
+        ASK[ask](store)
+    script.script(error(404, "NoSuchKey"))
+    assert ASK[ask](store) is None
+
+
+def test_an_object_that_came_while_its_absence_was_made_sure_of(store: S3Store, script: Scripted) -> None:
+    """An object that is put between the two requests of `head` is there."""
+    script.script(error(404, "NoSuchKey"), part(b"abc", "0-2/3"))
+    assert store.head("a.jpg") == ObjectInfo("a.jpg", "one", 3)
+
+
+def test_archived_objects_are_rejected(store: S3Store, script: Scripted) -> None:
+    """An object in an archive is there, and cannot be read: it is rejected for good, when opened or when read on."""
+    archived = error(403, "InvalidObjectState", "The operation is not valid for the object's storage class")
+    script.script(archived)
+    with pytest.raises(Rejected, match="archive") as raised:
+        store.open("a.jpg")
+    assert raised.value.code is Code.ARCHIVED
+    reader = opened(store, script)
+    script.script(archived)
+    with pytest.raises(Rejected):
+        reader.read(HEAD, 10)
+
+
+def test_the_beginning_comes_with_opening(store: S3Store, script: Scripted) -> None:
+    """To open, and to read what lies in the first 128 KiB, is one request; what lies beyond is one more."""
+    reader = opened(store, script)
+    assert reader.read(0, HEAD) == b"h" * HEAD
+    assert reader.read(5, 7) == b"h" * 7
+    assert reader.read(BIG, 5) == b""
+    assert [(asked.method, asked.path, asked.headers["Range"]) for asked in script.asked] == [
+        ("GET", "/bucket/photos/a.jpg", f"bytes=0-{HEAD - 1}")
+    ]
+    script.script(part(b"t" * 10, f"{HEAD}-{BIG - 1}/{BIG}"))
+    assert reader.read(HEAD - 2, 100) == b"hh" + b"t" * 10
+    (asked,) = script.asked
+    assert (asked.headers["Range"], asked.headers["If-Match"]) == (f"bytes={HEAD}-{BIG - 1}", '"one"')
+
+
+@pytest.mark.parametrize(
+    "answer", [error(412, "PreconditionFailed"), error(404, "NoSuchKey"), error(416, "InvalidRange")]
+)
+def test_another_version_is_never_mixed_in(store: S3Store, script: Scripted, answer: Answer) -> None:
+    """An object that was replaced or removed since it was opened is told as such."""
+    reader = opened(store, script)
+    script.script(answer)
+    with pytest.raises(SourceChanged, match=r"^s3://bucket/photos/a\.jpg: replaced or removed while it was read$"):
+        reader.read(HEAD, 1)
+    script.script(error(403, "AccessDenied"))
+    with pytest.raises(StoreError, match="access denied"):
+        reader.read(HEAD, 1)
+
+
+def test_a_server_that_knows_no_conditions(store: S3Store, script: Scripted) -> None:
+    """Bytes of another version are told by its etag, also where the server pays no attention to If-Match."""
+    reader = opened(store, script)
+    script.script(part(b"n" * 10, f"{HEAD}-{BIG - 1}/{BIG}", etag='"two"'))
+    with pytest.raises(SourceChanged):
+        reader.read(HEAD, 10)
+
+
+def test_a_body_that_breaks_off_is_asked_for_again(store: S3Store, script: Scripted) -> None:
+    """Bytes that are missing are never taken for an end: the range is asked for again, a bounded number of times."""
+    broken, whole = part(b"abcdef", "0-5/6", cut=3), part(b"abcdef", "0-5/6")
+    unmeasured = {"ETag": '"one"', "Content-Range": "bytes 0-5/6", "Content-Length": None, "Connection": "close"}
+    for first in (broken, Answer(206, b"abc", unmeasured, cut=3)):
+        script.script(first, first, whole)
+        reader = store.open("a.jpg")
+        assert reader is not None
+        assert reader.read(0, 10) == b"abcdef"
+    script.script(broken)
+    with pytest.raises(StoreError, match="5 answers to GET broke off") as raised:
+        store.open("a.jpg")
+    assert raised.value.transient is True
+    assert len(script.asked) == ATTEMPTS
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        part(b"abc", "0-2/6"),
+        part(b"abcdef", "1-6/7"),
+        Answer(206, b"abc", {"ETag": '"one"', "Content-Range": "none"}),
+        Answer(200, b"x" * (HEAD + 1), {"ETag": '"one"'}),
+    ],
+)
+def test_other_bytes_than_those_asked_for(store: S3Store, script: Scripted, answer: Answer) -> None:
+    """An answer for another range, or a longer one, is not taken for what was wanted."""
+    script.script(answer, part(b"right", "0-4/5"))
+    reader = store.open("a.jpg")
+    assert reader is not None
+    if answer.headers.get("Content-Range") != "none":
+        assert reader.read(0, 9) == b"right"
+
+
+def test_bytes_from_another_place(store: S3Store, script: Scripted) -> None:
+    """As many bytes as were asked for, but from another place in the object, are asked for again."""
+    reader = opened(store, script)
+    script.script(part(b"w" * 10, f"0-9/{BIG}"), part(b"t" * 10, f"{HEAD}-{BIG - 1}/{BIG}"))
+    assert reader.read(HEAD, 10) == b"t" * 10
+
+
+def test_what_botocore_will_not_send(store: S3Store, script: Scripted) -> None:
+    """Metadata that cannot be a header is told as such, in one line, and nothing is sent."""
+    with pytest.raises(StoreError, match=r"^s3://bucket/photos/a\.jpg: .*Non ascii characters") as raised:
+        store.put("a.jpg", b"x", Headers(content_type="image/webp", metadata={"name": "é"}))
+    assert (raised.value.transient, str(raised.value).isprintable(), script.asked) == (False, True, [])
+
+
+def test_servers_that_know_no_ranges(store: S3Store, script: Scripted) -> None:
+    """A server that gives a small object whole, or an empty one without ado, is understood."""
+    for body in (b"abc", b""):
+        script.script(Answer(200, body, {"ETag": '"one"'}))
+        reader = store.open("a.jpg")
+        assert reader is not None
+        assert (reader.info, reader.read(0, 9)) == (ObjectInfo("a.jpg", "one", len(body)), body)
+
+
+def test_empty_objects(store: S3Store, script: Scripted) -> None:
+    """An empty object has no range; that it is empty is made sure of, as it may have been replaced."""
+    no_range, head = error(416, "InvalidRange"), {"ETag": '"one"'}
+    script.script(no_range, Answer(200, b"", head))
+    reader = store.open("a.jpg")
+    assert reader is not None
+    assert (reader.info, reader.read(0, 9)) == (ObjectInfo("a.jpg", "one", 0), b"")
+    script.script(no_range, Answer(200, b"more", head))
+    with pytest.raises(SourceChanged, match="replaced while it was opened"):
+        store.open("a.jpg")
+    script.script(no_range, error(404, "NoSuchKey"))
+    assert store.open("a.jpg") is None
+
+
+def test_listings_end(store: S3Store, script: Scripted) -> None:
+    """Pages are followed to their end; a server that leads round in circles, or nowhere, is told so."""
+    script.script(listing("photos/a", token="1"), listing("photos/b", token="2"), listing("photos/c"))
+    assert [info.key for info in store.list()] == ["a", "b", "c"]
+    script.script(listing("photos/a", token="1"), listing("photos/b", token="2"), listing("photos/a", token="1"))
+    with pytest.raises(StoreError, match="the listing goes round in circles"):
+        list(store.list())
+    script.script(Answer(200, b"<R><IsTruncated>true</IsTruncated></R>"))
+    with pytest.raises(StoreError, match="the listing goes round in circles"):
+        list(store.list())
+
+
+def test_no_key_breaks_a_listing(store: S3Store, script: Scripted) -> None:
+    """Keys come percent-encoded and are decoded once; one that a server spelled otherwise is left out, alone."""
+    script.script(listing("photos/", "photos/%00%2F+%252B", "PHOTOS/x", "photos/../x", "/photos/x", "photos/b"))
+    assert [info.key for info in store.list()] == ["\0/ %2B", "../x", "b"]
+    assert "encoding-type=url" in script.asked[0].path
+
+
+def test_children_are_told_by_the_key_alone(store: S3Store, script: Scripted) -> None:
+    """A server that knows no delimiter lists too much; what lies deeper is left out."""
+    script.script(listing("photos/a.jpg/x.webp", "photos/a.jpg/y/z.webp"))
+    assert [info.key for info in store.children("a.jpg")] == ["a.jpg/x.webp"]
+    assert "delimiter=%2F" in script.asked[0].path
+
+
+def test_etags_are_taken_as_they_are(store: S3Store, script: Scripted) -> None:
+    """An etag is any text: but for the quotes nothing is done to it; without one there is no version to tell."""
+    for etag in ("d41d8cd98f00b204e9800998ecf8427e-2", "opaque of KMS"):
+        script.script(Answer(200, b"", {"ETag": f'"{etag}"'}))
+        assert store.put("a.jpg", b"x", HEADERS) == etag
+        assert store.head("a.jpg") == ObjectInfo("a.jpg", etag, 0)
+        assert store.open("a.jpg").info.etag == etag
+    script.script(Answer(200, b""))
+    for ask in ("put", "head", "open"):
+        with pytest.raises(StoreError, match="answered without an ETag"):
+            ASK[ask](store)
+
+
+def test_what_goes_with_an_object(store: S3Store, script: Scripted) -> None:
+    """The headers of an object go with it; the request says who makes it, and is signed with the content's SHA-256."""
+    script.script(Answer(200, headers={"ETag": '"e"'}))
+    store.put("a.jpg", b"abc", HEADERS)
+    (asked,) = script.asked
+    assert asked.headers["Content-Type"] == "image/webp"
+    assert asked.headers["Cache-Control"] == "public, max-age=60"
+    assert "thumbsmith" in asked.headers["User-Agent"]
+    assert asked.headers["X-Amz-Content-SHA256"].startswith("ba7816bf8f01cfea")
+
+
+def test_the_owner_is_checked_with_every_request(script: Scripted) -> None:
+    """With ?owner= each request says whose bucket it is meant for."""
+    store = open_store("s3://bucket/photos?owner=123456789012")
+    assert (store.prefix, store.url) == ("photos/", "s3://bucket/photos/?owner=123456789012")
+    asked = []
+    for name, ask in ASK.items():
+        script.script(listing() if name in {"list", "children", "reachable"} else Answer(200, b"", {"ETag": '"e"'}))
+        ask(store)
+        asked += script.asked
+    owners = [each.headers.get("x-amz-expected-bucket-owner") for each in asked]
+    assert owners == ["123456789012"] * 7
+
+
+@pytest.mark.parametrize("key", ["", "\ud800", "k" * 1018, "é" * 509])
+def test_keys_that_no_object_can_have(store: S3Store, script: Scripted, key: str) -> None:
+    """A key that is empty, not UTF-8, or too long together with the prefix is never there, and nothing is asked."""
+    script.script(error(500, "InternalError"))
+    assert store.head(key) is None
+    assert store.open(key) is None
+    store.delete(key)
+    with pytest.raises(StoreError, match="no object can have this key") as raised:
+        store.put(key, b"x", HEADERS)
+    assert raised.value.transient is False
+    assert script.asked == []

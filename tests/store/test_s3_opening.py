@@ -1,0 +1,135 @@
+"""From s3:// to a store: addresses, settings, and which stores share objects."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from botocore.awsrequest import AWSPreparedRequest
+
+from tests.servers.scripted import Answer, Scripted, error
+from tests.store.contract import HEADERS
+from thumbsmith.errors import StoreError
+from thumbsmith.store import open_store, overlaps
+
+HERE = Answer(200, headers={"ETag": '"e"'})
+
+
+@pytest.mark.parametrize(
+    ("address", "prefix", "url"),
+    [
+        ("s3://bucket", "", "s3://bucket"),
+        ("S3://bucket/", "", "s3://bucket"),
+        ("s3://bucket/photos", "photos/", "s3://bucket/photos/"),
+        ("s3://bucket/photos/", "photos/", "s3://bucket/photos/"),
+        ("s3://bucket//", "/", "s3://bucket//"),
+        ("s3://bucket/a//", "a//", "s3://bucket/a//"),
+        ("s3://bucket/./../a%20b #?x\n", "./../a%20b #?x\n/", "s3://bucket/./../a%20b #?x\n/"),
+        ("s3://bucket?owner=123456789012", "", "s3://bucket?owner=123456789012"),
+        ("s3://bucket/photos?owner=123456789012", "photos/", "s3://bucket/photos/?owner=123456789012"),
+        ("s3://bucket/photos?owner=123456789012/", "photos?owner=123456789012/", None),
+        ("s3://bucket/photos?owner=1234", "photos?owner=1234/", None),
+    ],
+)
+def test_addresses(address: str, prefix: str, url: str | None) -> None:
+    """A prefix is taken as it stands, and always ends in a slash; the address of a store leads to the same store."""
+    store = open_store(address)
+    assert (store.bucket, store.prefix) == ("bucket", prefix)
+    assert store.url == (url or address if address.endswith("/") else url or address + "/")
+    assert open_store(store.url) == store
+
+
+def test_one_client_for_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes long to set up is set up once, and anew where the environment is another one."""
+    first = open_store("s3://one").client
+    assert open_store("s3://two/prefix").client is first
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
+    assert open_store("s3://one").client is not first
+
+
+def test_overlapping_buckets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Stores overlap in one bucket where one prefix begins with the other; not where names only begin alike."""
+    together = [("b", "b"), ("b", "b/x"), ("b/x", "b/x/y"), ("b/x", "b/x/"), ("b?owner=123456789012", "b/x")]
+    apart = [("b", "c"), ("b/x", "c/x"), ("b/x", "b/y"), ("b/x", "b/xy"), ("b/x", "b/X"), ("b/x", "b//x")]
+    for pairs, expected in ((together, True), (apart, False)):
+        for one, other in pairs:
+            assert overlaps(open_store(f"s3://{one}"), open_store(f"s3://{other}")) is expected
+            assert overlaps(open_store(f"s3://{other}"), open_store(f"s3://{one}").as_destination()) is expected
+    first = open_store("s3://b")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:2")
+    assert not overlaps(first, open_store("s3://b"))
+    assert not overlaps(first, open_store(tmp_path))
+    assert not overlaps(open_store("memory://b"), first)
+
+
+def test_regions(script: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests are signed for AWS_REGION, else AWS_DEFAULT_REGION; at an endpoint the path begins with the bucket."""
+    script.script(HERE)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-2")
+    open_store("s3://bucket/a").reachable()
+    monkeypatch.delenv("AWS_REGION")
+    open_store("s3://bucket/a").reachable()
+    assert {asked.path for asked in script.asked} == {"/bucket?list-type=2&prefix=a%2F&max-keys=1&encoding-type=url"}
+    assert ["us-east-1" in asked.headers["Authorization"] for asked in script.asked] == [True, False]
+    assert ["eu-west-2" in asked.headers["Authorization"] for asked in script.asked] == [False, True]
+
+
+class Stopped(Exception):
+    """Raised instead of sending a request."""
+
+
+def test_addresses_at_aws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an endpoint of one's own requests go to AWS, by TLS, to the bucket's name, with the key as it is."""
+
+    def stop(request: AWSPreparedRequest, **_: object) -> None:
+        raise Stopped(request.url)
+
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    for region, host in (("eu-west-2", "bucket.s3.eu-west-2.amazonaws.com"), ("", "bucket.s3.amazonaws.com")):
+        monkeypatch.setenv("AWS_REGION", region)
+        store = open_store("s3://bucket")
+        store.client.s3.meta.events.register("before-send.s3", stop)
+        for key, path in (("a/b.jpg", "a/b.jpg"), ("/../a//b", "/../a//b"), ("é +%2F?#", "%C3%A9%20%2B%252F%3F%23")):
+            with pytest.raises(Stopped, match=re.escape(f"https://{host}/{path}") + "$"):
+                store.head(key)
+
+
+def test_nobody_is_asked_for_credentials_that_are_there(script: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The metadata address of machines at AWS is asked for credentials only where there are none in the environment."""
+    monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", script.address)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "false")
+    monkeypatch.setenv("AWS_METADATA_SERVICE_NUM_ATTEMPTS", "1")
+    script.script(HERE)
+    open_store("s3://bucket").reachable()
+    open_store("s3://bucket").put("a", b"", HEADERS)
+    assert [asked.path.partition("?")[0] for asked in script.asked] == ["/bucket", "/bucket/a"]
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    script.script(error(404, "NotFound"))
+    with pytest.raises(StoreError, match="no AWS credentials: set AWS_ACCESS_KEY_ID"):
+        open_store("s3://bucket").reachable()
+    assert "/latest/api/token" in {asked.path for asked in script.asked}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("AWS_ENDPOINT_URL", "nowhere", "AWS configuration: Invalid endpoint: nowhere"),
+        ("AWS_PROFILE", "unknown", r"AWS configuration: The config profile \(unknown\) could not be found"),
+    ],
+)
+def test_settings_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, name: str, value: str, sentence: str) -> None:
+    """Settings that lead nowhere are told at once, and trying again does not help."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(StoreError, match=sentence) as raised:
+        open_store("s3://bucket")
+    assert raised.value.transient is False
+
+
+def test_nothing_is_loaded_before_it_is_needed() -> None:
+    """Who works with folders does not wait for the library that speaks to S3."""
+    code = (
+        "import sys; from thumbsmith.store import open_store, overlaps; overlaps(open_store('a'), open_store('b'));"
+        "sys.exit('botocore' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
