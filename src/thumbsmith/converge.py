@@ -1,0 +1,161 @@
+"""The one use case: make the destination agree with one source as it is now. Every shell calls it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Generator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+
+from thumbsmith import manifest as manifests
+from thumbsmith.errors import Rejected, SourceChanged
+from thumbsmith.keys import MANIFEST, is_ours
+from thumbsmith.manifest import Manifest
+from thumbsmith.protocol import steps
+from thumbsmith.reader import RangeReader
+from thumbsmith.recipe import Recipe
+from thumbsmith.recipe.selection import is_source
+from thumbsmith.requests import (
+    DEFAULTS,
+    Delete,
+    DigestRendition,
+    ListRenditions,
+    LoadManifest,
+    LookAtSource,
+    Options,
+    Outcome,
+    Put,
+    Render,
+    Request,
+)
+from thumbsmith.store.types import ObjectInfo, Store
+
+if TYPE_CHECKING:
+    from thumbsmith.worker import Work
+
+T = TypeVar("T")
+
+# Renditions are hashed in pieces of this many bytes.
+PIECE: Final = 1 << 20
+
+
+class Renderer(Protocol):
+    """Whoever turns a source into pictures: `Workers`, or something simpler in a test."""
+
+    def render(self, reader: RangeReader, recipe: Recipe, wanted: Collection[str] | None = None) -> Work:
+        """Return the pictures named in `wanted`, all for None. Raises Rejected, WorkerError, what the reader raises."""
+        ...
+
+
+def converge(
+    key: str,
+    source: Store,
+    destination: Store,
+    recipe: Recipe,
+    *,
+    renderer: Renderer | None = None,
+    options: Options = DEFAULTS,
+) -> Outcome:
+    """Make the destination agree with the source under `key` as it is now, and return what was done.
+
+    Pictures are handled by `renderer`, by default this process's own worker processes. Safe to repeat, to interrupt and
+    to run twice at once. Raises StoreError, WorkerError or MissingDecoder where nothing could be decided: try again.
+    """
+    hands = Hands(key, source, destination.as_destination(), recipe, renderer)
+    return hands.carry_out(steps(key, recipe, options, destination.longest_key))
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """Carries out the protocol's requests for one key, over real stores. Without a renderer, by the shared workers."""
+
+    key: str
+    source: Store
+    destination: Store
+    recipe: Recipe
+    renderer: Renderer | None
+
+    def carry_out(self, protocol: Generator[Request, Any, T]) -> T:
+        """Return what the protocol returns, having done all that it asked for."""
+        reply = None
+        while True:
+            try:
+                request = protocol.send(reply)
+            except StopIteration as end:
+                answer: T = end.value
+                return answer
+            reply = self.perform(request)
+
+    def perform(self, request: Request) -> object:
+        """Return the reply to one request."""
+        match request:
+            case LoadManifest():
+                return self._load_manifest()
+            case ListRenditions():
+                return self._list_renditions()
+            case LookAtSource():
+                return self.source.head(self.key) if is_source(self.key, self.recipe.selection) else None
+            case DigestRendition(name):
+                return self._digest(name)
+            case Render(etag, wanted):
+                return self._render(etag, wanted)
+            case Put(name, data, headers):
+                return self.destination.put(f"{self.key}/{name}", data, headers)
+            case Delete(name):
+                self.destination.delete(f"{self.key}/{name}")
+                return None
+
+    def _load_manifest(self) -> Manifest | None:
+        content = self._content(MANIFEST, manifests.MAX_BYTES)
+        manifest = manifests.parse(content) if content is not None else None
+        return manifest if manifest and manifest.source.key == self.key else None
+
+    def _list_renditions(self) -> dict[str, ObjectInfo]:
+        objects = {info.key[len(self.key) + 1 :]: info for info in self.destination.children(self.key)}
+        return {name: info for name, info in objects.items() if is_ours(name)}
+
+    def _content(self, name: str, limit: int) -> bytes | None:
+        reader = self.destination.open(f"{self.key}/{name}")
+        if reader is None:
+            return None
+        try:
+            return reader.read(0, limit)
+        except SourceChanged:
+            return None  # another worker is writing it: what it says now is not to be relied on
+        finally:
+            reader.close()
+
+    def _digest(self, name: str) -> str | None:
+        reader = self.destination.open(f"{self.key}/{name}")
+        if reader is None:
+            return None
+        digest = hashlib.sha256()
+        try:
+            for offset in range(0, reader.size, PIECE):
+                digest.update(reader.read(offset, PIECE))
+        except SourceChanged:
+            return None
+        finally:
+            reader.close()
+        return digest.hexdigest()
+
+    def _render(self, etag: str, wanted: frozenset[str] | None) -> Work | Rejected | None:
+        try:
+            reader = self.source.open(self.key)
+            if reader is None:
+                return None
+            with closing(reader):
+                if reader.info.etag != etag:
+                    return None
+                return (self.renderer or _shared()).render(reader, self.recipe, wanted)
+        except SourceChanged:
+            return None
+        except Rejected as rejected:
+            return rejected
+
+
+def _shared() -> Renderer:
+    from thumbsmith.worker import shared  # noqa: PLC0415 - only who makes pictures needs processes
+
+    return shared()

@@ -1,0 +1,42 @@
+"""Source keys and the keys of what is made of them: `photos/cat.jpg` and `photos/cat.jpg/small.webp`."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from thumbsmith.recipe.values import Format, Recipe, Variant
+
+MANIFEST: Final = "manifest.json"
+
+# A variant's name as a recipe may spell it, its density, and the extensions of the formats that are written.
+_OURS: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}(?:@[0-9]{1,2}(?:\.[0-9]{1,2})?x)?\.(?:jpg|png|webp|avif)")
+
+
+def rendition_name(variant: str, kind: Format | str) -> str:
+    """Return the name of a rendition under its source's key: `small.webp`."""
+    return f"{variant}.{Format(kind).extension}"
+
+
+def rendition_key(source_key: str, variant: str, kind: Format | str) -> str:
+    """Return the key of a rendition: `photos/cat.jpg/small.webp`."""
+    return f"{source_key}/{rendition_name(variant, kind)}"
+
+
+def is_ours(name: str) -> bool:
+    """Return whether a name directly under a source's key is one that we write: the manifest's or a rendition's."""
+    return name == MANIFEST or _OURS.fullmatch(name) is not None
+
+
+def expected(recipe: Recipe, source_format: str, *, alpha: bool) -> dict[str, tuple[Variant, Format]]:
+    """Return what the recipe makes of a source of this format: name -> (variant, format), in the recipe's order."""
+    return {
+        rendition_name(variant.name, kind): (variant, kind)
+        for variant in recipe.variants
+        for kind in variant.outputs(source_format, alpha=alpha)
+    }
+
+
+def possible_names(recipe: Recipe) -> set[str]:
+    """Return every name the recipe can make, whatever the source's format turns out to be."""
+    return {name for kind in Format for alpha in (False, True) for name in expected(recipe, kind, alpha=alpha)}

@@ -1,0 +1,141 @@
+"""The record of one source: what it is, and its renditions or why it was rejected. Written last: it is the commit."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Final, TypeVar, get_type_hints
+
+VERSION: Final = 1
+
+# A manifest of fifty variants in four formats is about 100 KB; anything larger is not ours to read into memory.
+MAX_BYTES: Final = 4_194_304
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRecord:
+    """What the source was when its renditions were made. Of a rejected source only key, etag and bytes are known."""
+
+    key: str
+    etag: str
+    bytes: int
+    format: str | None = None
+    width: int | None = None  # as seen, after the EXIF turn
+    height: int | None = None
+    frames: int | None = None
+    alpha: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenditionRecord:
+    """One rendition as it stands in the destination."""
+
+    variant: str
+    fingerprint: str
+    key: str
+    type: str
+    format: str
+    width: int
+    height: int
+    bytes: int
+    sha256: str
+    etag: str
+
+    @property
+    def name(self) -> str:
+        """Return the last component of the key: `small.webp`."""
+        return self.key.rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """Why a source gives no thumbnail: a stable code, and a sentence for people."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """The content of one `manifest.json`: of `renditions` and `rejection` one is empty."""
+
+    recipe: str
+    limits: str  # fingerprint of the limits alone: a rejection stands while it is unchanged
+    source: SourceRecord
+    color: str | None = None
+    renditions: tuple[RenditionRecord, ...] = ()
+    rejection: Rejection | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON content: `status` is "ok" or "rejected"; nothing in it varies from run to run."""
+        shared = {
+            "thumbsmith": VERSION,
+            "recipe": self.recipe,
+            "limits": self.limits,
+            "source": {name: value for name, value in asdict(self.source).items() if value is not None},
+        }
+        if self.rejection:
+            return {**shared, "status": "rejected", "rejection": asdict(self.rejection), "renditions": []}
+        return {
+            **shared,
+            "status": "ok",
+            "placeholder": {"color": self.color},
+            "renditions": [asdict(rendition) for rendition in self.renditions],
+            "srcset": self.srcset(),
+        }
+
+    def srcset(self) -> dict[str, str]:
+        """Return for each format the `srcset` of the renditions that show the whole picture, one a width."""
+        from urllib.parse import quote  # noqa: PLC0415 - it loads what only URLs need
+
+        entries: dict[str, dict[int, str]] = {}
+        for rendition in self.renditions:
+            if self._shows_whole_picture(rendition):
+                url = f"{quote(rendition.key, safe='/')}?v={rendition.sha256[:8]}"
+                entries.setdefault(rendition.format, {}).setdefault(rendition.width, f"{url} {rendition.width}w")
+        return {kind: ", ".join(by_width[width] for width in sorted(by_width)) for kind, by_width in entries.items()}
+
+    def _shows_whole_picture(self, rendition: RenditionRecord) -> bool:
+        if not self.source.width or not self.source.height:
+            return False
+        width, height = self.source.width, self.source.height
+        return abs(rendition.height * width - rendition.width * height) <= max(width, height)  # within a pixel
+
+    def to_bytes(self) -> bytes:
+        """Return the file's content: UTF-8, sorted keys."""
+        return (json.dumps(self.as_dict(), sort_keys=True, ensure_ascii=False, indent=1) + "\n").encode()
+
+
+def parse(data: bytes) -> Manifest | None:
+    """Return the manifest, or None for anything that this version cannot read: it then counts as stale."""
+    try:
+        content = json.loads(data)
+        if content["thumbsmith"] != VERSION:
+            return None
+        rejection = content.get("rejection")
+        return Manifest(
+            recipe=str(content["recipe"]),
+            limits=str(content["limits"]),
+            source=_checked(SourceRecord, content["source"]),
+            color=None if rejection else content["placeholder"]["color"],
+            renditions=tuple(_checked(RenditionRecord, rendition) for rendition in content["renditions"]),
+            rejection=_checked(Rejection, rejection) if rejection else None,
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+T = TypeVar("T")
+
+_TYPES: Final[dict[type[object], dict[str, Any]]] = {
+    kind: get_type_hints(kind) for kind in (SourceRecord, RenditionRecord, Rejection)
+}
+
+
+def _checked(kind: type[T], content: Any) -> T:
+    """Return the record. Raises TypeError for a field that is missing, unknown or of another type."""
+    record = kind(**content)
+    for name, hint in _TYPES[kind].items():
+        if not isinstance(getattr(record, name), hint):
+            raise TypeError(name)
+    return record

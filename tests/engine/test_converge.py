@@ -1,0 +1,332 @@
+"""One source made right: what `converge` writes, keeps, removes and records."""
+
+import hashlib
+import json
+from dataclasses import replace
+
+import pytest
+
+from tests.engine.scene import HEADERS, RECIPE, Scene, content
+from tests.pictures import opened, picture
+from thumbsmith import Recipe
+from thumbsmith.errors import SourceChanged, StoreError
+from thumbsmith.protocol import unusable_key
+from thumbsmith.reader import RangeReader
+from thumbsmith.recipe import Limits, Selection
+from thumbsmith.requests import Outcome
+from thumbsmith.store import open_store
+from thumbsmith.worker import Work
+
+ALL = {"a.jpg/icon.webp", "a.jpg/small.webp", "a.jpg/small.jpg", "a.jpg/manifest.json"}
+
+
+def _made() -> Scene:
+    scene = Scene()
+    scene.upload("a.jpg")
+    scene.converge("a.jpg")
+    scene.renderer.asked.clear()
+    return scene
+
+
+def test_a_new_source_is_made():
+    """Every variant in every format is made, and the manifest says what stands there."""
+    scene = Scene()
+    scene.upload("a.jpg")
+    outcome = scene.converge("a.jpg")
+    assert (outcome.status, outcome.written, outcome.deleted, outcome.code) == ("made", 3, 0, None)
+    objects = scene.objects()
+    assert objects.keys() == ALL
+    manifest = scene.manifest("a.jpg")
+    assert manifest == outcome.manifest
+    for record in manifest["renditions"]:
+        data = objects[record["key"]]
+        assert (record["bytes"], record["sha256"]) == (len(data), hashlib.sha256(data).hexdigest())
+        assert opened(data).size == (record["width"], record["height"])
+        assert scene.destination.head(record["key"]).etag == record["etag"]
+    assert [(r["variant"], r["format"], r["width"], r["height"]) for r in manifest["renditions"]] == [
+        ("icon", "webp", 8, 8),
+        ("small", "webp", 16, 11),
+        ("small", "jpeg", 16, 11),
+    ]
+    assert manifest["source"] | {"etag": ""} == {
+        "key": "a.jpg",
+        "etag": "",
+        "bytes": len(picture()),
+        "format": "jpeg",
+        "width": 60,
+        "height": 40,
+        "frames": 1,
+        "alpha": False,
+    }
+
+
+def test_a_fresh_source_costs_nothing():
+    """A second time nothing is rendered and nothing written; the outcome tells what stands there."""
+    scene = _made()
+    before = {info.key: info for info in scene.destination.list()}
+    outcome = scene.converge("a.jpg")
+    assert (outcome.status, outcome.written, outcome.deleted, outcome.recorded) == ("fresh", 0, 0, False)
+    assert outcome.manifest == scene.manifest("a.jpg")
+    assert not scene.renderer.asked
+    assert {info.key: info for info in scene.destination.list()} == before
+
+
+def test_a_replaced_source_is_made_anew():
+    """Another picture under the same key replaces every rendition."""
+    scene = _made()
+    before = scene.objects()
+    scene.upload("a.jpg", picture("#2040c0"))
+    assert scene.converge("a.jpg").written == 3
+    assert all(scene.objects()[key] != before[key] for key in ALL)
+
+
+def test_a_source_that_went_is_cleared_away():
+    """Exactly what was made of a gone source is deleted; a second time there is nothing left to do."""
+    scene = _made()
+    scene.destination.put("a.jpg/notes.txt", b"mine", HEADERS)
+    scene.destination.put("a.jpg2/small.webp", b"mine", HEADERS)
+    scene.source.delete("a.jpg")
+    outcome = scene.converge("a.jpg")
+    assert (outcome.status, outcome.deleted) == ("deleted", 4)
+    assert scene.objects() == {"a.jpg/notes.txt": b"mine", "a.jpg2/small.webp": b"mine"}
+    assert scene.converge("a.jpg").status == "absent"
+
+
+def test_a_source_no_longer_selected_is_cleared_away():
+    """What was made of a source that the recipe excludes now is deleted."""
+    scene = _made()
+    scene.recipe = replace(scene.recipe, selection=Selection(exclude=("a.*",)))
+    assert scene.converge("a.jpg").status == "deleted"
+    assert scene.objects() == {}
+
+
+def test_orphans_are_kept_on_demand():
+    """With keep_orphans nothing is deleted, of a gone source or of a variant that went."""
+    scene = _made()
+    scene.recipe = Recipe.loads("[variants.icon]\nwidth = 8\nheight = 8\nfit = 'cover'")
+    assert scene.converge("a.jpg", keep_orphans=True).deleted == 0
+    scene.source.delete("a.jpg")
+    assert scene.converge("a.jpg", keep_orphans=True).status == "absent"
+    assert scene.objects().keys() == ALL
+
+
+def test_a_changed_variant_is_the_only_one_remade():
+    """Changing one variant makes that one, from one read of the source, and leaves the others as they are."""
+    scene = _made()
+    before = scene.objects()
+    scene.recipe = Recipe.loads(RECIPE.replace("width = 16", "width = 12"))
+    assert scene.converge("a.jpg").written == 2
+    assert scene.renderer.asked == [{"small.webp", "small.jpg"}]
+    assert scene.objects()["a.jpg/icon.webp"] == before["a.jpg/icon.webp"]
+    assert scene.manifest("a.jpg")["recipe"] == scene.recipe.fingerprint
+
+
+def test_a_removed_variant_goes():
+    """A variant that is gone from the recipe is deleted without reading the source again."""
+    scene = _made()
+    scene.recipe = replace(scene.recipe, variants=scene.recipe.variants[:1])
+    outcome = scene.converge("a.jpg")
+    assert (outcome.status, outcome.written, outcome.deleted) == ("made", 0, 2)
+    assert scene.objects().keys() == {"a.jpg/icon.webp", "a.jpg/manifest.json"}
+    assert not scene.renderer.asked
+
+
+@pytest.mark.parametrize("name", ["icon.webp", "small.webp", "small.jpg", "manifest.json"])
+def test_a_missing_object_comes_back(name: str):
+    """Whatever is deleted from the destination is there again afterwards, the same bytes, and only it is made."""
+    scene = _made()
+    before = scene.objects()
+    scene.destination.delete(f"a.jpg/{name}")
+    assert scene.converge("a.jpg").status == "made"
+    assert scene.objects() == before
+    assert scene.renderer.asked == [None if name == "manifest.json" else {name}]
+
+
+@pytest.mark.parametrize("name", ["icon.webp", "manifest.json"])
+def test_an_altered_object_is_put_right(name: str):
+    """A rendition or manifest with other bytes is made again."""
+    scene = _made()
+    before = scene.objects()
+    scene.destination.put(f"a.jpg/{name}", b"other", HEADERS)
+    assert scene.converge("a.jpg").status == "made"
+    assert scene.objects() == before
+
+
+def test_the_same_bytes_are_fresh_whatever_the_etag():
+    """A destination whose etags all changed, as in a copied folder, is fresh when its bytes are the recorded ones."""
+    scene = _made()
+    altered = scene.manifest("a.jpg")
+    for record in altered["renditions"]:
+        record["etag"] = "of another store"
+    scene.destination.put("a.jpg/manifest.json", json.dumps(altered).encode(), HEADERS)
+    assert scene.converge("a.jpg").status == "fresh"
+    assert not scene.renderer.asked
+
+
+def test_the_manifest_of_another_key_counts_for_nothing():
+    """A manifest that was copied from another key is not believed."""
+    scene = _made()
+    scene.upload("b.jpg")
+    for name in ("manifest.json", "icon.webp", "small.webp", "small.jpg"):
+        scene.destination.put(f"b.jpg/{name}", content(scene.destination, f"a.jpg/{name}"), HEADERS)
+    assert scene.converge("b.jpg").status == "made"
+    assert scene.manifest("b.jpg")["source"]["key"] == "b.jpg"
+
+
+def test_a_rejected_source_is_recorded_once():
+    """What is no image gets a manifest with its code; the record stands until the source changes."""
+    scene = Scene()
+    scene.upload("a.txt", b"hello, this is no image")
+    outcome = scene.converge("a.txt")
+    assert (outcome.status, outcome.code, outcome.recorded) == ("rejected", "unsupported_format", True)
+    assert scene.objects().keys() == {"a.txt/manifest.json"}
+    assert scene.manifest("a.txt")["rejection"]["code"] == "unsupported_format"
+    again = scene.converge("a.txt")
+    assert (again.status, again.code, again.recorded) == ("rejected", "unsupported_format", False)
+    assert len(scene.renderer.asked) == 1
+    scene.upload("a.txt")
+    assert scene.converge("a.txt").status == "made"
+
+
+def test_a_source_that_went_bad_loses_its_thumbnails():
+    """When a picture is replaced by something that is none, its thumbnails go and the reason is recorded."""
+    scene = _made()
+    scene.upload("a.jpg", b"")
+    outcome = scene.converge("a.jpg")
+    assert (outcome.code, outcome.deleted) == ("empty", 3)
+    assert scene.objects().keys() == {"a.jpg/manifest.json"}
+
+
+def test_a_rejection_is_tried_again_on_demand_and_under_other_limits():
+    """retry_rejected and changed limits take another look at a rejected source; other changes of the recipe do not."""
+    scene = Scene()
+    scene.upload("a.jpg", picture(size=(60, 40)))
+    scene.recipe = replace(scene.recipe, limits=Limits(max_side=50))
+    assert scene.converge("a.jpg").code == "too_long_side"
+    assert scene.converge("a.jpg", retry_rejected=True).recorded
+    scene.recipe = replace(scene.recipe, variants=scene.recipe.variants[:1])
+    assert not scene.converge("a.jpg").recorded
+    scene.recipe = replace(scene.recipe, limits=Limits(max_side=60))
+    assert scene.converge("a.jpg").status == "made"
+
+
+def test_stricter_limits_reach_what_was_made_before():
+    """A source that the new limits forbid loses its thumbnails, though nothing else about it changed."""
+    scene = _made()
+    scene.recipe = replace(scene.recipe, limits=Limits(max_side=50))
+    assert scene.converge("a.jpg").code == "too_long_side"
+    assert scene.objects().keys() == {"a.jpg/manifest.json"}
+
+
+def test_looser_limits_remake_nothing():
+    """Other limits under which everything stays right cost a look at the header and a new manifest, no picture."""
+    scene = _made()
+    before = scene.objects()
+    scene.recipe = replace(scene.recipe, limits=Limits(max_side=70))
+    outcome = scene.converge("a.jpg")
+    assert (outcome.status, outcome.written) == ("made", 0)
+    assert scene.renderer.asked == [frozenset()]
+    assert {key: data for key, data in scene.objects().items() if "manifest" not in key} == {
+        key: data for key, data in before.items() if "manifest" not in key
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "code"), [("x" * 1011, "key_too_long"), ("é" * 506, "key_too_long"), ("a\udcff.jpg", "unsupported_key")]
+)
+def test_a_key_that_leaves_no_room_for_a_record_is_rejected(key: str, code: str):
+    """A key that cannot have a manifest is rejected in the outcome alone; nothing is written."""
+    scene = Scene()
+    outcome = scene.converge(key)
+    assert (outcome.status, outcome.code, outcome.manifest) == ("rejected", code, None)
+    assert scene.objects() == {}
+
+
+def test_a_prefix_leaves_less_room():
+    """Where the destination's prefix is part of every key, a key that only fits without it is rejected, not failed."""
+    room = open_store("s3://bucket/some/prefix").longest_key
+    assert room == 1024 - len("some/prefix/")
+    fits = "k" * (room - len("/manifest.json"))
+    recipe = Recipe.default()
+    assert unusable_key(fits, recipe, room) is None
+    refusal = unusable_key(f"{fits}k", recipe, room)
+    assert refusal is not None
+    assert refusal.code == "key_too_long"
+
+
+def test_the_longest_possible_key_is_made():
+    """A key that just leaves room for the longest name is made."""
+    scene = Scene()
+    key = "k" * (1024 - len("/manifest.json"))
+    scene.upload(key)
+    assert scene.converge(key).status == "made"
+
+
+class _Meddling:
+    """A renderer in whose time something happens to the source."""
+
+    def __init__(self, scene: Scene, *happenings) -> None:
+        self.renderer, self.happenings = scene.renderer, list(happenings)
+
+    def render(self, reader: RangeReader, recipe: Recipe, wanted=None) -> Work:
+        work = self.renderer.render(reader, recipe, wanted)
+        if self.happenings:
+            self.happenings.pop(0)()
+        return work
+
+
+def _converge_meddled(scene: Scene, *happenings) -> Outcome:
+    scene.renderer = _Meddling(scene, *happenings)  # type: ignore[assignment]
+    return scene.converge("a.jpg")
+
+
+def test_a_source_replaced_meanwhile_is_made_again():
+    """A source that is replaced while its pictures are made ends with the thumbnails of the last content."""
+    scene, twin = Scene(), Scene()
+    scene.upload("a.jpg")
+    outcome = _converge_meddled(scene, lambda: scene.upload("a.jpg", picture("#2040c0")))
+    twin.upload("a.jpg", picture("#2040c0"))
+    twin.converge("a.jpg")
+    assert outcome.status == "made"
+    assert scene.objects() == twin.objects()
+
+
+def test_a_source_deleted_meanwhile_leaves_nothing():
+    """A source that goes while its pictures are made leaves nothing behind."""
+    scene = Scene()
+    scene.upload("a.jpg")
+    assert _converge_meddled(scene, lambda: scene.source.delete("a.jpg")).status == "deleted"
+    assert scene.objects() == {}
+
+
+def test_a_source_that_never_rests_is_handed_back():
+    """A source replaced again and again meanwhile is a transient failure, not an endless loop."""
+    scene = Scene()
+    scene.upload("a.jpg")
+    colors = [f"#{number:06x}" for number in range(0, 200_000, 9_999)]
+    changes = [lambda color=color: scene.upload("a.jpg", picture(color)) for color in colors]
+    with pytest.raises(StoreError, match="again and again") as failed:
+        _converge_meddled(scene, *changes)
+    assert failed.value.transient
+
+
+def _changed() -> None:
+    raise SourceChanged("a.jpg was replaced")
+
+
+def test_a_source_that_changes_under_the_reader_is_looked_at_again():
+    """SourceChanged in the middle of reading starts over instead of failing."""
+    scene = Scene()
+    scene.upload("a.jpg")
+    assert _converge_meddled(scene, _changed).status == "made"
+
+
+def test_both_ways_to_the_same_recipe_end_in_the_same_bytes():
+    """The destination depends on the source and the recipe alone, not on what stood there before."""
+    scene, twin = _made(), Scene()
+    changed = Recipe.loads(RECIPE.replace("width = 8", "width = 10"))
+    scene.recipe = twin.recipe = changed
+    twin.upload("a.jpg")
+    scene.converge("a.jpg")
+    twin.converge("a.jpg")
+    assert scene.objects() == twin.objects()

@@ -1,0 +1,46 @@
+"""Names under a source's key."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from thumbsmith.keys import is_ours, rendition_key, rendition_name
+from thumbsmith.recipe import Format
+
+
+def test_a_rendition_lies_under_its_source():
+    """The key of a rendition is its source's key, a slash, the variant and the format's extension."""
+    assert rendition_key("photos/Été 1.jpg", "small", "jpeg") == "photos/Été 1.jpg/small.jpg"
+    assert rendition_name("small", Format.WEBP) == "small.webp"
+
+
+@given(st.from_regex("[A-Za-z0-9][A-Za-z0-9_-]{0,63}", fullmatch=True), st.sampled_from(Format))
+def test_what_we_write_is_ours(variant: str, kind: Format):
+    """Every name that a recipe can give is recognised as ours."""
+    assert is_ours(rendition_name(variant, kind))
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "small@2x.webp", "small@1.5x.jpg"])
+def test_the_manifest_and_densities_are_ours(name: str):
+    """The manifest and renditions for dense screens are ours too."""
+    assert is_ours(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "small",
+        "small.gif",
+        ".webp",
+        "a b.webp",
+        "small.webp\n",
+        "manifest.json2",
+        "MANIFEST.JSON",
+        "é.jpg",
+        "a/b.jpg",
+    ],
+)
+def test_other_names_are_not_ours(name: str):
+    """Whatever no recipe can give is not ours."""
+    assert not is_ours(name)
