@@ -1,0 +1,143 @@
+"""Over a network that fails, a sync ends as over one that does not."""
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.faults.proxy import Proxy, running
+from tests.pictures import picture
+from tests.servers.fixtures import fresh_bucket, needs_servers
+from thumbsmith.cli.arguments import PATIENCE
+from thumbsmith.cli.sync import run
+from thumbsmith.recipe import Recipe
+from thumbsmith.store import Store, open_store
+from thumbsmith.survey import Scope
+
+pytestmark = needs_servers
+
+RECIPE = Recipe.loads("[variants.small]\nwidth = 16\nformats = ['webp', 'jpeg']")
+
+
+def _photos(folder: Path, count: int) -> Path:
+    (folder / "photos").mkdir()
+    for number in range(count):
+        (folder / "photos" / f"{number:04}.jpg").write_bytes(picture(f"#{number * 2621:06x}", (90, 60)))
+    return folder / "photos"
+
+
+def _sync(source: Store, destination: Store) -> int:
+    return run(Scope(source=source, destination=destination, recipe=RECIPE), jobs=2, yes=True)
+
+
+def _content(store: Store, key: str) -> bytes:
+    reader = store.open(key)
+    assert reader is not None
+    return reader.read(0, reader.size)
+
+
+def _pictures(store: Store) -> dict[str, bytes]:
+    return {info.key: _content(store, info.key) for info in store.list() if not info.key.endswith(".json")}
+
+
+class Run:
+    """The same sync over the server itself and over the proxy before it."""
+
+    def __init__(self, address: str, monkeypatch: pytest.MonkeyPatch, photos: Path) -> None:
+        self.address, self.patch, self.photos = address, monkeypatch, open_store(photos)
+        self.calm, self.rough = (fresh_bucket(address, monkeypatch) for _ in range(2))
+
+    def needed(self) -> int:
+        """Return the requests that the sync takes where nothing fails."""
+        with running(Proxy(self.address)) as proxy:
+            self.patch.setenv("AWS_ENDPOINT_URL", proxy.address)
+            assert _sync(self.photos, open_store(self.calm)) == 0
+            return proxy.requests
+
+    def over(self, proxy: Proxy) -> int:
+        """Sync over the proxy; return the exit code."""
+        self.patch.setenv("AWS_ENDPOINT_URL", proxy.address)
+        return _sync(self.photos, open_store(self.rough, patience=PATIENCE))
+
+    def ends(self) -> tuple[dict[str, bytes], dict[str, bytes]]:
+        """Return all renditions of both."""
+        self.patch.setenv("AWS_ENDPOINT_URL", self.address)
+        return _pictures(open_store(self.rough)), _pictures(open_store(self.calm))
+
+
+def _with_faults(scene: Run, share: float) -> None:
+    needed = scene.needed()
+    with running(Proxy(scene.address, share)) as proxy:
+        assert scene.over(proxy) == 0
+        requests, faults = proxy.requests, proxy.faults
+    rough, calm = scene.ends()
+    assert rough == calm
+    assert faults.total() > needed * share / 2
+    assert requests <= 1.3 * needed
+
+
+def _with_an_outage(scene: Run, seconds: float) -> float:
+    """Return how long after the outage the first request came through."""
+    scene.needed()
+    back: list[float] = []
+    with running(Proxy(scene.address)) as proxy:
+
+        def cut_off() -> None:
+            while proxy.requests < 20:
+                time.sleep(0.005)
+            proxy.out.set()
+            time.sleep(seconds)
+            proxy.out.clear()
+            back.append(time.monotonic())
+
+        thread = threading.Thread(target=cut_off)
+        thread.start()
+        assert scene.over(proxy) == 0
+        thread.join()
+        resumed = proxy.resumed
+    rough, calm = scene.ends()
+    assert rough == calm
+    return resumed - back[0]
+
+
+def test_a_twentieth_of_all_requests_failing_changes_nothing(
+    ministack_address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    """503, 500, 409, silence, resets, short and lost answers on 5 %: all is made, by at most 1.3 times the requests."""
+    _with_faults(Run(ministack_address, monkeypatch, _photos(tmp_path, 40)), share=0.05)
+
+
+def test_an_outage_loses_nothing(ministack_address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """A server that is gone for some seconds in the middle is waited for: nothing has failed in the end."""
+    _with_an_outage(Run(ministack_address, monkeypatch, _photos(tmp_path, 40)), seconds=6)
+
+
+def test_what_is_denied_is_told_and_done_later(
+    ministack_address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    """A 403 on one source's thumbnails fails that source with a sentence; with leave again it is made."""
+    scene = Run(ministack_address, monkeypatch, _photos(tmp_path, 5))
+    scene.needed()
+    with running(Proxy(ministack_address)) as proxy:
+        proxy.denied = "0003.jpg/small"
+        assert scene.over(proxy) == 1
+        (failed,) = [line for line in capfd.readouterr().err.splitlines() if line.startswith("failed")]
+        assert failed.startswith("failed 0003.jpg: s3://")
+        assert "access denied: grant s3:PutObject" in failed
+        proxy.denied = None
+        assert scene.over(proxy) == 0
+    rough, calm = scene.ends()
+    assert rough == calm
+
+
+@pytest.mark.deep
+def test_many_faults_change_nothing(ministack_address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """The same with 1,000 photographs."""
+    _with_faults(Run(ministack_address, monkeypatch, _photos(tmp_path, 1000)), share=0.05)
+
+
+@pytest.mark.deep
+def test_an_outage_of_a_minute_loses_nothing(ministack_address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """A server that is gone for 60 seconds is waited for, and spoken to again within 5 seconds of its return."""
+    assert _with_an_outage(Run(ministack_address, monkeypatch, _photos(tmp_path, 200)), seconds=60) < 5

@@ -1,0 +1,251 @@
+"""Every interleaving of a few workers over one key, and what is wrong in it, if anything is."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sized
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final, NamedTuple
+
+from tests.proof.program import Event, Program, Protocol
+from tests.proof.world import NEW, OLD, Destination, Moment, perform, right, verdict
+from thumbsmith.manifest import parse
+from thumbsmith.requests import Delete, Put
+
+HINT: Final = Event(0, exists=True)
+
+
+class State(NamedTuple):
+    """All there is at one time; destinations and workers' states by number.
+
+    Messages, workers and late writes are sorted: which is which makes no difference.
+    """
+
+    moment: int
+    destination: int
+    queue: tuple[Event, ...]
+    workers: tuple[int, ...]  # those at work
+    late: tuple[int, ...]  # killed workers whose last write is still under way; their messages are hidden so long
+    crashes: int
+    duplicates: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What is explored.
+
+    `history` has a letter for each change of the source: a content (world.py), "-" for a deletion, "r" for a new
+    recipe, "s" for the `sync` after it. `made` is a content that was there, and was made, before. `crashes` and
+    `duplicates` say how many there may be at most. `told` is whether messages differ; the real protocol looks only at
+    the key.
+    """
+
+    protocol: Protocol
+    history: str
+    made: str = ""
+    workers: int = 2
+    crashes: int = 1
+    duplicates: int = 1
+    fresh_etags: bool = False
+    told: bool = False
+    merged: bool = True
+    limit: int = 12_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How many states there were, how many of them at rest; and, if one is wrong, why and how it came about.
+
+    `worlds` are the destinations that there were, each with the number of changes of the source before it.
+    """
+
+    states: int
+    at_rest: int
+    worlds: frozenset[tuple[int, Destination]]
+    wrong: str = ""
+    trace: tuple[str, ...] = ()
+
+
+def explore(run: Run) -> Result:
+    """Return what there is to find, breadth first: a trace is one of the shortest. Stops at the first wrong state."""
+    return _Explorer(run).explore()
+
+
+class _Explorer:
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.program = Program(run.protocol, merged=run.merged)
+        self.moments = _moments(run)
+        self.destinations: list[Destination] = []
+        self.numbers: dict[Destination, int] = {}
+        self.effects: dict[tuple[int, int, int], tuple[int, int]] = {}
+        self.judged: dict[tuple[int, int], tuple[bool, bool]] = {}
+
+    def explore(self) -> Result:
+        start = State(0, self.before(), (), (), (), 0, 0)
+        came_from: dict[State, State | None] = {start: None}
+        todo, at_rest = deque([start]), 0
+        while todo:
+            state = todo.popleft()
+            resting = not (state.queue or state.workers or state.late)
+            at_rest += resting
+            wrong = self.wrong(state, resting=resting)
+            if wrong:
+                return self.result(came_from, at_rest, wrong, self.trace(came_from, state))
+            for _, after in self.actions(state):
+                if after not in came_from:
+                    came_from[after] = state
+                    todo.append(after)
+            if len(came_from) > self.run.limit:
+                raise AssertionError(f"more than {self.run.limit} states")
+        return self.result(came_from, at_rest)
+
+    def before(self) -> int:
+        """Return the destination that there is at first: what one worker alone leaves."""
+        destination = self.number(Destination(fresh_etags=self.run.fresh_etags))
+        worker = self.program.begin(HINT, OLD).number
+        while self.program.nodes[worker].asks:
+            destination, worker = self.effect(worker, State(0, destination, (), (), (), 0, 0))
+        return destination
+
+    def result(self, states: Sized, at_rest: int, wrong: str = "", trace: tuple[str, ...] = ()) -> Result:
+        """Return what was found."""
+        worlds = frozenset((moment, self.destinations[destination]) for moment, destination in self.judged)
+        return Result(states=len(states), at_rest=at_rest, worlds=worlds, wrong=wrong, trace=trace)
+
+    def wrong(self, state: State, *, resting: bool) -> str:
+        """Return what is wrong now: at rest all must be right, and what passes for fresh must be right always."""
+        pair = (state.moment, state.destination)
+        if pair not in self.judged:
+            moment, destination = self.moments[state.moment], self.destinations[state.destination]
+            self.judged[pair] = right(destination, moment), _taken_for_fresh_wrongly(destination, moment)
+        is_right, misleads = self.judged[pair]
+        if misleads:
+            return "a look finds fresh what is not"
+        return "at rest and wrong" if resting and not is_right and self.moments[state.moment].settled else ""
+
+    def actions(self, state: State) -> Iterator[tuple[str, State]]:
+        """Yield all that may happen next: what it is, and the state after it."""
+        yield from self.changes(state)
+        yield from self.deliveries(state)
+        for place, worker in enumerate(state.workers):
+            yield from self.moves(state, worker, _without(state.workers, place))
+        for place, worker in enumerate(state.late):
+            queue, late = _with(state.queue, self.program.nodes[worker].event), _without(state.late, place)
+            landed, _ = self.effect(worker, state)
+            yield "a late write lands", state._replace(destination=landed, queue=queue, late=late)
+            yield "a late write is lost", state._replace(queue=queue, late=late)
+
+    def changes(self, state: State) -> Iterator[tuple[str, State]]:
+        """Yield the next change of the history. Only `sync` waits: until nobody works by an older recipe."""
+        number = state.moment
+        if number == len(self.run.history):
+            return
+        letter, moment = self.run.history[number], self.moments[number + 1]
+        busy = (self.program.nodes[worker].recipe for worker in (*state.workers, *state.late))
+        if letter == "s" and any(recipe != moment.recipe for recipe in busy):
+            return
+        told = Event(number + 1, exists=bool(moment.content)) if self.run.told else HINT
+        queue = state.queue if letter == "r" else _with(state.queue, told)
+        yield f"change {letter}", state._replace(moment=number + 1, queue=queue)
+
+    def deliveries(self, state: State) -> Iterator[tuple[str, State]]:
+        """Yield every message that may be taken or doubled."""
+        for event in dict.fromkeys(state.queue):
+            queue = _without(state.queue, state.queue.index(event))
+            if len(state.workers) < self.run.workers:
+                node = self.program.begin(event, self.moments[state.moment].recipe)
+                yield f"take {event.number}", state._replace(queue=queue, workers=_with(state.workers, node.number))
+            if state.duplicates < self.run.duplicates:
+                again = _with(state.queue, event)
+                yield f"double {event.number}", state._replace(queue=again, duplicates=state.duplicates + 1)
+
+    def moves(self, state: State, worker: int, others: tuple[int, ...]) -> Iterator[tuple[str, State]]:
+        """Yield what a worker may do, its death included."""
+        node = self.program.nodes[worker]
+        if node.asks is None:
+            yield node.told, state._replace(workers=others)
+        else:
+            destination, after = self.effect(worker, state)
+            workers = _with(others, after)
+            yield node.told, state._replace(destination=destination, workers=workers)
+        if state.crashes < self.run.crashes:
+            crashed = state._replace(workers=others, crashes=state.crashes + 1)
+            yield f"{node.event.number}: dies", crashed._replace(queue=_with(state.queue, node.event))
+            if isinstance(node.asks, Put | Delete):
+                yield f"{node.event.number}: dies, still writing", crashed._replace(late=_with(state.late, worker))
+
+    def effect(self, worker: int, state: State) -> tuple[int, int]:
+        """Return the destination and the worker after its next request."""
+        case = (worker, state.destination, state.moment)
+        if case not in self.effects:
+            node, moment = self.program.nodes[worker], self.moments[state.moment]
+            assert node.asks is not None
+            after, reply = perform(node.asks, self.destinations[state.destination], moment, node.recipe)
+            self.effects[case] = self.number(after), self.program.after(node, reply).number
+        return self.effects[case]
+
+    def number(self, destination: Destination) -> int:
+        """Return the number of a destination."""
+        number = self.numbers.setdefault(destination, len(self.destinations))
+        if number == len(self.destinations):
+            self.destinations.append(destination)
+        return number
+
+    def trace(self, came_from: dict[State, State | None], end: State) -> tuple[str, ...]:
+        """Return what happened, from the start to this state."""
+        told: list[str] = []
+        state, before = end, came_from[end]
+        while before is not None:
+            action = next(action for action, after in self.actions(before) if after == state)
+            told.append(f"{action:40} {self._shown(state)}")
+            state, before = before, came_from[before]
+        return tuple(reversed(told))
+
+    def _shown(self, state: State) -> str:
+        objects = self.destinations[state.destination].objects
+        stored = ", ".join(
+            f"{each.name}={each.data.decode().split()[0]}" for each in objects if "json" not in each.name
+        )
+        record = next((each.data for each in objects if "json" in each.name), None)
+        return f"source {self.moments[state.moment].content}; {stored}; {_recorded(record)}"
+
+
+def _moments(run: Run) -> tuple[Moment, ...]:
+    moments = [Moment(run.made or None, run.made, OLD)]
+    for number, letter in enumerate(run.history, start=1):
+        content, etag, recipe = moments[-1].content, moments[-1].etag, moments[-1].recipe
+        if letter == "r":
+            moments.append(Moment(content, etag, NEW, settled=False))
+        elif letter == "s":
+            moments.append(Moment(content, etag, recipe))
+        else:
+            etag = f"{letter}{number}" if run.fresh_etags else letter
+            moments.append(Moment(None if letter == "-" else letter, etag, recipe, settled=moments[-1].settled))
+    return tuple(moments)
+
+
+def _taken_for_fresh_wrongly(destination: Destination, moment: Moment) -> bool:
+    """Return whether a look finds nothing to do, though more is wrong than leftovers that it names itself."""
+    found = verdict(destination, moment)
+    if found is None or not found.settled:
+        return False
+    for name in found.retired:
+        destination = destination.without(name)
+    return not right(destination, moment)
+
+
+def _recorded(data: bytes | None) -> str:
+    manifest = parse(data) if data else None
+    return f"manifest of {manifest.source.etag}" if manifest else "no manifest"
+
+
+@cache
+def _with(values: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
+    return tuple(sorted([*values, value]))
+
+
+@cache
+def _without(values: tuple[Any, ...], place: int) -> tuple[Any, ...]:
+    return values[:place] + values[place + 1 :]

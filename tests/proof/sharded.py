@@ -1,0 +1,69 @@
+"""A store in memory for very many keys."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from thumbsmith.store.memory import MemoryObject, MemoryStore
+from thumbsmith.store.types import MAX_KEY_BYTES, Headers, ObjectInfo
+
+SHARDS: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Sharded:
+    """A store of many stores in memory, so that one key's objects are found without looking at all the others'."""
+
+    name: str
+    shards: tuple[MemoryStore, ...] = field(default_factory=lambda: tuple(MemoryStore("shard") for _ in range(SHARDS)))
+
+    @property
+    def url(self) -> str:
+        """Return memory://NAME."""
+        return f"memory://{self.name}"
+
+    @property
+    def longest_key(self) -> int:
+        """Return how many bytes of UTF-8 a key may have."""
+        return MAX_KEY_BYTES
+
+    def _of(self, key: str) -> MemoryStore:
+        return self.shards[zlib.crc32(key.partition("/")[0].encode()) % SHARDS]
+
+    def head(self, key: str) -> ObjectInfo | None:
+        """Return the object as it is now, or None."""
+        return self._of(key).head(key)
+
+    def open(self, key: str) -> MemoryObject | None:
+        """Return the object's present version, or None."""
+        return self._of(key).open(key)
+
+    def put(self, key: str, data: bytes, headers: Headers) -> str:
+        """Store the object; return its etag."""
+        return self._of(key).put(key, data, headers)
+
+    def delete(self, key: str) -> None:
+        """Remove this object, if it is there."""
+        self._of(key).delete(key)
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Yield every object whose key starts with `prefix`."""
+        return (info for shard in self.shards for info in shard.list(prefix))
+
+    def children(self, key: str) -> Iterator[ObjectInfo]:
+        """Yield the objects directly under `key` + "/"."""
+        return self._of(key).children(key)
+
+    def as_destination(self) -> Sharded:
+        """Return this store."""
+        return self
+
+    def reachable(self) -> None:
+        """Do nothing: it always is."""
+
+    def sweep(self) -> int:
+        """Return 0: nothing is ever left behind."""
+        return 0

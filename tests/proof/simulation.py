@@ -1,0 +1,171 @@
+"""Thousands of keys at once: events in any order, some twice, some late; workers in turns, some of which die.
+
+Everything but the renderer is what users run: stores in memory, and the hands of `converge` carrying out the protocol
+one request at a time. All that happens is drawn from one seed, so that a failure can be seen again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Collection, Generator, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from tests.engine.scene import HEADERS, content
+from tests.proof.events import REPEAT
+from tests.proof.sharded import Sharded
+from thumbsmith.converge import Hands, Renderer
+from thumbsmith.errors import Code, Rejected
+from thumbsmith.keys import expected
+from thumbsmith.manifest import parse
+from thumbsmith.probe.types import Probe
+from thumbsmith.protocol import steps
+from thumbsmith.reader import RangeReader
+from thumbsmith.recipe import Recipe
+from thumbsmith.rendition import Rendition
+from thumbsmith.requests import Outcome, Request
+from thumbsmith.store.memory import MemoryObject
+from thumbsmith.store.types import ObjectInfo
+from thumbsmith.worker import Work
+
+RECIPE: Final = Recipe.loads("[variants.icon]\nwidth = 8\n[variants.small]\nwidth = 16\nformats = ['webp', 'source']\n")
+WORKERS: Final = 12
+BACKLOG: Final = 40  # changes wait while so many messages do: else a key's changes would all be over at the first look
+PACES: Final = (1, 1, 1, 1, 0.01)
+
+
+class Cheap:
+    """A renderer whose pictures are digests of the source; what begins with "png" is a PNG, with "bad" no picture."""
+
+    def render(self, reader: RangeReader, recipe: Recipe, wanted: Collection[str] | None = None) -> Work:
+        """Return the pictures. Raises Rejected."""
+        data = reader.read(0, reader.size)
+        if data.startswith(b"bad"):
+            raise Rejected(Code.CORRUPT, "no picture")
+        form = "png" if data.startswith(b"png") else "jpeg"
+        made = (
+            Rendition(
+                variant=variant.name,
+                format=kind,
+                type=kind.media_type,
+                width=6,
+                height=4,
+                data=hashlib.sha256(data + name.encode()).digest(),
+            )
+            for name, (variant, kind) in expected(recipe, form, alpha=False).items()
+            if wanted is None or name in wanted
+        )
+        probe = Probe(format=form, bytes=reader.size, width=60, height=40)
+        return Work(probe=probe, renditions=tuple(made), color="#000000", cpu_seconds=0, peak_memory=0)
+
+
+@dataclass(slots=True, eq=False)
+class Worker:
+    """One message in hand: the protocol as far as it came, and the last reply, which it has not seen yet.
+
+    `pace` is how often its turn comes, compared with the others'.
+    """
+
+    key: str
+    protocol: Generator[Request, Any, Outcome]
+    pace: float
+    reply: object = None
+
+
+@dataclass(slots=True)
+class Simulation:
+    """One run over both stores. `deaths` is the chance that a worker dies at a request."""
+
+    chance: random.Random
+    changes: list[tuple[str, bytes | None]]  # the next one last; None is a deletion
+    renderer: Renderer
+    deaths: float = 0.01
+    source: Sharded = field(default_factory=lambda: Sharded("source"))
+    destination: Sharded = field(default_factory=lambda: Sharded("destination"))
+    queue: list[str] = field(default_factory=list)
+    workers: list[Worker] = field(default_factory=list)
+    died: int = 0
+    shared: int = 0  # messages taken while another worker had the same key
+
+    def run(self) -> None:
+        """Let things happen until nothing is left to happen."""
+        while self.changes or self.queue or self.workers:
+            if self.changes and len(self.queue) < BACKLOG and self.chance.random() < 0.2:
+                self._change(*self.changes.pop())
+            elif self.queue and len(self.workers) < WORKERS:
+                self._take()
+            elif self.workers:
+                paces = [worker.pace for worker in self.workers]
+                self._move(*self.chance.choices(self.workers, paces))
+
+    def _change(self, key: str, data: bytes | None) -> None:
+        self.queue.append(key)
+        if data is None:
+            self.source.delete(key)
+        elif data is not REPEAT:
+            self.source.put(key, data, HEADERS)
+
+    def _take(self) -> None:
+        place = self.chance.randrange(len(self.queue))
+        self.queue[place], self.queue[-1] = self.queue[-1], self.queue[place]
+        key = self.queue.pop()
+        self.shared += any(worker.key == key for worker in self.workers)
+        self.workers.append(Worker(key, steps(key, RECIPE), self.chance.choice(PACES)))
+
+    def _move(self, worker: Worker) -> None:
+        """Let a worker see its reply and carry out its next request; or die, with that request done or not."""
+        dies, done = self.chance.random() < self.deaths, self.chance.random() < 0.5
+        hands = Hands(worker.key, self.source, self.destination, RECIPE, self.renderer)
+        try:
+            request = worker.protocol.send(worker.reply)
+        except StopIteration:
+            self.workers.remove(worker)
+            return
+        if not dies or done:
+            worker.reply = hands.perform(request)
+        if dies:
+            self.workers.remove(worker)
+            self.queue.append(worker.key)
+            self.died += 1
+
+    def wrong(self) -> dict[str, list[str]]:
+        """Return the keys of objects that are missing, stale or orphaned, told from the sources alone."""
+        return compare(self.source, self.destination, self.renderer)
+
+
+def compare(source: Sharded, destination: Sharded, renderer: Renderer) -> dict[str, list[str]]:
+    """Return the keys that are missing, stale and orphaned, told from the sources alone."""
+    due = {key: data for info in source.list() for key, data in _due(source, destination, info, renderer)}
+    there = {info.key: content(destination, info.key) for info in destination.list()}
+    return {
+        "missing": sorted(due.keys() - there.keys()),
+        "stale": sorted(key for key, data in due.items() if there.get(key, data) != data),
+        "orphaned": sorted(there.keys() - due.keys()),
+    }
+
+
+def _due(source: Sharded, destination: Sharded, info: ObjectInfo, renderer: Renderer) -> Iterator[tuple[str, bytes]]:
+    """Yield what is to stand in the destination for one source. A manifest is right if it says what is right."""
+    reader, record = source.open(info.key), destination.open(f"{info.key}/manifest.json")
+    assert reader is not None
+    try:
+        work = renderer.render(reader, RECIPE)
+    except Rejected as rejected:
+        pictures, code = {}, str(rejected.code)
+    else:
+        names = expected(RECIPE, work.probe.format, alpha=work.probe.alpha)
+        pictures, code = {name: each.data for name, each in zip(names, work.renditions, strict=True)}, ""
+    yield from ((f"{info.key}/{name}", data) for name, data in pictures.items())
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in pictures.items()}
+    is_right = record is not None and _said(record) == (info.key, info.etag, RECIPE.fingerprint, code, digests)
+    yield f"{info.key}/manifest.json", record.data if record and is_right else b"another manifest"
+
+
+def _said(record: MemoryObject) -> tuple[object, ...] | None:
+    manifest = parse(record.data)
+    if manifest is None:
+        return None
+    code = manifest.rejection.code if manifest.rejection else ""
+    digests = {each.name: each.sha256 for each in manifest.renditions}
+    return manifest.source.key, manifest.source.etag, manifest.recipe, code, digests

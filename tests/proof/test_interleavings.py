@@ -1,0 +1,93 @@
+"""The real protocol, one key, every order in which requests of several workers can be carried out: it ends right.
+
+A history has a letter for each change of the source: contents A and B (JPEG), P (PNG: a rendition of another name), X
+(no picture), "-" deleted, "r" a new recipe, "s" the `sync` after it. Each case says how many states there are at least,
+so that it cannot come to explore nothing; there is no other bound but the numbers of workers, deaths and duplicates.
+"""
+
+import pytest
+
+from tests.proof.explorer import Run, explore
+from tests.proof.variants import real
+
+
+def _run(history: str, at_least: int, **settings: int) -> None:
+    result = explore(Run(protocol=real, history=history, **settings))
+    print(f"{history} {settings}: {result.states:,} states, {result.at_rest} at rest")  # noqa: T201 - for pytest -rP
+    assert not result.wrong, "\n".join([result.wrong, *result.trace])
+    assert result.states >= at_least
+    assert result.at_rest > len(history)
+
+
+@pytest.mark.parametrize(
+    ("history", "at_least"),
+    [("A", 700), ("AB", 140_000), ("A-", 49_000), ("AA", 3_600), ("XA", 39_000), ("AX", 80_000), ("Ars", 25_000)],
+)
+def test_two_workers_a_death_and_a_duplicate(history: str, at_least: int):
+    """At rest all is right, and what looks fresh is right always: create, overwrite, delete, reject, a new recipe."""
+    _run(history, at_least)
+
+
+@pytest.mark.parametrize(("history", "at_least"), [("A-A", 180_000), ("ArBs", 150_000), ("Ar-s", 23_000)])
+def test_longer_histories_with_a_death(history: str, at_least: int):
+    """The same where a source is deleted and recreated, or changes while workers still have the old recipe."""
+    _run(history, at_least, duplicates=0)
+
+
+@pytest.mark.parametrize(("history", "at_least"), [("BA", 100_000), ("XA", 66_000), ("PA", 190_000), ("-A", 52_000)])
+def test_there_and_back(history: str, at_least: int):
+    """The same where A was made before, and comes back under the etag that it had."""
+    _run(history, at_least, made="A")
+
+
+@pytest.mark.parametrize(
+    ("made", "history", "at_least"), [("A", "BAB", 36_000), ("A", "XAX", 20_000), ("X", "AXA", 18_000)]
+)
+def test_there_and_back_twice(made: str, history: str, at_least: int):
+    """The same for two contents in turn, where no worker dies and no message comes twice."""
+    _run(history, at_least, made=made, crashes=0, duplicates=0)
+
+
+@pytest.mark.parametrize(("history", "at_least"), [("AB", 32_000), ("AA", 27_000), ("A-A", 39_000)])
+def test_etags_that_never_come_again(history: str, at_least: int):
+    """The same in stores where the same bytes get another etag each time, such as folders."""
+    _run(history, at_least, duplicates=0, crashes=int(len(history) == 2), fresh_etags=True)
+
+
+def test_three_workers():
+    """The same with three workers that have three messages between them."""
+    _run("A-", 90_000, workers=3, crashes=0)
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize(
+    ("history", "settings", "at_least"),
+    [
+        ("ABA", {}, 6_000_000),
+        ("A-A", {}, 1_600_000),
+        ("AXA", {}, 2_800_000),
+        ("ABrs", {"duplicates": 0}, 120_000),
+        ("ABAB", {"crashes": 0, "duplicates": 0}, 600_000),
+        ("BAB", {"made": "A", "duplicates": 0}, 400_000),
+        ("BABA", {"made": "A", "crashes": 0, "duplicates": 0}, 370_000),
+        ("AB", {"fresh_etags": True}, 1_200_000),
+        ("A-A", {"fresh_etags": True, "duplicates": 0}, 1_000_000),
+        ("AXA", {"fresh_etags": True, "duplicates": 0}, 2_600_000),
+        ("AB", {"workers": 3, "crashes": 0}, 340_000),
+        ("A-", {"workers": 3}, 500_000),
+        ("BA", {"workers": 3, "crashes": 0, "made": "A"}, 260_000),
+    ],
+)
+def test_the_large_ones(history: str, settings: dict[str, int], at_least: int):
+    """The same for more at once."""
+    _run(history, at_least, **settings)
+
+
+@pytest.mark.parametrize("history", ["A", "AB", "A-"])
+def test_merging_states_loses_none(history: str):
+    """What a worker is going to do depends on its variables alone: telling apart all it was told reaches no more."""
+    settings = {"crashes": 0, "duplicates": 1 if history == "A" else 0}
+    merged = explore(Run(protocol=real, history=history, **settings))
+    apart = explore(Run(protocol=real, history=history, merged=False, **settings))
+    assert merged.worlds == apart.worlds
+    assert merged.states < apart.states

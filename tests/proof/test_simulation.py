@@ -1,0 +1,133 @@
+"""Thousands of keys through the real `converge`: in the end exactly what is due stands in the destination."""
+
+import random
+import zlib
+from collections import Counter
+from collections.abc import Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import count
+
+import pytest
+
+from tests.engine.scene import HEADERS, InProcess
+from tests.pictures import picture
+from tests.proof.events import REPEAT, cheap_contents, timeline
+from tests.proof.sharded import Sharded
+from tests.proof.simulation import RECIPE, Cheap, Simulation, compare
+from thumbsmith import converge, protocol
+from thumbsmith.requests import Outcome
+from thumbsmith.store.types import ObjectInfo
+
+NOTHING = {"missing": [], "stale": [], "orphaned": []}
+KINDS = ("jpeg", "jpeg", "jpeg", "png", "webp")
+
+
+def _simulate(seed: int, keys: int, **settings: object) -> Simulation:
+    chance = random.Random(seed)
+    simulation = Simulation(chance, timeline(chance, keys, cheap_contents(chance)), Cheap(), **settings)
+    simulation.run()
+    return simulation
+
+
+def _photographs(chance: random.Random) -> Iterator[bytes]:
+    for number in count():
+        if chance.random() < 0.1:
+            yield f"no picture {number}".encode()
+        else:
+            color = f"#{zlib.crc32(str(number).encode()) & 0xFFFFFF:06x}"
+            yield picture(color, (chance.randint(8, 60), 40), chance.choice(KINDS))
+
+
+def _simulate_pictures(seed: int, keys: int) -> Simulation:
+    chance = random.Random(seed)
+    simulation = Simulation(chance, timeline(chance, keys, _photographs(chance)), InProcess())
+    simulation.run()
+    return simulation
+
+
+def test_the_events_are_those_promised():
+    """5,000 keys have 20,000 events: about 30 % repeats, 20 % overwrites, 10 % deletions and what recreates."""
+    chance = random.Random(1)
+    events = timeline(chance, 5_000, cheap_contents(chance))[::-1]
+    assert abs(len(events) - 20_000) < 300
+    kinds: Counter[str] = Counter()
+    now: dict[str, bytes | None] = {}
+    for key, data in events:
+        kinds["repeat" if data is REPEAT else _kind(key, data, now)] += 1
+        if data is not REPEAT:
+            now[key] = data
+    due = {"create": 0.25, "repeat": 0.3, "overwrite": 0.2, "recreate": 0.05, "delete": 0.075, "again": 0.125}
+    assert {kind: number / len(events) for kind, number in kinds.items()} == pytest.approx(due, abs=0.01)
+
+
+def _kind(key: str, data: bytes | None, now: dict[str, bytes | None]) -> str:
+    if data is None:
+        return "delete"
+    if key not in now:
+        return "create"
+    return "recreate" if now[key] is None else "again" if now[key] == data else "overwrite"
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_everything_ends_right(seed: int):
+    """5,000 keys, 20,000 events, twelve workers of which one in a hundred requests kills one: nothing is wrong."""
+    simulation = _simulate(seed, 5_000)
+    assert simulation.wrong() == NOTHING
+    assert simulation.died > 1_000
+    assert simulation.shared > 1_000
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("seed", range(100, 170))
+def test_everything_ends_right_for_many_seeds(seed: int):
+    """The same for seventy more seeds, with deaths from none to one in thirty."""
+    assert _simulate(seed, 5_000, deaths=(0, 0.003, 0.01, 0.03)[seed % 4]).wrong() == NOTHING
+
+
+def test_real_pictures_end_right():
+    """The same with pictures that are decoded, resized and encoded."""
+    assert _simulate_pictures(1, 150).wrong() == NOTHING
+
+
+@pytest.mark.deep
+def test_many_real_pictures_end_right():
+    """The same with 5,000 of them."""
+    assert _simulate_pictures(2, 5_000).wrong() == NOTHING
+
+
+def test_threads_end_right():
+    """`converge` itself in eight threads, while the sources change: nothing is wrong."""
+    chance = random.Random(1)
+    source, destination = Sharded("source"), Sharded("destination")
+    events = timeline(chance, 500, cheap_contents(chance))
+    done: list[Future[Outcome]] = []
+    with ThreadPoolExecutor(8) as threads:
+        for key, data in reversed(events):
+            if data is None:
+                source.delete(key)
+            elif data is not REPEAT:
+                source.put(key, data, HEADERS)
+            done.append(threads.submit(converge, key, source, destination, RECIPE, renderer=Cheap()))
+    assert len([each.result() for each in done]) == len(events)
+    assert compare(source, destination, Cheap()) == NOTHING
+
+
+def _never(_: ObjectInfo) -> Generator[None, None, bool]:
+    return False
+    yield
+
+
+def test_a_wrong_protocol_is_seen(monkeypatch: pytest.MonkeyPatch):
+    """Without the look at the source after the manifest was written, some keys do end wrong."""
+    monkeypatch.setattr(protocol, "_replaced", _never)
+    assert _simulate(1, 1_000).wrong()["stale"]
+
+
+def test_what_is_wrong_is_seen():
+    """The comparison itself finds an object that is missing, one that is stale and one that is too many."""
+    simulation = _simulate(1, 50)
+    keys = sorted(info.key for info in simulation.destination.list() if info.key.endswith(".webp"))
+    simulation.destination.delete(keys[0])
+    simulation.destination.put(keys[1], b"other", HEADERS)
+    simulation.destination.put("gone.jpg/icon.webp", b"left", HEADERS)
+    assert simulation.wrong() == {"missing": keys[:1], "stale": keys[1:2], "orphaned": ["gone.jpg/icon.webp"]}

@@ -1,0 +1,39 @@
+"""The protocol with one rule broken: the same exploration finds what goes wrong, so each rule is needed and tested."""
+
+import pytest
+
+from tests.proof import variants
+from tests.proof.explorer import Run, explore
+from tests.proof.variants import altered
+
+QUIET = {"crashes": 0, "duplicates": 0}
+
+
+@pytest.mark.parametrize(
+    ("protocol", "history", "settings"),
+    [
+        (altered(variants.trust_the_event), "AB", QUIET),
+        (variants.sequencer_first, "AB", {"crashes": 1, "duplicates": 0}),
+        (altered(variants.re_read_then_put), "AB", QUIET),
+        (altered(variants.manifest_alone), "AB", QUIET),
+        (altered(variants.no_look_afterwards), "AB", QUIET),
+        (altered(variants.leftovers_without_a_look), "AXA", {"made": "X", **QUIET}),
+        (altered(variants.etag_of_the_listing), "BABA", {"made": "A", **QUIET}),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_what_breaks_a_rule_ends_wrong(protocol, history: str, settings: dict[str, int]):
+    """There is an order of requests after which the destination is wrong, and it can be read (pytest -rP)."""
+    result = explore(Run(protocol=protocol, history=history, told=True, **settings))
+    print("\n".join([result.wrong, *result.trace]))  # noqa: T201 - for pytest -rP
+    assert result.wrong
+    assert len(result.trace) > 5
+
+
+@pytest.mark.parametrize("rule", [variants.source_first, variants.manifest_first, variants.delete_last])
+@pytest.mark.parametrize("history", ["AB", "A-", "AX"])
+def test_other_orders_end_well_too(rule, history: str):
+    """The order within a round is no part of the proof: what matters is the look at the source after all writes."""
+    result = explore(Run(protocol=altered(rule), history=history, duplicates=0))
+    assert not result.wrong
+    assert result.states > 2_500

@@ -1,0 +1,230 @@
+"""A world of one key: the history of its source, what stands in the destination, and what each request does there.
+
+Nothing here is a mock: the messages are the real requests, the replies real manifests, listings and `Work`. Only the
+pictures are not pictures: their bytes say which content and which variant they show.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+
+from thumbsmith import manifest as manifests
+from thumbsmith.assess import Assessment
+from thumbsmith.errors import Code, Rejected
+from thumbsmith.keys import MANIFEST, expected, rendition_key
+from thumbsmith.manifest import Manifest, Rejection, RenditionRecord, SourceRecord
+from thumbsmith.probe.types import Probe
+from thumbsmith.protocol import look
+from thumbsmith.recipe import Recipe
+from thumbsmith.rendition import Rendition
+from thumbsmith.requests import (
+    Delete,
+    DigestRendition,
+    ListRenditions,
+    LoadManifest,
+    LookAtSource,
+    Put,
+    Render,
+    Request,
+)
+from thumbsmith.store.types import ObjectInfo
+from thumbsmith.worker import Work
+
+KEY = "cat"
+OLD = Recipe.loads("[variants.icon]\nwidth = 8\n[variants.small]\nwidth = 16\nformats = ['source']")
+NEW = Recipe.loads("[variants.icon]\nwidth = 9\n[variants.wide]\nwidth = 32\n")
+
+# Contents of the source, by letter. A and B give renditions of the same names; P, a PNG, has one of another name; X is
+# no picture.
+FORMATS: Mapping[str, str] = {"A": "jpeg", "B": "jpeg", "P": "png"}
+REFUSAL = Rejected(Code.CORRUPT, "no picture")
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The source at one time, None where it is gone, and the recipe that a worker gets who begins now.
+
+    `settled` is False between a change of the recipe and the `sync` that must follow it.
+    """
+
+    content: str | None
+    etag: str
+    recipe: Recipe
+    settled: bool = True
+
+    @property
+    def info(self) -> ObjectInfo | None:
+        """Return what a look at the source tells."""
+        return ObjectInfo(KEY, self.etag, 100) if self.content else None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One object of the destination."""
+
+    name: str
+    data: bytes
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """What only a wrong protocol asks: claim this event's number in a table. Reply: whether it was the highest."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """All objects under the key, sorted by name, and the table of the sequencer.
+
+    With `fresh_etags` the same bytes have another etag each time they are written, as in a folder; else the same, as in
+    S3. For that it is counted how often each name was written.
+    """
+
+    objects: tuple[Stored, ...] = ()
+    fresh_etags: bool = False
+    writes: tuple[tuple[str, int], ...] = ()
+    highest: int = 0
+
+    def get(self, name: str) -> Stored | None:
+        """Return the object, or None."""
+        return next((each for each in self.objects if each.name == name), None)
+
+    def without(self, name: str) -> Destination:
+        """Return this destination after a delete."""
+        return replace(self, objects=tuple(each for each in self.objects if each.name != name))
+
+    def put(self, name: str, data: bytes) -> tuple[Destination, str]:
+        """Return this destination after a write, and the etag."""
+        etag, writes = etag_of(data), dict(self.writes)
+        if self.fresh_etags:
+            writes[name] = writes.get(name, 0) + 1
+            etag = f"{etag}-{writes[name]}"
+        kept = (each for each in self.objects if each.name != name)
+        objects = _sorted((*kept, Stored(name, data, etag)))
+        return replace(self, objects=objects, writes=tuple(sorted(writes.items()))), etag
+
+
+def perform(
+    request: Request | Advance, destination: Destination, moment: Moment, recipe: Recipe
+) -> tuple[Destination, object]:
+    """Return the destination after this request of a worker with this recipe, and the reply."""
+    match request:
+        case LoadManifest():
+            found = destination.get(MANIFEST)
+            return destination, manifests.parse(found.data) if found else None
+        case ListRenditions():
+            return destination, {o.name: ObjectInfo(f"{KEY}/{o.name}", o.etag, 1) for o in destination.objects}
+        case LookAtSource():
+            return destination, moment.info
+        case DigestRendition(name):
+            found = destination.get(name)
+            return destination, _digest(found.data) if found else None
+        case Render(etag, wanted):
+            content = moment.content if moment.etag == etag else None
+            return destination, render(content, recipe, wanted) if content else None
+        case Put(name, data):
+            return destination.put(name, data)
+        case Delete(name):
+            return destination.without(name), None
+        case Advance(number):
+            return replace(destination, highest=max(number, destination.highest)), number > destination.highest
+
+
+def etag_of(data: bytes) -> str:
+    """Return the etag that these bytes get where it depends on nothing else."""
+    return _digest(data)[:8]
+
+
+def render(content: str, recipe: Recipe, wanted: frozenset[str] | None) -> Work | Rejected:
+    """Return what a renderer makes of a content: deterministic bytes that say what they show."""
+    if content not in FORMATS:
+        return REFUSAL
+    return Work(
+        probe=Probe(format=FORMATS[content], bytes=100, width=60, height=40),
+        renditions=tuple(
+            Rendition(
+                variant=variant.name,
+                format=kind,
+                type=kind.media_type,
+                width=6,
+                height=4,
+                data=f"{content} {name} {variant.fingerprint}".encode(),
+            )
+            for name, (variant, kind) in expected(recipe, FORMATS[content], alpha=False).items()
+            if wanted is None or name in wanted
+        ),
+        color=f"#{content}",
+        cpu_seconds=0,
+        peak_memory=0,
+    )
+
+
+@cache
+def right(destination: Destination, moment: Moment) -> bool:
+    """Return whether the destination is exactly what this source and recipe call for, told without the protocol."""
+    stored = {each.name: each.data for each in destination.objects}
+    if moment.content is None:
+        return not stored
+    record = manifests.parse(stored.pop(MANIFEST, b""))
+    pictures, manifest = _due(moment)
+    return stored == pictures and record is not None and _without_etags(record) == manifest
+
+
+@cache
+def verdict(destination: Destination, moment: Moment) -> Assessment | None:
+    """Return what an undisturbed look says now; None where the source is gone."""
+    looking = look(moment.recipe)
+    reply: object = None
+    while True:
+        try:
+            request = looking.send(reply)
+        except StopIteration as end:
+            found: Assessment | None = end.value.assessment
+            return found
+        _, reply = perform(request, destination, moment, moment.recipe)
+
+
+def _due(moment: Moment) -> tuple[dict[str, bytes], Manifest]:
+    """Return the renditions that a source calls for, and their manifest with no etag of a rendition in it."""
+    source = SourceRecord(key=KEY, etag=moment.etag, bytes=100)
+    recipe, content = moment.recipe, moment.content or ""
+    empty = Manifest(recipe=recipe.fingerprint, limits=recipe.limits.fingerprint, source=source)
+    work = render(content, recipe, None)
+    if isinstance(work, Rejected):
+        return {}, replace(empty, rejection=Rejection(code=work.code, detail=work.detail))
+    names = expected(recipe, FORMATS[content], alpha=False)
+    pictures = {name: each.data for name, each in zip(names, work.renditions, strict=True)}
+    source = replace(source, format=FORMATS[content], width=60, height=40, frames=1, alpha=False)
+    records = tuple(
+        RenditionRecord(
+            variant=each.variant,
+            fingerprint=next(variant.fingerprint for variant in recipe.variants if variant.name == each.variant),
+            key=rendition_key(KEY, each.variant, each.format),
+            type=each.type,
+            format=each.format,
+            width=each.width,
+            height=each.height,
+            bytes=len(each.data),
+            sha256=_digest(each.data),
+            etag="",
+        )
+        for each in work.renditions
+    )
+    return pictures, replace(empty, source=source, color=work.color, renditions=records)
+
+
+def _without_etags(manifest: Manifest) -> Manifest:
+    return replace(manifest, renditions=tuple(replace(each, etag="") for each in manifest.renditions))
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _sorted(objects: Iterable[Stored]) -> tuple[Stored, ...]:
+    return tuple(sorted(objects, key=lambda each: each.name))
