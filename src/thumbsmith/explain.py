@@ -1,0 +1,106 @@
+"""One source explained: what is wanted of it, what is there, and why. Nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from thumbsmith.assess import Assessment, State
+from thumbsmith.converge import Hands
+from thumbsmith.keys import expected
+from thumbsmith.manifest import Manifest, Rejection
+from thumbsmith.protocol import Finding, look, unusable_key
+from thumbsmith.recipe import Recipe
+from thumbsmith.recipe.selection import Selection, is_source
+from thumbsmith.recipe.values import SOURCE
+from thumbsmith.store.types import ObjectInfo
+from thumbsmith.survey import Scope
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """One rendition that the recipe wants. Of a source not yet judged, `*` stands for the extension of its own format.
+
+    right: it stands as it is. stale: what stands there is to be made again. missing: nothing does.
+    """
+
+    name: str
+    state: Literal["right", "stale", "missing"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """How one key stands. `state` is None for a key that is no source, and `why` says why it is none.
+
+    `wanted` are the renditions that there should be, in the recipe's order; `left` the names of what is ours there and
+    wanted no more. `recorded` is the manifest that is there.
+    """
+
+    key: str
+    why: str
+    state: State | None = None
+    source: ObjectInfo | None = None
+    rejection: Rejection | None = None
+    recorded: Manifest | None = None
+    wanted: tuple[Wanted, ...] = ()
+    left: tuple[str, ...] = ()
+
+
+def explain(scope: Scope, key: str) -> Explanation:
+    """Look at one key in both stores and return how it stands. Raises StoreError, also for a source that is missing."""
+    scope.source.reachable()
+    refusal = unusable_key(key, scope.recipe, scope.destination.longest_key)
+    if refusal:
+        return Explanation(key=key, state=State.REJECTED, why=refusal.detail, rejection=refusal)
+    hands = Hands(key, scope.source, scope.destination.as_destination(), scope.recipe, renderer=None)
+    found = hands.carry_out(look(scope.recipe, scope.options))
+    verdict = found.assessment
+    if verdict is None:
+        return Explanation(
+            key=key, why=_why_none(key, scope.recipe.selection), recorded=found.manifest, left=tuple(found.present)
+        )
+    return Explanation(
+        key=key,
+        why=verdict.why,
+        state=verdict.state,
+        source=found.source,
+        rejection=found.manifest.rejection if found.manifest and verdict.state is State.REJECTED else None,
+        recorded=found.manifest,
+        wanted=tuple(_wanted(found, verdict, scope.recipe)),
+        left=verdict.retired,
+    )
+
+
+def _why_none(key: str, selection: Selection) -> str:
+    """Return why a key that was looked for and not found, or not selected, is no source."""
+    if not key:
+        return "the empty key is no source"
+    if key.endswith("/"):
+        return "a key that ends in / marks a folder"
+    if "/." in f"/{key}":
+        return "a name in it begins with a dot"
+    if is_source(key, selection):
+        return "there is no such object in the source"
+    excluding = next((glob for glob in selection.exclude if Selection(include=(glob,)).selects(key)), None)
+    return f'exclude has "{excluding}"' if excluding else "no glob of include matches it"
+
+
+def _wanted(found: Finding, verdict: Assessment, recipe: Recipe) -> Iterator[Wanted]:
+    if verdict.state is State.REJECTED:
+        return
+    kept = {record.name for record in verdict.kept}
+    for name in _names(found, recipe):
+        yield Wanted(name=name, state="right" if name in kept else "stale" if name in found.present else "missing")
+
+
+def _names(found: Finding, recipe: Recipe) -> list[str]:
+    """Return the names that the recipe makes of this source; its format is known where a manifest speaks of it."""
+    facts = found.manifest.source if found.manifest else None
+    if facts and facts.format and found.source and facts.etag == found.source.etag:
+        return list(expected(recipe, facts.format, alpha=bool(facts.alpha)))
+    return [
+        f"{variant.name}.*" if choice == SOURCE else f"{variant.name}.{choice.extension}"
+        for variant in recipe.variants
+        for choice in variant.formats
+    ]

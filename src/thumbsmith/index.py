@@ -1,0 +1,173 @@
+"""What manifests said, remembered from run to run: listings tell when one was replaced, and only then it is read again.
+
+A cache and nothing more. It holds, for each key, facts about one version of its manifest, told by the manifest's etag;
+without it every manifest is read once more, and every answer is the same. So a file that is damaged, of another version
+or cannot be written is made anew or done without.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from thumbsmith.listing import encoded
+from thumbsmith.record import Facts, Record
+
+_VERSION: Final = 1
+_MAX_GONE: Final = 10_000  # keys of records that are dropped at a time
+_WAIT_SECONDS: Final = 5.0  # for another run's transaction, which is a batch of rows
+
+_SCHEMA: Final = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE IF NOT EXISTS facts (id INTEGER PRIMARY KEY, content TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS record (
+    key BLOB PRIMARY KEY, manifest TEXT NOT NULL, facts INTEGER, source TEXT NOT NULL, objects TEXT NOT NULL,
+    altered TEXT NOT NULL
+) WITHOUT ROWID;
+PRAGMA user_version = {_VERSION};
+COMMIT;
+"""
+
+
+def index_file(folder: str | None, *urls: str) -> Path | None:
+    """Return where in the folder for caches the index for these stores is; None where there is no such folder."""
+    name = hashlib.sha256("\0".join(urls).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return Path(folder, "thumbsmith", f"{name}.sqlite") if folder else None
+
+
+class Index:
+    """Records by key in a file, for one thread of any number of processes. No method fails: what fails is forgotten."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._database = _opened(path)
+        self._gone: list[bytes] = []
+        self._facts = lru_cache(maxsize=4096)(self._load_facts)
+
+    def recall(self, keys: Sequence[str]) -> dict[str, Record]:
+        """Return what is known of these keys, which are given in the order of their bytes.
+
+        Records of keys between them are out of date; they go with the next `remember`.
+        """
+        wanted = {encoded(key): key for key in keys}
+        query = "SELECT key, manifest, facts, source, objects, altered FROM record WHERE key BETWEEN ? AND ?"
+        records: dict[str, Record] = {}
+        try:
+            for key, *columns in self._database.execute(query, (encoded(keys[0]), encoded(keys[-1]))):
+                if key in wanted:
+                    records[wanted[key]] = self._record(*columns)
+                elif len(self._gone) < _MAX_GONE:
+                    self._gone.append(key)
+        except (sqlite3.Error, ValueError, TypeError) as error:
+            self._go_without()
+            if not _is_in_use(error):
+                _discard(self._path)
+        return records
+
+    def remember(self, records: Mapping[str, Record]) -> None:
+        """Keep these records, all or none of them."""
+        if not records and not self._gone:
+            return
+        with contextlib.suppress(sqlite3.Error, ValueError), self._database:
+            self._database.execute("BEGIN IMMEDIATE")
+            self._database.executemany("DELETE FROM record WHERE key = ?", [(key,) for key in self._gone])
+            rows = [self._row(key, record) for key, record in records.items()]
+            self._database.executemany("INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?)", rows)
+        self._gone.clear()
+
+    def close(self) -> None:
+        """Let go of the file. Safe to repeat."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _record(self, manifest: str, facts: int | None, source: str, objects: str, altered: str) -> Record:
+        known = self._facts(facts) if facts is not None else None
+        pairs = tuple((name, etag) for name, etag in json.loads(altered)) if altered else ()
+        return Record(manifest=manifest, facts=known, source=source, objects=objects, altered=pairs)
+
+    def _row(self, key: str, record: Record) -> tuple[object, ...]:
+        altered = json.dumps(record.altered) if record.altered else ""
+        facts = self._save_facts(record.facts) if record.facts else None
+        return encoded(key), record.manifest, facts, record.source, record.objects, altered
+
+    def _load_facts(self, number: int) -> Facts:
+        row = self._database.execute("SELECT content FROM facts WHERE id = ?", (number,)).fetchone()
+        recipe, limits, kind, alpha, rejection, renditions = json.loads(row[0])
+        return Facts(
+            recipe=recipe,
+            limits=limits,
+            format=kind,
+            alpha=alpha,
+            rejection=(rejection[0], rejection[1]) if rejection else None,
+            renditions=tuple((name, fingerprint) for name, fingerprint in renditions),
+        )
+
+    def _save_facts(self, facts: Facts) -> int:
+        content = json.dumps([facts.recipe, facts.limits, facts.format, facts.alpha, facts.rejection, facts.renditions])
+        self._database.execute("INSERT OR IGNORE INTO facts (content) VALUES (?)", (content,))
+        number: int = self._database.execute("SELECT id FROM facts WHERE content = ?", (content,)).fetchone()[0]
+        return number
+
+    def _go_without(self) -> None:
+        """Go on with an empty index of this run's own."""
+        self._database.close()
+        self._database = _made("")
+        self._facts.cache_clear()
+
+
+def _opened(path: Path | None) -> sqlite3.Connection:
+    """Return the index in this file, empty where the file was not one; where none can be, one of this run's own."""
+    for _ in range(2):
+        if path is None:
+            break
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return _made(str(path))
+        except (OSError, sqlite3.Error, ValueError) as error:
+            if _is_in_use(error):
+                break
+            _discard(path)
+    return _made("")
+
+
+def _made(path: str) -> sqlite3.Connection:
+    """Return a connection to an index of this version. Raises sqlite3.Error where the file is something else.
+
+    Raises ValueError where it is damaged so that what SQLite says of it is no text.
+    """
+    database = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
+    try:
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+        if version not in {0, _VERSION}:
+            raise sqlite3.DatabaseError(f"version {version}")
+        database.executescript(_SCHEMA)
+    except (sqlite3.Error, ValueError):
+        database.close()
+        raise
+    return database
+
+
+def _is_in_use(error: Exception) -> bool:
+    """Return whether another run holds the file (https://www.sqlite.org/rescode.html#busy); all else is damage."""
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+
+
+def _discard(path: Path | None) -> None:
+    """Remove the file, with what was not yet committed to it: that must not be found beside another one."""
+    for each in (path, path.with_name(f"{path.name}-journal")) if path else ():
+        with contextlib.suppress(OSError):
+            each.unlink(missing_ok=True)

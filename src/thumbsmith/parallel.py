@@ -1,0 +1,32 @@
+"""Work on many items at once, with a bounded number in hand, and a way to stop that finishes what has begun."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from itertools import islice
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def each(
+    work: Callable[[Item], Result], items: Iterable[Item], *, threads: int, stop: Callable[[], bool]
+) -> Iterator[Result]:
+    """Yield `work(item)` of every item as each is done, in no promised order, with at most `threads` in hand.
+
+    Items are taken one by one as places become free. Once `stop` says True no further item is taken; those in hand are
+    finished and yielded. An exception of `work` is raised here, after the others in hand are finished.
+    """
+    remaining = iter(items)
+    with ThreadPoolExecutor(threads, thread_name_prefix="thumbsmith") as pool:
+        in_hand: set[Future[Result]] = set()
+        while True:
+            free = 0 if stop() else threads - len(in_hand)
+            in_hand |= {pool.submit(work, item) for item in islice(remaining, free)}
+            if not in_hand:
+                return
+            done, in_hand = wait(in_hand, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()

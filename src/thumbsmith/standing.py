@@ -1,0 +1,212 @@
+"""How one key stands: the verdict of `assess`, reached with as few requests as it takes.
+
+Where the index knows the manifest that is listed, listings alone decide. Else the manifest is read, and the bytes of
+renditions whose etag is not the recorded one, as `converge` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from thumbsmith import manifest as manifests
+from thumbsmith.assess import Assessment, State, assess
+from thumbsmith.converge import Hands
+from thumbsmith.errors import SourceChanged, ThumbsmithError
+from thumbsmith.keys import MANIFEST, possible_names
+from thumbsmith.listing import Group, pack
+from thumbsmith.manifest import Manifest
+from thumbsmith.protocol import unusable_key
+from thumbsmith.recipe import Recipe
+from thumbsmith.record import Facts, Record, record_of
+from thumbsmith.requests import DigestRendition, Options, Request
+from thumbsmith.store.types import ObjectInfo, Store
+
+# Verdicts are kept for so many kinds of manifest: there is one for each recipe and source format, and each rejection.
+_VERDICTS: Final = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How what stands under one key agrees with its source, and why.
+
+    `source` and `state` are None where there is no such source (any more). `pictures` counts the renditions of ours
+    under the key; `orphaned` is ours and no longer wanted; `foreign` is not ours. `settled` says that nothing is to be
+    made, recorded or deleted, `error` why nothing could be found out.
+    """
+
+    key: str
+    source: ObjectInfo | None = None
+    state: State | None = None
+    why: str = ""
+    code: str | None = None  # of a rejection
+    pictures: int = 0
+    orphaned: tuple[ObjectInfo, ...] = ()
+    foreign: tuple[ObjectInfo, ...] = ()
+    settled: bool = False
+    error: ThumbsmithError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Says how keys stand in a destination by one recipe."""
+
+    destination: Store
+    recipe: Recipe
+    options: Options
+    _usual: dict[Facts | None, Assessment] = field(default_factory=dict, repr=False)
+
+    def by_listing(self, group: Group, record: Record | None) -> Standing | None:
+        """Return how the key stands, by the listings and what is remembered; None where these do not tell."""
+        source = group.source
+        if source is None:
+            return self._compared(group, record)
+        refusal = unusable_key(group.key, self.recipe, self.destination.longest_key)
+        if refusal:
+            state = State.REJECTED
+            return Standing(key=group.key, source=source, state=state, why=refusal.detail, code=refusal.code)
+        if not group.objects:
+            return self._told(group, self._as_recorded(None), None)
+        if record and record.facts and record.objects == group.objects and record.source == source.etag:
+            rejection = record.facts.rejection
+            return self._told(group, self._as_recorded(record.facts), rejection[0] if rejection else None)
+        return self._compared(group, record)
+
+    def by_reading(self, group: Group) -> tuple[Standing, Record | None]:
+        """Return how the key stands, by its manifest and what is doubtful, and what to remember. Raises StoreError."""
+        present = group.present()
+        version, manifest = self._read(group.key)
+        if group.source is None:
+            record = record_of(version, manifest, {}, {}) if version else None
+            return self._left_over(group, present, manifest), record
+        verdict, digests = self._settled(group, group.source, manifest, present)
+        standing = self._told(group, verdict, _code(manifest))
+        if version is None or any(self._is_replaced(present[name]) for name in digests):
+            return standing, None
+        kept = {each.name for each in verdict.kept}
+        sound = {name: present[name].etag for name in digests if name in kept}
+        altered = {name: present[name].etag for name in digests if name not in kept}
+        return standing, record_of(version, manifest, sound, altered)
+
+    def failed(self, group: Group, error: ThumbsmithError) -> Standing:
+        """Return that it could not be found out how the key stands."""
+        return Standing(key=group.key, source=group.source, pictures=_pictures(group), error=error)
+
+    def _compared(self, group: Group, record: Record | None) -> Standing | None:
+        present = group.present()
+        listed = present.get(MANIFEST)
+        if listed and (record is None or record.manifest != listed.etag):
+            return None
+        try:
+            manifest = record.as_manifest(group.key) if listed and record else None
+        except (KeyError, ValueError):
+            return None  # damaged
+        if group.source is None:
+            return self._left_over(group, present, manifest)
+        altered = dict(record.altered) if record else {}
+        digests = {name: None for name, info in present.items() if altered.get(name) == info.etag}
+        verdict = self._assess(group.source, manifest, present, digests)
+        if verdict.doubtful:
+            return None
+        return self._told(group, verdict, _code(manifest))
+
+    def _assess(
+        self,
+        source: ObjectInfo,
+        manifest: Manifest | None,
+        present: Mapping[str, ObjectInfo],
+        digests: Mapping[str, str | None],
+    ) -> Assessment:
+        if manifest and manifest.rejection and self.options.retry_rejected:
+            manifest = None
+        return assess(source, manifest, present, self.recipe, digests)
+
+    def _as_recorded(self, facts: Facts | None) -> Assessment:
+        """Return the verdict where all is there as a manifest of these facts says; for None, where nothing is.
+
+        It is one for all keys: `assess` tells names and fingerprints, which are those of the facts, and whether etags
+        are the recorded ones, which they are.
+        """
+        verdict = self._usual.get(facts)
+        if verdict is None:
+            names = [MANIFEST, *(name for name, _ in facts.renditions)] if facts else []
+            present = {name: ObjectInfo(f"key/{name}", "", 0) for name in names}
+            manifest = Record(manifest="", facts=facts, objects=pack(present.values())).as_manifest("key")
+            verdict = self._assess(ObjectInfo("key", "", 0), manifest, present, {})
+            if len(self._usual) >= _VERDICTS:
+                self._usual.clear()
+            self._usual[facts] = verdict
+        return verdict
+
+    def _settled(
+        self, group: Group, source: ObjectInfo, manifest: Manifest | None, present: Mapping[str, ObjectInfo]
+    ) -> tuple[Assessment, dict[str, str | None]]:
+        """Return the verdict, and the digests of the renditions that were doubtful before they were read."""
+        doubtful = self._assess(source, manifest, present, {}).doubtful
+        hands = Hands(group.key, self.destination, self.destination, self.recipe, renderer=None)
+        digests = hands.carry_out(_digests(doubtful))
+        return self._assess(source, manifest, present, digests), digests
+
+    def _read(self, key: str) -> tuple[ObjectInfo | None, Manifest | None]:
+        """Return the version of the manifest that was read and what it says of this key, None for what there is not."""
+        reader = self.destination.open(f"{key}/{MANIFEST}")
+        if reader is None:
+            return None, None
+        try:
+            manifest = manifests.parse(reader.read(0, manifests.MAX_BYTES))
+        except SourceChanged:
+            return None, None  # another worker is writing it: what it says now is not to be relied on
+        finally:
+            reader.close()
+        return reader.info, manifest if manifest and manifest.source.key == key else None
+
+    def _is_replaced(self, listed: ObjectInfo) -> bool:
+        now = self.destination.head(listed.key)
+        return now is None or now.etag != listed.etag
+
+    def _left_over(self, group: Group, present: Mapping[str, ObjectInfo], manifest: Manifest | None) -> Standing:
+        """Return what stands under a key that is no source: ours if it was made by us, else foreign.
+
+        A manifest that names this key says so. Without one, a run may have been killed before it wrote it and the
+        source deleted since: then there is nothing but what the recipe makes, no manifest, under a name that looks like
+        a file's.
+        """
+        looks_made = "." in group.key.rpartition("/")[2] and possible_names(self.recipe).issuperset(present)
+        objects = tuple(present[name] for name in sorted(present))
+        if manifest is None and not looks_made:
+            return Standing(key=group.key, foreign=objects)
+        orphaned = () if self.options.keep_orphans else objects
+        return Standing(key=group.key, pictures=_pictures(group), orphaned=orphaned)
+
+    def _told(self, group: Group, verdict: Assessment, code: str | None) -> Standing:
+        orphaned: tuple[ObjectInfo, ...] = ()
+        if verdict.retired and not self.options.keep_orphans:
+            present = group.present()
+            orphaned = tuple(present[name] for name in verdict.retired)
+        return Standing(
+            key=group.key,
+            source=group.source,
+            state=verdict.state,
+            why=verdict.why,
+            code=code if verdict.state is State.REJECTED else None,
+            pictures=_pictures(group),
+            orphaned=orphaned,
+            settled=verdict.settled and not orphaned,
+        )
+
+
+def _digests(names: tuple[str, ...]) -> Generator[Request, Any, dict[str, str | None]]:
+    digests: dict[str, str | None] = {}
+    for name in names:
+        digests[name] = yield DigestRendition(name)
+    return digests
+
+
+def _pictures(group: Group) -> int:
+    """Return how many renditions of ours by name are under the key."""
+    return sum(not line.startswith(f"{MANIFEST}\t") for line in group.objects.split("\n") if line)
+
+
+def _code(manifest: Manifest | None) -> str | None:
+    return manifest.rejection.code if manifest and manifest.rejection else None

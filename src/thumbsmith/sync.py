@@ -1,0 +1,108 @@
+"""The whole destination made to agree with the whole source: `converge` for every key that is not settled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from thumbsmith.assess import State
+from thumbsmith.converge import Renderer, converge
+from thumbsmith.errors import RecipeError, StoreError, ThumbsmithError
+from thumbsmith.listing import batched
+from thumbsmith.parallel import each
+from thumbsmith.requests import Outcome
+from thumbsmith.standing import Standing
+from thumbsmith.survey import MAX_FAILURES_IN_A_ROW, Scope, Survey, inspect
+
+_BATCH: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What became of one key: an outcome or an error.
+
+    `listed` is False for what is left of a source that is gone, `planned` True for what was settled before.
+    """
+
+    key: str
+    listed: bool
+    planned: bool = False
+    outcome: Outcome | None = None
+    error: ThumbsmithError | None = None
+
+
+def sync(
+    found: Survey, *, renderer: Renderer, threads: int, stop: Callable[[], bool], may_wipe: bool = False
+) -> Iterator[Done]:
+    """Make every key of the survey right; yield what became of each: first what is settled, then what was to be done.
+
+    All is inspected before anything is written or deleted. Then RecipeError is raised, unless `may_wipe`, where more
+    than half of all renditions would be deleted because their sources are gone: the source may be empty or mistyped.
+    Once `stop` says True nothing more is begun, and what has begun is finished. When the stores fail again and again,
+    what was not begun is yielded as failed too.
+    """
+    pictures = gone = 0
+    for batch in batched(inspect(found, stop=stop), _BATCH):
+        pictures += sum(standing.pictures for standing in batch)
+        gone += sum(standing.pictures for standing in batch if standing.source is None)
+        found.listing.defer((standing.key, standing.source is not None) for standing in batch if _is_to_do(standing))
+        yield from (_as_it_stands(standing) for standing in batch if _is_done(standing))
+    if stop():
+        return
+    if 2 * gone > pictures and not (may_wipe or found.scope.options.keep_orphans):
+        raise RecipeError(
+            f"{found.scope.destination.url}: {gone:,} of {pictures:,} thumbnails there are of sources that are gone;"
+            " to delete more than half of them, say --yes (to leave them, --keep-orphans)"
+        )
+    found.scope.destination.sweep()
+    yield from _carry_out(found, renderer, threads, stop)
+
+
+def _is_to_do(standing: Standing) -> bool:
+    """Return whether `converge` is to look at the key: also where a source's thumbnails could not be inspected."""
+    return bool(standing.orphaned) if standing.source is None else not standing.settled
+
+
+def _is_done(standing: Standing) -> bool:
+    return standing.settled or (standing.source is None and standing.error is not None)
+
+
+def _as_it_stands(standing: Standing) -> Done:
+    if standing.error:
+        return Done(key=standing.key, listed=False, planned=True, error=standing.error)
+    if standing.state is State.FRESH:
+        return Done(key=standing.key, listed=True, planned=True, outcome=Outcome(status="fresh"))
+    outcome = Outcome(status="rejected", code=standing.code, detail=standing.why)
+    return Done(key=standing.key, listed=True, planned=True, outcome=outcome)
+
+
+def _carry_out(found: Survey, renderer: Renderer, threads: int, stop: Callable[[], bool]) -> Iterator[Done]:
+    """Converge the keys that were deferred; yield what became of each, in no promised order."""
+    keys = found.listing.deferred()
+    failures: list[StoreError] = []  # in a row
+
+    def make_right(todo: tuple[str, bool]) -> Done:
+        key, listed = todo
+        return _make_right(found.scope, key, renderer, listed=listed)
+
+    def stopped() -> bool:
+        return stop() or len(failures) >= MAX_FAILURES_IN_A_ROW
+
+    for done in each(make_right, keys, threads=threads, stop=stopped):
+        if isinstance(done.error, StoreError):
+            failures.append(done.error)
+        else:
+            failures.clear()
+        yield done
+    if failures and not stop():
+        unreached = StoreError(f"not tried: the stores failed {len(failures)} times in a row", transient=True)
+        yield from (Done(key=key, listed=listed, error=unreached) for key, listed in keys)
+
+
+def _make_right(scope: Scope, key: str, renderer: Renderer, *, listed: bool) -> Done:
+    try:
+        outcome = converge(key, scope.source, scope.destination, scope.recipe, renderer=renderer, options=scope.options)
+    except ThumbsmithError as error:
+        return Done(key=key, listed=listed, error=error)
+    return Done(key=key, listed=listed, outcome=outcome)

@@ -1,0 +1,149 @@
+"""The index: a cache that may be lost, damaged and shared."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from thumbsmith.index import Index, index_file
+from thumbsmith.record import Facts, Record
+
+FACTS = Facts(recipe="r", limits="l", format="jpeg", alpha=False, renditions=(("icon.webp", "f"),))
+RECORD = Record(
+    manifest="m", facts=FACTS, source="s", objects="icon.webp\te\t1\nmanifest.json\tm\t2", altered=(("icon.webp", "x"),)
+)
+UNREADABLE = Record(manifest="m")
+REJECTED = Record(
+    manifest="m",
+    facts=Facts(recipe="r", limits="l", rejection=("corrupt", "damaged")),
+    source="s",
+    objects="manifest.json\tm\t2",
+)
+
+
+def _remembered(path: Path | None, *keys: str) -> dict[str, Record]:
+    with Index(path) as index:
+        return index.recall(keys)
+
+
+def _filled(path: Path) -> None:
+    with Index(path) as index:
+        index.remember({"a": RECORD, "b\udcff\0": UNREADABLE, "é": REJECTED})
+
+
+def test_what_is_remembered_is_recalled(tmp_path: Path):
+    """Another run recalls the same records, under any key that a file may have."""
+    path = tmp_path / "new" / "folder" / "index"
+    _filled(path)
+    wanted = {"a": RECORD, "b\udcff\0": UNREADABLE, "é": REJECTED}
+    assert _remembered(path, "a", "b\udcff\0", "z", "é") == wanted
+    assert path.parent.stat().st_mode & 0o077 == 0
+
+
+def test_records_of_keys_that_are_gone_are_dropped(tmp_path: Path):
+    """A record between two keys that are asked for together is of a key that is gone; it is dropped."""
+    _filled(tmp_path / "index")
+    with Index(tmp_path / "index") as index:
+        assert index.recall(["a", "é"]).keys() == {"a", "é"}
+        index.remember({})
+    assert _remembered(tmp_path / "index", "a", "b\udcff\0", "é").keys() == {"a", "é"}
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda path: path.write_bytes(b"no database" * 999),
+        lambda path: path.write_bytes(path.read_bytes()[:5000]),
+        lambda path: path.write_bytes(path.read_bytes()[:4096] + b"\xff" * (path.stat().st_size - 4096)),
+        lambda path: _execute(path, "PRAGMA user_version = 99"),
+        lambda path: _execute(path, "DROP TABLE record"),
+        lambda path: _execute(path, "UPDATE facts SET content = 'no JSON' || id"),
+        lambda path: _execute(path, "DELETE FROM facts"),
+        lambda path: _execute(path, "UPDATE record SET altered = '[7]'"),
+    ],
+)
+def test_what_is_damaged_is_made_anew(spoil, tmp_path: Path):
+    """A file that is no index of this version, or is damaged, is as good as none; soon there is a sound one again."""
+    path = tmp_path / "index"
+    _filled(path)
+    spoil(path)
+    assert _remembered(path, "a", "é").get("a") is None
+    _filled(path)
+    assert _remembered(path, "a", "é") == {"a": RECORD, "é": REJECTED}
+
+
+def _execute(path: Path, statement: str) -> None:
+    database = sqlite3.connect(path)
+    with database:
+        database.execute(statement)
+    database.close()
+
+
+@settings(max_examples=60, deadline=None)
+@given(place=st.integers(0, 100_000), byte=st.integers(0, 255))
+def test_a_flipped_byte_stops_nothing(place: int, byte: int, tmp_path_factory: pytest.TempPathFactory):
+    """Whichever byte of the file is another one, no exception comes out."""
+    path = tmp_path_factory.mktemp("flipped") / "index"
+    _filled(path)
+    content = bytearray(path.read_bytes())
+    content[place % len(content)] = byte
+    path.write_bytes(content)
+    with Index(path) as index:
+        records = index.recall(["a", "é"])
+        index.remember({"a": RECORD})
+        index.recall(["a", "é"])
+    for key, record in records.items():
+        try:
+            record.as_manifest(key)
+        except (ValueError, KeyError):
+            continue
+
+
+def test_where_nothing_can_be_written_nothing_is_remembered(tmp_path: Path):
+    """Without a file, or where there can be none, the index is empty and takes what it is given."""
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    for path in (None, tmp_path / "file" / "index", tmp_path / "folder"):
+        with Index(path) as index:
+            index.remember({"a": RECORD})
+            assert index.recall(["a"]) == {"a": RECORD}
+        assert _remembered(path, "a") == {}
+
+
+def test_two_runs_at_once(tmp_path: Path):
+    """Two runs may hold the same file; what each remembers is there for both."""
+    path = tmp_path / "index"
+    with Index(path) as one, Index(path) as other:
+        one.remember({"a": RECORD})
+        other.remember({"b": UNREADABLE})
+        one.remember({"c": REJECTED})
+        assert (
+            one.recall(["a", "b", "c"])
+            == other.recall(["a", "b", "c"])
+            == {"a": RECORD, "b": UNREADABLE, "c": REJECTED}
+        )
+
+
+def test_a_file_that_is_locked_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """While somebody else has the file, nothing is remembered or recalled, and it is not damaged."""
+    monkeypatch.setattr("thumbsmith.index._WAIT_SECONDS", 0.05)
+    path = tmp_path / "index"
+    _filled(path)
+    with Index(path) as index:
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        index.remember({"z": RECORD})
+        assert index.recall(["a"]) == {}
+        assert _remembered(path, "a") == {}
+        other.execute("ROLLBACK")
+        other.close()
+    assert _remembered(path, "a", "z") == {"a": RECORD}
+
+
+def test_each_pair_of_stores_has_a_file(tmp_path: Path):
+    """The file's name tells stores apart, also in which is which; without a folder there is no file."""
+    names = {index_file(str(tmp_path), *urls) for urls in (("a", "b"), ("b", "a"), ("a", "bc"), ("\udcff", "b"))}
+    assert len(names) == 4
+    assert index_file(None, "a", "b") is None
