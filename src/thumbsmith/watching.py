@@ -1,0 +1,157 @@
+"""A folder followed: whatever happens in it is a hint to make a key right, once the key stands still."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from thumbsmith.converge import Renderer, converge
+from thumbsmith.errors import StoreError, ThumbsmithError
+from thumbsmith.keys import is_ours
+from thumbsmith.requests import Outcome
+from thumbsmith.settling import Failures, Rounds, Settling
+from thumbsmith.survey import Scope
+
+# Seconds for which size and times of a file stay the same before it is taken to be whole. A file that a slower writer
+# leaves alone for longer is made of what is there, and again after the next write.
+QUIET: Final = 0.5
+
+# Keys that are handed to each thread ahead, so that none waits for the next tick of the folder's changes.
+AHEAD: Final = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Followed:
+    """What became of a key: an outcome or an error; `beneath` are keys to look at, where it was a folder's."""
+
+    key: str
+    outcome: Outcome | None = None
+    error: ThumbsmithError | None = None
+    beneath: tuple[str, ...] = ()
+
+
+def follow(
+    scope: Scope,
+    changes: Iterable[frozenset[str] | None],
+    *,
+    folder: str,
+    renderer: Renderer,
+    threads: int,
+    sync: Callable[[], bool | None],
+    quiet: float = QUIET,
+) -> Iterator[Followed]:
+    """Make right what changes in the source, the folder at this path, for as long as `changes` says what does.
+
+    A key is looked at once it stood still for `quiet` seconds; yields what became of each. `sync` is called where
+    changes may have gone unseen, and every few minutes; it makes everything right, and returns whether it did, or None
+    to end. What is in hand in the end is finished.
+    """
+    rounds = Rounds()
+    with ThreadPoolExecutor(threads, thread_name_prefix="thumbsmith") as pool:
+        keys = _Keys(scope, folder, renderer, pool, threads, quiet)
+        for changed in changes:
+            rounds.wanted = rounds.wanted or changed is None
+            for key in changed or ():
+                keys.hint(key)
+            if rounds.due(started := time.monotonic()):
+                yield from keys.finished()  # what sync does to a key, no thread does at the same time
+                done = sync()
+                if done is None:
+                    return
+                rounds.ended(started, time.monotonic(), failed=not done)
+            keys.begin()
+            yield from keys.done()
+        yield from keys.finished()
+
+
+@dataclass(slots=True)
+class _Keys:
+    """The keys that wait and those in hand. No key is in hand twice."""
+
+    scope: Scope
+    folder: str
+    renderer: Renderer
+    pool: ThreadPoolExecutor
+    threads: int
+    quiet: float
+    settling: Settling = field(init=False)
+    in_hand: dict[Future[Followed], str] = field(default_factory=dict)
+    failures: Failures = field(default_factory=Failures)
+
+    def __post_init__(self) -> None:
+        self.settling = Settling(self._state, self.quiet)
+
+    def hint(self, key: str) -> None:
+        """Take note that something happened to the key, unless nothing under it can be a source."""
+        if "/." not in f"/{key}":
+            self.settling.hint(key, time.monotonic())
+
+    def begin(self) -> None:
+        """Take keys that stand still in hand, as many as there is room for."""
+        now, busy = time.monotonic(), set(self.in_hand.values())
+        for key in islice(self.settling.settled(now), AHEAD * self.threads - len(busy)):
+            if key in busy:
+                self.settling.hint(key, now)
+            else:
+                self.in_hand[self.pool.submit(self._make_right, key)] = key
+
+    def done(self) -> Iterator[Followed]:
+        """Yield what became of the keys that are done."""
+        for future in [each for each in self.in_hand if each.done()]:
+            del self.in_hand[future]
+            followed = future.result()
+            self._note(followed)
+            yield followed
+
+    def finished(self) -> Iterator[Followed]:
+        """Yield what became of all that has begun, as each is done; what has not waits again."""
+        for future in [each for each in self.in_hand if each.cancel()]:
+            self.settling.later(self.in_hand.pop(future), time.monotonic())
+        while self.in_hand:
+            wait(self.in_hand, return_when=FIRST_COMPLETED)
+            yield from self.done()
+
+    def _note(self, followed: Followed) -> None:
+        """Take note of what is to be looked at next: what lies beneath, or the key itself where it failed for now."""
+        for key in followed.beneath:
+            self.hint(key)
+        if followed.error is None or not followed.error.transient:
+            self.failures.forget(followed.key)
+        elif (pause := self.failures.pause(followed.key)) is not None:
+            self.settling.later(followed.key, time.monotonic() + pause)
+
+    def _make_right(self, key: str) -> Followed:
+        scope = self.scope
+        try:
+            outcome = converge(
+                key, scope.source, scope.destination, scope.recipe, renderer=self.renderer, options=scope.options
+            )
+            return Followed(key=key, outcome=outcome, beneath=tuple(self._beneath(key, outcome)))
+        except ThumbsmithError as error:
+            return Followed(key=key, error=error)
+
+    def _beneath(self, key: str, outcome: Outcome) -> Iterator[str]:
+        """Yield the keys beneath one that is no source: of the folder that it is, and of one that it was.
+
+        A folder that is moved comes and goes as a whole; and in a new one, files may lie before it is watched.
+        """
+        if outcome.status not in {"absent", "deleted"}:
+            return
+        if Path(self.folder, key).is_dir():
+            yield from (info.key for info in self.scope.source.list(f"{key}/"))
+        if outcome.status == "absent" and not self.scope.options.keep_orphans:
+            owners = (info.key.rpartition("/") for info in self.scope.destination.as_destination().list(f"{key}/"))
+            yield from dict.fromkeys(owner for owner, _, name in owners if owner != key and is_ours(name))
+
+    def _state(self, key: str) -> str | None:
+        """Return what tells one state of a source from another."""
+        try:
+            found = self.scope.source.head(key)
+        except StoreError as error:
+            return str(error)
+        return found.etag if found else None
