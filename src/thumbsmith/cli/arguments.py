@@ -1,0 +1,91 @@
+"""What several commands are given: the recipe, stores, the number of jobs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Final, TypeAlias
+
+import typer
+
+from thumbsmith.environment import cache_folder, recipe_setting
+from thumbsmith.index import index_file
+from thumbsmith.recipe import Recipe
+from thumbsmith.requests import Options
+from thumbsmith.store import open_store
+from thumbsmith.survey import Scope
+
+# Seconds that a run waits for a bucket that fails for now.
+PATIENCE: Final = 120.0
+
+RECIPE_FILE: Final = "thumbsmith.toml"
+
+RecipeOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--recipe",
+        metavar="FILE",
+        help=f"The recipe. Else $THUMBSMITH_RECIPE (a path, or TOML), else ./{RECIPE_FILE}, else the default.",
+    ),
+]
+Source: TypeAlias = Annotated[
+    str, typer.Argument(metavar="SRC", help="The folder or s3://BUCKET/PREFIX that holds the images.")
+]
+Destination: TypeAlias = Annotated[
+    str,
+    typer.Argument(
+        metavar="DST", help="The folder, made where there is none, or s3://BUCKET/PREFIX for the thumbnails."
+    ),
+]
+Jobs: TypeAlias = Annotated[
+    int | None, typer.Option("--jobs", "-j", min=1, max=256, metavar="N", help="Pictures at once. Else one a core.")
+]
+Json: TypeAlias = Annotated[
+    bool, typer.Option("--json", metavar="", help="Print one JSON object a line, and nothing else.")
+]
+KeepOrphans: TypeAlias = Annotated[
+    bool, typer.Option("--keep-orphans", metavar="", help="Leave thumbnails that nothing wants any more.")
+]
+RetryRejected: TypeAlias = Annotated[
+    bool, typer.Option("--retry-rejected", metavar="", help="Try sources again that were rejected earlier.")
+]
+Prefix: TypeAlias = Annotated[
+    str, typer.Option("--prefix", metavar="P", help="Only sources whose keys begin with P, and what is made of them.")
+]
+
+
+def recipe_from(option: Path | None) -> Recipe:
+    """Return the recipe that holds here: the option's, the environment's, the working folder's, or the default.
+
+    Raises RecipeError.
+    """
+    if option:
+        return Recipe.load(option)
+    setting = recipe_setting()
+    if setting and _is_toml(setting):
+        return Recipe.loads(setting, file="THUMBSMITH_RECIPE")
+    if setting:
+        return Recipe.load(setting)
+    return Recipe.load(RECIPE_FILE) if os.path.lexists(RECIPE_FILE) else Recipe.default()
+
+
+def scope_of(source: str, destination: str, recipe: Path | None, options: Options, prefix: str = "") -> Scope:
+    """Return what the arguments name. Raises RecipeError, StoreError."""
+    wanted, sources, thumbs = (
+        recipe_from(recipe),
+        open_store(source, patience=PATIENCE),
+        open_store(destination, patience=PATIENCE),
+    )
+    return Scope(
+        source=sources,
+        destination=thumbs,
+        recipe=wanted,
+        options=options,
+        prefix=prefix,
+        index=index_file(cache_folder(), sources.url, thumbs.url),
+    )
+
+
+def _is_toml(setting: str) -> bool:
+    """Return whether the text is a recipe and not the path of one: no path of a file that is there, and it looks so."""
+    return any(mark in setting for mark in "=[\n") and not os.path.lexists(setting)

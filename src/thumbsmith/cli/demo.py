@@ -1,0 +1,104 @@
+"""`thumbsmith demo`: thumbnails of the sample photographs, or of a few files, to look at."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from thumbsmith.cli.arguments import RecipeOption, recipe_from
+from thumbsmith.cli.gallery import page
+from thumbsmith.cli.output import shown
+from thumbsmith.cli.sync import run
+from thumbsmith.errors import RecipeError
+from thumbsmith.keys import MANIFEST
+from thumbsmith.manifest import MAX_BYTES, Manifest, parse
+from thumbsmith.store import Headers, Store, open_store
+from thumbsmith.survey import Scope
+from thumbsmith.worker import usable_cores
+
+FOLDER: Final = Path("thumbsmith-demo")
+SAMPLES: Final = ("astronaut.jpg", "camera.png", "chelsea.jpg", "coffee.webp", "rocket.jpg")
+
+
+def demo(
+    images: Annotated[
+        list[Path] | None, typer.Argument(metavar="[IMAGE]...", help="Images to show. Else five sample photographs.")
+    ] = None,
+    recipe: RecipeOption = None,
+) -> None:
+    """Make thumbnails of sample photographs, or of the files given, and show where they are.
+
+    Everything is under ./thumbsmith-demo: the pictures in sources, what is made of them in thumbnails, and index.html
+    to look at both.
+
+    Examples:
+      thumbsmith demo
+
+      thumbsmith demo ~/Pictures/holiday.jpg --recipe shop.toml
+    """
+    wanted = recipe_from(recipe)
+    pictures = {path.name: path for path in images or ()} or {name: _sample(name) for name in SAMPLES}
+    if len(pictures) < len(images or ()):
+        raise RecipeError("two of the images have the same name: expected different names")
+    contents = {name: _content(path) for name, path in pictures.items()}
+    sources = open_store(FOLDER / "sources")
+    thumbnails = open_store(FOLDER / "thumbnails").as_destination()
+    _fill(sources, contents)
+    code = run(Scope(source=sources, destination=thumbnails, recipe=wanted), jobs=usable_cores(), yes=True)
+    manifests = [manifest for name in contents if (manifest := _manifest(thumbnails, name))]
+    (FOLDER / "index.html").write_text(page(manifests), encoding="utf-8")
+    _show(manifests)
+    raise typer.Exit(code)
+
+
+def _sample(name: str) -> Path:
+    return Path(str(files("thumbsmith") / "samples" / name))
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RecipeError(f"{path}: expected a readable image file, found: {error.strerror}") from error
+
+
+def _fill(store: Store, contents: dict[str, bytes]) -> None:
+    """Make the store hold exactly these pictures, leaving those that it holds already."""
+    for info in list(store.list()) if FOLDER.joinpath("sources").is_dir() else ():
+        if info.key not in contents:
+            store.delete(info.key)
+    for name, content in contents.items():
+        here = store.open(name)
+        if here is None or here.size != len(content) or here.read(0, len(content)) != content:
+            store.put(name, content, Headers(content_type="application/octet-stream"))
+        if here:
+            here.close()
+
+
+def _manifest(thumbnails: Store, name: str) -> Manifest | None:
+    reader = thumbnails.open(f"{name}/{MANIFEST}")
+    if reader is None:
+        return None
+    try:
+        return parse(reader.read(0, MAX_BYTES))
+    finally:
+        reader.close()
+
+
+def _show(manifests: list[Manifest]) -> None:
+    console = Console(highlight=False, markup=False)
+    table = Table("source", "thumbnail", "size", "bytes", box=None, pad_edge=False)
+    for manifest in manifests:
+        source = manifest.source
+        size = f"{source.width} x {source.height}" if source.width else ""
+        rejected = manifest.rejection.code if manifest.rejection else ""
+        table.add_row(shown(source.key), rejected, size, f"{source.bytes:,}")
+        for each in manifest.renditions:
+            table.add_row("", each.name, f"{each.width} x {each.height}", f"{each.bytes:,}")
+    console.print(table)
+    console.print(f"\nThumbnails: {FOLDER / 'thumbnails'}\nTo look at:  {FOLDER / 'index.html'}", soft_wrap=True)

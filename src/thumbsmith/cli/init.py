@@ -1,0 +1,77 @@
+"""`thumbsmith init`: write a recipe with every field in it, explained."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+import typer
+
+from thumbsmith.cli.arguments import RECIPE_FILE
+from thumbsmith.errors import RecipeError
+from thumbsmith.recipe import Recipe
+from thumbsmith.recipe.shapes import Field, Table
+from thumbsmith.recipe.tables import DOCUMENT
+from thumbsmith.recipe.values import altered
+
+HEAD: Final = (
+    "The recipe of Thumbsmith: which thumbnails to make of which images.",
+    'A line such as "#quality = 75" shows a field at its default: take the # away to change it.',
+)
+
+
+def init() -> None:
+    """Write ./thumbsmith.toml, a recipe in which every field is explained.
+
+    A file that is there already is left as it is.
+
+    Examples:
+      thumbsmith init
+
+      thumbsmith init && thumbsmith sync ./photos ./thumbs
+    """
+    try:
+        with Path(RECIPE_FILE).open("x", encoding="utf-8") as file:
+            file.write(commented_recipe())
+    except FileExistsError:
+        raise RecipeError(f"{RECIPE_FILE}: expected no such file, found one: it is left as it is") from None
+    except OSError as error:
+        raise RecipeError(f"{RECIPE_FILE}: expected a folder to write to, found: {error.strerror}") from error
+    typer.echo(f"wrote {RECIPE_FILE}")
+
+
+def commented_recipe() -> str:
+    """Return the default recipe as TOML: its variants written out, all other fields as comments with their defaults."""
+    lines = [line for sentence in HEAD for line in _comment(sentence)]
+    for name, field in DOCUMENT.fields.items():
+        lines += ["", *_comment(field.means)]
+        if isinstance(field.shape, Table):
+            lines += [f"[{name}]", *_fields(field.shape.fields)]
+    for variant in Recipe.default().variants:
+        lines += ["", f"[variants.{variant.name}]"]
+        lines += [f"{name} = {_toml(value)}" for name, value in altered(variant).items()]
+    return "\n".join(lines) + "\n"
+
+
+def _fields(fields: Mapping[str, Field]) -> Iterator[str]:
+    """Yield the lines of a table: for each field what it means, what it may be, and its default."""
+    for name, field in fields.items():
+        yield ""
+        yield from _comment(field.means)
+        yield from _comment(f"{name}: {field.shape.expected}" + ("." if field.default is not None else "; no default."))
+        if field.default is not None:
+            yield f"#{name} = {_toml(field.default)}"
+
+
+def _comment(sentence: str) -> list[str]:
+    return [f"# {line}" for line in textwrap.wrap(sentence, 98)]
+
+
+def _toml(value: object) -> str:
+    """Return a value as TOML spells it: text, numbers, booleans and lists as JSON does, tables in one line."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{name} = {_toml(each)}" for name, each in value.items()) + " }"
+    return json.dumps(value)

@@ -1,0 +1,178 @@
+"""`thumbsmith plan SRC DST`: say what sync would do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Annotated, Final
+
+import typer
+
+from thumbsmith.assess import State
+from thumbsmith.cli.arguments import (
+    Destination,
+    Json,
+    KeepOrphans,
+    Prefix,
+    RecipeOption,
+    RetryRejected,
+    Source,
+    scope_of,
+)
+from thumbsmith.cli.interrupt import stoppable
+from thumbsmith.cli.output import emit, numbers, people, progress, shown
+from thumbsmith.plan import Totals, dollars, seconds
+from thumbsmith.requests import Options
+from thumbsmith.standing import Standing
+from thumbsmith.survey import Scope, inspect, survey
+from thumbsmith.worker import usable_cores
+
+# For people, so many of each kind are shown.
+SAMPLES: Final = 10
+
+
+def plan(
+    source: Source,
+    destination: Destination,
+    recipe: RecipeOption = None,
+    prefix: Prefix = "",
+    keep_orphans: KeepOrphans = False,
+    retry_rejected: RetryRejected = False,
+    everything: Annotated[
+        bool, typer.Option("--all", metavar="", help=f"Show all, not {SAMPLES} of each kind.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Say what sync would do, and why, changing nothing.
+
+    missing: to be made. stale: to be made again. fresh: right as it stands. rejected: will never give a thumbnail.
+    orphaned: made by us and no longer wanted. foreign: in DST but not ours; never touched.
+
+    Examples:
+      thumbsmith plan ./photos ./thumbs
+
+      thumbsmith plan ./photos ./thumbs --prefix 2026/ --json
+    """
+    options = Options(keep_orphans=keep_orphans, retry_rejected=retry_rejected)
+    scope = scope_of(source, destination, recipe, options, prefix)
+    raise typer.Exit(print_plan(scope, as_json=as_json, limit=None if everything else SAMPLES))
+
+
+def print_plan(scope: Scope, *, as_json: bool, limit: int | None = SAMPLES) -> int:
+    """Print how every source stands and what else there is; return the exit code. Raises what stops it.
+
+    People are shown so many of each kind, `limit`, or all for None.
+    """
+    console, totals, samples = people(), Totals(), _Samples(limit)
+    with (
+        stoppable(console) as stopped,
+        survey(scope) as found,
+        progress(console, "plan", found.sources) as advance,
+    ):
+        for standing in inspect(found, stop=stopped):
+            totals.add(standing)
+            if as_json:
+                _emit(standing)
+            else:
+                samples.add(standing)
+            if standing.source:
+                advance(numbers({word: count for word, count in totals.sources.items() if count}))
+        interrupted = stopped()
+    if as_json:
+        _emit_summary(totals, scope)
+    else:
+        samples.print()
+        _print_summary(totals, scope)
+    return 130 if interrupted else 1 if totals.failed else 0
+
+
+class _Samples:
+    """What people are told of what is not as it should be: the first few of each kind, or each at once."""
+
+    def __init__(self, limit: int | None) -> None:
+        self._limit = limit
+        self._counts: Counter[str] = Counter()
+        self._lines: dict[str, list[str]] = {}
+
+    def add(self, standing: Standing) -> None:
+        """Take note of one key, or print its lines where there is no limit."""
+        for word, line in _lines(standing):
+            self._counts[word] += 1
+            if self._limit is None:
+                typer.echo(f"{word:9} {line}")
+            elif self._counts[word] <= self._limit:
+                self._lines.setdefault(word, []).append(line)
+
+    def print(self) -> None:
+        """Print what was noted, by kind."""
+        for word, lines in self._lines.items():
+            typer.echo(f"{word}: {self._counts[word]:,}")
+            for line in lines:
+                typer.echo(f"  {line}")
+            if self._counts[word] > len(lines):
+                typer.echo(f"  ... and {self._counts[word] - len(lines):,} more (--all)")
+
+
+def _lines(standing: Standing) -> Iterator[tuple[str, str]]:
+    """Yield what people are to know of one key, each with its word."""
+    if standing.error:
+        yield "failed", f"{shown(standing.key)}: {shown(str(standing.error))}"
+    elif standing.state and standing.state is not State.FRESH:
+        yield standing.state.value, f"{shown(standing.key)}: {shown(standing.why)}"
+    for word, objects in (("orphaned", standing.orphaned), ("foreign", standing.foreign)):
+        for info in objects:
+            yield word, shown(info.key)
+
+
+def _emit(standing: Standing) -> None:
+    if standing.error:
+        emit("source", key=standing.key, state="failed", why=str(standing.error))
+    elif standing.state:
+        emit("source", key=standing.key, state=standing.state, code=standing.code, why=standing.why)
+    for word, objects in (("orphaned", standing.orphaned), ("foreign", standing.foreign)):
+        for info in objects:
+            emit(word, key=info.key)
+
+
+def _emit_summary(totals: Totals, scope: Scope) -> None:
+    cost = dollars(totals, scope)
+    estimate = {
+        "bytes_to_read": totals.to_read,
+        "bytes_to_delete": totals.to_delete,
+        "seconds": round(seconds(totals, jobs=usable_cores()), 1),
+        **({} if cost is None else {"dollars": round(cost, 4)}),
+    }
+    sources = sum(totals.sources.values())
+    emit(
+        "summary",
+        sources=sources,
+        **totals.sources,
+        orphaned=totals.orphaned,
+        foreign=totals.foreign,
+        estimate=estimate,
+    )
+
+
+def _print_summary(totals: Totals, scope: Scope) -> None:
+    sources = sum(totals.sources.values())
+    objects = f"{totals.orphaned:,} orphaned, {totals.foreign:,} foreign"
+    typer.echo(f"{sources:,} sources: {numbers(totals.sources)}; objects: {objects}")
+    if totals.to_make or totals.orphaned:
+        jobs, cost = usable_cores(), dollars(totals, scope)
+        typer.echo(
+            f"to do: make {totals.to_make:,} from {_megabytes(totals.to_read)}, delete {totals.orphaned:,} objects of"
+            f" {_megabytes(totals.to_delete)}; about {duration(seconds(totals, jobs=jobs))} with --jobs {jobs}"
+            f"{'' if cost is None else f'; ${cost:,.2f} for requests to S3'}"
+        )
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
+
+
+def duration(amount: float) -> str:
+    """Return so many seconds in the unit that people would say them in."""
+    for unit, size in (("h", 3600), ("min", 60)):
+        if amount >= 1.5 * size:
+            return f"{amount / size:,.1f} {unit}"
+    return f"{amount:,.0f} s"

@@ -1,0 +1,140 @@
+"""`thumbsmith sync SRC DST`: make the destination agree with the source."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+
+from thumbsmith import sync as engine
+from thumbsmith.cli.arguments import (
+    Destination,
+    Jobs,
+    Json,
+    KeepOrphans,
+    Prefix,
+    RecipeOption,
+    RetryRejected,
+    Source,
+    scope_of,
+)
+from thumbsmith.cli.interrupt import stoppable
+from thumbsmith.cli.output import emit, numbers, people, progress, shown
+from thumbsmith.cli.plan import print_plan
+from thumbsmith.requests import Options, Outcome
+from thumbsmith.survey import Scope, survey
+from thumbsmith.worker import Workers, usable_cores
+
+# While one thread of a pair waits for its store, the other has a picture in a worker.
+THREADS_A_JOB: Final = 2
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run has done so far: sources by outcome, and objects written and deleted."""
+
+    sources: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("made", "fresh", "rejected", "failed"), 0))
+    renditions: int = 0
+    deleted: int = 0
+    errors: int = 0
+
+    def add(self, done: engine.Done) -> str:
+        """Count one key; return the word for what became of it."""
+        word = "failed" if done.error else done.outcome.status if done.outcome else "absent"
+        self.errors += done.error is not None
+        if word in self.sources and (done.listed or done.outcome):
+            self.sources[word] += 1
+        if done.outcome:
+            self.renditions += done.outcome.written
+            self.deleted += done.outcome.deleted
+        return word
+
+
+def sync(
+    source: Source,
+    destination: Destination,
+    recipe: RecipeOption = None,
+    prefix: Prefix = "",
+    jobs: Jobs = None,
+    keep_orphans: KeepOrphans = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", metavar="", help="Only say what would be done, as plan does.")
+    ] = False,
+    retry_rejected: RetryRejected = False,
+    yes: Annotated[
+        bool,
+        typer.Option(
+            "--yes", "-y", metavar="", help="Delete even more than half of all thumbnails, where that is right."
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Make DST hold exactly the thumbnails of what SRC holds now.
+
+    Only what is missing, stale or altered is made. Stop it at any time, repeat it at any time, run two at once.
+
+    Examples:
+      thumbsmith sync ./photos ./thumbs
+
+      thumbsmith sync ./photos ./thumbs --recipe shop.toml --json
+    """
+    options = Options(keep_orphans=keep_orphans, retry_rejected=retry_rejected)
+    scope = scope_of(source, destination, recipe, options, prefix)
+    if dry_run:
+        raise typer.Exit(print_plan(scope, as_json=as_json))
+    raise typer.Exit(run(scope, jobs=jobs or usable_cores(), yes=yes, as_json=as_json))
+
+
+def run(scope: Scope, *, jobs: int, yes: bool, as_json: bool = False) -> int:
+    """Sync, telling of it as it goes; return the exit code. Raises what stops it from beginning."""
+    started = time.monotonic()
+    console, tally = people(), Tally()
+    with Workers(jobs) as workers, stoppable(console) as stopped:
+        with survey(scope) as found, progress(console, "sync", found.sources) as advance:
+            threads = THREADS_A_JOB * jobs
+            for done in engine.sync(found, renderer=workers, threads=threads, stop=stopped, may_wipe=yes):
+                _tell(done, tally.add(done), console, as_json=as_json)
+                if done.listed:
+                    advance(numbers({word: count for word, count in tally.sources.items() if count}))
+        interrupted = stopped()
+    _summarize(tally, time.monotonic() - started, as_json=as_json)
+    return 130 if interrupted else 1 if tally.errors else 0
+
+
+def _tell(done: engine.Done, word: str, console: Console, *, as_json: bool) -> None:
+    """Tell what became of one key: a JSON line for every one, a sentence for those that people should know of."""
+    outcome, event = done.outcome, "source" if word in Tally().sources and done.listed else "orphan"
+    code = outcome.code if outcome else None
+    detail = str(done.error) if done.error else outcome.detail if outcome else None
+    if as_json:
+        counts = {"renditions": outcome.written if outcome else 0, "deleted": outcome.deleted if outcome else 0}
+        emit(event, key=done.key, outcome=word, code=code, detail=detail, **counts)
+    elif word == "failed" or (outcome and word == "rejected" and _is_news(done, outcome)):
+        console.print(f"{word} {shown(done.key)}: {code + ', ' if code else ''}{shown(detail or '')}")
+
+
+def _is_news(done: engine.Done, outcome: Outcome) -> bool:
+    """Return whether a rejection is to be told: when it is recorded, and always where it cannot be."""
+    return not done.planned and (outcome.recorded or not outcome.manifest)
+
+
+def _summarize(tally: Tally, seconds: float, *, as_json: bool) -> None:
+    sources = sum(tally.sources.values())
+    if as_json:
+        emit(
+            "summary",
+            sources=sources,
+            **tally.sources,
+            renditions=tally.renditions,
+            deleted=tally.deleted,
+            seconds=round(seconds, 3),
+        )
+        return
+    rate = f"{sources / seconds:,.1f} a second" if seconds else ""
+    typer.echo(
+        f"{sources:,} sources: {numbers(tally.sources)}; {tally.renditions:,} thumbnails written,"
+        f" {tally.deleted:,} objects deleted; {seconds:.1f} s, {rate}"
+    )

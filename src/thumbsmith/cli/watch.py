@@ -1,0 +1,128 @@
+"""`thumbsmith watch SRC DST`: sync, then keep the destination right as the folder changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from thumbsmith.changes import changes, watched_folder
+from thumbsmith.cli.arguments import Destination, Jobs, Json, KeepOrphans, RecipeOption, Source, scope_of
+from thumbsmith.cli.interrupt import stoppable
+from thumbsmith.cli.output import emit, people, shown
+from thumbsmith.cli.sync import THREADS_A_JOB, run
+from thumbsmith.errors import RecipeError, StoreError
+from thumbsmith.requests import Options
+from thumbsmith.survey import Scope
+from thumbsmith.watching import Followed, follow
+from thumbsmith.worker import Workers, usable_cores
+
+INTERRUPTED = 130
+
+
+def watch(
+    source: Source,
+    destination: Destination,
+    recipe: RecipeOption = None,
+    jobs: Jobs = None,
+    keep_orphans: KeepOrphans = False,
+    yes: Annotated[
+        bool,
+        typer.Option("--yes", "-y", metavar="", help="At the start, delete even more than half of all thumbnails."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Sync, then make DST right whenever something changes in SRC, until stopped.
+
+    A new picture has its thumbnails about a second after it is written whole.
+    Every five minutes, and when changes may have gone unseen, everything is looked at again.
+    Ctrl-C finishes the pictures in hand.
+
+    Examples:
+      thumbsmith watch ./photos ./thumbs
+
+      thumbsmith watch ./photos ./thumbs --json
+    """
+    scope = scope_of(source, destination, recipe, Options(keep_orphans=keep_orphans))
+    folder = watched_folder(scope.source)
+    scope.source.reachable()
+    console, count = people(), jobs or usable_cores()
+    rounds = _Rounds(scope, console, count, yes, as_json)
+    with Workers(count) as workers, stoppable(console) as stopped:
+        for followed in follow(
+            scope,
+            changes(folder, stopped),
+            folder=folder,
+            renderer=workers,
+            threads=THREADS_A_JOB * count,
+            sync=rounds.sync,
+        ):
+            _tell(followed, console, as_json=as_json)
+    raise typer.Exit(INTERRUPTED)
+
+
+@dataclass(slots=True)
+class _Rounds:
+    """Syncs everything, again and again; the first time it is as if the user had asked for sync."""
+
+    scope: Scope
+    console: Console
+    jobs: int
+    yes: bool
+    as_json: bool
+    watching: bool = False
+
+    def sync(self) -> bool | None:
+        """Return whether nothing failed, None when interrupted. What stops the first time it raises, later it tells."""
+        try:
+            code = self._run()
+        except StoreError as error:
+            if not self.watching:
+                raise
+            self.console.print(shown(str(error)))
+            return False
+        if code == INTERRUPTED:
+            return None
+        if not self.watching:
+            self.watching = True
+            _tell_watching(self.scope, self.console, as_json=self.as_json)
+        return code == 0
+
+    def _run(self) -> int:
+        """Sync. Where it is refused later on, as of a folder that something else was mounted on, delete nothing."""
+        yes = self.yes and not self.watching
+        try:
+            return run(self.scope, jobs=self.jobs, yes=yes, as_json=self.as_json)
+        except RecipeError as refusal:
+            if not self.watching:
+                raise
+            self.console.print(shown(str(refusal)))
+            options = replace(self.scope.options, keep_orphans=True)
+            return run(replace(self.scope, options=options), jobs=self.jobs, yes=False, as_json=self.as_json)
+
+
+def _tell_watching(scope: Scope, console: Console, *, as_json: bool) -> None:
+    if as_json:
+        emit("watching", source=scope.source.url, destination=scope.destination.url)
+    else:
+        console.print(f"watching {shown(scope.source.url)}; Ctrl-C to stop")
+
+
+def _tell(followed: Followed, console: Console, *, as_json: bool) -> None:
+    """Tell what became of a key, in the words and lines of sync; nothing of a key that was no source and is none."""
+    key, error, outcome = followed.key, followed.error, followed.outcome
+    word = "failed" if error else outcome.status if outcome else "absent"
+    if word == "absent":
+        return
+    code = outcome.code if outcome else None
+    detail = str(error) if error else outcome.detail if outcome else None
+    written, deleted = (outcome.written, outcome.deleted) if outcome else (0, 0)
+    if as_json:
+        event = "orphan" if word == "deleted" else "source"
+        emit(event, key=key, outcome=word, code=code, detail=detail, renditions=written, deleted=deleted)
+    elif word in {"failed", "rejected"}:
+        console.print(f"{word} {shown(key)}: {code + ', ' if code else ''}{shown(detail or '')}")
+    elif word != "fresh":
+        typer.echo(f"{word} {shown(key)}: {written:,} thumbnails written, {deleted:,} objects deleted")

@@ -1,0 +1,13 @@
+"""A command line with something to work on."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import Command
+
+
+@pytest.fixture
+def thumbsmith(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Return a function that runs the command in a new folder with photographs."""
+    return Command(tmp_path, monkeypatch, capsys)

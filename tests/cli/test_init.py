@@ -1,0 +1,72 @@
+"""`thumbsmith init`: a recipe with every field in it."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import Command
+from thumbsmith.cli.init import commented_recipe
+from thumbsmith.recipe import Recipe
+from thumbsmith.recipe.shapes import Table
+from thumbsmith.recipe.tables import DOCUMENT
+
+
+def test_what_it_writes_is_the_default(thumbsmith: Command):
+    """The file it writes is found, loads, and is the default recipe."""
+    ran = thumbsmith("init")
+    assert (ran.code, ran.out) == (0, "wrote thumbsmith.toml\n")
+    assert Recipe.load("thumbsmith.toml") == Recipe.default()
+    assert thumbsmith("sync", "photos", "thumbs").code == 0
+
+
+def test_every_field_is_there_with_its_default():
+    """With the comments taken off, every field that has a default is there, and the recipe is still the default."""
+    text = re.sub(r"(?m)^#(?=\w)", "", commented_recipe())
+    assert Recipe.loads(text) == Recipe.default()
+    written = tomllib.loads(text)
+    for name, field in DOCUMENT.fields.items():
+        if isinstance(field.shape, Table):
+            fields = field.shape.fields
+            assert written[name] == {key: each.default for key, each in fields.items() if each.default is not None}
+
+
+def test_every_field_is_explained():
+    """Each field of each table is named in a comment, with what it means."""
+    prose = " ".join(line.removeprefix("# ") for line in commented_recipe().splitlines() if line.startswith("# "))
+    for table in DOCUMENT.fields.values():
+        assert table.means in prose
+        for name, field in table.shape.fields.items() if isinstance(table.shape, Table) else ():
+            assert f"{name}: " in prose
+            assert field.means in prose
+
+
+def test_lines_are_short():
+    """No line is longer than 100 characters."""
+    assert max(map(len, commented_recipe().splitlines())) <= 100
+
+
+def test_a_recipe_that_is_there_is_left(thumbsmith: Command):
+    """A file of that name is never overwritten, nor is a link that leads nowhere followed: exit code 2."""
+    recipe = thumbsmith.folder / "thumbsmith.toml"
+    recipe.write_text("mine")
+    ran = thumbsmith("init")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == "thumbsmith: thumbsmith.toml: expected no such file, found one: it is left as it is\n"
+    assert recipe.read_text() == "mine"
+    recipe.unlink()
+    recipe.symlink_to("elsewhere")
+    assert thumbsmith("init").code == 2
+    assert not Path("elsewhere").exists()
+
+
+def test_a_folder_that_cannot_be_written_to_is_told(thumbsmith: Command, monkeypatch: pytest.MonkeyPatch):
+    """Where no file can be made: one sentence, exit code 2."""
+    gone = thumbsmith.folder / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    ran = thumbsmith("init")
+    assert ran.code == 2
+    assert ran.err == "thumbsmith: thumbsmith.toml: expected a folder to write to, found: No such file or directory\n"

@@ -1,0 +1,98 @@
+"""`thumbsmith make` and `demo`."""
+
+from pathlib import Path
+
+from tests.cli.command import Command
+from tests.pictures import opened, picture
+
+RECIPE = "[variants.small]\nwidth = 8\nformats = ['webp', 'jpeg']"
+
+
+def test_thumbnails_lie_beside_the_image(thumbsmith: Command):
+    """photo.jpg becomes photo.jpg.small.webp beside it, and no manifest."""
+    (thumbsmith.folder / "thumbsmith.toml").write_text(RECIPE)
+    ran = thumbsmith("make", "photos/a.jpg", "photos/sub/c.jpg")
+    assert ran.code == 0
+    assert {path.name for path in (thumbsmith.folder / "photos").rglob("*.*")} == {
+        *("a.jpg", "a.jpg.small.webp", "a.jpg.small.jpg", "b.jpg"),
+        *("c.jpg", "c.jpg.small.webp", "c.jpg.small.jpg"),
+    }
+    assert opened((thumbsmith.folder / "photos" / "a.jpg.small.webp").read_bytes()).size == (8, 5)
+    assert "photos/a.jpg.small.webp  8 x 5  " in ran.out
+
+
+def test_thumbnails_lie_in_the_folder_given(thumbsmith: Command):
+    """With -o they lie in that folder, which is made."""
+    assert thumbsmith("make", "photos/a.jpg", "-o", "new/out").code == 0
+    assert {path.name for path in Path("new/out").iterdir()} == {f"a.jpg.{v}.webp" for v in ("icon", "small", "large")}
+
+
+def test_a_rejected_image_is_told_and_the_rest_made(thumbsmith: Command):
+    """An image that gives no thumbnail is one sentence and exit code 1; the others are made."""
+    Path("note.txt").write_text("no image")
+    ran = thumbsmith("make", "note.txt", "photos/a.jpg", "-o", "out")
+    assert ran.code == 1
+    assert ran.err.startswith("note.txt: unsupported_format: ")
+    assert len(list(Path("out").iterdir())) == 3
+
+
+def test_a_link_is_followed(thumbsmith: Command):
+    """An image named through a symlink is read, and its thumbnails lie beside the link."""
+    Path("link.jpg").symlink_to("photos/a.jpg")
+    assert thumbsmith("make", "link.jpg").code == 0
+    assert Path("link.jpg.icon.webp").is_file()
+
+
+def test_what_cannot_be_done_is_said_before_anything_is(thumbsmith: Command):
+    """Two images with one output name, a missing image, a folder, a file as output: exit code 2, nothing written."""
+    Path("a.jpg").write_bytes(picture())
+    Path("file").touch()
+    for arguments, sentence in (
+        (["a.jpg", "photos/a.jpg", "-o", "out"], "would both become out/a.jpg.*"),
+        (["a.jpg", "none.jpg", "-o", "out"], "none.jpg: expected an image file, found none"),
+        (["photos", "-o", "out"], "photos: expected an image file, found a folder"),
+        (["a.jpg", "-o", "file"], "file: expected a folder to write to, found a file"),
+    ):
+        ran = thumbsmith("make", *arguments)
+        assert (ran.code, len(ran.err.splitlines())) == (2, 1)
+        assert sentence in ran.err
+        assert not Path("out").exists()
+
+
+def test_the_same_image_twice_is_made_once(thumbsmith: Command):
+    """An image named twice is no conflict."""
+    assert thumbsmith("make", "photos/a.jpg", "photos/a.jpg", "-o", "out").code == 0
+
+
+def test_the_demo_shows_the_samples(thumbsmith: Command):
+    """The demo makes thumbnails of the packaged photographs, upright, with a page; a second time they are fresh."""
+    ran = thumbsmith("demo")
+    assert ran.code == 0
+    assert "5 sources: 5 made" in ran.out
+    turned = opened(Path("thumbsmith-demo/thumbnails/chelsea.jpg/small.webp").read_bytes())
+    assert turned.size == (256, 170)
+    page = Path("thumbsmith-demo/index.html").read_text()
+    assert page.count("<img ") == 15
+    assert all(Path("thumbsmith-demo", link.split('"')[0]).is_file() for link in page.split('src="')[1:])
+    assert "5 sources: 0 made, 5 fresh" in thumbsmith("demo").out
+
+
+def test_the_demo_shows_the_files_given(thumbsmith: Command):
+    """The demo of IMAGE shows those files instead, with the reason where one gives no thumbnail."""
+    thumbsmith("demo")
+    Path("<b>.txt").write_text("no image")
+    ran = thumbsmith("demo", "photos/a.jpg", "<b>.txt")
+    assert ran.code == 0
+    assert {path.name for path in Path("thumbsmith-demo/thumbnails").iterdir()} == {"a.jpg", "<b>.txt"}
+    page = Path("thumbsmith-demo/index.html").read_text()
+    assert "&lt;b&gt;.txt" in page
+    assert "unsupported_format" in page
+    assert "<b>" not in page
+
+
+def test_the_demo_says_what_it_cannot_show(thumbsmith: Command):
+    """A missing image and two of one name get exit code 2 and a sentence."""
+    assert "none.jpg: expected a readable image file" in thumbsmith("demo", "none.jpg").err
+    Path("a.jpg").write_bytes(picture())
+    ran = thumbsmith("demo", "a.jpg", "photos/a.jpg")
+    assert (ran.code, "the same name" in ran.err) == (2, True)
