@@ -1,0 +1,66 @@
+"""The package: what importing it costs, and that wheel and sdist install and run."""
+
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import thumbsmith
+
+ROOT = Path(__file__).parents[1]
+
+
+def _imported(module: str) -> set[str]:
+    code = f"import sys, {module}; print(*sys.modules, sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", code], env={}, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_importing_the_engine_loads_no_heavy_library():
+    """`import thumbsmith` loads no image, command-line, web or network library, and no TOML reader."""
+    heavy = {"PIL", "pi_heif", "typer", "click", "rich", "tomllib", "asyncio", "socketserver", "http", "urllib.request"}
+    assert not heavy & _imported("thumbsmith")
+
+
+def test_the_public_names_are_there():
+    """The promised names are importable from the package, and are what they are called."""
+    assert thumbsmith.__all__ == ["Recipe", "converge", "open_store", "render"]
+    assert callable(thumbsmith.render)
+    assert callable(thumbsmith.converge)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Return the wheel, built from the sdist, and the sdist."""
+    out = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    return next(out.glob("*.whl")), next(out.glob("*.tar.gz"))
+
+
+def test_the_wheel_holds_what_runs_and_nothing_else(built: tuple[Path, Path]):
+    """The wheel has the package with its samples, type marker and licence; the sdist what builds and tests it."""
+    wheel = set(zipfile.ZipFile(built[0]).namelist())
+    assert {"thumbsmith/py.typed", "thumbsmith/samples/rocket.jpg", "thumbsmith/samples/PROVENANCE.md"} <= wheel
+    assert any(name.endswith("licenses/LICENSE") for name in wheel)
+    assert not [name for name in wheel if not name.startswith("thumbsmith")]
+    with tarfile.open(built[1]) as sdist:
+        names = {name.partition("/")[2] for name in sdist.getnames()}
+    assert {"pyproject.toml", "README.md", "LICENSE", "tests/pictures.py", "docs/recipe.md"} <= names
+
+
+def test_the_wheel_runs(built: tuple[Path, Path], tmp_path: Path):
+    """Installed from its wheel, away from the checkout, the demo makes its thumbnails."""
+    target = tmp_path / "installed"
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(target)]
+    subprocess.run([*install, str(built[0])], check=True, capture_output=True, timeout=120)
+    run = [sys.executable, "-m", "thumbsmith", "demo"]
+    env = {"PYTHONPATH": str(target)}
+    done = subprocess.run(run, cwd=tmp_path, env=env, capture_output=True, text=True, check=True, timeout=60)
+    assert "5 sources: 5 made" in done.stdout
+    where = [sys.executable, "-c", "import thumbsmith; print(thumbsmith.__file__)"]
+    found = subprocess.run(where, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
+    assert found.stdout.startswith(str(target))

@@ -1,0 +1,91 @@
+"""What the README says is what happens."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.pictures import picture
+from thumbsmith import Recipe
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with the files that the README speaks of."""
+    (tmp_path / "photo.jpg").write_bytes(picture())
+    (tmp_path / "photos").mkdir()
+    for number in range(23):
+        (tmp_path / "photos" / f"{number}.jpg").write_bytes(picture(f"#0000{number:02x}"))
+    return tmp_path
+
+
+def _run(command: str, folder: Path) -> str:
+    arguments = [sys.executable, "-m", *shlex.split(command, comments=True)]
+    return subprocess.run(arguments, cwd=folder, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+def test_the_commands_run(folder: Path):
+    """Every thumbsmith command of the section Use runs as it is written."""
+    (block,) = [block for block in _blocks("sh") if "thumbsmith make" in block]
+    for command in block.splitlines():
+        _run(command, folder)
+    assert (folder / "photo.jpg.large.webp").is_file()
+    assert (folder / "thumbs" / "22.jpg" / "manifest.json").is_file()
+
+
+def test_the_output_shown_is_the_output(folder: Path):
+    """What the README shows of sync is what sync prints, apart from times."""
+    (block,) = _blocks("console")
+    lines = block.splitlines()
+    for command, shown in zip(lines[::2], lines[1::2], strict=True):
+        assert _run(command.removeprefix("$ "), folder).split(" deleted;")[0] == shown.split(" deleted;")[0]
+
+
+def test_the_python_runs(folder: Path):
+    """The Python example runs as it is written, and says what it made."""
+    (code,) = _blocks("python")
+    code = code.replace("/tmp/thumbs", str(folder / "out"))
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.splitlines()[0].startswith("small image/webp 60 40 ")
+    assert "made ['photo.jpg/small.webp', 'photo.jpg/small.jpg']" in done.stdout
+
+
+def test_the_recipe_shown_is_the_default():
+    """The recipe that the README shows as the default is the default."""
+    (recipe,) = _blocks("toml")
+    assert Recipe.loads(recipe) == Recipe.default()
+
+
+def test_every_link_leads_somewhere():
+    """Each relative link of every page in the project leads to a file, and each anchor to a heading."""
+    pages = list(ROOT.glob("*.md")) + sorted((ROOT / "docs").rglob("*.md"))
+    assert len(pages) > 5
+    for page in pages:
+        for link in re.findall(r"\]\((?!https?:)([^)]+)\)", page.read_text()):
+            path, _, anchor = link.partition("#")
+            target = page.parent / path if path else page
+            assert target.exists(), (page, link)
+            if anchor:
+                headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE)
+                slugs = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+                assert anchor in slugs, (page, link)
+
+
+def test_the_two_commands_are_in_the_makefile():
+    """The targets demo, test, deep and bench exist."""
+    makefile = (ROOT / "Makefile").read_text()
+    assert all(f"\n{target}: " in makefile for target in ("demo", "test", "deep", "bench"))
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
