@@ -24,12 +24,15 @@ class Workers:
     """Up to `count` worker processes, started when they are first needed, for use from any number of threads.
 
     `count` is by default the number of cores that this process may use; `memory` the bytes that may be predicted for
-    all sources in work together, by default half of what there is.
+    all sources in work together, by default half of what there is. `ceiling` is the bytes that one worker's process may
+    take beyond what it starts with, for a machine that has less to spare than a recipe's limits allow; what takes more
+    is rejected as over_memory.
     """
 
-    def __init__(self, count: int | None = None, memory: int | None = None) -> None:
+    def __init__(self, count: int | None = None, memory: int | None = None, ceiling: int | None = None) -> None:
         self._slots = threading.BoundedSemaphore(count or usable_cores())
         self._budget = Budget(memory or default_total())
+        self._ceiling = ceiling
         self._lock = threading.Lock()
         self._idle: list[Template] = []
         self._all: set[Template] = set()
@@ -44,7 +47,7 @@ class Workers:
         the reader raises.
         """
         judge_bytes(reader.size, recipe.limits)
-        order = Order(reader, recipe, None if wanted is None else frozenset(wanted))
+        order = Order(reader, recipe, None if wanted is None else frozenset(wanted), self._ceiling)
         with self._slots:
             try:
                 return self._attempt(order)
