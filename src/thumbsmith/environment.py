@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Final
 
 RECIPE: Final = "THUMBSMITH_RECIPE"
+
+# Variables that send requests through a proxy, in letters of either case.
+PROXIES: Final = frozenset({"http_proxy", "https_proxy", "all_proxy"})
 
 # Where the dynamic linker looks for libraries: an interpreter that was started with one of these needs it again.
 LINKER: Final = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
@@ -27,8 +31,26 @@ def recipe_setting() -> str | None:
 
 
 def aws_settings() -> frozenset[tuple[str, str]]:
-    """Return the variables that tell AWS's libraries where to go and as whom: all whose names begin with AWS_."""
-    return frozenset((name, value) for name, value in os.environ.items() if name.startswith("AWS_"))
+    """Return the variables that tell AWS's tools where to go and as whom: all that begin with AWS_, and proxies."""
+    return frozenset(
+        (name, value)
+        for name, value in os.environ.items()
+        if name.startswith("AWS_") or (value and name.lower() in PROXIES)
+    )
+
+
+def has_aws_files() -> bool:
+    """Return whether AWS's tools would find files with settings or credentials, and something in them."""
+    config = os.environ.get("AWS_CONFIG_FILE") or "~/.aws/config"
+    credentials = os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials"
+    return any(_holds_something(path) for path in (config, credentials))
+
+
+def _holds_something(path: str) -> bool:
+    try:
+        return Path(path).expanduser().stat().st_size > 0
+    except (OSError, RuntimeError):  # nothing there; a user without a home
+        return False
 
 
 def aws_region() -> str | None:
