@@ -121,6 +121,8 @@ def _understood(operation: str, subject: str, answer: Answer) -> dict[str, Any]:
         if operation == "get_object":
             return said | {"Body": body}
         content = body.read()
+        if operation == "get_object_tagging":
+            return messages.tagging(content)
         return messages.listing(content) if operation == "list_objects_v2" else said
     except ValueError as problem:
         answer.close()

@@ -1,4 +1,4 @@
-"""The five operations as HTTP: what is asked, and what is answered, under the names that botocore has for both.
+"""The six operations as HTTP: what is asked, and what is answered, under the names that botocore has for both.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
 """
@@ -13,6 +13,7 @@ from xml.etree import ElementTree as Xml
 _METHODS: Final = {
     "head_object": "HEAD",
     "get_object": "GET",
+    "get_object_tagging": "GET",
     "put_object": "PUT",
     "delete_object": "DELETE",
     "list_objects_v2": "GET",
@@ -63,7 +64,7 @@ def headers(parameters: Mapping[str, Any]) -> dict[str, str]:
 def query(operation: str, parameters: Mapping[str, Any]) -> str:
     """Return the query that says these parameters, in the order in which it is signed."""
     if operation != "list_objects_v2":
-        return ""
+        return "tagging=" if operation == "get_object_tagging" else ""
     said = {_QUERY[name]: str(value) for name, value in parameters.items() if name in _QUERY}
     said |= {"list-type": "2", "encoding-type": "url"}  # not every character of a key can stand in XML
     return "&".join(f"{name}={quote(said[name], safe='-_.~')}" for name in sorted(said))
@@ -97,6 +98,15 @@ def listing(body: bytes) -> dict[str, Any]:
             contents.append({"Key": unquote_plus(key) if encoded else key, "ETag": found.get("ETag"), "Size": size})
     more = {name: said[name] for name in ("NextContinuationToken",) if name in said}
     return {"Contents": contents, "IsTruncated": said.get("IsTruncated") == "true", **more}
+
+
+def tagging(body: bytes) -> dict[str, Any]:
+    """Return an object's tags. Raises ValueError where it is no such answer."""
+    page = _parsed(body)
+    if _name(page) != "Tagging":
+        raise ValueError(f"<{_name(page)}> instead of tags")
+    tags = [{_name(part): part.text or "" for part in tag} for tag in page.iter() if _name(tag) == "Tag"]
+    return {"TagSet": [{"Key": tag.get("Key", ""), "Value": tag.get("Value", "")} for tag in tags]}
 
 
 def error(status: int, reason: str, body: bytes) -> tuple[str, str]:
