@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Final
 
 RECIPE: Final = "THUMBSMITH_RECIPE"
+SOURCE: Final = "THUMBSMITH_SOURCE"
+DESTINATION: Final = "THUMBSMITH_DESTINATION"
 
 # Variables that send requests through a proxy, in letters of either case.
 PROXIES: Final = frozenset({"http_proxy", "https_proxy", "all_proxy"})
@@ -28,6 +30,30 @@ TUNING: Final = {
 def recipe_setting() -> str | None:
     """Return what THUMBSMITH_RECIPE holds, a path or the TOML itself; None where it is not set or empty."""
     return os.environ.get(RECIPE) or None
+
+
+def source_setting() -> str | None:
+    """Return what THUMBSMITH_SOURCE holds, the address of the store with the sources; None where it is not set."""
+    return os.environ.get(SOURCE) or None
+
+
+def destination_setting() -> str | None:
+    """Return what THUMBSMITH_DESTINATION holds, the address of the store for thumbnails; None where it is not set."""
+    return os.environ.get(DESTINATION) or None
+
+
+def function_memory() -> int | None:
+    """Return the bytes of memory that this Lambda function has, all of its processes together; None outside of Lambda.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+    """
+    size = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
+    return int(size) << 20 if size.isdecimal() else None
+
+
+def function_folder() -> str:
+    """Return the folder of this Lambda function's code; outside of Lambda the empty path, which is where we are."""
+    return os.environ.get("LAMBDA_TASK_ROOT", "")
 
 
 def aws_settings() -> frozenset[tuple[str, str]]:
