@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Final
 
 RECIPE: Final = "THUMBSMITH_RECIPE"
@@ -73,6 +72,8 @@ def has_aws_files() -> bool:
 
 
 def _holds_something(path: str) -> bool:
+    from pathlib import Path  # noqa: PLC0415 - a worker is started before it is loaded
+
     try:
         return Path(path).expanduser().stat().st_size > 0
     except (OSError, RuntimeError):  # nothing there; a user without a home

@@ -1,23 +1,24 @@
 """The Lambda function: thumbsmith.aws.handler.handler. What is done when this is loaded is done once for a sandbox.
 
-A worker process is started before all else: it takes longest, on a core of its own, while the rest is loaded here.
+A worker process is launched before all else: it takes longest, on a core of its own, while the rest is loaded here.
 """
 
 from __future__ import annotations
 
-from thumbsmith.aws.machine import started_workers, worker_count
-from thumbsmith.environment import function_memory
+from thumbsmith.worker.launch import Launched
 
-WORKERS = started_workers(function_memory())
+_LAUNCHED = Launched()
 
 from typing import Any, Final, Protocol  # noqa: E402 - see above, as all that follows
 
 from thumbsmith.aws import batch_operations  # noqa: E402
 from thumbsmith.aws.deadline import Deadline  # noqa: E402
 from thumbsmith.aws.invocation import Invocation, answer, deliver  # noqa: E402
+from thumbsmith.aws.machine import started_workers, worker_count  # noqa: E402
 from thumbsmith.aws.settings import from_environment  # noqa: E402
 from thumbsmith.aws.telemetry import Telemetry, tell_problem  # noqa: E402
 from thumbsmith.aws.work import THREADS_A_WORKER, Converger  # noqa: E402
+from thumbsmith.environment import function_memory  # noqa: E402
 from thumbsmith.errors import ThumbsmithError  # noqa: E402
 
 
@@ -54,8 +55,10 @@ def handle(event: Any, context: Context, converger: Converger) -> dict[str, Any]
 
 def _converger() -> Converger | ThumbsmithError:
     """Return what makes keys right by the environment's settings, or why there is none: also told, once."""
+    memory = function_memory()
+    workers = started_workers(memory, _LAUNCHED)
     try:
-        return Converger(from_environment(), WORKERS, THREADS_A_WORKER * worker_count(function_memory()))
+        return Converger(from_environment(), workers, THREADS_A_WORKER * worker_count(memory))
     except ThumbsmithError as problem:
         tell_problem(problem)
         return problem

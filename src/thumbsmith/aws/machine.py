@@ -6,11 +6,10 @@ picture that needs too much must end in a rejection instead: so each worker's pr
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Final
 
-from thumbsmith.errors import WorkerError
 from thumbsmith.worker import Workers, usable_cores
+from thumbsmith.worker.launch import Launched
 
 # "At 1,769 MB, a function has the equivalent of one vCPU": a worker for each of them.
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
@@ -32,11 +31,13 @@ def worker_share(memory: int, count: int) -> int:
     return max(memory - OURS - count * TEMPLATE, memory // 4) // count
 
 
-def started_workers(memory: int | None) -> Workers:
-    """Return workers for a function with so many bytes of memory, the first of them started."""
+def started_workers(memory: int | None, launched: Launched | None = None) -> Workers:
+    """Return workers for a function with so many bytes of memory, the first of them started: that which was launched.
+
+    Raises WorkerError where none can be started.
+    """
     count = worker_count(memory)
     share = worker_share(memory, count) if memory else None
     workers = Workers(count, memory=share and share * count, ceiling=share)
-    with suppress(WorkerError):  # then it is told of the first picture
-        workers.start()
+    workers.start(launched)
     return workers

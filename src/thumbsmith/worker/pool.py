@@ -18,6 +18,7 @@ from thumbsmith.recipe import Recipe
 from thumbsmith.worker.answers import Order
 from thumbsmith.worker.budget import Budget, default_total
 from thumbsmith.worker.job import Died, Work, attempt, patience
+from thumbsmith.worker.launch import Launched
 from thumbsmith.worker.process import Template
 
 
@@ -40,12 +41,13 @@ class Workers:
         self._closed = False
         self._owner = os.getpid()
 
-    def start(self) -> None:
+    def start(self, launched: Launched | None = None) -> None:
         """Start a worker process ahead, so that the first source need not wait for it, and return at once.
 
-        Raises WorkerError where none can be started, or these workers are closed.
+        A program that has launched one before it loaded this class has it taken in. Raises WorkerError where none can
+        be started, or these workers are closed.
         """
-        self._put_back(self._take())
+        self._put_back(self._take_in(launched))
 
     def render(
         self, reader: RangeReader, recipe: Recipe, wanted: Collection[str] | None = None, *, until: float | None = None
@@ -94,11 +96,15 @@ class Workers:
 
     def _take(self) -> Template:
         with self._lock:
+            if self._idle and not self._closed:
+                return self._idle.pop()
+        return self._take_in()
+
+    def _take_in(self, launched: Launched | None = None) -> Template:
+        with self._lock:
             if self._closed:
                 raise WorkerError("the workers are closed")
-            if self._idle:
-                return self._idle.pop()
-            template = Template()
+            template = Template(launched)
             self._all.add(template)
             return template
 
