@@ -20,6 +20,7 @@ bench: .venv/dev .venv/servers  ## speed, memory and fidelity, as ratios in inte
 	$(BIN)/python bench/cpu.py
 	$(BIN)/python bench/quality.py
 	$(BIN)/python bench/plan.py
+	$(BIN)/python bench/function.py
 	PYTHONPATH=. $(BIN)/python bench/cold.py
 
 check: .venv/dev  ## format, lint, types, imports
