@@ -10,7 +10,9 @@ from functools import cache
 from types import TracebackType
 from typing import Self
 
+from thumbsmith import purity
 from thumbsmith.errors import WorkerError
+from thumbsmith.keys import rendition_name
 from thumbsmith.limits import judge_bytes
 from thumbsmith.reader import RangeReader
 from thumbsmith.recipe import Recipe
@@ -76,7 +78,7 @@ class Workers:
     def _attempt(self, order: Order) -> Work:
         template = self._take()
         try:
-            return attempt(order, template, self._budget)
+            return _checked(attempt(order, template, self._budget))
         finally:
             self._put_back(template)
 
@@ -101,6 +103,17 @@ class Workers:
     def _discard(self, template: Template) -> None:
         self._all.discard(template)
         template.discard()
+
+
+def _checked(work: Work) -> Work:
+    """Return what was made; raise WorkerError where a rendition is not a plain picture, which is never to be stored."""
+    for made in work.renditions:
+        try:
+            purity.check(made)
+        except purity.Impure as impure:
+            name = rendition_name(made.variant, made.format)
+            raise WorkerError(f"the worker process made a {name} that is not to be stored: {impure}") from impure
+    return work
 
 
 def usable_cores() -> int:
