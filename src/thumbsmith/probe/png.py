@@ -27,7 +27,7 @@ _WITH_ALPHA: Final = (4, 6)
 _FIRST_CHUNK: Final = 8
 _AFTER_HEADER: Final = _FIRST_CHUNK + 12 + 13
 _MAX_LENGTH: Final = 2**31 - 1
-_MAX_CHUNKS: Final = 100_000
+_MAX_CHUNKS: Final = 4_096
 
 
 def read(data: Window) -> Probe:
@@ -46,6 +46,8 @@ def read(data: Window) -> Probe:
             transparent = True
         elif kind == b"acTL":
             frames = max(1, body.unpack(">I", 0)[0])
+        elif kind == b"fcTL":
+            _check_frame(body, width, height)
         elif kind == b"eXIf":
             orientation = exif.orientation(body)
     return Probe(
@@ -74,6 +76,14 @@ def _header(data: Window) -> tuple[int, int, int, int, bool]:
     if colour not in _COLOURS or depth not in _COLOURS[colour][1] or compression or filtering or interlace > 1:
         raise Rejected(Code.CORRUPT, "the PNG's image header holds values that no PNG can have")
     return width, height, depth, colour, bool(interlace)
+
+
+def _check_frame(body: Window, width: int, height: int) -> None:
+    """Reject the first frame of an animation where it lies outside of the picture."""
+    frame_width, frame_height, left, top = body.unpack(">IIII", 4)
+    if left + frame_width > width or top + frame_height > height:
+        what = f"{left + frame_width} x {top + frame_height}"
+        raise Rejected(Code.CORRUPT, f"a frame of the PNG reaches to {what}, beyond its picture")
 
 
 def _chunks(data: Window) -> Iterator[tuple[bytes, Window]]:
