@@ -37,7 +37,7 @@ def read(data: Window) -> Probe:
     """
     width, height, depth, colour, interlaced = _header(data)
     orientation, frames, transparent = 1, 1, colour in _WITH_ALPHA
-    for kind, body in _chunks(data):
+    for kind, body in chunks(data):
         if kind == b"IDAT":
             break
         if kind == b"IEND":
@@ -86,8 +86,8 @@ def _check_frame(body: Window, width: int, height: int) -> None:
         raise Rejected(Code.CORRUPT, f"a frame of the PNG reaches to {what}, beyond its picture")
 
 
-def _chunks(data: Window) -> Iterator[tuple[bytes, Window]]:
-    """Yield the type and the body of every chunk after the image header."""
+def chunks(data: Window) -> Iterator[tuple[bytes, Window]]:
+    """Yield the type and the body of every chunk after the image header. Raises Rejected(corrupt), ShortRead."""
     offset = _AFTER_HEADER
     for _ in range(_MAX_CHUNKS):
         length, kind = data.unpack(">I", offset)[0], data.read(offset + 4, 4)
