@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 # Counting frames ends here, far above what is watched or decoded: to count on would cost more than to decode the first.
-MAX_FRAMES: Final = 5_000
+MAX_FRAMES: Final = 3_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
