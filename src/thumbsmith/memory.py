@@ -51,14 +51,15 @@ def predicted_bytes(probe: Probe, shrink: int) -> int:
     match probe.format:
         case "jpeg":
             in_full = _pixels(probe) * PIXEL if shrink > 1 and _pixels(probe) <= FULL_PIXELS else 0
-            held = width * height * PIXEL + in_full + _coefficients(probe)
+            held = width * height * PIXEL + in_full + _coefficients(probe) + 2 * probe.metadata
         case "webp":  # two canvases and the frame that is handed over, in RGBA; then Pillow's own; the file twice
             held = _pixels(probe) * (3 * 4 + _picture(probe)) + 2 * probe.bytes
         case "avif" | "heic":  # planes at full resolution; the frame that is handed over; then Pillow's own
             planes = max(probe.channels, 3 + probe.alpha)
             held = _pixels(probe) * (planes * _depth_bytes(probe) + planes + _picture(probe)) + 2 * probe.bytes
+            held += probe.piece * (planes + 1) * _depth_bytes(probe)
         case "tiff":  # libtiff is given the whole file, and may find one strip in it
-            held = _pixels(probe) * (probe.channels * _depth_bytes(probe) + _picture(probe)) + probe.bytes
+            held = _pixels(probe) * (probe.channels * _depth_bytes(probe) + _picture(probe)) + probe.bytes + probe.piece
         case _:  # PNG, GIF and BMP come row by row; a run-length coded BMP through one array of bytes
             held = _pixels(probe) * (_picture(probe) + (probe.format == "bmp"))
     return held + FIXED

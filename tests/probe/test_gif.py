@@ -7,6 +7,7 @@ import pytest
 from tests.probe.files import good
 from tests.probe.readers import CountingReader, probed, rejected
 from thumbsmith.probe import probe
+from thumbsmith.probe.types import MAX_FRAMES
 
 TRAILER = b";"
 CONTROL = b"!\xf9\x04\x01\0\0\0\0"
@@ -68,7 +69,7 @@ def test_a_cut_animation_has_the_frames_that_are_there():
 
 def test_counting_frames_ends():
     """Blocks are counted up to a bound; a file of nothing but extensions is no picture."""
-    assert probed(_screen() + _image() * 150_000).frames == 100_000
+    assert probed(_screen() + _image() * 150_000).frames == MAX_FRAMES
     assert rejected(_screen() + b"!\xfe\0" * 150_000 + _image())[0] == "corrupt"
 
 

@@ -32,9 +32,6 @@ REFUSED = {
     "gen__jpg_65000x3.jpg": "too_long_side",
     "gen__png_1x65535.png": "too_long_side",
     "real__avif-conformance__b52996d7dc8b.avif": "corrupt",  # 10 bits in a matrix that libavif does not convert
-    "real__image-png__12c129a5e866.png": "corrupt",  # a wrong checksum of an ancillary chunk
-    "real__image-png__5240e049be4d.png": "corrupt",  # the same
-    "real__pillow-valid__c76009a8070b.png": "corrupt",  # an animated PNG without its first frame's header
 }
 
 

@@ -31,9 +31,9 @@ def slow(seconds: int) -> Recipe:
 
 @cache
 def padded(width: int, height: int) -> bytes:
-    """Return a PNG of one colour with a comment before its pixels that is longer than the head of a source."""
+    """Return a PNG of one colour whose pixels begin in the head of a source, behind a comment, and end beyond it."""
     comment = PngInfo()
-    comment.add(b"noTe", random.Random(1).randbytes(200_000))
+    comment.add(b"noTe", random.Random(1).randbytes(100_000))
     stream = io.BytesIO()
     Image.new("RGB", (width, height), "#336699").save(stream, "png", pnginfo=comment)
     return stream.getvalue()

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from thumbsmith.errors import Code, MissingDecoder, Rejected, WorkerError
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Limits, Recipe
 from thumbsmith.render import render
-from thumbsmith.worker import Workers
+from thumbsmith.worker import Workers, job
+from thumbsmith.worker.answers import Made
 from thumbsmith.worker.launch import Launched
 from thumbsmith.worker.pool import usable_cores
 
@@ -140,3 +142,19 @@ def test_an_interpreter_that_cannot_be_started_is_told(monkeypatch: pytest.Monke
     monkeypatch.setattr(sys, "executable", "/nonexistent/python")
     with Workers(count=1) as work, pytest.raises(WorkerError, match="can be started"):
         work.render(BytesReader(picture()), Recipe.default())
+
+
+def test_what_is_not_a_plain_picture_is_never_handed_out(pool: Workers, monkeypatch: pytest.MonkeyPatch):
+    """A rendition with something in it besides is a failure of the worker's, not of the picture."""
+    real = job.Conversation.carry_out
+
+    def spoiled(conversation: job.Conversation) -> Made:
+        made = real(conversation)
+        (rendition,) = made.renditions
+        return replace(made, renditions=(replace(rendition, data=rendition.data + b"48.1372N"),))
+
+    monkeypatch.setattr(job.Conversation, "carry_out", spoiled)
+    with pytest.raises(WorkerError, match=r"made a small\.jpg that is not to be stored: 8 bytes follow its end"):
+        pool.render(BytesReader(picture()), SMALL)
+    monkeypatch.undo()
+    assert pool.render(BytesReader(picture()), SMALL).renditions

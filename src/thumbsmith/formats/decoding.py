@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Final, cast
 
-from PIL import Image
+from PIL import Image, ImageFile
 
 from thumbsmith.errors import Code, MissingDecoder, Rejected
-from thumbsmith.formats import color
+from thumbsmith.formats import color, png
 from thumbsmith.formats.heic import open_heic
 from thumbsmith.formats.modes import to_plain
 from thumbsmith.formats.stream import SourceStream
@@ -27,10 +27,12 @@ if TYPE_CHECKING:
 # Sources are judged by our own limits before they come here; Pillow's would be a second, different opinion.
 Image.MAX_IMAGE_PIXELS = None
 
+# Never half a picture for a whole one. False is Pillow's default, which somebody else in this process may have changed.
+ImageFile.LOAD_TRUNCATED_IMAGES = False
+
 # Pillow's class for each format. Made directly: `Image.open` would load five plugins or forty, and ask them in turn.
 READERS: Final = {
     "jpeg": ("JpegImagePlugin", "JpegImageFile"),
-    "png": ("PngImagePlugin", "PngImageFile"),
     "gif": ("GifImagePlugin", "GifImageFile"),
     "webp": ("WebPImagePlugin", "WebPImageFile"),
     "tiff": ("TiffImagePlugin", "TiffImageFile"),
@@ -56,13 +58,18 @@ class Base:
     to_srgb: ImageCmsTransform | None
 
 
+def refuse_bombs(pixels: int) -> None:
+    """Have Pillow raise wherever it meets a picture of more than so many pixels. That counts for all of the process."""
+    Image.MAX_IMAGE_PIXELS = pixels
+
+
 def decode(reader: RangeReader, probe: Probe, reduction: float) -> Base:
     """Return the source's first picture, where at most every `reduction`-th pixel of each axis is needed.
 
     Raises Rejected where the file is cut short (its end was reached while more was needed) or broken in another way;
     MissingDecoder; MemoryError; and what the reader raises, whatever the decoder made of it.
     """
-    stream = SourceStream(reader)
+    stream = SourceStream(png.plain(reader) if probe.format == "png" else reader)
     with _verdict(stream):
         shrink = dct_shrink(reduction) if probe.format == "jpeg" else 1
         image, to_srgb = _loaded(stream, probe, shrink)
@@ -102,6 +109,8 @@ def _opened(stream: SourceStream, probe: Probe) -> Image.Image:
     """Return the picture with its header read, by the decoder of the format that the probe found, and no other."""
     if probe.format == "heic":
         return open_heic(stream.read())
+    if probe.format == "png":
+        return png.StillPng(cast("IO[bytes]", stream))
     module, name = READERS[probe.format]
     plugin = importlib.import_module(f"PIL.{module}")
     if probe.format == "avif":
@@ -120,10 +129,11 @@ def _check_size(image: Image.Image, probe: Probe) -> None:
 
 @contextmanager
 def _verdict(stream: SourceStream) -> Iterator[None]:
-    """Turn whatever a decoder raises into what it means for the source; its warnings concern nobody."""
+    """Turn whatever a decoder raises into what it means for the source; its warnings, but for bombs, concern nobody."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
             yield
     except (Rejected, MissingDecoder, MemoryError, ImportError):  # the last is an installation's fault
         raise

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.probe.types import Probe
+from thumbsmith.probe.types import MAX_FRAMES, Probe
 from thumbsmith.probe.window import ShortRead, Window
 
 _EXTENSION, _IMAGE, _TRAILER = b"!,;"
@@ -19,8 +19,8 @@ _GRAPHIC_CONTROL: Final = 0xF9
 # Bytes between blocks that begin none are passed over, as Pillow does.
 _INTRODUCER: Final = re.compile(b"[!,;]")
 
-# Counting frames ends here; `frames` is then what was seen so far.
-_MAX_BLOCKS: Final = 100_000
+# Frames have a block before them, and comments are few.
+_MAX_BLOCKS: Final = 4 * MAX_FRAMES
 
 
 def read(data: Window) -> Probe:
@@ -28,7 +28,7 @@ def read(data: Window) -> Probe:
 
     The size is the one Pillow decodes the first frame to: the logical screen, made larger where that frame reaches
     outside it. `alpha` is set where a frame has a transparent colour, or the first leaves a part of the canvas free.
-    `frames` counts those that are there; what is missing from the last one is for the decoder to judge.
+    `frames` counts those that are there, to MAX_FRAMES; what is missing from the last one is for the decoder to judge.
     """
     canvas_width, canvas_height, packed = data.unpack("<HHB", 6)
     first, frames, transparent = None, 0, False
@@ -37,6 +37,8 @@ def read(data: Window) -> Probe:
             if kind == _IMAGE:
                 first = first or body.unpack("<HHHHB", 0)
                 frames += 1
+                if frames == MAX_FRAMES:
+                    break
             else:
                 transparent |= bool(body.byte(0) >= 4 and body.byte(1) & 1)
     except ShortRead:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from thumbsmith.errors import Code, Rejected
+from thumbsmith.probe.grid import check_grid
 from thumbsmith.probe.isobmff import Box, boxes, find
 from thumbsmith.probe.items import read_items
 from thumbsmith.probe.tracks import read_tracks
@@ -88,6 +89,7 @@ def _picture(data: Window, name: str) -> Probe:
     if meta is None:
         raise Rejected(Code.CORRUPT, "the file holds no picture")
     items = read_items(meta)
+    tile = check_grid(data, meta, items)
     (width, height), alpha = items.size, items.alpha
     crop_width, crop_height = items.crop if name == "heic" else (0, 0)
     channels, depth = _samples(items.configuration)
@@ -102,6 +104,7 @@ def _picture(data: Window, name: str) -> Probe:
         channels=channels + alpha,
         depth=depth,
         alpha=alpha,
+        piece=tile,
     )
 
 

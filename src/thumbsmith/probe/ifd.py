@@ -88,6 +88,16 @@ def read_directory(block: Window, layout: Layout, offset: int, tags: frozenset[i
     return Directory(fields, _next(block, layout, start + len(table)))
 
 
+def next_directory(block: Window, layout: Layout, offset: int) -> int:
+    """Return where the directory after the one at `offset` is, or 0. Raises as `read_directory`; reads no field."""
+    (count,) = block.unpack(layout.count, offset)
+    if count > _MAX_ENTRIES:
+        raise Rejected(Code.CORRUPT, f"a directory claims {count} entries")
+    end = offset + struct.calcsize(layout.count) + count * struct.calcsize(layout.entry)
+    block.require(offset, end - offset)
+    return _next(block, layout, end)
+
+
 def _fields(block: Window, layout: Layout, table: bytes, tags: frozenset[int]) -> Iterator[tuple[int, tuple[int, ...]]]:
     for tag, kind, count, inline in struct.iter_unpack(layout.entry, table):
         if tag in tags and kind in _NUMBERS and count:

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from thumbsmith.errors import Code, Rejected
 from thumbsmith.probe.window import Window
 
-_MAX_BOXES: Final = 10_000
+_MAX_BOXES: Final = 4_096
 
 # What an auxiliary picture is for, where it is alpha: as AVIF and as HEIC write it.
 _ALPHA: Final = (

@@ -10,6 +10,9 @@ from thumbsmith.errors import Code, Rejected
 from thumbsmith.probe.isobmff import Box, boxes, find, is_alpha
 from thumbsmith.probe.window import Window
 
+# More than the tiles of any picture that is within the limits.
+MAX_ITEMS: Final = 8_192
+
 # EXIF's orientation after one more quarter turn anticlockwise, after swapping top and bottom, and left and right:
 # what stands at the place of the orientation before, 1 to 8.
 _ANTICLOCKWISE: Final = (0, 8, 5, 6, 7, 4, 1, 2, 3)
@@ -65,7 +68,7 @@ class Items:
     @property
     def alpha(self) -> bool:
         """Return whether an alpha picture belongs to the primary item or to one of its tiles."""
-        family = {self.primary, *self._tiles()}
+        family = {self.primary, *self.tiles}
         return any(
             kind == b"auxl" and family.intersection(targets) and self._is_alpha(item)
             for kind, item, targets in self.references
@@ -74,12 +77,14 @@ class Items:
     @property
     def configuration(self) -> tuple[Box, ...]:
         """Return the properties of the primary item, then those of its first tile: what they tell of samples."""
-        return self._own() + tuple(box for tile in self._tiles()[:1] for box in self.properties.get(tile, ()))
+        return self._own() + tuple(box for tile in self.tiles[:1] for box in self.properties.get(tile, ()))
 
     def _own(self) -> tuple[Box, ...]:
         return self.properties.get(self.primary, ())
 
-    def _tiles(self) -> tuple[int, ...]:
+    @property
+    def tiles(self) -> tuple[int, ...]:
+        """Return the items that the primary item is put together from, in their order."""
         return tuple(
             target
             for kind, item, targets in self.references
@@ -117,7 +122,10 @@ def _properties(iprp: Window) -> dict[int, tuple[Box, ...]]:
     for body in (box.body for box in boxes(iprp) if box.kind == b"ipma"):
         number, wide = _id(body), body.byte(3) & 1
         offset = 8
-        for _ in range(body.unpack(">I", 4)[0]):
+        (entries,) = body.unpack(">I", 4)
+        if entries > MAX_ITEMS:
+            raise Rejected(Code.CORRUPT, f"the file describes {entries} items")
+        for _ in range(entries):
             item, count = body.unpack(f"{number}B", offset)
             offset += 3 if number == ">H" else 5
             layout = f">{count}{'H' if wide else 'B'}"

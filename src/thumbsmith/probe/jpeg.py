@@ -15,7 +15,7 @@ from thumbsmith.probe import exif
 from thumbsmith.probe.types import Probe
 from thumbsmith.probe.window import ShortRead, Window
 
-_SOI, _EOI, _SOS, _APP1, _DHP = 0xD8, 0xD9, 0xDA, 0xE1, 0xDE
+_SOI, _EOI, _SOS, _APP0, _APP1, _DHP = 0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xDE
 
 # Start of frame: baseline, extended and progressive, with Huffman or arithmetic coding, and whether it is progressive.
 # Pillow reads no other: not even the lossless one, which libjpeg-turbo could (tried with Pillow 13, libjpeg-turbo 3.2).
@@ -29,7 +29,8 @@ _NOT_READ: Final = {
 # garbage between segments.
 _MARKER: Final = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
 
-# Far above every picture: a header of 64 KiB segments with as many as this would not be an image any more.
+# Far above every picture: in 64 KiB segments that is more than a source may have by default.
+_MAX_HEADER_SEGMENTS: Final = 4_096
 _MAX_SEGMENTS: Final = 65_536
 
 # Counting ends here: a picture with more scans is refused by any limit that makes sense.
@@ -49,10 +50,13 @@ class _Frame:
 def read(data: Window) -> Probe:
     """Return what a JPEG's header says. Raises Rejected for a broken header or a kind that is not read, ShortRead."""
     frame = orientation = None
+    metadata = 0
     segments = _segments(data)
-    for marker, body in segments:
+    for count, (marker, body) in enumerate(segments):
         if marker == _SOS:
             break
+        if count == _MAX_HEADER_SEGMENTS:
+            raise Rejected(Code.CORRUPT, f"the JPEG has more than {count} segments before its picture")
         if marker == _EOI:
             raise Rejected(Code.CORRUPT, "the JPEG ends without a picture")
         if marker in _READ or marker in _NOT_READ:
@@ -61,6 +65,7 @@ def read(data: Window) -> Probe:
             frame = _frame(marker, body)
         elif marker == _APP1 and orientation is None and _is_exif(body):
             orientation = exif.orientation(body)
+        metadata += body.size if marker >= _APP0 else 0
     if frame is None:
         raise Rejected(Code.CORRUPT, "the JPEG has a scan before its frame header")
     several = frame.progressive or body.byte(0) < len(frame.sampling)
@@ -74,6 +79,7 @@ def read(data: Window) -> Probe:
         progressive=frame.progressive,
         scans=_count_scans(segments) if several else 1,
         subsampled=len(set(frame.sampling)) > 1,
+        metadata=metadata,
     )
 
 

@@ -27,7 +27,7 @@ _WITH_ALPHA: Final = (4, 6)
 _FIRST_CHUNK: Final = 8
 _AFTER_HEADER: Final = _FIRST_CHUNK + 12 + 13
 _MAX_LENGTH: Final = 2**31 - 1
-_MAX_CHUNKS: Final = 100_000
+_MAX_CHUNKS: Final = 4_096
 
 
 def read(data: Window) -> Probe:
@@ -37,7 +37,7 @@ def read(data: Window) -> Probe:
     """
     width, height, depth, colour, interlaced = _header(data)
     orientation, frames, transparent = 1, 1, colour in _WITH_ALPHA
-    for kind, body in _chunks(data):
+    for kind, body in chunks(data):
         if kind == b"IDAT":
             break
         if kind == b"IEND":
@@ -46,6 +46,8 @@ def read(data: Window) -> Probe:
             transparent = True
         elif kind == b"acTL":
             frames = max(1, body.unpack(">I", 0)[0])
+        elif kind == b"fcTL":
+            _check_frame(body, width, height)
         elif kind == b"eXIf":
             orientation = exif.orientation(body)
     return Probe(
@@ -76,8 +78,16 @@ def _header(data: Window) -> tuple[int, int, int, int, bool]:
     return width, height, depth, colour, bool(interlace)
 
 
-def _chunks(data: Window) -> Iterator[tuple[bytes, Window]]:
-    """Yield the type and the body of every chunk after the image header."""
+def _check_frame(body: Window, width: int, height: int) -> None:
+    """Reject the first frame of an animation where it lies outside of the picture."""
+    frame_width, frame_height, left, top = body.unpack(">IIII", 4)
+    if left + frame_width > width or top + frame_height > height:
+        what = f"{left + frame_width} x {top + frame_height}"
+        raise Rejected(Code.CORRUPT, f"a frame of the PNG reaches to {what}, beyond its picture")
+
+
+def chunks(data: Window) -> Iterator[tuple[bytes, Window]]:
+    """Yield the type and the body of every chunk after the image header. Raises Rejected(corrupt), ShortRead."""
     offset = _AFTER_HEADER
     for _ in range(_MAX_CHUNKS):
         length, kind = data.unpack(">I", offset)[0], data.read(offset + 4, 4)

@@ -30,6 +30,8 @@ _READ: Final = (
 _NOT_READ: Final = (
     (0, b"%PDF", "a PDF"),
     (0, b"%!", "PostScript"),
+    (0, b"\x04%!", "PostScript"),
+    (0, b"\x1b%-12345X", "a print job"),
     (0, b"\xc5\xd0\xd3\xc6", "PostScript"),
     (0, b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 picture"),
     (0, b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
@@ -47,6 +49,20 @@ _NOT_READ: Final = (
     (0, b"SIMPLE  =", "a FITS file"),
     (0, b"\x01\xda", "an SGI picture"),
     (0, b"/* XPM */", "an XPM picture"),
+    (0, b"\xd7\xcd\xc6\x9a", "a Windows metafile"),
+    (40, b" EMF", "a Windows metafile"),
+    (0, b"\x08\xf2\xa6\xb6", "a libvips picture"),
+    (0, b"\xb6\xa6\xf2\x08", "a libvips picture"),
+    (0, b"BLP", "a BLP texture"),
+    (0, b"BEGMF", "a CGM drawing"),
+    (0, b"II\xbc\x01", "a JPEG XR picture"),
+    (0, b"id=ImageMagick", "an ImageMagick file"),
+    (0, b"FWS", "a Flash animation"),
+    (0, b"CWS", "a Flash animation"),
+    (0, b"MM\x00R", "a raw photograph"),
+    (0, b"IIRO", "a raw photograph"),
+    (0, b"IIU\x00", "a raw photograph"),
+    (0, b"FUJIFILMCCD-RAW", "a raw photograph"),
     (0, b"\x8aMNG\r\n\x1a\n", "an MNG animation"),
     (0, b"\x8bJNG\r\n\x1a\n", "a JNG picture"),
     (0, b"AT&TFORM", "a DjVu document"),
@@ -68,6 +84,15 @@ _NOT_READ: Final = (
     (257, b"ustar", "a tar archive"),
     (0, b"\x1f\x8b", "gzip data"),
     (0, b"BZh", "bzip2 data"),
+    (0, b"\x1f\x9d", "compressed data"),
+    (0, b"\x04\x22\x4d\x18", "LZ4 data"),
+    (0, b"LZIP", "lzip data"),
+    (2, b"-lh", "an LHA archive"),
+    (0, b"MSCF", "a cabinet archive"),
+    (0, b"!<arch>\n", "an ar archive"),
+    (0, b"xar!", "a xar archive"),
+    (0, b"070701", "a cpio archive"),
+    (0, b"070707", "a cpio archive"),
     (0, b"\xfd7zXZ\x00", "XZ data"),
     (0, b"\x28\xb5\x2f\xfd", "Zstandard data"),
     (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Microsoft Office document"),
@@ -77,8 +102,11 @@ _NOT_READ: Final = (
     (0, b"#!", "a script"),
 )
 
-_MARKUP: Final = re.compile(rb"(?i)<(svg|!doctype html|html|head|body|script)[\s>:]|<(?:\w+:)(svg)[\s>]")
+_MARKUP: Final = re.compile(rb"(?i)<(svg|msl|read|write|!doctype html|html|head|body|script)[\s>:]|<(?:\w+:)(svg)[\s>]")
 _PORTABLE: Final = re.compile(rb"P[1-7fF]\s")
+
+# ImageMagick's drawing commands, one of which begins every such file.
+_DRAWING: Final = re.compile(rb"(?i)(push graphic-context|viewbox \d|image over \d|image copy \d|encoding [\"\w])")
 
 
 def identify(head: bytes) -> str:
@@ -102,11 +130,16 @@ def _name(head: bytes) -> str:
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text.startswith(b"<"):
         return _markup(text)
-    return "of no known format"
+    if _DRAWING.match(text):
+        return "an MVG drawing"
+    return "a PDF" if b"%PDF-" in head else "of no known format"
 
 
 def _markup(text: bytes) -> str:
     found = _MARKUP.search(text)
     if found is None:
         return "XML" if text.startswith(b"<?xml") else "markup"
-    return "SVG" if b"svg" in found[0].lower() else "HTML"
+    word = (found[1] or found[2]).lower()
+    return {b"svg": "SVG", b"msl": "an MSL script", b"read": "an MSL script", b"write": "an MSL script"}.get(
+        word, "HTML"
+    )

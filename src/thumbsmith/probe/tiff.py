@@ -9,13 +9,14 @@ from typing import Final
 
 from thumbsmith.errors import Code, Rejected
 from thumbsmith.probe.exif import ORIENTATION, upright_if_unknown
-from thumbsmith.probe.ifd import Directory, Layout, open_block, read_directory
+from thumbsmith.probe.ifd import Directory, Layout, next_directory, open_block, read_directory
 from thumbsmith.probe.types import Probe
 from thumbsmith.probe.window import ShortRead, Window
 
 _WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _EXTRA = 256, 257, 258, 259, 262, 277, 338
+_TILE_WIDTH, _TILE_LENGTH = 322, 323
 _TAGS: Final = frozenset(
-    {_WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _EXTRA, ORIENTATION},
+    {_WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _EXTRA, _TILE_WIDTH, _TILE_LENGTH, ORIENTATION},
 )
 _RGB, _CMYK = 2, 5
 _OLD_JPEG: Final = 6
@@ -54,7 +55,14 @@ def read(data: Window) -> Probe:
         channels=samples,
         depth=max(first.fields.get(_BITS, (1,))),
         alpha=_has_alpha(first, samples),
+        piece=_tile_bytes(first, samples),
     )
+
+
+def _tile_bytes(directory: Directory, samples: int) -> int:
+    """Return what a tile takes when it is unpacked, which may be more than the picture; 0 for a picture of strips."""
+    pixels = directory.first(_TILE_WIDTH, 0) * directory.first(_TILE_LENGTH, 0)
+    return -(-pixels * samples * max(directory.fields.get(_BITS, (1,))) // 8)
 
 
 def _has_alpha(directory: Directory, samples: int) -> bool:
@@ -71,7 +79,7 @@ def _count_pictures(data: Window, layout: Layout, first: int, offset: int) -> in
         if offset in seen:
             raise Rejected(Code.CORRUPT, "the TIFF's directories go round in a circle")
         try:
-            following = read_directory(data, layout, offset, frozenset()).next
+            following = next_directory(data, layout, offset)
         except ShortRead:
             break
         seen.add(offset)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+# Counting frames ends here, far above what is watched or decoded: to count on would cost more than to decode the first.
+MAX_FRAMES: Final = 3_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +28,8 @@ class Probe:
     progressive: bool = False  # JPEG SOF2, SOF10
     scans: int = 1  # of a progressive JPEG
     subsampled: bool = True  # JPEG: chroma is stored smaller than luma (decides a progressive JPEG's memory)
+    piece: int = 0  # TIFF: bytes of the largest strip or tile, unpacked; HEIC and AVIF: pixels of one tile
+    metadata: int = 0  # JPEG: bytes of profiles, texts and EXIF before the picture, which its decoder keeps
 
     @property
     def size(self) -> tuple[int, int]:

@@ -10,19 +10,21 @@ from typing import Final
 
 from thumbsmith.errors import Code, Rejected
 from thumbsmith.probe import exif
-from thumbsmith.probe.types import Probe
+from thumbsmith.probe.types import MAX_FRAMES, Probe
 from thumbsmith.probe.window import Window
 
 _ANIMATION, _EXIF, _ALPHA = 0x02, 0x08, 0x10
+_PICTURES: Final = (b"VP8 ", b"VP8L")
 
-# Counting frames ends here; `frames` is then what was seen so far.
-_MAX_CHUNKS: Final = 100_000
+# A profile, texts and EXIF, and what nobody knows.
+_MAX_CHUNKS: Final = MAX_FRAMES + 1_000
 
 
 def read(data: Window) -> Probe:
     """Return what a WebP says. Raises Rejected for a broken header or a RIFF size beyond the file, ShortRead.
 
-    The size is that of the canvas: libwebp refuses a picture or a frame that does not fit it.
+    The size is that of the canvas. A frame that does not fit it, and a chunk that ends beyond the file, are corrupt, as
+    they are to libwebp. `frames` counts to MAX_FRAMES.
     """
     (size,) = data.unpack("<I", 4)
     if 8 + size > data.size:
@@ -43,23 +45,35 @@ def read(data: Window) -> Probe:
 def _extended(riff: Window, body: Window) -> Probe:
     flags = body.byte(0)
     sides = body.read(4, 6)
+    width, height = int.from_bytes(sides[:3], "little") + 1, int.from_bytes(sides[3:], "little") + 1
     frames, orientation = 0, 1
-    if flags & (_ANIMATION | _EXIF):
-        riff.buffer.expect_walk()
-        for kind, chunk in _chunks(riff):
-            frames += kind == b"ANMF"
-            if kind == b"EXIF" and flags & _EXIF:
-                orientation = exif.orientation(chunk)
+    riff.buffer.expect_walk()
+    for kind, chunk in _chunks(riff):
+        if kind == b"ANMF":
+            _check_frame(chunk, width, height)
+            frames += 1
+        elif kind == b"EXIF" and flags & _EXIF:
+            orientation = exif.orientation(chunk)
+        if frames == MAX_FRAMES or (kind in _PICTURES and not flags & _EXIF):
+            break
     return Probe(
         format="webp",
         bytes=riff.buffer.size,
-        width=int.from_bytes(sides[:3], "little") + 1,
-        height=int.from_bytes(sides[3:], "little") + 1,
+        width=width,
+        height=height,
         orientation=orientation,
         frames=max(1, frames) if flags & _ANIMATION else 1,
         channels=4 if flags & _ALPHA else 3,
         alpha=bool(flags & _ALPHA),
     )
+
+
+def _check_frame(chunk: Window, width: int, height: int) -> None:
+    """Reject a frame that lies outside of the canvas: its place counts in steps of two pixels, its sides from one."""
+    numbers = [int.from_bytes(chunk.read(offset, 3), "little") for offset in (0, 3, 6, 9)]
+    right, bottom = 2 * numbers[0] + numbers[2] + 1, 2 * numbers[1] + numbers[3] + 1
+    if right > width or bottom > height:
+        raise Rejected(Code.CORRUPT, f"a frame of the WebP reaches to {right} x {bottom}, beyond its canvas")
 
 
 def _chunks(riff: Window) -> Iterator[tuple[bytes, Window]]:
@@ -69,7 +83,9 @@ def _chunks(riff: Window) -> Iterator[tuple[bytes, Window]]:
         offset += 8 + _padded(riff, offset)
         if offset + 8 > riff.size:
             return
-        yield riff.read(offset, 4), riff.window(offset + 8, riff.unpack("<I", offset + 4)[0])
+        kind, (length,) = riff.read(offset, 4), riff.unpack("<I", offset + 4)
+        riff.require(offset + 8, length)
+        yield kind, riff.window(offset + 8, length)
 
 
 def _padded(riff: Window, offset: int) -> int:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from thumbsmith.errors import Code, MissingDecoder, Rejected
+from thumbsmith.formats.decoding import refuse_bombs
 from thumbsmith.keys import rendition_name
 from thumbsmith.limits import judge
 from thumbsmith.memory import judge_memory
@@ -13,6 +14,7 @@ from thumbsmith.probe import probe
 from thumbsmith.recipe import Limits, Recipe
 from thumbsmith.render import render_source
 from thumbsmith.worker.confine import confine
+from thumbsmith.worker.layers import tried
 from thumbsmith.worker.source import RemoteReader
 from thumbsmith.worker.wire import Channel, Frame, told
 
@@ -21,10 +23,14 @@ MAX_ORDER: Final = 64 << 20
 
 
 def work(channel: Channel) -> None:
-    """Carry out the one order that comes over the channel, without power from its first byte on."""
+    """Carry out the one order that comes over the channel, without power from its first byte on: make, or examine."""
     order = channel.receive(largest=MAX_ORDER)
     recipe = Recipe.from_json(order.blobs[0].decode())
-    confine(recipe.limits, order.fields["ceiling"])
+    confine(recipe.limits, order.fields.get("ceiling"))
+    if order.word == "examine":
+        channel.send("examined", **tried(recipe.limits))
+        return
+    refuse_bombs(recipe.limits.max_pixels)
     carry_out(order, recipe, channel)
 
 

@@ -11,7 +11,9 @@ from time import monotonic
 from types import TracebackType
 from typing import Self
 
+from thumbsmith import purity
 from thumbsmith.errors import WorkerError
+from thumbsmith.keys import rendition_name
 from thumbsmith.limits import judge_bytes
 from thumbsmith.reader import RangeReader
 from thumbsmith.recipe import Recipe
@@ -90,7 +92,8 @@ class Workers:
         template = self._take()
         try:
             seconds = patience(order.recipe.limits)
-            return attempt(order, template, self._budget, min(seconds, until - monotonic()) if until else seconds)
+            seconds = min(seconds, until - monotonic()) if until else seconds
+            return _checked(attempt(order, template, self._budget, seconds))
         finally:
             self._put_back(template)
 
@@ -119,6 +122,17 @@ class Workers:
     def _discard(self, template: Template) -> None:
         self._all.discard(template)
         template.discard()
+
+
+def _checked(work: Work) -> Work:
+    """Return what was made; raise WorkerError where a rendition is not a plain picture, which is never to be stored."""
+    for made in work.renditions:
+        try:
+            purity.check(made)
+        except purity.Impure as impure:
+            name = rendition_name(made.variant, made.format)
+            raise WorkerError(f"the worker process made a {name} that is not to be stored: {impure}") from impure
+    return work
 
 
 def usable_cores() -> int:

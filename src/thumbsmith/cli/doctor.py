@@ -1,0 +1,73 @@
+"""`thumbsmith doctor`: what is installed here, and how well pictures are isolated."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from typing import Any
+
+import typer
+
+from thumbsmith.cli.arguments import Json, RecipeOption, recipe_from
+from thumbsmith.cli.output import emit
+from thumbsmith.recipe import Recipe
+from thumbsmith.worker.budget import default_total
+from thumbsmith.worker.examine import examine
+from thumbsmith.worker.layers import LAYERS
+from thumbsmith.worker.pool import usable_cores
+
+
+def doctor(recipe: RecipeOption = None, as_json: Json = False) -> None:
+    """Show versions, what can be read and written, and what a process that handles a picture cannot do.
+
+    The last is tried by such a process. Exit code 1 where a format that should be read or written is not, or no worker
+    process can be started; a layer of isolation that this system does not have is only told.
+
+    Examples:
+      thumbsmith doctor
+
+      thumbsmith doctor --json
+    """
+    found = _findings(recipe_from(recipe))
+    if as_json:
+        emit("doctor", **found)
+    else:
+        for label, text in _lines(found):
+            typer.echo(f"{label:10} {text}")
+    needed = {**found["reads"], "heic": True} | found["writes"]  # HEIC is an extra
+    if not all(needed.values()):
+        raise typer.Exit(1)
+
+
+def _findings(recipe: Recipe) -> dict[str, Any]:
+    from thumbsmith.formats import inventory  # noqa: PLC0415 - Pillow is slow to load
+
+    return {
+        "thumbsmith": version("thumbsmith"),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "libraries": inventory.libraries(),
+        "reads": inventory.read(),
+        "writes": inventory.written(),
+        "workers": usable_cores(),
+        "memory": default_total(),
+        "limits": {name: getattr(recipe.limits, name) for name in ("max_cpu_seconds", "max_memory", "max_pixels")},
+        "isolation": examine(recipe),
+    }
+
+
+def _lines(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield a label and what goes with it."""
+    yield "thumbsmith", f"{found['thumbsmith']}, Python {found['python']} ({sys.executable})"
+    yield "system", found["system"]
+    for name, of_version in found["libraries"].items():
+        yield "library", f"{name} {of_version}"
+    for label in ("reads", "writes"):
+        yield label, ", ".join(name for name, there in found[label].items() if there)
+        for name in (name for name, there in found[label].items() if not there):
+            yield "missing", name + (': pip install "thumbsmith[heic]"' if name == "heic" else "")
+    yield "workers", f"{found['workers']}, with {found['memory'] >> 20:,} MiB for all pictures in work"
+    for name, there in found["isolation"].items():
+        yield "yes" if there else "NO", LAYERS[name]

@@ -1,0 +1,46 @@
+"""PNG: the header, palette and transparency, the pixels, and the end. W3C PNG, third edition."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Final
+
+from thumbsmith.purity.parts import number, require
+
+_NEEDED: Final = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
+_CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+
+
+def check(data: bytes) -> None:
+    """Raise Impure for a PNG that holds more than a picture: texts, profiles, anything after its pixels or its end."""
+    offset, kind, pixels = 8, b"", []
+    while kind != b"IEND":
+        length, kind = number(data, ">I", offset), data[offset + 4 : offset + 8]
+        require(kind in _NEEDED, f"it holds a chunk {kind!r} of {length} bytes")
+        checksum = number(data, ">I", offset + 8 + length)
+        require(zlib.crc32(data[offset + 4 : offset + 8 + length]) == checksum, f"the checksum of {kind!r} is wrong")
+        if kind == b"IDAT":
+            pixels.append(data[offset + 8 : offset + 8 + length])
+        offset += 12 + length
+    require(length == 0, f"its last chunk holds {length} bytes")
+    require(offset == len(data), f"{len(data) - offset} bytes follow its end")
+    _check_pixels(b"".join(pixels), _bytes_unpacked(data))
+
+
+def _bytes_unpacked(data: bytes) -> int:
+    """Return how many bytes the pixels take: each row rounded up, and a byte for its filter before it."""
+    width, height = number(data, ">I", 16), number(data, ">I", 20)
+    depth, colour, interlaced = data[24], data[25], data[28]
+    require(not interlaced, "it is interlaced")
+    return height * (1 + (width * depth * _CHANNELS[colour] + 7) // 8)
+
+
+def _check_pixels(packed: bytes, size: int) -> None:
+    """Raise Impure unless the compressed data unpack to this many bytes, and end there."""
+    stream = zlib.decompressobj()
+    try:
+        unpacked = len(stream.decompress(packed, size + 1))
+    except zlib.error as problem:
+        require(False, f"its pixels cannot be unpacked: {problem}")
+    require(unpacked == size, f"its pixels are more or fewer than {size} bytes")
+    require(stream.eof and not stream.unused_data, "more follows its pixels")

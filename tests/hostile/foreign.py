@@ -1,0 +1,96 @@
+"""Files of other kinds, under the names of pictures; and pictures that are something else besides."""
+
+import gzip
+import io
+import struct
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from functools import cache
+
+from tests.hostile.samples import Sample
+from tests.probe.files import box, chunk, good, saved, segment
+
+SCRIPT = b"<script>alert(document.domain)</script>"
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9">%s</svg>'
+
+# What a refusal calls each of them.
+NAMED = {
+    "SVG": [
+        SVG % b'<image href="http://169.254.169.254/latest/meta-data/"/>',
+        SVG % b'<image href="file:///etc/passwd"/>',
+        SVG % SCRIPT,
+        b'<?xml version="1.0"?><!DOCTYPE svg [<!ENTITY a SYSTEM "file:///etc/passwd">]>' + SVG % b"<text>&a;</text>",
+        b"\xef\xbb\xbf\n<!-- a picture --> " + SVG % b"",
+    ],
+    "HTML": [b"<!DOCTYPE html>" + SCRIPT, b"<html><body>" + SCRIPT, SCRIPT, b"\n\n<HTML>"],
+    "XML": [b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>'],
+    "a PDF": [b"%PDF-1.7\n1 0 obj<</OpenAction<</S/JavaScript>>>>", b"\n\n%PDF-1.4"],
+    "PostScript": [
+        b"%!PS\n(%pipe%id) (w) file",
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100000 100000",
+        b"\xc5\xd0\xd3\xc6" + bytes(30),
+        b"\x04%!PS-Adobe-3.0",
+    ],
+    "an MVG drawing": [b"push graphic-context\nviewbox 0 0 640 480\nfill 'url(https://127.0.0.1/a.jpg\"|id\")'"],
+    "an MSL script": [b'<?xml version="1.0"?><image><read filename="/etc/passwd"/><write filename="x.php"/></image>'],
+    "a JPEG 2000 picture": [b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(40), b"\xff\x4f\xff\x51" + bytes(40)],
+    "a Photoshop document": [b"8BPS\0\1" + bytes(6) + struct.pack(">HIIHH", 3, 30_000, 30_000, 8, 3)],
+    "an icon": [b"\0\0\1\0\1\0\0\0\0\0\1\0\x20\0" + bytes(8) + saved("PNG"), b"icns\0\0\0\x10"],
+    "gzip data": [gzip.compress(bytes(1 << 20)), gzip.compress(SVG % b"")],
+    "a tar archive": [],
+    "a ZIP archive": [],
+    "a 7z archive": [b"7z\xbc\xaf\x27\x1c\0\4" + bytes(24)],
+    "a RAR archive": [b"Rar!\x1a\x07\1\0" + bytes(24)],
+    "bzip2 data": [b"BZh91AY&SY" + bytes(24)],
+    "XZ data": [b"\xfd7zXZ\0\0\4" + bytes(24)],
+    "a program": [b"\x7fELF\2\1\1" + bytes(60), b"MZ\x90\0" + bytes(60)],
+    "a script": [b"#!/bin/sh\nid\n"],
+    "a portable bitmap (PNM)": [b"P6 2000000000 2000000000 255\n"],
+    "an OpenEXR picture": [b"v/1\1" + bytes(40)],
+    "a FITS file": [b"SIMPLE  =                    T"],
+    "of no known format": [b"hello, world", "text".encode("utf-16"), b'{"a": 1}', b"\xff\xd8", b"a" + saved("JPEG")],
+}
+
+
+def _archives() -> Iterator[tuple[str, bytes]]:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        archive.addfile(tarfile.TarInfo("a.jpg"), io.BytesIO())
+    yield "a tar archive", file.getvalue()
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as packed:
+        packed.writestr("a.jpg", saved("JPEG"))
+    yield "a ZIP archive", file.getvalue()
+
+
+@cache
+def foreign() -> tuple[Sample, ...]:
+    """Return files that are no pictures that are read here, each with the name that it must be refused by."""
+    files = [(name, data) for name, each in NAMED.items() for data in each] + list(_archives())
+    found = [Sample(f"{name}, {len(data)} bytes", data, "reject", (name,)) for name, data in files]
+    video = box(b"ftyp", b"mp42", bytes(4), b"isom") + box(b"moov")
+    return (*found, Sample("a video", video, "reject", ("a video or another ISO container (brand 'mp42')",)))
+
+
+@cache
+def polyglots() -> tuple[Sample, ...]:
+    """Return pictures that are something else besides: a page, a script, an archive, a document."""
+    jpeg, png, gif, webp = (saved(kind) for kind in ("JPEG", "PNG", "GIF", "WEBP"))
+    archive = dict(_archives())["a ZIP archive"]
+    scripted = b"GIF89a" + b"/*" + gif[8:]  # its width and height begin a comment
+    return (
+        Sample("jpeg-and-zip", jpeg + archive, "thumbnail"),
+        Sample("jpeg-and-page", jpeg[:2] + segment(0xFE, SCRIPT) + jpeg[2:], "thumbnail"),
+        Sample("jpeg-and-pdf", jpeg[:2] + segment(0xFE, b"%PDF-1.4 ") + jpeg[2:] + b"%PDF-1.4", "thumbnail"),
+        Sample("jpeg-and-php", jpeg + b"<?php system($_GET[0]);", "thumbnail"),
+        Sample("png-and-page", png[:33] + chunk(b"tEXt", b"a\0" + SCRIPT) + png[33:], "thumbnail"),
+        Sample("png-and-jar", png + archive, "thumbnail"),
+        Sample("gif-and-page", gif + SCRIPT, "thumbnail"),
+        Sample("gif-and-script", scripted + b"*/=1;alert(1)", "either"),
+        Sample("webp-and-page", webp + SCRIPT, "thumbnail"),
+        Sample("tiff-and-page", saved("TIFF") + SCRIPT, "thumbnail"),
+        Sample("bmp-and-script", saved("BMP") + b"*/=1;alert(1)", "thumbnail"),
+        Sample("avif-and-page", saved("AVIF") + box(b"free", SCRIPT), "thumbnail"),
+        Sample("heic-and-page", good()["heic"] + box(b"free", SCRIPT), "thumbnail"),
+    )

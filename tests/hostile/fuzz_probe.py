@@ -1,0 +1,32 @@
+"""Atheris on the probe: whatever the bytes, a header's facts or a rejection.
+
+python -m tests.hostile.fuzz_probe FOLDER -max_total_time=600     begins with the files in FOLDER
+"""
+
+import sys
+from contextlib import suppress
+
+import atheris
+
+with atheris.instrument_imports(include=["thumbsmith"]):
+    from thumbsmith.errors import Rejected
+    from thumbsmith.limits import judge
+    from thumbsmith.memory import judge_memory
+    from thumbsmith.probe import probe
+    from thumbsmith.reader import BytesReader
+    from thumbsmith.recipe import Recipe
+
+RECIPE = Recipe.default()
+
+
+def once(data: bytes) -> None:
+    """Probe and judge; anything but Rejected that comes out is a finding."""
+    with suppress(Rejected):
+        header = probe(BytesReader(data))
+        judge(header, RECIPE.limits)
+        judge_memory(header, RECIPE)
+
+
+if __name__ == "__main__":
+    atheris.Setup(sys.argv, once)
+    atheris.Fuzz()

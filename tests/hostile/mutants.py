@@ -1,0 +1,77 @@
+"""Damage: good files, changed by chance, always in the same way for the same seed."""
+
+import random
+import struct
+from collections.abc import Iterator
+
+from tests.hostile.bombs import frames_apng, frames_gif, frames_webp, scans_jpeg
+from tests.hostile.headers import grid
+from tests.probe.files import good
+
+# Numbers that files are broken with: the ends of what 8, 16, 32 bits hold, signed and not.
+NUMBERS = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
+
+
+def seeds() -> list[bytes]:
+    """Return the files that mutants are made of: good ones of every kind, and a few odd ones."""
+    odd = [frames_gif(5), frames_webp(5), frames_apng(5), scans_jpeg(64, 3, 1), grid(2, 3, 190, 120, 64, 6)]
+    return [data for _, data in sorted(good().items())] + odd
+
+
+def mutants(seed: int, count: int) -> Iterator[bytes]:
+    """Yield so many damaged files."""
+    chance = random.Random(seed)
+    files = seeds()
+    for _ in range(count):
+        data = bytearray(chance.choice(files))
+        for _ in range(chance.choice((1, 1, 1, 2, 3, 8))):
+            chance.choice(DAMAGE)(data, chance, files)
+        yield bytes(data)
+
+
+def _flip(data: bytearray, chance: random.Random, _: list[bytes]) -> None:
+    if data:
+        data[_place(data, chance)] ^= 1 << chance.randrange(8)
+
+
+def _stomp(data: bytearray, chance: random.Random, _: list[bytes]) -> None:
+    start = _place(data, chance)
+    data[start : start + chance.randrange(1, 17)] = chance.randbytes(chance.randrange(1, 17))
+
+
+def _number(data: bytearray, chance: random.Random, _: list[bytes]) -> None:
+    """Write one of the numbers over what may be a size, an offset or a count."""
+    size, order = chance.choice((1, 2, 4)), chance.choice("<>")
+    value = chance.choice(NUMBERS) & (1 << 8 * size) - 1
+    start = _place(data, chance)
+    data[start : start + size] = struct.pack(order + {1: "B", 2: "H", 4: "I"}[size], value)
+
+
+def _cut(data: bytearray, chance: random.Random, _: list[bytes]) -> None:
+    del data[_place(data, chance) :]
+
+
+def _remove(data: bytearray, chance: random.Random, _: list[bytes]) -> None:
+    start = _place(data, chance)
+    del data[start : start + chance.randrange(1, 64)]
+
+
+def _repeat(data: bytearray, chance: random.Random, _: list[bytes]) -> None:
+    start = _place(data, chance)
+    part = bytes(data[start : start + chance.randrange(1, 64)])
+    data[start:start] = part * chance.choice((1, 2, 50))
+
+
+def _splice(data: bytearray, chance: random.Random, files: list[bytes]) -> None:
+    """Go on with another file, from anywhere in it."""
+    other = chance.choice(files)
+    data[_place(data, chance) :] = other[chance.randrange(len(other)) :]
+
+
+def _place(data: bytearray, chance: random.Random) -> int:
+    """Return a place, as often as not in the first hundred bytes: that is where structure is."""
+    length = max(1, len(data))
+    return chance.randrange(min(100, length)) if chance.random() < 0.5 else chance.randrange(length)
+
+
+DAMAGE = (_flip, _stomp, _number, _cut, _remove, _repeat, _splice)

@@ -1,0 +1,134 @@
+"""Bombs and lies, made here: each is refused for what it is, for next to nothing; or does no harm."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.hostile.bombs import frame_bombs, memory_bombs, scan_bombs, text_bombs
+from tests.hostile.foreign import SCRIPT, foreign, polyglots
+from tests.hostile.headers import header_bombs, liars
+from tests.hostile.samples import Sample
+from tests.hostile.trials import Bench, bench, complaint
+from thumbsmith.errors import Code, Rejected
+from thumbsmith.limits import judge
+from thumbsmith.memory import judge_memory
+from thumbsmith.probe import probe
+from thumbsmith.reader import BytesReader
+from thumbsmith.recipe import Limits, Recipe
+
+# CPU seconds, of a child from its fork to its end.
+HEADER_SECONDS = 0.020
+WALK_SECONDS = 0.050
+
+BOMBS = (*header_bombs(), *scan_bombs())
+
+
+@pytest.fixture(scope="module")
+def trial() -> Iterator[Bench]:
+    """Give real workers."""
+    with bench() as made:
+        yield made
+
+
+def _least(trial: Bench, sample: Sample, seconds: float) -> float:
+    """Return the CPU seconds of the cheapest of a few runs: a busy machine makes any run dearer, and none cheaper."""
+    found = 1e9
+    for _ in range(8):
+        found = min(found, trial(sample.data).cpu_seconds)
+        if found <= seconds:
+            break
+    return found
+
+
+@pytest.mark.parametrize("sample", BOMBS, ids=repr)
+def test_a_bomb_is_refused_before_any_decoder(trial: Bench, sample: Sample):
+    """By its code, without leave to decode."""
+    verdict = trial(sample.data)
+    assert verdict.outcome in sample.codes
+    assert not verdict.decoded
+
+
+def test_header_bombs_are_refused_at_once(trial: Bench):
+    """Within 20 ms of a child's whole life, and 40 MiB."""
+    slow = {each: took for each in header_bombs() if (took := _least(trial, each, HEADER_SECONDS)) > HEADER_SECONDS}
+    assert slow == {}
+    assert max(trial(each.data).peak_memory for each in header_bombs()) < 40 << 20
+
+
+def test_scan_bombs_are_refused_at_once(trial: Bench):
+    """Within 50 ms, however many scans are walked."""
+    slow = {each: took for each in scan_bombs() if (took := _least(trial, each, WALK_SECONDS)) > WALK_SECONDS}
+    assert slow == {}
+
+
+@pytest.mark.parametrize("sample", frame_bombs(), ids=repr)
+def test_where_all_frames_are_wanted_a_frame_bomb_is_refused_at_once(sample: Sample):
+    """More frames than may be decoded are told by the header, within 50 ms; more than one, by its pixels."""
+    header = probe(BytesReader(sample.data))
+    if header.frames == 1:
+        return  # it says itself that it is no animation
+    with pytest.raises(Rejected) as refused:
+        judge(header, Limits(max_pixels=2), frames=header.frames)
+    assert refused.value.code in (Code.TOO_MANY_FRAMES, Code.TOO_MANY_PIXELS)
+
+
+def test_the_first_of_many_frames_costs_little(trial: Bench):
+    """Where one picture is wanted of 50,000, one is decoded, and counting them costs at most 50 ms more than that."""
+    for sample in frame_bombs():
+        verdict = trial(sample.data)
+        assert complaint(verdict, sample.expected) is None, sample
+        single = trial(next(each for each in frame_bombs() if each.name.endswith("no-frames")).data).cpu_seconds
+        assert _least(trial, sample, single + WALK_SECONDS) <= single + WALK_SECONDS, sample
+
+
+@pytest.mark.parametrize("sample", [*liars(), *text_bombs()], ids=repr)
+def test_lies_and_swollen_texts_end_well(trial: Bench, sample: Sample):
+    """What contradicts itself is refused by its code; texts and profiles of megabytes cost neither picture nor time."""
+    verdict = trial(sample.data)
+    assert complaint(verdict, sample.expected) is None
+    assert not sample.codes or verdict.outcome in sample.codes
+    assert verdict.cpu_seconds < 2
+    assert verdict.peak_memory < 256 << 20
+
+
+@pytest.mark.parametrize("name", ["tiff-tile-65536", "webp-frame-beyond-canvas", "apng-frame-beyond-canvas"])
+def test_frames_and_tiles_are_judged_by_their_numbers(trial: Bench, name: str):
+    """What lies about a frame or a tile never sees a decoder; nor does any grid."""
+    chosen = [each for each in liars() if each.name == name or "grid" in each.name]
+    assert [each for each in chosen if trial(each.data).decoded] == []
+
+
+def test_legal_pictures_that_need_too_much_memory_are_refused(trial: Bench):
+    """Kilobytes that unpack to more than max_memory are refused by what their decoder would take."""
+    for sample in memory_bombs():
+        verdict = trial(sample.data)
+        assert verdict.outcome in sample.codes, sample
+        assert not verdict.decoded
+
+
+@pytest.mark.parametrize("sample", foreign(), ids=repr)
+def test_other_files_are_refused_by_name(trial: Bench, sample: Sample):
+    """Whatever the name of the file says, the refusal says what it is."""
+    verdict = trial(sample.data)
+    assert verdict.outcome == Code.UNSUPPORTED_FORMAT
+    assert verdict.detail.startswith(f"this is {sample.codes[0]}, not an image")
+
+
+@pytest.mark.parametrize("sample", polyglots(), ids=repr)
+def test_what_is_a_picture_and_something_else_becomes_a_picture_only(trial: Bench, sample: Sample):
+    """The thumbnail is of our encoder's making: nothing of the page, the script or the archive is in it."""
+    verdict = trial(sample.data)
+    assert complaint(verdict, sample.expected) is None
+    for made in verdict.renditions:
+        assert made.type == "image/webp"
+        for part in (SCRIPT, b"<script", b"PK\x03\x04", b"%PDF", b"<?php", b"alert"):
+            assert part not in made.data
+
+
+def test_the_limits_of_a_recipe_are_what_counts():
+    """A recipe that allows more lets the same pictures through: nothing is refused by a number of our own."""
+    wide = Recipe(limits=Limits(max_pixels=1 << 70, max_side=1 << 40, max_memory=1 << 80, max_scans=5000))
+    for sample in BOMBS:
+        header = probe(BytesReader(sample.data))
+        judge(header, wide.limits)
+        judge_memory(header, wide)

@@ -1,0 +1,60 @@
+"""Thousands of damaged files: each ends in a thumbnail or a rejection, and nothing breaks in the process that asked."""
+
+from collections import Counter
+from contextlib import suppress
+
+import pytest
+
+from tests.hostile.mutants import mutants
+from tests.hostile.trials import bench, complaint
+from thumbsmith.errors import Rejected
+from thumbsmith.limits import judge
+from thumbsmith.memory import judge_memory
+from thumbsmith.probe import probe
+from thumbsmith.reader import BytesReader
+from thumbsmith.recipe import Recipe
+
+RECIPE = Recipe.loads('[variants.a]\nwidth = 32\nheight = 32\nformats = ["jpeg"]')
+
+
+def _survived(seed: int, count: int) -> Counter[str]:
+    """Return how many mutants ended how, through real workers; raise where one ended in another way."""
+    outcomes: Counter[str] = Counter()
+    with bench(RECIPE) as trial:
+        for number, data in enumerate(mutants(seed, count)):
+            verdict = trial(data)
+            wrong = complaint(verdict, "either")
+            assert wrong is None, f"mutant {number} of seed {seed}: {wrong}"
+            outcomes[verdict.outcome] += 1
+    return outcomes
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_thousand_mutants_end_well(seed: int):
+    """Through real workers; among them are thumbnails and rejections of several kinds."""
+    outcomes = _survived(seed, 1000)
+    assert outcomes["thumbnail"] > 50
+    assert outcomes["corrupt"] > 50
+    assert outcomes["truncated"] > 20
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("seed", range(100, 150))
+def test_a_hundred_thousand_mutants_end_well(seed: int):
+    """The same at length: fifty times two thousand, of other seeds."""
+    assert sum(_survived(seed, 2000).values()) == 2000
+
+
+def test_the_probe_survives_what_it_is_given():
+    """Fifty thousand mutants: a header's facts or a rejection, and nothing else is raised in this process."""
+    for data in mutants(7, 50_000):
+        with suppress(Rejected):
+            header = probe(BytesReader(data))
+            judge(header, RECIPE.limits)
+            judge_memory(header, RECIPE)
+
+
+def test_the_same_seed_gives_the_same_mutants():
+    """A failure can be looked at again."""
+    assert list(mutants(3, 20)) == list(mutants(3, 20))
+    assert list(mutants(3, 20)) != list(mutants(4, 20))

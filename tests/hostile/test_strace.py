@@ -1,0 +1,107 @@
+"""What the kernel sees of a child: under strace it neither connects, nor runs a program, nor opens a file to write."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.corpus import hostile, needs_corpus
+from tests.probe.files import good
+
+ROOT = Path(__file__).parents[2]
+CALLS = "execve,execveat,connect,bind,listen,accept4,socket,openat,openat2,open,creat,clone,clone3,fork,vfork"
+CALLS += ",unlink,unlinkat,rename,renameat2,mkdir,mkdirat,link,linkat,symlink,symlinkat,truncate,kill,ptrace"
+
+pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="NOT TESTED: strace is not installed")
+
+BEGUN = re.compile(r"(\d+) +(\w+)\((.*)")
+FORKED = re.compile(r"(?:clone3?|fork|vfork)\(.*= (\d+)$|<\.\.\. (?:clone3?|fork|vfork) resumed>.*= (\d+)$")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen: how many children there were, and the calls that they made."""
+
+    children: int
+    calls: Sequence[tuple[str, str]]
+
+
+def _traced(files: Sequence[Path], log: Path) -> Seen:
+    command = ["strace", "-f", "-qq", "-e", f"trace={CALLS}", "-e", "signal=none", "-o", str(log)]
+    program = [sys.executable, "-m", "tests.hostile.traced"]
+    names = "\n".join(map(str, files))
+    subprocess.run([*command, *program], cwd=ROOT, input=names, text=True, check=True, timeout=900, env={})
+    return _read(log.read_text().splitlines())
+
+
+def _read(lines: Sequence[str]) -> Seen:
+    """Return what the children did: the processes that templates, which were started with -I, have forked."""
+    templates = {line.split()[0] for line in lines if "execve(" in line and '"-I"' in line}
+    family: dict[str, str] = {}
+    for line in lines:
+        process, rest = line.split(maxsplit=1)
+        if (found := FORKED.search(rest)) and (process in templates or process in family):
+            family[found[1] or found[2]] = process
+    children = {child for child, parent in family.items() if parent in templates}
+    calls = [(found[2], found[3]) for line in lines if (found := BEGUN.match(line)) and found[1] in family]
+    return Seen(len(children), calls)
+
+
+def _powerless(seen: Seen, files: int) -> None:
+    assert seen.children >= files  # two for a source whose child died
+    counts = Counter(name for name, _ in seen.calls)
+    opened = [rest for name, rest in seen.calls if name in ("open", "openat", "openat2", "creat")]
+    assert [each for each in opened if re.search(r"O_WRONLY|O_RDWR|O_CREAT|O_TRUNC|O_APPEND", each)] == []
+    # Read once, before the first byte of a source: how much address space is taken, of which the limit counts from.
+    assert {each.split(",")[1].strip() for each in opened} <= {'"/proc/self/statm"'}
+    assert set(counts) <= {"openat", "clone", "clone3"}
+    assert all("CLONE_THREAD" in rest for name, rest in seen.calls if name.startswith("clone"))
+
+
+def test_good_files_are_decoded_without_power(tmp_path: Path):
+    """Every kind of source, to every format: no socket, no program, no file; threads at most."""
+    files = []
+    for name, data in good().items():
+        files.append(tmp_path / name)
+        files[-1].write_bytes(data)
+    _powerless(_traced(files, tmp_path / "log"), len(files))
+
+
+@needs_corpus
+def test_hostile_files_are_decoded_without_power(tmp_path: Path):
+    """Every tenth of the corpus."""
+    files = [path for path, _ in hostile()[::10] if path.stat().st_size]
+    _powerless(_traced(files, tmp_path / "log"), len(files))
+
+
+@needs_corpus
+@pytest.mark.deep
+def test_all_hostile_files_are_decoded_without_power(tmp_path: Path):
+    """The whole corpus."""
+    files = [path for path, _ in hostile() if path.stat().st_size]
+    _powerless(_traced(files, tmp_path / "log"), len(files))
+
+
+def test_power_would_be_seen():
+    """A log in which a child does each of these things is not taken for a powerless one."""
+    log = [
+        '10 execve("/usr/bin/python3", ["python3", "-I", "-S"], 0x1 /* 2 vars */) = 0',
+        "10 clone(child_stack=NULL, flags=CLONE_CHILD_SETTID|SIGCHLD) = 11",
+        '11 openat(AT_FDCWD, "/proc/self/statm", O_RDONLY|O_CLOEXEC) = 5',
+    ]
+    _powerless(_read(log), 1)
+    for line in (
+        '11 openat(AT_FDCWD, "/tmp/x", O_WRONLY|O_CREAT) = 5',
+        '11 openat(AT_FDCWD, "/etc/passwd", O_RDONLY) = 5',
+        "11 connect(5, {sa_family=AF_INET}, 16) = 0",
+        '11 execve("/bin/sh", ["sh"], 0x1 /* 2 vars */) = 0',
+        "11 clone(child_stack=NULL, flags=SIGCHLD) = 12",
+    ):
+        with pytest.raises(AssertionError):
+            _powerless(_read([*log, line]), 1)

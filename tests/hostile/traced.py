@@ -1,0 +1,24 @@
+"""Renders the files named on standard input through real workers: a program to be watched by strace."""
+
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from thumbsmith.errors import ThumbsmithError
+from thumbsmith.reader import BytesReader
+from thumbsmith.recipe import Recipe
+from thumbsmith.worker import Workers
+
+RECIPE = Recipe.loads('[variants.a]\nwidth = 48\nheight = 48\nformats = ["jpeg", "png", "webp", "avif"]')
+
+
+def main() -> None:
+    """Render them, whatever becomes of them."""
+    with Workers(count=1) as workers:
+        for name in sys.stdin.read().splitlines():
+            with suppress(ThumbsmithError):
+                workers.render(BytesReader(Path(name).read_bytes()), RECIPE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""A file given to real workers, and what became of it and of them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from thumbsmith.errors import Rejected, ThumbsmithError
+from thumbsmith.reader import BytesReader
+from thumbsmith.recipe import Recipe
+from thumbsmith.rendition import Rendition
+from thumbsmith.worker import Workers, job
+from thumbsmith.worker.process import Ending, Template
+
+MAX_CPU_SECONDS = 10
+MAX_MEMORY = 768 << 20
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one file: "thumbnail" or a code, or a failure in capitals; and what its child took."""
+
+    outcome: str
+    detail: str
+    renditions: tuple[Rendition, ...]
+    cpu_seconds: float
+    peak_memory: int
+    decoded: bool  # it was given leave to decode
+
+
+class Bench:
+    """Workers under observation."""
+
+    def __init__(self, workers: Workers, recipe: Recipe, patch: pytest.MonkeyPatch) -> None:
+        """Watch how the children of these workers end, and which of them are allowed to decode."""
+        self._workers, self._recipe = workers, recipe
+        self._endings: list[Ending] = []
+        self._admitted = 0
+        ending, admit = Template.ending, job.Conversation._admit
+
+        def watched_ending(template: Template) -> Ending:
+            self._endings.append(ending(template))
+            return self._endings[-1]
+
+        def watched_admit(conversation: job.Conversation, memory: int) -> None:
+            self._admitted += 1
+            admit(conversation, memory)
+
+        patch.setattr(Template, "ending", watched_ending)
+        patch.setattr(job.Conversation, "_admit", watched_admit)
+
+    def __call__(self, data: bytes) -> Verdict:
+        """Return what becomes of these bytes."""
+        self._endings.clear()
+        self._admitted = 0
+        made: tuple[Rendition, ...] = ()
+        try:
+            made, outcome, detail = self._workers.render(BytesReader(data), self._recipe).renditions, "thumbnail", ""
+        except Rejected as rejected:
+            outcome, detail = str(rejected.code), rejected.detail
+        except ThumbsmithError as failure:
+            outcome, detail = type(failure).__name__.upper(), str(failure)
+        cpu = max((each.cpu_seconds for each in self._endings), default=0.0)
+        peak = max((each.peak_memory for each in self._endings), default=0)
+        return Verdict(outcome, detail, made, cpu, peak, self._admitted > 0)
+
+
+@contextmanager
+def bench(recipe: Recipe | None = None, count: int = 1) -> Iterator[Bench]:
+    """Give workers under observation, for one thread."""
+    with pytest.MonkeyPatch.context() as patch, Workers(count=count) as workers:
+        yield Bench(workers, recipe or Recipe.default(), patch)
+
+
+def complaint(verdict: Verdict, expected: str) -> str | None:
+    """Return what is wrong with a verdict about a file of which this is expected, or None."""
+    if verdict.outcome.isupper():
+        return f"{verdict.outcome}: {verdict.detail}"
+    if expected == "reject" and verdict.outcome == "thumbnail":
+        return "it was to be refused"
+    if expected == "thumbnail" and verdict.outcome != "thumbnail":
+        return f"it was to give a thumbnail, and is {verdict.outcome}: {verdict.detail}"
+    if verdict.cpu_seconds > MAX_CPU_SECONDS or verdict.peak_memory > MAX_MEMORY:
+        return f"it took {verdict.cpu_seconds:.1f} CPU s and {verdict.peak_memory >> 20} MiB"
+    return None

@@ -1,0 +1,281 @@
+"""Nothing but a picture passes: each thing that a file can hold besides is put into a good one, and refused."""
+
+import io
+import random
+import struct
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageCms
+
+from thumbsmith.purity import Impure, check
+from thumbsmith.recipe import Format, Recipe, Variant
+from thumbsmith.render import render
+from thumbsmith.rendition import Rendition
+
+from ..corpus import needs_corpus, photos
+from ..probe.files import good
+
+EVERY = Recipe(variants=(Variant(name="v", width=64, height=64, formats=tuple(Format)),))
+SECRET = b"SN:73-4411-secret"
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def _made(kind: Format, alpha: bool = False) -> Rendition:
+    image = Image.frombytes("RGB", (48, 40), random.Random(3).randbytes(48 * 40 * 3))
+    if alpha:
+        image.putalpha(Image.linear_gradient("L").resize(image.size))
+    stream = io.BytesIO()
+    image.save(stream, "png")
+    return next(made for made in render(stream.getvalue(), EVERY) if made.format is kind)
+
+
+def _saved(kind: Format, **options: object) -> Rendition:
+    """Return a rendition that a careless encoder made."""
+    stream = io.BytesIO()
+    Image.new("RGB", (48, 40), "#306090").save(stream, kind.value, **options)
+    return replace(_made(kind), data=stream.getvalue())
+
+
+def _exif() -> bytes:
+    exif = Image.Exif()
+    exif[0x0131] = SECRET.decode()
+    exif.get_ifd(0x8825)[2] = (48.0, 8.0, 5.0)
+    return exif.tobytes()
+
+
+def _refused(made: Rendition, data: bytes | None = None) -> str:
+    with pytest.raises(Impure) as impure:
+        check(made if data is None else replace(made, data=data))
+    return str(impure.value)
+
+
+@pytest.mark.parametrize("name", sorted(good()))
+def test_what_is_rendered_passes(name: str):
+    """Whatever the source, in every format."""
+    for made in render(good()[name], EVERY):
+        check(made)
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+@pytest.mark.parametrize("kind", Format)
+def test_pictures_pass_with_alpha_and_without(kind: Format, alpha: bool):
+    """Alpha is part of a picture."""
+    check(_made(kind, alpha))
+
+
+@needs_corpus
+def test_photographs_pass():
+    """At real sizes, in every format."""
+    recipe = Recipe(variants=(Variant(name="v", width=1024, height=1024, formats=tuple(Format)),))
+    for path in photos()[:3]:
+        for made in render(path.read_bytes(), recipe):
+            check(made)
+
+
+@pytest.mark.parametrize("kind", Format)
+def test_metadata_that_an_encoder_wrote_is_refused(kind: Format):
+    """EXIF with GPS and a serial number, XMP, a colour profile."""
+    _refused(_saved(kind, exif=_exif()))
+    _refused(_saved(kind, icc_profile=PROFILE))
+    if kind is not Format.PNG:
+        _refused(_saved(kind, xmp=b"<x:xmpmeta>" + SECRET + b"</x:xmpmeta>"))
+
+
+@pytest.mark.parametrize("kind", Format)
+def test_what_follows_the_end_is_refused(kind: Format):
+    """One byte is too many, and so is a whole file of another kind."""
+    made = _made(kind)
+    for tail in (b"\0", SECRET, b"PK\x03\x04" + bytes(100), made.data):
+        _refused(made, made.data + tail)
+
+
+@pytest.mark.parametrize("kind", Format)
+def test_what_is_cut_or_empty_is_refused(kind: Format):
+    """However much is missing."""
+    made = _made(kind, alpha=True)
+    for end in {0, 1, 8, len(made.data) // 2, len(made.data) - 1}:
+        _refused(made, made.data[:end])
+
+
+@pytest.mark.parametrize("kind", Format)
+def test_another_format_or_size_is_refused(kind: Format):
+    """The bytes must be what the manifest will say they are."""
+    made = _made(kind)
+    assert "width" in _refused(replace(made, width=47))
+    other = next(each for each in Format if each is not kind)
+    assert "format" in _refused(made, _made(other).data)
+
+
+@pytest.mark.parametrize("kind", [Format.PNG, Format.WEBP, Format.AVIF])
+def test_further_frames_are_refused(kind: Format):
+    """An animation is not the one picture that was ordered."""
+    stream = io.BytesIO()
+    frames = [Image.new("RGB", (48, 40), color) for color in ("red", "blue")]
+    frames[0].save(stream, kind.value, save_all=True, append_images=frames[1:])
+    _refused(_made(kind), stream.getvalue())
+
+
+def _segment(marker: int, body: bytes) -> Callable[[bytes], bytes]:
+    segment = struct.pack(">HH", marker, len(body) + 2) + body
+    return lambda data: data[:2] + segment + data[2:]
+
+
+def _thumbnail(data: bytes) -> bytes:
+    body = b"JFIF\0\x01\x01\0\0\x01\0\x01\x01\x01abc"
+    return data[:2] + struct.pack(">HH", 0xFFE0, len(body) + 2) + body + data[20:]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        _segment(0xFFFE, SECRET),
+        _segment(0xFFED, b"Photoshop 3.0\0" + SECRET),
+        _segment(0xFFE1, b"http://ns.adobe.com/xap/1.0/\0" + SECRET),
+        _segment(0xFFE2, b"MPF\0" + SECRET),
+        _segment(0xFFEF, SECRET),
+        _segment(0xFFE0, b"JFXX\0\x10" + SECRET),
+        _thumbnail,
+        lambda data: data[:-2] + b"\xff\xfe\x00\x04ab\xff\xd9",
+        lambda data: data[:-2] + b"\xff\xff\xd9",
+        lambda data: data[:-2],
+    ],
+)
+def test_parts_of_a_jpeg_that_are_no_picture_are_refused(spoil: Callable[[bytes], bytes]):
+    """Comment, IPTC, XMP, further pictures, unknown segments, both kinds of thumbnail, what is in the wrong place."""
+    made = _made(Format.JPEG)
+    _refused(made, spoil(made.data))
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def _repacked(data: bytes, change: Callable[[bytes], bytes]) -> bytes:
+    """Return a PNG with other compressed pixels."""
+    start = data.index(b"IDAT") - 4
+    length = struct.unpack_from(">I", data, start)[0]
+    return data[:start] + _chunk(b"IDAT", change(data[start + 8 : start + 8 + length])) + data[start + 12 + length :]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda data: data[:33] + _chunk(b"tEXt", b"Comment\0" + SECRET) + data[33:],
+        lambda data: data[:33] + _chunk(b"tIME", bytes(7)) + data[33:],
+        lambda data: data[:33] + _chunk(b"prVt", SECRET) + data[33:],
+        lambda data: data[:-12] + _chunk(b"zTXt", SECRET) + data[-12:],
+        lambda data: data[:-12] + _chunk(b"IEND", SECRET),
+        lambda data: data[:-1] + b"\0",
+        lambda data: _repacked(data, lambda packed: packed + SECRET),
+        lambda data: _repacked(data, lambda packed: zlib.compress(zlib.decompress(packed) + SECRET)),
+        lambda data: _repacked(data, lambda packed: zlib.compress(zlib.decompress(packed)[:-1])),
+        lambda data: _repacked(data, lambda packed: b"\xff" + packed),
+        lambda data: data[:8] + _chunk(b"IHDR", data[16:28] + b"\1") + data[33:],
+    ],
+)
+def test_parts_of_a_png_that_are_no_picture_are_refused(spoil: Callable[[bytes], bytes]):
+    """Texts and unknown chunks before and after the pixels, wrong checksums, and bytes hidden behind the pixels."""
+    made = _made(Format.PNG)
+    _refused(made, spoil(made.data))
+
+
+def _riff(*chunks: tuple[bytes, bytes]) -> bytes:
+    body = b"".join(kind + struct.pack("<I", len(each)) + each + b"\0" * (len(each) & 1) for kind, each in chunks)
+    return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
+
+
+def _webp_with(flags: int, *more: tuple[bytes, bytes]) -> Callable[[bytes], bytes]:
+    extended = bytes([flags, 0, 0, 0, 47, 0, 0, 39, 0, 0])
+    return lambda data: _riff((b"VP8X", extended), (b"VP8 ", _body(data)), *more)
+
+
+def _body(data: bytes) -> bytes:
+    return data[20 : 20 + struct.unpack_from("<I", data, 16)[0]]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        _webp_with(8, (b"EXIF", SECRET)),
+        _webp_with(0, (b"EXIF", SECRET)),
+        _webp_with(4, (b"XMP ", SECRET)),
+        _webp_with(0, (b"note", SECRET)),
+        _webp_with(8),
+        lambda data: _riff((b"VP8 ", _body(data)), (b"note", SECRET)),
+        lambda data: _riff((b"VP8 ", _body(data)), (b"VP8 ", _body(data))),
+        lambda data: _riff((b"VP8 ", _body(data) + b"x" * (1 - len(_body(data)) % 2)))[:-1] + b"\xaa",
+        lambda data: data[:4] + struct.pack("<I", len(data) - 10) + data[8:],
+    ],
+)
+def test_parts_of_a_webp_that_are_no_picture_are_refused(spoil: Callable[[bytes], bytes]):
+    """EXIF and XMP, announced or not, unknown chunks, a second picture, padding that says something, a wrong size."""
+    made = _made(Format.WEBP)
+    _refused(made, spoil(made.data))
+
+
+def test_a_plain_extended_webp_passes():
+    """The extended form says no more than the simple one where nothing is set."""
+    made = _made(Format.WEBP)
+    check(replace(made, data=_webp_with(0)(made.data)))
+
+
+def _shifted(data: bytes, at: int, more: bytes) -> bytes:
+    """Return an AVIF with bytes put into its media data, and the place of its picture corrected."""
+    place = data.index(b"iloc") + 4 + 8 + 6
+    offset, length = struct.unpack_from(">II", data, place)
+    media = data.index(b"mdat") - 4
+    size = struct.unpack_from(">I", data, media)[0] + len(more)
+    grown = data[:media] + struct.pack(">I", size) + data[media + 4 : at] + more + data[at:]
+    if at <= offset:
+        grown = grown[:place] + struct.pack(">II", offset + len(more), length) + grown[place + 8 :]
+    else:
+        grown = grown[:place] + struct.pack(">II", offset, length + len(more)) + grown[place + 8 :]
+    return grown
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda data: data + struct.pack(">I", 8 + len(SECRET)) + b"free" + SECRET,
+        lambda data: data + struct.pack(">I", 24 + len(SECRET)) + b"uuid" + bytes(16) + SECRET,
+        lambda data: data[:32] + struct.pack(">I", 8) + b"free" + data[32:],
+        lambda data: _shifted(data, data.index(b"mdat") + 4, SECRET),
+        lambda data: _shifted(data, len(data), b"\x2a\x02" + SECRET[:2]),  # an AV1 unit of metadata
+        lambda data: _shifted(data, len(data), b"\x7a\x02" + SECRET[:2]),  # an AV1 unit of padding
+        lambda data: _shifted(data, len(data), b"\x32\xff\xff\xff\xff\xff\xff\xff\xff\xff"),
+        lambda data: _shifted(data, len(data), b"\x32\x7f"),
+        lambda data: data.replace(b"av01Color\0", b"av01Secre\0"),
+        lambda data: data.replace(b"av01Color\0", b"ExifColor\0"),
+        lambda data: data.replace(b"pict" + bytes(13), b"pict" + bytes(12) + b"x"),
+        lambda data: data.replace(b"nclx", b"prof"),
+        lambda data: data.replace(b"pixi", b"pixx"),
+        lambda data: data.replace(b"iloc", b"ilox"),
+    ],
+)
+def test_parts_of_an_avif_that_are_no_picture_are_refused(spoil: Callable[[bytes], bytes]):
+    """Boxes of no use, bytes that none uses, metadata within the AV1 stream, names that say something, a profile."""
+    made = _made(Format.AVIF)
+    _refused(made, spoil(made.data))
+
+
+def test_a_picture_beside_the_picture_is_refused():
+    """A second picture may be the alpha of the first, and nothing else."""
+    made = _made(Format.AVIF, alpha=True)
+    _refused(made, made.data.replace(b":auxiliary:alpha", b":auxiliary:depth"))
+
+
+@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(Format), st.binary(max_size=40), st.floats(0, 1), st.floats(0, 1))
+def test_any_bytes_pass_or_are_refused(kind: Format, junk: bytes, where: float, length: float):
+    """Damage of any kind raises Impure or nothing: never another error in the process that checks."""
+    made = _made(kind, alpha=True)
+    start = int(where * len(made.data))
+    data = made.data[:start] + junk + made.data[start + int(length * 40) :]
+    with suppress(Impure):
+        check(replace(made, data=data))
