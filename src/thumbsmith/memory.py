@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from thumbsmith.animation import moves
 from thumbsmith.errors import Code, Rejected
 from thumbsmith.geometry import Plan, Size, dct_shrink, plan
 from thumbsmith.probe.types import Probe
@@ -18,6 +19,9 @@ FIXED: Final = 4 << 20
 
 # Pillow holds a pixel in 1 byte if it is grey or an index into a palette, in 4 whatever else it is.
 PIXEL: Final = 4
+
+# Whole pictures that a decoder keeps to lay the next frame of an animation on, and our copy of the frame.
+CANVASES: Final = 4
 
 # Bytes a pixel that writing a picture takes besides it: measured 25 for AVIF, 2 at most for others; and a padded copy.
 AVIF_WRITING: Final = 32
@@ -34,6 +38,7 @@ def judge_memory(probe: Probe, recipe: Recipe) -> int:
     kinds = {kind for variant in recipe.variants for kind in variant.outputs(probe.format, alpha=probe.alpha)}
     writing = AVIF_WRITING if Format.AVIF in kinds else WRITING
     predicted = predicted_bytes(probe, shrink) + _making(plans, _scaled(probe, shrink), writing)
+    predicted += _moving(probe, recipe, plans)
     limit = recipe.limits.max_memory
     if predicted > limit:
         raise Rejected(Code.OVER_MEMORY, f"decoding it takes {predicted} bytes; max_memory is {limit}")
@@ -86,6 +91,15 @@ def _making(plans: Sequence[Plan], base: Size, writing: int) -> int:
     areas = [each.canvas[0] * each.canvas[1] for each in plans]
     rows = [each.size[0] * base[1] * PIXEL for each in plans]  # a resize makes the rows first, then the columns
     return PIXEL * sum(areas) + writing * max(areas, default=0) + max(rows, default=0)
+
+
+def _moving(probe: Probe, recipe: Recipe, plans: Sequence[Plan]) -> int:
+    """Return the bytes of animations: every frame of each, twice where modes are made one; what decoders compose in."""
+    held = 0
+    for variant, each in zip(recipe.variants, plans, strict=True):
+        kinds = [kind for kind in variant.outputs(probe.format, alpha=probe.alpha) if moves(probe, variant, kind)]
+        held += 2 * PIXEL * probe.frames * len(kinds) * each.canvas[0] * each.canvas[1]
+    return held and held + CANVASES * PIXEL * _pixels(probe)
 
 
 def _scaled(probe: Probe, shrink: int) -> Size:

@@ -6,7 +6,7 @@ import importlib
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, Final, cast
 
 from PIL import Image
@@ -48,12 +48,21 @@ class Base:
 
     `image` is L, LA, RGB, RGBA, CMYK or LAB; `shrink` of the source's pixels make one of its own, on each axis;
     `orientation` is the turn that is still to be made, `to_srgb` the conversion of its colours, where there is one.
+    `own` is the same in the source's colours, of which `profile` tells, where they are other RGB; `note` a sentence on
+    what was ignored.
     """
 
     image: Image.Image
     shrink: int
     orientation: int
     to_srgb: ImageCmsTransform | None
+    own: Image.Image | None = None
+    profile: bytes | None = None
+    note: str | None = None
+
+    def kept(self) -> Base:
+        """Return the source in its own colours; itself where these are no others."""
+        return self if self.own is None else replace(self, image=self.own, to_srgb=None)
 
 
 def decode(reader: RangeReader, probe: Probe, reduction: float) -> Base:
@@ -63,42 +72,59 @@ def decode(reader: RangeReader, probe: Probe, reduction: float) -> Base:
     MissingDecoder; MemoryError; and what the reader raises, whatever the decoder made of it.
     """
     stream = SourceStream(reader)
-    with _verdict(stream):
+    with verdict(stream):
         shrink = dct_shrink(reduction) if probe.format == "jpeg" else 1
-        image, to_srgb = _loaded(stream, probe, shrink)
+        image, colors = _loaded(stream, probe, shrink)
+        own, to_srgb = image, colors.to_srgb
         if shrink > 1 and probe.width * probe.height <= FULL_PIXELS and color.cut_off(image, to_srgb):
-            del image  # the next takes all the memory there is for one
-            image, to_srgb = _finely(stream, probe, shrink), None
+            del image, own  # the next takes all the memory there is for one
+            image, own = _finely(stream, probe, shrink)
+            to_srgb = None
     if to_srgb and image.mode == "CMYK":  # inks do not mix as light does: an average of them has another colour
         count = max(1, int(reduction / shrink / DCT_MARGIN))
         image, shrink, to_srgb = color.converted(image.reduce(count), to_srgb), shrink * count, None
-    orientation = 1 if probe.format in TURNED else probe.orientation
-    return Base(image=image, shrink=shrink, orientation=orientation, to_srgb=to_srgb)
+    return Base(
+        image=image,
+        shrink=shrink,
+        orientation=1 if probe.format in TURNED else probe.orientation,
+        to_srgb=to_srgb,
+        own=own if colors.profile else None,
+        profile=colors.profile,
+        note=colors.note,
+    )
 
 
-def _loaded(stream: SourceStream, probe: Probe, shrink: int) -> tuple[Image.Image, ImageCmsTransform | None]:
-    """Return the decoded picture, of a JPEG with its sides divided by `shrink`, and how its colours become sRGB."""
+def _loaded(stream: SourceStream, probe: Probe, shrink: int) -> tuple[Image.Image, color.Colors]:
+    """Return the decoded picture, of a JPEG with its sides divided by `shrink`, and what its colours mean."""
     stream.seek(0)
-    image = _opened(stream, probe)
+    image = opened(stream, probe)
     _check_size(image, probe)
     if shrink > 1:
         image.draft(image.mode, (image.width // shrink, image.height // shrink))
     image.load()
+    return understood(image, probe)
+
+
+def understood(image: Image.Image, probe: Probe) -> tuple[Image.Image, color.Colors]:
+    """Return a picture that was loaded in a plain mode, and what its colours mean."""
     found = to_plain(image, probe.depth)
-    return found, color.conversion(image.info.get("icc_profile") or None, found.mode)
+    return found, color.meaning(image.info.get("icc_profile") or None, found.mode)
 
 
-def _finely(stream: SourceStream, probe: Probe, shrink: int) -> Image.Image:
-    """Return a JPEG decoded with more pixels, in sRGB, and then averaged to the same size.
+def _finely(stream: SourceStream, probe: Probe, shrink: int) -> tuple[Image.Image, Image.Image]:
+    """Return a JPEG decoded with more pixels and then averaged to the same size: in sRGB, and in its own colours.
 
     Decoded at a quarter of the shrink and no less, the two photos that color.cut_off speaks of have SSIM 0.997.
     """
     less = max(1, shrink // 4)
-    image, to_srgb = _loaded(stream, probe, less)
-    return (color.converted(image, to_srgb) if to_srgb else image).reduce(shrink // less)
+    image, colors = _loaded(stream, probe, less)
+    own = image.reduce(shrink // less)
+    if not colors.to_srgb:
+        return own, own
+    return color.converted(image, colors.to_srgb).reduce(shrink // less), own
 
 
-def _opened(stream: SourceStream, probe: Probe) -> Image.Image:
+def opened(stream: SourceStream, probe: Probe) -> Image.Image:
     """Return the picture with its header read, by the decoder of the format that the probe found, and no other."""
     if probe.format == "heic":
         return open_heic(stream.read())
@@ -119,7 +145,7 @@ def _check_size(image: Image.Image, probe: Probe) -> None:
 
 
 @contextmanager
-def _verdict(stream: SourceStream) -> Iterator[None]:
+def verdict(stream: SourceStream) -> Iterator[None]:
     """Turn whatever a decoder raises into what it means for the source; its warnings concern nobody."""
     try:
         with warnings.catch_warnings():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any, Final
 
+from thumbsmith.animation import frames
 from thumbsmith.errors import Code, MissingDecoder, Rejected
 from thumbsmith.keys import rendition_name
 from thumbsmith.limits import judge
@@ -51,7 +52,7 @@ def _make(
 ) -> tuple[list[bytes], dict[str, Any]]:
     """Return the files of the renditions, and what is said of them. Raises what its parts raise."""
     facts = probe(reader)
-    judge(facts, recipe.limits)
+    judge(facts, recipe.limits, frames=frames(facts, recipe))
     channel.send("admit", memory=judge_memory(facts, recipe))
     channel.receive(largest=0)
     rendered = render_source(reader, facts, recipe, wanted)
@@ -59,7 +60,7 @@ def _make(
         {"name": rendition_name(made.variant, made.format), "width": made.width, "height": made.height}
         for made in rendered.renditions
     ]
-    said = {"probe": asdict(facts), "renditions": pictures, "color": rendered.color or None}
+    said = {"probe": asdict(facts), "renditions": pictures, "color": rendered.color or None, "notes": rendered.notes}
     return [made.data for made in rendered.renditions], said
 
 
