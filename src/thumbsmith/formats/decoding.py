@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import IO, TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from thumbsmith.errors import Code, MissingDecoder, Rejected
-from thumbsmith.formats import color
-from thumbsmith.formats.heic import open_heic
+from thumbsmith.formats import canvas, color
 from thumbsmith.formats.modes import to_plain
+from thumbsmith.formats.opening import TURNED, check_size, opened, verdict
 from thumbsmith.formats.stream import SourceStream
 from thumbsmith.geometry import DCT_MARGIN, dct_shrink
 from thumbsmith.memory import FULL_PIXELS
@@ -23,23 +18,6 @@ from thumbsmith.reader import RangeReader
 
 if TYPE_CHECKING:
     from PIL.ImageCms import ImageCmsTransform
-
-# Sources are judged by our own limits before they come here; Pillow's would be a second, different opinion.
-Image.MAX_IMAGE_PIXELS = None
-
-# Pillow's class for each format. Made directly: `Image.open` would load five plugins or forty, and ask them in turn.
-READERS: Final = {
-    "jpeg": ("JpegImagePlugin", "JpegImageFile"),
-    "png": ("PngImagePlugin", "PngImageFile"),
-    "gif": ("GifImagePlugin", "GifImageFile"),
-    "webp": ("WebPImagePlugin", "WebPImageFile"),
-    "tiff": ("TiffImagePlugin", "TiffImageFile"),
-    "bmp": ("BmpImagePlugin", "BmpImageFile"),
-    "avif": ("AvifImagePlugin", "AvifImageFile"),
-}
-
-# What comes from these decoders is turned already: Pillow turns a TIFF, libheif a HEIC.
-TURNED: Final = frozenset({"tiff", "heic"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,17 +76,19 @@ def _loaded(stream: SourceStream, probe: Probe, shrink: int) -> tuple[Image.Imag
     """Return the decoded picture, of a JPEG with its sides divided by `shrink`, and what its colours mean."""
     stream.seek(0)
     image = opened(stream, probe)
-    _check_size(image, probe)
+    check_size(image, probe)
+    if probe.format == "gif" and probe.alpha:
+        return canvas.first(stream, probe), color.Colors()
     if shrink > 1:
         image.draft(image.mode, (image.width // shrink, image.height // shrink))
     image.load()
-    return understood(image, probe)
-
-
-def understood(image: Image.Image, probe: Probe) -> tuple[Image.Image, color.Colors]:
-    """Return a picture that was loaded in a plain mode, and what its colours mean."""
     found = to_plain(image, probe.depth)
-    return found, color.meaning(image.info.get("icc_profile") or None, found.mode)
+    return found, meaning(image, found.mode)
+
+
+def meaning(image: Image.Image, mode: str) -> color.Colors:
+    """Return what the colours of a picture mean that was opened, and then brought into this mode."""
+    return color.meaning(image.info.get("icc_profile") or None, mode)
 
 
 def _finely(stream: SourceStream, probe: Probe, shrink: int) -> tuple[Image.Image, Image.Image]:
@@ -122,42 +102,3 @@ def _finely(stream: SourceStream, probe: Probe, shrink: int) -> tuple[Image.Imag
     if not colors.to_srgb:
         return own, own
     return color.converted(image, colors.to_srgb).reduce(shrink // less), own
-
-
-def opened(stream: SourceStream, probe: Probe) -> Image.Image:
-    """Return the picture with its header read, by the decoder of the format that the probe found, and no other."""
-    if probe.format == "heic":
-        return open_heic(stream.read())
-    module, name = READERS[probe.format]
-    plugin = importlib.import_module(f"PIL.{module}")
-    if probe.format == "avif":
-        plugin.DEFAULT_MAX_THREADS = 1  # type: ignore[attr-defined]  # a picture is one core's work: others have theirs
-    image: Image.Image = getattr(plugin, name)(cast("IO[bytes]", stream))
-    return image
-
-
-def _check_size(image: Image.Image, probe: Probe) -> None:
-    """Reject a picture whose decoder reads another size than was judged."""
-    judged = probe.size if probe.format in TURNED else (probe.width, probe.height)
-    if image.size != judged:
-        sizes = "{}x{}, not {}x{}".format(*image.size, *judged)
-        raise Rejected(Code.CORRUPT, f"its parts disagree about its size: {sizes}")
-
-
-@contextmanager
-def verdict(stream: SourceStream) -> Iterator[None]:
-    """Turn whatever a decoder raises into what it means for the source; its warnings concern nobody."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except (Rejected, MissingDecoder, MemoryError, ImportError):  # the last is an installation's fault
-        raise
-    except Exception as error:
-        if stream.failure:
-            raise stream.failure from error
-        if stream.exhausted:
-            raise Rejected(Code.TRUNCATED, "the file ends before the picture does") from error
-        raise Rejected(Code.CORRUPT, "the decoder cannot make sense of the file") from error
-    if stream.failure:
-        raise stream.failure

@@ -8,7 +8,11 @@ from typing import Final
 
 from PIL import Image
 
-from thumbsmith.formats.decoding import Base, opened, understood, verdict
+from thumbsmith.errors import Code, Rejected
+from thumbsmith.formats import canvas
+from thumbsmith.formats.decoding import Base, meaning
+from thumbsmith.formats.modes import to_plain
+from thumbsmith.formats.opening import opened, verdict
 from thumbsmith.formats.stream import SourceStream
 from thumbsmith.probe.types import Probe
 from thumbsmith.reader import RangeReader
@@ -30,26 +34,12 @@ def frames(reader: RangeReader, probe: Probe) -> Iterator[Frame]:
     stream = SourceStream(reader)
     with verdict(stream):
         image = opened(stream, probe)
-        # A PNG may hold a picture that is no part of its animation, for those who show none.
-        first = int(bool(image.info.get("default_image")))
-        for number in range(first, first + probe.frames):
-            image.seek(number)
-            image.load()
-            yield Frame(base=_base(image, probe), duration=float(image.info.get("duration", 0)), plays=plays(image))
-
-
-def _base(image: Image.Image, probe: Probe) -> Base:
-    # Decoders paint the next frame over the one that they hand out.
-    found, colors = understood(image.copy(), probe)
-    return Base(
-        image=found,
-        shrink=1,
-        orientation=probe.orientation,
-        to_srgb=colors.to_srgb,
-        own=found if colors.profile else None,
-        profile=colors.profile,
-        note=colors.note,
-    )
+        number = 0
+        for picture, duration in _shown(stream, image, probe):
+            number += 1
+            yield Frame(base=_base(picture, image, probe), duration=duration, plays=plays(image))
+        if number < probe.frames:
+            raise Rejected(Code.TRUNCATED, f"of {probe.frames} frames there are {number}")
 
 
 def plays(image: Image.Image) -> int:
@@ -62,3 +52,27 @@ def plays(image: Image.Image) -> int:
     if image.format == "GIF":
         return 1 if loop is None else loop + 1 if loop else FOR_EVER
     return int(loop or FOR_EVER)
+
+
+def _shown(stream: SourceStream, image: Image.Image, probe: Probe) -> Iterator[tuple[Image.Image, float]]:
+    """Yield each frame's picture, and for how long it is shown."""
+    if probe.format in canvas.PATCHES:
+        yield from canvas.composed(stream, probe)
+        return
+    for number in range(probe.frames):
+        image.seek(number)
+        image.load()
+        yield to_plain(image.copy(), probe.depth), float(image.info.get("duration", 0))
+
+
+def _base(picture: Image.Image, image: Image.Image, probe: Probe) -> Base:
+    colors = meaning(image, picture.mode)
+    return Base(
+        image=picture,
+        shrink=1,
+        orientation=probe.orientation,
+        to_srgb=colors.to_srgb,
+        own=picture if colors.profile else None,
+        profile=colors.profile,
+        note=colors.note,
+    )

@@ -24,6 +24,8 @@ _COLOURS: Final = {
 }
 _WITH_ALPHA: Final = (4, 6)
 
+SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+
 _FIRST_CHUNK: Final = 8
 _AFTER_HEADER: Final = _FIRST_CHUNK + 12 + 13
 _MAX_LENGTH: Final = 2**31 - 1
@@ -37,7 +39,7 @@ def read(data: Window) -> Probe:
     """
     width, height, depth, colour, interlaced = _header(data)
     orientation, frames, transparent = 1, 1, colour in _WITH_ALPHA
-    for kind, body in _chunks(data):
+    for kind, body in chunks(data):
         if kind == b"IDAT":
             break
         if kind == b"IEND":
@@ -76,7 +78,7 @@ def _header(data: Window) -> tuple[int, int, int, int, bool]:
     return width, height, depth, colour, bool(interlace)
 
 
-def _chunks(data: Window) -> Iterator[tuple[bytes, Window]]:
+def chunks(data: Window) -> Iterator[tuple[bytes, Window]]:
     """Yield the type and the body of every chunk after the image header."""
     offset = _AFTER_HEADER
     for _ in range(_MAX_CHUNKS):

@@ -41,8 +41,8 @@ def prepare() -> Work:
     from PIL import Image  # noqa: PLC0415 - what fails here is told, what fails above is not
 
     from thumbsmith import formats  # noqa: PLC0415 - as above
-    from thumbsmith.formats.decoding import READERS  # noqa: PLC0415 - as above
     from thumbsmith.formats.encoding import PLUGINS  # noqa: PLC0415 - as above
+    from thumbsmith.formats.opening import READERS  # noqa: PLC0415 - as above
     from thumbsmith.worker.child import work  # noqa: PLC0415 - as above
 
     ours = (module.name for module in pkgutil.iter_modules(formats.__path__, "thumbsmith.formats."))

@@ -1,0 +1,81 @@
+"""The decoder of each format, with what it raises turned into what that means for the source."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Final, Protocol, cast
+
+from PIL import Image
+
+from thumbsmith.errors import Code, MissingDecoder, Rejected
+from thumbsmith.formats.heic import open_heic
+from thumbsmith.formats.stream import SourceStream
+from thumbsmith.probe.types import Probe
+from thumbsmith.probe.window import ShortRead
+
+# Sources are judged by our own limits before they come here; Pillow's would be a second, different opinion.
+Image.MAX_IMAGE_PIXELS = None
+
+# Pillow's class for each format. Made directly: `Image.open` would load five plugins or forty, and ask them in turn.
+READERS: Final = {
+    "jpeg": ("JpegImagePlugin", "JpegImageFile"),
+    "png": ("PngImagePlugin", "PngImageFile"),
+    "gif": ("GifImagePlugin", "GifImageFile"),
+    "webp": ("WebPImagePlugin", "WebPImageFile"),
+    "tiff": ("TiffImagePlugin", "TiffImageFile"),
+    "bmp": ("BmpImagePlugin", "BmpImageFile"),
+    "avif": ("AvifImagePlugin", "AvifImageFile"),
+}
+
+# What comes from these decoders is turned already: Pillow turns a TIFF, libheif a HEIC.
+TURNED: Final = frozenset({"tiff", "heic"})
+
+
+class Readable(Protocol):
+    """A file that a decoder reads."""
+
+    def read(self, length: int = -1, /) -> bytes:
+        """Return the next bytes."""
+        ...
+
+
+def opened(file: Readable, probe: Probe) -> Image.Image:
+    """Return the picture with its header read, by the decoder of the format that the probe found, and no other."""
+    if probe.format == "heic":
+        return open_heic(file.read())
+    module, name = READERS[probe.format]
+    plugin = importlib.import_module(f"PIL.{module}")
+    if probe.format == "avif":
+        plugin.DEFAULT_MAX_THREADS = 1  # type: ignore[attr-defined]  # a picture is one core's work: others have theirs
+    image: Image.Image = getattr(plugin, name)(cast("IO[bytes]", file))
+    return image
+
+
+def check_size(image: Image.Image, probe: Probe) -> None:
+    """Reject a picture whose decoder reads another size than was judged."""
+    judged = probe.size if probe.format in TURNED else (probe.width, probe.height)
+    if image.size != judged:
+        sizes = "{}x{}, not {}x{}".format(*image.size, *judged)
+        raise Rejected(Code.CORRUPT, f"its parts disagree about its size: {sizes}")
+
+
+@contextmanager
+def verdict(stream: SourceStream) -> Iterator[None]:
+    """Turn whatever a decoder raises into what it means for the source; its warnings concern nobody."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (Rejected, MissingDecoder, MemoryError, ImportError):  # the last is an installation's fault
+        raise
+    except Exception as error:
+        if stream.failure:
+            raise stream.failure from error
+        if stream.exhausted or isinstance(error, ShortRead):
+            raise Rejected(Code.TRUNCATED, "the file ends before the picture does") from error
+        raise Rejected(Code.CORRUPT, "the decoder cannot make sense of the file") from error
+    if stream.failure:
+        raise stream.failure
