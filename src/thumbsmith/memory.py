@@ -7,9 +7,10 @@ from typing import Final
 
 from thumbsmith.animation import moves
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.geometry import Plan, Size, dct_shrink, plan
+from thumbsmith.geometry import Plan, Size, plan
 from thumbsmith.probe.types import Probe
 from thumbsmith.recipe.values import Format, Recipe
+from thumbsmith.shrink import shrink
 
 # A JPEG of up to this many pixels may be decoded in full after all, where its colours are cut off.
 FULL_PIXELS: Final = 25_000_000
@@ -34,10 +35,10 @@ def judge_memory(probe: Probe, recipe: Recipe) -> int:
     Raises Rejected, `over_memory`, where that is above the recipe's `max_memory`.
     """
     plans = [plan(probe.size, variant) for variant in recipe.variants]
-    shrink = dct_shrink(min((each.reduction for each in plans), default=1.0)) if probe.format == "jpeg" else 1
+    shrunk = shrink(probe, min((each.reduction for each in plans), default=1.0))
     kinds = {kind for variant in recipe.variants for kind in variant.outputs(probe.format, alpha=probe.alpha)}
     writing = AVIF_WRITING if Format.AVIF in kinds else WRITING
-    predicted = predicted_bytes(probe, shrink) + _making(plans, _scaled(probe, shrink), writing)
+    predicted = predicted_bytes(probe, shrunk) + _making(plans, _scaled(probe, shrunk), writing)
     predicted += _moving(probe, recipe, plans)
     limit = recipe.limits.max_memory
     if predicted > limit:
@@ -48,9 +49,9 @@ def judge_memory(probe: Probe, recipe: Recipe) -> int:
 def predicted_bytes(probe: Probe, shrink: int) -> int:
     """Return an upper bound of the bytes that decoding takes, with what a decoder holds besides the picture.
 
-    `shrink` is what a JPEG's sides are divided by. Each rule was checked against the peak of a fresh process on a
-    picture of 12 megapixels; what a probe does not tell (how planes are sampled, how a TIFF is cut) is taken to be the
-    worst.
+    `shrink` is what the sides of a JPEG or TIFF are divided by. Each rule was checked against the peak of a fresh
+    process on a picture of 12 megapixels; what a probe does not tell (how planes are sampled, how a TIFF is cut) is
+    taken to be the worst.
     """
     width, height = _scaled(probe, shrink)
     match probe.format:
@@ -63,7 +64,7 @@ def predicted_bytes(probe: Probe, shrink: int) -> int:
             planes = max(probe.channels, 3 + probe.alpha)
             held = _pixels(probe) * (planes * _depth_bytes(probe) + planes + _picture(probe)) + 2 * probe.bytes
         case "tiff":  # libtiff is given the whole file, and may find one strip in it
-            held = _pixels(probe) * (probe.channels * _depth_bytes(probe) + _picture(probe)) + probe.bytes
+            held = width * height * (probe.channels * _depth_bytes(probe) + _picture(probe)) + probe.bytes
         case _:  # PNG, GIF and BMP come row by row; a run-length coded BMP through one array of bytes
             held = _pixels(probe) * (_picture(probe) + (probe.format == "bmp"))
     return held + FIXED

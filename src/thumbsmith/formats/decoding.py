@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from thumbsmith.formats import canvas, color
+from thumbsmith.formats.level import at_level
 from thumbsmith.formats.modes import to_plain
 from thumbsmith.formats.opening import TURNED, check_size, opened, verdict
 from thumbsmith.formats.stream import SourceStream
-from thumbsmith.geometry import DCT_MARGIN, dct_shrink
+from thumbsmith.geometry import DCT_MARGIN
 from thumbsmith.memory import FULL_PIXELS
 from thumbsmith.probe.types import Probe
 from thumbsmith.reader import RangeReader
+from thumbsmith.shrink import shrink as shrink_of
 
 if TYPE_CHECKING:
     from PIL.ImageCms import ImageCmsTransform
@@ -49,12 +51,15 @@ def decode(reader: RangeReader, probe: Probe, reduction: float) -> Base:
     Raises Rejected where the file is cut short (its end was reached while more was needed) or broken in another way;
     MissingDecoder; MemoryError; and what the reader raises, whatever the decoder made of it.
     """
+    shrink = shrink_of(probe, reduction)
+    if probe.format == "tiff":
+        reader, probe = at_level(reader, probe, shrink)
     stream = SourceStream(reader)
     with verdict(stream):
-        shrink = dct_shrink(reduction) if probe.format == "jpeg" else 1
         image, colors = _loaded(stream, probe, shrink)
         own, to_srgb = image, colors.to_srgb
-        if shrink > 1 and probe.width * probe.height <= FULL_PIXELS and color.cut_off(image, to_srgb):
+        scaled = probe.format == "jpeg" and shrink > 1
+        if scaled and probe.width * probe.height <= FULL_PIXELS and color.cut_off(image, to_srgb):
             del image, own  # the next takes all the memory there is for one
             image, own = _finely(stream, probe, shrink)
             to_srgb = None
@@ -79,7 +84,7 @@ def _loaded(stream: SourceStream, probe: Probe, shrink: int) -> tuple[Image.Imag
     check_size(image, probe)
     if probe.format == "gif" and probe.alpha:
         return canvas.first(stream, probe), color.Colors()
-    if shrink > 1:
+    if probe.format == "jpeg" and shrink > 1:
         image.draft(image.mode, (image.width // shrink, image.height // shrink))
     image.load()
     found = to_plain(image, probe.depth)

@@ -6,6 +6,7 @@ import importlib
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import IO, Final, Protocol, cast
 
 from PIL import Image
@@ -30,6 +31,13 @@ READERS: Final = {
     "avif": ("AvifImagePlugin", "AvifImageFile"),
 }
 
+# TIFF's PlanarConfiguration, and planes in it.
+PLANAR: Final = 284
+SEPARATE: Final = 2
+
+# Held while Pillow is told by which way to read a TIFF: it has one switch for all.
+_LIBTIFF: Final = Lock()
+
 # What comes from these decoders is turned already: Pillow turns a TIFF, libheif a HEIC.
 TURNED: Final = frozenset({"tiff", "heic"})
 
@@ -46,11 +54,27 @@ def opened(file: Readable, probe: Probe) -> Image.Image:
     """Return the picture with its header read, by the decoder of the format that the probe found, and no other."""
     if probe.format == "heic":
         return open_heic(file.read())
+    if probe.format == "tiff":
+        return _opened_tiff(cast("IO[bytes]", file))
     module, name = READERS[probe.format]
     plugin = importlib.import_module(f"PIL.{module}")
     if probe.format == "avif":
         plugin.DEFAULT_MAX_THREADS = 1  # type: ignore[attr-defined]  # a picture is one core's work: others have theirs
     image: Image.Image = getattr(plugin, name)(cast("IO[bytes]", file))
+    return image
+
+
+def _opened_tiff(file: IO[bytes]) -> Image.Image:
+    """Return a TIFF. One whose channels lie in planes, uncompressed, goes through libtiff: Pillow reads 8 bits only."""
+    from PIL import TiffImagePlugin  # noqa: PLC0415 - few pictures need it
+
+    with _LIBTIFF:
+        TiffImagePlugin.READ_LIBTIFF = False
+        image = TiffImagePlugin.TiffImageFile(file)
+        if image.tag_v2.get(PLANAR) == SEPARATE:
+            file.seek(0)
+            TiffImagePlugin.READ_LIBTIFF = True
+            image = TiffImagePlugin.TiffImageFile(file)
     return image
 
 

@@ -23,6 +23,7 @@ class Probe:
     interlaced: bool = False  # PNG Adam7, GIF
     progressive: bool = False  # JPEG SOF2, SOF10
     scans: int = 1  # of a progressive JPEG
+    levels: int = 0  # TIFF: how often the picture is there once more, halved each time
     subsampled: bool = True  # JPEG: chroma is stored smaller than luma (decides a progressive JPEG's memory)
 
     @property
