@@ -11,6 +11,7 @@ from thumbsmith.formats import canvas, color
 from thumbsmith.formats.level import at_level
 from thumbsmith.formats.modes import to_plain
 from thumbsmith.formats.opening import TURNED, check_size, opened, verdict
+from thumbsmith.formats.preview import preview
 from thumbsmith.formats.stream import SourceStream
 from thumbsmith.geometry import DCT_MARGIN
 from thumbsmith.memory import FULL_PIXELS
@@ -33,7 +34,7 @@ class Base:
     """
 
     image: Image.Image
-    shrink: int
+    shrink: float
     orientation: int
     to_srgb: ImageCmsTransform | None
     own: Image.Image | None = None
@@ -56,7 +57,7 @@ def decode(reader: RangeReader, probe: Probe, reduction: float) -> Base:
         reader, probe = at_level(reader, probe, shrink)
     stream = SourceStream(reader)
     with verdict(stream):
-        image, colors = _loaded(stream, probe, shrink)
+        image, colors = _loaded(stream, probe, shrink, reduction)
         own, to_srgb = image, colors.to_srgb
         scaled = probe.format == "jpeg" and shrink > 1
         if scaled and probe.width * probe.height <= FULL_PIXELS and color.cut_off(image, to_srgb):
@@ -68,7 +69,8 @@ def decode(reader: RangeReader, probe: Probe, reduction: float) -> Base:
         image, shrink, to_srgb = color.converted(image.reduce(count), to_srgb), shrink * count, None
     return Base(
         image=image,
-        shrink=shrink,
+        # A HEIC's own thumbnail may stand for it.
+        shrink=probe.size[0] / image.width if probe.format == "heic" else shrink,
         orientation=1 if probe.format in TURNED else probe.orientation,
         to_srgb=to_srgb,
         own=own if colors.profile else None,
@@ -77,13 +79,17 @@ def decode(reader: RangeReader, probe: Probe, reduction: float) -> Base:
     )
 
 
-def _loaded(stream: SourceStream, probe: Probe, shrink: int) -> tuple[Image.Image, color.Colors]:
+def _loaded(
+    stream: SourceStream, probe: Probe, shrink: int, reduction: float = 1.0
+) -> tuple[Image.Image, color.Colors]:
     """Return the decoded picture, of a JPEG with its sides divided by `shrink`, and what its colours mean."""
     stream.seek(0)
     image = opened(stream, probe)
     check_size(image, probe)
     if probe.format == "gif" and probe.alpha:
-        return canvas.first(stream, probe), color.Colors()
+        return canvas.first(stream, probe), meaning(image, "RGBA")
+    if probe.format == "heic" and (small := preview(stream, probe, reduction)):
+        return small, meaning(image, small.mode)
     if probe.format == "jpeg" and shrink > 1:
         image.draft(image.mode, (image.width // shrink, image.height // shrink))
     image.load()

@@ -3,34 +3,13 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from thumbsmith.formats.patched import Patched
 from thumbsmith.probe import tiff
 from thumbsmith.probe.types import Probe
 from thumbsmith.probe.window import Window
 from thumbsmith.reader import RangeReader
-
-
-@dataclass(frozen=True, slots=True)
-class Patched:
-    """A source some of whose bytes are others: `edits` are (offset, bytes)."""
-
-    reader: RangeReader
-    edits: tuple[tuple[int, bytes], ...]
-
-    @property
-    def size(self) -> int:
-        """Return the number of bytes, which stays."""
-        return self.reader.size
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Return bytes from `offset`, as the reader does."""
-        data = bytearray(self.reader.read(offset, length))
-        for start, edit in self.edits:
-            for place, byte in enumerate(edit, start - offset):
-                if 0 <= place < len(data):
-                    data[place] = byte
-        return bytes(data)
 
 
 def at_level(reader: RangeReader, probe: Probe, shrink: int) -> tuple[RangeReader, Probe]:

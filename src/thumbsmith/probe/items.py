@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from thumbsmith.errors import Code, Rejected
@@ -65,7 +65,7 @@ class Items:
     @property
     def alpha(self) -> bool:
         """Return whether an alpha picture belongs to the primary item or to one of its tiles."""
-        family = {self.primary, *self._tiles()}
+        family = {self.primary, *self.tiles}
         return any(
             kind == b"auxl" and family.intersection(targets) and self._is_alpha(item)
             for kind, item, targets in self.references
@@ -74,12 +74,18 @@ class Items:
     @property
     def configuration(self) -> tuple[Box, ...]:
         """Return the properties of the primary item, then those of its first tile: what they tell of samples."""
-        return self._own() + tuple(box for tile in self._tiles()[:1] for box in self.properties.get(tile, ()))
+        return self._own() + tuple(box for tile in self.tiles[:1] for box in self.properties.get(tile, ()))
+
+    def of(self, item: int) -> Items:
+        """Return the same with another item for the primary one."""
+        return replace(self, primary=item)
 
     def _own(self) -> tuple[Box, ...]:
         return self.properties.get(self.primary, ())
 
-    def _tiles(self) -> tuple[int, ...]:
+    @property
+    def tiles(self) -> tuple[int, ...]:
+        """Return the items that the primary item is put together from."""
         return tuple(
             target
             for kind, item, targets in self.references
