@@ -51,7 +51,8 @@ def reference(data: bytes) -> Image.Image:
     if not profile:
         return image.convert("RGB")
     source, target = ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile("sRGB")
-    converted = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
+    intent, flags = ImageCms.Intent.RELATIVE_COLORIMETRIC, ImageCms.Flags.BLACKPOINTCOMPENSATION
+    converted = ImageCms.profileToProfile(image, source, target, intent, "RGB", flags=flags)
     assert converted is not None
     return converted
 

@@ -64,6 +64,7 @@ class Manifest:
     limits: str  # fingerprint of the limits alone: a rejection stands while it is unchanged
     source: SourceRecord
     color: str | None = None
+    notes: tuple[str, ...] = ()  # what was ignored in the source, in sentences
     renditions: tuple[RenditionRecord, ...] = ()
     rejection: Rejection | None = None
 
@@ -79,6 +80,7 @@ class Manifest:
             return {**shared, "status": "rejected", "rejection": asdict(self.rejection), "renditions": []}
         return {
             **shared,
+            **({"notes": list(self.notes)} if self.notes else {}),
             "status": "ok",
             "placeholder": {"color": self.color},
             "renditions": [asdict(rendition) for rendition in self.renditions],
@@ -119,6 +121,7 @@ def parse(data: bytes) -> Manifest | None:
             limits=str(content["limits"]),
             source=_checked(SourceRecord, content["source"]),
             color=None if rejection else content["placeholder"]["color"],
+            notes=tuple(map(str, content.get("notes", ()))),
             renditions=tuple(_checked(RenditionRecord, rendition) for rendition in content["renditions"]),
             rejection=_checked(Rejection, rejection) if rejection else None,
         )

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from thumbsmith.animation import moves
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.geometry import Plan, Size, dct_shrink, plan
+from thumbsmith.geometry import Plan, Size, plan
 from thumbsmith.probe.types import Probe
 from thumbsmith.recipe.values import Format, Recipe
+from thumbsmith.shrink import shrink
 
 # A JPEG of up to this many pixels may be decoded in full after all, where its colours are cut off.
 FULL_PIXELS: Final = 25_000_000
@@ -18,6 +20,9 @@ FIXED: Final = 4 << 20
 
 # Pillow holds a pixel in 1 byte if it is grey or an index into a palette, in 4 whatever else it is.
 PIXEL: Final = 4
+
+# Whole pictures that a decoder keeps to lay the next frame of an animation on, and our copy of the frame.
+CANVASES: Final = 4
 
 # Bytes a pixel that writing a picture takes besides it: measured 25 for AVIF, 2 at most for others; and a padded copy.
 AVIF_WRITING: Final = 32
@@ -30,10 +35,11 @@ def judge_memory(probe: Probe, recipe: Recipe) -> int:
     Raises Rejected, `over_memory`, where that is above the recipe's `max_memory`.
     """
     plans = [plan(probe.size, variant) for variant in recipe.variants]
-    shrink = dct_shrink(min((each.reduction for each in plans), default=1.0)) if probe.format == "jpeg" else 1
+    shrunk = shrink(probe, min((each.reduction for each in plans), default=1.0))
     kinds = {kind for variant in recipe.variants for kind in variant.outputs(probe.format, alpha=probe.alpha)}
     writing = AVIF_WRITING if Format.AVIF in kinds else WRITING
-    predicted = predicted_bytes(probe, shrink) + _making(plans, _scaled(probe, shrink), writing)
+    predicted = predicted_bytes(probe, shrunk) + _making(plans, _scaled(probe, shrunk), writing)
+    predicted += _moving(probe, recipe, plans)
     limit = recipe.limits.max_memory
     if predicted > limit:
         raise Rejected(Code.OVER_MEMORY, f"decoding it takes {predicted} bytes; max_memory is {limit}")
@@ -43,9 +49,9 @@ def judge_memory(probe: Probe, recipe: Recipe) -> int:
 def predicted_bytes(probe: Probe, shrink: int) -> int:
     """Return an upper bound of the bytes that decoding takes, with what a decoder holds besides the picture.
 
-    `shrink` is what a JPEG's sides are divided by. Each rule was checked against the peak of a fresh process on a
-    picture of 12 megapixels; what a probe does not tell (how planes are sampled, how a TIFF is cut) is taken to be the
-    worst.
+    `shrink` is what the sides of a JPEG or TIFF are divided by. Each rule was checked against the peak of a fresh
+    process on a picture of 12 megapixels; what a probe does not tell (how planes are sampled, how a TIFF is cut) is
+    taken to be the worst.
     """
     width, height = _scaled(probe, shrink)
     match probe.format:
@@ -59,7 +65,7 @@ def predicted_bytes(probe: Probe, shrink: int) -> int:
             held = _pixels(probe) * (planes * _depth_bytes(probe) + planes + _picture(probe)) + 2 * probe.bytes
             held += probe.piece * (planes + 1) * _depth_bytes(probe)
         case "tiff":  # libtiff is given the whole file, and may find one strip in it
-            held = _pixels(probe) * (probe.channels * _depth_bytes(probe) + _picture(probe)) + probe.bytes + probe.piece
+            held = width * height * (probe.channels * _depth_bytes(probe) + _picture(probe)) + probe.bytes + probe.piece
         case _:  # PNG, GIF and BMP come row by row; a run-length coded BMP through one array of bytes
             held = _pixels(probe) * (_picture(probe) + (probe.format == "bmp"))
     return held + FIXED
@@ -87,6 +93,15 @@ def _making(plans: Sequence[Plan], base: Size, writing: int) -> int:
     areas = [each.canvas[0] * each.canvas[1] for each in plans]
     rows = [each.size[0] * base[1] * PIXEL for each in plans]  # a resize makes the rows first, then the columns
     return PIXEL * sum(areas) + writing * max(areas, default=0) + max(rows, default=0)
+
+
+def _moving(probe: Probe, recipe: Recipe, plans: Sequence[Plan]) -> int:
+    """Return the bytes of animations: every frame of each, twice where modes are made one; what decoders compose in."""
+    held = 0
+    for variant, each in zip(recipe.variants, plans, strict=True):
+        kinds = [kind for kind in variant.outputs(probe.format, alpha=probe.alpha) if moves(probe, variant, kind)]
+        held += 2 * PIXEL * probe.frames * len(kinds) * each.canvas[0] * each.canvas[1]
+    return held and held + CANVASES * PIXEL * _pixels(probe)
 
 
 def _scaled(probe: Probe, shrink: int) -> Size:

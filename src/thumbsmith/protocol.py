@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Generator, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from thumbsmith.assess import Assessment, assess
@@ -125,7 +125,7 @@ def _make(found: Finding, recipe: Recipe, options: Options) -> Generator[Request
             return None
         return _outcome(old, "fresh", deleted=deleted)
     if old and verdict.nothing_to_render:
-        facts, color, pictures = old.source, old.color, {}
+        facts, color, notes, pictures = old.source, old.color, old.notes, {}
     else:
         work: Work | Rejected | None = yield Render(source.etag, verdict.wanted)
         if work is None:
@@ -133,12 +133,13 @@ def _make(found: Finding, recipe: Recipe, options: Options) -> Generator[Request
         if isinstance(work, Rejected):
             return (yield from _reject(found, source, work, recipe, options))
         facts, color, pictures = _facts(source, work.probe), work.color, _named(work.renditions)
+        notes = work.notes if work.color or not old else old.notes  # without a picture nobody looked
     records = {record.name: record for record in verdict.kept}
     final = {MANIFEST, *pictures, *records}
     deleted = yield from _retire((name for name in found.present if name not in final), options)
     for name, picture in pictures.items():
         records[name] = yield from _store(source.key, name, picture, recipe)
-    manifest = _manifest(facts, color or (old.color if old else None), records, recipe)
+    manifest = replace(_manifest(facts, color or (old.color if old else None), records, recipe), notes=notes)
     return (yield from _commit(manifest, source, written=len(pictures), deleted=deleted))
 
 

@@ -11,10 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from thumbsmith.animation import moves
 from thumbsmith.geometry import plan
 from thumbsmith.keys import rendition_name
 from thumbsmith.reader import BytesReader, RangeReader
-from thumbsmith.recipe.values import Format, Recipe, Variant
+from thumbsmith.recipe.values import Color, Format, Recipe, Variant
 from thumbsmith.rendition import Rendition
 
 if TYPE_CHECKING:
@@ -26,10 +27,14 @@ THUMBNAIL: Final = Variant(name="", width=32, height=32)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendered:
-    """What was made of a source. `color` is its mean colour, #rrggbb; empty where no picture was asked for."""
+    """What was made of a source. `color` is its mean colour, #rrggbb; empty where no picture was asked for.
+
+    `notes` are sentences on what was ignored in it.
+    """
 
     renditions: tuple[Rendition, ...]
     color: str
+    notes: tuple[str, ...] = ()
 
 
 def render(data: bytes | RangeReader, recipe: Recipe) -> tuple[Rendition, ...]:
@@ -37,13 +42,13 @@ def render(data: bytes | RangeReader, recipe: Recipe) -> tuple[Rendition, ...]:
 
     Raises Rejected where the source never gives a thumbnail, MissingDecoder, and what the reader raises.
     """
-    from thumbsmith import limits, memory  # noqa: PLC0415 - a shell that leaves pictures to workers needs none of it
+    from thumbsmith import animation, limits, memory  # noqa: PLC0415 - a shell that leaves pictures to workers needs none of it
     from thumbsmith.probe import probe as look  # noqa: PLC0415 - as above
 
     reader = BytesReader(data) if isinstance(data, bytes) else data
     limits.judge_bytes(reader.size, recipe.limits)
     probe = look(reader)
-    limits.judge(probe, recipe.limits)
+    limits.judge(probe, recipe.limits, frames=animation.frames(probe, recipe))
     memory.judge_memory(probe, recipe)
     return render_source(reader, probe, recipe, None).renditions
 
@@ -56,16 +61,23 @@ def render_source(reader: RangeReader, probe: Probe, recipe: Recipe, wanted: fro
     outputs = _outputs(probe, recipe, wanted)
     if wanted is not None and not outputs:
         return Rendered(renditions=(), color="")
-    from thumbsmith.formats import cascade, decoding, encoding, picture  # noqa: PLC0415 - Pillow is slow to load
+    from thumbsmith.formats import cascade, decoding, encoding, film, frames, picture  # noqa: PLC0415 - Pillow is slow
 
     plans = [plan(probe.size, variant) for variant in (*recipe.variants, THUMBNAIL)]
     base = decoding.decode(reader, probe, min(each.reduction for each in plans))
-    pictures = cascade.Cascade(base, probe.size, plans)
-    renditions = tuple(
-        encoding.rendition(pictures.picture(index), plans[index], recipe.variants[index], kind)
-        for index, kind in outputs
-    )
-    return Rendered(renditions=renditions, color=picture.average(pictures.picture(len(recipe.variants))))
+    pictures = cascade.Pictures.of(base, probe.size, plans)
+    notes = (base.note,) if base.note else ()
+    color = picture.average(pictures.picture(len(recipe.variants), Color.SRGB))
+    made = {}
+    for index, kind in outputs:
+        variant = recipe.variants[index]
+        if not moves(probe, variant, kind):
+            still, profile = pictures.picture(index, variant.color), pictures.profile(variant.color)
+            made[index, kind] = encoding.rendition(still, plans[index], variant, kind, profile)
+    del base, pictures  # the frames of an animation take as much again
+    if moving := [output for output in outputs if output not in made]:
+        made |= film.films(frames.frames(reader, probe), probe.size, plans, recipe.variants, moving)
+    return Rendered(renditions=tuple(made[output] for output in outputs), color=color, notes=notes)
 
 
 def _outputs(probe: Probe, recipe: Recipe, wanted: frozenset[str] | None) -> list[tuple[int, Format]]:

@@ -17,8 +17,8 @@ _optional = {
     "quality": _percent | st.fixed_dictionaries({}, optional=dict.fromkeys(["jpeg", "webp", "avif"], _percent)),
     "background": st.from_regex("#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})", fullmatch=True),
     "metadata": st.just("strip"),
-    "color": st.just("srgb"),
-    "animation": st.just("first"),
+    "color": st.sampled_from(["srgb", "keep"]),
+    "animation": st.sampled_from(["first", "keep"]),
 }
 _sides = {"width": _side, "height": _side}
 _defaults = st.fixed_dictionaries({}, optional=_sides | _optional)

@@ -90,8 +90,8 @@ MISTAKES = [
     ),
     small("fit = 1", 'fit: expected "inside", "cover", "contain", "outside" or "fill", found 1'),
     small('metadata = "copyright"', 'metadata: expected "strip", found "copyright"'),
-    small('color = "keep"', 'color: expected "srgb", found "keep"'),
-    small('animation = "keep"', 'animation: expected "first", found "keep"'),
+    small('color = "p3"', 'color: expected "srgb" or "keep", found "p3"'),
+    small('animation = "all"', 'animation: expected "first" or "keep", found "all"'),
     small('enlarge = "yes"', 'enlarge: expected true or false, found "yes"'),
     small("enlarge = 1", "enlarge: expected true or false, found 1"),
     # gravity

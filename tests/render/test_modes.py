@@ -1,9 +1,15 @@
 """Pixels of every kind come out with their full range, and with their transparency."""
 
+import struct
+import zlib
+from io import BytesIO
+
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
+from tests.probe.files import chunk
 from tests.render.pictures import difference, saved, shown, textured
 from thumbsmith.formats.modes import to_plain
 from thumbsmith.recipe import Format
@@ -52,11 +58,11 @@ def test_12_bits_fill_the_range():
     assert_ramp(to_plain(ramp(4095, np.uint16), 12))
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "YCbCr", "CMYK"])
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "YCbCr"])
 def test_opaque_pictures_of_every_mode_look_like_themselves(mode):
     """Palettes and black-and-white are averaged, not sampled; nothing comes out transparent."""
     image = textured(256, 192).convert(mode)
-    found = shown(saved(image, "TIFF" if mode in ("YCbCr", "CMYK") else "PNG"))
+    found = shown(saved(image, "TIFF" if mode == "YCbCr" else "PNG"))
     assert found.mode == "RGB"
     assert difference(found, image.convert("RGB").resize(found.size, Image.Resampling.LANCZOS)) < 3
 
@@ -138,3 +144,43 @@ def test_only_the_first_frame_of_an_animation_is_shown():
         options = {"lossless": True} if kind == "WEBP" else {}
         data = saved(frames[0], kind, save_all=True, append_images=frames[1:], duration=50, **options)
         assert shown(data).convert("RGB").getpixel((20, 20)) == (255, 0, 0)
+
+
+@pytest.mark.parametrize(("mode", "depth"), [("L", 2), ("L", 4), ("L", 16), ("RGB", 16)])
+def test_a_transparent_colour_is_found_in_any_depth(mode, depth):
+    """PNG names it in the picture's own depth, of 2 bits to 16."""
+    top, key = (1 << depth) - 1, (1 << depth) // 3
+    channels = len(mode)
+    levels = np.full((16, 16, channels), top)
+    levels[:, :8] = key
+    if depth == 16 and mode == "L":
+        levels[:, 12:] = key + 1  # as good as the same grey, and opaque
+    rows = levels.astype(">u2") if depth == 16 else levels
+    packed = [row.tobytes() if depth == 16 else bits(row.ravel(), depth) for row in rows]
+    image = zlib.compress(b"".join(b"\0" + row for row in packed))
+    header = struct.pack(">IIBBBBB", 16, 16, depth, 0 if mode == "L" else 2, 0, 0, 0)
+    parts = [(b"IHDR", header), (b"tRNS", struct.pack(">H", key) * channels), (b"IDAT", image), (b"IEND", b"")]
+    found = shown(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts))
+    assert found.mode == "RGBA"
+    alpha = np.asarray(found)[8, :, 3]
+    assert alpha[:7].max() == 0
+    assert alpha[9:].min() == 255
+
+
+def bits(levels: np.ndarray, depth: int) -> bytes:
+    """Return samples of less than 8 bits packed into bytes."""
+    digits = "".join(f"{level:0{depth}b}" for level in levels)
+    return int(digits, 2).to_bytes(len(digits) // 8)
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+@pytest.mark.parametrize("depth", [8, 16])
+def test_planes_are_put_together(compression, depth):
+    """A TIFF whose channels lie in planes looks like one whose channels lie side by side, in 8 bits and in 16."""
+    image = textured(96, 64)
+    pixels = np.moveaxis(np.asarray(image), 2, 0).astype(np.uint16 if depth == 16 else np.uint8)
+    file = BytesIO()
+    deep = pixels * 257 if depth == 16 else pixels
+    kinds = {None: None, "tiff_lzw": "zlib"}
+    tifffile.imwrite(file, deep, photometric="rgb", planarconfig="separate", compression=kinds[compression])
+    assert difference(shown(file.getvalue(), width=96, height=64), image) < 1

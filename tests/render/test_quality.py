@@ -24,8 +24,9 @@ def whole(data: bytes) -> Image.Image:
     profile = image.info.get("icc_profile")
     if not profile:
         return image
-    source = ImageCms.ImageCmsProfile(BytesIO(profile))
-    return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    source, srgb = ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile("sRGB")
+    intent, flags = ImageCms.Intent.RELATIVE_COLORIMETRIC, ImageCms.Flags.BLACKPOINTCOMPENSATION
+    return ImageCms.profileToProfile(image, source, srgb, intent, "RGB", flags=flags)
 
 
 def similarities(data: bytes, reference: Image.Image, recipe: Recipe = RECIPE) -> list[float]:

@@ -26,7 +26,7 @@ BLOBS = (b"one", b"two", b"three")
 
 
 def _made(blobs: tuple[bytes, ...] = BLOBS, **changes: object) -> Frame:
-    fields: dict[str, Any] = {"probe": asdict(PROBE), "renditions": PICTURES, "color": "#a1b2c3"}
+    fields: dict[str, Any] = {"probe": asdict(PROBE), "renditions": PICTURES, "color": "#a1b2c3", "notes": ["so"]}
     return Frame("made", fields | changes, blobs)
 
 
@@ -36,6 +36,7 @@ def test_what_was_made_is_taken():
     assert isinstance(answer, Made)
     assert answer.probe == PROBE
     assert answer.color == "#a1b2c3"
+    assert answer.notes == ("so",)
     assert [
         (made.variant, made.format, made.type, made.width, made.height, made.data) for made in answer.renditions
     ] == [

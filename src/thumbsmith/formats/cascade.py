@@ -4,12 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 from PIL import Image
 
 from thumbsmith.formats import color, picture
 from thumbsmith.formats.decoding import Base
 from thumbsmith.geometry import Plan, Size, parents, unturned, within
+from thumbsmith.recipe.values import Color
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """The pictures of one source, in sRGB and in its own colours."""
+
+    srgb: Cascade
+    kept: Cascade
+    own_profile: bytes | None
+
+    @classmethod
+    def of(cls, base: Base, size: Size, plans: Sequence[Plan]) -> Self:
+        """Return the pictures that these plans make of a decoded source of this `size` as seen."""
+        srgb = Cascade(base, size, plans)
+        return cls(srgb, srgb if base.own is None else Cascade(base.kept(), size, plans), base.profile)
+
+    def picture(self, index: int, wanted: Color) -> Image.Image:
+        """Return the picture of a plan, unpadded: RGB or RGBA, as seen."""
+        return (self.kept if wanted is Color.KEEP else self.srgb).picture(index)
+
+    def profile(self, wanted: Color) -> bytes | None:
+        """Return the ICC profile that such a picture is written with, None for sRGB."""
+        return self.own_profile if wanted is Color.KEEP else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +47,14 @@ class Cascade:
     _made: dict[int, Image.Image] = field(default_factory=dict, init=False)
 
     def picture(self, index: int) -> Image.Image:
-        """Return the picture of a plan, unpadded: RGB or RGBA, in sRGB, as seen."""
+        """Return the picture of a plan, unpadded: RGB or RGBA, as seen."""
         if index not in self._made:
             parent = parents(self.plans, self.size)[index]
             self._made[index] = self._first(index) if parent is None else self._further(index, parent)
         return self._made[index]
 
     def _first(self, index: int) -> Image.Image:
-        """Return a picture made from the source itself: reduced first, then brought to sRGB and turned."""
+        """Return a picture made from the source itself: reduced first, then brought to its colours and turned."""
         base, each = self.base, self.plans[index]
         left, top, right, bottom = (edge / base.shrink for edge in unturned(each.box, self.size, base.orientation))
         size = each.size if base.orientation < 5 else each.size[::-1]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
 from PIL import Image, ImageChops
 
-from thumbsmith.formats import icc
+from thumbsmith.formats import cmyk, icc
 
 if TYPE_CHECKING:
     from PIL.ImageCms import ImageCmsTransform
@@ -28,15 +29,44 @@ AT_TOP: Final = AT_BOTTOM[::-1]
 OFF_TOP: Final = OFF_BOTTOM[::-1]
 
 
-def conversion(profile: bytes | None, mode: str) -> ImageCmsTransform | None:
-    """Return how a picture of this mode, with the ICC profile that its source holds, becomes sRGB.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Colors:
+    """What the numbers of a picture mean.
 
-    None where nothing is to be done by a profile: there is none, it is sRGB already, is for other pictures, or broken.
+    `to_srgb` is how they become sRGB, None where they are that already, or nothing better is known; `profile` the ICC
+    profile that the picture can be kept with as it is, of an RGB picture in another space than sRGB; `note` a sentence
+    about a profile that was of no use.
+    """
+
+    to_srgb: ImageCmsTransform | None = None
+    profile: bytes | None = None
+    note: str | None = None
+
+
+def meaning(profile: bytes | None, mode: str) -> Colors:
+    """Return what a picture of this mode means, with the ICC profile that its source holds.
+
+    A profile that is broken, or for other pictures, counts as none, and CMYK without one as offset printing.
     """
     if profile is None or icc.is_srgb(profile):
-        return None
+        return _unsaid(mode)
     grey = mode == "LA"
-    return _transform(profile, "L" if grey else mode, "RGBA" if mode == "RGBA" else "RGB")
+    transform = _transform(profile, "L" if grey else mode, "RGBA" if mode == "RGBA" else "RGB")
+    if transform is None:
+        return _unsaid(mode, _complaint(profile, mode))
+    return Colors(to_srgb=transform, profile=profile if mode in ("RGB", "RGBA") else None)
+
+
+def _unsaid(mode: str, note: str | None = None) -> Colors:
+    return Colors(to_srgb=_transform(cmyk.profile(), "CMYK", "RGB") if mode == "CMYK" else None, note=note)
+
+
+def _complaint(profile: bytes, mode: str) -> str:
+    """Return what is wrong with a profile that gives no conversion."""
+    space = icc.space(profile)
+    if space and space.isprintable() and space != SPACES.get("L" if mode == "LA" else mode):
+        return f"the color profile is for {space}, which the picture is not in, and was ignored"
+    return "the color profile is broken, and was ignored"
 
 
 def converted(image: Image.Image, transform: ImageCmsTransform) -> Image.Image:
@@ -68,7 +98,7 @@ def cut_off(image: Image.Image, to_srgb: ImageCmsTransform | None) -> bool:
 
 
 def plain(image: Image.Image) -> Image.Image:
-    """Return the picture as RGB or RGBA, without metadata: CMYK by the plain formula, Lab by its definition."""
+    """Return the picture as RGB or RGBA, without metadata: Lab by its definition."""
     made = image.convert("RGBA" if image.mode in ("LA", "RGBA") else "RGB")
     made.info = {}
     return made
@@ -76,15 +106,18 @@ def plain(image: Image.Image) -> Image.Image:
 
 @lru_cache(maxsize=4)
 def _transform(profile: bytes, mode: str, output: str) -> ImageCmsTransform | None:
-    """Return the conversion to sRGB, None where there is none. Kept: a camera's photos share a profile."""
+    """Return the conversion to sRGB, None where there is none. Kept: a camera's photos share a profile.
+
+    Relative colorimetric with black point compensation: what sRGB holds stays, white is white, and black black.
+    """
     from PIL import ImageCms  # noqa: PLC0415 - loads littleCMS, which few pictures need
 
     if icc.space(profile) != SPACES.get(mode):
         return None
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+    intent, flags = ImageCms.Intent.RELATIVE_COLORIMETRIC, ImageCms.Flags.BLACKPOINTCOMPENSATION
     try:
         source = ImageCms.ImageCmsProfile(BytesIO(profile))
-        return ImageCms.ImageCmsTransform(
-            source, ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")), mode, output
-        )
+        return ImageCms.ImageCmsTransform(source, srgb, mode, output, intent, flags=flags)
     except (OSError, ValueError, ImageCms.PyCMSError):
         return None

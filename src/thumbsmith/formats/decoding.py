@@ -2,46 +2,25 @@
 
 from __future__ import annotations
 
-import importlib
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Final, cast
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from PIL import Image, ImageFile
+from PIL import Image
 
-from thumbsmith.errors import Code, MissingDecoder, Rejected
-from thumbsmith.formats import color, png
-from thumbsmith.formats.heic import open_heic
+from thumbsmith.formats import canvas, color, png
+from thumbsmith.formats.level import at_level
 from thumbsmith.formats.modes import to_plain
+from thumbsmith.formats.opening import TURNED, check_size, opened, verdict
+from thumbsmith.formats.preview import preview
 from thumbsmith.formats.stream import SourceStream
-from thumbsmith.geometry import DCT_MARGIN, dct_shrink
+from thumbsmith.geometry import DCT_MARGIN
 from thumbsmith.memory import FULL_PIXELS
 from thumbsmith.probe.types import Probe
 from thumbsmith.reader import RangeReader
+from thumbsmith.shrink import shrink as shrink_of
 
 if TYPE_CHECKING:
     from PIL.ImageCms import ImageCmsTransform
-
-# Sources are judged by our own limits before they come here; Pillow's would be a second, different opinion.
-Image.MAX_IMAGE_PIXELS = None
-
-# Never half a picture for a whole one. False is Pillow's default, which somebody else in this process may have changed.
-ImageFile.LOAD_TRUNCATED_IMAGES = False
-
-# Pillow's class for each format. Made directly: `Image.open` would load five plugins or forty, and ask them in turn.
-READERS: Final = {
-    "jpeg": ("JpegImagePlugin", "JpegImageFile"),
-    "gif": ("GifImagePlugin", "GifImageFile"),
-    "webp": ("WebPImagePlugin", "WebPImageFile"),
-    "tiff": ("TiffImagePlugin", "TiffImageFile"),
-    "bmp": ("BmpImagePlugin", "BmpImageFile"),
-    "avif": ("AvifImagePlugin", "AvifImageFile"),
-}
-
-# What comes from these decoders is turned already: Pillow turns a TIFF, libheif a HEIC.
-TURNED: Final = frozenset({"tiff", "heic"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,17 +29,21 @@ class Base:
 
     `image` is L, LA, RGB, RGBA, CMYK or LAB; `shrink` of the source's pixels make one of its own, on each axis;
     `orientation` is the turn that is still to be made, `to_srgb` the conversion of its colours, where there is one.
+    `own` is the same in the source's colours, of which `profile` tells, where they are other RGB; `note` a sentence on
+    what was ignored.
     """
 
     image: Image.Image
-    shrink: int
+    shrink: float
     orientation: int
     to_srgb: ImageCmsTransform | None
+    own: Image.Image | None = None
+    profile: bytes | None = None
+    note: str | None = None
 
-
-def refuse_bombs(pixels: int) -> None:
-    """Have Pillow raise wherever it meets a picture of more than so many pixels. That counts for all of the process."""
-    Image.MAX_IMAGE_PIXELS = pixels
+    def kept(self) -> Base:
+        """Return the source in its own colours; itself where these are no others."""
+        return self if self.own is None else replace(self, image=self.own, to_srgb=None)
 
 
 def decode(reader: RangeReader, probe: Probe, reduction: float) -> Base:
@@ -69,79 +52,64 @@ def decode(reader: RangeReader, probe: Probe, reduction: float) -> Base:
     Raises Rejected where the file is cut short (its end was reached while more was needed) or broken in another way;
     MissingDecoder; MemoryError; and what the reader raises, whatever the decoder made of it.
     """
+    shrink = shrink_of(probe, reduction)
+    if probe.format == "tiff":
+        reader, probe = at_level(reader, probe, shrink)
     stream = SourceStream(png.plain(reader) if probe.format == "png" else reader)
-    with _verdict(stream):
-        shrink = dct_shrink(reduction) if probe.format == "jpeg" else 1
-        image, to_srgb = _loaded(stream, probe, shrink)
-        if shrink > 1 and probe.width * probe.height <= FULL_PIXELS and color.cut_off(image, to_srgb):
-            del image  # the next takes all the memory there is for one
-            image, to_srgb = _finely(stream, probe, shrink), None
+    with verdict(stream):
+        image, colors = _loaded(stream, probe, shrink, reduction)
+        own, to_srgb = image, colors.to_srgb
+        scaled = probe.format == "jpeg" and shrink > 1
+        if scaled and probe.width * probe.height <= FULL_PIXELS and color.cut_off(image, to_srgb):
+            del image, own  # the next takes all the memory there is for one
+            image, own = _finely(stream, probe, shrink)
+            to_srgb = None
     if to_srgb and image.mode == "CMYK":  # inks do not mix as light does: an average of them has another colour
         count = max(1, int(reduction / shrink / DCT_MARGIN))
         image, shrink, to_srgb = color.converted(image.reduce(count), to_srgb), shrink * count, None
-    orientation = 1 if probe.format in TURNED else probe.orientation
-    return Base(image=image, shrink=shrink, orientation=orientation, to_srgb=to_srgb)
+    return Base(
+        image=image,
+        # A HEIC's own thumbnail may stand for it.
+        shrink=probe.size[0] / image.width if probe.format == "heic" else shrink,
+        orientation=1 if probe.format in TURNED else probe.orientation,
+        to_srgb=to_srgb,
+        own=own if colors.profile else None,
+        profile=colors.profile,
+        note=colors.note,
+    )
 
 
-def _loaded(stream: SourceStream, probe: Probe, shrink: int) -> tuple[Image.Image, ImageCmsTransform | None]:
-    """Return the decoded picture, of a JPEG with its sides divided by `shrink`, and how its colours become sRGB."""
+def _loaded(
+    stream: SourceStream, probe: Probe, shrink: int, reduction: float = 1.0
+) -> tuple[Image.Image, color.Colors]:
+    """Return the decoded picture, of a JPEG with its sides divided by `shrink`, and what its colours mean."""
     stream.seek(0)
-    image = _opened(stream, probe)
-    _check_size(image, probe)
-    if shrink > 1:
+    image = opened(stream, probe)
+    check_size(image, probe)
+    if probe.format == "gif" and probe.alpha:
+        return canvas.first(stream, probe), meaning(image, "RGBA")
+    if probe.format == "heic" and (small := preview(stream, probe, reduction)):
+        return small, meaning(image, small.mode)
+    if probe.format == "jpeg" and shrink > 1:
         image.draft(image.mode, (image.width // shrink, image.height // shrink))
     image.load()
     found = to_plain(image, probe.depth)
-    return found, color.conversion(image.info.get("icc_profile") or None, found.mode)
+    return found, meaning(image, found.mode)
 
 
-def _finely(stream: SourceStream, probe: Probe, shrink: int) -> Image.Image:
-    """Return a JPEG decoded with more pixels, in sRGB, and then averaged to the same size.
+def meaning(image: Image.Image, mode: str) -> color.Colors:
+    """Return what the colours of a picture mean that was opened, and then brought into this mode."""
+    return color.meaning(image.info.get("icc_profile") or None, mode)
+
+
+def _finely(stream: SourceStream, probe: Probe, shrink: int) -> tuple[Image.Image, Image.Image]:
+    """Return a JPEG decoded with more pixels and then averaged to the same size: in sRGB, and in its own colours.
 
     Decoded at a quarter of the shrink and no less, the two photos that color.cut_off speaks of have SSIM 0.997.
     """
     less = max(1, shrink // 4)
-    image, to_srgb = _loaded(stream, probe, less)
-    return (color.converted(image, to_srgb) if to_srgb else image).reduce(shrink // less)
-
-
-def _opened(stream: SourceStream, probe: Probe) -> Image.Image:
-    """Return the picture with its header read, by the decoder of the format that the probe found, and no other."""
-    if probe.format == "heic":
-        return open_heic(stream.read())
-    if probe.format == "png":
-        return png.StillPng(cast("IO[bytes]", stream))
-    module, name = READERS[probe.format]
-    plugin = importlib.import_module(f"PIL.{module}")
-    if probe.format == "avif":
-        plugin.DEFAULT_MAX_THREADS = 1  # type: ignore[attr-defined]  # a picture is one core's work: others have theirs
-    image: Image.Image = getattr(plugin, name)(cast("IO[bytes]", stream))
-    return image
-
-
-def _check_size(image: Image.Image, probe: Probe) -> None:
-    """Reject a picture whose decoder reads another size than was judged."""
-    judged = probe.size if probe.format in TURNED else (probe.width, probe.height)
-    if image.size != judged:
-        sizes = "{}x{}, not {}x{}".format(*image.size, *judged)
-        raise Rejected(Code.CORRUPT, f"its parts disagree about its size: {sizes}")
-
-
-@contextmanager
-def _verdict(stream: SourceStream) -> Iterator[None]:
-    """Turn whatever a decoder raises into what it means for the source; its warnings, but for bombs, concern nobody."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            yield
-    except (Rejected, MissingDecoder, MemoryError, ImportError):  # the last is an installation's fault
-        raise
-    except Exception as error:
-        if stream.failure:
-            raise stream.failure from error
-        if stream.exhausted:
-            raise Rejected(Code.TRUNCATED, "the file ends before the picture does") from error
-        raise Rejected(Code.CORRUPT, "the decoder cannot make sense of the file") from error
-    if stream.failure:
-        raise stream.failure
+    image, colors = _loaded(stream, probe, less)
+    own = image.reduce(shrink // less)
+    if not colors.to_srgb:
+        return own, own
+    return color.converted(image, colors.to_srgb).reduce(shrink // less), own

@@ -31,29 +31,41 @@ EFFORT: Final[dict[Format, dict[str, Any]]] = {
 }
 
 
-def rendition(image: Image.Image, plan: Plan, variant: Variant, kind: Format) -> Rendition:
-    """Return a variant's picture in one of its formats: on its background where the format holds no alpha, padded."""
-    flat = image if kind.holds_alpha else picture.flattened(image, variant.background)
-    final = picture.padded(flat, plan.canvas, plan.offset, variant.background)
+def rendition(
+    image: Image.Image, plan: Plan, variant: Variant, kind: Format, profile: bytes | None = None
+) -> Rendition:
+    """Return a variant's picture in one of its formats: on its background where the format holds no alpha, padded.
+
+    `profile` is the ICC profile of a picture that is in other colours than sRGB.
+    """
+    final = finished(image, plan, variant, kind)
     return Rendition(
         variant=variant.name,
         format=kind,
         type=kind.media_type,
         width=final.width,
         height=final.height,
-        data=encode(final, kind, variant.quality),
+        data=encode(final, kind, variant.quality, profile),
     )
 
 
-def encode(image: Image.Image, kind: Format, quality: Quality) -> bytes:
-    """Return an RGB or RGBA picture as a file of this format, without metadata and without a colour profile (sRGB).
+def finished(image: Image.Image, plan: Plan, variant: Variant, kind: Format) -> Image.Image:
+    """Return a picture as it is written."""
+    flat = image if kind.holds_alpha else picture.flattened(image, variant.background)
+    return picture.padded(flat, plan.canvas, plan.offset, variant.background)
 
-    JPEG takes RGB only. The same picture gives the same bytes.
+
+def encode(image: Image.Image, kind: Format, quality: Quality, profile: bytes | None = None, **more: Any) -> bytes:
+    """Return an RGB or RGBA picture as a file of this format, without metadata, and in sRGB without a colour profile.
+
+    JPEG takes RGB only. The same picture gives the same bytes. `more` are Pillow's options for the format.
     """
     importlib.import_module(PLUGINS[kind])
-    options = dict(EFFORT[kind])
+    options = {**EFFORT[kind], **more}
     if kind is not Format.PNG:
         options["quality"] = getattr(quality, kind.value)
+    if profile:
+        options["icc_profile"] = profile
     file = BytesIO()
     image.save(file, kind.value, **options)
     return file.getvalue()

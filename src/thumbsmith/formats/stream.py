@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
+from thumbsmith.probe.window import Window
 from thumbsmith.reader import RangeReader
 
 # Bytes asked for at a time. Decoders take 64 KiB and less; a store answers few large requests faster than many small.
@@ -49,6 +52,18 @@ class SourceStream:
         """Return the position."""
         return self._position
 
+    def window(self) -> Window:
+        """Return the same source to be read by offset."""
+        return Window.over(_Ranges(self, self._reader.size))
+
+    def edited(self, edits: Iterable[tuple[int, bytes]]) -> bytes:
+        """Return the whole source with some of its bytes made others: (offset, bytes)."""
+        self.seek(0)
+        data = bytearray(self.read())
+        for offset, edit in edits:
+            data[offset : offset + len(edit)] = edit
+        return bytes(data)
+
     def _bytes(self, start: int, length: int) -> bytes:
         """Return bytes that are within the source; little ones through a block that is read ahead."""
         if length >= BLOCK:
@@ -65,3 +80,16 @@ class SourceStream:
         except Exception as error:
             self.failure = error
             raise
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranges:
+    """A stream as a range reader, so that it takes note of failures."""
+
+    stream: SourceStream
+    size: int
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return bytes from `offset`, fewer at the end."""
+        self.stream.seek(offset)
+        return self.stream.read(length)

@@ -33,7 +33,7 @@ def read(data: Window) -> Probe:
     canvas_width, canvas_height, packed = data.unpack("<HHB", 6)
     first, frames, transparent = None, 0, False
     try:
-        for kind, body in _blocks(data, 13 + _colour_table(packed)):
+        for kind, body in _blocks(data, 13 + color_table(packed)):
             if kind == _IMAGE:
                 first = first or body.unpack("<HHHHB", 0)
                 frames += 1
@@ -62,6 +62,21 @@ def read(data: Window) -> Probe:
     )
 
 
+def frames(data: Window) -> Iterator[tuple[Window | None, Window]]:
+    """Yield each frame: its graphic control (flags, delay, transparent colour) where it has one, and its image.
+
+    The image is from the descriptor on, without its introducer, to the end of its data. Raises ShortRead for one that
+    is cut.
+    """
+    control = None
+    for kind, body in _blocks(data, 13 + color_table(data.byte(10))):
+        if kind == _IMAGE:
+            yield control, body.window(0, _after_sub_blocks(body, 10 + color_table(body.byte(8))))
+            control = None
+        else:
+            control = body.window(1, 4)
+
+
 def _blocks(data: Window, offset: int) -> Iterator[tuple[int, Window]]:
     """Yield each image (from its descriptor on) and each graphic control extension (from its length on)."""
     for _ in range(_MAX_BLOCKS):
@@ -71,14 +86,14 @@ def _blocks(data: Window, offset: int) -> Iterator[tuple[int, Window]]:
             return
         if kind == _IMAGE:
             yield kind, body
-            offset = _after_sub_blocks(data, offset + 11 + _colour_table(body.byte(8)))
+            offset = _after_sub_blocks(data, offset + 11 + color_table(body.byte(8)))
         else:
             if body.byte(0) == _GRAPHIC_CONTROL:
                 yield kind, body.window(1)
             offset = _after_sub_blocks(data, offset + 2)
 
 
-def _colour_table(packed: int) -> int:
+def color_table(packed: int) -> int:
     """Return how many bytes the colour table that a packed field announces takes."""
     return 3 << (packed & 7) + 1 if packed & 0x80 else 0
 

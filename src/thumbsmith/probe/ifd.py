@@ -19,8 +19,8 @@ _MAX_ENTRIES: Final = 65_535
 # Fields looked at here have a value for each sample, and no picture that is read has more samples than this.
 _MAX_VALUES: Final = 16
 
-# Field types that hold whole numbers, and how `struct` writes them: BYTE, SHORT, LONG, LONG8.
-_NUMBERS: Final = {1: "B", 3: "H", 4: "I", 16: "Q"}
+# Field types that hold whole numbers, and how `struct` writes them: BYTE, SHORT, LONG, IFD, LONG8, IFD8.
+_NUMBERS: Final = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +48,14 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """One directory: the whole numbers of each field asked for, at most 16, and where the next directory is, or 0."""
+    """One directory: the whole numbers of each field asked for, at most 16, and where the next directory is, or 0.
+
+    `present` are the tags asked for that are there, whatever they hold.
+    """
 
     fields: dict[int, tuple[int, ...]]
     next: int
+    present: frozenset[int]
 
     def first(self, tag: int, default: int) -> int:
         """Return the first number of a field, or the default where it is not there."""
@@ -85,7 +89,8 @@ def read_directory(block: Window, layout: Layout, offset: int, tags: frozenset[i
     for tag, values in _fields(block, layout, table, tags):
         if fields.setdefault(tag, values) != values:
             raise Rejected(Code.CORRUPT, f"a directory gives tag {tag} two different values")
-    return Directory(fields, _next(block, layout, start + len(table)))
+    present = frozenset(tag for tag, *_ in struct.iter_unpack(layout.entry, table) if tag in tags)
+    return Directory(fields, _next(block, layout, start + len(table)), present)
 
 
 def next_directory(block: Window, layout: Layout, offset: int) -> int:

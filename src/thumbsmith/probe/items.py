@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from thumbsmith.errors import Code, Rejected
@@ -78,6 +78,10 @@ class Items:
     def configuration(self) -> tuple[Box, ...]:
         """Return the properties of the primary item, then those of its first tile: what they tell of samples."""
         return self._own() + tuple(box for tile in self.tiles[:1] for box in self.properties.get(tile, ()))
+
+    def of(self, item: int) -> Items:
+        """Return the same with another item for the primary one."""
+        return replace(self, primary=item)
 
     def _own(self) -> tuple[Box, ...]:
         return self.properties.get(self.primary, ())

@@ -24,6 +24,8 @@ _COLOURS: Final = {
 }
 _WITH_ALPHA: Final = (4, 6)
 
+SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+
 _FIRST_CHUNK: Final = 8
 _AFTER_HEADER: Final = _FIRST_CHUNK + 12 + 13
 _MAX_LENGTH: Final = 2**31 - 1

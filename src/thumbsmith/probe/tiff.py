@@ -10,14 +10,22 @@ from typing import Final
 from thumbsmith.errors import Code, Rejected
 from thumbsmith.probe.exif import ORIENTATION, upright_if_unknown
 from thumbsmith.probe.ifd import Directory, Layout, next_directory, open_block, read_directory
+from thumbsmith.probe.pyramid import (
+    BITS,
+    COMPRESSION,
+    LENGTH,
+    PHOTOMETRIC,
+    SAMPLES,
+    TAGS,
+    WIDTH,
+    Level,
+    levels,
+)
 from thumbsmith.probe.types import Probe
 from thumbsmith.probe.window import ShortRead, Window
 
-_WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _EXTRA = 256, 257, 258, 259, 262, 277, 338
-_TILE_WIDTH, _TILE_LENGTH = 322, 323
-_TAGS: Final = frozenset(
-    {_WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _EXTRA, _TILE_WIDTH, _TILE_LENGTH, ORIENTATION},
-)
+_TILE_WIDTH, _TILE_LENGTH, _EXTRA = 322, 323, 338
+_TAGS: Final = TAGS | {COMPRESSION, _TILE_WIDTH, _TILE_LENGTH, _EXTRA}
 _RGB, _CMYK = 2, 5
 _OLD_JPEG: Final = 6
 
@@ -39,41 +47,51 @@ def read(data: Window) -> Probe:
     """
     layout, offset = open_block(data)
     first = read_directory(data, layout, offset, _TAGS)
-    width, height = first.first(_WIDTH, 0), first.first(_LENGTH, 0)
+    width, height = first.first(WIDTH, 0), first.first(LENGTH, 0)
     if not (width and height):
         raise Rejected(Code.CORRUPT, "the TIFF's first picture has no size")
-    samples = first.first(_SAMPLES, 3 if first.first(_COMPRESSION, 1) == _OLD_JPEG else 1)
+    samples = first.first(SAMPLES, 3 if first.first(COMPRESSION, 1) == _OLD_JPEG else 1)
     if not 1 <= samples <= _MAX_SAMPLES:
         raise Rejected(Code.UNSUPPORTED_FORMAT, f"this is a TIFF of {samples} samples a pixel, which is not read here")
+    following = _following(data, layout, offset, first.next)
     return Probe(
         format="tiff",
         bytes=data.size,
         width=width,
         height=height,
         orientation=upright_if_unknown(first.first(ORIENTATION, 1)),
-        frames=_count_pictures(data, layout, offset, first.next),
+        frames=1 + len(following),
+        levels=len(levels(data, layout, first, following)),
         channels=samples,
-        depth=max(first.fields.get(_BITS, (1,))),
+        depth=max(first.fields.get(BITS, (1,))),
         alpha=_has_alpha(first, samples),
         piece=_tile_bytes(first, samples),
     )
 
 
+def pyramid_of(data: Window) -> tuple[Layout, tuple[Level, ...]]:
+    """Return how a TIFF that was read before is laid out, and the levels of its pyramid."""
+    layout, offset = open_block(data)
+    first = read_directory(data, layout, offset, _TAGS)
+    return layout, levels(data, layout, first, _following(data, layout, offset, first.next))
+
+
 def _tile_bytes(directory: Directory, samples: int) -> int:
     """Return what a tile takes when it is unpacked, which may be more than the picture; 0 for a picture of strips."""
     pixels = directory.first(_TILE_WIDTH, 0) * directory.first(_TILE_LENGTH, 0)
-    return -(-pixels * samples * max(directory.fields.get(_BITS, (1,))) // 8)
+    return -(-pixels * samples * max(directory.fields.get(BITS, (1,))) // 8)
 
 
 def _has_alpha(directory: Directory, samples: int) -> bool:
-    photometric = directory.first(_PHOTOMETRIC, 0)
+    photometric = directory.first(PHOTOMETRIC, 0)
     if _EXTRA in directory.fields:
         return photometric != _CMYK and directory.first(_EXTRA, 0) in _ALPHA
     return photometric == _RGB and samples == 4
 
 
-def _count_pictures(data: Window, layout: Layout, first: int, offset: int) -> int:
-    """Return the number of directories. One that lies beyond the file, or is cut, ends them."""
+def _following(data: Window, layout: Layout, first: int, offset: int) -> tuple[int, ...]:
+    """Return where the directories after the first are. One that lies beyond the file, or is cut, ends them."""
+    found: list[int] = []
     seen = {first}
     while offset and len(seen) < _MAX_PICTURES:
         if offset in seen:
@@ -82,6 +100,7 @@ def _count_pictures(data: Window, layout: Layout, first: int, offset: int) -> in
             following = next_directory(data, layout, offset)
         except ShortRead:
             break
+        found.append(offset)
         seen.add(offset)
         offset = following
-    return len(seen)
+    return tuple(found)

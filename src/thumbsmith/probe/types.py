@@ -27,6 +27,7 @@ class Probe:
     interlaced: bool = False  # PNG Adam7, GIF
     progressive: bool = False  # JPEG SOF2, SOF10
     scans: int = 1  # of a progressive JPEG
+    levels: int = 0  # TIFF: how often the picture is there once more, halved each time
     subsampled: bool = True  # JPEG: chroma is stored smaller than luma (decides a progressive JPEG's memory)
     piece: int = 0  # TIFF: bytes of the largest strip or tile, unpacked; HEIC and AVIF: pixels of one tile
     metadata: int = 0  # JPEG: bytes of profiles, texts and EXIF before the picture, which its decoder keeps

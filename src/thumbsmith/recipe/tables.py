@@ -8,7 +8,7 @@ from typing import Final
 from thumbsmith.recipe.kinds import boolean, choice, glob, integer, point, text
 from thumbsmith.recipe.selection import Selection
 from thumbsmith.recipe.shapes import Field, ListOf, Named, OneOf, Table
-from thumbsmith.recipe.values import MAX_RENDITION_SIDE, SOURCE, Fit, Format, Limits, Quality, Variant
+from thumbsmith.recipe.values import MAX_RENDITION_SIDE, SOURCE, Animation, Color, Fit, Format, Limits, Quality, Variant
 
 # Each resolves to the focal point that a crop keeps.
 GRAVITIES: Final = MappingProxyType(
@@ -76,8 +76,6 @@ QUALITY: Final = Table(
 SETTLED: Final = MappingProxyType(
     {
         "metadata": Field(choice("strip"), "Metadata of the source: none is kept.", "strip"),
-        "color": Field(choice("srgb"), "Color space of every rendition.", "srgb"),
-        "animation": Field(choice("first"), "Of an animation, the first frame is used.", "first"),
     }
 )
 
@@ -108,6 +106,16 @@ VARIANT: Final = Table(
             _variant.background,
         ),
         **SETTLED,
+        "color": Field(
+            choice(*Color),
+            'Color space: "srgb", or "keep" that of the source where it is RGB, with its profile in the file.',
+            _variant.color.value,
+        ),
+        "animation": Field(
+            choice(*Animation),
+            'Of an animation, the "first" frame, or "keep" all, in formats that hold them: WebP, PNG and AVIF.',
+            _variant.animation.value,
+        ),
     }
 )
 

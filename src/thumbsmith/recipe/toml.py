@@ -8,13 +8,26 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from thumbsmith.errors import RecipeError
 from thumbsmith.recipe import kinds
 from thumbsmith.recipe.selection import Selection
 from thumbsmith.recipe.tables import DOCUMENT, GRAVITIES, SETTLED
-from thumbsmith.recipe.values import Fit, Limits, Quality, Recipe, Variant, altered, format_choice
+from thumbsmith.recipe.values import (
+    Animation,
+    Color,
+    Fit,
+    Limits,
+    Quality,
+    Recipe,
+    Variant,
+    altered,
+    format_choice,
+)
+
+# The fields whose values are words, and what these stand for.
+WORDS: Final = {"fit": Fit, "color": Color, "animation": Animation}
 
 
 def load(path: str | os.PathLike[str]) -> Recipe:
@@ -67,8 +80,8 @@ def _resolved(base: Variant, fields: Mapping[str, Any]) -> Variant:
 
 def _value(key: str, found: Any, base: Variant) -> Any:
     match key, found:
-        case "fit", word:
-            return Fit(word)
+        case (("fit" | "color" | "animation"), word):
+            return WORDS[key](word)
         case "gravity", str(word):
             return GRAVITIES[word]
         case "gravity", (x, y):

@@ -14,7 +14,7 @@ from thumbsmith.recipe.selection import Selection
 
 # Raised by hand when the engine's output changes on purpose: every rendition is remade. Never for a library's version.
 # To change the default of a field is such a change: fields at their default are no part of a fingerprint.
-ENGINE_REVISION: Final = 1
+ENGINE_REVISION: Final = 2
 
 # WebP holds at most 16383 pixels a side; no rendition of any format is made longer, so that formats of a variant agree.
 MAX_RENDITION_SIDE: Final = 16383
@@ -30,6 +30,20 @@ class Fit(StrEnum):
     CONTAIN = "contain"
     OUTSIDE = "outside"
     FILL = "fill"
+
+
+class Color(StrEnum):
+    """Which colour space renditions are in."""
+
+    SRGB = "srgb"
+    KEEP = "keep"
+
+
+class Animation(StrEnum):
+    """What is made of an animation."""
+
+    FIRST = "first"
+    KEEP = "keep"
 
 
 class Format(StrEnum):
@@ -53,6 +67,11 @@ class Format(StrEnum):
     @property
     def holds_alpha(self) -> bool:
         """Return whether a picture in this format can be transparent."""
+        return self is not Format.JPEG
+
+    @property
+    def holds_animation(self) -> bool:
+        """Return whether a file in this format can hold several frames."""
         return self is not Format.JPEG
 
 
@@ -86,6 +105,8 @@ class Variant:
     formats: tuple[FormatChoice, ...] = (Format.WEBP,)
     quality: Quality = Quality()
     background: str = "#ffffff"
+    color: Color = Color.SRGB
+    animation: Animation = Animation.FIRST
 
     @property
     def fingerprint(self) -> str:
@@ -210,5 +231,7 @@ def _variant(written: Mapping[str, Any]) -> Variant:
             "gravity": tuple(written["gravity"]),
             "formats": tuple(map(format_choice, written["formats"])),
             "quality": Quality(**written["quality"]),
+            "color": Color(written["color"]),
+            "animation": Animation(written["animation"]),
         }
     )

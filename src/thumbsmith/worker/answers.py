@@ -19,6 +19,7 @@ from thumbsmith.worker.wire import Frame, Garbled
 
 # Of a sentence that a child says, this many characters are kept.
 MAX_SENTENCE: Final = 500
+MAX_NOTES: Final = 10
 
 SOURCE_FORMATS: Final = frozenset({"jpeg", "png", "gif", "webp", "tiff", "bmp", "avif", "heic"})
 PROBE_FIELDS: Final = {each.name: {"str": str, "int": int, "bool": bool}[str(each.type)] for each in fields(Probe)}
@@ -56,11 +57,12 @@ class Admit:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """It is done: the header's facts, the renditions, and the picture's colour."""
+    """It is done: the header's facts, the renditions, the picture's colour, and what was ignored in it."""
 
     probe: Probe
     renditions: tuple[Rendition, ...]
     color: str | None
+    notes: tuple[str, ...] = ()
 
 
 Answer: TypeAlias = Read | Admit | Made
@@ -77,9 +79,9 @@ def understand(frame: Frame, order: Order) -> Answer:
             return Read(offset, _number(length, 1, min(LARGEST, order.reader.size - offset)))
         case "admit", {"memory": memory}:
             return Admit(_number(memory, 0, order.recipe.limits.max_memory))
-        case "made", {"probe": probe, "renditions": list(pictures), "color": color}:
+        case "made", {"probe": probe, "renditions": list(pictures), "color": color, "notes": list(notes)}:
             facts = _probe(probe, order.reader.size)
-            return Made(facts, _renditions(pictures, frame.blobs, facts, order), _color(color))
+            return Made(facts, _renditions(pictures, frame.blobs, facts, order), _color(color), _notes(notes))
         case "rejected", {"code": str(code), "detail": str(detail)} if code in set(Code):
             raise Rejected(Code(code), _sentence(detail))
         case "missing", {"detail": str(detail)}:
@@ -129,6 +131,12 @@ def _color(said: object) -> str | None:
     if said is None or (isinstance(said, str) and COLOR.fullmatch(said)):
         return said
     raise Garbled("a colour that is none")
+
+
+def _notes(said: list[object]) -> tuple[str, ...]:
+    if len(said) > MAX_NOTES or not all(isinstance(note, str) for note in said):
+        raise Garbled("notes that are none")
+    return tuple(_sentence(str(note)) for note in said)
 
 
 def _number(said: object, least: int, most: int) -> int:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any, Final
 
+from thumbsmith.animation import frames
 from thumbsmith.errors import Code, MissingDecoder, Rejected
-from thumbsmith.formats.decoding import refuse_bombs
+from thumbsmith.formats.opening import refuse_bombs
 from thumbsmith.keys import rendition_name
 from thumbsmith.limits import judge
 from thumbsmith.memory import judge_memory
@@ -57,7 +58,7 @@ def _make(
 ) -> tuple[list[bytes], dict[str, Any]]:
     """Return the files of the renditions, and what is said of them. Raises what its parts raise."""
     facts = probe(reader)
-    judge(facts, recipe.limits)
+    judge(facts, recipe.limits, frames=frames(facts, recipe))
     channel.send("admit", memory=judge_memory(facts, recipe))
     channel.receive(largest=0)
     rendered = render_source(reader, facts, recipe, wanted)
@@ -65,7 +66,7 @@ def _make(
         {"name": rendition_name(made.variant, made.format), "width": made.width, "height": made.height}
         for made in rendered.renditions
     ]
-    said = {"probe": asdict(facts), "renditions": pictures, "color": rendered.color or None}
+    said = {"probe": asdict(facts), "renditions": pictures, "color": rendered.color or None, "notes": rendered.notes}
     return [made.data for made in rendered.renditions], said
 
 

@@ -29,13 +29,17 @@ REREADS: Final = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What a child made of a source, and what that took: CPU seconds, and peak resident memory in bytes."""
+    """What a child made of a source, and what that took: CPU seconds, and peak resident memory in bytes.
+
+    `notes` are sentences on what was ignored in it.
+    """
 
     probe: Probe
     renditions: tuple[Rendition, ...]
     color: str | None
     cpu_seconds: float
     peak_memory: int
+    notes: tuple[str, ...] = ()
 
 
 class Died(WorkerError):
@@ -62,13 +66,14 @@ def attempt(order: Order, template: Template, budget: Budget, seconds: float | N
     match made:
         case None:
             raise blame(ending.status, order.recipe.limits)
-        case Made(probe, renditions, color):
+        case Made(probe, renditions, color, notes):
             return Work(
                 probe=probe,
                 renditions=renditions,
                 color=color,
                 cpu_seconds=ending.cpu_seconds,
                 peak_memory=ending.peak_memory,
+                notes=notes,
             )
         case refusal:
             raise refusal

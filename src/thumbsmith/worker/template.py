@@ -42,8 +42,8 @@ def prepare() -> Work:
     from PIL import Image  # noqa: PLC0415 - what fails here is told, what fails above is not
 
     from thumbsmith import formats, probe  # noqa: PLC0415 - as above
-    from thumbsmith.formats.decoding import READERS  # noqa: PLC0415 - as above
     from thumbsmith.formats.encoding import PLUGINS  # noqa: PLC0415 - as above
+    from thumbsmith.formats.opening import READERS  # noqa: PLC0415 - as above
     from thumbsmith.worker.child import work  # noqa: PLC0415 - as above
 
     ours = (each.name for part in (formats, probe) for each in iter_modules(part.__path__, f"{part.__name__}."))

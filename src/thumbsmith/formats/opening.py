@@ -1,0 +1,116 @@
+"""The decoder of each format, with what it raises turned into what that means for the source."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+from typing import IO, Final, Protocol, cast
+
+from PIL import Image, ImageFile
+
+from thumbsmith.errors import Code, MissingDecoder, Rejected
+from thumbsmith.formats.heic import open_heic
+from thumbsmith.formats.png import StillPng
+from thumbsmith.formats.stream import SourceStream
+from thumbsmith.probe.types import Probe
+from thumbsmith.probe.window import ShortRead
+
+# Sources are judged by our own limits before they come here; Pillow's would be a second, different opinion.
+Image.MAX_IMAGE_PIXELS = None
+
+# Never half a picture for a whole one. False is Pillow's default, which somebody else in this process may have changed.
+ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+# Pillow's class for each format. Made directly: `Image.open` would load five plugins or forty, and ask them in turn.
+READERS: Final = {
+    "jpeg": ("JpegImagePlugin", "JpegImageFile"),
+    "gif": ("GifImagePlugin", "GifImageFile"),
+    "webp": ("WebPImagePlugin", "WebPImageFile"),
+    "tiff": ("TiffImagePlugin", "TiffImageFile"),
+    "bmp": ("BmpImagePlugin", "BmpImageFile"),
+    "avif": ("AvifImagePlugin", "AvifImageFile"),
+}
+
+# TIFF's PlanarConfiguration, and planes in it.
+PLANAR: Final = 284
+SEPARATE: Final = 2
+
+# Held while Pillow is told by which way to read a TIFF: it has one switch for all.
+_LIBTIFF: Final = Lock()
+
+# What comes from these decoders is turned already: Pillow turns a TIFF, libheif a HEIC.
+TURNED: Final = frozenset({"tiff", "heic"})
+
+
+class Readable(Protocol):
+    """A file that a decoder reads."""
+
+    def read(self, length: int = -1, /) -> bytes:
+        """Return the next bytes."""
+        ...
+
+
+def refuse_bombs(pixels: int) -> None:
+    """Have Pillow raise wherever it meets a picture of more than so many pixels. That counts for all of the process."""
+    Image.MAX_IMAGE_PIXELS = pixels
+
+
+def opened(file: Readable, probe: Probe) -> Image.Image:
+    """Return the picture with its header read, by the decoder of the format that the probe found, and no other."""
+    if probe.format == "heic":
+        return open_heic(file.read())
+    if probe.format == "png":
+        return StillPng(cast("IO[bytes]", file))
+    if probe.format == "tiff":
+        return _opened_tiff(cast("IO[bytes]", file))
+    module, name = READERS[probe.format]
+    plugin = importlib.import_module(f"PIL.{module}")
+    if probe.format == "avif":
+        plugin.DEFAULT_MAX_THREADS = 1  # type: ignore[attr-defined]  # a picture is one core's work: others have theirs
+    image: Image.Image = getattr(plugin, name)(cast("IO[bytes]", file))
+    return image
+
+
+def _opened_tiff(file: IO[bytes]) -> Image.Image:
+    """Return a TIFF. One whose channels lie in planes, uncompressed, goes through libtiff: Pillow reads 8 bits only."""
+    from PIL import TiffImagePlugin  # noqa: PLC0415 - few pictures need it
+
+    with _LIBTIFF:
+        TiffImagePlugin.READ_LIBTIFF = False
+        image = TiffImagePlugin.TiffImageFile(file)
+        if image.tag_v2.get(PLANAR) == SEPARATE:
+            file.seek(0)
+            TiffImagePlugin.READ_LIBTIFF = True
+            image = TiffImagePlugin.TiffImageFile(file)
+    return image
+
+
+def check_size(image: Image.Image, probe: Probe) -> None:
+    """Reject a picture whose decoder reads another size than was judged."""
+    judged = probe.size if probe.format in TURNED else (probe.width, probe.height)
+    if image.size != judged:
+        sizes = "{}x{}, not {}x{}".format(*image.size, *judged)
+        raise Rejected(Code.CORRUPT, f"its parts disagree about its size: {sizes}")
+
+
+@contextmanager
+def verdict(stream: SourceStream) -> Iterator[None]:
+    """Turn whatever a decoder raises into what it means for the source; its warnings, but for bombs, concern nobody."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            yield
+    except (Rejected, MissingDecoder, MemoryError, ImportError):  # the last is an installation's fault
+        raise
+    except Exception as error:
+        if stream.failure:
+            raise stream.failure from error
+        if stream.exhausted or isinstance(error, ShortRead):
+            raise Rejected(Code.TRUNCATED, "the file ends before the picture does") from error
+        raise Rejected(Code.CORRUPT, "the decoder cannot make sense of the file") from error
+    if stream.failure:
+        raise stream.failure
