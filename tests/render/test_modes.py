@@ -7,7 +7,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageDraw
 
 from tests.probe.files import chunk
 from tests.render.pictures import difference, saved, shown, textured
@@ -126,8 +126,10 @@ def test_edges_are_those_of_the_premultiplied_picture(side):
     image.putalpha(disc.resize((256, 256), Image.Resampling.BOX))
     found = shown(saved(image, "PNG"), width=side, height=side).convert("RGBa")
     expected = image.convert("RGBa").resize((side, side), Image.Resampling.LANCZOS)
+    alpha = expected.getchannel("A")
     for made, wanted in zip(found.split(), expected.split(), strict=True):
-        assert np.abs(np.asarray(made, int) - np.asarray(wanted, int)).max() <= 1
+        possible = ImageChops.darker(wanted, alpha)  # where Lanczos overshoots, no colour holds more than its alpha
+        assert np.abs(np.asarray(made, int) - np.asarray(possible, int)).max() <= 1
 
 
 def test_alpha_that_is_never_used_is_dropped():
