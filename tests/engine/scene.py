@@ -7,6 +7,7 @@ from itertools import count
 
 from tests.pictures import picture
 from thumbsmith import Recipe, converge, open_store
+from thumbsmith.animation import frames
 from thumbsmith.limits import judge, judge_bytes
 from thumbsmith.probe import probe
 from thumbsmith.reader import RangeReader
@@ -34,9 +35,11 @@ class InProcess:
         self.asked.append(wanted)
         judge_bytes(reader.size, recipe.limits)
         facts = probe(reader)
-        judge(facts, recipe.limits)
+        judge(facts, recipe.limits, frames=frames(facts, recipe))
         made = render_source(reader, facts, recipe, None if wanted is None else frozenset(wanted))
-        return Work(probe=facts, renditions=made.renditions, color=made.color, cpu_seconds=0, peak_memory=0)
+        return Work(
+            probe=facts, renditions=made.renditions, color=made.color, cpu_seconds=0, peak_memory=0, notes=made.notes
+        )
 
 
 @dataclass

@@ -330,3 +330,19 @@ def test_both_ways_to_the_same_recipe_end_in_the_same_bytes():
     scene.converge("a.jpg")
     twin.converge("a.jpg")
     assert scene.objects() == twin.objects()
+
+
+def test_what_was_ignored_in_a_source_is_noted_for_as_long_as_it_holds():
+    """A broken profile is noted when pictures are made, kept when a part is made again, and gone with the source."""
+    scene = Scene()
+    broken = picture(icc_profile=b"no profile at all" * 20)
+    scene.upload("a.jpg", broken)
+    assert scene.converge("a.jpg").manifest["notes"] == ["the color profile is broken, and was ignored"]
+    noted = scene.objects()
+    scene.destination.delete("a.jpg/icon.webp")
+    scene.converge("a.jpg")
+    assert scene.objects() == noted
+    scene.recipe = replace(scene.recipe, limits=Limits(max_scans=99))
+    assert scene.converge("a.jpg").manifest["notes"]
+    scene.upload("a.jpg", picture("blue"))
+    assert "notes" not in scene.converge("a.jpg").manifest

@@ -33,7 +33,9 @@ REJECTED = Manifest(
 )
 
 
-@pytest.mark.parametrize("manifest", [MANIFEST, REJECTED, replace(MANIFEST, renditions=())])
+@pytest.mark.parametrize(
+    "manifest", [MANIFEST, REJECTED, replace(MANIFEST, renditions=()), replace(MANIFEST, notes=("so",))]
+)
 def test_what_is_written_is_read(manifest: Manifest):
     """A manifest survives its file."""
     assert parse(manifest.to_bytes()) == manifest
@@ -117,3 +119,10 @@ def test_no_json_breaks_the_reader(value: object):
     for field in ("source", "renditions", "rejection", "placeholder", "recipe", "thumbsmith"):
         content = MANIFEST.as_dict() | {field: value}
         assert isinstance(parse(json.dumps(content).encode()), Manifest | None)
+
+
+def test_notes_are_there_where_there_is_something_to_note():
+    """What was ignored stands in the manifest, in sentences; without any there is no such field."""
+    noted = replace(MANIFEST, notes=("the color profile is broken, and was ignored",))
+    assert noted.as_dict()["notes"] == ["the color profile is broken, and was ignored"]
+    assert "notes" not in MANIFEST.as_dict()

@@ -9,8 +9,13 @@ from PIL import Image, ImageCms, ImageOps
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from tests.corpus import needs_corpus, photos
-from tests.render.pictures import difference, saved, shown, textured
+from tests.render.pictures import difference, recipe, saved, shown, textured
 from thumbsmith.formats import cmyk, color, icc
+from thumbsmith.probe import probe
+from thumbsmith.reader import BytesReader
+from thumbsmith.recipe import Format, Recipe, Variant
+from thumbsmith.recipe.values import Color
+from thumbsmith.render import render, render_source
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
@@ -216,3 +221,110 @@ def test_photos_in_other_spaces_look_as_converted_whole(name):
     expected = whole.resize(found.size, Image.Resampling.LANCZOS)
     assert difference(found, expected) < 2
     assert found.info == {}
+
+
+# Primaries of Display P3, adapted to D50: from its white point and chromaticities (SMPTE RP 431-2, D65), by Bradford.
+DISPLAY_P3 = ((0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407))
+
+
+def exactly(levels: np.ndarray, primaries, curve) -> np.ndarray:
+    """Return sRGB 0 to 1 of RGB levels 0 to 1 in another space: relative colorimetric, in floating point."""
+    light = curve(levels) @ np.array(primaries) @ np.linalg.inv(np.array(SRGB_PRIMARIES))
+    light = np.clip(light, 0, 1)
+    return np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+
+
+def srgb_light(levels: np.ndarray) -> np.ndarray:
+    """Return the light of sRGB's curve, which Display P3 shares."""
+    return np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
+
+
+SPACES = {
+    "Display P3": (profile(DISPLAY_P3, parametric(3, *SRGB_CURVE)), DISPLAY_P3, srgb_light),
+    "Adobe RGB": (profile(ADOBE, gamma(563 / 256)), ADOBE, lambda levels: levels ** (563 / 256)),
+    "linear": (profile(SRGB_PRIMARIES, b"curv\0\0\0\0" + bytes(4)), SRGB_PRIMARIES, lambda levels: levels),
+}
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+def test_patches_have_the_colours_of_an_exact_conversion(kind, space):
+    """Of 729 patches the mean distance to floating point is at most CIEDE2000 1, and the worst 3."""
+    found_profile, primaries, curve = SPACES[space]
+    levels = np.stack(np.meshgrid(*[np.linspace(0, 255, 9).round()] * 3, indexing="ij"), -1).reshape(27, 27, 3)
+    options = {"lossless": True, "exact": True} if kind == "WEBP" else {}
+    data = saved(Image.fromarray(levels.astype(np.uint8)), kind, icc_profile=found_profile, **options)
+    found = np.asarray(shown(data))
+    distances = deltaE_ciede2000(rgb2lab(found / 255), rgb2lab(exactly(levels / 255, primaries, curve)))
+    assert distances.mean() <= 1
+    assert distances.max() <= 3
+
+
+def test_a_profile_of_inks_is_followed():
+    """A picture that has the printing profile looks as one that has none: the same table, by the same way."""
+    inks = Image.fromarray(np.random.default_rng(5).integers(0, 256, (32, 32, 4), dtype=np.uint8), "CMYK")
+    with_profile = shown(saved(inks, "TIFF", icc_profile=cmyk.profile()))
+    assert with_profile.tobytes() == shown(saved(inks, "TIFF")).tobytes()
+
+
+def rendered(data: bytes, **fields):
+    """Return the one rendition of a file as it is opened, with what it says of its colours."""
+    (made,) = render(data, recipe(**fields))
+    return Image.open(BytesIO(made.data))
+
+
+@pytest.mark.parametrize("kind", list(Format))
+def test_an_rgb_picture_keeps_its_colour_space(kind):
+    """Kept, it has the source's numbers and its profile; not kept, sRGB's and none."""
+    adobe = profile(ADOBE, gamma(563 / 256))
+    image = textured(64, 48)
+    data = saved(image, "PNG", icc_profile=adobe)
+    kept, converted = rendered(data, color=Color.KEEP, formats=(kind,)), rendered(data, formats=(kind,))
+    assert kept.info["icc_profile"] == adobe
+    assert "icc_profile" not in converted.info
+    assert difference(kept.convert("RGB"), image) < 3
+    assert difference(converted.convert("RGB"), image) > 5
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK", "LAB", "RGB"])
+def test_other_pictures_become_srgb_all_the_same(mode):
+    """Grey, CMYK and Lab have no RGB space to keep, and sRGB needs no profile."""
+    grey = profile((), b"", space=b"GRAY", extra=((b"kTRC", gamma(1.8)),))
+    found = {"L": grey, "CMYK": cmyk.profile(), "LAB": None, "RGB": SRGB}[mode]
+    image = lab(textured(64, 48)) if mode == "LAB" else textured(64, 48).convert(mode)
+    data = saved(image, "TIFF", icc_profile=found)
+    kept = rendered(data, color=Color.KEEP)
+    assert "icc_profile" not in kept.info
+    assert kept.tobytes() == rendered(data).tobytes()
+
+
+@needs_corpus
+def test_kept_and_converted_pictures_do_not_disturb_one_another():
+    """A recipe with both gives each the bytes that it has alone, also where colours are cut off."""
+    data = next(path for path in photos() if path.name == "tea-gardens.display-p3.jpg").read_bytes()
+    sides = {"width": 128, "height": 128, "formats": (Format.PNG,)}
+    one, other = Variant(name="a", **sides), Variant(name="b", color=Color.KEEP, **sides)
+    both = render(data, Recipe(variants=(one, other)))
+    alone = [render(data, Recipe(variants=(each,)))[0] for each in (one, other)]
+    assert [each.data for each in both] == [each.data for each in alone]
+    assert both[0].data != both[1].data
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (b"not a profile at all" * 20, "broken"),
+        (SRGB[:300], "broken"),
+        (profile((), b"", space=b"GRAY", extra=((b"kTRC", gamma(1.8)),)), "for GRAY"),
+        (SRGB, None),
+        (None, None),
+    ],
+)
+def test_a_profile_that_is_of_no_use_is_noted(found, words):
+    """The picture is shown as if it had none, and what was ignored is said in a sentence."""
+    data = saved(textured(64, 48), "PNG", icc_profile=found)
+    reader = BytesReader(data)
+    made = render_source(reader, probe(reader), recipe(), None)
+    assert difference(Image.open(BytesIO(made.renditions[0].data)), textured(64, 48)) == 0
+    assert bool(made.notes) == bool(words)
+    assert all(words in note for note in made.notes)

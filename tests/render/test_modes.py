@@ -7,7 +7,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import Image, ImageChops, ImageDraw
 
 from tests.probe.files import chunk
 from tests.render.pictures import difference, saved, shown, textured
@@ -115,6 +115,21 @@ def test_no_fringe_shines_through_from_under_transparency():
         found = np.asarray(shown(saved(image, "PNG"), width=side, height=side))
         visible = found[found[..., 3] > 8]
         assert visible[:, :3].min() >= 250
+
+
+@pytest.mark.parametrize("side", [200, 97, 33])
+def test_edges_are_those_of_the_premultiplied_picture(side):
+    """Colours times alpha are within a level of 255 of Lanczos on the premultiplied picture, at every pixel."""
+    image = textured(256, 256)
+    disc = Image.new("L", (1024, 1024))
+    ImageDraw.Draw(disc).ellipse((100, 140, 900, 940), fill=255)
+    image.putalpha(disc.resize((256, 256), Image.Resampling.BOX))
+    found = shown(saved(image, "PNG"), width=side, height=side).convert("RGBa")
+    expected = image.convert("RGBa").resize((side, side), Image.Resampling.LANCZOS)
+    alpha = expected.getchannel("A")
+    for made, wanted in zip(found.split(), expected.split(), strict=True):
+        possible = ImageChops.darker(wanted, alpha)  # where Lanczos overshoots, no colour holds more than its alpha
+        assert np.abs(np.asarray(made, int) - np.asarray(possible, int)).max() <= 1
 
 
 def test_alpha_that_is_never_used_is_dropped():
