@@ -8,7 +8,7 @@ out follows the aspect ratio, or stays the source's where `fill` gives that up.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final, TypeAlias
 
@@ -51,10 +51,12 @@ class Plan:
 
 
 def plan(size: Size, variant: Variant) -> Plan:
-    """Return how `variant` is made of a source of this `size` (width, height, as seen).
+    """Return how `variant`, of one density, is made of a source of this `size` (width, height, as seen).
 
     Sides are rounded half up, are at least 1 and at most 16383 pixels.
     """
+    if variant.density != 1:
+        variant = _denser(size, variant)
     scale = _scale(size, variant)
     if variant.fit is Fit.COVER and variant.width and variant.height:
         return _cropped(size, scale, (variant.width, variant.height), variant.gravity)
@@ -136,6 +138,20 @@ def _scale(size: Size, variant: Variant) -> Scale:
     chosen = max(given) if variant.fit is Fit.OUTSIDE else min(given)
     chosen = min(chosen, *most)
     return (chosen, chosen)
+
+
+def _denser(size: Size, variant: Variant) -> Variant:
+    """Return the variant with a box of as many more pixels as its density asks for and the source has.
+
+    The picture shows the same as at density 1, so that either can stand for the other: where the source has too few
+    pixels the density is as high as these allow, and 1 at least.
+    """
+    sides = [side for side in (variant.width, variant.height) if side]
+    density = min(Fraction(str(variant.density)), *(Fraction(MAX_RENDITION_SIDE, side) for side in sides))
+    if not variant.enlarge:
+        density = min(density, max(Fraction(1), 1 / max(_scale(size, replace(variant, enlarge=True, dpr=(1.0,))))))
+    width, height = (side and _side(side * density) for side in (variant.width, variant.height))
+    return replace(variant, width=width, height=height, dpr=(1.0,))
 
 
 def _cropped(size: Size, scale: Scale, box: Size, gravity: tuple[float, float]) -> Plan:

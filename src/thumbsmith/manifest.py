@@ -40,6 +40,11 @@ class RenditionRecord:
     bytes: int
     sha256: str
     etag: str
+    dpr: float = 1.0  # written where it is another
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON content."""
+        return {name: value for name, value in asdict(self).items() if (name, value) != ("dpr", 1)}
 
     @property
     def name(self) -> str:
@@ -80,7 +85,7 @@ class Manifest:
             **shared,
             "status": "ok",
             "placeholder": {"color": self.color},
-            "renditions": [asdict(rendition) for rendition in self.renditions],
+            "renditions": [rendition.as_dict() for rendition in self.renditions],
             "srcset": self.srcset(),
         }
 
@@ -136,6 +141,6 @@ def _checked(kind: type[T], content: Any) -> T:
     """Return the record. Raises TypeError for a field that is missing, unknown or of another type."""
     record = kind(**content)
     for name, hint in _TYPES[kind].items():
-        if not isinstance(getattr(record, name), hint):
+        if not isinstance(getattr(record, name), (int, float) if hint is float else hint):
             raise TypeError(name)
     return record

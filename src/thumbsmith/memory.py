@@ -29,7 +29,7 @@ def judge_memory(probe: Probe, recipe: Recipe) -> int:
 
     Raises Rejected, `over_memory`, where that is above the recipe's `max_memory`.
     """
-    plans = [plan(probe.size, variant) for variant in recipe.variants]
+    plans = [plan(probe.size, variant) for variant in recipe.pictures]
     shrink = dct_shrink(min((each.reduction for each in plans), default=1.0)) if probe.format == "jpeg" else 1
     kinds = {kind for variant in recipe.variants for kind in variant.outputs(probe.format, alpha=probe.alpha)}
     writing = AVIF_WRITING if Format.AVIF in kinds else WRITING

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from thumbsmith.assess import Assessment, assess
 from thumbsmith.errors import Code, Rejected, StoreError
-from thumbsmith.keys import MANIFEST, expected, rendition_key, rendition_name
+from thumbsmith.keys import MANIFEST, expected
 from thumbsmith.manifest import Manifest, Rejection, RenditionRecord, SourceRecord
 from thumbsmith.recipe import Recipe
 from thumbsmith.requests import (
@@ -160,13 +160,14 @@ def _retire(names: Iterable[str], options: Options) -> Generator[Request, Any, i
 
 def _store(key: str, name: str, picture: Rendition, recipe: Recipe) -> Generator[Request, Any, RenditionRecord]:
     """Write one rendition; return its record."""
-    fingerprint = next(variant.fingerprint for variant in recipe.variants if variant.name == picture.variant)
+    made_for = (picture.variant, picture.density)
+    fingerprint = next(each.fingerprint for each in recipe.pictures if (each.name, each.density) == made_for)
     metadata = {"thumbsmith-variant": picture.variant, "thumbsmith-fingerprint": fingerprint}
     etag = yield Put(name, picture.data, Headers(content_type=picture.type, metadata=metadata))
     return RenditionRecord(
         variant=picture.variant,
         fingerprint=fingerprint,
-        key=rendition_key(key, picture.variant, picture.format),
+        key=f"{key}/{name}",
         type=picture.type,
         format=picture.format,
         width=picture.width,
@@ -174,6 +175,7 @@ def _store(key: str, name: str, picture: Rendition, recipe: Recipe) -> Generator
         bytes=len(picture.data),
         sha256=hashlib.sha256(picture.data).hexdigest(),
         etag=etag,
+        dpr=picture.density,
     )
 
 
@@ -194,7 +196,7 @@ def _replaced(source: ObjectInfo) -> Generator[Request, Any, bool]:
 
 
 def _named(pictures: Iterable[Rendition]) -> dict[str, Rendition]:
-    return {rendition_name(picture.variant, picture.format): picture for picture in pictures}
+    return {picture.name: picture for picture in pictures}
 
 
 def _manifest(

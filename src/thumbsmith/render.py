@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from thumbsmith.geometry import plan
 from thumbsmith.keys import rendition_name
 from thumbsmith.reader import BytesReader, RangeReader
-from thumbsmith.recipe.values import Format, Recipe, Variant
+from thumbsmith.recipe.values import Format, Metadata, Recipe, Variant
 from thumbsmith.rendition import Rendition
 
 if TYPE_CHECKING:
@@ -56,23 +56,26 @@ def render_source(reader: RangeReader, probe: Probe, recipe: Recipe, wanted: fro
     outputs = _outputs(probe, recipe, wanted)
     if wanted is not None and not outputs:
         return Rendered(renditions=(), color="")
-    from thumbsmith.formats import cascade, decoding, encoding, picture  # noqa: PLC0415 - Pillow is slow to load
+    from thumbsmith.formats import cascade, credit, decoding, encoding, picture  # noqa: PLC0415 - Pillow is slow to load
 
-    plans = [plan(probe.size, variant) for variant in (*recipe.variants, THUMBNAIL)]
+    variants = recipe.pictures
+    plans = [plan(probe.size, variant) for variant in (*variants, THUMBNAIL)]
     base = decoding.decode(reader, probe, min(each.reduction for each in plans))
     pictures = cascade.Cascade(base, probe.size, plans)
+    credited = any(each.metadata is Metadata.COPYRIGHT for each in variants)
+    whose = credit.credit(reader, probe) if credited else credit.NOBODY
     renditions = tuple(
-        encoding.rendition(pictures.picture(index), plans[index], recipe.variants[index], kind)
+        encoding.rendition(pictures.picture(index), plans[index], variants[index], kind, whose)
         for index, kind in outputs
     )
-    return Rendered(renditions=renditions, color=picture.average(pictures.picture(len(recipe.variants))))
+    return Rendered(renditions=renditions, color=picture.average(pictures.picture(len(variants))))
 
 
 def _outputs(probe: Probe, recipe: Recipe, wanted: frozenset[str] | None) -> list[tuple[int, Format]]:
     """Return what is to be written: the place of a variant in the recipe, and a format."""
     return [
         (index, kind)
-        for index, variant in enumerate(recipe.variants)
+        for index, variant in enumerate(recipe.pictures)
         for kind in variant.outputs(probe.format, alpha=probe.alpha)
-        if wanted is None or rendition_name(variant.name, kind) in wanted
+        if wanted is None or rendition_name(variant.name, kind, variant.density) in wanted
     ]

@@ -16,7 +16,10 @@ _optional = {
     "formats": st.lists(st.sampled_from(["jpeg", "png", "webp", "avif", "source"]), min_size=1, max_size=7),
     "quality": _percent | st.fixed_dictionaries({}, optional=dict.fromkeys(["jpeg", "webp", "avif"], _percent)),
     "background": st.from_regex("#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})", fullmatch=True),
-    "metadata": st.just("strip"),
+    "sharpen": st.integers(0, 10) | st.integers(0, 1000).map(lambda hundredths: hundredths / 100),
+    "dpr": st.lists(st.integers(1, 10) | st.integers(100, 1000).map(lambda n: n / 100), min_size=1, max_size=8),
+    "max_output_bytes": st.integers(1, 2**40),
+    "metadata": st.sampled_from(["strip", "copyright"]),
     "color": st.just("srgb"),
     "animation": st.just("first"),
 }

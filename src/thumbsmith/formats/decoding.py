@@ -79,7 +79,7 @@ def decode(reader: RangeReader, probe: Probe, reduction: float) -> Base:
 def _loaded(stream: SourceStream, probe: Probe, shrink: int) -> tuple[Image.Image, ImageCmsTransform | None]:
     """Return the decoded picture, of a JPEG with its sides divided by `shrink`, and how its colours become sRGB."""
     stream.seek(0)
-    image = _opened(stream, probe)
+    image = opened(stream, probe)
     _check_size(image, probe)
     if shrink > 1:
         image.draft(image.mode, (image.width // shrink, image.height // shrink))
@@ -98,7 +98,7 @@ def _finely(stream: SourceStream, probe: Probe, shrink: int) -> Image.Image:
     return (color.converted(image, to_srgb) if to_srgb else image).reduce(shrink // less)
 
 
-def _opened(stream: SourceStream, probe: Probe) -> Image.Image:
+def opened(stream: SourceStream, probe: Probe) -> Image.Image:
     """Return the picture with its header read, by the decoder of the format that the probe found, and no other."""
     if probe.format == "heic":
         return open_heic(stream.read())

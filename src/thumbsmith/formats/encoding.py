@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
+from dataclasses import replace
 from io import BytesIO
+from types import MappingProxyType
 from typing import Any, Final
 
 from PIL import Image
 
-from thumbsmith.formats import picture
+from thumbsmith.formats import picture, search
+from thumbsmith.formats.credit import NOBODY, Credit, tags
 from thumbsmith.geometry import Plan
-from thumbsmith.recipe.values import Format, Quality, Variant
+from thumbsmith.recipe.values import Format, Metadata, Quality, Variant
 from thumbsmith.rendition import Rendition
 
 # The plugin that writes a format. Imported by name: `Image.save` would otherwise load all of Pillow's forty.
@@ -31,29 +35,50 @@ EFFORT: Final[dict[Format, dict[str, Any]]] = {
 }
 
 
-def rendition(image: Image.Image, plan: Plan, variant: Variant, kind: Format) -> Rendition:
-    """Return a variant's picture in one of its formats: on its background where the format holds no alpha, padded."""
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+def rendition(image: Image.Image, plan: Plan, variant: Variant, kind: Format, credit: Credit = NOBODY) -> Rendition:
+    """Return a variant's picture in one of its formats: on its background where the format holds no alpha, padded.
+
+    `credit` is the source's, and written where the variant keeps it.
+    """
     flat = image if kind.holds_alpha else picture.flattened(image, variant.background)
-    final = picture.padded(flat, plan.canvas, plan.offset, variant.background)
+    final = picture.padded(picture.sharpened(flat, variant.sharpen), plan.canvas, plan.offset, variant.background)
+    metadata = tags(credit, kind) if variant.metadata is Metadata.COPYRIGHT else NOTHING
     return Rendition(
         variant=variant.name,
         format=kind,
         type=kind.media_type,
         width=final.width,
         height=final.height,
-        data=encode(final, kind, variant.quality),
+        data=_fitting(final, kind, variant, metadata),
+        density=variant.density,
     )
 
 
-def encode(image: Image.Image, kind: Format, quality: Quality) -> bytes:
-    """Return an RGB or RGBA picture as a file of this format, without metadata and without a colour profile (sRGB).
+def encode(image: Image.Image, kind: Format, quality: Quality, metadata: Mapping[str, Any] = NOTHING) -> bytes:
+    """Return an RGB or RGBA picture as a file of this format, without a colour profile (sRGB).
 
-    JPEG takes RGB only. The same picture gives the same bytes.
+    `metadata` are Pillow's options for it; without, there is none. JPEG takes RGB only. The same picture gives the same
+    bytes.
     """
     importlib.import_module(PLUGINS[kind])
-    options = dict(EFFORT[kind])
+    options = {**EFFORT[kind], **metadata}
     if kind is not Format.PNG:
         options["quality"] = getattr(quality, kind.value)
     file = BytesIO()
     image.save(file, kind.value, **options)
     return file.getvalue()
+
+
+def _fitting(image: Image.Image, kind: Format, variant: Variant, metadata: Mapping[str, Any]) -> bytes:
+    """Return the picture as a file of the quality that the variant asks for, or that its size allows."""
+    if kind is Format.PNG:
+        return encode(image, kind, variant.quality, metadata)
+
+    def written(percent: int) -> bytes:
+        return encode(image, kind, replace(variant.quality, **{kind.value: percent}), metadata)
+
+    wanted = getattr(variant.quality, kind.value)
+    return search.within(variant.max_output_bytes, written, wanted)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from thumbsmith.geometry import Box, Size
 
@@ -24,6 +24,9 @@ PREMULTIPLIED: Final = {"RGBA": "RGBa", "LA": "La"}
 # Whole pixels are averaged first where that leaves at least this many of them to go into one on each axis. Measured on
 # 8 photographs at 256 px against Lanczos alone, mean SSIM: 0.9988 at 3, 0.9981 at 2, for a ninth less time in all.
 GAP: Final = 3.0
+
+# Standard deviation in pixels of what a pixel is set off from: Lanczos leaves details of about one pixel soft.
+MASK: Final = 0.7
 
 
 def resized(image: Image.Image, box: Box, size: Size) -> Image.Image:
@@ -49,6 +52,21 @@ def without_idle_alpha(image: Image.Image) -> Image.Image:
     if image.mode == "RGBA" and image.getchannel("A").getextrema() == (255, 255):
         return image.convert("RGB")
     return image
+
+
+def sharpened(image: Image.Image, strength: float) -> Image.Image:
+    """Return the picture with what sets each pixel off from those around it made stronger; opacity stays as it is.
+
+    An unsharp mask: `strength` times the difference to a Gaussian mean of 0.7 pixels, weighted by alpha, is added.
+    """
+    if not strength:
+        return image
+    premultiplied = image.convert(PREMULTIPLIED.get(image.mode, image.mode))
+    around = premultiplied.filter(ImageFilter.GaussianBlur(MASK)).convert(image.mode)
+    made = Image.blend(around, image, 1 + strength)
+    if image.mode == "RGBA":
+        made.putalpha(image.getchannel("A"))
+    return made
 
 
 def padded(image: Image.Image, canvas: Size, offset: tuple[int, int], background: str) -> Image.Image:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Final
 
-from thumbsmith.recipe.kinds import boolean, choice, glob, integer, point, text
+from thumbsmith.recipe.kinds import boolean, choice, glob, integer, number, point, text
 from thumbsmith.recipe.selection import Selection
 from thumbsmith.recipe.shapes import Field, ListOf, Named, OneOf, Table
-from thumbsmith.recipe.values import MAX_RENDITION_SIDE, SOURCE, Fit, Format, Limits, Quality, Variant
+from thumbsmith.recipe.values import MAX_RENDITION_SIDE, SOURCE, Fit, Format, Limits, Metadata, Quality, Variant
 
 # Each resolves to the focal point that a crop keeps.
 GRAVITIES: Final = MappingProxyType(
@@ -27,6 +27,7 @@ GRAVITIES: Final = MappingProxyType(
 
 _MOST_VARIANTS: Final = 50  # a request a rendition: a slip must not cost a bucket thousands of writes an image
 _LARGEST_LIMIT: Final = 2**40  # 1 TiB, far above any picture, and small enough for every system call that takes it
+_MOST_DENSITIES: Final = 8
 _LONGEST_CPU_SECONDS: Final = 900  # as long as the longest Lambda invocation
 
 _side = integer(1, MAX_RENDITION_SIDE)
@@ -75,7 +76,6 @@ QUALITY: Final = Table(
 # What has one value only: a recipe may say it, and it changes nothing.
 SETTLED: Final = MappingProxyType(
     {
-        "metadata": Field(choice("strip"), "Metadata of the source: none is kept.", "strip"),
         "color": Field(choice("srgb"), "Color space of every rendition.", "srgb"),
         "animation": Field(choice("first"), "Of an animation, the first frame is used.", "first"),
     }
@@ -106,6 +106,20 @@ VARIANT: Final = Table(
             text('a color such as "#ffffff"', "#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})"),
             "Color of padding, and of what lies behind transparent parts in JPEG.",
             _variant.background,
+        ),
+        "sharpen": Field(number(0, 10, 2), "How much the picture is sharpened; 1 is much for a thumbnail.", 0),
+        "dpr": Field(
+            ListOf(number(1, 10, 2), most=_MOST_DENSITIES),
+            "Densities to make it at: 2 has twice the pixels on each side and adds @2x to the name.",
+            [1],
+        ),
+        "max_output_bytes": Field(
+            integer(1, _LARGEST_LIMIT), "Most bytes of a JPEG, WebP or AVIF: its quality is lowered until it fits."
+        ),
+        "metadata": Field(
+            choice(*Metadata),
+            'Metadata of the source that is kept: "strip" is none, "copyright" author and copyright, nothing else.',
+            _variant.metadata.value,
         ),
         **SETTLED,
     }

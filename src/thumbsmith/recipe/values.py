@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from functools import cache
 from typing import Any, Final, Literal, Self
@@ -57,6 +57,13 @@ class Format(StrEnum):
         return self is not Format.JPEG
 
 
+class Metadata(StrEnum):
+    """What a rendition keeps of its source's metadata."""
+
+    STRIP = "strip"
+    COPYRIGHT = "copyright"
+
+
 FormatChoice = Format | Literal["source"]
 
 
@@ -76,7 +83,10 @@ class Quality:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One picture to make. `gravity` is the focal point that a crop keeps: (x, y), each 0 to 1 from the top left."""
+    """One picture to make. `gravity` is the focal point that a crop keeps: (x, y), each 0 to 1 from the top left.
+
+    `dpr` are the densities that it is made at, in pixels per pixel of its box: of `Recipe.pictures`, one each.
+    """
 
     name: str
     width: int | None = None
@@ -87,11 +97,24 @@ class Variant:
     formats: tuple[FormatChoice, ...] = (Format.WEBP,)
     quality: Quality = Quality()
     background: str = "#ffffff"
+    sharpen: float = 0.0
+    dpr: tuple[float, ...] = (1.0,)
+    max_output_bytes: int | None = None
+    metadata: Metadata = Metadata.STRIP
 
     @property
     def fingerprint(self) -> str:
         """Return the digest of everything that shapes this variant's pictures, 16 hex digits; its name is not part."""
         return _fingerprint(self, ENGINE_REVISION)
+
+    @property
+    def density(self) -> float:
+        """Return the density of one of `Recipe.pictures`."""
+        return self.dpr[0]
+
+    def at_densities(self) -> tuple[Variant, ...]:
+        """Return this variant at each of its densities, each with a fingerprint of its own; at 1 that of no `dpr`."""
+        return (self,) if len(self.dpr) == 1 else tuple(replace(self, dpr=(density,)) for density in self.dpr)
 
     def outputs(self, source_format: str, *, alpha: bool) -> tuple[Format, ...]:
         """Return the formats to write for a source of this format, each once, in the recipe's order.
@@ -170,6 +193,11 @@ class Recipe:
         )
 
     @property
+    def pictures(self) -> tuple[Variant, ...]:
+        """Return what is made: each variant at each of its densities, in the recipe's order."""
+        return tuple(picture for variant in self.variants for picture in variant.at_densities())
+
+    @property
     def fingerprint(self) -> str:
         """Return the digest of all variants and the limits, 16 hex digits."""
         return _digest(
@@ -209,5 +237,7 @@ def _variant(written: Mapping[str, Any]) -> Variant:
             "gravity": tuple(written["gravity"]),
             "formats": tuple(map(format_choice, written["formats"])),
             "quality": Quality(**written["quality"]),
+            "dpr": tuple(written["dpr"]),
+            "metadata": Metadata(written["metadata"]),
         }
     )

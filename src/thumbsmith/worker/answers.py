@@ -117,6 +117,7 @@ def _rendition(name: str, variant: Variant, kind: Format, said: object, data: by
                 width=_number(width, 1, MAX_RENDITION_SIDE),
                 height=_number(height, 1, MAX_RENDITION_SIDE),
                 data=data,
+                density=variant.density,
             )
     raise Garbled(f"another rendition than {name}")
 

@@ -6,7 +6,6 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from thumbsmith.errors import Code, MissingDecoder, Rejected
-from thumbsmith.keys import rendition_name
 from thumbsmith.limits import judge
 from thumbsmith.memory import judge_memory
 from thumbsmith.probe import probe
@@ -55,10 +54,7 @@ def _make(
     channel.send("admit", memory=judge_memory(facts, recipe))
     channel.receive(largest=0)
     rendered = render_source(reader, facts, recipe, wanted)
-    pictures = [
-        {"name": rendition_name(made.variant, made.format), "width": made.width, "height": made.height}
-        for made in rendered.renditions
-    ]
+    pictures = [{"name": made.name, "width": made.width, "height": made.height} for made in rendered.renditions]
     said = {"probe": asdict(facts), "renditions": pictures, "color": rendered.color or None}
     return [made.data for made in rendered.renditions], said
 
