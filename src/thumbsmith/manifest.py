@@ -68,6 +68,7 @@ class Manifest:
     limits: str  # fingerprint of the limits alone: a rejection stands while it is unchanged
     source: SourceRecord
     color: str | None = None
+    thumbhash: str | None = None  # base64; unknown to manifests of earlier versions
     renditions: tuple[RenditionRecord, ...] = ()
     rejection: Rejection | None = None
 
@@ -84,7 +85,7 @@ class Manifest:
         return {
             **shared,
             "status": "ok",
-            "placeholder": {"color": self.color},
+            "placeholder": {"color": self.color, **({"thumbhash": self.thumbhash} if self.thumbhash else {})},
             "renditions": [rendition.as_dict() for rendition in self.renditions],
             "srcset": self.srcset(),
         }
@@ -95,16 +96,17 @@ class Manifest:
 
         entries: dict[str, dict[int, str]] = {}
         for rendition in self.renditions:
-            if self._shows_whole_picture(rendition):
+            if self.shows_whole_picture(rendition):
                 url = f"{quote(rendition.key, safe='/')}?v={rendition.sha256[:8]}"
                 entries.setdefault(rendition.format, {}).setdefault(rendition.width, f"{url} {rendition.width}w")
         return {kind: ", ".join(by_width[width] for width in sorted(by_width)) for kind, by_width in entries.items()}
 
-    def _shows_whole_picture(self, rendition: RenditionRecord) -> bool:
+    def shows_whole_picture(self, rendition: RenditionRecord) -> bool:
+        """Return whether a rendition has the source's aspect ratio, within a pixel."""
         if not self.source.width or not self.source.height:
             return False
         width, height = self.source.width, self.source.height
-        return abs(rendition.height * width - rendition.width * height) <= max(width, height)  # within a pixel
+        return abs(rendition.height * width - rendition.width * height) <= max(width, height)
 
     def to_bytes(self) -> bytes:
         """Return the file's content: UTF-8, sorted keys."""
@@ -118,11 +120,13 @@ def parse(data: bytes) -> Manifest | None:
         if content["thumbsmith"] != VERSION:
             return None
         rejection = content.get("rejection")
+        placeholder = {} if rejection else content["placeholder"]
         return Manifest(
             recipe=str(content["recipe"]),
             limits=str(content["limits"]),
             source=_checked(SourceRecord, content["source"]),
-            color=None if rejection else content["placeholder"]["color"],
+            color=None if rejection else placeholder["color"],
+            thumbhash=placeholder.get("thumbhash"),
             renditions=tuple(_checked(RenditionRecord, rendition) for rendition in content["renditions"]),
             rejection=_checked(Rejection, rejection) if rejection else None,
         )

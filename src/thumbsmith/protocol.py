@@ -125,20 +125,21 @@ def _make(found: Finding, recipe: Recipe, options: Options) -> Generator[Request
             return None
         return _outcome(old, "fresh", deleted=deleted)
     if old and verdict.nothing_to_render:
-        facts, color, pictures = old.source, old.color, {}
+        facts, shown, pictures = old.source, (old.color, old.thumbhash), {}
     else:
         work: Work | Rejected | None = yield Render(source.etag, verdict.wanted)
         if work is None:
             return None
         if isinstance(work, Rejected):
             return (yield from _reject(found, source, work, recipe, options))
-        facts, color, pictures = _facts(source, work.probe), work.color, _named(work.renditions)
+        facts, pictures = _facts(source, work.probe), _named(work.renditions)
+        shown = (work.color, work.thumbhash) if work.color or not old else (old.color, old.thumbhash)
     records = {record.name: record for record in verdict.kept}
     final = {MANIFEST, *pictures, *records}
     deleted = yield from _retire((name for name in found.present if name not in final), options)
     for name, picture in pictures.items():
         records[name] = yield from _store(source.key, name, picture, recipe)
-    manifest = _manifest(facts, color or (old.color if old else None), records, recipe)
+    manifest = _manifest(facts, shown, records, recipe)
     return (yield from _commit(manifest, source, written=len(pictures), deleted=deleted))
 
 
@@ -200,14 +201,18 @@ def _named(pictures: Iterable[Rendition]) -> dict[str, Rendition]:
 
 
 def _manifest(
-    facts: SourceRecord, color: str | None, records: Mapping[str, RenditionRecord], recipe: Recipe
+    facts: SourceRecord,
+    placeholder: tuple[str | None, str | None],
+    records: Mapping[str, RenditionRecord],
+    recipe: Recipe,
 ) -> Manifest:
     names = expected(recipe, facts.format or "", alpha=bool(facts.alpha))
     return Manifest(
         recipe=recipe.fingerprint,
         limits=recipe.limits.fingerprint,
         source=facts,
-        color=color,
+        color=placeholder[0],
+        thumbhash=placeholder[1],
         renditions=tuple(records[name] for name in names if name in records),
     )
 

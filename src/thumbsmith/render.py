@@ -20,16 +20,20 @@ from thumbsmith.rendition import Rendition
 if TYPE_CHECKING:
     from thumbsmith.probe.types import Probe
 
-# The mean colour is taken from a picture of this size, the same whatever else is made.
+# Mean colour and ThumbHash are taken from a picture of this size, the same whatever else is made.
 THUMBNAIL: Final = Variant(name="", width=32, height=32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendered:
-    """What was made of a source. `color` is its mean colour, #rrggbb; empty where no picture was asked for."""
+    """What was made of a source. `color` is its mean colour, #rrggbb, and `thumbhash` its ThumbHash, base64.
+
+    Both are empty where no picture was asked for.
+    """
 
     renditions: tuple[Rendition, ...]
-    color: str
+    color: str = ""
+    thumbhash: str = ""
 
 
 def render(data: bytes | RangeReader, recipe: Recipe) -> tuple[Rendition, ...]:
@@ -55,7 +59,7 @@ def render_source(reader: RangeReader, probe: Probe, recipe: Recipe, wanted: fro
     """
     outputs = _outputs(probe, recipe, wanted)
     if wanted is not None and not outputs:
-        return Rendered(renditions=(), color="")
+        return Rendered(renditions=())
     from thumbsmith.formats import cascade, credit, decoding, encoding, picture  # noqa: PLC0415 - Pillow is slow to load
 
     variants = recipe.pictures
@@ -68,7 +72,8 @@ def render_source(reader: RangeReader, probe: Probe, recipe: Recipe, wanted: fro
         encoding.rendition(pictures.picture(index), plans[index], variants[index], kind, whose)
         for index, kind in outputs
     )
-    return Rendered(renditions=renditions, color=picture.average(pictures.picture(len(variants))))
+    tiny = pictures.picture(len(variants))
+    return Rendered(renditions=renditions, color=picture.average(tiny), thumbhash=picture.hashed(tiny))
 
 
 def _outputs(probe: Probe, recipe: Recipe, wanted: frozenset[str] | None) -> list[tuple[int, Format]]:

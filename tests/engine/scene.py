@@ -36,7 +36,14 @@ class InProcess:
         facts = probe(reader)
         judge(facts, recipe.limits)
         made = render_source(reader, facts, recipe, None if wanted is None else frozenset(wanted))
-        return Work(probe=facts, renditions=made.renditions, color=made.color, cpu_seconds=0, peak_memory=0)
+        return Work(
+            probe=facts,
+            renditions=made.renditions,
+            color=made.color,
+            thumbhash=made.thumbhash,
+            cpu_seconds=0,
+            peak_memory=0,
+        )
 
 
 @dataclass

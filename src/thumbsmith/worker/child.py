@@ -56,6 +56,7 @@ def _make(
     rendered = render_source(reader, facts, recipe, wanted)
     pictures = [{"name": made.name, "width": made.width, "height": made.height} for made in rendered.renditions]
     said = {"probe": asdict(facts), "renditions": pictures, "color": rendered.color or None}
+    said["thumbhash"] = rendered.thumbhash or None
     return [made.data for made in rendered.renditions], said
 
 
