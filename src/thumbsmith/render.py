@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from thumbsmith.geometry import plan
+from thumbsmith.geometry import Plan, plan
 from thumbsmith.keys import rendition_name
 from thumbsmith.reader import BytesReader, RangeReader
 from thumbsmith.recipe.values import Format, Metadata, Recipe, Variant
@@ -60,7 +60,7 @@ def render_source(reader: RangeReader, probe: Probe, recipe: Recipe, wanted: fro
     outputs = _outputs(probe, recipe, wanted)
     if wanted is not None and not outputs:
         return Rendered(renditions=())
-    from thumbsmith.formats import cascade, credit, decoding, encoding, picture  # noqa: PLC0415 - Pillow is slow to load
+    from thumbsmith.formats import cascade, credit, decoding, encoding, own, picture  # noqa: PLC0415 - Pillow is slow to load
 
     variants = recipe.pictures
     plans = [plan(probe.size, variant) for variant in (*variants, THUMBNAIL)]
@@ -68,12 +68,21 @@ def render_source(reader: RangeReader, probe: Probe, recipe: Recipe, wanted: fro
     pictures = cascade.Cascade(base, probe.size, plans)
     credited = any(each.metadata is Metadata.COPYRIGHT for each in variants)
     whose = credit.credit(reader, probe) if credited else credit.NOBODY
-    renditions = tuple(
-        encoding.rendition(pictures.picture(index), plans[index], variants[index], kind, whose)
-        for index, kind in outputs
-    )
+    renditions = []
+    for index, kind in outputs:
+        made = encoding.rendition(pictures.picture(index), plans[index], variants[index], kind, whose)
+        unsigned = whose == credit.NOBODY or variants[index].metadata is Metadata.STRIP
+        if kind == probe.format and unsigned and _shows_source(plans[index], variants[index], probe):
+            made = own.never_larger(made, reader, probe, base)
+        renditions.append(made)
     tiny = pictures.picture(len(variants))
-    return Rendered(renditions=renditions, color=picture.average(tiny), thumbhash=picture.hashed(tiny))
+    return Rendered(renditions=tuple(renditions), color=picture.average(tiny), thumbhash=picture.hashed(tiny))
+
+
+def _shows_source(made: Plan, variant: Variant, probe: Probe) -> bool:
+    """Return whether a variant's picture is the source's, pixel for pixel."""
+    whole = (0, 0, *probe.size)
+    return made.size == made.canvas == probe.size and made.box == whole and not variant.sharpen
 
 
 def _outputs(probe: Probe, recipe: Recipe, wanted: frozenset[str] | None) -> list[tuple[int, Format]]:

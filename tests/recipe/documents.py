@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from thumbsmith.recipe.tables import GRAVITIES
 
-_percent = st.integers(1, 100)
+_percent = st.integers(1, 100) | st.just("auto")
 _side = st.integers(1, 16383)
 _share = st.integers(0, 1) | st.floats(0, 1)
 _optional = {

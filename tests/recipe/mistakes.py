@@ -17,7 +17,8 @@ SIDE = "expected a whole number from 1 to 16383"
 LIMIT = "expected a whole number from 1 to 1099511627776"
 DENSITY = "a number from 1 to 10 with at most 2 decimals"
 DENSITIES = f"a non-empty list of at most 8, each item {DENSITY}"
-PERCENT = "expected a whole number from 1 to 100"
+PERCENT = 'expected a whole number from 1 to 100 or "auto"'
+QUALITY = 'expected a whole number from 1 to 100, "auto" or a table such as { jpeg = 80 }'
 
 
 class Mistake(NamedTuple):
@@ -118,9 +119,11 @@ MISTAKES = [
     small('formats = ["webp", "jpg"]', f'formats: expected {FORMAT}, found "jpg"; did you mean "jpeg"?'),
     small("formats = [['webp']]", f'formats: expected {FORMAT}, found ["webp"]'),
     # quality
-    small("quality = 0", f"quality: {PERCENT} or a table such as {{ jpeg = 80 }}, found 0"),
-    small("quality = 101", f"quality: {PERCENT} or a table such as {{ jpeg = 80 }}, found 101"),
-    small("quality = true", f"quality: {PERCENT} or a table such as {{ jpeg = 80 }}, found true"),
+    small("quality = 0", f"quality: {QUALITY}, found 0"),
+    small("quality = 101", f"quality: {QUALITY}, found 101"),
+    small("quality = true", f"quality: {QUALITY}, found true"),
+    small('quality = "atuo"', f'quality: {QUALITY}, found "atuo"; did you mean "auto"?'),
+    small('quality = { avif = "best" }', f'quality.avif: {PERCENT}, found "best"'),
     small("quality = { webp = 101 }", f"quality.webp: {PERCENT}, found 101"),
     small("quality = { png = 80 }", "quality.png: unknown key, expected jpeg, webp or avif"),
     # densities, sharpening, bytes

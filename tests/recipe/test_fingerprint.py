@@ -39,6 +39,8 @@ def test_fingerprints_are_those_of_earlier_releases():
         "formats = ['webp', 'jpeg']",
         "quality = 79",
         "quality = { avif = 61 }",
+        "quality = 'auto'",
+        "quality = { webp = 'auto' }",
         "background = '#fffffe'",
         "sharpen = 0.5",
         "dpr = [1, 2]",

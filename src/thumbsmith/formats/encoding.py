@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from io import BytesIO
 from types import MappingProxyType
 from typing import Any, Final
@@ -13,8 +14,9 @@ from PIL import Image
 
 from thumbsmith.formats import picture, search
 from thumbsmith.formats.credit import NOBODY, Credit, tags
+from thumbsmith.formats.similarity import Moments, similarity
 from thumbsmith.geometry import Plan
-from thumbsmith.recipe.values import Format, Metadata, Quality, Variant
+from thumbsmith.recipe.values import AUTO, Format, Metadata, Quality, Variant
 from thumbsmith.rendition import Rendition
 
 # The plugin that writes a format. Imported by name: `Image.save` would otherwise load all of Pillow's forty.
@@ -77,8 +79,20 @@ def _fitting(image: Image.Image, kind: Format, variant: Variant, metadata: Mappi
     if kind is Format.PNG:
         return encode(image, kind, variant.quality, metadata)
 
+    @cache
     def written(percent: int) -> bytes:
         return encode(image, kind, replace(variant.quality, **{kind.value: percent}), metadata)
 
     wanted = getattr(variant.quality, kind.value)
+    if wanted == AUTO:
+        original = Moments.of(image)
+        wanted = search.alike(
+            lambda percent: similarity(original, Moments.of(_read(written(percent), kind).convert(image.mode))),
+            getattr(Quality(), kind.value),
+        )
     return search.within(variant.max_output_bytes, written, wanted)
+
+
+def _read(data: bytes, kind: Format) -> Image.Image:
+    """Return the picture in a file that was written here."""
+    return Image.open(BytesIO(data), formats=[kind.value])

@@ -8,7 +8,7 @@ from typing import Final
 from thumbsmith.recipe.kinds import boolean, choice, glob, integer, number, point, text
 from thumbsmith.recipe.selection import Selection
 from thumbsmith.recipe.shapes import Field, ListOf, Named, OneOf, Table
-from thumbsmith.recipe.values import MAX_RENDITION_SIDE, SOURCE, Fit, Format, Limits, Metadata, Quality, Variant
+from thumbsmith.recipe.values import AUTO, MAX_RENDITION_SIDE, SOURCE, Fit, Format, Limits, Metadata, Quality, Variant
 
 # Each resolves to the focal point that a crop keeps.
 GRAVITIES: Final = MappingProxyType(
@@ -31,7 +31,7 @@ _MOST_DENSITIES: Final = 8
 _LONGEST_CPU_SECONDS: Final = 900  # as long as the longest Lambda invocation
 
 _side = integer(1, MAX_RENDITION_SIDE)
-_percent = integer(1, 100)
+_percent = OneOf((integer(1, 100), choice(AUTO)))
 _limit = integer(1, _LARGEST_LIMIT)
 _limits, _selection, _quality, _variant = Limits(), Selection(), Quality(), Variant(name="")
 
@@ -98,8 +98,9 @@ VARIANT: Final = Table(
             list(_variant.formats),
         ),
         "quality": Field(
-            OneOf((_percent, QUALITY)),
-            "Quality of the lossy formats: one number for all, or a table; a format left out keeps its default.",
+            OneOf((*_percent.shapes, QUALITY)),
+            "Quality of the lossy formats: one number for all, or a table; a format left out keeps its default;"
+            ' "auto" is as low as looks as it should.',
             {"jpeg": _quality.jpeg, "webp": _quality.webp, "avif": _quality.avif},
         ),
         "background": Field(

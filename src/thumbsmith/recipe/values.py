@@ -72,13 +72,17 @@ def format_choice(word: str) -> FormatChoice:
     return SOURCE if word == SOURCE else Format(word)
 
 
+AUTO: Final = "auto"
+Percent = int | Literal["auto"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """Quality 1 to 100 of each lossy format."""
+    """Quality 1 to 100 of each lossy format, or "auto": as low as a picture can have it that looks as it should."""
 
-    jpeg: int = 80
-    webp: int = 80
-    avif: int = 60
+    jpeg: Percent = 80
+    webp: Percent = 80
+    avif: Percent = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
