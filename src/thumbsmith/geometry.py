@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final, TypeAlias
 
-from thumbsmith.recipe.values import MAX_RENDITION_SIDE, Fit, Variant
+from thumbsmith.recipe.values import AUTO, CENTER, MAX_RENDITION_SIDE, Fit, Variant
 
 Size: TypeAlias = tuple[int, int]
 Box: TypeAlias = tuple[float, float, float, float]  # left, top, right, bottom
@@ -53,13 +53,16 @@ class Plan:
 def plan(size: Size, variant: Variant) -> Plan:
     """Return how `variant`, of one density, is made of a source of this `size` (width, height, as seen).
 
-    Sides are rounded half up, are at least 1 and at most 16383 pixels.
+    Sides are rounded half up, are at least 1 and at most 16383 pixels. For gravity "auto" the sides are those of any
+    other; a crop is central until the variant is given a point (formats/focus.py).
     """
     if variant.density != 1:
         variant = _denser(size, variant)
     scale = _scale(size, variant)
     if variant.fit is Fit.COVER and variant.width and variant.height:
-        return _cropped(size, scale, (variant.width, variant.height), variant.gravity)
+        return _cropped(
+            size, scale, (variant.width, variant.height), CENTER if variant.gravity == AUTO else variant.gravity
+        )
     made = (_side(size[0] * scale[0]), _side(size[1] * scale[1]))
     whole = (0.0, 0.0, float(size[0]), float(size[1]))
     if variant.fit is not Fit.CONTAIN:

@@ -60,11 +60,13 @@ def render_source(reader: RangeReader, probe: Probe, recipe: Recipe, wanted: fro
     outputs = _outputs(probe, recipe, wanted)
     if wanted is not None and not outputs:
         return Rendered(renditions=())
-    from thumbsmith.formats import cascade, credit, decoding, encoding, own, picture  # noqa: PLC0415 - Pillow is slow to load
+    from thumbsmith.formats import cascade, credit, decoding, encoding, focus, own, picture  # noqa: PLC0415 - Pillow is slow to load
 
     variants = recipe.pictures
     plans = [plan(probe.size, variant) for variant in (*variants, THUMBNAIL)]
     base = decoding.decode(reader, probe, min(each.reduction for each in plans))
+    variants = focus.focused(variants, base, probe.size)
+    plans = [plan(probe.size, variant) for variant in (*variants, THUMBNAIL)]
     pictures = cascade.Cascade(base, probe.size, plans)
     credited = any(each.metadata is Metadata.COPYRIGHT for each in variants)
     whose = credit.credit(reader, probe) if credited else credit.NOBODY

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 GRAVITY = (
-    'expected "center", "north", "northeast", "east", "southeast", "south", "southwest", "west" or "northwest"'
+    'expected "center", "north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest" or "auto"'
     " or [x, y] with numbers from 0 to 1"
 )
 FORMAT = '"jpeg", "png", "webp", "avif" or "source"'
@@ -106,7 +106,7 @@ MISTAKES = [
     small('enlarge = "yes"', 'enlarge: expected true or false, found "yes"'),
     small("enlarge = 1", "enlarge: expected true or false, found 1"),
     # gravity
-    small('gravity = "auto"', f'gravity: {GRAVITY}, found "auto"'),
+    small('gravity = "face"', f'gravity: {GRAVITY}, found "face"'),
     small('gravity = "nort"', f'gravity: {GRAVITY}, found "nort"; did you mean "north"?'),
     small("gravity = [0.5]", f"gravity: {GRAVITY}, found [0.5]"),
     small("gravity = [0.5, 1.5]", f"gravity: {GRAVITY}, found [0.5, 1.5]"),

@@ -34,6 +34,7 @@ def test_fingerprints_are_those_of_earlier_releases():
     [
         "fit = 'cover'",
         "gravity = 'north'",
+        "gravity = 'auto'",
         "enlarge = true",
         "formats = ['jpeg']",
         "formats = ['webp', 'jpeg']",

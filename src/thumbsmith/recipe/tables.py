@@ -87,8 +87,9 @@ VARIANT: Final = Table(
         "height": Field(_side, "Height of the box, in pixels; may be left out where there is a width."),
         "fit": Field(choice(*Fit), "How the picture is put into the box.", _variant.fit.value),
         "gravity": Field(
-            OneOf((choice(*GRAVITIES), point())),
-            "What a crop keeps: a side, a corner, or a point [x, y] from [0, 0] top left to [1, 1] bottom right.",
+            OneOf((choice(*GRAVITIES, AUTO), point())),
+            "What a crop keeps: a side, a corner, or a point [x, y] from [0, 0] top left to [1, 1] bottom right;"
+            ' "auto" is what draws the eye.',
             "center",
         ),
         "enlarge": Field(boolean(), "Whether a smaller picture is enlarged to the box.", _variant.enlarge),

@@ -15,7 +15,18 @@ from thumbsmith.errors import RecipeError
 from thumbsmith.recipe import kinds
 from thumbsmith.recipe.selection import Selection
 from thumbsmith.recipe.tables import DOCUMENT, GRAVITIES, SETTLED
-from thumbsmith.recipe.values import Fit, Limits, Metadata, Quality, Recipe, Variant, altered, format_choice
+from thumbsmith.recipe.values import (
+    AUTO,
+    Fit,
+    Gravity,
+    Limits,
+    Metadata,
+    Quality,
+    Recipe,
+    Variant,
+    altered,
+    format_choice,
+)
 
 
 def load(path: str | os.PathLike[str]) -> Recipe:
@@ -76,7 +87,9 @@ def _quality(found: Any, base: Quality) -> Quality:
     return replace(base, **found) if isinstance(found, dict) else Quality(jpeg=found, webp=found, avif=found)
 
 
-def _gravity(found: Any) -> tuple[float, float]:
+def _gravity(found: Any) -> Gravity:
+    if found == AUTO:
+        return AUTO
     return GRAVITIES[found] if isinstance(found, str) else (_float(found[0]), _float(found[1]))
 
 

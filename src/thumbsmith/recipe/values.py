@@ -74,6 +74,9 @@ def format_choice(word: str) -> FormatChoice:
 
 AUTO: Final = "auto"
 Percent = int | Literal["auto"]
+Gravity = tuple[float, float] | Literal["auto"]
+
+CENTER: Final = (0.5, 0.5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +90,7 @@ class Quality:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One picture to make. `gravity` is the focal point that a crop keeps: (x, y), each 0 to 1 from the top left.
+    """One picture to make. `gravity` is the focal point that a crop keeps: (x, y), 0 to 1 from top left, or "auto".
 
     `dpr` are the densities that it is made at, in pixels per pixel of its box: of `Recipe.pictures`, one each.
     """
@@ -96,7 +99,7 @@ class Variant:
     width: int | None = None
     height: int | None = None
     fit: Fit = Fit.INSIDE
-    gravity: tuple[float, float] = (0.5, 0.5)
+    gravity: Gravity = CENTER
     enlarge: bool = False
     formats: tuple[FormatChoice, ...] = (Format.WEBP,)
     quality: Quality = Quality()
@@ -238,7 +241,7 @@ def _variant(written: Mapping[str, Any]) -> Variant:
         **{
             **written,
             "fit": Fit(written["fit"]),
-            "gravity": tuple(written["gravity"]),
+            "gravity": AUTO if written["gravity"] == AUTO else tuple(written["gravity"]),
             "formats": tuple(map(format_choice, written["formats"])),
             "quality": Quality(**written["quality"]),
             "dpr": tuple(written["dpr"]),
