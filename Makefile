@@ -16,12 +16,14 @@ test: .venv/dev .venv/servers check  ## all checks and tests
 deep: .venv/dev .venv/servers  ## the long runs
 	$(BIN)/python -m pytest -n 2 -m deep
 
-bench: .venv/dev .venv/servers  ## speed, memory and fidelity, as ratios in interleaved runs
+bench: .venv/dev .venv/servers .venv/peers  ## speed, memory and fidelity, as ratios in interleaved runs
 	$(BIN)/python bench/cpu.py
 	$(BIN)/python bench/quality.py
 	$(BIN)/python bench/plan.py
 	$(BIN)/python bench/function.py
 	PYTHONPATH=. $(BIN)/python bench/cold.py
+	$(BIN)/python bench/auto.py
+	$(BIN)/python bench/gravity.py
 
 check: .venv/dev  ## format, lint, types, imports
 	$(BIN)/ruff format --check .
@@ -30,11 +32,11 @@ check: .venv/dev  ## format, lint, types, imports
 	$(BIN)/lint-imports
 
 lock:  ## pin the newest releases that requirements/*.in allow
-	for each in uv base dev servers; do $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header \
+	for each in uv base dev servers peers; do $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header \
 		requirements/$$each.in -o requirements/$$each.txt; done
 
 clean:
-	rm -rf .venv .venv-servers thumbsmith-demo
+	rm -rf .venv .venv-servers .venv-peers thumbsmith-demo
 
 .venv/uv: requirements/uv.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Thumbsmith needs Python 3.11 or later")'
@@ -49,6 +51,11 @@ clean:
 
 .venv/dev: requirements/dev.txt .venv/base
 	$(UV) -r $<
+	touch $@
+
+.venv/peers: requirements/peers.txt .venv/uv
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-peers
+	$(BIN)/uv pip install --quiet --python .venv-peers/bin/python --require-hashes -r $<
 	touch $@
 
 .venv/servers: requirements/servers.txt .venv/uv

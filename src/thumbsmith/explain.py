@@ -8,7 +8,7 @@ from typing import Literal
 
 from thumbsmith.assess import Assessment, State
 from thumbsmith.converge import Hands
-from thumbsmith.keys import expected
+from thumbsmith.keys import density_mark, expected
 from thumbsmith.manifest import Manifest, Rejection
 from thumbsmith.protocol import Finding, look, unusable_key
 from thumbsmith.recipe import Recipe
@@ -100,7 +100,7 @@ def _names(found: Finding, recipe: Recipe) -> list[str]:
     if facts and facts.format and found.source and facts.etag == found.source.etag:
         return list(expected(recipe, facts.format, alpha=bool(facts.alpha)))
     return [
-        f"{variant.name}.*" if choice == SOURCE else f"{variant.name}.{choice.extension}"
-        for variant in recipe.variants
+        f"{variant.name}{density_mark(variant.density)}.{'*' if choice == SOURCE else choice.extension}"
+        for variant in recipe.pictures
         for choice in variant.formats
     ]

@@ -8,11 +8,11 @@ out follows the aspect ratio, or stays the source's where `fill` gives that up.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final, TypeAlias
 
-from thumbsmith.recipe.values import MAX_RENDITION_SIDE, Fit, Variant
+from thumbsmith.recipe.values import AUTO, CENTER, MAX_RENDITION_SIDE, Fit, Variant
 
 Size: TypeAlias = tuple[int, int]
 Box: TypeAlias = tuple[float, float, float, float]  # left, top, right, bottom
@@ -51,13 +51,18 @@ class Plan:
 
 
 def plan(size: Size, variant: Variant) -> Plan:
-    """Return how `variant` is made of a source of this `size` (width, height, as seen).
+    """Return how `variant`, of one density, is made of a source of this `size` (width, height, as seen).
 
-    Sides are rounded half up, are at least 1 and at most 16383 pixels.
+    Sides are rounded half up, are at least 1 and at most 16383 pixels. For gravity "auto" the sides are those of any
+    other; a crop is central until the variant is given a point (formats/focus.py).
     """
+    if variant.density != 1:
+        variant = _denser(size, variant)
     scale = _scale(size, variant)
     if variant.fit is Fit.COVER and variant.width and variant.height:
-        return _cropped(size, scale, (variant.width, variant.height), variant.gravity)
+        return _cropped(
+            size, scale, (variant.width, variant.height), CENTER if variant.gravity == AUTO else variant.gravity
+        )
     made = (_side(size[0] * scale[0]), _side(size[1] * scale[1]))
     whole = (0.0, 0.0, float(size[0]), float(size[1]))
     if variant.fit is not Fit.CONTAIN:
@@ -136,6 +141,20 @@ def _scale(size: Size, variant: Variant) -> Scale:
     chosen = max(given) if variant.fit is Fit.OUTSIDE else min(given)
     chosen = min(chosen, *most)
     return (chosen, chosen)
+
+
+def _denser(size: Size, variant: Variant) -> Variant:
+    """Return the variant with a box of as many more pixels as its density asks for and the source has.
+
+    The picture shows the same as at density 1, so that either can stand for the other: where the source has too few
+    pixels the density is as high as these allow, and 1 at least.
+    """
+    sides = [side for side in (variant.width, variant.height) if side]
+    density = min(Fraction(str(variant.density)), *(Fraction(MAX_RENDITION_SIDE, side) for side in sides))
+    if not variant.enlarge:
+        density = min(density, max(Fraction(1), 1 / max(_scale(size, replace(variant, enlarge=True, dpr=(1.0,))))))
+    width, height = (side and _side(side * density) for side in (variant.width, variant.height))
+    return replace(variant, width=width, height=height, dpr=(1.0,))
 
 
 def _cropped(size: Size, scale: Scale, box: Size, gravity: tuple[float, float]) -> Plan:

@@ -13,14 +13,19 @@ MANIFEST: Final = "manifest.json"
 _OURS: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}(?:@[0-9]{1,2}(?:\.[0-9]{1,2})?x)?\.(?:jpg|png|webp|avif)")
 
 
-def rendition_name(variant: str, kind: Format | str) -> str:
-    """Return the name of a rendition under its source's key: `small.webp`."""
-    return f"{variant}.{Format(kind).extension}"
+def rendition_name(variant: str, kind: Format | str, density: float = 1) -> str:
+    """Return the name of a rendition under its source's key: `small.webp`, `small@2x.webp`, `small@1.5x.webp`."""
+    return f"{variant}{density_mark(density)}.{Format(kind).extension}"
 
 
-def rendition_key(source_key: str, variant: str, kind: Format | str) -> str:
+def rendition_key(source_key: str, variant: str, kind: Format | str, density: float = 1) -> str:
     """Return the key of a rendition: `photos/cat.jpg/small.webp`."""
-    return f"{source_key}/{rendition_name(variant, kind)}"
+    return f"{source_key}/{rendition_name(variant, kind, density)}"
+
+
+def density_mark(density: float) -> str:
+    """Return what a density adds to a variant's name: `@2x`, nothing for 1."""
+    return "" if density == 1 else f"@{density:g}x"
 
 
 def is_ours(name: str) -> bool:
@@ -29,10 +34,13 @@ def is_ours(name: str) -> bool:
 
 
 def expected(recipe: Recipe, source_format: str, *, alpha: bool) -> dict[str, tuple[Variant, Format]]:
-    """Return what the recipe makes of a source of this format: name -> (variant, format), in the recipe's order."""
+    """Return what the recipe makes of a source of this format: name -> (variant, format), in the recipe's order.
+
+    The variants are those of `Recipe.pictures`, of one density each.
+    """
     return {
-        rendition_name(variant.name, kind): (variant, kind)
-        for variant in recipe.variants
+        rendition_name(variant.name, kind, variant.density): (variant, kind)
+        for variant in recipe.pictures
         for kind in variant.outputs(source_format, alpha=alpha)
     }
 

@@ -41,6 +41,11 @@ class RenditionRecord:
     bytes: int
     sha256: str
     etag: str
+    dpr: float = 1.0  # written where it is another
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON content."""
+        return {name: value for name, value in asdict(self).items() if (name, value) != ("dpr", 1)}
 
     @property
     def name(self) -> str:
@@ -64,6 +69,7 @@ class Manifest:
     limits: str  # fingerprint of the limits alone: a rejection stands while it is unchanged
     source: SourceRecord
     color: str | None = None
+    thumbhash: str | None = None  # base64; unknown to manifests of earlier versions
     notes: tuple[str, ...] = ()  # what was ignored in the source, in sentences
     renditions: tuple[RenditionRecord, ...] = ()
     rejection: Rejection | None = None
@@ -82,8 +88,8 @@ class Manifest:
             **shared,
             **({"notes": list(self.notes)} if self.notes else {}),
             "status": "ok",
-            "placeholder": {"color": self.color},
-            "renditions": [asdict(rendition) for rendition in self.renditions],
+            "placeholder": {"color": self.color, **({"thumbhash": self.thumbhash} if self.thumbhash else {})},
+            "renditions": [rendition.as_dict() for rendition in self.renditions],
             "srcset": self.srcset(),
         }
 
@@ -93,16 +99,17 @@ class Manifest:
 
         entries: dict[str, dict[int, str]] = {}
         for rendition in self.renditions:
-            if self._shows_whole_picture(rendition):
+            if self.shows_whole_picture(rendition):
                 url = f"{quote(rendition.key, safe='/')}?v={rendition.sha256[:8]}"
                 entries.setdefault(rendition.format, {}).setdefault(rendition.width, f"{url} {rendition.width}w")
         return {kind: ", ".join(by_width[width] for width in sorted(by_width)) for kind, by_width in entries.items()}
 
-    def _shows_whole_picture(self, rendition: RenditionRecord) -> bool:
+    def shows_whole_picture(self, rendition: RenditionRecord) -> bool:
+        """Return whether a rendition has the source's aspect ratio, within a pixel."""
         if not self.source.width or not self.source.height:
             return False
         width, height = self.source.width, self.source.height
-        return abs(rendition.height * width - rendition.width * height) <= max(width, height)  # within a pixel
+        return abs(rendition.height * width - rendition.width * height) <= max(width, height)
 
     def to_bytes(self) -> bytes:
         """Return the file's content: UTF-8, sorted keys."""
@@ -116,11 +123,13 @@ def parse(data: bytes) -> Manifest | None:
         if content["thumbsmith"] != VERSION:
             return None
         rejection = content.get("rejection")
+        placeholder = {} if rejection else content["placeholder"]
         return Manifest(
             recipe=str(content["recipe"]),
             limits=str(content["limits"]),
             source=_checked(SourceRecord, content["source"]),
-            color=None if rejection else content["placeholder"]["color"],
+            color=None if rejection else placeholder["color"],
+            thumbhash=placeholder.get("thumbhash"),
             notes=tuple(map(str, content.get("notes", ()))),
             renditions=tuple(_checked(RenditionRecord, rendition) for rendition in content["renditions"]),
             rejection=_checked(Rejection, rejection) if rejection else None,
@@ -141,6 +150,6 @@ def _checked(kind: type[T], content: Any) -> T:
     """Return the record. Raises TypeError for a field that is missing, unknown or of another type."""
     record = kind(**content)
     for name, hint in _types()[kind].items():
-        if not isinstance(getattr(record, name), hint):
+        if not isinstance(getattr(record, name), (int, float) if hint is float else hint):
             raise TypeError(name)
     return record

@@ -34,7 +34,7 @@ def judge_memory(probe: Probe, recipe: Recipe) -> int:
 
     Raises Rejected, `over_memory`, where that is above the recipe's `max_memory`.
     """
-    plans = [plan(probe.size, variant) for variant in recipe.variants]
+    plans = [plan(probe.size, variant) for variant in recipe.pictures]
     shrunk = shrink(probe, min((each.reduction for each in plans), default=1.0))
     kinds = {kind for variant in recipe.variants for kind in variant.outputs(probe.format, alpha=probe.alpha)}
     writing = AVIF_WRITING if Format.AVIF in kinds else WRITING
@@ -98,7 +98,7 @@ def _making(plans: Sequence[Plan], base: Size, writing: int) -> int:
 def _moving(probe: Probe, recipe: Recipe, plans: Sequence[Plan]) -> int:
     """Return the bytes of animations: every frame of each, twice where modes are made one; what decoders compose in."""
     held = 0
-    for variant, each in zip(recipe.variants, plans, strict=True):
+    for variant, each in zip(recipe.pictures, plans, strict=True):
         kinds = [kind for kind in variant.outputs(probe.format, alpha=probe.alpha) if moves(probe, variant, kind)]
         held += 2 * PIXEL * probe.frames * len(kinds) * each.canvas[0] * each.canvas[1]
     return held and held + CANVASES * PIXEL * _pixels(probe)

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Generator, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from thumbsmith.assess import Assessment, assess
 from thumbsmith.errors import Code, Rejected, StoreError
-from thumbsmith.keys import MANIFEST, expected, rendition_key, rendition_name
+from thumbsmith.keys import MANIFEST, expected
 from thumbsmith.manifest import Manifest, Rejection, RenditionRecord, SourceRecord
 from thumbsmith.recipe import Recipe
 from thumbsmith.requests import (
@@ -124,22 +124,23 @@ def _make(found: Finding, recipe: Recipe, options: Options) -> Generator[Request
         if deleted and (yield from _replaced(source)):
             return None
         return _outcome(old, "fresh", deleted=deleted)
+    shown: Work | Manifest
     if old and verdict.nothing_to_render:
-        facts, color, notes, pictures = old.source, old.color, old.notes, {}
+        facts, shown, pictures = old.source, old, {}
     else:
         work: Work | Rejected | None = yield Render(source.etag, verdict.wanted)
         if work is None:
             return None
         if isinstance(work, Rejected):
             return (yield from _reject(found, source, work, recipe, options))
-        facts, color, pictures = _facts(source, work.probe), work.color, _named(work.renditions)
-        notes = work.notes if work.color or not old else old.notes  # without a picture nobody looked
+        facts, pictures = _facts(source, work.probe), _named(work.renditions)
+        shown = work if work.color or not old else old  # without a picture nobody looked
     records = {record.name: record for record in verdict.kept}
     final = {MANIFEST, *pictures, *records}
     deleted = yield from _retire((name for name in found.present if name not in final), options)
     for name, picture in pictures.items():
         records[name] = yield from _store(source.key, name, picture, recipe)
-    manifest = replace(_manifest(facts, color or (old.color if old else None), records, recipe), notes=notes)
+    manifest = _manifest(facts, shown, records, recipe)
     return (yield from _commit(manifest, source, written=len(pictures), deleted=deleted))
 
 
@@ -161,13 +162,14 @@ def _retire(names: Iterable[str], options: Options) -> Generator[Request, Any, i
 
 def _store(key: str, name: str, picture: Rendition, recipe: Recipe) -> Generator[Request, Any, RenditionRecord]:
     """Write one rendition; return its record."""
-    fingerprint = next(variant.fingerprint for variant in recipe.variants if variant.name == picture.variant)
+    made_for = (picture.variant, picture.density)
+    fingerprint = next(each.fingerprint for each in recipe.pictures if (each.name, each.density) == made_for)
     metadata = {"thumbsmith-variant": picture.variant, "thumbsmith-fingerprint": fingerprint}
     etag = yield Put(name, picture.data, Headers(content_type=picture.type, metadata=metadata))
     return RenditionRecord(
         variant=picture.variant,
         fingerprint=fingerprint,
-        key=rendition_key(key, picture.variant, picture.format),
+        key=f"{key}/{name}",
         type=picture.type,
         format=picture.format,
         width=picture.width,
@@ -175,6 +177,7 @@ def _store(key: str, name: str, picture: Rendition, recipe: Recipe) -> Generator
         bytes=len(picture.data),
         sha256=hashlib.sha256(picture.data).hexdigest(),
         etag=etag,
+        dpr=picture.density,
     )
 
 
@@ -195,18 +198,23 @@ def _replaced(source: ObjectInfo) -> Generator[Request, Any, bool]:
 
 
 def _named(pictures: Iterable[Rendition]) -> dict[str, Rendition]:
-    return {rendition_name(picture.variant, picture.format): picture for picture in pictures}
+    return {picture.name: picture for picture in pictures}
 
 
 def _manifest(
-    facts: SourceRecord, color: str | None, records: Mapping[str, RenditionRecord], recipe: Recipe
+    facts: SourceRecord,
+    shown: Work | Manifest,
+    records: Mapping[str, RenditionRecord],
+    recipe: Recipe,
 ) -> Manifest:
     names = expected(recipe, facts.format or "", alpha=bool(facts.alpha))
     return Manifest(
         recipe=recipe.fingerprint,
         limits=recipe.limits.fingerprint,
         source=facts,
-        color=color,
+        color=shown.color,
+        thumbhash=shown.thumbhash,
+        notes=shown.notes,
         renditions=tuple(records[name] for name in names if name in records),
     )
 

@@ -8,11 +8,12 @@ Colours and turning come after the first reduction, where few pixels are left.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from thumbsmith.animation import moves
-from thumbsmith.geometry import plan
+from thumbsmith.geometry import Plan, plan
 from thumbsmith.keys import rendition_name
 from thumbsmith.reader import BytesReader, RangeReader
 from thumbsmith.recipe.values import Color, Format, Recipe, Variant
@@ -21,19 +22,20 @@ from thumbsmith.rendition import Rendition
 if TYPE_CHECKING:
     from thumbsmith.probe.types import Probe
 
-# The mean colour is taken from a picture of this size, the same whatever else is made.
+# Mean colour and ThumbHash are taken from a picture of this size, the same whatever else is made.
 THUMBNAIL: Final = Variant(name="", width=32, height=32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendered:
-    """What was made of a source. `color` is its mean colour, #rrggbb; empty where no picture was asked for.
+    """What was made of a source. `color` is its mean colour, #rrggbb, and `thumbhash` its ThumbHash, base64.
 
-    `notes` are sentences on what was ignored in it.
+    Both are empty where no picture was asked for. `notes` are sentences on what was ignored in it.
     """
 
     renditions: tuple[Rendition, ...]
-    color: str
+    color: str = ""
+    thumbhash: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -60,31 +62,43 @@ def render_source(reader: RangeReader, probe: Probe, recipe: Recipe, wanted: fro
     """
     outputs = _outputs(probe, recipe, wanted)
     if wanted is not None and not outputs:
-        return Rendered(renditions=(), color="")
-    from thumbsmith.formats import cascade, decoding, encoding, film, frames, picture  # noqa: PLC0415 - Pillow is slow
+        return Rendered(renditions=())
+    from thumbsmith.formats import credit, decoding, film, frames, picture  # noqa: PLC0415 - Pillow is slow to load
+    from thumbsmith.formats.cascade import Pictures  # noqa: PLC0415 - as above
+    from thumbsmith.formats.focus import focused  # noqa: PLC0415 - as above
+    from thumbsmith.formats.stills import Source, is_credited, stills  # noqa: PLC0415 - as above
 
-    plans = [plan(probe.size, variant) for variant in (*recipe.variants, THUMBNAIL)]
-    base = decoding.decode(reader, probe, min(each.reduction for each in plans))
-    pictures = cascade.Pictures.of(base, probe.size, plans)
+    base = decoding.decode(reader, probe, min(each.reduction for each in _plans(probe, recipe.pictures)))
+    variants = focused(recipe.pictures, base, probe.size)
+    plans = _plans(probe, variants)
+    pictures = Pictures.of(base, probe.size, plans)
+    tiny = pictures.picture(len(variants), Color.SRGB)
+    whose = credit.credit(reader, probe) if is_credited(variants) else credit.NOBODY
+    source = Source(reader=reader, probe=probe, base=base, whose=whose)
+    moving = [output for output in outputs if moves(probe, variants[output[0]], output[1])]
+    made = stills(source, pictures, plans, variants, (output for output in outputs if output not in moving))
     notes = (base.note,) if base.note else ()
-    color = picture.average(pictures.picture(len(recipe.variants), Color.SRGB))
-    made = {}
-    for index, kind in outputs:
-        variant = recipe.variants[index]
-        if not moves(probe, variant, kind):
-            still, profile = pictures.picture(index, variant.color), pictures.profile(variant.color)
-            made[index, kind] = encoding.rendition(still, plans[index], variant, kind, profile)
-    del base, pictures  # the frames of an animation take as much again
-    if moving := [output for output in outputs if output not in made]:
-        made |= film.films(frames.frames(reader, probe), probe.size, plans, recipe.variants, moving)
-    return Rendered(renditions=tuple(made[output] for output in outputs), color=color, notes=notes)
+    del base, source, pictures  # the frames of an animation take as much again
+    if moving:
+        made |= film.films(frames.frames(reader, probe), probe.size, plans, variants, moving, whose)
+    return Rendered(
+        renditions=tuple(made[output] for output in outputs),
+        color=picture.average(tiny),
+        thumbhash=picture.hashed(tiny),
+        notes=notes,
+    )
+
+
+def _plans(probe: Probe, variants: Sequence[Variant]) -> list[Plan]:
+    """Return how each variant is made, and last the picture that a placeholder is taken from."""
+    return [plan(probe.size, variant) for variant in (*variants, THUMBNAIL)]
 
 
 def _outputs(probe: Probe, recipe: Recipe, wanted: frozenset[str] | None) -> list[tuple[int, Format]]:
     """Return what is to be written: the place of a variant in the recipe, and a format."""
     return [
         (index, kind)
-        for index, variant in enumerate(recipe.variants)
+        for index, variant in enumerate(recipe.pictures)
         for kind in variant.outputs(probe.format, alpha=probe.alpha)
-        if wanted is None or rendition_name(variant.name, kind) in wanted
+        if wanted is None or rendition_name(variant.name, kind, variant.density) in wanted
     ]

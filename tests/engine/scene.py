@@ -38,7 +38,13 @@ class InProcess:
         judge(facts, recipe.limits, frames=frames(facts, recipe))
         made = render_source(reader, facts, recipe, None if wanted is None else frozenset(wanted))
         return Work(
-            probe=facts, renditions=made.renditions, color=made.color, cpu_seconds=0, peak_memory=0, notes=made.notes
+            probe=facts,
+            renditions=made.renditions,
+            color=made.color,
+            thumbhash=made.thumbhash,
+            cpu_seconds=0,
+            peak_memory=0,
+            notes=made.notes,
         )
 
 

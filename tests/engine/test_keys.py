@@ -14,10 +14,22 @@ def test_a_rendition_lies_under_its_source():
     assert rendition_name("small", Format.WEBP) == "small.webp"
 
 
-@given(st.from_regex("[A-Za-z0-9][A-Za-z0-9_-]{0,63}", fullmatch=True), st.sampled_from(Format))
-def test_what_we_write_is_ours(variant: str, kind: Format):
+def test_a_density_stands_before_the_dot():
+    """A rendition for a dense screen has its density in the name, without needless decimals; density 1 has none."""
+    assert rendition_name("small", "webp", 2.0) == "small@2x.webp"
+    assert rendition_name("small", "webp", 1.5) == "small@1.5x.webp"
+    assert rendition_key("a.jpg", "small", "avif", 1.25) == "a.jpg/small@1.25x.avif"
+    assert rendition_name("small", "webp", 1.0) == "small.webp"
+
+
+@given(
+    st.from_regex("[A-Za-z0-9][A-Za-z0-9_-]{0,63}", fullmatch=True),
+    st.sampled_from(Format),
+    st.integers(100, 1000).map(lambda hundredths: hundredths / 100),
+)
+def test_what_we_write_is_ours(variant: str, kind: Format, density: float):
     """Every name that a recipe can give is recognised as ours."""
-    assert is_ours(rendition_name(variant, kind))
+    assert is_ours(rendition_name(variant, kind, density))
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "small@2x.webp", "small@1.5x.jpg"])

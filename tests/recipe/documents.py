@@ -6,17 +6,20 @@ from hypothesis import strategies as st
 
 from thumbsmith.recipe.tables import GRAVITIES
 
-_percent = st.integers(1, 100)
+_percent = st.integers(1, 100) | st.just("auto")
 _side = st.integers(1, 16383)
 _share = st.integers(0, 1) | st.floats(0, 1)
 _optional = {
     "fit": st.sampled_from(["inside", "cover", "contain", "outside", "fill"]),
-    "gravity": st.sampled_from(sorted(GRAVITIES)) | st.lists(_share, min_size=2, max_size=2),
+    "gravity": st.sampled_from([*sorted(GRAVITIES), "auto"]) | st.lists(_share, min_size=2, max_size=2),
     "enlarge": st.booleans(),
     "formats": st.lists(st.sampled_from(["jpeg", "png", "webp", "avif", "source"]), min_size=1, max_size=7),
     "quality": _percent | st.fixed_dictionaries({}, optional=dict.fromkeys(["jpeg", "webp", "avif"], _percent)),
     "background": st.from_regex("#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})", fullmatch=True),
-    "metadata": st.just("strip"),
+    "sharpen": st.integers(0, 10) | st.integers(0, 1000).map(lambda hundredths: hundredths / 100),
+    "dpr": st.lists(st.integers(1, 10) | st.integers(100, 1000).map(lambda n: n / 100), min_size=1, max_size=3),
+    "max_output_bytes": st.integers(1, 2**40),
+    "metadata": st.sampled_from(["strip", "copyright"]),
     "color": st.sampled_from(["srgb", "keep"]),
     "animation": st.sampled_from(["first", "keep"]),
 }

@@ -3,16 +3,22 @@
 from typing import NamedTuple
 
 GRAVITY = (
-    'expected "center", "north", "northeast", "east", "southeast", "south", "southwest", "west" or "northwest"'
+    'expected "center", "north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest" or "auto"'
     " or [x, y] with numbers from 0 to 1"
 )
 FORMAT = '"jpeg", "png", "webp", "avif" or "source"'
-VARIANT_FIELDS = "width, height, fit, gravity, enlarge, formats, quality, background, metadata, color or animation"
+VARIANT_FIELDS = (
+    "width, height, fit, gravity, enlarge, formats, quality, background, sharpen, dpr, max_output_bytes, metadata,"
+    " color or animation"
+)
 NAME = "expected a name of 1 to 64 letters, digits, - and _ that begins with a letter or digit"
 GLOB = 'expected a glob of 1 to 1024 characters in which every "[" begins a class such as "[a-z]"'
 SIDE = "expected a whole number from 1 to 16383"
 LIMIT = "expected a whole number from 1 to 1099511627776"
-PERCENT = "expected a whole number from 1 to 100"
+DENSITY = "a number from 1 to 10 with at most 2 decimals"
+DENSITIES = f"a non-empty list of at most 8, each item {DENSITY}"
+PERCENT = 'expected a whole number from 1 to 100 or "auto"'
+QUALITY = 'expected a whole number from 1 to 100, "auto" or a table such as { jpeg = 80 }'
 
 
 class Mistake(NamedTuple):
@@ -32,7 +38,9 @@ MISTAKES = [
     # what is not known
     small("widht = 256", 'widht: unknown key; did you mean "width"?'),
     small("Width = 256", 'Width: unknown key; did you mean "width"?'),
-    small("dpr = [1]", f"dpr: unknown key, expected {VARIANT_FIELDS}"),
+    small("blur = 1", f"blur: unknown key, expected {VARIANT_FIELDS}"),
+    small("sharpness = 1", 'sharpness: unknown key; did you mean "sharpen"?'),
+    small("max_bytes = 1", 'max_bytes: unknown key; did you mean "max_output_bytes"?'),
     small('"a\\nb" = 1', f'"a\\nb": unknown key, expected {VARIANT_FIELDS}'),
     small("crop = { top = 1 }", f"crop: unknown table, expected {VARIANT_FIELDS}"),
     small("quality = { jpg = 80 }", 'quality.jpg: unknown key; did you mean "jpeg"?'),
@@ -89,13 +97,16 @@ MISTAKES = [
         'fit: expected "inside", "cover", "contain", "outside" or "fill", found "Covr"; did you mean "cover"?',
     ),
     small("fit = 1", 'fit: expected "inside", "cover", "contain", "outside" or "fill", found 1'),
-    small('metadata = "copyright"', 'metadata: expected "strip", found "copyright"'),
+    small(
+        'metadata = "copyrights"',
+        'metadata: expected "strip" or "copyright", found "copyrights"; did you mean "copyright"?',
+    ),
     small('color = "p3"', 'color: expected "srgb" or "keep", found "p3"'),
     small('animation = "all"', 'animation: expected "first" or "keep", found "all"'),
     small('enlarge = "yes"', 'enlarge: expected true or false, found "yes"'),
     small("enlarge = 1", "enlarge: expected true or false, found 1"),
     # gravity
-    small('gravity = "auto"', f'gravity: {GRAVITY}, found "auto"'),
+    small('gravity = "face"', f'gravity: {GRAVITY}, found "face"'),
     small('gravity = "nort"', f'gravity: {GRAVITY}, found "nort"; did you mean "north"?'),
     small("gravity = [0.5]", f"gravity: {GRAVITY}, found [0.5]"),
     small("gravity = [0.5, 1.5]", f"gravity: {GRAVITY}, found [0.5, 1.5]"),
@@ -108,11 +119,25 @@ MISTAKES = [
     small('formats = ["webp", "jpg"]', f'formats: expected {FORMAT}, found "jpg"; did you mean "jpeg"?'),
     small("formats = [['webp']]", f'formats: expected {FORMAT}, found ["webp"]'),
     # quality
-    small("quality = 0", f"quality: {PERCENT} or a table such as {{ jpeg = 80 }}, found 0"),
-    small("quality = 101", f"quality: {PERCENT} or a table such as {{ jpeg = 80 }}, found 101"),
-    small("quality = true", f"quality: {PERCENT} or a table such as {{ jpeg = 80 }}, found true"),
+    small("quality = 0", f"quality: {QUALITY}, found 0"),
+    small("quality = 101", f"quality: {QUALITY}, found 101"),
+    small("quality = true", f"quality: {QUALITY}, found true"),
+    small('quality = "atuo"', f'quality: {QUALITY}, found "atuo"; did you mean "auto"?'),
+    small('quality = { avif = "best" }', f'quality.avif: {PERCENT}, found "best"'),
     small("quality = { webp = 101 }", f"quality.webp: {PERCENT}, found 101"),
     small("quality = { png = 80 }", "quality.png: unknown key, expected jpeg, webp or avif"),
+    # densities, sharpening, bytes
+    small("dpr = 2", f"dpr: expected {DENSITIES}, found 2"),
+    small("dpr = []", f"dpr: expected {DENSITIES}, found []"),
+    small("dpr = [1, 2, 3, 4, 5, 6, 7, 8, 9]", f"dpr: expected {DENSITIES}, found [1, 2, 3, 4, 5, 6, 7, 8, 9]"),
+    small("dpr = [0.5]", f"dpr: expected {DENSITY}, found 0.5"),
+    small("dpr = [true]", f"dpr: expected {DENSITY}, found true"),
+    small("dpr = [1.333]", f"dpr: expected {DENSITY}, found 1.333", schema_tells=False),
+    small("dpr = [nan]", f"dpr: expected {DENSITY}, found nan", schema_tells=False),
+    small('sharpen = "yes"', 'sharpen: expected a number from 0 to 10 with at most 2 decimals, found "yes"'),
+    small("sharpen = 10.5", "sharpen: expected a number from 0 to 10 with at most 2 decimals, found 10.5"),
+    small("max_output_bytes = 0", f"max_output_bytes: {LIMIT}, found 0"),
+    small('max_output_bytes = "20k"', f'max_output_bytes: {LIMIT}, found "20k"'),
     # background
     small('background = "white"', 'background: expected a color such as "#ffffff", found "white"'),
     small('background = "#ffff"', 'background: expected a color such as "#ffffff", found "#ffff"'),

@@ -34,14 +34,21 @@ def test_fingerprints_are_those_of_earlier_releases():
     [
         "fit = 'cover'",
         "gravity = 'north'",
+        "gravity = 'auto'",
         "enlarge = true",
         "formats = ['jpeg']",
         "formats = ['webp', 'jpeg']",
         "quality = 79",
         "quality = { avif = 61 }",
+        "quality = 'auto'",
+        "quality = { webp = 'auto' }",
         "background = '#fffffe'",
         "color = 'keep'",
         "animation = 'keep'",
+        "sharpen = 0.5",
+        "dpr = [1, 2]",
+        "max_output_bytes = 20000",
+        "metadata = 'copyright'",
     ],
 )
 def test_every_field_is_part_of_its_variant(line: str):
@@ -63,11 +70,21 @@ def test_sides_are_not_mixed_up():
         "quality = { jpeg = 80 }",
         "background = '#FFF'",
         "metadata = 'strip'",
+        "sharpen = 0",
+        "dpr = [1]",
+        "dpr = [1.0, 1]",
     ],
 )
 def test_a_default_written_out_changes_nothing(line: str):
     """Saying what holds anyway, in whatever words, leaves the fingerprint as it is."""
     assert _of(line) == _of("")
+
+
+def test_a_density_more_leaves_the_others_as_they_are():
+    """What is made at one density has the fingerprint that it has without the others."""
+    alone, both = (Recipe.loads(f"{BASE}dpr = {densities}") for densities in ("[2]", "[1, 2]"))
+    assert [each.fingerprint for each in both.pictures] == [_of(""), alone.pictures[0].fingerprint]
+    assert both.fingerprint not in (alone.fingerprint, Recipe.loads(BASE).fingerprint)
 
 
 def test_the_name_is_no_part_of_a_variant():

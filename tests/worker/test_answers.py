@@ -22,21 +22,22 @@ RECIPE = Recipe(
 ORDER = Order(BytesReader(bytes(1000)), RECIPE, None)
 PROBE = Probe(format="jpeg", bytes=1000, width=30, height=20, depth=8)
 PICTURES = [{"name": name, "width": 9, "height": 6} for name in ("small.webp", "small.jpg", "big.webp")]
+HASH = "1QcSHQRnh493V4dIh4eXh1h4kJUI"
 BLOBS = (b"one", b"two", b"three")
 
 
 def _made(blobs: tuple[bytes, ...] = BLOBS, **changes: object) -> Frame:
-    fields: dict[str, Any] = {"probe": asdict(PROBE), "renditions": PICTURES, "color": "#a1b2c3", "notes": ["so"]}
+    fields: dict[str, Any] = {"probe": asdict(PROBE), "renditions": PICTURES, "color": "#a1b2c3", "thumbhash": HASH}
+    fields["notes"] = ["so"]
     return Frame("made", fields | changes, blobs)
 
 
 def test_what_was_made_is_taken():
-    """An honest answer gives the probe, the renditions under the names that were ordered, and the colour."""
+    """An honest answer gives the probe, the renditions under the names that were ordered, and the placeholder."""
     answer = understand(_made(), ORDER)
     assert isinstance(answer, Made)
     assert answer.probe == PROBE
-    assert answer.color == "#a1b2c3"
-    assert answer.notes == ("so",)
+    assert (answer.color, answer.thumbhash, answer.notes) == ("#a1b2c3", HASH, ("so",))
     assert [
         (made.variant, made.format, made.type, made.width, made.height, made.data) for made in answer.renditions
     ] == [
@@ -49,7 +50,7 @@ def test_what_was_made_is_taken():
 def test_only_what_was_wanted_is_taken():
     """With names wanted, exactly those are due."""
     order = Order(ORDER.reader, RECIPE, frozenset({"big.webp", "of-another-recipe.png"}))
-    answer = understand(_made((b"three",), renditions=PICTURES[2:], color=None), order)
+    answer = understand(_made((b"three",), renditions=PICTURES[2:], color=None, thumbhash=None), order)
     assert isinstance(answer, Made)
     assert [made.variant for made in answer.renditions] == ["big"]
     with pytest.raises(Garbled):
@@ -128,6 +129,9 @@ def test_a_sentence_is_made_safe():
         _made(color="#A1B2C3"),
         _made(color="#a1b2c3\n"),
         _made(color=7),
+        _made(thumbhash=7),
+        _made(thumbhash="abcd\n"),
+        _made(thumbhash="A" * 41),
         _made(renditions={}),
         _made(renditions=[]),
         _made(renditions=[*PICTURES, PICTURES[0]]),
@@ -152,7 +156,7 @@ JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
 )
-FIELDS = ("offset", "length", "memory", "code", "detail", "probe", "renditions", "color")
+FIELDS = ("offset", "length", "memory", "code", "detail", "probe", "renditions", "color", "thumbhash")
 
 
 @given(

@@ -85,9 +85,13 @@ ONE = {"name": "small.jpg", "width": 1, "height": 1}
         lambda channel, end: end.sendall(b"\0\0\0\2{}"),
         lambda channel, end: channel.send("hello"),
         lambda channel, end: channel.send("read", offset=0, length=1 << 40),
-        lambda channel, end: channel.send("made", probe={}, renditions=[], color=None),
-        lambda channel, end: channel.send("made", bytes(9), probe=asdict(PROBE), renditions=[ONE] * 5, color=None),
-        lambda channel, end: channel.send("made", *[b"x"] * 9999, probe=asdict(PROBE), renditions=[ONE], color=None),
+        lambda channel, end: channel.send("made", probe={}, renditions=[], color=None, thumbhash=None),
+        lambda channel, end: channel.send(
+            "made", bytes(9), probe=asdict(PROBE), renditions=[ONE] * 5, color=None, thumbhash=None
+        ),
+        lambda channel, end: channel.send(
+            "made", *[b"x"] * 9999, probe=asdict(PROBE), renditions=[ONE], color=None, thumbhash=None
+        ),
         lambda channel, end: end.sendall(b'\0\0\0\x35{"word": "made", "fields": {}, "blobs": [99999999999]}'),
         _admitted_twice,
     ],

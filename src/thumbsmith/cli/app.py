@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from thumbsmith.cli import demo, doctor, explain, init, make, plan, sync, watch
+from thumbsmith.cli import demo, doctor, explain, html, init, make, plan, sync, watch
 
 app = typer.Typer(
     name="thumbsmith",
@@ -19,7 +19,17 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-COMMANDS: Final = (make.make, plan.plan, sync.sync, watch.watch, explain.explain, init.init, demo.demo, doctor.doctor)
+COMMANDS: Final = (
+    make.make,
+    plan.plan,
+    sync.sync,
+    watch.watch,
+    explain.explain,
+    html.html,
+    init.init,
+    demo.demo,
+    doctor.doctor,
+)
 WITHOUT_ARGUMENTS: Final = (init.init, demo.demo, doctor.doctor)
 
 for command in COMMANDS:

@@ -14,7 +14,6 @@ from thumbsmith.cli.arguments import Jobs, RecipeOption, recipe_from
 from thumbsmith.cli.interrupt import stoppable
 from thumbsmith.cli.output import people, shown
 from thumbsmith.errors import RecipeError, StoreError, ThumbsmithError
-from thumbsmith.keys import rendition_name
 from thumbsmith.parallel import each
 from thumbsmith.recipe import Recipe
 from thumbsmith.rendition import Rendition
@@ -99,7 +98,7 @@ def _opened(image: Path) -> OpenObject:
 
 def _write(image: Path, folder: Path | None, picture: Rendition) -> tuple[Path, Rendition]:
     target = _target(image, folder)
-    path = target.with_name(f"{target.name}.{rendition_name(picture.variant, picture.format)}")
+    path = target.with_name(f"{target.name}.{picture.name}")
     open_store(path.parent).put(path.name, picture.data, Headers(content_type=picture.type))
     return path, picture
 

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 from PIL import Image
 
 from thumbsmith.animation import durations
 from thumbsmith.formats import encoding
 from thumbsmith.formats.cascade import Pictures
+from thumbsmith.formats.credit import NOBODY, Credit
 from thumbsmith.formats.frames import Frame
+from thumbsmith.formats.stills import Output
 from thumbsmith.geometry import Plan, Size
 from thumbsmith.recipe.values import Format, Variant
 from thumbsmith.rendition import Rendition
 
-# A variant's place in the recipe, and a format.
-Output: TypeAlias = tuple[int, Format]
-
 
 def films(
-    frames: Iterable[Frame], size: Size, plans: Sequence[Plan], variants: Sequence[Variant], outputs: Sequence[Output]
+    frames: Iterable[Frame],
+    size: Size,
+    plans: Sequence[Plan],
+    variants: Sequence[Variant],
+    outputs: Sequence[Output],
+    whose: Credit = NOBODY,
 ) -> dict[Output, Rendition]:
     """Return the moving renditions that are named in `outputs`, of a source of this `size` as seen.
 
-    A file holds its frames whole, so that nothing hangs on how a player lays one over another.
+    A file holds its frames whole, so that nothing hangs on how a player lays one over another. `whose` is the source's
+    credit.
     """
     reels: dict[Output, list[Image.Image]] = {output: [] for output in outputs}
     shown: list[float] = []
@@ -40,22 +45,15 @@ def films(
         plays = frame.plays
     timing = {"duration": durations(shown), "loop": plays}
     return {
-        (index, kind): _film(reel, variants[index], kind, profiles[index], timing)
+        (index, kind): _film(
+            reel, variants[index], kind, {**timing, **encoding.beside(variants[index], kind, whose, profiles[index])}
+        )
         for (index, kind), reel in reels.items()
     }
 
 
-def _film(
-    reel: Sequence[Image.Image], variant: Variant, kind: Format, profile: bytes | None, timing: dict[str, Any]
-) -> Rendition:
+def _film(reel: Sequence[Image.Image], variant: Variant, kind: Format, options: dict[str, Any]) -> Rendition:
     """Return the frames as one file. They are in one mode: with alpha where one of them has it."""
     mode = "RGBA" if any(each.mode == "RGBA" for each in reel) else "RGB"
     first, *rest = (each.convert(mode) for each in reel)
-    return Rendition(
-        variant=variant.name,
-        format=kind,
-        type=kind.media_type,
-        width=first.width,
-        height=first.height,
-        data=encoding.encode(first, kind, variant.quality, profile, save_all=True, append_images=rest, **timing),
-    )
+    return encoding.written(first, variant, kind, {**options, "save_all": True, "append_images": rest})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Final
 
-from PIL import Image
+from PIL import Image, ImageFilter
 
+from thumbsmith.formats.thumbhash import thumbhash
 from thumbsmith.geometry import Box, Size
 
 # EXIF orientation -> the turn that makes the stored picture the one seen (Exif 3.0, 4.6.5.1, tag 274).
@@ -24,6 +26,9 @@ PREMULTIPLIED: Final = {"RGBA": "RGBa", "LA": "La"}
 # Whole pixels are averaged first where that leaves at least this many of them to go into one on each axis. Measured on
 # 8 photographs at 256 px against Lanczos alone, mean SSIM: 0.9988 at 3, 0.9981 at 2, for a ninth less time in all.
 GAP: Final = 3.0
+
+# Standard deviation in pixels of what a pixel is set off from: Lanczos leaves details of about one pixel soft.
+MASK: Final = 0.7
 
 
 def resized(image: Image.Image, box: Box, size: Size) -> Image.Image:
@@ -53,6 +58,21 @@ def without_idle_alpha(image: Image.Image) -> Image.Image:
     return image
 
 
+def sharpened(image: Image.Image, strength: float) -> Image.Image:
+    """Return the picture with what sets each pixel off from those around it made stronger; opacity stays as it is.
+
+    An unsharp mask: `strength` times the difference to a Gaussian mean of 0.7 pixels, weighted by alpha, is added.
+    """
+    if not strength:
+        return image
+    premultiplied = image.convert(PREMULTIPLIED.get(image.mode, image.mode))
+    around = premultiplied.filter(ImageFilter.GaussianBlur(MASK)).convert(image.mode)
+    made = Image.blend(around, image, 1 + strength)
+    if image.mode == "RGBA":
+        made.putalpha(image.getchannel("A"))
+    return made
+
+
 def padded(image: Image.Image, canvas: Size, offset: tuple[int, int], background: str) -> Image.Image:
     """Return the picture on a larger opaque canvas; where it is transparent itself it stays so."""
     if image.size == canvas:
@@ -69,6 +89,15 @@ def flattened(image: Image.Image, background: str) -> Image.Image:
     board = Image.new("RGB", image.size, background)
     board.paste(image, mask=image.getchannel("A"))
     return board
+
+
+def hashed(image: Image.Image) -> str:
+    """Return the ThumbHash, base64, of a picture of at most 32 pixels a side.
+
+    Half of them say as much: on 10 photographs the placeholder is as far from the picture with 16 pixels as with 100.
+    """
+    small = image.reduce(2).convert("RGBA")
+    return b64encode(thumbhash(*small.size, small.tobytes())).decode()
 
 
 def average(image: Image.Image) -> str:

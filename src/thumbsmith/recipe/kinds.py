@@ -51,6 +51,15 @@ def integer(least: int, most: int) -> Kind:
     )
 
 
+def number(least: float, most: float, decimals: int) -> Kind:
+    """Return the kind of numbers from `least` to `most` with so many decimals at most; a boolean is none."""
+    return Kind(
+        f"a number from {least:g} to {most:g} with at most {decimals} decimals",
+        {"type": "number", "minimum": least, "maximum": most},
+        lambda found: type(found) in {int, float} and least <= found <= most and round(found, decimals) == found,
+    )
+
+
 def boolean() -> Kind:
     """Return the kind of true and false."""
     return Kind("true or false", {"type": "boolean"}, lambda found: isinstance(found, bool))

@@ -29,24 +29,27 @@ class Shape(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ListOf:
-    """A list of items of one kind."""
+    """A list of items of one kind, at most `most` where that is given."""
 
     item: Kind
     empty: bool = False
+    most: int | None = None
 
     @property
     def expected(self) -> str:
         """Return the list in words."""
-        return f"a {'' if self.empty else 'non-empty '}list, each item {self.item.expected}"
+        size = f" of at most {self.most}" if self.most else ""
+        return f"a {'' if self.empty else 'non-empty '}list{size}, each item {self.item.expected}"
 
     @property
     def schema(self) -> Schema:
         """Return the list as JSON schema."""
-        return {"type": "array", "items": self.item.schema, "minItems": 0 if self.empty else 1}
+        most = {"maxItems": self.most} if self.most else {}
+        return {"type": "array", "items": self.item.schema, "minItems": 0 if self.empty else 1, **most}
 
     def check(self, found: object, path: Path) -> None:
-        """Raise Mismatch for what is no list, is empty and may not be, or for the first item that is wrong."""
-        if not isinstance(found, list) or not (found or self.empty):
+        """Raise Mismatch for what is no list, is too short or long, or for the first item that is wrong."""
+        if not isinstance(found, list) or not (found or self.empty) or len(found) > (self.most or len(found)):
             raise Mismatch(path, f"expected {self.expected}, found {shown(found)}")
         for item in found:
             self.item.check(item, path)

@@ -5,10 +5,22 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Final
 
-from thumbsmith.recipe.kinds import boolean, choice, glob, integer, point, text
+from thumbsmith.recipe.kinds import boolean, choice, glob, integer, number, point, text
 from thumbsmith.recipe.selection import Selection
 from thumbsmith.recipe.shapes import Field, ListOf, Named, OneOf, Table
-from thumbsmith.recipe.values import MAX_RENDITION_SIDE, SOURCE, Animation, Color, Fit, Format, Limits, Quality, Variant
+from thumbsmith.recipe.values import (
+    AUTO,
+    MAX_RENDITION_SIDE,
+    SOURCE,
+    Animation,
+    Color,
+    Fit,
+    Format,
+    Limits,
+    Metadata,
+    Quality,
+    Variant,
+)
 
 # Each resolves to the focal point that a crop keeps.
 GRAVITIES: Final = MappingProxyType(
@@ -27,10 +39,11 @@ GRAVITIES: Final = MappingProxyType(
 
 _MOST_VARIANTS: Final = 50  # a request a rendition: a slip must not cost a bucket thousands of writes an image
 _LARGEST_LIMIT: Final = 2**40  # 1 TiB, far above any picture, and small enough for every system call that takes it
+_MOST_DENSITIES: Final = 8
 _LONGEST_CPU_SECONDS: Final = 900  # as long as the longest Lambda invocation
 
 _side = integer(1, MAX_RENDITION_SIDE)
-_percent = integer(1, 100)
+_percent = OneOf((integer(1, 100), choice(AUTO)))
 _limit = integer(1, _LARGEST_LIMIT)
 _limits, _selection, _quality, _variant = Limits(), Selection(), Quality(), Variant(name="")
 
@@ -72,21 +85,15 @@ QUALITY: Final = Table(
     expected="a table such as { jpeg = 80 }",
 )
 
-# What has one value only: a recipe may say it, and it changes nothing.
-SETTLED: Final = MappingProxyType(
-    {
-        "metadata": Field(choice("strip"), "Metadata of the source: none is kept.", "strip"),
-    }
-)
-
 VARIANT: Final = Table(
     {
         "width": Field(_side, "Width of the box, in pixels; may be left out where there is a height."),
         "height": Field(_side, "Height of the box, in pixels; may be left out where there is a width."),
         "fit": Field(choice(*Fit), "How the picture is put into the box.", _variant.fit.value),
         "gravity": Field(
-            OneOf((choice(*GRAVITIES), point())),
-            "What a crop keeps: a side, a corner, or a point [x, y] from [0, 0] top left to [1, 1] bottom right.",
+            OneOf((choice(*GRAVITIES, AUTO), point())),
+            "What a crop keeps: a side, a corner, or a point [x, y] from [0, 0] top left to [1, 1] bottom right;"
+            ' "auto" is what draws the eye.',
             "center",
         ),
         "enlarge": Field(boolean(), "Whether a smaller picture is enlarged to the box.", _variant.enlarge),
@@ -96,8 +103,9 @@ VARIANT: Final = Table(
             list(_variant.formats),
         ),
         "quality": Field(
-            OneOf((_percent, QUALITY)),
-            "Quality of the lossy formats: one number for all, or a table; a format left out keeps its default.",
+            OneOf((*_percent.shapes, QUALITY)),
+            "Quality of the lossy formats: one number for all, or a table; a format left out keeps its default;"
+            ' "auto" is as low as looks as it should.',
             {"jpeg": _quality.jpeg, "webp": _quality.webp, "avif": _quality.avif},
         ),
         "background": Field(
@@ -105,7 +113,20 @@ VARIANT: Final = Table(
             "Color of padding, and of what lies behind transparent parts in JPEG.",
             _variant.background,
         ),
-        **SETTLED,
+        "sharpen": Field(number(0, 10, 2), "How much the picture is sharpened; 1 is much for a thumbnail.", 0),
+        "dpr": Field(
+            ListOf(number(1, 10, 2), most=_MOST_DENSITIES),
+            "Densities to make it at: 2 has twice the pixels on each side and adds @2x to the name.",
+            [1],
+        ),
+        "max_output_bytes": Field(
+            integer(1, _LARGEST_LIMIT), "Most bytes of a JPEG, WebP or AVIF: its quality is lowered until it fits."
+        ),
+        "metadata": Field(
+            choice(*Metadata),
+            'Metadata of the source that is kept: "strip" is none, "copyright" author and copyright, nothing else.',
+            _variant.metadata.value,
+        ),
         "color": Field(
             choice(*Color),
             'Color space: "srgb", or "keep" that of the source where it is RGB, with its profile in the file.',

@@ -5,29 +5,30 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from thumbsmith.errors import RecipeError
 from thumbsmith.recipe import kinds
 from thumbsmith.recipe.selection import Selection
-from thumbsmith.recipe.tables import DOCUMENT, GRAVITIES, SETTLED
+from thumbsmith.recipe.tables import DOCUMENT, GRAVITIES
 from thumbsmith.recipe.values import (
+    AUTO,
     Animation,
     Color,
     Fit,
+    Gravity,
     Limits,
+    Metadata,
     Quality,
     Recipe,
     Variant,
     altered,
     format_choice,
 )
-
-# The fields whose values are words, and what these stand for.
-WORDS: Final = {"fit": Fit, "color": Color, "animation": Animation}
 
 
 def load(path: str | os.PathLike[str]) -> Recipe:
@@ -74,28 +75,49 @@ def _variant(name: str, base: Variant, fields: Mapping[str, Any]) -> Variant:
 
 def _resolved(base: Variant, fields: Mapping[str, Any]) -> Variant:
     """Return the base with these fields, which are checked already, in place of its own."""
-    changes = {key: _value(key, found, base) for key, found in fields.items() if key not in SETTLED}
+    changes = {key: _value(key, found, base) for key, found in fields.items()}
     return replace(base, **changes)
 
 
 def _value(key: str, found: Any, base: Variant) -> Any:
-    match key, found:
-        case (("fit" | "color" | "animation"), word):
-            return WORDS[key](word)
-        case "gravity", str(word):
-            return GRAVITIES[word]
-        case "gravity", (x, y):
-            return float(x) + 0.0, float(y) + 0.0  # -0.0 becomes 0.0
-        case "formats", words:
-            return tuple(dict.fromkeys(map(format_choice, words)))
-        case "quality", int(percent):
-            return Quality(jpeg=percent, webp=percent, avif=percent)
-        case "quality", percents:
-            return replace(base.quality, **percents)
-        case "background", color:
-            digits = color[1:].lower()
-            return f"#{digits if len(digits) == 6 else ''.join(digit * 2 for digit in digits)}"
-    return found
+    if key == "quality":
+        return _quality(found, base.quality)
+    return RESOLVED[key](found) if key in RESOLVED else found
+
+
+def _quality(found: Any, base: Quality) -> Quality:
+    return replace(base, **found) if isinstance(found, dict) else Quality(jpeg=found, webp=found, avif=found)
+
+
+def _gravity(found: Any) -> Gravity:
+    if found == AUTO:
+        return AUTO
+    return GRAVITIES[found] if isinstance(found, str) else (_float(found[0]), _float(found[1]))
+
+
+def _color(found: str) -> str:
+    digits = found[1:].lower()
+    return f"#{digits if len(digits) == 6 else ''.join(digit * 2 for digit in digits)}"
+
+
+def _float(found: float) -> float:
+    return float(found) + 0.0  # -0.0 becomes 0.0
+
+
+# Fields whose value is another one than TOML spells; quality, which is merged with a base, apart.
+RESOLVED: Final[Mapping[str, Callable[[Any], Any]]] = MappingProxyType(
+    {
+        "fit": Fit,
+        "color": Color,
+        "animation": Animation,
+        "gravity": _gravity,
+        "formats": lambda words: tuple(dict.fromkeys(map(format_choice, words))),
+        "background": _color,
+        "sharpen": _float,
+        "dpr": lambda densities: tuple(dict.fromkeys(map(float, densities))),
+        "metadata": Metadata,
+    }
+)
 
 
 def _where(path: kinds.Path, document: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from functools import cache
 from typing import Any, Final, Literal, Self
@@ -75,6 +75,13 @@ class Format(StrEnum):
         return self is not Format.JPEG
 
 
+class Metadata(StrEnum):
+    """What a rendition keeps of its source's metadata."""
+
+    STRIP = "strip"
+    COPYRIGHT = "copyright"
+
+
 FormatChoice = Format | Literal["source"]
 
 
@@ -83,35 +90,58 @@ def format_choice(word: str) -> FormatChoice:
     return SOURCE if word == SOURCE else Format(word)
 
 
+AUTO: Final = "auto"
+Percent = int | Literal["auto"]
+Gravity = tuple[float, float] | Literal["auto"]
+
+CENTER: Final = (0.5, 0.5)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """Quality 1 to 100 of each lossy format."""
+    """Quality 1 to 100 of each lossy format, or "auto": as low as a picture can have it that looks as it should."""
 
-    jpeg: int = 80
-    webp: int = 80
-    avif: int = 60
+    jpeg: Percent = 80
+    webp: Percent = 80
+    avif: Percent = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One picture to make. `gravity` is the focal point that a crop keeps: (x, y), each 0 to 1 from the top left."""
+    """One picture to make. `gravity` is the focal point that a crop keeps: (x, y), 0 to 1 from top left, or "auto".
+
+    `dpr` are the densities that it is made at, in pixels per pixel of its box: of `Recipe.pictures`, one each.
+    """
 
     name: str
     width: int | None = None
     height: int | None = None
     fit: Fit = Fit.INSIDE
-    gravity: tuple[float, float] = (0.5, 0.5)
+    gravity: Gravity = CENTER
     enlarge: bool = False
     formats: tuple[FormatChoice, ...] = (Format.WEBP,)
     quality: Quality = Quality()
     background: str = "#ffffff"
     color: Color = Color.SRGB
     animation: Animation = Animation.FIRST
+    sharpen: float = 0.0
+    dpr: tuple[float, ...] = (1.0,)
+    max_output_bytes: int | None = None
+    metadata: Metadata = Metadata.STRIP
 
     @property
     def fingerprint(self) -> str:
         """Return the digest of everything that shapes this variant's pictures, 16 hex digits; its name is not part."""
         return _fingerprint(self, ENGINE_REVISION)
+
+    @property
+    def density(self) -> float:
+        """Return the density of one of `Recipe.pictures`."""
+        return self.dpr[0]
+
+    def at_densities(self) -> tuple[Variant, ...]:
+        """Return this variant at each of its densities, each with a fingerprint of its own; at 1 that of no `dpr`."""
+        return (self,) if len(self.dpr) == 1 else tuple(replace(self, dpr=(density,)) for density in self.dpr)
 
     def outputs(self, source_format: str, *, alpha: bool) -> tuple[Format, ...]:
         """Return the formats to write for a source of this format, each once, in the recipe's order.
@@ -190,6 +220,11 @@ class Recipe:
         )
 
     @property
+    def pictures(self) -> tuple[Variant, ...]:
+        """Return what is made: each variant at each of its densities, in the recipe's order."""
+        return tuple(picture for variant in self.variants for picture in variant.at_densities())
+
+    @property
     def fingerprint(self) -> str:
         """Return the digest of all variants and the limits, 16 hex digits."""
         return _digest(
@@ -228,10 +263,12 @@ def _variant(written: Mapping[str, Any]) -> Variant:
         **{
             **written,
             "fit": Fit(written["fit"]),
-            "gravity": tuple(written["gravity"]),
+            "gravity": AUTO if written["gravity"] == AUTO else tuple(written["gravity"]),
             "formats": tuple(map(format_choice, written["formats"])),
             "quality": Quality(**written["quality"]),
             "color": Color(written["color"]),
             "animation": Animation(written["animation"]),
+            "dpr": tuple(written["dpr"]),
+            "metadata": Metadata(written["metadata"]),
         }
     )

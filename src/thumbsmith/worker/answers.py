@@ -25,6 +25,7 @@ SOURCE_FORMATS: Final = frozenset({"jpeg", "png", "gif", "webp", "tiff", "bmp", 
 PROBE_FIELDS: Final = {each.name: {"str": str, "int": int, "bool": bool}[str(each.type)] for each in fields(Probe)}
 MAX_NUMBER: Final = 1 << 62
 COLOR: Final = re.compile(r"#[0-9a-f]{6}")
+THUMBHASH: Final = re.compile(r"[A-Za-z0-9+/]{8,40}={0,2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +58,12 @@ class Admit:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """It is done: the header's facts, the renditions, the picture's colour, and what was ignored in it."""
+    """It is done: the header's facts, the renditions, the picture's colour and ThumbHash, and what was ignored."""
 
     probe: Probe
     renditions: tuple[Rendition, ...]
     color: str | None
+    thumbhash: str | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -79,9 +81,11 @@ def understand(frame: Frame, order: Order) -> Answer:
             return Read(offset, _number(length, 1, min(LARGEST, order.reader.size - offset)))
         case "admit", {"memory": memory}:
             return Admit(_number(memory, 0, order.recipe.limits.max_memory))
-        case "made", {"probe": probe, "renditions": list(pictures), "color": color, "notes": list(notes)}:
+        case "made", {"probe": probe, "renditions": list(pictures), "notes": list(notes), **rest}:
             facts = _probe(probe, order.reader.size)
-            return Made(facts, _renditions(pictures, frame.blobs, facts, order), _color(color), _notes(notes))
+            made = _renditions(pictures, frame.blobs, facts, order)
+            color, placeholder = _text(rest.get("color"), COLOR), _text(rest.get("thumbhash"), THUMBHASH)
+            return Made(facts, made, color, placeholder, _notes(notes))
         case "rejected", {"code": str(code), "detail": str(detail)} if code in set(Code):
             raise Rejected(Code(code), _sentence(detail))
         case "missing", {"detail": str(detail)}:
@@ -123,14 +127,15 @@ def _rendition(name: str, variant: Variant, kind: Format, said: object, data: by
                 width=_number(width, 1, MAX_RENDITION_SIDE),
                 height=_number(height, 1, MAX_RENDITION_SIDE),
                 data=data,
+                density=variant.density,
             )
     raise Garbled(f"another rendition than {name}")
 
 
-def _color(said: object) -> str | None:
-    if said is None or (isinstance(said, str) and COLOR.fullmatch(said)):
+def _text(said: object, pattern: re.Pattern[str]) -> str | None:
+    if said is None or (isinstance(said, str) and pattern.fullmatch(said)):
         return said
-    raise Garbled("a colour that is none")
+    raise Garbled("a colour or ThumbHash that is none")
 
 
 def _notes(said: list[object]) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ from typing import Any, Final
 from thumbsmith.animation import frames
 from thumbsmith.errors import Code, MissingDecoder, Rejected
 from thumbsmith.formats.opening import refuse_bombs
-from thumbsmith.keys import rendition_name
 from thumbsmith.limits import judge
 from thumbsmith.memory import judge_memory
 from thumbsmith.probe import probe
@@ -62,11 +61,9 @@ def _make(
     channel.send("admit", memory=judge_memory(facts, recipe))
     channel.receive(largest=0)
     rendered = render_source(reader, facts, recipe, wanted)
-    pictures = [
-        {"name": rendition_name(made.variant, made.format), "width": made.width, "height": made.height}
-        for made in rendered.renditions
-    ]
-    said = {"probe": asdict(facts), "renditions": pictures, "color": rendered.color or None, "notes": rendered.notes}
+    pictures = [{"name": made.name, "width": made.width, "height": made.height} for made in rendered.renditions]
+    said: dict[str, Any] = {"probe": asdict(facts), "renditions": pictures, "notes": rendered.notes}
+    said |= {"color": rendered.color or None, "thumbhash": rendered.thumbhash or None}
     return [made.data for made in rendered.renditions], said
 
 

@@ -39,6 +39,7 @@ class Work:
     color: str | None
     cpu_seconds: float
     peak_memory: int
+    thumbhash: str | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -66,11 +67,12 @@ def attempt(order: Order, template: Template, budget: Budget, seconds: float | N
     match made:
         case None:
             raise blame(ending.status, order.recipe.limits)
-        case Made(probe, renditions, color, notes):
+        case Made(probe, renditions, color, placeholder, notes):
             return Work(
                 probe=probe,
                 renditions=renditions,
                 color=color,
+                thumbhash=placeholder,
                 cpu_seconds=ending.cpu_seconds,
                 peak_memory=ending.peak_memory,
                 notes=notes,

@@ -1,0 +1,71 @@
+"""How often a square crop keeps the subject: gravity "auto" beside the centre, libvips and smartcrop.py.
+
+    make .venv/peers && python bench/gravity.py
+
+On the labelled pictures of subjects.py. The peers run in an environment of their own (peers.py); without it they are
+left out.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from PIL import Image
+
+from subjects import Box, Labelled, pictures
+from thumbsmith.formats.decoding import Base
+from thumbsmith.formats.focus import focused
+from thumbsmith.geometry import plan
+from thumbsmith.recipe import Fit, Variant
+from thumbsmith.recipe.values import AUTO, CENTER, Gravity
+
+PEERS = Path(__file__).parents[1] / ".venv-peers" / "bin" / "python"
+KINDS = ("whole", "framed", "pasted")
+
+
+def main() -> None:
+    """Print a table, a row a method."""
+    labelled = list(pictures())
+    counts = Counter(each.kind for each in labelled)
+    print(f"{'subject kept, of':20}{len(labelled):10}" + "".join(f"{kind:>9} {counts[kind]:2}" for kind in KINDS))
+    crops = {"center": [ours(each.image, CENTER) for each in labelled]}
+    start = time.process_time()
+    crops["auto"] = [ours(each.image, AUTO) for each in labelled]
+    seconds = (time.process_time() - start) / len(labelled)
+    for method, found in {**crops, **peers(labelled)}.items():
+        kept = Counter(each.kind for each, crop in zip(labelled, found, strict=True) if each.survives(crop))
+        total = kept.total()
+        print(f"{method:20}{total:4} {total / len(labelled):5.1%}" + "".join(f"{kept[kind]:12}" for kind in KINDS))
+    print(f"auto takes {seconds * 1000:.1f} ms of CPU a picture of at most 960 px")
+
+
+def ours(image: Image.Image, gravity: Gravity) -> Box:
+    """Return the square that a variant with this gravity shows."""
+    side = min(image.size)
+    variant = Variant(name="v", width=side, height=side, fit=Fit.COVER, gravity=gravity)
+    base = Base(image=image, shrink=1, orientation=1, to_srgb=None)
+    (variant,) = focused((variant,), base, image.size)
+    return plan(image.size, variant).box
+
+
+def peers(labelled: list[Labelled]) -> dict[str, list[Box]]:
+    """Return the crops of the other methods, none where they are not installed."""
+    if not PEERS.exists():
+        return {}
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder, f"{number}.png") for number in range(len(labelled))]
+        for path, each in zip(paths, labelled, strict=True):
+            each.image.save(path, compress_level=1)
+        command = [str(PEERS), str(Path(__file__).with_name("peers.py"))]
+        told = subprocess.run(command, input="\n".join(map(str, paths)), capture_output=True, text=True, check=True)
+    found = [json.loads(line) for line in told.stdout.splitlines()]
+    return {method: [tuple(each[method]) for each in found] for method in found[0]}
+
+
+if __name__ == "__main__":
+    main()

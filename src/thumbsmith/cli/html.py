@@ -1,0 +1,56 @@
+"""`thumbsmith html KEY DST`: one image's thumbnails as HTML, ready to paste."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import Annotated
+
+import typer
+
+from thumbsmith import html as markup
+from thumbsmith import manifest as manifests
+from thumbsmith.cli.arguments import PATIENCE, Destination
+from thumbsmith.errors import StoreError
+from thumbsmith.keys import MANIFEST
+from thumbsmith.manifest import Manifest
+from thumbsmith.store import open_store
+
+
+def html(
+    key: Annotated[str, typer.Argument(metavar="KEY", help="The image's key: its path below the source.")],
+    destination: Destination,
+    base: Annotated[
+        str, typer.Option("--base", metavar="URL", help="Where the page finds the thumbnails. Else beside it.")
+    ] = "",
+    variant: Annotated[
+        str | None,
+        typer.Option("--variant", metavar="NAME", help="Only this one. Else all that show the whole picture."),
+    ] = None,
+    sizes: Annotated[
+        str, typer.Option("--sizes", metavar="SIZES", help="How wide the page shows it. Else its largest width.")
+    ] = "",
+    alt: Annotated[
+        str, typer.Option("--alt", metavar="TEXT", help="What the picture shows, for who cannot see it.")
+    ] = "",
+) -> None:
+    """Print the <picture> element of one image: every format and width, its size, and what to show until it is there.
+
+    Examples:
+      thumbsmith html photos/cat.jpg ./thumbs --alt "A cat asleep"
+
+      thumbsmith html photos/cat.jpg ./thumbs --base https://img.example.com --variant icon
+    """
+    choice = markup.Choice(base=base, variant=variant, sizes=sizes, alt=alt)
+    typer.echo(markup.picture(_manifest(key, destination), choice))
+
+
+def _manifest(key: str, destination: str) -> Manifest:
+    """Return what is recorded of the image. Raises StoreError, transient, where that is nothing yet."""
+    store = open_store(destination, patience=PATIENCE).as_destination()
+    reader = store.open(f"{key}/{MANIFEST}")
+    if reader:
+        with closing(reader):
+            manifest = manifests.parse(reader.read(0, manifests.MAX_BYTES))
+        if manifest and manifest.source.key == key:
+            return manifest
+    raise StoreError(f"{key}: expected its manifest in {destination}, found none: run sync first", transient=True)

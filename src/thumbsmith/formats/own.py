@@ -1,0 +1,155 @@
+"""The source's own bytes as a rendition: without its metadata, and only where they show exactly what was decoded.
+
+What is kept of a file is listed, never what is dropped, so that nothing unknown gets through. References: JPEG, ITU-T
+T.81, Annex B; PNG, 3rd edition, section 5; WebP, RFC 9649, section 2.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Final, TypeAlias
+
+from thumbsmith.errors import Rejected
+from thumbsmith.formats.decoding import Base, decode
+from thumbsmith.formats.icc import is_srgb
+from thumbsmith.probe import probe as look
+from thumbsmith.probe.types import Probe
+from thumbsmith.reader import BytesReader, RangeReader
+from thumbsmith.rendition import Rendition
+
+# A file without metadata, and the colour profile that was in it.
+Stripped: TypeAlias = tuple[bytes, bytes]
+
+# Larger pictures are left: to compare what is kept with what was decoded takes a second decoded picture's memory.
+MOST_PIXELS: Final = 4_000_000
+
+JPEG_TABLES: Final = frozenset({0xC4, 0xCC, 0xDB, 0xDD})
+JPEG_FRAMES: Final = frozenset({*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0)})
+JPEG_METADATA: Final = frozenset({*range(0xE0, 0xF0), 0xFE})
+PNG_KEPT: Final = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
+PNG_HEAD: Final = b"\x89PNG\r\n\x1a\n"
+WEBP_KEPT: Final = frozenset({b"VP8 ", b"VP8L", b"ALPH"})
+WEBP_ALPHA: Final = 0x10
+
+
+def never_larger(made: Rendition, reader: RangeReader, probe: Probe, base: Base) -> Rendition:
+    """Return a rendition of the source's own format and size with the source's file, where that is smaller.
+
+    `base` is what was decoded of it. Raises what the reader raises.
+    """
+    data = own_bytes(reader, probe, base, len(made.data))
+    return replace(made, data=data) if data else made
+
+
+def own_bytes(reader: RangeReader, probe: Probe, base: Base, below: int) -> bytes | None:
+    """Return the source's file without metadata, None where it takes `below` bytes or more, or cannot stand for it.
+
+    It can where it is upright, one frame, in sRGB and 8 bits a channel at most, JPEG, PNG or WebP; and what is kept is
+    parsed and decoded again, and gives the very same pixels. Raises what the reader raises.
+    """
+    plain = probe.orientation == 1 and probe.frames == 1 and probe.depth <= 8 and base.shrink == 1
+    if not plain or base.image.mode == "CMYK" or probe.width * probe.height > MOST_PIXELS:
+        return None
+    if probe.format not in STRIPPERS:
+        return None
+    try:
+        data, profile = STRIPPERS[probe.format](reader.read(0, reader.size))
+        if len(data) >= below or (profile and not is_srgb(profile)):
+            return None
+        kept = BytesReader(data)
+        again = decode(kept, look(kept), 1.0).image
+        return data if (again.mode, again.tobytes()) == (base.image.mode, base.image.tobytes()) else None
+    except (Rejected, ValueError, IndexError, struct.error, zlib.error):
+        return None
+
+
+def _jpeg(data: bytes) -> Stripped:
+    """Return SOI to EOI with tables, frames and scans, a bare JFIF header, and Adobe's word on the colours."""
+    kept, profile = [data[:2]], b""
+    for marker, segment, scan in _segments(data):
+        content = segment[4:]
+        if marker == 0xE0 and content.startswith(b"JFIF\0"):
+            kept.append(segment[:2] + struct.pack(">H", 16) + content[:12] + b"\0\0")  # without its thumbnail
+        elif marker == 0xEE and content.startswith(b"Adobe"):
+            kept.append(segment[:2] + struct.pack(">H", 14) + content[:12])
+        elif marker == 0xE2 and content.startswith(b"ICC_PROFILE\0"):
+            profile += content[14:]
+        elif marker in JPEG_TABLES | JPEG_FRAMES or marker == 0xDA:
+            kept.append(segment + scan)
+        elif marker not in JPEG_METADATA:
+            raise ValueError(f"a segment {marker:#x}")
+    return b"".join([*kept, b"\xff\xd9"]), profile
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """Yield marker, segment and, after a start of scan, the coded bytes, up to the end of the picture."""
+    position = 2
+    while data[position : position + 2] != b"\xff\xd9":
+        start, marker, length = struct.unpack_from(">BBH", data, position)
+        end = position + 2 + length
+        if start != 0xFF or length < 2 or end > len(data):
+            raise ValueError("no segment")
+        scanned = _scan_end(data, end) if marker == 0xDA else end
+        yield marker, data[position:end], data[end:scanned]
+        position = scanned
+
+
+def _scan_end(data: bytes, position: int) -> int:
+    """Return where the next marker after coded bytes is that is no restart; a stuffed zero is none."""
+    while True:
+        position = data.index(b"\xff", position)
+        following = data[position + 1]
+        if following != 0 and not 0xD0 <= following <= 0xD7:
+            return position
+        position += 2
+
+
+def _png(data: bytes) -> Stripped:
+    """Return header, palette, transparency and pixels, whose coded stream must end where they do."""
+    kept, profile, position, name = [PNG_HEAD], b"", len(PNG_HEAD), b""
+    stream = zlib.decompressobj()
+    while name != b"IEND":
+        length, name = struct.unpack_from(">I4s", data, position)
+        content = data[position + 8 : position + 8 + length]
+        if name in PNG_KEPT:
+            kept.append(data[position : position + 12 + length])
+        if name == b"IDAT":
+            _drain(stream, content)
+        if name == b"iCCP":
+            profile = zlib.decompressobj().decompress(content[content.index(b"\0") + 2 :], 1 << 20)
+        position += 12 + length
+    if not stream.eof or stream.unused_data:
+        raise ValueError("something is behind the pixels")
+    return b"".join(kept), profile
+
+
+def _drain(stream: zlib._Decompress, content: bytes) -> None:
+    while content:
+        stream.decompress(content, 1 << 20)
+        content = stream.unconsumed_tail
+
+
+def _webp(data: bytes) -> Stripped:
+    """Return the picture's chunks, with a header of the extended format where there was one."""
+    kept, profile, position = [], b"", 12
+    while position < len(data):
+        name, length = struct.unpack_from("<4sI", data, position)
+        chunk = data[position : position + 8 + length + length % 2]
+        if name == b"VP8X":
+            kept.append(chunk[:8] + bytes([chunk[8] & WEBP_ALPHA, 0, 0, 0]) + chunk[12:18])
+        elif name in WEBP_KEPT:
+            kept.append(chunk)
+        elif name == b"ICCP":
+            profile = chunk[8 : 8 + length]
+        position += len(chunk)
+    content = b"WEBP" + b"".join(kept)
+    return b"RIFF" + struct.pack("<I", len(content)) + content, profile
+
+
+STRIPPERS: Final[Mapping[str, Callable[[bytes], Stripped]]] = MappingProxyType(
+    {"jpeg": _jpeg, "png": _png, "webp": _webp}
+)

@@ -1,0 +1,102 @@
+"""ThumbHash: a picture in about 25 bytes, to be shown while the real one loads.
+
+The format is that of its author, Evan Wallace (https://github.com/evanw/thumbhash): the average colour, and cosines of
+low frequency of luminance, of yellow against blue, of red against green, and of opacity, in 4 bits each. Sums are taken
+in the order of his implementation, for which every float is rounded at the same places and the hash is the same.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from math import cos, floor, pi
+from operator import mul
+from typing import TypeAlias
+
+Channel: TypeAlias = Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Waves:
+    """A channel as cosines: its mean, the largest of the others, and these as shares of it, 0 to 1."""
+
+    mean: float
+    scale: float
+    shares: tuple[float, ...]
+
+
+def thumbhash(width: int, height: int, rgba: bytes) -> bytes:
+    """Return the hash of a picture of at most 100 x 100 pixels, 4 bytes each, not premultiplied."""
+    opacity, colors = _composited(rgba)
+    alpha = _sum(opacity) < width * height
+    finest, longer = 5 if alpha else 7, max(width, height)
+    across, down = (max(1, _rounded(finest * side / longer)) for side in (width, height))
+    luminance = _waves([(r + g + b) / 3 for r, g, b in colors], width, height, max(3, across), max(3, down))
+    yellow = _waves([(r + g) / 2 - b for r, g, b in colors], width, height, 3, 3)
+    red = _waves([r - g for r, g, _ in colors], width, height, 3, 3)
+    head = (
+        _rounded(63 * luminance.mean)
+        | _rounded(31.5 + 31.5 * yellow.mean) << 6
+        | _rounded(31.5 + 31.5 * red.mean) << 12
+        | _rounded(31 * luminance.scale) << 18
+        | alpha << 23
+        | (down if width > height else across) << 24
+        | _rounded(63 * yellow.scale) << 27
+        | _rounded(63 * red.scale) << 33
+        | (width > height) << 39
+    )
+    hashed, channels = head.to_bytes(5, "little"), [luminance, yellow, red]
+    if alpha:
+        clear = _waves(opacity, width, height, 5, 5)
+        hashed += bytes([_rounded(15 * clear.mean) | _rounded(15 * clear.scale) << 4])
+        channels.append(clear)
+    return hashed + _packed([_rounded(15 * share) for channel in channels for share in channel.shares])
+
+
+def _composited(rgba: bytes) -> tuple[Channel, list[tuple[float, float, float]]]:
+    """Return the opacity of each pixel, and its red, green and blue on the average colour; all 0 to 1."""
+    opacity = [level / 255 for level in rgba[3::4]]
+    planes = [[alpha / 255 * level for alpha, level in zip(opacity, rgba[n::4], strict=True)] for n in range(3)]
+    total = _sum(opacity)
+    means = [_sum(plane) / total if total else 0.0 for plane in planes]
+    laid = [
+        [mean * (1 - alpha) + level for alpha, level in zip(opacity, plane, strict=True)]
+        for mean, plane in zip(means, planes, strict=True)
+    ]
+    return opacity, list(zip(*laid, strict=True))
+
+
+def _waves(channel: Channel, width: int, height: int, across: int, down: int) -> Waves:
+    """Return the cosines of up to `across` and `down` half waves, without those that are fine both ways."""
+    rows = [
+        [level for y in range(height) for level in map(mul, channel[y * width : (y + 1) * width], wave)]
+        for wave in (_wave(width, count) for count in range(across))
+    ]
+    factors: list[float] = []
+    for vertical in range(down):
+        column = [level for level in _wave(height, vertical) for _ in range(width)]
+        reach = range(across) if not vertical else range(-(-across * (down - vertical) // down))
+        factors += (_sum(map(mul, rows[horizontal], column)) / (width * height) for horizontal in reach)
+    mean, *others = factors
+    scale = max((abs(factor) for factor in others), default=0.0)
+    return Waves(mean, scale, tuple(0.5 + 0.5 / scale * factor if scale else factor for factor in others))
+
+
+def _wave(length: int, count: int) -> list[float]:
+    return [cos(pi / length * count * (position + 0.5)) for position in range(length)]
+
+
+def _sum(numbers: Iterable[float]) -> float:
+    """Return the sum, rounded at each step: `sum` rounds once at the end from Python 3.12 on."""
+    return deque(accumulate(numbers), maxlen=1)[0]
+
+
+def _rounded(number: float) -> int:
+    return floor(number + 0.5)
+
+
+def _packed(nibbles: list[int]) -> bytes:
+    pairs = zip(nibbles[::2], [*nibbles[1::2], 0], strict=False)
+    return bytes(low | high << 4 for low, high in pairs)
