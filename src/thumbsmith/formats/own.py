@@ -13,6 +13,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
+from thumbsmith import purity
 from thumbsmith.errors import Rejected
 from thumbsmith.formats.decoding import Base, decode
 from thumbsmith.formats.icc import is_srgb
@@ -42,7 +43,14 @@ def never_larger(made: Rendition, reader: RangeReader, probe: Probe, base: Base)
     `base` is what was decoded of it. Raises what the reader raises.
     """
     data = own_bytes(reader, probe, base, len(made.data))
-    return replace(made, data=data) if data else made
+    if data is None:
+        return made
+    kept = replace(made, data=data)
+    try:
+        purity.check(kept)
+    except purity.Impure:  # a picture that is written in a way which is not known to hold nothing else
+        return made
+    return kept
 
 
 def own_bytes(reader: RangeReader, probe: Probe, base: Base, below: int) -> bytes | None:

@@ -13,14 +13,17 @@ from typing import Final
 from thumbsmith.errors import Rejected
 from thumbsmith.probe import probe
 from thumbsmith.purity import avif, jpeg, png, webp
+from thumbsmith.purity.extras import Extras
 from thumbsmith.purity.parts import Impure
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe.values import Format
 from thumbsmith.rendition import Rendition
 
-__all__ = ["Impure", "check"]
+__all__ = ["Extras", "Impure", "check"]
 
-_CHECKS: Final[Mapping[Format, Callable[[bytes], None]]] = {
+NOTHING: Final = Extras()
+
+_CHECKS: Final[Mapping[Format, Callable[[bytes, Extras], None]]] = {
     Format.JPEG: jpeg.check,
     Format.PNG: png.check,
     Format.WEBP: webp.check,
@@ -28,18 +31,19 @@ _CHECKS: Final[Mapping[Format, Callable[[bytes], None]]] = {
 }
 
 
-def check(rendition: Rendition) -> None:
+def check(rendition: Rendition, extras: Extras = NOTHING) -> None:
     """Raise Impure where a rendition's bytes are not what they are said to be, or hold more than its picture.
 
     That is EXIF, GPS, XMP, IPTC, comments, texts, thumbnails, maker notes, colour profiles, further frames, trailing
-    bytes, and whatever else is not known to be part of a plain picture. What the pixels show is not looked at.
+    bytes, and whatever else is not known to be part of a plain picture; but for `extras`, where a variant asks for
+    them. What the pixels show is not looked at.
     """
     try:
         found = probe(BytesReader(rendition.data))
         said = (found.format, *found.size, found.frames)
-        due = (rendition.format, rendition.width, rendition.height, 1)
+        due = (rendition.format, rendition.width, rendition.height, found.frames if extras.frames else 1)
         if said != due:
             raise Impure(f"format, width, height and frames are {said}, not {due}")
-        _CHECKS[rendition.format](rendition.data)
+        _CHECKS[rendition.format](rendition.data, extras)
     except Rejected as refused:
         raise Impure(refused.detail) from refused

@@ -11,6 +11,7 @@ from typing import Final
 from thumbsmith.errors import Rejected
 from thumbsmith.probe.isobmff import Box, boxes, is_alpha
 from thumbsmith.probe.window import ShortRead, Window
+from thumbsmith.purity.extras import Extras
 from thumbsmith.purity.parts import Impure, require
 from thumbsmith.reader import BytesReader
 
@@ -29,10 +30,19 @@ _LONGEST: Final = {b"ispe": 12, b"pixi": 8, b"av1C": 32, b"colr": 11, b"auxC": 6
 _UNITS: Final = frozenset({1, 2, 3, 4, 6})
 
 
-def check(data: bytes) -> None:
-    """Raise Impure for an AVIF that holds more than a picture: EXIF, XMP, a profile, frames, bytes that none uses."""
+# With extras the file is laid out in more ways than are told apart here: its boxes are known, and no item is foreign.
+_MOVING: Final = [b"ftyp", b"meta", b"moov", b"mdat"]
+_NAMES: Final = {b"av01": (b"Color\0", b"Alpha\0"), b"Exif": (b"Exif\0",), b"mime": (b"XMP\0application/rdf+xml\0",)}
+
+
+def check(data: bytes, extras: Extras) -> None:
+    """Raise Impure for an AVIF that holds more than a picture: EXIF, XMP, a profile, frames, bytes that none uses.
+
+    Of one that may hold some of these, it is checked that it holds no others, and not what they say.
+    """
     try:
-        _check(Window.over(BytesReader(data)))
+        file = Window.over(BytesReader(data))
+        _check_loosely(file, extras) if extras.some else _check(file)
     except ShortRead:
         raise Impure("it ends before its parts do") from None
     except Rejected as refused:
@@ -58,6 +68,19 @@ def _check(file: Window) -> None:
         _check_units(file.window(offset, length))
         at += length
     require(at == media.start + media.size == file.size, "it holds bytes that no picture uses")
+
+
+def _check_loosely(file: Window, extras: Extras) -> None:
+    parts = list(boxes(file))
+    kinds = [part.kind for part in parts]
+    require(kinds == _FILE or (extras.frames and kinds == _MOVING), f"it holds the boxes {kinds}")
+    end = parts[-1].body.start + parts[-1].body.size
+    require(end == file.size, "bytes follow its end")
+    items = dict(boxes(parts[1].body, 4)).get(b"iinf")
+    for _, body in boxes(items, 6) if items else ():
+        kind, name = body.read(8, 4), body.read(12, body.size - 12)
+        allowed = kind == b"av01" or (extras.credit and kind in _NAMES)
+        require(allowed and name in _NAMES[kind], f"it holds an item {kind!r}")
 
 
 def _only(found: Iterable[Box], allowed: frozenset[bytes]) -> None:

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from typing import Final
 
-from thumbsmith.purity.parts import number, require
+from thumbsmith.purity.extras import KEYWORDS, XMP_KEYWORD, Extras
+from thumbsmith.purity.parts import Impure, number, require
 
 _NEEDED: Final = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 _CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
 
-def check(data: bytes) -> None:
+# Frames after the first, and what says when they are shown (11.3.6).
+_FRAMES: Final = frozenset({b"acTL", b"fcTL", b"fdAT"})
+
+# Keyword, no compression, no language, no translation: a text as it is written here (11.3.3.4).
+_TEXT: Final = re.compile(rb"([^\0]+)\0\0\0\0\0(.*)", re.DOTALL)
+
+
+def check(data: bytes, extras: Extras) -> None:
     """Raise Impure for a PNG that holds more than a picture: texts, profiles, anything after its pixels or its end."""
     offset, kind, pixels = 8, b"", []
     while kind != b"IEND":
         length, kind = number(data, ">I", offset), data[offset + 4 : offset + 8]
-        require(kind in _NEEDED, f"it holds a chunk {kind!r} of {length} bytes")
+        if kind not in _NEEDED:
+            _check_extra(kind, data[offset + 8 : offset + 8 + length], extras)
         checksum = number(data, ">I", offset + 8 + length)
         require(zlib.crc32(data[offset + 4 : offset + 8 + length]) == checksum, f"the checksum of {kind!r} is wrong")
         if kind == b"IDAT":
@@ -25,6 +35,29 @@ def check(data: bytes) -> None:
     require(length == 0, f"its last chunk holds {length} bytes")
     require(offset == len(data), f"{len(data) - offset} bytes follow its end")
     _check_pixels(b"".join(pixels), _bytes_unpacked(data))
+
+
+def _check_extra(kind: bytes, body: bytes, extras: Extras) -> None:
+    """Raise Impure for a chunk that a picture does not need, unless it is one that is allowed."""
+    text = _TEXT.fullmatch(body) if kind == b"iTXt" else None
+    if kind in _FRAMES:
+        extras.require_frames(kind)
+    elif extras.profile and kind == b"iCCP":
+        extras.require_profile(_unpacked(body.partition(b"\0")[2][1:]))
+    elif extras.credit and kind == b"eXIf":
+        extras.require_exif(body)
+    elif text and text[1] == XMP_KEYWORD:
+        extras.require_packet(text[2])
+    else:
+        credited = extras.credit and text is not None and text[1] in KEYWORDS
+        require(credited, f"it holds a chunk {kind!r} of {len(body)} bytes")
+
+
+def _unpacked(packed: bytes) -> bytes:
+    try:
+        return zlib.decompressobj().decompress(packed, 1 << 22)
+    except zlib.error as problem:
+        raise Impure(f"its profile cannot be unpacked: {problem}") from problem
 
 
 def _bytes_unpacked(data: bytes) -> int:

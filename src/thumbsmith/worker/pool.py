@@ -13,8 +13,8 @@ from typing import Self
 
 from thumbsmith import purity
 from thumbsmith.errors import WorkerError
-from thumbsmith.keys import rendition_name
 from thumbsmith.limits import judge_bytes
+from thumbsmith.purity import Extras
 from thumbsmith.reader import RangeReader
 from thumbsmith.recipe import Recipe
 from thumbsmith.worker.answers import Order
@@ -93,7 +93,7 @@ class Workers:
         try:
             seconds = patience(order.recipe.limits)
             seconds = min(seconds, until - monotonic()) if until else seconds
-            return _checked(attempt(order, template, self._budget, seconds))
+            return _checked(attempt(order, template, self._budget, seconds), order.recipe)
         finally:
             self._put_back(template)
 
@@ -124,14 +124,14 @@ class Workers:
         template.discard()
 
 
-def _checked(work: Work) -> Work:
+def _checked(work: Work, recipe: Recipe) -> Work:
     """Return what was made; raise WorkerError where a rendition is not a plain picture, which is never to be stored."""
+    asked = {each.name: Extras.of(each) for each in recipe.variants}
     for made in work.renditions:
         try:
-            purity.check(made)
+            purity.check(made, asked[made.variant])
         except purity.Impure as impure:
-            name = rendition_name(made.variant, made.format)
-            raise WorkerError(f"the worker process made a {name} that is not to be stored: {impure}") from impure
+            raise WorkerError(f"the worker process made a {made.name} that is not to be stored: {impure}") from impure
     return work
 
 

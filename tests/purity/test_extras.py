@@ -1,0 +1,97 @@
+"""What a variant asks for may be in its renditions, that and nothing else."""
+
+import io
+from dataclasses import replace
+
+import pytest
+from PIL import Image, ImageCms
+
+from thumbsmith.purity import Extras, Impure, check
+from thumbsmith.recipe import Format, Recipe, Variant
+from thumbsmith.recipe.values import Animation, Color, Metadata
+from thumbsmith.render import render
+from thumbsmith.rendition import Rendition
+
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+# Red and green exchanged: a space of its own, so that a picture in it is kept with its profile.
+WIDE = PROFILE.replace(b"rXYZ", b"xXYZ").replace(b"gXYZ", b"rXYZ").replace(b"xXYZ", b"gXYZ")
+
+CREDIT, KEEP, MOVES = (
+    Variant(name="v", width=32, formats=tuple(Format), metadata=Metadata.COPYRIGHT),
+    Variant(name="v", width=32, formats=tuple(Format), color=Color.KEEP),
+    Variant(name="v", width=32, formats=tuple(Format), animation=Animation.KEEP),
+)
+
+
+def _source(kind: str = "jpeg", **options: object) -> bytes:
+    stream = io.BytesIO()
+    Image.linear_gradient("L").convert("RGB").resize((64, 48)).save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def _credited() -> bytes:
+    exif = Image.Exif()
+    exif[0x013B], exif[0x8298], exif[0x0131] = "Ada", "(c) Ada", "SN:73-4411"
+    exif.get_ifd(0x8825)[2] = (48.0, 8.0, 5.0)
+    return _source(exif=exif)
+
+
+def _moving() -> bytes:
+    frames = [Image.new("RGB", (64, 48), color) for color in ("red", "green", "blue")]
+    return _source("webp", save_all=True, append_images=frames, duration=80)
+
+
+def _made(variant: Variant) -> dict[Format, Rendition]:
+    data = {id(CREDIT): _credited, id(KEEP): lambda: _source(icc_profile=WIDE), id(MOVES): _moving}[id(variant)]()
+    return {each.format: each for each in render(data, Recipe(variants=(variant,)))}
+
+
+@pytest.mark.parametrize("kind", Format)
+@pytest.mark.parametrize("variant", [CREDIT, KEEP, MOVES], ids=["credit", "profile", "frames"])
+def test_what_a_variant_asks_for_passes_and_only_there(variant: Variant, kind: Format):
+    """With the variant's extras a rendition is pure; where they are not asked for it is refused."""
+    made = _made(variant)[kind]
+    check(made, Extras.of(variant))
+    if variant is not MOVES or kind.holds_animation:
+        with pytest.raises(Impure):
+            check(made)
+
+
+@pytest.mark.parametrize("kind", [Format.JPEG, Format.PNG, Format.WEBP])
+def test_a_credit_is_no_way_in_for_other_metadata(kind: Format):
+    """A block of EXIF with a position or a serial number in it is refused where a credit is allowed."""
+    exif = Image.Exif()
+    exif.load(Image.open(io.BytesIO(_credited())).info["exif"])
+    stream = io.BytesIO()
+    Image.new("RGB", (32, 24)).save(stream, kind.value, exif=exif)
+    with pytest.raises(Impure, match="EXIF"):
+        check(replace(_made(CREDIT)[kind], data=stream.getvalue()), Extras.of(CREDIT))
+
+
+@pytest.mark.parametrize("kind", [Format.JPEG, Format.WEBP])
+def test_a_packet_holds_a_credit_and_nothing_else(kind: Format):
+    """XMP that says more is refused where a credit is allowed."""
+    stream = io.BytesIO()
+    Image.new("RGB", (32, 24)).save(stream, kind.value, xmp=b"<x:xmpmeta>GPSLatitude</x:xmpmeta>")
+    with pytest.raises(Impure, match="XMP"):
+        check(replace(_made(CREDIT)[kind], data=stream.getvalue()), Extras.of(CREDIT))
+
+
+@pytest.mark.parametrize("kind", [Format.JPEG, Format.PNG, Format.WEBP])
+def test_a_profile_is_no_way_in_for_other_bytes(kind: Format):
+    """What is longer than it says, or is no profile, is refused where a profile is allowed."""
+    for profile in (WIDE + b"SN:73-4411", b"no profile at all" * 20):
+        stream = io.BytesIO()
+        Image.new("RGB", (32, 24)).save(stream, kind.value, icc_profile=profile)
+        with pytest.raises(Impure, match="profile"):
+            check(replace(_made(KEEP)[kind], data=stream.getvalue()), Extras.of(KEEP))
+
+
+@pytest.mark.parametrize(
+    "block", [b"", b"MM\0*", b"II*\0\x08\0\0\0\x01\0", b"XX*\0" + bytes(20), b"MM\0*\0\0\0\x08\0\0\0\0\0\0"]
+)
+def test_exif_that_is_no_credit_is_refused(block: bytes):
+    """Blocks that end early, are of no byte order, or hold no entry."""
+    with pytest.raises(Impure, match="EXIF"):
+        Extras(credit=True).require_exif(block)
