@@ -19,6 +19,7 @@ deep: .venv/dev .venv/servers  ## the long runs
 bench: .venv/dev  ## speed, memory and fidelity, as ratios in interleaved runs
 	$(BIN)/python bench/cpu.py
 	$(BIN)/python bench/quality.py
+	$(BIN)/python bench/fidelity.py
 	$(BIN)/python bench/plan.py
 
 check: .venv/dev  ## format, lint, types, imports
