@@ -19,6 +19,7 @@ deep: .venv/dev .venv/servers  ## the long runs
 bench: .venv/dev .venv/servers .venv/peers  ## speed, memory and fidelity, as ratios in interleaved runs
 	$(BIN)/python bench/cpu.py
 	$(BIN)/python bench/quality.py
+	$(BIN)/python bench/fidelity.py
 	$(BIN)/python bench/plan.py
 	$(BIN)/python bench/function.py
 	PYTHONPATH=. $(BIN)/python bench/cold.py

@@ -126,7 +126,7 @@ def test_edges_are_those_of_the_premultiplied_picture(side):
     image.putalpha(disc.resize((256, 256), Image.Resampling.BOX))
     found = shown(saved(image, "PNG"), width=side, height=side).convert("RGBa")
     expected = image.convert("RGBa").resize((side, side), Image.Resampling.LANCZOS)
-    alpha = expected.getchannel("A")
+    alpha = expected.getchannel(3)
     for made, wanted in zip(found.split(), expected.split(), strict=True):
         possible = ImageChops.darker(wanted, alpha)  # where Lanczos overshoots, no colour holds more than its alpha
         assert np.abs(np.asarray(made, int) - np.asarray(possible, int)).max() <= 1
