@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from thumbsmith.cli import demo, explain, html, init, make, plan, sync, watch
+from thumbsmith.cli import conformance, demo, explain, html, init, make, plan, sync, watch
 
 app = typer.Typer(
     name="thumbsmith",
@@ -19,8 +19,18 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-COMMANDS: Final = (make.make, plan.plan, sync.sync, watch.watch, explain.explain, html.html, init.init, demo.demo)
-WITHOUT_ARGUMENTS: Final = (init.init, demo.demo)
+COMMANDS: Final = (
+    make.make,
+    plan.plan,
+    sync.sync,
+    watch.watch,
+    explain.explain,
+    html.html,
+    init.init,
+    conformance.conformance,
+    demo.demo,
+)
+WITHOUT_ARGUMENTS: Final = (init.init, conformance.conformance, demo.demo)
 
 for command in COMMANDS:
     app.command(no_args_is_help=command not in WITHOUT_ARGUMENTS)(command)
