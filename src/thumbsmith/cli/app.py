@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from thumbsmith.cli import demo, doctor, explain, html, init, make, plan, sync, watch
+from thumbsmith.cli import conformance, demo, doctor, explain, html, init, make, plan, sync, watch
 
 app = typer.Typer(
     name="thumbsmith",
@@ -27,10 +27,11 @@ COMMANDS: Final = (
     explain.explain,
     html.html,
     init.init,
+    conformance.conformance,
     demo.demo,
     doctor.doctor,
 )
-WITHOUT_ARGUMENTS: Final = (init.init, demo.demo, doctor.doctor)
+WITHOUT_ARGUMENTS: Final = (init.init, conformance.conformance, demo.demo, doctor.doctor)
 
 for command in COMMANDS:
     app.command(no_args_is_help=command not in WITHOUT_ARGUMENTS)(command)

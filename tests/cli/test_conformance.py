@@ -1,0 +1,225 @@
+"""`thumbsmith conformance`: right engines pass, and each kind of wrong one is told."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from io import BytesIO
+from itertools import count
+
+import pytest
+from PIL import Image, ImageOps
+
+from tests.cli.command import Command
+from thumbsmith import Recipe, converge
+from thumbsmith.conformance.cases import Case, cases
+from thumbsmith.conformance.runs import Result, run_here, run_there
+from thumbsmith.errors import Code, Rejected
+from thumbsmith.recipe.selection import is_source
+from thumbsmith.render import render_source
+from thumbsmith.store import Headers
+from thumbsmith.store.memory import MemoryStore
+from thumbsmith.worker import Work
+
+RECIPE = Recipe.loads(
+    "[variants.v]\nwidth = 120\nformats = ['webp', 'jpeg', 'png']\n[variants.i]\nwidth = 9\nheight = 9"
+)
+CASES = {case.name: case for case in cases()}
+
+
+@dataclass
+class Engine:
+    """This process's engine, whose renditions somebody may spoil."""
+
+    spoil: Callable[[bytes], bytes] = bytes
+
+    def render(self, reader, recipe, wanted=None) -> Work:
+        """Return the pictures, spoilt."""
+        from thumbsmith import limits  # noqa: PLC0415 - only here
+        from thumbsmith.probe import probe  # noqa: PLC0415 - only here
+
+        limits.judge_bytes(reader.size, recipe.limits)
+        facts = probe(reader)
+        limits.judge(facts, recipe.limits)
+        made = render_source(reader, facts, recipe, None if wanted is None else frozenset(wanted))
+        spoilt = tuple(replace(each, data=self.spoil(each.data)) for each in made.renditions)
+        return Work(probe=facts, renditions=spoilt, color=made.color, cpu_seconds=0, peak_memory=0)
+
+
+class Lenient(Engine):
+    """Takes for a picture whatever comes."""
+
+    def render(self, reader, recipe, wanted=None) -> Work:
+        """Return the pictures, of another source where this one has none."""
+        try:
+            return super().render(reader, recipe, wanted)
+        except Rejected:
+            return replace(super().render(_Card(), recipe, wanted))
+
+
+class _Card:
+    """A reader over the plain card."""
+
+    data = CASES["EXIF orientation 1"].data
+    size = len(data)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return bytes."""
+        return self.data[offset : offset + length]
+
+
+def _changed(change: Callable[[Image.Image], Image.Image]) -> Callable[[bytes], bytes]:
+    def spoil(data: bytes) -> bytes:
+        image = Image.open(BytesIO(data))
+        file = BytesIO()
+        change(image).save(file, image.format)
+        return file.getvalue()
+
+    return spoil
+
+
+def _wrong(results: Iterator[Result]) -> dict[str, str]:
+    return {result.name: " | ".join(result.wrong) for result in results if result.wrong}
+
+
+def test_the_engine_is_right():
+    """All cases are right with this engine, for a recipe with several formats."""
+    assert len(CASES) == 28
+    assert _wrong(run_here([*CASES.values()], RECIPE, Engine())) == {}
+
+
+def test_the_command_is_right_here(thumbsmith: Command):
+    """Without stores the workers of this machine are asked, nothing is written, and the exit code is 0."""
+    before = {*thumbsmith.folder.rglob("*")}
+    ran = thumbsmith("conformance")
+    assert (ran.code, ran.out.splitlines()[-1]) == (0, "all as it must be")
+    assert ran.out.count("right") == 28
+    assert {*thumbsmith.folder.rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (_changed(ImageOps.mirror), "quarter 1 is"),
+        (_changed(lambda image: ImageOps.invert(image.convert("RGB"))), "quarter 1 is"),
+        (_changed(lambda image: image.resize((7, 7))), "it is 7x7, not 120x80"),
+        (lambda data: data[: len(data) // 3], "it cannot be decoded"),
+        (lambda data: CASES["BMP"].data, "it is BMP, not"),
+    ],
+)
+def test_a_spoilt_picture_is_told(spoil: Callable[[bytes], bytes], told: str):
+    """A picture that is mirrored, of other colours, size or format, or damaged is told by rendition."""
+    found = _wrong(run_here([CASES["PNG called .jpg"]], RECIPE, Engine(spoil)))
+    assert told in found["PNG called .jpg"]
+
+
+def test_lost_transparency_is_told():
+    """A picture whose transparent part became a colour is told, and one that is opaque no more."""
+    opaque = Engine(_changed(lambda image: image.convert("RGB")))
+    assert (
+        "first quarter is not transparent" in _wrong(run_here([CASES["transparent PNG"]], RECIPE, opaque)).popitem()[1]
+    )
+    png = Recipe.loads("[variants.v]\nwidth = 120\nformats = ['png']")
+    faint = Engine(_changed(lambda image: image.convert("RGBA").point(lambda level: level // 2)))
+    assert "quarter 1 is transparent" in _wrong(run_here([CASES["BMP"]], png, faint)).popitem()[1]
+
+
+def test_what_should_be_rejected_is_told():
+    """Thumbnails of what is no picture are told, so is a rejection of what is one, and another code than is due."""
+    found = _wrong(run_here([CASES["no bytes"], CASES["half a JPEG"]], RECIPE, Lenient()))
+    assert found == {
+        "no bytes": "not rejected, where empty is due",
+        "half a JPEG": "not rejected, where truncated or corrupt is due",
+    }
+    mean = Recipe.loads("[limits]\nmax_bytes = 10\n[variants.v]\nwidth = 9")
+    found = _wrong(run_here([CASES["BMP"], CASES["text called .jpg"]], mean, Engine()))
+    assert found["BMP"].startswith("rejected as too_many_bytes")
+    assert found["text called .jpg"] == "rejected as too_many_bytes, where unsupported_format is due"
+
+
+@dataclass
+class Deployment:
+    """Two stores, and something that makes the one agree with the other from time to time."""
+
+    source: MemoryStore
+    destination: MemoryStore
+    recipe: Recipe = RECIPE
+    forgets: bool = False
+
+    def __call__(self, _seconds: float) -> None:
+        """Do a round."""
+        keys = {info.key for info in self.source.list()}
+        gone = {info.key.rpartition("/")[0] for info in self.destination.list()} - keys
+        for key in keys if self.forgets else keys | gone:
+            converge(key, self.source, self.destination, self.recipe, renderer=Engine())
+
+    def run(self, patience: float = 60.0) -> dict[str, str]:
+        """Return what is wrong with it."""
+        few = [CASES[name] for name in ("EXIF orientation 6", "no bytes", "a name that needs escaping")]
+        return _wrong(run_there(few, self.source, self.destination, "p/", patience, self))
+
+
+_numbers = count()
+
+
+@pytest.fixture
+def deployment() -> Deployment:
+    """Return a deployment that works, with an image of its user's."""
+    made = Deployment(MemoryStore(f"s{next(_numbers)}"), MemoryStore("d"))
+    made.source.put("mine.jpg", CASES["BMP"].data, Headers(content_type="image/bmp"))
+    return made
+
+
+def test_a_deployment_is_right_and_left_as_it_was(deployment: Deployment):
+    """A deployment that works passes, and has neither the pictures nor their thumbnails afterwards."""
+    assert deployment.run() == {}
+    assert [info.key for info in deployment.source.list()] == ["mine.jpg"]
+    assert {info.key.split("/")[0] for info in deployment.destination.list()} == {"mine.jpg"}
+
+
+def test_a_deployment_that_does_nothing_is_told(deployment: Deployment):
+    """Where no thumbnails come, each picture is told, and the pictures are removed all the same."""
+    results = run_there([CASES["BMP"]], deployment.source, deployment.destination, "p/", 0.0)
+    assert _wrong(results) == {"BMP": "there is no manifest"}
+    assert [info.key for info in deployment.source.list()] == ["mine.jpg"]
+
+
+def test_a_deployment_that_forgets_is_told(deployment: Deployment):
+    """Thumbnails that stay when their pictures are removed are told."""
+    deployment.forgets = True
+    assert [*deployment.run(patience=3.0)] == ["removed with their sources"]
+
+
+def test_a_run_that_is_stopped_removes_its_pictures(deployment: Deployment):
+    """Whoever stops in the middle leaves no picture behind."""
+    results = run_there([*CASES.values()], deployment.source, deployment.destination, "p/", 60.0, deployment)
+    next(results)
+    assert len([*deployment.source.list()]) == 29
+    results.close()
+    assert [info.key for info in deployment.source.list()] == ["mine.jpg"]
+
+
+def test_the_command_tells_of_a_deployment(thumbsmith: Command):
+    """With stores in which nothing happens the exit code is 1; each case is a line of JSON, and nothing is left."""
+    (thumbsmith.folder / "thumbs").mkdir()
+    before = {*thumbsmith.folder.rglob("*")}
+    ran = thumbsmith("conformance", "photos", "thumbs", "--wait", "0", "--json")
+    lines = [json.loads(line) for line in ran.out.splitlines()]
+    assert ran.code == 1
+    assert {line["event"] for line in lines} == {"case"}
+    assert [line["name"] for line in lines if line["right"]] == ["removed with their sources"]
+    files = {path for path in thumbsmith.folder.rglob("*") if path.is_file()}
+    assert files == {path for path in before if path.is_file()}
+
+
+def test_half_a_pair_is_refused(thumbsmith: Command):
+    """One store alone, or two that overlap, are refused."""
+    assert thumbsmith("conformance", "photos").code == 2
+    assert thumbsmith("conformance", "photos", "photos/thumbs").code == 2
+
+
+def test_every_case_says_what_it_is_for():
+    """Names and files are different, and no picture is large."""
+    assert len({case.file for case in CASES.values()}) == len(CASES)
+    assert all(is_source(case.file, RECIPE.selection) for case in CASES.values())
+    assert all(len(case.data) < 200_000 for case in CASES.values())
+    assert all(isinstance(case, Case) and set(case.codes) <= set(Code) for case in CASES.values())
