@@ -41,6 +41,11 @@ def worker_environment() -> dict[str, str]:
     return TUNING | {name: os.environ[name] for name in LINKER if os.environ.get(name)}
 
 
+def program_environment(*, first_on_path: str | os.PathLike[str]) -> dict[str, str]:
+    """Return this process's environment for a program that finds others in that folder before all other places."""
+    return os.environ | {"PATH": os.pathsep.join(filter(None, (os.fspath(first_on_path), os.environ.get("PATH"))))}
+
+
 def cache_folder() -> str | None:
     """Return the folder for caches: $XDG_CACHE_HOME, else ~/.cache; None for a user without a home.
 

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from thumbsmith.cli import demo, explain, init, make, plan, sync, watch
+from thumbsmith.cli.aws.commands import aws
 
 app = typer.Typer(
     name="thumbsmith",
@@ -24,6 +25,7 @@ WITHOUT_ARGUMENTS: Final = (init.init, demo.demo)
 
 for command in COMMANDS:
     app.command(no_args_is_help=command not in WITHOUT_ARGUMENTS)(command)
+app.add_typer(aws)
 
 
 def _print_version(asked: bool) -> None:
