@@ -20,10 +20,11 @@ test: .venv/dev .venv/servers .venv/runtime check  ## all checks and tests
 deep: .venv/dev .venv/servers .venv/runtime  ## the long runs
 	$(BIN)/python -m pytest -n 2 -m deep
 
-bench: .venv/dev  ## speed, memory and fidelity, as ratios in interleaved runs
+bench: .venv/dev .venv/servers  ## speed, memory and fidelity, as ratios in interleaved runs
 	$(BIN)/python bench/cpu.py
 	$(BIN)/python bench/quality.py
 	$(BIN)/python bench/plan.py
+	PYTHONPATH=. $(BIN)/python bench/cold.py
 
 check: .venv/dev  ## format, lint, types, imports
 	$(BIN)/ruff format --check .

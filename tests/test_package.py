@@ -13,16 +13,32 @@ import thumbsmith
 ROOT = Path(__file__).parents[1]
 
 
-def _imported(module: str) -> set[str]:
-    code = f"import sys, {module}; print(*sys.modules, sep='\\n')"
+def _imported(statements: str) -> set[str]:
+    code = f"{statements}; import sys; print(*sys.modules, sep='\\n')"
     done = subprocess.run([sys.executable, "-c", code], env={}, capture_output=True, text=True, check=True)
     return set(done.stdout.split())
 
 
 def test_importing_the_engine_loads_no_heavy_library():
-    """`import thumbsmith` loads no image, command-line, web or network library, and no TOML reader."""
+    """What `thumbsmith` names loads no image, command-line, web or network library, and no TOML reader."""
     heavy = {"PIL", "pi_heif", "typer", "click", "rich", "tomllib", "asyncio", "socketserver", "http", "urllib.request"}
-    assert not heavy & _imported("thumbsmith")
+    loaded = _imported("from thumbsmith import *")
+    assert {"thumbsmith.converge", "thumbsmith.render"} <= loaded
+    assert not heavy & loaded
+
+
+def test_a_worker_process_can_be_launched_before_all_else():
+    """To launch one loads a handful of modules, not the engine."""
+    loaded = _imported("from thumbsmith.worker.launch import Launched")
+    ours = {name for name in loaded if name.startswith("thumbsmith")}
+    assert ours == {
+        "thumbsmith",
+        "thumbsmith.errors",
+        "thumbsmith.environment",
+        "thumbsmith.worker",
+        "thumbsmith.worker.launch",
+    }
+    assert not {"dataclasses", "pathlib", "json", "hashlib"} & loaded
 
 
 def test_the_public_names_are_there():
@@ -30,6 +46,12 @@ def test_the_public_names_are_there():
     assert thumbsmith.__all__ == ["Recipe", "converge", "open_store", "render"]
     assert callable(thumbsmith.render)
     assert callable(thumbsmith.converge)
+
+
+def test_modules_do_not_hide_the_functions_of_their_names():
+    """`converge` and `render` are functions too where the modules of these names were imported first."""
+    first = "import thumbsmith.converge, thumbsmith.render, thumbsmith.sync; from thumbsmith import converge, render; "
+    _imported(first + "assert callable(converge) and callable(render)")
 
 
 @pytest.fixture(scope="module")

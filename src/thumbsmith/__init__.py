@@ -3,9 +3,37 @@
 Recipe says what to make; `render` makes it of bytes; `converge` makes a destination agree with a source, key by key.
 """
 
-from thumbsmith.converge import converge
-from thumbsmith.recipe import Recipe
-from thumbsmith.render import render
-from thumbsmith.store import open_store
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from thumbsmith.converge import converge
+    from thumbsmith.recipe import Recipe
+    from thumbsmith.render import render
+    from thumbsmith.store import open_store
 
 __all__ = ["Recipe", "converge", "open_store", "render"]
+
+
+def _loaded(module: str, name: str) -> property:
+    """Return the attribute that is a module's, loaded when it is asked for.
+
+    It cannot be set: the import of the module `thumbsmith.converge` would put it into the function's place.
+    """
+    return property(lambda _: getattr(import_module(f"{__name__}.{module}"), name), lambda *_: None)
+
+
+class _Package(ModuleType):
+    """This package, loaded part by part: a worker process needs few of them, and can be started before the rest."""
+
+    Recipe = _loaded("recipe", "Recipe")
+    converge = _loaded("converge", "converge")
+    open_store = _loaded("store", "open_store")
+    render = _loaded("render", "render")
+
+
+sys.modules[__name__].__class__ = _Package

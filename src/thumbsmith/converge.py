@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Generator
+from collections.abc import Callable, Collection, Generator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
@@ -56,25 +56,31 @@ def converge(
     *,
     renderer: Renderer | None = None,
     options: Options = DEFAULTS,
+    check: Callable[[], object] | None = None,
 ) -> Outcome:
     """Make the destination agree with the source under `key` as it is now, and return what was done.
 
     Pictures are handled by `renderer`, by default this process's own worker processes. Safe to repeat, to interrupt and
-    to run twice at once. Raises StoreError, WorkerError or MissingDecoder where nothing could be decided: try again.
+    to run twice at once. `check` is called before each step: what it raises stops the work there. Raises StoreError,
+    WorkerError or MissingDecoder where nothing could be decided: try again.
     """
-    hands = Hands(key, source, destination.as_destination(), recipe, renderer)
+    hands = Hands(key, source, destination.as_destination(), recipe, renderer, check)
     return hands.carry_out(steps(key, recipe, options, destination.longest_key))
 
 
 @dataclass(frozen=True, slots=True)
 class Hands:
-    """Carries out the protocol's requests for one key, over real stores. Without a renderer, by the shared workers."""
+    """Carries out the protocol's requests for one key, over real stores. Without a renderer, by the shared workers.
+
+    `check` is called before each request, to raise where no more is to be done.
+    """
 
     key: str
     source: Store
     destination: Store
     recipe: Recipe
     renderer: Renderer | None
+    check: Callable[[], object] | None = None
 
     def carry_out(self, protocol: Generator[Request, Any, T]) -> T:
         """Return what the protocol returns, having done all that it asked for."""
@@ -85,6 +91,8 @@ class Hands:
             except StopIteration as end:
                 answer: T = end.value
                 return answer
+            if self.check:
+                self.check()
             reply = self.perform(request)
 
     def perform(self, request: Request) -> object:
@@ -95,7 +103,7 @@ class Hands:
             case ListRenditions():
                 return self._list_renditions()
             case LookAtSource():
-                return self.source.head(self.key) if is_source(self.key, self.recipe.selection) else None
+                return self._look_at_source()
             case DigestRendition(name):
                 return self._digest(name)
             case Render(etag, wanted):
@@ -105,6 +113,11 @@ class Hands:
             case Delete(name):
                 self.destination.delete(f"{self.key}/{name}")
                 return None
+
+    def _look_at_source(self) -> ObjectInfo | None:
+        """Return the source; None where there is none, and where there shall be no thumbnails of it."""
+        source = self.source.head(self.key) if is_source(self.key, self.recipe.selection) else None
+        return None if source is None or source.opted_out else source
 
     def _load_manifest(self) -> Manifest | None:
         content = self._content(MANIFEST, manifests.MAX_BYTES)

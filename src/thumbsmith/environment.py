@@ -6,6 +6,11 @@ import os
 from typing import Final
 
 RECIPE: Final = "THUMBSMITH_RECIPE"
+SOURCE: Final = "THUMBSMITH_SOURCE"
+DESTINATION: Final = "THUMBSMITH_DESTINATION"
+
+# Variables that send requests through a proxy, in letters of either case.
+PROXIES: Final = frozenset({"http_proxy", "https_proxy", "all_proxy"})
 
 # Where the dynamic linker looks for libraries: an interpreter that was started with one of these needs it again.
 LINKER: Final = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
@@ -26,9 +31,53 @@ def recipe_setting() -> str | None:
     return os.environ.get(RECIPE) or None
 
 
+def source_setting() -> str | None:
+    """Return what THUMBSMITH_SOURCE holds, the address of the store with the sources; None where it is not set."""
+    return os.environ.get(SOURCE) or None
+
+
+def destination_setting() -> str | None:
+    """Return what THUMBSMITH_DESTINATION holds, the address of the store for thumbnails; None where it is not set."""
+    return os.environ.get(DESTINATION) or None
+
+
+def function_memory() -> int | None:
+    """Return the bytes of memory that this Lambda function has, all of its processes together; None outside of Lambda.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+    """
+    size = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
+    return int(size) << 20 if size.isdecimal() else None
+
+
+def function_folder() -> str:
+    """Return the folder of this Lambda function's code; outside of Lambda the empty path, which is where we are."""
+    return os.environ.get("LAMBDA_TASK_ROOT", "")
+
+
 def aws_settings() -> frozenset[tuple[str, str]]:
-    """Return the variables that tell AWS's libraries where to go and as whom: all whose names begin with AWS_."""
-    return frozenset((name, value) for name, value in os.environ.items() if name.startswith("AWS_"))
+    """Return the variables that tell AWS's tools where to go and as whom: all that begin with AWS_, and proxies."""
+    return frozenset(
+        (name, value)
+        for name, value in os.environ.items()
+        if name.startswith("AWS_") or (value and name.lower() in PROXIES)
+    )
+
+
+def has_aws_files() -> bool:
+    """Return whether AWS's tools would find files with settings or credentials, and something in them."""
+    config = os.environ.get("AWS_CONFIG_FILE") or "~/.aws/config"
+    credentials = os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials"
+    return any(_holds_something(path) for path in (config, credentials))
+
+
+def _holds_something(path: str) -> bool:
+    from pathlib import Path  # noqa: PLC0415 - a worker is started before it is loaded
+
+    try:
+        return Path(path).expanduser().stat().st_size > 0
+    except (OSError, RuntimeError):  # nothing there; a user without a home
+        return False
 
 
 def aws_region() -> str | None:

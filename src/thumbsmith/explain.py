@@ -57,9 +57,7 @@ def explain(scope: Scope, key: str) -> Explanation:
     found = hands.carry_out(look(scope.recipe, scope.options))
     verdict = found.assessment
     if verdict is None:
-        return Explanation(
-            key=key, why=_why_none(key, scope.recipe.selection), recorded=found.manifest, left=tuple(found.present)
-        )
+        return Explanation(key=key, why=_why_none(key, scope), recorded=found.manifest, left=tuple(found.present))
     return Explanation(
         key=key,
         why=verdict.why,
@@ -72,8 +70,9 @@ def explain(scope: Scope, key: str) -> Explanation:
     )
 
 
-def _why_none(key: str, selection: Selection) -> str:
+def _why_none(key: str, scope: Scope) -> str:
     """Return why a key that was looked for and not found, or not selected, is no source."""
+    selection = scope.recipe.selection
     if not key:
         return "the empty key is no source"
     if key.endswith("/"):
@@ -81,7 +80,8 @@ def _why_none(key: str, selection: Selection) -> str:
     if "/." in f"/{key}":
         return "a name in it begins with a dot"
     if is_source(key, selection):
-        return "there is no such object in the source"
+        opted_out = scope.source.head(key) is not None
+        return "it is opted out: thumbs=off is set on it" if opted_out else "there is no such object in the source"
     excluding = next((glob for glob in selection.exclude if Selection(include=(glob,)).selects(key)), None)
     return f'exclude has "{excluding}"' if excluding else "no glob of include matches it"
 

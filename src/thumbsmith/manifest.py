@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any, Final, TypeVar, get_type_hints
 
 VERSION: Final = 1
@@ -127,15 +128,16 @@ def parse(data: bytes) -> Manifest | None:
 
 T = TypeVar("T")
 
-_TYPES: Final[dict[type[object], dict[str, Any]]] = {
-    kind: get_type_hints(kind) for kind in (SourceRecord, RenditionRecord, Rejection)
-}
+
+@cache
+def _types() -> dict[type[object], dict[str, Any]]:
+    return {kind: get_type_hints(kind) for kind in (SourceRecord, RenditionRecord, Rejection)}
 
 
 def _checked(kind: type[T], content: Any) -> T:
     """Return the record. Raises TypeError for a field that is missing, unknown or of another type."""
     record = kind(**content)
-    for name, hint in _TYPES[kind].items():
+    for name, hint in _types()[kind].items():
         if not isinstance(getattr(record, name), hint):
             raise TypeError(name)
     return record

@@ -15,7 +15,7 @@ from thumbsmith.recipe import Recipe
 from thumbsmith.store import Store, open_store
 from thumbsmith.survey import Scope
 
-pytestmark = needs_servers
+pytestmark = [needs_servers, pytest.mark.usefixtures("way")]
 
 RECIPE = Recipe.loads("[variants.small]\nwidth = 16\nformats = ['webp', 'jpeg']")
 

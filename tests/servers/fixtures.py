@@ -3,12 +3,13 @@
 import os
 import secrets
 from collections.abc import Iterator
+from typing import Any
 
+import botocore.session
 import pytest
 
 from tests.servers import processes
 from tests.servers.scripted import Scripted, scripted
-from thumbsmith.store import open_store
 
 needs_servers = pytest.mark.skipif(
     not (processes.PROGRAMS / "weed").exists(), reason="no S3 servers to test against: run `make .venv/servers`"
@@ -67,8 +68,21 @@ def fresh_bucket(address: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """Make a bucket at this address, lead AWS_ENDPOINT_URL there, and return s3:// and its name."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", address)
     name = f"test-{secrets.token_hex(6)}"
-    open_store(f"s3://{name}").client.s3.create_bucket(Bucket=name)
+    administrator().create_bucket(Bucket=name)
     return f"s3://{name}"
+
+
+def administrator() -> Any:
+    """Return a client of botocore's for what stores do not do, at where AWS_ENDPOINT_URL leads to."""
+    return botocore.session.Session().create_client("s3", region_name="us-east-1")
+
+
+@pytest.fixture(params=["direct", "botocore"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Have requests to S3 sent one way after the other: a setting that only botocore understands makes the second."""
+    if request.param == "botocore":
+        monkeypatch.setenv("AWS_RETRY_MODE", "standard")
+    return str(request.param)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -20,11 +21,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class Asked:
-    """One request."""
+    """One request; headers are found by names in any case."""
 
     method: str
     path: str
-    headers: dict[str, str]
+    headers: Message
 
 
 @dataclass
@@ -64,7 +65,7 @@ def scripted() -> Iterator[Scripted]:
                 self.close_connection = True
                 return
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            script.asked.append(Asked(self.command, self.path, dict(self.headers)))
+            script.asked.append(Asked(self.command, self.path, self.headers))
             self.give(script.answers.popleft() if len(script.answers) > 1 else script.answers[0])
 
         def give(self, answer: Answer) -> None:

@@ -9,14 +9,14 @@ from tests.store.contract import HEADERS
 from thumbsmith.errors import Code, Rejected, SourceChanged, StoreError
 from thumbsmith.store import Headers, ObjectInfo, open_store
 from thumbsmith.store.s3 import HEAD, S3Object, S3Store
-from thumbsmith.store.s3_client import ATTEMPTS
+from thumbsmith.store.s3_attempts import ATTEMPTS
 
 BIG = HEAD + 10
 
 
 @pytest.fixture
-def store(script: Scripted) -> S3Store:
-    """Return a store whose server is told what to answer."""
+def store(way: str, script: Scripted) -> S3Store:
+    """Return a store whose server is told what to answer, with requests sent each way."""
     return open_store("s3://bucket/photos")
 
 
@@ -43,7 +43,7 @@ def listing(*keys: str, token: str | None = None) -> Answer:
         for key in keys
     )
     more = f"<IsTruncated>true</IsTruncated><NextContinuationToken>{token}</NextContinuationToken>" if token else ""
-    return Answer(200, f"<R><EncodingType>url</EncodingType>{objects}{more}</R>".encode())
+    return Answer(200, f"<ListBucketResult><EncodingType>url</EncodingType>{objects}{more}</ListBucketResult>".encode())
 
 
 ASK = {
@@ -137,7 +137,7 @@ def test_failures_that_pass_are_tried_again(store: S3Store, script: Scripted) ->
     assert len(script.asked) == ATTEMPTS
 
 
-def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_there(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that cannot be reached may be reached later."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     with pytest.raises(StoreError, match=r"^s3://bucket/a\.jpg: Could not connect") as raised:
@@ -262,7 +262,7 @@ def test_bytes_from_another_place(store: S3Store, script: Scripted) -> None:
     assert reader.read(HEAD, 10) == b"t" * 10
 
 
-def test_what_botocore_will_not_send(store: S3Store, script: Scripted) -> None:
+def test_what_cannot_be_a_header(store: S3Store, script: Scripted) -> None:
     """Metadata that cannot be a header is told as such, in one line, and nothing is sent."""
     with pytest.raises(StoreError, match=r"^s3://bucket/photos/a\.jpg: .*Non ascii characters") as raised:
         store.put("a.jpg", b"x", Headers(content_type="image/webp", metadata={"name": "é"}))
@@ -299,7 +299,7 @@ def test_listings_end(store: S3Store, script: Scripted) -> None:
     script.script(listing("photos/a", token="1"), listing("photos/b", token="2"), listing("photos/a", token="1"))
     with pytest.raises(StoreError, match="the listing goes round in circles"):
         list(store.list())
-    script.script(Answer(200, b"<R><IsTruncated>true</IsTruncated></R>"))
+    script.script(Answer(200, b"<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>"))
     with pytest.raises(StoreError, match="the listing goes round in circles"):
         list(store.list())
 
@@ -342,7 +342,7 @@ def test_what_goes_with_an_object(store: S3Store, script: Scripted) -> None:
     assert asked.headers["X-Amz-Content-SHA256"].startswith("ba7816bf8f01cfea")
 
 
-def test_the_owner_is_checked_with_every_request(script: Scripted) -> None:
+def test_the_owner_is_checked_with_every_request(way: str, script: Scripted) -> None:
     """With ?owner= each request says whose bucket it is meant for."""
     store = open_store("s3://bucket/photos?owner=123456789012")
     assert (store.prefix, store.url) == ("photos/", "s3://bucket/photos/?owner=123456789012")

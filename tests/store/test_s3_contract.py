@@ -1,8 +1,8 @@
-"""S3 keeps the promises of a store, on two servers that have nothing in common."""
+"""S3 keeps the promises of a store, on two servers that have nothing in common, and both ways to send requests."""
 
 import pytest
 
-from tests.servers.fixtures import needs_servers
+from tests.servers.fixtures import administrator, needs_servers
 from tests.store.contract import Contract
 from tests.store.test_contract import AWKWARD
 from thumbsmith.store import Store, open_store
@@ -20,7 +20,7 @@ class TestMinistack(Contract):
     keys = (*Contract.keys, *AWKWARD_KEYS)
 
     @pytest.fixture
-    def store(self, ministack: str) -> Store:
+    def store(self, way: str, ministack: str) -> Store:
         """Return an empty store."""
         return open_store(ministack)
 
@@ -32,10 +32,10 @@ class TestMinistackPrefix(Contract):
     keys = (*Contract.keys, *AWKWARD_KEYS)
 
     @pytest.fixture
-    def store(self, ministack: str) -> Store:
+    def store(self, way: str, ministack: str) -> Store:
         """Return an empty store, beside objects that are none of its."""
         for key in ("Été #1 %2F+", "Été #1 %2F+/", "Été #1 %2F+x/a.jpg", "a.jpg"):
-            open_store(ministack).client.s3.put_object(Bucket=ministack[5:], Key=key, Body=b"")
+            administrator().put_object(Bucket=ministack[5:], Key=key, Body=b"")
         return open_store(f"{ministack}/Été #1 %2F+")
 
 
@@ -46,6 +46,6 @@ class TestSeaweedfs(Contract):
     keys = (*Contract.keys, *(key for key in AWKWARD_KEYS if key not in NO_FILES))
 
     @pytest.fixture
-    def store(self, seaweedfs: str) -> Store:
+    def store(self, way: str, seaweedfs: str) -> Store:
         """Return an empty store."""
         return open_store(f"{seaweedfs}/thumbs")

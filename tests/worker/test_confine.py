@@ -145,3 +145,11 @@ def test_a_process_whose_parent_is_gone_already_ends():
 def test_elsewhere_nothing_is_asked_of_the_kernel():
     """Where there is no such call, nothing happens."""
     die_with(1)
+
+
+@linux
+def test_a_ceiling_below_the_limits_is_what_holds():
+    """Where a machine has less to spare than the limits allow, a child gets no more than that."""
+    wide = Limits(max_memory=1 << 30)
+    assert bounds(wide, 10, 1000)[resource.RLIMIT_AS] == (1010, 1010)
+    assert bounds(Limits(max_memory=1), 10, 1 << 40)[resource.RLIMIT_AS] == (11 + SPARE, 11 + SPARE)

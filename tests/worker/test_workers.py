@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,12 +13,14 @@ from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Limits, Recipe
 from thumbsmith.render import render
 from thumbsmith.worker import Workers
+from thumbsmith.worker.launch import Launched
 from thumbsmith.worker.pool import usable_cores
 
 from ..corpus import hostile, needs_corpus, photos
 from ..pictures import picture
 from ..probe.files import HEIC
 from .pictures import SMALL, noise, slow
+from .processes import Watch, linux
 from .readers import interrupted
 
 
@@ -50,6 +52,21 @@ def test_a_worker_makes_what_rendering_makes(pool: Workers, kind: str):
     assert work.probe.format == kind
     assert 0 < work.cpu_seconds < 10
     assert 5 << 20 < work.peak_memory < 500 << 20
+
+
+@linux
+@pytest.mark.parametrize("launch", [Launched, lambda: None])
+def test_a_worker_that_was_started_ahead_does_the_work(launch: Callable[[], Launched | None]):
+    """A worker is there before the first source, launched by the program or by the workers, and no other is started."""
+    watch = Watch()
+    with Workers(count=1) as workers:
+        workers.start(launch())
+        (before,) = watch.templates()
+        assert workers.render(BytesReader(picture()), SMALL).renditions == render(picture(), SMALL)
+        assert watch.templates() == [before]
+    assert watch.templates() == []
+    with pytest.raises(WorkerError, match="the workers are closed"):
+        workers.start()
 
 
 def test_a_heic_is_made_too(pool: Workers):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Final, TypeAlias
 
@@ -11,14 +10,13 @@ import typer
 from thumbsmith.environment import cache_folder, recipe_setting
 from thumbsmith.index import index_file
 from thumbsmith.recipe import Recipe
+from thumbsmith.recipe.setting import RECIPE_FILE, recipe_set
 from thumbsmith.requests import Options
 from thumbsmith.store import open_store
 from thumbsmith.survey import Scope
 
 # Seconds that a run waits for a bucket that fails for now.
 PATIENCE: Final = 120.0
-
-RECIPE_FILE: Final = "thumbsmith.toml"
 
 RecipeOption: TypeAlias = Annotated[
     Path | None,
@@ -59,14 +57,7 @@ def recipe_from(option: Path | None) -> Recipe:
 
     Raises RecipeError.
     """
-    if option:
-        return Recipe.load(option)
-    setting = recipe_setting()
-    if setting and _is_toml(setting):
-        return Recipe.loads(setting, file="THUMBSMITH_RECIPE")
-    if setting:
-        return Recipe.load(setting)
-    return Recipe.load(RECIPE_FILE) if os.path.lexists(RECIPE_FILE) else Recipe.default()
+    return Recipe.load(option) if option else recipe_set(recipe_setting())
 
 
 def scope_of(source: str, destination: str, recipe: Path | None, options: Options, prefix: str = "") -> Scope:
@@ -84,8 +75,3 @@ def scope_of(source: str, destination: str, recipe: Path | None, options: Option
         prefix=prefix,
         index=index_file(cache_folder(), sources.url, thumbs.url),
     )
-
-
-def _is_toml(setting: str) -> bool:
-    """Return whether the text is a recipe and not the path of one: no path of a file that is there, and it looks so."""
-    return any(mark in setting for mark in "=[\n") and not os.path.lexists(setting)

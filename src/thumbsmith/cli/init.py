@@ -10,9 +10,9 @@ from typing import Final
 
 import typer
 
-from thumbsmith.cli.arguments import RECIPE_FILE
 from thumbsmith.errors import RecipeError
 from thumbsmith.recipe import Recipe
+from thumbsmith.recipe.setting import RECIPE_FILE
 from thumbsmith.recipe.shapes import Field, Table
 from thumbsmith.recipe.tables import DOCUMENT
 from thumbsmith.recipe.values import altered

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -198,6 +197,8 @@ def _fingerprint(value: Variant | Limits, engine: int) -> str:
 
 
 def _digest(value: object) -> str:
+    import hashlib  # noqa: PLC0415 - it loads OpenSSL, and a worker process needs no fingerprint
+
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Self
 
-from thumbsmith.store.types import MAX_KEY_BYTES, Headers, ObjectInfo
+from thumbsmith.store.types import MAX_KEY_BYTES, Headers, ObjectInfo, opts_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,9 @@ class MemoryStore:
         """Store the object, replacing what was there; return the new etag."""
         content = bytes(data)
         etag = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        info = ObjectInfo(key, etag, len(content), opted_out=opts_out(headers.metadata))
         with self._lock:
-            self._objects[key] = MemoryObject(ObjectInfo(key, etag, len(content)), content, headers)
+            self._objects[key] = MemoryObject(info, content, headers)
         return etag
 
     def delete(self, key: str) -> None:

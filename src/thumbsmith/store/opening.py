@@ -76,8 +76,8 @@ def _bucket(rest: str, patience: float) -> Store:
         raise StoreError(f"{shown('s3://' + rest)}: expected s3:// and a bucket's name", transient=False)
     from thumbsmith.environment import aws_region, aws_settings  # noqa: PLC0415 - with the store, below
     from thumbsmith.store.s3 import S3Store  # noqa: PLC0415 - each store is loaded where it is used
-    from thumbsmith.store.s3_client import connect  # noqa: PLC0415 - botocore takes 0.2 s to load
+    from thumbsmith.store.s3_client import connect  # noqa: PLC0415 - likewise
 
     bucket, prefix, owner = found.groups(default="")
     prefix += "" if prefix.endswith("/") or not prefix else "/"
-    return S3Store(bucket, prefix, connect(aws_region(), aws_settings(), patience), owner or None)
+    return S3Store(bucket, prefix, connect(bucket, aws_region(), aws_settings(), patience), owner or None)

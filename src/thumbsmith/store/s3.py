@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from thumbsmith.errors import Code, Rejected, SourceChanged, StoreError
 from thumbsmith.store.failures import shown
 from thumbsmith.store.s3_failures import Refused
-from thumbsmith.store.types import MAX_KEY_BYTES, Headers, ObjectInfo
+from thumbsmith.store.types import MAX_KEY_BYTES, Headers, ObjectInfo, opts_out
 
 if TYPE_CHECKING:
     from thumbsmith.store.s3_client import Client, Piece
@@ -72,16 +72,17 @@ class S3Store:
         return MAX_KEY_BYTES - len(self.prefix.encode())
 
     def head(self, key: str) -> ObjectInfo | None:
-        """Return the object as it is now, or None; one request where it is there."""
+        """Return the object as it is now, or None; one request where it is there, and one more where it has tags."""
         if not self._can_hold(key):
             return None
         try:
             answer = self._request("head_object", key, Key=self.prefix + key)
+            opted_out = opts_out(answer.get("Metadata")) or (bool(answer.get("TagCount")) and opts_out(self._tags(key)))
         except Refused as refusal:
             if not refusal.no_such_object:
                 raise
         else:
-            return ObjectInfo(key, self._etag(answer.get("ETag"), key), answer["ContentLength"])
+            return ObjectInfo(key, self._etag(answer.get("ETag"), key), answer["ContentLength"], opted_out)
         # The answer to HEAD has no body that would say what is missing, object or bucket: the answer to GET has.
         found = self.open(key)
         return found.info if found else None
@@ -177,6 +178,10 @@ class S3Store:
         if info and info.size:
             raise SourceChanged(f"{self._address(key)}: replaced while it was opened")
         return S3Object(info, self, b"") if info else None
+
+    def _tags(self, key: str) -> dict[str, str]:
+        answer = self._request("get_object_tagging", key, Key=self.prefix + key)
+        return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
 
     def _listed(self, prefix: str, **parameters: Any) -> Iterator[ObjectInfo]:
         wanted = self.prefix + prefix

@@ -14,6 +14,7 @@ _PASSING: Final = frozenset({"BadDigest", "IncompleteBody", "RequestTimeout", "T
 _ACTIONS: Final = {
     "head_object": "s3:GetObject",
     "get_object": "s3:GetObject",
+    "get_object_tagging": "s3:GetObjectTagging",
     "put_object": "s3:PutObject",
     "delete_object": "s3:DeleteObject",
     "list_objects_v2": "s3:ListBucket",

@@ -11,11 +11,16 @@ from thumbsmith.reader import RangeReader
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """One object as a listing or a look at it tells: `etag` is opaque and changes whenever the content does."""
+    """One object as a listing or a look at it tells: `etag` is opaque and changes whenever the content does.
+
+    `opted_out` says that its owner wants no thumbnails of it, as far as that was looked at: `head` does, listings do
+    not.
+    """
 
     key: str
     etag: str
     size: int
+    opted_out: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +30,16 @@ class Headers:
     content_type: str
     cache_control: str = "public, max-age=60"
     metadata: Mapping[str, str] | None = None
+
+
+# The user metadata, or the tag, by which an object's owner says that no thumbnails of it are wanted.
+OPT_OUT: Final = ("thumbs", "off")
+
+
+def opts_out(marks: Mapping[str, str] | None) -> bool:
+    """Return whether user metadata, or tags, say `thumbs=off`."""
+    name, value = OPT_OUT
+    return marks is not None and marks.get(name) == value
 
 
 class OpenObject(RangeReader, Protocol):
@@ -62,7 +77,7 @@ class Store(Protocol):
         ...
 
     def head(self, key: str) -> ObjectInfo | None:
-        """Return the object as it is now, or None."""
+        """Return the object as it is now, and whether it is opted out, or None."""
         ...
 
     def open(self, key: str) -> OpenObject | None:

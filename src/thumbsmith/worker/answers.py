@@ -28,11 +28,15 @@ COLOR: Final = re.compile(r"#[0-9a-f]{6}")
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One source, and what is to be made of it: the renditions named in `wanted`, all for None."""
+    """One source, and what is to be made of it: the renditions named in `wanted`, all for None.
+
+    `ceiling` is the bytes of memory that its process may take, None for what the recipe's limits allow.
+    """
 
     reader: RangeReader
     recipe: Recipe
     wanted: frozenset[str] | None
+    ceiling: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ def work(channel: Channel) -> None:
     """Carry out the one order that comes over the channel, without power from its first byte on."""
     order = channel.receive(largest=MAX_ORDER)
     recipe = Recipe.from_json(order.blobs[0].decode())
-    confine(recipe.limits)
+    confine(recipe.limits, order.fields["ceiling"])
     carry_out(order, recipe, channel)
 
 
@@ -39,7 +39,7 @@ def carry_out(order: Frame, recipe: Recipe, channel: Channel) -> None:
     except MissingDecoder as missing:
         channel.send("missing", detail=str(missing))
     except MemoryError:
-        channel.send("rejected", code=Code.OVER_MEMORY, detail=_too_large(recipe.limits))
+        channel.send("rejected", code=Code.OVER_MEMORY, detail=_too_large(recipe.limits, order.fields.get("ceiling")))
     except Exception as mistake:
         channel.send("failed", detail=told(mistake))
     else:
@@ -63,5 +63,7 @@ def _make(
     return [made.data for made in rendered.renditions], said
 
 
-def _too_large(limits: Limits) -> str:
+def _too_large(limits: Limits, ceiling: int | None) -> str:
+    if ceiling is not None and ceiling < limits.max_memory:
+        return f"decoding it took more memory than there is for one source, {ceiling} bytes"
     return f"decoding it took more memory than max_memory allows, {limits.max_memory} bytes"

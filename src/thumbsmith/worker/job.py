@@ -107,7 +107,8 @@ class Conversation:
         order = self.order
         head = order.reader.read(0, min(HEAD, order.reader.size))
         wanted = None if order.wanted is None else sorted(order.wanted)
-        self.channel.send("make", order.recipe.to_json().encode(), head, size=order.reader.size, wanted=wanted)
+        said = {"size": order.reader.size, "wanted": wanted, "ceiling": order.ceiling}
+        self.channel.send("make", order.recipe.to_json().encode(), head, **said)
         while True:
             match understand(self.channel.receive(largest=order.recipe.limits.max_memory), order):
                 case Read(offset, length):

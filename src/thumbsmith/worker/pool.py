@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Collection
 from functools import cache
+from time import monotonic
 from types import TracebackType
 from typing import Self
 
@@ -16,7 +17,8 @@ from thumbsmith.reader import RangeReader
 from thumbsmith.recipe import Recipe
 from thumbsmith.worker.answers import Order
 from thumbsmith.worker.budget import Budget, default_total
-from thumbsmith.worker.job import Died, Work, attempt
+from thumbsmith.worker.job import Died, Work, attempt, patience
+from thumbsmith.worker.launch import Launched
 from thumbsmith.worker.process import Template
 
 
@@ -24,32 +26,46 @@ class Workers:
     """Up to `count` worker processes, started when they are first needed, for use from any number of threads.
 
     `count` is by default the number of cores that this process may use; `memory` the bytes that may be predicted for
-    all sources in work together, by default half of what there is.
+    all sources in work together, by default half of what there is. `ceiling` is the bytes that one worker's process may
+    take beyond what it starts with, for a machine that has less to spare than a recipe's limits allow; what takes more
+    is rejected as over_memory.
     """
 
-    def __init__(self, count: int | None = None, memory: int | None = None) -> None:
+    def __init__(self, count: int | None = None, memory: int | None = None, ceiling: int | None = None) -> None:
         self._slots = threading.BoundedSemaphore(count or usable_cores())
         self._budget = Budget(memory or default_total())
+        self._ceiling = ceiling
         self._lock = threading.Lock()
         self._idle: list[Template] = []
         self._all: set[Template] = set()
         self._closed = False
         self._owner = os.getpid()
 
-    def render(self, reader: RangeReader, recipe: Recipe, wanted: Collection[str] | None = None) -> Work:
+    def start(self, launched: Launched | None = None) -> None:
+        """Start a worker process ahead, so that the first source need not wait for it, and return at once.
+
+        A program that has launched one before it loaded this class has it taken in. Raises WorkerError where none can
+        be started, or these workers are closed.
+        """
+        self._put_back(self._take_in(launched))
+
+    def render(
+        self, reader: RangeReader, recipe: Recipe, wanted: Collection[str] | None = None, *, until: float | None = None
+    ) -> Work:
         """Return the renditions named in `wanted` (`small.webp`), all for None, made in a process without power.
 
-        Blocks while all workers are busy. Raises Rejected where the source never gives a thumbnail; WorkerError where
-        two fresh processes in turn died over it, one hung, or these workers are closed; MissingDecoder; and whatever
-        the reader raises.
+        Blocks while all workers are busy. A worker that is not done at `until`, by time.monotonic(), is taken for one
+        that hung; by default it has far more time than a recipe's limits allow. Raises Rejected where the source never
+        gives a thumbnail; WorkerError where two fresh processes in turn died over it, one hung, or these workers are
+        closed; MissingDecoder; and whatever the reader raises.
         """
         judge_bytes(reader.size, recipe.limits)
-        order = Order(reader, recipe, None if wanted is None else frozenset(wanted))
+        order = Order(reader, recipe, None if wanted is None else frozenset(wanted), self._ceiling)
         with self._slots:
             try:
-                return self._attempt(order)
+                return self._attempt(order, until)
             except Died:
-                return self._attempt(order)
+                return self._attempt(order, until)
 
     def close(self) -> None:
         """Kill all workers, busy ones too: their callers get WorkerError. Safe to repeat, and to call in a fork."""
@@ -70,20 +86,25 @@ class Workers:
     ) -> None:
         self.close()
 
-    def _attempt(self, order: Order) -> Work:
+    def _attempt(self, order: Order, until: float | None) -> Work:
         template = self._take()
         try:
-            return attempt(order, template, self._budget)
+            seconds = patience(order.recipe.limits)
+            return attempt(order, template, self._budget, min(seconds, until - monotonic()) if until else seconds)
         finally:
             self._put_back(template)
 
     def _take(self) -> Template:
         with self._lock:
+            if self._idle and not self._closed:
+                return self._idle.pop()
+        return self._take_in()
+
+    def _take_in(self, launched: Launched | None = None) -> Template:
+        with self._lock:
             if self._closed:
                 raise WorkerError("the workers are closed")
-            if self._idle:
-                return self._idle.pop()
-            template = Template()
+            template = Template(launched)
             self._all.add(template)
             return template
 

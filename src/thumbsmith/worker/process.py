@@ -5,19 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-from thumbsmith.environment import worker_environment
 from thumbsmith.errors import WorkerError
+from thumbsmith.worker.launch import Launched
 from thumbsmith.worker.wire import Channel, Closed
-
-BOOT: Final = "import sys; sys.path[:] = sys.argv[1:]; from thumbsmith.worker.template import main; main()"
 
 # A child that has said its last word, and a template that has lost its child, take milliseconds to say so.
 GRACE_SECONDS: Final = 30.0
@@ -35,18 +30,13 @@ class Ending:
 class Template:
     """A process that forks a child for each source, one at a time, and that whole process group."""
 
-    def __init__(self) -> None:
-        """Start it: without environment, files or terminal, in a session of its own. Raises WorkerError."""
-        self._control, theirs = socket.socketpair()
+    def __init__(self, launched: Launched | None = None) -> None:
+        """Take the process that was launched, or launch one. Raises WorkerError where none can be started."""
+        launched = launched or Launched()
+        self._control, self._process = launched.control, launched.process
         self._killing = threading.Lock()
         self._killed = False
         self.busy = False
-        with theirs:
-            try:
-                self._process = _start(theirs)
-            except OSError as problem:
-                self._control.close()
-                raise WorkerError(f"no worker process can be started: {problem}") from problem
 
     @property
     def pid(self) -> int:
@@ -92,17 +82,3 @@ class Template:
         """Kill it and let go of it. Only for the thread that uses it."""
         self.kill()
         self._control.close()
-
-
-def _start(control: socket.socket) -> subprocess.Popen[bytes]:
-    """Start an interpreter that imports from where this one does, and reads neither site nor user configuration."""
-    path = [str(Path(entry).absolute()) for entry in sys.path]
-    return subprocess.Popen(  # noqa: S603 - this very interpreter, and nothing from outside
-        [sys.executable, "-I", "-S", "-B", "-c", BOOT, *path],
-        stdin=control.fileno(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=worker_environment(),
-        cwd="/",
-        start_new_session=True,
-    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import pkgutil
 import select
 import signal
 import socket
@@ -12,6 +11,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
+from pkgutil import iter_modules
 from typing import NoReturn, TypeAlias
 
 from thumbsmith.worker.confine import die_with
@@ -30,6 +30,7 @@ def main() -> None:
         Channel(control).send("failed", detail=told(mistake))
         return
     gc.freeze()  # so that no collection in a child touches, and thereby copies, what all of them share
+    gc.enable()
     serve(control, work)
 
 
@@ -40,12 +41,12 @@ def prepare() -> Work:
     """
     from PIL import Image  # noqa: PLC0415 - what fails here is told, what fails above is not
 
-    from thumbsmith import formats  # noqa: PLC0415 - as above
+    from thumbsmith import formats, probe  # noqa: PLC0415 - as above
     from thumbsmith.formats.decoding import READERS  # noqa: PLC0415 - as above
     from thumbsmith.formats.encoding import PLUGINS  # noqa: PLC0415 - as above
     from thumbsmith.worker.child import work  # noqa: PLC0415 - as above
 
-    ours = (module.name for module in pkgutil.iter_modules(formats.__path__, "thumbsmith.formats."))
+    ours = (each.name for part in (formats, probe) for each in iter_modules(part.__path__, f"{part.__name__}."))
     readers = (f"PIL.{module}" for module, _ in READERS.values())
     for module in (*ours, *readers, *PLUGINS.values(), "PIL.ImageCms"):
         import_module(module)

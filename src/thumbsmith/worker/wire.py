@@ -13,7 +13,6 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 
@@ -101,7 +100,7 @@ def told(mistake: Exception) -> str:
     """Return one line: what was raised, and where."""
     where = traceback.extract_tb(mistake.__traceback__)[-1]
     what = traceback.format_exception_only(mistake)[-1].strip()
-    return f"{what} ({Path(where.filename).name}:{where.lineno})"
+    return f"{what} ({where.filename.rpartition('/')[2]}:{where.lineno})"
 
 
 def _header(text: bytes) -> tuple[str, Mapping[str, Any], list[int]]:

@@ -1,0 +1,127 @@
+"""What an invocation's payload says: that something may have happened to keys. Nothing else in it is trusted.
+
+Events come by several ways, one wrapped in another. Whichever it is, all that is read is a bucket, a key, and what kind
+of thing happened; whether the object is there, how large it is and which version, its store is asked.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+from urllib.parse import unquote_plus
+
+# What may change a source or its thumbnails.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html
+_NOTIFIED: Final = re.compile(r"(ObjectCreated|ObjectRemoved|LifecycleExpiration|ObjectTagging):\w+")
+_NOTIFIED_RESTORED: Final = "ObjectRestore:Completed"
+
+# The same as EventBridge calls it: https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventBridge.html
+_ANNOUNCED: Final = frozenset({"Object Created", "Object Deleted", "Object Tags Added", "Object Tags Deleted"})
+_ANNOUNCED_RESTORED: Final = "Object Restore Completed"
+
+# Later minor versions only add members: a reader compares the major one alone.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+_VERSION: Final = re.compile(r"2\.\d+")
+
+# How much of a message that cannot be read is told.
+_MAX_WORDS: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """Something may have happened to this key. `restored`: an archived object can be read now, for the first time."""
+
+    bucket: str
+    key: str
+    restored: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """An event that changes no thumbnail; `reason` is one word."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A part of a payload that is nothing that is known: somebody has to look at it."""
+
+    detail: str
+
+
+Said: TypeAlias = Hint | Other | Unreadable
+
+
+def said_in(payload: object) -> Iterator[Said]:
+    """Yield what a payload says, one for each record: S3's, EventBridge's, or either in SNS's envelope."""
+    match payload:
+        case {"Event": "s3:TestEvent", **rest}:  # what S3 sends when notifications are set up
+            yield Other("test_event", str(rest.get("Bucket")))
+        case {"Records": list(records)}:
+            for record in records:
+                yield from _said_in_record(record)
+        case {"source": "aws.s3", "detail-type": str(kind), "detail": detail}:
+            yield _announced(kind, detail)
+        case {"Type": "Notification", "Message": str(message)}:  # SNS, by way of a queue
+            yield from said_in_text(message)
+        case _:
+            yield Unreadable(f"no event that is known: {_words(payload)}")
+
+
+def said_in_text(text: str) -> Iterator[Said]:
+    """Yield what a payload says that is JSON: a message's body."""
+    try:
+        payload = json.loads(text)
+    except (ValueError, RecursionError):
+        yield Unreadable(f"no JSON: {_words(text)}")
+    else:
+        yield from said_in(payload)
+
+
+def _said_in_record(record: object) -> Iterator[Said]:
+    match record:
+        case {"EventSource": "aws:sns", "Sns": {"Message": str(message)}}:  # SNS, directly
+            yield from said_in_text(message)
+        case {"eventVersion": str(version)} if not _VERSION.fullmatch(version):
+            yield Unreadable(f"a record of version {version!a}; known is 2")
+        case {
+            "eventVersion": str(),
+            "eventName": str(name),
+            "s3": {"bucket": {"name": str(bucket)}, "object": {"key": str(key)}},
+        } if key:
+            yield _notified(name, bucket, key)
+        case _:
+            yield Unreadable(f"no record that is known: {_words(record)}")
+
+
+def _notified(name: str, bucket: str, encoded: str) -> Said:
+    """Return what a record of S3's says. Keys in it are encoded as HTML forms are, once."""
+    name = name.removeprefix("s3:")
+    if not _NOTIFIED.fullmatch(name) and name != _NOTIFIED_RESTORED:
+        return Other("other_event", name)
+    try:
+        return Hint(bucket, unquote_plus(encoded, errors="strict"), restored=name == _NOTIFIED_RESTORED)
+    except UnicodeDecodeError:
+        return Unreadable(f"a key that is not UTF-8: {_words(encoded)}")
+
+
+def _announced(kind: str, detail: Any) -> Said:
+    """Return what EventBridge says. Keys in it are as they are."""
+    if kind not in _ANNOUNCED and kind != _ANNOUNCED_RESTORED:
+        return Other("other_event", kind)
+    match detail:
+        case {"bucket": {"name": str(bucket)}, "object": {"key": str(key)}} if key:
+            return Hint(bucket, key, restored=kind == _ANNOUNCED_RESTORED)
+    return Unreadable(f"no detail that is known: {_words(detail)}")
+
+
+def _words(found: object) -> str:
+    try:
+        return ascii(found)[:_MAX_WORDS]
+    except RecursionError:
+        return "nested without end"

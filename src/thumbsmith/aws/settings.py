@@ -1,0 +1,78 @@
+"""What the function's environment says, checked once: from where, to where, and by which recipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from thumbsmith.aws.events import Hint, Other
+from thumbsmith.environment import (
+    DESTINATION,
+    SOURCE,
+    destination_setting,
+    function_folder,
+    recipe_setting,
+    source_setting,
+)
+from thumbsmith.errors import RecipeError
+from thumbsmith.recipe import Recipe
+from thumbsmith.recipe.setting import recipe_set
+from thumbsmith.store import Store, open_store, overlaps
+from thumbsmith.store.s3 import S3Store
+
+
+class Place(NamedTuple):
+    """Where a store is, as events tell it: keys of `bucket` that begin with `prefix`."""
+
+    bucket: str
+    prefix: str
+
+    def holds(self, hint: Hint) -> bool:
+        """Return whether the key is within: not the "folder" that the prefix itself may be."""
+        return hint.bucket == self.bucket and hint.key.startswith(self.prefix) and hint.key != self.prefix
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What is kept right: a source, a destination and the recipe between them."""
+
+    source: Store
+    destination: Store
+    recipe: Recipe
+
+    def key_of(self, hint: Hint) -> str | Other:
+        """Return the source's key that a hint is about, or why it is about none: no key of anything else is touched."""
+        place = place_of(self.source)
+        if place_of(self.destination).holds(hint):
+            return Other("loop_guard", f"{hint.bucket}/{hint.key}")
+        if hint.bucket != place.bucket:
+            return Other("foreign_bucket", f"{hint.bucket}/{hint.key}")
+        if not place.holds(hint):
+            return Other("outside_prefix", hint.key)
+        return Other("folder", hint.key) if hint.key.endswith("/") else hint.key[len(place.prefix) :]
+
+
+def from_environment() -> Settings:
+    """Return the settings that the environment variables hold.
+
+    THUMBSMITH_SOURCE and THUMBSMITH_DESTINATION are addresses as `open_store` takes them. THUMBSMITH_RECIPE is the TOML
+    or a path, from the folder of the function's code where it is relative. Raises RecipeError, StoreError.
+    """
+    source, destination = _opened(SOURCE, source_setting()), _opened(DESTINATION, destination_setting())
+    if overlaps(source, destination):
+        raise RecipeError(f"source {source.url} and destination {destination.url} overlap: one may not hold the other")
+    recipe = recipe_set(recipe_setting(), function_folder())
+    return Settings(source=source, destination=destination, recipe=recipe)
+
+
+def place_of(store: Store) -> Place:
+    """Return where a store is. One that is no bucket goes by the last name in its address, as if it were one."""
+    if isinstance(store, S3Store):
+        return Place(store.bucket, store.prefix)
+    return Place(store.url.rstrip("/").rpartition("/")[2], "")
+
+
+def _opened(name: str, address: str | None) -> Store:
+    if address is None:
+        raise RecipeError(f"{name}: expected s3://BUCKET/PREFIX, found nothing")
+    return open_store(address)

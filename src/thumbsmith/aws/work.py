@@ -1,0 +1,137 @@
+"""Keys made right, several at once, each measured, and none after the deadline."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Final, Protocol
+
+from thumbsmith.aws.deadline import Deadline, OutOfTime
+from thumbsmith.aws.settings import Settings
+from thumbsmith.converge import converge
+from thumbsmith.reader import RangeReader
+from thumbsmith.recipe import Recipe
+from thumbsmith.requests import Options, Outcome
+from thumbsmith.worker import Work
+
+# While one thread of a pair waits for its store, the other has a picture in a worker.
+THREADS_A_WORKER: Final = 2
+
+
+class TimedRenderer(Protocol):
+    """Whoever turns a source into pictures, until a moment of time.monotonic(): `Workers`."""
+
+    def render(
+        self, reader: RangeReader, recipe: Recipe, wanted: Collection[str] | None = None, *, until: float | None = None
+    ) -> Work:
+        """Return the pictures named in `wanted`, all for None. Raises as `Workers.render` does."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One key to make right, also where a rejection is recorded if `retry`. `sent`: when asked to, in epoch seconds."""
+
+    key: str
+    retry: bool = False
+    sent: float | None = None
+
+
+@dataclass(slots=True)
+class Measured:
+    """A renderer that keeps to a deadline and takes the time, all of it as moments of time.monotonic()."""
+
+    renderer: TimedRenderer
+    until: float
+    began: float
+    render_began: float | None = None
+    render_ended: float | None = None
+    work: Work | None = None
+
+    def render(self, reader: RangeReader, recipe: Recipe, wanted: Collection[str] | None = None) -> Work:
+        """Return the pictures. Where the source changed meanwhile and this is called again, the last time counts."""
+        self.render_began = monotonic()
+        try:
+            self.work = self.renderer.render(reader, recipe, wanted, until=self.until)
+        finally:
+            self.render_ended = monotonic()
+        return self.work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What became of one key: an outcome, or the error that it is handed back for.
+
+    `look`, `render`, `store` and `total` are seconds: until rendering began, of rendering, and from then on. `work` is
+    what rendering made.
+    """
+
+    job: Job
+    outcome: Outcome | None = None
+    error: Exception | None = None
+    work: Work | None = None
+    look: float | None = None
+    render: float | None = None
+    store: float | None = None
+    total: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Converger:
+    """Makes keys right by one set of settings, `threads` at once."""
+
+    settings: Settings
+    renderer: TimedRenderer
+    threads: int = field(default=THREADS_A_WORKER)
+
+    def make_right(self, jobs: Collection[Job], deadline: Deadline) -> Iterator[Done]:
+        """Yield what became of each job as it is done, in no promised order, and at the deadline of all that are not.
+
+        What is in hand then ends by itself before its next step: it holds nobody up, and writes nothing any more.
+        """
+        waiting = list(jobs)
+        pool = ThreadPoolExecutor(self.threads, thread_name_prefix="thumbsmith")
+        in_hand = {pool.submit(self._make_right, job, deadline): job for job in waiting}
+        try:
+            for future in as_completed(in_hand, timeout=deadline.left):
+                waiting.remove(in_hand[future])
+                yield future.result()
+        except TimeoutError:
+            late = OutOfTime("not finished: the function's time was over")
+            yield from (Done(job=job, error=late) for job in waiting)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _make_right(self, job: Job, deadline: Deadline) -> Done:
+        settings, timed = self.settings, Measured(self.renderer, deadline.at, monotonic())
+        try:
+            deadline.begin()
+            outcome = converge(
+                job.key,
+                settings.source,
+                settings.destination,
+                settings.recipe,
+                renderer=timed,
+                options=Options(retry_rejected=job.retry),
+                check=deadline.check,
+            )
+        except Exception as error:  # also what nobody named: it is told, and handed back
+            return _done(job, timed, None, error)
+        return _done(job, timed, outcome, None)
+
+
+def _done(job: Job, timed: Measured, outcome: Outcome | None, error: Exception | None) -> Done:
+    now = monotonic()
+    began, ended = timed.render_began, timed.render_ended
+    return Done(
+        job=job,
+        outcome=outcome,
+        error=error,
+        work=timed.work,
+        look=(began or now) - timed.began,
+        render=ended - began if began and ended else None,
+        store=now - ended if ended else None,
+        total=now - timed.began,
+    )

@@ -1,0 +1,28 @@
+"""Stores in memory that fail where a test says so."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from thumbsmith.store import ObjectInfo
+from thumbsmith.store.memory import MemoryStore
+
+
+@dataclass(frozen=True, slots=True)
+class Faulty(MemoryStore):
+    """A store that calls `faults[key]` before it looks at a key."""
+
+    faults: dict[str, Callable[[], object]] = field(default_factory=dict)
+
+    def head(self, key: str) -> ObjectInfo | None:
+        """Return the object as it is now, or None."""
+        self.faults.get(key, int)()
+        return MemoryStore.head(self, key)
+
+
+def raising(error: Exception) -> Callable[[], object]:
+    """Return what raises this error."""
+
+    def fail() -> None:
+        raise error
+
+    return fail

@@ -1,0 +1,120 @@
+"""A function between two stores, what Lambda would call it with, and the payloads of the services before it."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote_plus
+
+import pytest
+
+from tests.engine.scene import HEADERS, RECIPE
+from tests.pictures import picture
+from thumbsmith import Recipe
+from thumbsmith.aws.handler import handle
+from thumbsmith.aws.settings import Settings
+from thumbsmith.aws.work import Converger, TimedRenderer
+from thumbsmith.store import Store
+from thumbsmith.store.memory import MemoryStore
+
+
+@dataclass(frozen=True)
+class Context:
+    """Lambda's context, as far as it is used."""
+
+    milliseconds: int = 60_000
+    function_name: str = "thumbnails"
+    aws_request_id: str = "request-1"
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return the time left."""
+        return self.milliseconds
+
+
+@dataclass
+class Scene:
+    """A function whose source is the bucket `src` and whose destination is `dst`."""
+
+    renderer: TimedRenderer
+    recipe: Recipe = field(default_factory=lambda: Recipe.loads(RECIPE))
+    source: Store = field(default_factory=lambda: MemoryStore("src"))
+    destination: Store = field(default_factory=lambda: MemoryStore("dst"))
+    threads: int = 2
+
+    def upload(self, *keys: str, data: bytes | None = None) -> None:
+        """Put sources, each of its own picture."""
+        for key in keys:
+            color = f"#{hash(key) & 0xFFFFFF:06x}"
+            self.source.put(key, picture(color) if data is None else data, HEADERS)
+
+    def call(self, event: object, context: Context = Context()) -> dict[str, Any]:
+        """Return what the function answers to an event."""
+        settings = Settings(source=self.source, destination=self.destination, recipe=self.recipe)
+        return handle(event, context, Converger(settings, self.renderer, self.threads))
+
+    def pictured(self) -> set[str]:
+        """Return the keys of all sources that have exactly the renditions of the recipe, and a manifest."""
+        names = {"icon.webp", "small.webp", "small.jpg", "manifest.json"}
+        found: dict[str, set[str]] = {}
+        for info in self.destination.list():
+            key, _, name = info.key.rpartition("/")
+            found.setdefault(key, set()).add(name)
+        return {key for key, made in found.items() if made == names}
+
+    def manifest(self, key: str) -> dict[str, Any]:
+        """Return the manifest of a key."""
+        reader = self.destination.open(f"{key}/manifest.json")
+        assert reader is not None, key
+        return json.loads(reader.read(0, reader.size))
+
+
+def record(key: str, name: str = "ObjectCreated:Put", bucket: str = "src") -> dict[str, Any]:
+    """Return a record of S3's about a key."""
+    what = {"bucket": {"name": bucket}, "object": {"key": quote_plus(key, safe="/")}}
+    return {"eventVersion": "2.1", "eventSource": "aws:s3", "eventName": name, "s3": what}
+
+
+def notification(*keys: str) -> dict[str, Any]:
+    """Return a notification of S3's that these keys were created."""
+    return {"Records": [record(key) for key in keys]}
+
+
+def announcement(key: str, kind: str = "Object Created", bucket: str = "src") -> dict[str, Any]:
+    """Return an event of EventBridge's about a key."""
+    return {
+        "version": "0",
+        "source": "aws.s3",
+        "detail-type": kind,
+        "detail": {"bucket": {"name": bucket}, "object": {"key": key}},
+    }
+
+
+def queued(*bodies: object, sent: int = 1_700_000_000_000) -> dict[str, Any]:
+    """Return a batch of messages, `m0` and so on, with these bodies: text, or what is to be JSON."""
+    return {
+        "Records": [
+            {
+                "messageId": f"m{number}",
+                "body": body if isinstance(body, str) else json.dumps(body),
+                "attributes": {"SentTimestamp": str(sent), "ApproximateReceiveCount": "1"},
+                "eventSource": "aws:sqs",
+            }
+            for number, body in enumerate(bodies)
+        ]
+    }
+
+
+def enveloped(message: object) -> dict[str, Any]:
+    """Return what SNS puts into a queue."""
+    return {"Type": "Notification", "MessageId": "n", "Message": json.dumps(message)}
+
+
+def failed(answer: dict[str, Any]) -> list[str]:
+    """Return the messages that are to be delivered again; the answer says nothing else."""
+    assert answer.keys() == {"batchItemFailures"}
+    assert all(each.keys() == {"itemIdentifier"} for each in answer["batchItemFailures"])
+    return [each["itemIdentifier"] for each in answer["batchItemFailures"]]
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """Return what was printed, one JSON object a line."""
+    return [json.loads(line) for line in capsys.readouterr().out.split("\n") if line]

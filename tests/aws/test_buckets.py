@@ -1,0 +1,88 @@
+"""Buckets and prefixes: only what lies in the source's is touched."""
+
+import pytest
+
+from tests.aws.scene import Scene, announcement, failed, lines, notification, queued
+from tests.engine.scene import HEADERS
+from tests.pictures import picture
+from tests.servers.fixtures import needs_servers
+from thumbsmith import open_store
+from thumbsmith.aws.events import Hint, Other
+from thumbsmith.aws.settings import Settings
+from thumbsmith.recipe import Recipe
+from thumbsmith.store import Headers
+
+
+def settings(source: str, destination: str) -> Settings:
+    """Return settings for these addresses, of which nothing is asked."""
+    return Settings(source=open_store(source), destination=open_store(destination), recipe=Recipe.default())
+
+
+@pytest.mark.parametrize(
+    ("bucket", "key", "expected"),
+    [
+        ("b", "in/a.jpg", "a.jpg"),
+        ("b", "in//a.jpg", "/a.jpg"),
+        ("b", "in/in/a.jpg", "in/a.jpg"),
+        ("b", "in/a/", "folder"),
+        ("b", "in/", "outside_prefix"),
+        ("b", "in", "outside_prefix"),
+        ("b", "inn/a.jpg", "outside_prefix"),
+        ("b", "a.jpg", "outside_prefix"),
+        ("b", "out/a.jpg/icon.webp", "loop_guard"),
+        ("c", "in/a.jpg", "foreign_bucket"),
+        ("B", "in/a.jpg", "foreign_bucket"),
+    ],
+)
+def test_keys_are_without_the_prefix(bucket: str, key: str, expected: str):
+    """And keys outside of it, or in another bucket, are none."""
+    found = settings("s3://b/in", "s3://b/out").key_of(Hint(bucket, key))
+    assert (found.reason if isinstance(found, Other) else found) == expected
+
+
+def test_a_whole_bucket():
+    """Without a prefix all keys are the source's."""
+    assert settings("s3://b", "s3://c").key_of(Hint("b", "in/a.jpg")) == "in/a.jpg"
+    loop = settings("s3://b", "s3://c").key_of(Hint("c", "in/a.jpg"))
+    assert isinstance(loop, Other)
+    assert loop.reason == "loop_guard"
+
+
+@needs_servers
+def test_in_a_bucket(scene: Scene, way: str, ministack: str, capsys: pytest.CaptureFixture[str]):
+    """One bucket, two prefixes: made, replaced, opted out, made again, and gone; its own events are ignored."""
+    scene.source, scene.destination = open_store(f"{ministack}/in"), open_store(f"{ministack}/out")
+    bucket, key = ministack.removeprefix("s3://"), "é (1)+%.jpg"
+
+    def happened() -> str:
+        assert failed(scene.call(queued(announcement(f"in/{key}", bucket=bucket)))) == []
+        (line,) = lines(capsys)
+        return line["outcome"]
+
+    scene.upload(key)
+    assert (happened(), happened()) == ("made", "fresh")
+    assert scene.pictured() == {key}
+    scene.upload(key, data=picture("#00ff00"))
+    assert happened() == "made"
+    scene.source.put(key, picture("#00ff00"), Headers(content_type="image/jpeg", metadata={"thumbs": "off"}))
+    assert (happened(), happened()) == ("deleted", "absent")
+    scene.source.put(key, picture("#00ff00"), HEADERS)
+    assert happened() == "made"
+    for info in list(scene.destination.list()):
+        scene.call(queued(announcement(f"out/{info.key}", bucket=bucket)))
+    assert {line["reason"] for line in lines(capsys)} == {"loop_guard"}
+    scene.source.delete(key)
+    assert happened() == "deleted"
+    assert list(scene.destination.list()) == []
+
+
+@needs_servers
+def test_a_bucket_that_is_not_there(scene: Scene, ministack: str):
+    """It is no source that is gone: nothing is removed, and the message comes again."""
+    scene.destination = open_store(ministack)
+    scene.upload("a.jpg")
+    scene.call(notification("a.jpg"))
+    scene.source = open_store("s3://there-is-none")
+    event = announcement("a.jpg", "Object Deleted", "there-is-none")
+    assert failed(scene.call(queued(event))) == ["m0"]
+    assert scene.pictured() == {"a.jpg"}

@@ -1,0 +1,134 @@
+"""The function as Lambda loads it: what it loads, what it says of its settings, and what it is without."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine.scene import HEADERS
+from tests.pictures import picture
+from thumbsmith import open_store
+
+HERE = Path(__file__).parents[2]
+
+CALLED = """
+import json, sys
+from tests.aws.scene import Context, notification
+from thumbsmith.aws.handler import handler
+for _ in range(2):
+    try:
+        print(json.dumps({"answer": handler(notification("a.jpg"), Context())}))
+    except Exception as error:
+        print(json.dumps({"raised": type(error).__name__, "sentence": str(error)}))
+"""
+
+LOADED = """
+import sys
+import thumbsmith.aws.handler
+print("\\n".join(sys.modules))
+"""
+
+WITHOUT = """
+import multiprocessing.synchronize  # loaded, so that using it is what fails
+import _multiprocessing, os
+class NoSemaphores:
+    def __init__(self, *_): raise OSError(38, "Function not implemented")
+_multiprocessing.SemLock = NoSemaphores
+opened = os.open
+def guarded(path, *rest, **more):
+    assert not str(path).startswith("/dev/shm"), path
+    return opened(path, *rest, **more)
+os.open = guarded
+"""
+
+
+def python(code: str, **settings: str) -> str:
+    """Return what a fresh interpreter prints that runs this code, in an environment of these settings alone."""
+    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "eu-central-1"}
+    coverage = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE")}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=keys | coverage | settings,
+        cwd=HERE,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return done.stdout
+
+
+def called(**settings: str) -> list[dict[str, Any]]:
+    """Return the lines that a function with these settings prints, called twice for a.jpg."""
+    return [json.loads(line) for line in python(CALLED, **settings).splitlines()]
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> dict[str, str]:
+    """Return the settings for two folders, of which the first holds a.jpg."""
+    open_store(tmp_path / "src").put("a.jpg", picture(), HEADERS)
+    return {"THUMBSMITH_SOURCE": str(tmp_path / "src"), "THUMBSMITH_DESTINATION": f"file://{tmp_path}/dst"}
+
+
+def test_it_makes_thumbnails(folders: dict[str, str], tmp_path: Path):
+    """By the environment alone: source, destination, and the default recipe."""
+    made, first, fresh, second = called(**folders)
+    assert (made["outcome"], fresh["outcome"]) == ("made", "fresh")
+    assert first["answer"]["images"][0]["outcome"] == "made"
+    assert second["answer"]["images"][0]["outcome"] == "fresh"
+    names = {path.name for path in (tmp_path / "dst" / "a.jpg").iterdir()}
+    assert {"icon.webp", "small.webp", "large.webp", "manifest.json"} <= names
+
+
+def test_without_shared_memory(folders: dict[str, str]):
+    """Lambda has no /dev/shm and no semaphores: nothing of ours asks for them."""
+    printed = python(WITHOUT + CALLED, **folders)
+    assert json.loads(printed.splitlines()[1])["answer"]["images"][0]["outcome"] == "made"
+
+
+@pytest.mark.parametrize("store", ["s3://source", "memory://source"])
+def test_what_is_loaded(store: str):
+    """No commands, no deployment, no image library, no botocore; and nothing of others at all."""
+    settings = {"THUMBSMITH_SOURCE": store, "THUMBSMITH_DESTINATION": "s3://destination"}
+    loaded = python(LOADED, **settings, AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull).split()
+    ours = [name for name in loaded if name.startswith("thumbsmith.")]
+    assert not [name for name in ours if name.split(".")[1] in {"cli", "cdk", "web", "sync", "plan", "formats"}]
+    tops = {name.partition(".")[0] for name in loaded}
+    assert not tops & {"PIL", "pi_heif", "botocore", "boto3", "typer", "rich", "watchfiles", "aws_cdk", "urllib3"}
+    assert not tops & {"multiprocessing", "asyncio", "sqlite3"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"THUMBSMITH_SOURCE": ""}, "THUMBSMITH_SOURCE: expected s3://BUCKET/PREFIX, found nothing"),
+        ({"THUMBSMITH_DESTINATION": "ftp://b"}, "ftp:// is no store that is known"),
+        (
+            {"THUMBSMITH_SOURCE": "s3://b/a", "THUMBSMITH_DESTINATION": "s3://b/a/thumbs"},
+            "source s3://b/a/ and destination s3://b/a/thumbs/ overlap",
+        ),
+        ({"THUMBSMITH_RECIPE": "[variants.a]\nwidht = 3"}, "THUMBSMITH_RECIPE: [variants.a]"),
+        ({"THUMBSMITH_RECIPE": "missing.toml", "LAMBDA_TASK_ROOT": "/var/task"}, "/var/task/missing.toml: expected"),
+    ],
+)
+def test_settings_that_cannot_be(settings: dict[str, str], sentence: str, folders: dict[str, str]):
+    """One sentence when the function is loaded, and again as the error of every call: events stay in their queue."""
+    files = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    told, *calls = called(**(folders | files | settings))
+    assert (told["event"], told["level"]) == ("settings", "ERROR")
+    assert told["detail"].startswith(sentence)
+    assert "\n" not in told["detail"]
+    assert calls == [{"raised": told["error"], "sentence": told["detail"]}] * 2
+
+
+def test_the_recipe_beside_the_code(folders: dict[str, str], tmp_path: Path):
+    """A relative path is one from the function's folder; without one, a thumbsmith.toml there is the recipe."""
+    (tmp_path / "thumbsmith.toml").write_text("[variants.one]\nwidth = 8\n")
+    (tmp_path / "two.toml").write_text("[variants.two]\nwidth = 8\n")
+    for setting, name in (("", "one.webp"), ("two.toml", "two.webp"), ("[variants.three]\nwidth = 8", "three.webp")):
+        called(**folders, THUMBSMITH_RECIPE=setting, LAMBDA_TASK_ROOT=str(tmp_path))
+        assert (tmp_path / "dst" / "a.jpg" / name).exists()

@@ -1,0 +1,262 @@
+"""Requests without botocore: where they go, how they are signed, and over which connections."""
+
+import ssl
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.servers.scripted import Answer, Scripted, error
+from tests.store.contract import HEADERS
+from thumbsmith.environment import has_aws_files
+from thumbsmith.errors import StoreError
+from thumbsmith.store import open_store
+from thumbsmith.store.s3_address import Site, site
+from thumbsmith.store.s3_botocore import Botocore
+from thumbsmith.store.s3_connections import Connections
+from thumbsmith.store.s3_direct import Direct
+from thumbsmith.store.s3_messages import query
+from thumbsmith.store.s3_signing import Keys, Request, signed
+
+HERE = Answer(200, headers={"ETag": '"e"'})
+NOW = 1_700_000_000.0
+SETTINGS = {"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "secret"}
+TEXT = st.text(min_size=1, max_size=40)
+HEADER = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1)
+
+
+class Whole(S3SigV4Auth):
+    """Botocore's signature for S3, always over the content."""
+
+    def _should_sha256_sign_payload(self, request: AWSRequest) -> bool:
+        return True
+
+
+def botocores(request: Request, keys: Keys, region: str) -> str:
+    """Return the signature that botocore makes of a request."""
+    url = f"http://{request.host}{request.path}" + (f"?{request.query}" if request.query else "")
+    theirs = AWSRequest(request.method, url, dict(request.headers), request.body)
+    Whole(Credentials(keys.access_key, keys.secret_key, keys.token), "s3", region).add_auth(theirs)
+    return str(theirs.headers["Authorization"])
+
+
+@given(
+    key=TEXT,
+    prefix=TEXT,
+    value=HEADER,
+    body=st.binary(max_size=100),
+    token=st.none() | HEADER,
+    operation=st.sampled_from(["put_object", "list_objects_v2"]),
+)
+def test_signatures_are_botocores(
+    key: str, prefix: str, value: str, body: bytes, token: str | None, operation: str
+) -> None:
+    """Whatever key, query, header, content and token: the signature is the one that botocore makes."""
+    try:
+        host, path = Site("eu-west-2", "http://127.0.0.1:9").place("bucket", key)
+        asked = query(operation, {"Prefix": prefix, "ContinuationToken": value})
+    except UnicodeEncodeError:  # a key that is no UTF-8 is never asked for
+        return
+    request = Request(
+        method="PUT",
+        host=host,
+        path=path,
+        query=asked,
+        headers={"x-amz-meta-name": value, "content-type": "image/webp", "range": "bytes=0-1"},
+        body=body,
+    )
+    keys = Keys("AKID", "secret", token)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.auth.get_current_datetime", _now)
+        expected = botocores(request, keys, "eu-west-2")
+    assert signed(request, keys, "eu-west-2", NOW)["authorization"] == expected
+
+
+def _now(*_: object, **__: object) -> Any:
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    return datetime.fromtimestamp(NOW, UTC)
+
+
+def test_no_secret_is_shown() -> None:
+    """Neither the secret nor the token is in what a debugger or a traceback shows."""
+    assert "hush" not in repr(Keys("AKID", "hush", "hush"))
+
+
+@pytest.mark.parametrize(
+    ("bucket", "key", "url"),
+    [
+        ("photos", "a/b.jpg", "photos.s3.eu-west-2.amazonaws.com/a/b.jpg"),
+        ("photos", "/../a//./b", "photos.s3.eu-west-2.amazonaws.com//../a//./b"),
+        ("photos", "é +%2F?#\n~", "photos.s3.eu-west-2.amazonaws.com/%C3%A9%20%2B%252F%3F%23%0A~"),
+        ("photos", None, "photos.s3.eu-west-2.amazonaws.com/"),
+        ("my.photos", "a", "s3.eu-west-2.amazonaws.com/my.photos/a"),
+        ("Photos", None, "s3.eu-west-2.amazonaws.com/Photos"),
+    ],
+)
+def test_addresses_at_aws(bucket: str, key: str | None, url: str) -> None:
+    """Requests go to the bucket's name, where a certificate can be for it, with the key as it is, encoded once."""
+    place = Site("eu-west-2")
+    assert "".join(place.place(bucket, key)) == url
+    assert (place.url, place.secure) == ("https://s3.eu-west-2.amazonaws.com", True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, Site("eu-west-2")),
+        (
+            {"AWS_SESSION_TOKEN": "t", "AWS_LAMBDA_FUNCTION_NAME": "f", "AWS_XRAY_DAEMON_ADDRESS": "d"},
+            Site("eu-west-2"),
+        ),
+        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9000/"}, Site("eu-west-2", "http://127.0.0.1:9000")),
+        ({"AWS_ENDPOINT_URL": "https://minio.example"}, Site("eu-west-2", "https://minio.example")),
+        ({"AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:1"}, Site("eu-west-2")),
+        ({"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1"}, None),
+        ({"AWS_ENDPOINT_URL": "https://minio.example/under"}, None),
+        ({"AWS_ENDPOINT_URL": "https://s3.eu-west-2.amazonaws.com"}, None),
+        ({"AWS_ENDPOINT_URL": "http://[::1"}, None),
+        ({"AWS_ENDPOINT_URL": "nowhere"}, None),
+        ({"AWS_PROFILE": "work"}, None),
+        ({"AWS_USE_FIPS_ENDPOINT": "true"}, None),
+        ({"AWS_CA_BUNDLE": "/etc/ssl/own.pem"}, None),
+        ({"https_proxy": "http://proxy:3128"}, None),
+        ({"AWS_SECRET_ACCESS_KEY": "secret\n"}, None),
+        ({"AWS_SECRET_ACCESS_KEY": ""}, None),
+    ],
+)
+def test_what_the_environment_says(settings: dict[str, str], expected: Site | None) -> None:
+    """Botocore is asked as soon as there is a setting that could lead elsewhere, or no credentials."""
+    assert site("bucket", "eu-west-2", SETTINGS | settings) == expected
+
+
+@pytest.mark.parametrize(
+    ("bucket", "region"),
+    [("bucket", None), ("bucket", "cn-north-1"), ("bucket", "us-gov-west-1"), ("bucket--use1-az4--x-s3", "us-east-1")],
+)
+def test_places_that_are_not_so_simple(bucket: str, region: str | None) -> None:
+    """Other partitions of AWS have other addresses, and directory buckets another protocol."""
+    assert site(bucket, region, SETTINGS) is None
+
+
+def test_settings_in_files_are_botocores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where there is a file of settings, botocore reads it; an empty one, or none, says nothing."""
+    assert isinstance(open_store("s3://bucket").client.transport, Direct)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, str(tmp_path / name))
+            assert not has_aws_files()
+            (tmp_path / name).write_text("[default]\nregion = eu-west-3\n")
+            assert isinstance(open_store("s3://bucket").client.transport, Botocore)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("AWS_CONFIG_FILE")
+    (tmp_path / ".aws").mkdir()
+    assert not has_aws_files()
+    (tmp_path / ".aws" / "config").write_text("[default]\n")
+    assert has_aws_files()
+
+
+def test_a_bucket_in_another_region_is_found(script: Scripted) -> None:
+    """AWS says in which region a bucket is: it is asked there, from then on at once."""
+    moved = Answer(400, error(400, "AuthorizationHeaderMalformed").body, {"x-amz-bucket-region": "eu-west-3"})
+    script.script(moved, HERE)
+    store = open_store("s3://elsewhere")
+    for _ in range(2):
+        store.put("a.jpg", b"x", HEADERS)
+    assert [_region(asked.headers["Authorization"]) for asked in script.asked] == [
+        "us-east-1",
+        "eu-west-3",
+        "eu-west-3",
+    ]
+
+
+def test_no_answer_leads_anywhere_but_to_a_region(script: Scripted) -> None:
+    """What is no region's name becomes no part of an address."""
+    script.script(Answer(301, error(301, "PermanentRedirect").body, {"x-amz-bucket-region": "evil.example/"}))
+    with pytest.raises(StoreError, match="the bucket is in another region: set AWS_REGION to it"):
+        open_store("s3://bucket").reachable()
+    assert len(script.asked) == 1
+
+
+def _region(authorization: str) -> str:
+    return authorization.split("/")[2]
+
+
+def test_a_session_token_goes_with_every_request(script: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials that are lent for a time say so."""
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "lent")
+    script.script(HERE)
+    open_store("s3://bucket").head("a")
+    assert script.asked[0].headers["X-Amz-Security-Token"] == "lent"
+    assert "x-amz-security-token" in script.asked[0].headers["Authorization"]
+
+
+def test_metadata_and_tags_are_told(way: str, script: Scripted) -> None:
+    """The answers to HEAD and GET hold an object's metadata and the number of its tags, under the same names."""
+    told = {"ETag": '"e"', "x-amz-meta-Thumbs": "off", "x-amz-tagging-count": "2", "Content-Range": "bytes 0-0/1"}
+    script.script(Answer(200, b"x", told))
+    client = open_store("s3://bucket").client
+    for operation in ("head_object", "get_object"):
+        answer = client.request(operation, "s3://bucket/a", Bucket="bucket", Key="a")
+        assert (answer["Metadata"], answer["TagCount"]) == ({"thumbs": "off"}, 2)
+        if "Body" in answer:
+            answer["Body"].close()
+
+
+def test_connections_are_kept(script: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One connection serves one request after the other; one that the server ended meanwhile is not used again."""
+    made = []
+    new = Connections._new
+    monkeypatch.setattr(Connections, "_new", lambda pool, host: made.append(host) or new(pool, host))
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "a client of this test's own")
+    store = open_store("s3://bucket")
+    script.script(Answer(200, b"", {"ETag": '"e"'}))
+    for _ in range(5):
+        store.put("a", b"x", HEADERS)
+        store.open("a")
+    assert len(made) == 1
+    script.script(Answer(200, b"", {"ETag": '"e"'}, cut=0))
+    store.put("a", b"x", HEADERS)
+    time.sleep(0.1)
+    assert store.put("a", b"x", HEADERS) == "e"
+    assert len(script.asked) == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(200, b"<html/>"),
+        Answer(200, b"<ListBucketResult><Contents><Key>a</Key></Contents></ListBucketResult>"),
+        Answer(200, b"<ListBucketResult/>", {"x-amz-tagging-count": "many"}),
+    ],
+)
+def test_pages_that_are_none(script: Scripted, monkeypatch: pytest.MonkeyPatch, answer: Answer) -> None:
+    """Something else than a page of a listing is never taken for an empty one."""
+    monkeypatch.setattr("random.uniform", lambda shortest, longest: shortest)
+    script.script(answer)
+    with pytest.raises(StoreError, match="an answer that cannot be read") as raised:
+        list(open_store("s3://bucket").list())
+    assert raised.value.transient is True
+
+
+def test_trust_is_as_of_aws_tools() -> None:
+    """The authorities that certificates are checked against are those that come with botocore."""
+    context = Connections(secure=True)._tls
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert any("Amazon" in str(authority["subject"]) for authority in context.get_ca_certs())
+
+
+def test_a_certificate_that_is_not_trusted(script: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With https:// nothing is asked of a server that does not prove who it is."""
+    monkeypatch.setattr("random.uniform", lambda shortest, longest: shortest)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", script.address.replace("http:", "https:"))
+    script.script(HERE)
+    with pytest.raises(StoreError, match=r"Could not connect to https://127\.0\.0\.1:\d+: "):
+        open_store("s3://bucket").reachable()
+    assert script.asked == []

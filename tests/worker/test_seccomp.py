@@ -1,0 +1,184 @@
+"""What the kernel's filter of calls takes from a process that has no file and no socket any more."""
+
+import ctypes
+import errno
+import faulthandler
+import mmap
+import os
+import resource
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from thumbsmith.recipe import Limits
+from thumbsmith.worker import seccomp
+from thumbsmith.worker.confine import FILTER, LIBC, confine
+
+from .processes import linux
+
+pytestmark = [
+    linux,
+    pytest.mark.skipif(not Path("/proc/sys/kernel/seccomp").is_dir(), reason="this kernel filters no system calls"),
+    pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning"),
+]
+
+ALLOWED, EPERM, ENOSYS = 0x7FFF0000, 0x00050000 | errno.EPERM, 0x00050000 | errno.ENOSYS
+
+
+def _confined(attempt: Callable[[], object]) -> int:
+    """Return what errno an attempt fails with in a confined fork of this process, 0 where it succeeds."""
+    pid = os.fork()
+    if pid == 0:
+        code = 0
+        try:
+            faulthandler.disable()
+            confine(Limits(max_cpu_seconds=5))
+            attempt()
+        except OSError as error:
+            code = error.errno or 255
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def _call(name: str, *arguments: object) -> Callable[[], None]:
+    """Return what makes a call of the C library's, and raises what it failed with."""
+
+    def attempt() -> None:
+        assert LIBC is not None
+        if getattr(LIBC, name)(*arguments) == -1:
+            raise OSError(ctypes.get_errno(), name)
+
+    return attempt
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        lambda: os.execv("/bin/true", ["true"]),
+        os.fork,
+        lambda: os.kill(os.getppid(), 0),
+        lambda: os.unlink("/nonexistent"),  # noqa: PTH108 - the call itself
+        lambda: os.rename("/nonexistent", "/nowhere"),  # noqa: PTH104 - as above
+        lambda: os.mkdir("/nonexistent/folder"),  # noqa: PTH102 - as above
+        lambda: os.chmod("/nonexistent", 0o777),  # noqa: PTH101 - as above
+        lambda: os.chdir("/"),
+        lambda: os.stat("/"),  # noqa: PTH116 - as above
+        lambda: os.open("/nonexistent", os.O_RDONLY),
+        os.pipe,
+        os.setsid,
+        _call("ptrace", 16, os.getppid(), 0, 0),
+        _call("process_vm_readv", os.getppid(), 0, 0, 0, 0, 0),
+        _call("process_vm_writev", os.getppid(), 0, 0, 0, 0, 0),
+        _call("prctl", 1, 0, 0, 0, 0),
+        _call("unshare", 0x10000000),
+        _call("mount", b"none", b"/nonexistent", b"tmpfs", 0, 0),
+    ],
+)
+def test_what_a_decoder_has_no_use_for_is_forbidden(attempt: Callable[[], object]):
+    """To run a program, to fork, to signal, to touch a file by its name, to read another process: no right to any."""
+    assert _confined(attempt) == errno.EPERM
+
+
+def test_limits_cannot_be_changed_any_more():
+    """Not even by root, who could otherwise raise them; they can be read."""
+    assert _confined(lambda: resource.getrlimit(resource.RLIMIT_CPU)) == 0
+
+    def raise_it() -> None:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
+        except ValueError as refused:  # how Python words EPERM here
+            raise OSError(errno.EPERM, "setrlimit") from refused
+
+    assert _confined(raise_it) == errno.EPERM
+
+
+def test_no_memory_becomes_code():
+    """What was injected can't be made executable; memory as such is to be had."""
+    assert _confined(lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE)) == 0
+    assert _confined(lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_EXEC)) == errno.EPERM
+
+
+def test_a_thread_can_be_started():
+    """The decoder of HEIC works in one."""
+
+    def start() -> None:
+        done: list[int] = []
+        thread = threading.Thread(target=done.append, args=(1,))
+        thread.start()
+        thread.join()
+        assert done == [1]
+
+    assert _confined(start) == 0
+
+
+def test_a_crash_is_still_a_crash():
+    """A decoder that aborts ends by a signal, though it may send none."""
+    assert -_confined(os.abort) in (signal.SIGABRT, signal.SIGSEGV, signal.SIGILL)
+
+
+def _run(machine: str, number: int, arguments: tuple[int, ...] = (), audit: int | None = None) -> int:
+    """Return what the filter answers to a call: an interpreter of the few instructions that it is made of."""
+    instructions = list(seccomp.program(machine))
+    words = [number, audit or seccomp.MACHINES[machine], 0, 0]
+    for each in (*arguments, *[0] * (6 - len(arguments))):
+        words += [each & 0xFFFFFFFF, each >> 32]
+    at, loaded = 0, 0
+    while True:
+        operation, true, false, operand = instructions[at]
+        at += 1
+        if operation == 0x06:
+            return operand
+        if operation == 0x20:
+            loaded = words[operand // 4]
+        else:
+            held = loaded == operand if operation == 0x15 else bool(loaded & operand)
+            at += true if held else false
+
+
+@pytest.mark.parametrize("machine", seccomp.MACHINES)
+def test_the_program_says_what_the_tables_say(machine: str):
+    """On both machines: what is listed passes, with the arguments that are listed, and nothing else does."""
+    column = tuple(seccomp.MACHINES).index(machine)
+    free = {numbers[column] for numbers in seccomp.FREE.values()}
+    on_condition = {each[column]: name for name, each in vars(seccomp).items() if name in CONDITIONS}
+    for number in range(600):
+        if number in free:
+            assert _run(machine, number, (1, 2, 3, 4, 5, 6)) == ALLOWED, number
+        elif number in on_condition:
+            allowed, forbidden = CONDITIONS[on_condition[number]]
+            assert all(_run(machine, number, each) == ALLOWED for each in allowed), number
+            assert all(_run(machine, number, each) == EPERM for each in forbidden), number
+        else:
+            assert _run(machine, number) == (ENOSYS if number == seccomp.CLONE3[column] else EPERM), number
+    assert _run(machine, min(free), audit=0x40000003) == EPERM  # 32-bit calls have other numbers
+    assert _run(machine, min(free) | 0x40000000) == EPERM  # and so has x32
+
+
+CONDITIONS = {
+    "IOCTL": ([(3, 0x5421)], [(3, 0x5401), (3, 0x5412)]),
+    "CLONE": ([(0x3D0F00,)], [(0x1200011,), (17,), (0,)]),
+    "MMAP": ([(0, 4096, 3)], [(0, 4096, 7), (0, 4096, 4)]),
+    "MPROTECT": ([(4096, 4096, 1)], [(4096, 4096, 5)]),
+    "PRLIMIT": ([(0, 7, 0, 4096)], [(0, 7, 4096, 0), (0, 7, 1 << 32, 0)]),
+}
+
+
+def test_a_machine_that_is_not_known_has_no_filter(monkeypatch: pytest.MonkeyPatch):
+    """Its calls have other numbers, so that none is better than one that lets through the wrong ones."""
+    monkeypatch.setattr("platform.machine", lambda: "s390x")
+    assert seccomp.for_this_machine() is None
+
+
+def test_a_kernel_that_refuses_the_filter_is_told():
+    """Some sandboxes let nobody install one; the answer says so, and nothing is raised."""
+
+    class Refusing:
+        def syscall(self, *_: object) -> int:
+            return -1
+
+    assert FILTER is not None
+    assert FILTER.install(Refusing()) is False  # type: ignore[arg-type]
