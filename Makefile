@@ -18,6 +18,7 @@ test: .venv/dev .venv/servers .venv/runtime check  ## all checks and tests
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered -m "not deep"
 
 deep: .venv/dev .venv/servers .venv/runtime  ## the long runs
+	$(BIN)/mypy --config-file .ci/mypy-cdk.ini
 	$(BIN)/python -m pytest -n 2 -m deep
 
 bench: .venv/dev .venv/servers  ## speed, memory and fidelity, as ratios in interleaved runs

@@ -8,6 +8,7 @@ from typing import Final
 RECIPE: Final = "THUMBSMITH_RECIPE"
 SOURCE: Final = "THUMBSMITH_SOURCE"
 DESTINATION: Final = "THUMBSMITH_DESTINATION"
+CATALOGUE: Final = "THUMBSMITH_CATALOGUE"
 
 # Variables that send requests through a proxy, in letters of either case.
 PROXIES: Final = frozenset({"http_proxy", "https_proxy", "all_proxy"})
@@ -39,6 +40,11 @@ def source_setting() -> str | None:
 def destination_setting() -> str | None:
     """Return what THUMBSMITH_DESTINATION holds, the address of the store for thumbnails; None where it is not set."""
     return os.environ.get(DESTINATION) or None
+
+
+def catalogue_setting() -> str | None:
+    """Return what THUMBSMITH_CATALOGUE holds, the name of the catalogue's table; None where it is not set."""
+    return os.environ.get(CATALOGUE) or None
 
 
 def function_memory() -> int | None:

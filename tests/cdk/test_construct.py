@@ -86,10 +86,11 @@ def test_s3_tells_of_every_change_under_the_prefix(generate: Generate, template:
         "s3:LifecycleExpiration:*",
         "s3:ObjectCreated:*",
         "s3:ObjectRemoved:*",
+        "s3:ObjectRestore:Completed",
         "s3:ObjectTagging:*",
     ]
     only = {"Key": {"FilterRules": [{"Name": "prefix", "Value": "in/"}]}}
-    assert [rule["Filter"] for rule in rules] == [only] * 4
+    assert [rule["Filter"] for rule in rules] == [only] * 5
 
 
 def test_only_that_bucket_of_that_account_may_send(generate: Generate, template: Render):
@@ -108,7 +109,8 @@ def test_eventbridge_tells_of_the_same_changes(generate: Generate, template: Ren
     """With trigger EVENTBRIDGE one rule sends the same changes under the same prefix, and S3 itself sends none."""
     made = generate(trigger=Trigger.EVENTBRIDGE, source_prefix="é/")
     (rule,) = resources(template(), "AWS::Events::Rule")
-    kinds = ["Object Created", "Object Deleted", "Object Tags Added", "Object Tags Deleted"]
+    tagged = ["Object Tags Added", "Object Tags Deleted"]
+    kinds = ["Object Created", "Object Deleted", *tagged, "Object Restore Completed"]
     assert rule["EventPattern"]["detail-type"] == kinds
     assert rule["EventPattern"]["detail"]["object"] == {"key": [{"prefix": "é/"}]}
     (notifications,) = resources(template(), "Custom::S3BucketNotifications")

@@ -79,7 +79,7 @@ def test_one_content_is_one_zip(tmp_path: Path):
 
 def test_a_version_without_wheels_is_refused(tmp_path: Path):
     """Where a pinned library has no wheel for a machine, one sentence says for which."""
-    with pytest.raises(RecipeError, match="Python 3[.]7 on arm64"):
+    with pytest.raises(RecipeError, match=r"Python 3\.7 on arm64"):
         packaging.build(tmp_path / "function.zip", python="3.7", architecture="arm64")
 
 

@@ -14,13 +14,14 @@ from typing import Any, TypeVar
 from botocore.client import BaseClient
 from botocore.session import get_session
 
+from tests.cloud import local_app
 from tests.servers import processes
 
 T = TypeVar("T")
 
 ROOT = Path(__file__).parents[2]
 ACCOUNT, REGION = "000000000000", "us-east-1"
-LOCAL_APP = ("--app", f"{sys.executable} -m tests.cloud.local_app", "-c", "cli_credentials=true", "-c", "keep=false")
+APP = f"{sys.executable} -m tests.cloud.local_app"
 SECONDS_A_COMMAND = 300
 
 
@@ -72,12 +73,20 @@ class Cloud:
     def deploy(self, **settings: object) -> dict[str, str]:
         """Deploy the app, changed or new, with these settings; return the stack's outputs."""
         outputs = self.folder / "outputs.json"
-        self.thumbsmith("deploy", *LOCAL_APP, *_context(settings), "--require-approval", "never", "-O", str(outputs))
+        self.thumbsmith("deploy", *self.app(settings), "--require-approval", "never", "-O", str(outputs))
         return json.loads(outputs.read_text())[str(settings.get("stack", "Thumbsmith"))]
 
     def destroy(self, **settings: object) -> None:
         """Remove what was deployed with these settings."""
-        self.thumbsmith("destroy", *LOCAL_APP, *_context(settings), "--force")
+        self.thumbsmith("destroy", *self.app(settings), "--force")
+
+    def app(self, settings: dict[str, Any]) -> list[str]:
+        """Return the arguments that name the local app and its settings; its code is built once."""
+        code = self.folder / "function.zip"
+        if not code.exists():
+            local_app.build(code)
+        context = {"code": code, "cli_credentials": "true", "keep": "false", **settings}
+        return ["--app", APP, *(word for name, value in context.items() for word in ("-c", f"{name}={value}"))]
 
     def client(self, service: str, **credentials: str) -> BaseClient:
         """Return a client of a service, as the account's owner or with these credentials."""
@@ -86,10 +95,6 @@ class Cloud:
             "aws_secret_access_key": processes.SECRET,
         }
         return get_session().create_client(service, region_name=REGION, endpoint_url=self.address, **given)
-
-
-def _context(settings: dict[str, Any]) -> list[str]:
-    return [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
 
 
 @contextlib.contextmanager

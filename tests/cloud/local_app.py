@@ -5,7 +5,6 @@ file `bootstrap`. And the statements that deny all without TLS, which the emulat
 """
 
 import sys
-import tempfile
 from pathlib import Path
 
 from aws_cdk import App, Stack
@@ -24,14 +23,17 @@ PYTHONPATH="$LAMBDA_TASK_ROOT" exec {RUNTIME} -m awslambdaric "$_HANDLER"
 """
 
 
-def main(folder: Path) -> None:
-    """Synthesize the app."""
-    app = App()
-    zipped = folder / "function.zip"
+def build(target: Path) -> None:
+    """Write the zip of the functions' code."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    packaging.build(zipped, python=version, architecture="x86_64", files={"bootstrap": BOOTSTRAP})
+    packaging.build(target, python=version, architecture="x86_64", files={"bootstrap": BOOTSTRAP})
+
+
+def main() -> None:
+    """Synthesize the app, with the code whose path context gives."""
+    app = App()
     props = {
-        "code": lambda_.Code.from_asset(str(zipped)),
+        "code": lambda_.Code.from_asset(app.node.get_context("code")),
         "runtime": lambda_.Runtime.PROVIDED_AL2023,
         "architecture": lambda_.Architecture.X86_64,
     }
@@ -49,5 +51,4 @@ def let_in_without_tls(stack: Stack) -> None:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory(prefix="thumbsmith-local-app-") as name:
-        main(Path(name))
+    main()

@@ -32,11 +32,18 @@ S3_EVENTS: Final = (
     s3.EventType.OBJECT_REMOVED,
     s3.EventType.LIFECYCLE_EXPIRATION,
     s3.EventType.OBJECT_TAGGING,
+    s3.EventType.OBJECT_RESTORE_COMPLETED,
 )
 
 # The same by EventBridge's names, where an expiry is a deletion.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventBridge.html
-EVENTBRIDGE_EVENTS: Final = ("Object Created", "Object Deleted", "Object Tags Added", "Object Tags Deleted")
+EVENTBRIDGE_EVENTS: Final = (
+    "Object Created",
+    "Object Deleted",
+    "Object Tags Added",
+    "Object Tags Deleted",
+    "Object Restore Completed",
+)
 
 # Characters that stand for themselves in the filter of a notification; what it does with others is not written down.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
