@@ -1,19 +1,24 @@
-# Everything is installed into .venv, and the servers that the tests run against into .venv-servers: from the package
-# registries alone, pinned by hash in requirements/.
+# Everything is installed into .venv, the servers that the tests run against into .venv-servers, and what Lambda runs a
+# function by into .venv-runtime: from the package registries alone, pinned by hash in requirements/.
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes
+LOCK := $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header
 SELF := $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 
-.PHONY: demo test deep bench check lock clean
+.PHONY: demo cloud test deep bench check lock clean
 
 demo: .venv/base  ## thumbnails of the sample photographs, in ./thumbsmith-demo
 	$(BIN)/thumbsmith demo
 
-test: .venv/dev .venv/servers check  ## all checks and tests
+cloud: .venv/cdk .venv/servers .venv/runtime  ## the AWS application on this machine, until Ctrl-C
+	$(BIN)/python -m tests.cloud
+
+test: .venv/dev .venv/servers .venv/runtime check  ## all checks and tests
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered -m "not deep"
 
-deep: .venv/dev .venv/servers  ## the long runs
+deep: .venv/dev .venv/servers .venv/runtime  ## the long runs
+	$(BIN)/mypy --config-file .ci/mypy-cdk.ini
 	$(BIN)/python -m pytest -n 2 -m deep
 
 bench: .venv/dev .venv/servers .venv/peers  ## speed, memory and fidelity, as ratios in interleaved runs
@@ -33,11 +38,12 @@ check: .venv/dev  ## format, lint, types, imports
 	$(BIN)/lint-imports
 
 lock:  ## pin the newest releases that requirements/*.in allow
-	for each in uv base dev servers peers; do $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header \
-		requirements/$$each.in -o requirements/$$each.txt; done
+	for each in uv base cdk dev servers peers; do $(LOCK) requirements/$$each.in -o requirements/$$each.txt; done
+	$(LOCK) --no-deps requirements/runtime.in -o requirements/runtime.txt
+	$(LOCK) -c requirements/base.txt requirements/function.in -o src/thumbsmith/cdk/function.txt
 
 clean:
-	rm -rf .venv .venv-servers .venv-peers thumbsmith-demo
+	rm -rf .venv .venv-servers .venv-peers .venv-runtime thumbsmith-demo cdk.out
 
 .venv/uv: requirements/uv.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Thumbsmith needs Python 3.11 or later")'
@@ -48,6 +54,10 @@ clean:
 .venv/base: requirements/base.txt pyproject.toml .venv/uv
 	$(UV) -r $<
 	$(SELF)
+	touch $@
+
+.venv/cdk: requirements/cdk.txt .venv/base
+	$(UV) -r $<
 	touch $@
 
 .venv/dev: requirements/dev.txt .venv/base
@@ -62,4 +72,9 @@ clean:
 .venv/servers: requirements/servers.txt .venv/uv
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-servers
 	$(BIN)/uv pip install --quiet --python .venv-servers/bin/python --require-hashes -r $<
+	touch $@
+
+.venv/runtime: requirements/runtime.txt .venv/uv
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-runtime
+	$(BIN)/uv pip install --quiet --python .venv-runtime/bin/python --require-hashes --no-deps --compile-bytecode -r $<
 	touch $@

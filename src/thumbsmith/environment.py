@@ -8,6 +8,7 @@ from typing import Final
 RECIPE: Final = "THUMBSMITH_RECIPE"
 SOURCE: Final = "THUMBSMITH_SOURCE"
 DESTINATION: Final = "THUMBSMITH_DESTINATION"
+CATALOGUE: Final = "THUMBSMITH_CATALOGUE"
 
 # Variables that send requests through a proxy, in letters of either case.
 PROXIES: Final = frozenset({"http_proxy", "https_proxy", "all_proxy"})
@@ -39,6 +40,11 @@ def source_setting() -> str | None:
 def destination_setting() -> str | None:
     """Return what THUMBSMITH_DESTINATION holds, the address of the store for thumbnails; None where it is not set."""
     return os.environ.get(DESTINATION) or None
+
+
+def catalogue_setting() -> str | None:
+    """Return what THUMBSMITH_CATALOGUE holds, the name of the catalogue's table; None where it is not set."""
+    return os.environ.get(CATALOGUE) or None
 
 
 def function_memory() -> int | None:
@@ -88,6 +94,11 @@ def aws_region() -> str | None:
 def worker_environment() -> dict[str, str]:
     """Return the whole environment of a worker process: nothing of this one's but where libraries are."""
     return TUNING | {name: os.environ[name] for name in LINKER if os.environ.get(name)}
+
+
+def program_environment(*, first_on_path: str | os.PathLike[str]) -> dict[str, str]:
+    """Return this process's environment for a program that finds others in that folder before all other places."""
+    return os.environ | {"PATH": os.pathsep.join(filter(None, (os.fspath(first_on_path), os.environ.get("PATH"))))}
 
 
 def cache_folder() -> str | None:

@@ -38,10 +38,14 @@ SECONDS_TO_STOP = 5
 
 
 @contextlib.contextmanager
-def ministack() -> Iterator[str]:
-    """Run ministack and give its address. It keeps objects in memory, holds every key, and checks no signature."""
+def ministack(*, as_cloud: bool = False) -> Iterator[str]:
+    """Run ministack and give its address. It keeps objects in memory, holds every key, and checks no signature.
+
+    As a cloud it runs functions, which find it as AWS, and enforces what their roles may do.
+    """
     (port,) = _free_ports(1)
-    environment = {
+    cloud = {"AUTH": "true", "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"} if as_cloud else {}
+    environment = cloud | {
         "BIND_HOST": "127.0.0.1",
         "MINISTACK_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),

@@ -85,6 +85,11 @@ def tell_problem(problem: Exception) -> None:
     _print({"level": "ERROR", "event": "settings", "error": type(problem).__name__, "detail": str(problem)})
 
 
+def tell(**said: object) -> None:
+    """Print one line that says this."""
+    _print(said)
+
+
 def _print(said: Mapping[str, Any]) -> None:
     """Print one line. All but ASCII is escaped: nothing that a key holds is taken for a line's end."""
     line = json.dumps({name: value for name, value in said.items() if value is not None})

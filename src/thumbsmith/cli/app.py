@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from thumbsmith.cli import conformance, demo, doctor, explain, html, init, make, plan, sync, watch
+from thumbsmith.cli.aws.commands import aws
 
 app = typer.Typer(
     name="thumbsmith",
@@ -35,6 +36,7 @@ WITHOUT_ARGUMENTS: Final = (init.init, conformance.conformance, demo.demo, docto
 
 for command in COMMANDS:
     app.command(no_args_is_help=command not in WITHOUT_ARGUMENTS)(command)
+app.add_typer(aws)
 
 
 def _print_version(asked: bool) -> None:

@@ -1,0 +1,124 @@
+"""The ready app: `cdk deploy` in the project's folder, or `thumbsmith aws deploy` anywhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from aws_cdk import App, CfnOutput, CliCredentialsStackSynthesizer, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from thumbsmith.cdk.acknowledgements import ACCESS_LOGS, acknowledge, acknowledge_cdks_own
+from thumbsmith.cdk.generator import ThumbnailGenerator
+from thumbsmith.cdk.network import IsolatedNetwork
+from thumbsmith.cdk.notifications import Trigger
+from thumbsmith.cdk.settings import ARCHITECTURES, Settings, settings_of
+from thumbsmith.errors import RecipeError
+
+
+class ThumbsmithStack(Stack):
+    """One generator, with buckets of its own where none are named; its outputs are what people ask for."""
+
+    def __init__(
+        self, scope: Construct, settings: Settings, *, function_props: Mapping[str, Any] | None = None
+    ) -> None:
+        """Make all that the settings ask for; `function_props` are as ThumbnailGenerator takes them."""
+        synthesizer = CliCredentialsStackSynthesizer() if settings.cli_credentials else None
+        super().__init__(scope, settings.stack, synthesizer=synthesizer)
+        source = self._bucket("Source", settings.source, keep=settings.keep)
+        destination = self._bucket("Destination", settings.destination, keep=settings.keep)
+        network = (
+            IsolatedNetwork(self, "Network", buckets=[source, destination], dynamodb=settings.catalogue)
+            if settings.isolated
+            else None
+        )
+        self.generator = ThumbnailGenerator(
+            self,
+            "Thumbnails",
+            source=source,
+            destination=destination,
+            source_prefix=settings.source_prefix,
+            destination_prefix=settings.destination_prefix,
+            recipe=settings.recipe_file,
+            trigger=Trigger(settings.trigger),
+            runtime=settings.runtime,
+            architecture=ARCHITECTURES[settings.architecture],
+            memory_size=settings.memory,
+            timeout=Duration.seconds(settings.timeout),
+            batch_size=settings.batch_size,
+            max_concurrency=settings.max_concurrency,
+            max_receive_count=settings.max_receive_count,
+            tracing=lambda_.Tracing.ACTIVE if settings.tracing else lambda_.Tracing.DISABLED,
+            vpc=network.vpc if network else None,
+            catalogue=settings.catalogue,
+            announce=settings.announce,
+            announce_email=settings.announce_email,
+            alarms=settings.alarms,
+            alarm_email=settings.alarm_email,
+            dashboard=settings.dashboard,
+            function_props=function_props,
+        )
+        acknowledge(self, {"S1": ACCESS_LOGS})
+        acknowledge_cdks_own(self)
+        self._tell()
+
+    def _bucket(self, id: str, name: str | None, *, keep: bool) -> s3.IBucket:
+        """Return the bucket of that name, which is there already, or a new one."""
+        return s3.Bucket.from_bucket_name(self, id, name) if name else bucket(self, id, keep=keep)
+
+    def _tell(self) -> None:
+        made = self.generator
+        outputs = {
+            "SourceBucket": made.source.bucket.bucket_name,
+            "SourcePrefix": made.source.prefix,
+            "DestinationBucket": made.destination.bucket.bucket_name,
+            "DestinationPrefix": made.destination.prefix,
+            "Function": made.function.function_name,
+            "Queue": made.queue.queue_url,
+            "DeadLetters": made.dead_letters.queue_url,
+        }
+        if made.catalogue:
+            outputs["Catalogue"] = made.catalogue.table.table_name
+        for name, value in outputs.items():
+            if value:
+                CfnOutput(self, name, value=value)
+
+
+def bucket(scope: Construct, id: str, *, keep: bool = True) -> s3.Bucket:
+    """Return a new bucket: encrypted, private, reached by TLS alone; it stays when its stack goes, if it is to be kept.
+
+    Uploads in parts that nobody finished go after a week.
+    """
+    return s3.Bucket(
+        scope,
+        id,
+        encryption=s3.BucketEncryption.S3_MANAGED,
+        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+        object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+        enforce_ssl=True,
+        minimum_tls_version=1.2,
+        lifecycle_rules=[s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(7))],
+        removal_policy=RemovalPolicy.RETAIN if keep else RemovalPolicy.DESTROY,
+    )
+
+
+def main() -> None:
+    """Synthesize the app. A setting or a recipe that is wrong is one sentence, and exit code 2."""
+    app = App()
+    try:
+        ThumbsmithStack(app, settings_of(app.node))
+    except (RecipeError, RuntimeError) as error:  # the latter is what CDK's own checks raise
+        sys.exit(_said(str(error)))
+    app.synth()
+
+
+def _said(sentence: str) -> int:
+    sys.stderr.write(f"thumbsmith: {' '.join(sentence.split())}\n")
+    return 2
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""The function that converges, with its role, its logs, and the queue it is fed from."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from thumbsmith.cdk import packaging, permissions
+from thumbsmith.cdk.acknowledgements import RUNTIME, acknowledge, acknowledge_wildcards
+from thumbsmith.cdk.queues import EventQueue
+from thumbsmith.errors import RecipeError
+from thumbsmith.recipe import Recipe
+
+# All variables of a function together hold 4 KB: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+RECIPE_BYTES: Final = 2048
+
+RECIPE_FILE: Final = "thumbsmith.toml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What a function runs on, and how it is fed. 1,769 MB are one whole processor.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
+    """
+
+    runtime: lambda_.Runtime
+    architecture: lambda_.Architecture
+    memory_size: int
+    timeout: Duration
+    batch_size: int
+    max_concurrency: int
+    max_receive_count: int
+    log_retention: logs.RetentionDays
+    tracing: lambda_.Tracing
+    vpc: ec2.IVpc | None
+
+
+class QueueFunction(Construct):
+    """A function fed from a queue: `queue`, `dead_letters`, `function`, `role`, `log_group`, `event_source`."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        machine: Machine,
+        handler: str,
+        environment: Mapping[str, str],
+        statements: Sequence[iam.PolicyStatement],
+        props: Mapping[str, Any],
+    ) -> None:
+        super().__init__(scope, id)
+        events = EventQueue(
+            self, "Queue", function_timeout=machine.timeout, max_receive_count=machine.max_receive_count
+        )
+        self.queue, self.dead_letters = events.queue, events.dead_letters
+        self.log_group = logs.LogGroup(
+            self, "Logs", retention=machine.log_retention, removal_policy=RemovalPolicy.DESTROY
+        )
+        running = permissions.run(self.queue, self.log_group, in_vpc=machine.vpc is not None)
+        self.role = permissions.role(self, "Role", [*statements, *running])
+        given: dict[str, Any] = {
+            "runtime": machine.runtime,
+            "architecture": machine.architecture,
+            "memory_size": machine.memory_size,
+            "timeout": machine.timeout,
+            "tracing": machine.tracing,
+            "log_group": self.log_group,
+            "role": self.role,
+            "handler": handler,
+            "environment": dict(environment),
+            **_network(machine.vpc),
+        }
+        self.function = lambda_.Function(self, "Function", **(given | dict(props)))
+        self.event_source = self.function.add_event_source_mapping(
+            "EventSource",
+            event_source_arn=self.queue.queue_arn,
+            batch_size=machine.batch_size,
+            max_concurrency=machine.max_concurrency,
+            report_batch_item_failures=True,
+        )
+        acknowledge(self, {"L1": RUNTIME})
+        acknowledge_wildcards(self.role, [*statements, *running])
+
+
+def recipe_text(recipe: str | os.PathLike[str] | None) -> str | None:
+    """Return the recipe's TOML, checked; None for the default. Raises RecipeError for what is no recipe.
+
+    A text with a line break or a "=" is the TOML itself, any other the path of a file.
+    """
+    if recipe is None:
+        return None
+    if isinstance(recipe, str) and ("\n" in recipe or "=" in recipe):
+        Recipe.loads(recipe, file="recipe")
+        return recipe
+    Recipe.load(recipe)
+    return Path(recipe).read_text(encoding="utf-8-sig")
+
+
+def recipe_setting(text: str | None) -> tuple[dict[str, str], dict[str, str]]:
+    """Return how the function is told of a recipe: variables of its environment, and files beside its code."""
+    if text is None:
+        return {}, {}
+    if len(text.encode()) <= RECIPE_BYTES:
+        return {"THUMBSMITH_RECIPE": text}, {}
+    return {"THUMBSMITH_RECIPE": RECIPE_FILE}, {RECIPE_FILE: text}
+
+
+def code(scope: Construct, machine: Machine, files: dict[str, str]) -> lambda_.Code:
+    """Return the function's code, built for its machine, and tell of it. Raises RecipeError where it cannot be.
+
+    Where nothing is deployed, as with `cdk list`, nothing is built.
+    """
+    if not Stack.of(scope).bundling_required:
+        return lambda_.Code.from_asset(str(Path(__file__).parent))
+    python = machine.runtime.name.removeprefix("python")
+    if python == machine.runtime.name:
+        raise RecipeError(f"runtime: expected one of Python, found {machine.runtime.name}")
+    return lambda_.Code.from_asset(_built(python, machine.architecture.name, tuple(files.items())))
+
+
+@cache
+def _built(python: str, architecture: str, files: tuple[tuple[str, str], ...]) -> str:
+    """Return the zip's path; it is there until the app ends: CDK takes it when a function is made."""
+    folder = tempfile.mkdtemp(prefix="thumbsmith-code-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    target = Path(folder) / "function.zip"
+    _tell(packaging.build(target, python=python, architecture=architecture, files=dict(files)), python, architecture)
+    return str(target)
+
+
+def _tell(built: packaging.Package, python: str, architecture: str) -> None:
+    without = f"; without bytecode, as there is no Python {python} here to make it: cold starts take longer"
+    sizes = f"{built.zip_bytes / 1e6:.1f} MB as a zip, {built.bytes / 1e6:.1f} MB unpacked"
+    sys.stderr.write(f"function for Python {python} on {architecture}: {sizes}{'' if built.bytecode else without}\n")
+
+
+def _network(vpc: ec2.IVpc | None) -> dict[str, Any]:
+    """Return the function's place in a VPC: in subnets without a way to the internet, where there are any."""
+    if vpc is None:
+        return {}
+    kind = ec2.SubnetType.PRIVATE_ISOLATED if vpc.isolated_subnets else ec2.SubnetType.PRIVATE_WITH_EGRESS
+    return {"vpc": vpc, "vpc_subnets": ec2.SubnetSelection(subnet_type=kind)}

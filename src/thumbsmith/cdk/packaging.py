@@ -1,0 +1,121 @@
+"""The function's code as a zip, built without Docker: pinned wheels for the function's platform, and this package."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from thumbsmith.errors import RecipeError
+
+PACKAGE: Final = Path(__file__).parents[1]
+REQUIREMENTS: Final = Path(__file__).with_name("function.txt")
+
+# What of this package is for people's machines.
+LEFT_OUT: Final = ("cli", "cdk", "web", "samples", "__pycache__")
+
+# The services whose description botocore needs there; those of all others are half of the zip.
+SERVICES: Final = ("s3", "dynamodb")
+
+# https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html: Amazon Linux 2023, glibc 2.34.
+PLATFORMS: Final = {"arm64": "aarch64-manylinux_2_34", "x86_64": "x86_64-manylinux_2_34"}
+
+# Every date in the zip: one content is one zip, so that nothing is deployed anew without need.
+EPOCH: Final = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """What was built: the zip's size, that of all files in it, and whether they are there as bytecode too."""
+
+    zip_bytes: int
+    bytes: int
+    bytecode: bool
+
+
+def build(
+    target: Path, *, python: str, architecture: str, files: dict[str, str] | None = None, folder: Path | None = None
+) -> Package:
+    """Write the zip for a Python ("3.13") on an architecture ("arm64" or "x86_64"); `files` are added by name.
+
+    All files of a `folder` are added too. Raises RecipeError where there is no pinned wheel for the platform, and what
+    the file system raises.
+    """
+    with tempfile.TemporaryDirectory(prefix="thumbsmith-package-") as name:
+        root = Path(name)
+        _install(root, python, architecture)
+        shutil.copytree(PACKAGE, root / "thumbsmith", ignore=shutil.ignore_patterns(*LEFT_OUT))
+        if folder:
+            shutil.copytree(folder, root, dirs_exist_ok=True)
+        for path, text in (files or {}).items():
+            (root / path).write_text(text, encoding="utf-8")
+        _strip(root)
+        bytecode = _compile(root, python)
+        size = _zip(root, target)
+        return Package(zip_bytes=target.stat().st_size, bytes=size, bytecode=bytecode)
+
+
+def _install(root: Path, python: str, architecture: str) -> None:
+    """Install the pinned wheels as they are for that platform; nothing is compiled, nothing of a wheel is run."""
+    command = ["install", "--quiet", "--target", str(root), "--python-version", python, "--link-mode", "copy"]
+    command += ["--python-platform", PLATFORMS[architecture], "--only-binary", ":all:", "--no-deps"]
+    done = _uv("pip", *command, "--require-hashes", "--requirement", str(REQUIREMENTS))
+    if done.returncode:
+        raise RecipeError(f"no package for Python {python} on {architecture} can be built: {done.stderr.strip()}")
+
+
+def _strip(root: Path) -> None:
+    """Remove what no function needs: commands, type stubs, other services, bytecode of other versions."""
+    services = root / "botocore" / "data"
+    unused = [path for path in services.iterdir() if path.is_dir() and path.name not in SERVICES]
+    for folder in (root / "bin", *unused, *root.rglob("__pycache__")):
+        shutil.rmtree(folder, ignore_errors=True)
+    for file in (root / ".lock", *root.rglob("*.pyi")):
+        file.unlink(missing_ok=True)
+
+
+def _compile(root: Path, python: str) -> bool:
+    """Add bytecode, which only a Python of that version can make; return whether there was one.
+
+    The code's folder is read-only on Lambda: without it, every cold start compiles all that is imported. It is not
+    checked against its source, whose date the zip does not keep (PEP 552).
+    """
+    interpreter = _interpreter(python)
+    if interpreter is None:
+        return False
+    command = ["-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "-s", str(root), str(root)]
+    done = subprocess.run([interpreter, *command], check=False, stdout=subprocess.DEVNULL)  # noqa: S603 - ours
+    return done.returncode == 0
+
+
+def _interpreter(python: str) -> str | None:
+    """Return a Python of that version on this machine: the running one, else one that uv finds; none is downloaded."""
+    if python == f"{sys.version_info.major}.{sys.version_info.minor}":
+        return sys.executable
+    done = _uv("python", "find", "--no-project", "--no-python-downloads", python)
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _zip(root: Path, target: Path) -> int:
+    """Write all files under the root, in order, each with one date; return their size."""
+    size = 0
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(path for path in root.rglob("*") if path.is_file()):
+            entry = zipfile.ZipInfo(path.relative_to(root).as_posix(), EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = (0o100755 if path.name == "bootstrap" else 0o100644) << 16
+            data = path.read_bytes()
+            archive.writestr(entry, data)
+            size += len(data)
+    return size
+
+
+def _uv(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run uv, which the extra `cdk` brings."""
+    command = [sys.executable, "-m", "uv", "--no-progress", *arguments]
+    return subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - our own words

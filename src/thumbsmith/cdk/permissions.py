@@ -1,0 +1,87 @@
+"""What a function may do: one statement a purpose, each on named resources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from thumbsmith.cdk.place import Place
+
+
+def role(scope: Construct, id: str, statements: Sequence[iam.PolicyStatement]) -> iam.Role:
+    """Return a role for Lambda that may do this and nothing else."""
+    return iam.Role(
+        scope,
+        id,
+        assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+        inline_policies={"Thumbsmith": iam.PolicyDocument(statements=list(statements))},
+    )
+
+
+def read_source(source: Place) -> list[iam.PolicyStatement]:
+    """Return what looking at sources takes. Without ListBucket, S3 answers 403 for an object that is gone.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+    """
+    return [
+        _allow("ReadSource", ["s3:GetObject", "s3:GetObjectTagging"], source.objects_arn),
+        _allow("TellAbsentSource", ["s3:ListBucket"], source.bucket.bucket_arn),
+        *_key("DecryptSource", ["kms:Decrypt"], source),
+    ]
+
+
+def keep_destination(destination: Place) -> list[iam.PolicyStatement]:
+    """Return what keeping thumbnails takes. No condition on a prefix: an object that is absent is told without one."""
+    return [
+        _allow("KeepDestination", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], destination.objects_arn),
+        _allow("ListDestination", ["s3:ListBucket"], destination.bucket.bucket_arn),
+        *_key("EncryptDestination", ["kms:GenerateDataKey", "kms:Decrypt"], destination),
+    ]
+
+
+def read_manifests(destination: Place) -> list[iam.PolicyStatement]:
+    """Return what reading manifests takes."""
+    manifests = destination.bucket.arn_for_objects(f"{destination.prefix}*/manifest.json")
+    return [
+        _allow("ReadManifests", ["s3:GetObject"], manifests),
+        _allow("TellAbsentManifest", ["s3:ListBucket"], destination.bucket.bucket_arn),
+        *_key("DecryptManifests", ["kms:Decrypt"], destination),
+    ]
+
+
+def run(queue: sqs.IQueue, log_group: logs.ILogGroup, *, in_vpc: bool) -> list[iam.PolicyStatement]:
+    """Return what running takes: receiving events, writing logs and, in a VPC, network interfaces.
+
+    AWS scopes no action on network interfaces to a resource that is known beforehand, so these stand on "*":
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions
+    """
+    receive = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
+    interfaces = ["CreateNetworkInterface", "DescribeNetworkInterfaces", "DescribeSubnets", "DeleteNetworkInterface"]
+    addresses = ["AssignPrivateIpAddresses", "UnassignPrivateIpAddresses"]
+    statements = [
+        _allow("ReceiveEvents", receive, queue.queue_arn),
+        _allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], f"{log_group.log_group_arn}:*"),
+    ]
+    if in_vpc:
+        statements.append(_allow("JoinNetwork", [f"ec2:{action}" for action in (*interfaces, *addresses)], "*"))
+    return statements
+
+
+def _key(sid: str, actions: Iterable[str], place: Place) -> list[iam.PolicyStatement]:
+    """Return the use of the bucket's own key, through S3 alone; nothing where it has none."""
+    key: kms.IKey | None = place.bucket.encryption_key
+    if key is None:
+        return []
+    through = f"s3.{place.bucket.env.region}.amazonaws.com"
+    return [_allow(sid, actions, key.key_arn, {"StringEquals": {"kms:ViaService": through}})]
+
+
+def _allow(
+    sid: str, actions: Iterable[str], resource: str, conditions: dict[str, dict[str, str]] | None = None
+) -> iam.PolicyStatement:
+    return iam.PolicyStatement(sid=sid, actions=list(actions), resources=[resource], conditions=conditions)

@@ -1,0 +1,1 @@
+"""`thumbsmith aws ...`: the ready app on AWS, with nothing but Python installed."""

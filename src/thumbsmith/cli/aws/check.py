@@ -1,0 +1,137 @@
+"""`thumbsmith aws check STACK`: put a picture into a deployment, and see its thumbnails come and go."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Annotated, Any, Final, TypeVar
+
+import typer
+
+from thumbsmith import manifest as manifests
+from thumbsmith.cli.arguments import Json
+from thumbsmith.cli.output import emit
+from thumbsmith.environment import aws_region
+from thumbsmith.errors import StoreError
+from thumbsmith.keys import MANIFEST
+from thumbsmith.manifest import Manifest
+from thumbsmith.store import open_store
+from thumbsmith.store.types import Headers, Store
+
+T = TypeVar("T")
+
+SAMPLE: Final = "chelsea.jpg"
+SECONDS_BETWEEN_LOOKS: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Where a deployed stack takes its sources from, and puts thumbnails."""
+
+    source: Store
+    destination: Store
+
+
+def check(
+    stack: Annotated[str, typer.Argument(metavar="STACK", help="The stack's name: Thumbsmith, unless you named it.")],
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=1, metavar="S", help="Seconds to wait for each step.")
+    ] = 120.0,
+    as_json: Json = False,
+) -> None:
+    """Check a deployment: put a small picture, wait for its thumbnails, verify them, delete it, wait until all is gone.
+
+    Examples:
+      thumbsmith aws check Thumbsmith
+    """
+    deployment, key = deployment_of(stack), f"thumbsmith-check-{secrets.token_hex(8)}.jpg"
+    picture = (files("thumbsmith") / "samples" / SAMPLE).read_bytes()
+    source, destination = deployment.source, deployment.destination
+    tell = Steps(as_json=as_json)
+    try:
+        etag = tell.step("put", lambda: source.put(key, picture, Headers(content_type="image/jpeg")))
+        manifest = tell.step("made", lambda: _wait(lambda: read_manifest(destination, key), timeout, "its manifest"))
+        tell.step("verified", lambda: verify(manifest, destination, key, etag))
+    finally:
+        tell.step("deleted", lambda: source.delete(key))
+    tell.step("gone", lambda: _wait(lambda: not list(destination.children(key)), timeout, "the thumbnails to go"))
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Does one step after another, and tells how long each took."""
+
+    as_json: bool
+
+    def step(self, name: str, work: Callable[[], T]) -> T:
+        """Do it and return what it gives; a step that fails raises, and is not told of."""
+        started = time.monotonic()
+        given = work()
+        seconds = round(time.monotonic() - started, 3)
+        if self.as_json:
+            emit("step", step=name, seconds=seconds)
+        else:
+            typer.echo(f"{name:<9} {seconds:7.3f} s")
+        return given
+
+
+def deployment_of(stack: str) -> Deployment:
+    """Return the deployment that the stack's outputs tell of.
+
+    Raises StoreError, not transient, for a stack that is not there or is not one of ours.
+    """
+    outputs = _outputs(stack)
+    try:
+        source, destination = outputs["SourceBucket"], outputs["DestinationBucket"]
+    except KeyError:
+        raise StoreError(
+            f"stack {stack}: expected the outputs of thumbsmith aws deploy, found none", transient=False
+        ) from None
+    return Deployment(
+        source=open_store(f"s3://{source}/{outputs.get('SourcePrefix', '')}"),
+        destination=open_store(f"s3://{destination}/{outputs.get('DestinationPrefix', '')}"),
+    )
+
+
+def read_manifest(destination: Store, key: str) -> Manifest | None:
+    """Return the manifest of the key, None while there is none."""
+    reader = destination.open(f"{key}/{MANIFEST}")
+    if reader is None:
+        return None
+    with closing(reader):
+        return manifests.parse(reader.read(0, manifests.MAX_BYTES))
+
+
+def verify(manifest: Manifest, destination: Store, key: str, etag: str) -> None:
+    """Raise StoreError, not transient, unless the manifest is of this version, and all that it names is there."""
+    sizes = {info.key: info.size for info in destination.children(key)}
+    wrong = [each.key for each in manifest.renditions if sizes.get(each.key) != each.bytes]
+    if manifest.rejection:
+        raise StoreError(f"{key}: expected thumbnails, found a rejection: {manifest.rejection.detail}", transient=False)
+    if manifest.source.etag != etag or not manifest.renditions or wrong:
+        raise StoreError(f"{key}: expected all that its manifest names, found {wrong or 'another'}", transient=False)
+
+
+def _wait(look: Callable[[], T | None], timeout: float, what: str) -> T:
+    end = time.monotonic() + timeout
+    while not (found := look()):
+        if time.monotonic() > end:
+            raise StoreError(f"waited {timeout:g} seconds for {what}: see docs/runbook.md", transient=True)
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    return found
+
+
+def _outputs(stack: str) -> dict[str, Any]:
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - it takes 0.2 s to load
+    from botocore.session import get_session  # noqa: PLC0415 - likewise
+
+    try:
+        client = get_session().create_client("cloudformation", region_name=aws_region())
+        (found,) = client.describe_stacks(StackName=stack)["Stacks"]
+    except (BotoCoreError, ClientError) as error:
+        raise StoreError(f"stack {stack}: {error}", transient=False) from error
+    return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", ())}

@@ -1,0 +1,142 @@
+"""The ready app: what context says, what comes out, and what cdk-nag and cfn-lint think of all of it at once."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_cdk import App, Validations
+from aws_cdk.assertions import Template
+from cdk_nag import AwsSolutionsChecks
+
+from tests.cdk.conftest import inline
+from thumbsmith.cdk.app import ThumbsmithStack
+from thumbsmith.cdk.settings import Settings, settings_of
+from thumbsmith.errors import RecipeError
+
+ROOT = Path(__file__).parents[2]
+EVERYTHING = Settings(
+    catalogue=True, announce=True, alarm_email="a@example.com", dashboard=True, isolated=True, tracing=True
+)
+
+
+def _stack(folder: Path, settings: Settings) -> tuple[App, ThumbsmithStack]:
+    app = App(outdir=str(folder / "cdk.out"))
+    return app, ThumbsmithStack(app, settings, function_props={"code": inline()})
+
+
+@pytest.fixture(params=[Settings(), Settings(trigger="eventbridge", source="photos", destination="thumbs"), EVERYTHING])
+def settings(request: pytest.FixtureRequest) -> Settings:
+    """Return the least, something else, and all that can be asked for."""
+    return request.param
+
+
+def test_cdk_nag_finds_nothing_unexplained(tmp_path: Path, settings: Settings):
+    """All findings of cdk-nag's AWS Solutions are acknowledged, each exactly and with its reason."""
+    app, _ = _stack(tmp_path, settings)
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    app.synth()
+    report = json.loads((tmp_path / "cdk.out" / "validation-report.json").read_text())
+    assert [plugin["conclusion"] for plugin in report["pluginReports"]] == ["success"]
+
+
+def test_cfn_lint_finds_nothing(tmp_path: Path, settings: Settings):
+    """cfn-lint has no word on the template, but for the dependencies that CDK always writes (W3005)."""
+    app, _ = _stack(tmp_path, settings)
+    app.synth()
+    template = tmp_path / "cdk.out" / "Thumbsmith.template.json"
+    lint = [Path(sys.executable).with_name("cfn-lint"), "--ignore-checks", "W3005", "--", str(template)]
+    done = subprocess.run(lint, check=False, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_new_buckets_are_private(tmp_path: Path):
+    """Buckets that the app makes are encrypted, closed to the public, reached by TLS alone, and kept."""
+    template = Template.from_stack(_stack(tmp_path, Settings())[1])
+    buckets = template.find_resources("AWS::S3::Bucket")
+    assert len(buckets) == 2
+    for each in buckets.values():
+        assert set(each["Properties"]["PublicAccessBlockConfiguration"].values()) == {True}
+        assert each["Properties"]["BucketEncryption"]
+        assert each["DeletionPolicy"] == "Retain"
+    for policy in template.find_resources("AWS::S3::BucketPolicy").values():
+        denied = policy["Properties"]["PolicyDocument"]["Statement"]
+        assert {"Bool": {"aws:SecureTransport": "false"}} in [each["Condition"] for each in denied]
+        assert {each["Effect"] for each in denied} == {"Deny"}
+
+
+def test_outputs_name_what_people_ask_for(tmp_path: Path):
+    """The outputs name both buckets, both queues and the function."""
+    outputs = Template.from_stack(_stack(tmp_path, Settings())[1]).find_outputs("*")
+    assert {"SourceBucket", "DestinationBucket", "Function", "Queue", "DeadLetters"} <= set(outputs)
+
+
+def test_context_is_read(tmp_path: Path):
+    """Each setting may come as text, from a command line, or as JSON, from cdk.json."""
+    app = App(
+        outdir=str(tmp_path),
+        context={"memory": "512", "catalogue": "yes", "tracing": True, "source": "a", "timeout": 5},
+    )
+    assert settings_of(app.node) == Settings(memory=512, catalogue=True, tracing=True, source="a", timeout=5)
+
+
+@pytest.mark.parametrize(
+    ("context", "sentence"),
+    [
+        ({"memory": "much"}, "context memory: expected a whole number, found 'much'"),
+        ({"catalogue": "maybe"}, "context catalogue: expected true or yes or on"),
+        ({"trigger": "sns"}, "context trigger: expected s3 or eventbridge, found 'sns'"),
+        ({"architecture": "mips"}, "context architecture: expected arm64 or x86_64, found 'mips'"),
+    ],
+)
+def test_context_that_cannot_be(tmp_path: Path, context: dict[str, Any], sentence: str):
+    """A value that a setting cannot have is one sentence that names it."""
+    with pytest.raises(RecipeError, match=sentence):
+        settings_of(App(outdir=str(tmp_path), context=context).node)
+
+
+def test_a_python_that_lambda_does_not_run():
+    """A version that Lambda has no runtime for is refused."""
+    with pytest.raises(RecipeError, match=r"3\.99"):
+        _ = Settings(python="3.99").runtime
+
+
+def test_the_recipe_of_the_folder_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The app takes ./thumbsmith.toml where there is one, and the recipe that context names before it."""
+    monkeypatch.chdir(tmp_path)
+    assert Settings().recipe_file is None
+    (tmp_path / "thumbsmith.toml").touch()
+    assert Settings().recipe_file == "thumbsmith.toml"
+    assert Settings(recipe="other.toml").recipe_file == "other.toml"
+
+
+def test_a_mistake_is_one_sentence(tmp_path: Path):
+    """The app ends with exit code 2 and one sentence, without a traceback."""
+    (tmp_path / "thumbsmith.toml").write_text("[variants.a]\nwidth = -1\n")
+    run = [sys.executable, "-m", "thumbsmith.cdk.app"]
+    done = subprocess.run(run, cwd=tmp_path, check=False, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("thumbsmith: thumbsmith.toml: [variants.a] width")
+
+
+def test_what_cdk_refuses_is_one_sentence_too(tmp_path: Path):
+    """A bucket's name that cannot be is said in CDK's words, without its traceback."""
+    context = {"CDK_CONTEXT_JSON": json.dumps({"source": "a"})}
+    run = [sys.executable, "-m", "thumbsmith.cdk.app"]
+    done = subprocess.run(
+        run, cwd=tmp_path, env=os.environ | context, check=False, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 2
+    assert "Invalid S3 bucket name (value: a)" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_without_the_extra_one_sentence_names_it():
+    """Where CDK is not installed, importing the construct says what to install."""
+    code = "import sys; sys.modules['aws_cdk'] = None\nimport thumbsmith.cdk"
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60)
+    assert done.stderr.splitlines()[-1].endswith("pip install 'thumbsmith[cdk]'")

@@ -1,0 +1,318 @@
+"""What ThumbnailGenerator makes, as its template says."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from aws_cdk import Duration, Stack, Tags
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
+from aws_cdk.assertions import Match, Template
+
+from tests.cdk.conftest import inline
+from thumbsmith.cdk import IsolatedNetwork, ThumbnailGenerator, Trigger
+
+Generate = Callable[..., ThumbnailGenerator]
+Render = Callable[[], Template]
+
+
+def resources(template: Template, kind: str, path: str = "") -> list[dict[str, Any]]:
+    """Return the properties of all resources of a kind whose logical id holds `path`."""
+    found = template.find_resources(kind)
+    return [found[name].get("Properties", {}) for name in sorted(found) if path in name]
+
+
+def statements(template: Template, path: str) -> dict[str, dict[str, Any]]:
+    """Return the statements of a role's own policy by Sid."""
+    (role,) = resources(template, "AWS::IAM::Role", path)
+    (policy,) = role["Policies"]
+    return {each["Sid"]: each for each in policy["PolicyDocument"]["Statement"]}
+
+
+def test_defaults_are_those_documented(generate: Generate, template: Render):
+    """By default: Python 3.13 on arm64 with one whole processor, ten messages a call, no reserved concurrency."""
+    generate()
+    (function,) = resources(template(), "AWS::Lambda::Function", "ThumbnailsConverge")
+    assert function["Runtime"] == "python3.13"
+    assert function["Architectures"] == ["arm64"]
+    assert (function["MemorySize"], function["Timeout"]) == (1769, 60)
+    assert function["Handler"] == "thumbsmith.aws.handler.handler"
+    assert "ReservedConcurrentExecutions" not in function
+    assert "TracingConfig" not in function
+    (mapping,) = resources(template(), "AWS::Lambda::EventSourceMapping")
+    assert mapping["BatchSize"] == 10
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": 100}
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    (logs,) = resources(template(), "AWS::Logs::LogGroup")
+    assert logs["RetentionInDays"] == 30
+
+
+def test_the_environment_says_where_and_whose(generate: Generate, template: Render):
+    """The function is told both places as addresses, each on the condition that its owner is the bucket's account."""
+    generate(source_prefix="in/", destination_prefix="out/")
+    (function,) = resources(template(), "AWS::Lambda::Function", "ThumbnailsConverge")
+    variables = function["Environment"]["Variables"]
+    assert set(variables) == {"THUMBSMITH_SOURCE", "THUMBSMITH_DESTINATION"}
+    parts = variables["THUMBSMITH_SOURCE"]["Fn::Join"][1]
+    assert parts[0] == "s3://"
+    assert parts[2:] == ["/in/?owner=", {"Ref": "AWS::AccountId"}]
+
+
+@pytest.mark.parametrize("timeout", [10, 60, 900])
+def test_events_wait_as_long_as_lambda_asks(generate: Generate, template: Render, timeout: int):
+    """The queue hides a message for six timeouts; both queues keep what they have for 14 days, encrypted."""
+    generate(timeout=Duration.seconds(timeout), max_receive_count=7)
+    events, dead = resources(template(), "AWS::SQS::Queue", "Events") + resources(
+        template(), "AWS::SQS::Queue", "DeadLetters"
+    )
+    assert events["VisibilityTimeout"] == 6 * timeout
+    assert events["RedrivePolicy"]["maxReceiveCount"] == 7
+    for queue in (events, dead):
+        assert queue["SqsManagedSseEnabled"] is True
+        assert queue["MessageRetentionPeriod"] == 14 * 24 * 3600
+        assert queue["MaximumMessageSize"] >= 256 * 1024
+
+
+def test_s3_tells_of_every_change_under_the_prefix(generate: Generate, template: Render):
+    """S3 sends what is created, removed, expired or tagged, all under one filter, which is the prefix alone."""
+    generate(source_prefix="in/")
+    (notifications,) = resources(template(), "Custom::S3BucketNotifications")
+    rules = notifications["NotificationConfiguration"]["QueueConfigurations"]
+    assert sorted(event for rule in rules for event in rule["Events"]) == [
+        "s3:LifecycleExpiration:*",
+        "s3:ObjectCreated:*",
+        "s3:ObjectRemoved:*",
+        "s3:ObjectRestore:Completed",
+        "s3:ObjectTagging:*",
+    ]
+    only = {"Key": {"FilterRules": [{"Name": "prefix", "Value": "in/"}]}}
+    assert [rule["Filter"] for rule in rules] == [only] * 5
+
+
+def test_only_that_bucket_of_that_account_may_send(generate: Generate, template: Render):
+    """The queue's policy lets S3 send for this bucket and this account alone, and nobody without TLS do anything."""
+    generate()
+    (policy,) = resources(template(), "AWS::SQS::QueuePolicy", "Events")
+    tls, send = policy["PolicyDocument"]["Statement"]
+    assert (tls["Effect"], tls["Action"]) == ("Deny", "sqs:*")
+    assert tls["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert (send["Action"], send["Principal"]) == ("sqs:SendMessage", {"Service": "s3.amazonaws.com"})
+    assert send["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    assert list(send["Condition"]["ArnEquals"]) == ["aws:SourceArn"]
+
+
+def test_eventbridge_tells_of_the_same_changes(generate: Generate, template: Render):
+    """With trigger EVENTBRIDGE one rule sends the same changes under the same prefix, and S3 itself sends none."""
+    made = generate(trigger=Trigger.EVENTBRIDGE, source_prefix="é/")
+    (rule,) = resources(template(), "AWS::Events::Rule")
+    tagged = ["Object Tags Added", "Object Tags Deleted"]
+    kinds = ["Object Created", "Object Deleted", *tagged, "Object Restore Completed"]
+    assert rule["EventPattern"]["detail-type"] == kinds
+    assert rule["EventPattern"]["detail"]["object"] == {"key": [{"prefix": "é/"}]}
+    (notifications,) = resources(template(), "Custom::S3BucketNotifications")
+    assert notifications["NotificationConfiguration"] == {"EventBridgeConfiguration": {}}
+    assert made.rule is not None
+
+
+def test_the_role_may_do_this_and_nothing_else(generate: Generate, template: Render):
+    """Each statement names its resources: objects under the prefixes, both buckets, the queue, the log group."""
+    generate(source_prefix="in/", destination_prefix="out/")
+    found = statements(template(), "ThumbnailsConverge")
+    assert {sid: each["Action"] for sid, each in found.items()} == {
+        "ReadSource": ["s3:GetObject", "s3:GetObjectTagging"],
+        "TellAbsentSource": "s3:ListBucket",
+        "KeepDestination": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
+        "ListDestination": "s3:ListBucket",
+        "ReceiveEvents": ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"],
+        "WriteLogs": ["logs:CreateLogStream", "logs:PutLogEvents"],
+    }
+    assert found["ReadSource"]["Resource"]["Fn::Join"][1][1] == "/in/*"
+    assert found["KeepDestination"]["Resource"]["Fn::Join"][1][1] == "/out/*"
+    assert all(each["Resource"] != "*" for each in found.values())
+    assert not resources(template(), "AWS::IAM::Policy", "ThumbnailsConverge")
+    (role,) = resources(template(), "AWS::IAM::Role", "ThumbnailsConverge")
+    assert "ManagedPolicyArns" not in role
+
+
+def test_keys_are_used_through_s3_alone(stack: Stack, generate: Generate, template: Render):
+    """With keys of one's own the role may use them, and only by way of S3."""
+    buckets = {
+        name: s3.Bucket(stack, name, encryption_key=kms.Key(stack, f"{name}Key")) for name in ("source", "destination")
+    }
+    generate(**buckets)
+    found = statements(template(), "ThumbnailsConverge")
+    assert found["DecryptSource"]["Action"] == "kms:Decrypt"
+    assert found["EncryptDestination"]["Action"] == ["kms:GenerateDataKey", "kms:Decrypt"]
+    for sid in ("DecryptSource", "EncryptDestination"):
+        via = found[sid]["Condition"]["StringEquals"]["kms:ViaService"]
+        assert via == {"Fn::Join": ["", ["s3.", {"Ref": "AWS::Region"}, ".amazonaws.com"]]}
+
+
+def test_existing_buckets_are_left_as_they_are(stack: Stack, generate: Generate, template: Render):
+    """Imported buckets are not made, and what they notify already is kept: theirs is changed, not replaced."""
+    generate(
+        source=s3.Bucket.from_bucket_name(stack, "Mine", "photos"),
+        destination=s3.Bucket.from_bucket_name(stack, "Thumbs", "thumbs"),
+    )
+    template().resource_count_is("AWS::S3::Bucket", 0)
+    (notifications,) = resources(template(), "Custom::S3BucketNotifications")
+    assert notifications["BucketName"] == "photos"
+    assert notifications["Managed"] is False
+
+
+def test_one_bucket_may_hold_both(stack: Stack, generate: Generate, template: Render):
+    """Source and destination may be two prefixes of one bucket; events come from the source's alone."""
+    bucket = s3.Bucket(stack, "Both")
+    generate(source=bucket, destination=bucket, source_prefix="in/", destination_prefix="out/")
+    (notifications,) = resources(template(), "Custom::S3BucketNotifications")
+    rules = notifications["NotificationConfiguration"]["QueueConfigurations"]
+    assert {rule["Filter"]["Key"]["FilterRules"][0]["Value"] for rule in rules} == {"in/"}
+
+
+def test_a_small_recipe_travels_in_the_environment(generate: Generate, template: Render):
+    """A recipe of up to 2 KB is an environment variable: changing it uploads nothing."""
+    toml = "[variants.tiny]\nwidth = 32\n"
+    generate(recipe=toml)
+    (function,) = resources(template(), "AWS::Lambda::Function", "ThumbnailsConverge")
+    assert function["Environment"]["Variables"]["THUMBSMITH_RECIPE"] == toml
+
+
+def test_whatever_a_function_can_be_told_can_be_told(generate: Generate, template: Render):
+    """The escape hatch: props of Lambda's own construct win over all that is set here."""
+    props = {"code": inline(), "memory_size": 3008, "description": "ours", "handler": "mine.handler"}
+    generate(function_props=props, memory_size=512)
+    (function,) = resources(template(), "AWS::Lambda::Function", "ThumbnailsConverge")
+    assert (function["MemorySize"], function["Description"], function["Handler"]) == (3008, "ours", "mine.handler")
+
+
+def test_every_part_is_an_attribute(generate: Generate):
+    """What is made can be reached, and so changed: queue, function, role, logs, alarms, table, topic, dashboard."""
+    made = generate(alarms=True, dashboard=True, catalogue=True, announce=True)
+    parts = (made.queue, made.dead_letters, made.function, made.role, made.log_group, made.event_source)
+    assert all(part.node.path.startswith("Test/Thumbnails/") for part in parts)
+    assert made.alarms is not None
+    assert set(made.alarms.alarms) == {"DeadLetters", "OldestEvent", "Errors", "Throttles", "Rejected"}
+    assert made.catalogue is not None
+    assert made.announcements is not None
+    assert made.dashboard is not None
+
+
+def test_what_was_not_asked_for_is_not_made(generate: Generate, template: Render):
+    """Without a word there are no alarms, dashboard, table, topic, network or second function."""
+    generate()
+    absent = ("CloudWatch::Alarm", "CloudWatch::Dashboard", "DynamoDB::Table", "SNS::Topic", "EC2::VPC", "Events::Rule")
+    for kind in absent:
+        template().resource_count_is(f"AWS::{kind}", 0)
+    template().resource_count_is("AWS::Lambda::Function", 2)  # ours, and CDK's for notifications
+
+
+def test_tags_reach_every_part(stack: Stack, generate: Generate, template: Render):
+    """A tag on the construct is on its queues, function, role and logs; it tags itself with its path."""
+    Tags.of(generate()).add("team", "pictures")
+    for kind in ("AWS::SQS::Queue", "AWS::Lambda::Function", "AWS::IAM::Role", "AWS::Logs::LogGroup"):
+        for each in resources(template(), kind, "Thumbnails"):
+            tags = {tag["Key"]: tag["Value"] for tag in each["Tags"]}
+            assert tags == {"team": "pictures", "thumbsmith": "Test/Thumbnails"}
+
+
+def test_facts_come_from_manifests(generate: Generate, template: Render):
+    """Catalogue and announcements listen to the destination's manifests, by EventBridge, beneath its prefix."""
+    generate(destination_prefix="web/", catalogue=True, announce_email="a@example.com")
+    rules = resources(template(), "AWS::Events::Rule")
+    assert len(rules) == 2
+    for rule in rules:
+        assert rule["EventPattern"]["detail"]["object"] == {"key": [{"wildcard": "web/*/manifest.json"}]}
+    template().has_resource_properties("AWS::SNS::Subscription", {"Protocol": "email", "Endpoint": "a@example.com"})
+    (table,) = resources(template(), "AWS::DynamoDB::Table")
+    assert table["KeySchema"] == [{"AttributeName": "key", "KeyType": "HASH"}]
+    may = statements(template(), "CatalogueWriterRole")
+    assert may["WriteCatalogue"]["Action"] == ["dynamodb:PutItem", "dynamodb:DeleteItem"]
+    assert may["ReadManifests"]["Resource"]["Fn::Join"][1][1] == "/web/*/manifest.json"
+    assert "WriteCatalogue" not in statements(template(), "ThumbnailsConverge")
+
+
+def test_alarms_tell_one_topic(stack: Stack, generate: Generate, template: Render):
+    """Every alarm tells the topic that was given, when it goes off and when it is over; no data is no alarm."""
+    topic = sns.Topic(stack, "Mine")
+    generate(alarm_topic=topic, max_age=Duration.minutes(1))
+    alarms = resources(template(), "AWS::CloudWatch::Alarm")
+    assert len(alarms) == 5
+    for alarm in alarms:
+        assert alarm["AlarmActions"] == alarm["OKActions"] == [stack.resolve(topic.topic_arn)]
+        assert alarm["TreatMissingData"] == "notBreaching"
+        assert "docs/runbook.md" in alarm["AlarmDescription"]
+    assert 60 in [alarm["Threshold"] for alarm in alarms]
+
+
+def test_the_dashboard_shows_metrics_that_exist(generate: Generate, template: Render):
+    """Each metric of ours on the dashboard is one that the function writes."""
+    from thumbsmith.aws import telemetry  # noqa: PLC0415 - what it writes is what counts
+
+    generate(dashboard=True)
+    (page,) = resources(template(), "AWS::CloudWatch::Dashboard")
+    body = "".join(part if isinstance(part, str) else "x" for part in page["DashboardBody"]["Fn::Join"][1])
+    lines = [line for widget in json.loads(body)["widgets"] for line in widget["properties"]["metrics"]]
+    ours = {line[1] for line in lines if line[0] == telemetry.NAMESPACE}
+    assert ours
+    assert ours <= {"Images", *telemetry._UNITS}
+
+
+def test_an_isolated_network_reaches_the_buckets_alone(stack: Stack, generate: Generate, template: Render):
+    """In it: no way to the internet, free endpoints whose policies name the buckets, and the function."""
+    source, destination = s3.Bucket(stack, "In"), s3.Bucket(stack, "Out")
+    network = IsolatedNetwork(stack, "Network", buckets=[source, destination], dynamodb=True)
+    generate(source=source, destination=destination, vpc=network.vpc, catalogue=True)
+    for absent in ("InternetGateway", "NatGateway"):
+        template().resource_count_is(f"AWS::EC2::{absent}", 0)
+    endpoints = resources(template(), "AWS::EC2::VPCEndpoint")
+    assert [each["VpcEndpointType"] for each in endpoints] == ["Gateway", "Gateway"]
+    template().has_resource_properties(
+        "AWS::EC2::VPCEndpoint",
+        {
+            "PolicyDocument": {
+                "Statement": Match.array_with(
+                    [
+                        Match.object_like(
+                            {
+                                "Action": "s3:ListBucket",
+                                "Resource": stack.resolve([b.bucket_arn for b in (source, destination)]),
+                            }
+                        )
+                    ]
+                )
+            }
+        },
+    )
+    functions = resources(template(), "AWS::Lambda::Function", "Thumbnails")
+    assert len(functions) == 2
+    assert all(each["VpcConfig"]["SubnetIds"] for each in functions)
+    assert "JoinNetwork" in statements(template(), "ThumbnailsConverge")
+
+
+def test_a_network_of_ones_own_will_do(stack: Stack, generate: Generate, template: Render):
+    """In a network without isolated subnets the function is put into the private ones."""
+    generate(vpc=ec2.Vpc(stack, "Mine"))
+    (function,) = resources(template(), "AWS::Lambda::Function", "ThumbnailsConverge")
+    subnets = [each["Ref"] for each in function["VpcConfig"]["SubnetIds"]]
+    assert subnets
+    assert all("Private" in each for each in subnets)
+
+
+def test_other_machines_can_be_asked_for(generate: Generate, template: Render):
+    """Version of Python, architecture, tracing and batch size are as asked."""
+    generate(
+        runtime=lambda_.Runtime.PYTHON_3_12,
+        architecture=lambda_.Architecture.X86_64,
+        tracing=lambda_.Tracing.ACTIVE,
+        batch_size=1,
+        max_concurrency=2,
+    )
+    (function,) = resources(template(), "AWS::Lambda::Function", "ThumbnailsConverge")
+    assert (function["Runtime"], function["Architectures"]) == ("python3.12", ["x86_64"])
+    assert function["TracingConfig"] == {"Mode": "Active"}
+    (mapping,) = resources(template(), "AWS::Lambda::EventSourceMapping")
+    assert (mapping["BatchSize"], mapping["ScalingConfig"]) == (1, {"MaximumConcurrency": 2})

@@ -1,0 +1,121 @@
+"""The function's zip: built here without Docker, for a machine that is not this one."""
+
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import thumbsmith
+from thumbsmith.cdk import packaging
+from thumbsmith.errors import RecipeError
+
+HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
+MACHINES = {"arm64": b"\xb7\x00", "x86_64": b"\x3e\x00"}  # e_machine: elf(5)
+
+
+@pytest.fixture(scope="module", params=[("3.13", "arm64"), (HERE, "x86_64")], ids=["arm64", "x86_64"])
+def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, packaging.Package]:
+    """Return a zip, and what was told of it."""
+    python, architecture = request.param
+    target = tmp_path_factory.mktemp("zip") / f"{architecture}.zip"
+    return target, packaging.build(target, python=python, architecture=architecture, files={"thumbsmith.toml": "# é"})
+
+
+def test_all_machine_code_is_for_the_machine(built: tuple[Path, packaging.Package]):
+    """Every shared library in the zip is for the architecture that was asked for."""
+    target = built[0]
+    with zipfile.ZipFile(target) as archive:
+        heads = {name: archive.open(name).read(20) for name in archive.namelist() if re.search(r"\.so(\.|$)", name)}
+    assert len(heads) > 10
+    assert {head[18:20] for head in heads.values()} == {MACHINES[target.stem]}
+
+
+def test_it_holds_what_the_function_needs_and_no_more(built: tuple[Path, packaging.Package]):
+    """The engine, its libraries with their licences, and the recipe; no command line, no CDK, no other service."""
+    with zipfile.ZipFile(built[0]) as archive:
+        names = set(archive.namelist())
+        assert archive.read("thumbsmith.toml").decode() == "# é"
+        assert {entry.date_time for entry in archive.infolist()} == {packaging.EPOCH}
+    assert {"thumbsmith/converge.py", "PIL/Image.py", "botocore/session.py"} <= names
+    assert any(re.fullmatch(r"pillow-.*\.dist-info/METADATA", name) for name in names)
+    folders = {name.split("/")[0] for name in names} | {"/".join(name.split("/")[:2]) for name in names}
+    assert not folders & {"typer", "rich", "watchfiles", "aws_cdk", "bin", "thumbsmith/cli", "thumbsmith/cdk"}
+    services = {name.split("/")[2] for name in names if name.startswith("botocore/data/") and name.count("/") > 2}
+    assert services == set(packaging.SERVICES)
+
+
+def test_it_is_small(built: tuple[Path, packaging.Package]):
+    """The zip is at most 40 MB, and as large as was told."""
+    target, package = built
+    assert package.zip_bytes == target.stat().st_size <= 40_000_000
+    with zipfile.ZipFile(target) as archive:
+        assert package.bytes == sum(entry.file_size for entry in archive.infolist())
+
+
+def test_bytecode_is_shipped_or_its_absence_told(built: tuple[Path, packaging.Package]):
+    """Every module has bytecode that needs no check, or none has, and that is told."""
+    target, package = built
+    with zipfile.ZipFile(target) as archive:
+        compiled = [archive.open(name).read(8) for name in archive.namelist() if name.endswith(".pyc")]
+        modules = [name for name in archive.namelist() if name.endswith(".py")]
+    assert package.bytecode == (len(compiled) == len(modules))
+    assert package.bytecode or not compiled
+    assert {head[4:8] for head in compiled} <= {b"\x01\0\0\0"}  # PEP 552: by hash, unchecked
+    if target.stem == "x86_64":
+        assert package.bytecode
+
+
+def test_one_content_is_one_zip(tmp_path: Path):
+    """Built twice, the zip is the same, byte for byte: what did not change is not deployed anew."""
+    zips = [tmp_path / name for name in ("one.zip", "other.zip")]
+    for each in zips:
+        packaging.build(each, python=HERE, architecture="x86_64")
+    assert zips[0].read_bytes() == zips[1].read_bytes()
+
+
+def test_a_version_without_wheels_is_refused(tmp_path: Path):
+    """Where a pinned library has no wheel for a machine, one sentence says for which."""
+    with pytest.raises(RecipeError, match=r"Python 3\.7 on arm64"):
+        packaging.build(tmp_path / "function.zip", python="3.7", architecture="arm64")
+
+
+def test_everything_is_pinned_by_hash():
+    """Each requirement of the function is one version, with hashes."""
+    text = packaging.REQUIREMENTS.read_text()
+    pins = re.findall(r"^([a-z0-9-]+)==\S+ \\$", text, re.MULTILINE)
+    assert {"botocore", "pillow", "pi-heif"} <= set(pins)
+    assert len(re.findall(r"^\S+==", text, re.MULTILINE)) == len(pins)
+    assert text.count("--hash=sha256:") > 2 * len(pins)
+
+
+def test_an_installed_package_builds_it_too(tmp_path: Path):
+    """Away from the checkout, from an installed wheel, the same function is built."""
+    wheel, installed = tmp_path / "wheel", tmp_path / "installed"
+    root = Path(thumbsmith.__file__).parents[2]
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(wheel), str(root)]
+    subprocess.run(build, check=True, capture_output=True, timeout=120)
+    (file,) = wheel.glob("*.whl")
+    with zipfile.ZipFile(file) as archive:
+        archive.extractall(installed)
+    code = (
+        "import pathlib, sys, thumbsmith.cdk.packaging as p;"
+        f"p.build(pathlib.Path(sys.argv[1]), python={HERE!r}, architecture='x86_64'); print(p.__file__)"
+    )
+    target = tmp_path / "function.zip"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(target)],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(installed)},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.stdout.startswith(str(installed))
+    other = tmp_path / "checkout.zip"
+    packaging.build(other, python=HERE, architecture="x86_64")
+    assert set(zipfile.ZipFile(target).namelist()) == set(zipfile.ZipFile(other).namelist())

@@ -1,0 +1,61 @@
+"""`make cloud`: the application on an emulator of AWS on this machine, until Ctrl-C.
+
+Arguments are settings of the ready app: NAME=VALUE, such as catalogue=true.
+"""
+
+import signal
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tests.cloud.emulator import REGION, Cloud, cloud
+from tests.servers.processes import KEYS
+
+SAMPLE = Path(__file__).parents[2] / "src" / "thumbsmith" / "samples" / "coffee.webp"
+
+
+def main(*settings: str) -> None:
+    """Deploy, tell where everything is, and wait to be stopped; everything goes with it."""
+    stopped = threading.Event()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda *_: stopped.set())
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="thumbsmith-cloud-") as folder, cloud(Path(folder)) as where:
+        print(f"emulator of AWS at {where.address}; deploying takes a minute ...", flush=True)
+        where.bootstrap()
+        outputs = where.deploy(**dict(each.split("=", 1) for each in settings))
+        print(f"deployed in {time.monotonic() - started:.0f} s", flush=True)
+        print(guide(where, outputs), flush=True)
+        stopped.wait()
+    print("stopped; nothing is left", flush=True)
+
+
+def guide(where: Cloud, outputs: dict[str, str]) -> str:
+    """Return what was deployed, and lines to try."""
+    parts = urlsplit(where.address)
+    variables = {"AWS_ENDPOINT_URL": where.address, "AWS_REGION": REGION, **KEYS}
+    exports = " ".join(f"{name}={value.replace(' ', chr(92) + ' ')}" for name, value in variables.items())
+    key = "hello/coffee.webp"
+    return "\n".join(
+        [
+            "",
+            *(f"  {name:<18} {value}" for name, value in outputs.items()),
+            "",
+            "Try, in another terminal:",
+            "",
+            f"  export {exports}",
+            "  .venv/bin/thumbsmith aws check Thumbsmith",
+            f"  curl -sT {SAMPLE} {parts.geturl()}/{outputs['SourceBucket']}/{key}  # put a picture,",
+            f"  curl -s {parts.geturl()}/{outputs['DestinationBucket']}/{key}/manifest.json  # look at what was made",
+            f"  .venv/bin/thumbsmith plan s3://{outputs['SourceBucket']} s3://{outputs['DestinationBucket']}",
+            "",
+            "Ctrl-C stops it.",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

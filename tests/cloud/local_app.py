@@ -1,0 +1,54 @@
+"""The ready app with two differences, as the emulator is another machine than AWS, and speaks no TLS.
+
+Its functions run on this machine's Python, by Lambda's own runtime client: the code of a provided runtime is run by its
+file `bootstrap`. And the statements that deny all without TLS, which the emulator would enforce, never apply.
+"""
+
+import sys
+from pathlib import Path
+
+from aws_cdk import App, Stack
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
+
+from thumbsmith.cdk import packaging
+from thumbsmith.cdk.app import ThumbsmithStack
+from thumbsmith.cdk.settings import settings_of
+
+RUNTIME = Path(__file__).parents[2] / ".venv-runtime" / "bin" / "python"
+BOOTSTRAP = f"""#!/bin/sh
+PYTHONPATH="$LAMBDA_TASK_ROOT" exec {RUNTIME} -m awslambdaric "$_HANDLER"
+"""
+
+
+def build(target: Path) -> None:
+    """Write the zip of the functions' code."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    packaging.build(target, python=version, architecture="x86_64", files={"bootstrap": BOOTSTRAP})
+
+
+def main() -> None:
+    """Synthesize the app, with the code whose path context gives."""
+    app = App()
+    props = {
+        "code": lambda_.Code.from_asset(app.node.get_context("code")),
+        "runtime": lambda_.Runtime.PROVIDED_AL2023,
+        "architecture": lambda_.Architecture.X86_64,
+    }
+    let_in_without_tls(ThumbsmithStack(app, settings_of(app.node), function_props=props))
+    app.synth()
+
+
+def let_in_without_tls(stack: Stack) -> None:
+    """Have the first statement of each policy, which is the one on TLS, apply to a user alone who does not exist."""
+    for construct in stack.node.find_all():
+        if isinstance(construct, s3.CfnBucketPolicy | sqs.CfnQueuePolicy | sns.CfnTopicPolicy):
+            construct.add_override(
+                "Properties.PolicyDocument.Statement.0.Condition.StringEquals", {"aws:userid": "nobody"}
+            )
+
+
+if __name__ == "__main__":
+    main()
