@@ -6,6 +6,7 @@ import os
 from typing import Final
 
 RECIPE: Final = "THUMBSMITH_RECIPE"
+TOKEN: Final = "THUMBSMITH_TOKEN"  # noqa: S105 - the name, not the token
 
 # Where the dynamic linker looks for libraries: an interpreter that was started with one of these needs it again.
 LINKER: Final = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
@@ -24,6 +25,11 @@ TUNING: Final = {
 def recipe_setting() -> str | None:
     """Return what THUMBSMITH_RECIPE holds, a path or the TOML itself; None where it is not set or empty."""
     return os.environ.get(RECIPE) or None
+
+
+def token_setting() -> str | None:
+    """Return what THUMBSMITH_TOKEN holds; None where it is not set or empty."""
+    return os.environ.get(TOKEN) or None
 
 
 def aws_settings() -> frozenset[tuple[str, str]]:

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from thumbsmith.cli import demo, explain, init, make, plan, sync, watch
+from thumbsmith.cli import demo, explain, init, make, plan, serve, sync, watch
 
 app = typer.Typer(
     name="thumbsmith",
@@ -19,8 +19,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-COMMANDS: Final = (make.make, plan.plan, sync.sync, watch.watch, explain.explain, init.init, demo.demo)
-WITHOUT_ARGUMENTS: Final = (init.init, demo.demo)
+COMMANDS: Final = (make.make, plan.plan, sync.sync, watch.watch, serve.serve, explain.explain, init.init, demo.demo)
+WITHOUT_ARGUMENTS: Final = (serve.serve, init.init, demo.demo)
 
 for command in COMMANDS:
     app.command(no_args_is_help=command not in WITHOUT_ARGUMENTS)(command)

@@ -7,7 +7,7 @@ import random
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
@@ -111,6 +111,15 @@ class Client:
                 self._heard.set()
                 return answer
             time.sleep(random.uniform(*_OUTAGE_PAUSE))  # noqa: S311 - a pause is no secret
+
+    def presigned(self, operation: str, subject: str, parameters: Mapping[str, Any], seconds: int) -> str:
+        """Return a URL with which anybody can make this one request for so many seconds.
+
+        What goes into headers is signed too and has to be sent as it is. Raises StoreError.
+        https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
+        """
+        with _failing(operation, subject):
+            return str(self.s3.generate_presigned_url(operation, Params=dict(parameters), ExpiresIn=seconds))
 
     def read(self, subject: str, first: int, last: int, **parameters: Any) -> Piece:
         """Return the bytes of an object from the `first` to the `last`, fewer where it ends.
