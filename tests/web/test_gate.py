@@ -66,11 +66,18 @@ def test_no_host_or_two_are_refused(server: Served):
     assert _raw(server, twice).startswith(b"HTTP/1.1 400 ")
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost.evil.example", "http://127.0.0.1:1"])
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://localhost.evil.example", "http://127.0.0.1:1"]
+)
 def test_a_page_from_elsewhere_is_refused(server: Served, origin: str):
     """CSRF: every method, 403, and nothing is done; no CORS header invites it either."""
     key = server.upload("csrf.png", replace=True)
-    for method, path in (("POST", "/uploads"), ("DELETE", f"/images/{key}"), ("GET", "/images"), ("OPTIONS", "/images")):
+    for method, path in (
+        ("POST", "/uploads"),
+        ("DELETE", f"/images/{key}"),
+        ("GET", "/images"),
+        ("OPTIONS", "/images"),
+    ):
         answer = server.client.request(method, path, headers={"Origin": origin})
         assert answer.status_code == 403
         assert not [name for name in answer.headers if name.startswith("access-control-")]
@@ -91,10 +98,21 @@ def test_the_own_page_may_ask(server: Served):
 def test_a_token_is_asked_for(guarded: Served):
     """Without it, with a wrong one, or in another scheme: 401 on every path that tells of an image."""
     paths = [("GET", "/images"), ("GET", "/images/x"), ("POST", "/uploads"), ("GET", "/renditions/x/small")]
-    paths += [("DELETE", "/images/x"), ("PUT", "/uploads/x"), ("GET", "/recipe"), ("POST", "/previews"), ("GET", "/none")]
+    paths += [
+        ("DELETE", "/images/x"),
+        ("PUT", "/uploads/x"),
+        ("GET", "/recipe"),
+        ("POST", "/previews"),
+        ("GET", "/none"),
+    ]
     paths += [("GET", "/page/../images"), ("GET", "/health/../images")]
     for method, path in paths:
-        for given in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}, {"Cookie": "thumbsmith=x"}):
+        for given in (
+            {},
+            {"Authorization": "Bearer wrong"},
+            {"Authorization": f"Basic {TOKEN}"},
+            {"Cookie": "thumbsmith=x"},
+        ):
             answer = guarded.client.request(method, path, headers=given)
             assert answer.status_code == 401, path
             assert answer.headers["www-authenticate"].startswith("Bearer")
@@ -118,7 +136,11 @@ def test_the_page_can_exchange_the_token_for_a_cookie(guarded: Served):
 
 def test_another_site_may_use_the_api_where_it_is_allowed(guarded: Served):
     """CORS: the preflight passes without a token, the request needs it; a site that is not named stays out."""
-    asked = {"Origin": ELSEWHERE, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+    asked = {
+        "Origin": ELSEWHERE,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization",
+    }
     preflight = guarded.client.options("/uploads", headers=asked)
     assert preflight.status_code == 200
     assert preflight.headers["access-control-allow-origin"] == ELSEWHERE

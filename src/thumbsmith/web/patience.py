@@ -25,8 +25,6 @@ class Patience:
     """ASGI middleware: answers 408 to a client whose body comes too slowly."""
 
     app: ASGIApp
-    piece_seconds: float = PIECE_SECONDS
-    body_seconds: float = BODY_SECONDS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with a time-out for each piece of its body."""
@@ -35,7 +33,7 @@ class Patience:
             return
         length = Headers(scope=scope).get("content-length", "0")
         size = int(length) if length.isascii() and length.isdigit() and len(length) < 16 else 0
-        until = time.monotonic() + self.body_seconds + size / SLOWEST
+        until = time.monotonic() + BODY_SECONDS + size / SLOWEST
         body_is_here = False
 
         async def patient_receive() -> Message:
@@ -43,7 +41,7 @@ class Patience:
             if body_is_here:
                 return await receive()  # all that can come now is that the client hangs up
             try:
-                async with asyncio.timeout(min(self.piece_seconds, until - time.monotonic())):
+                async with asyncio.timeout(min(PIECE_SECONDS, until - time.monotonic())):
                     message = await receive()
             except TimeoutError:
                 raise Problem(408, "The body came too slowly.", code="too_slow") from None
