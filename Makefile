@@ -20,6 +20,7 @@ bench: .venv/dev  ## speed, memory and fidelity, as ratios in interleaved runs
 	$(BIN)/python bench/cpu.py
 	$(BIN)/python bench/quality.py
 	$(BIN)/python bench/plan.py
+	$(BIN)/python bench/web.py
 
 check: .venv/dev  ## format, lint, types, imports
 	$(BIN)/ruff format --check .

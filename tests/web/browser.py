@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = [
@@ -46,12 +46,12 @@ class Watched:
 
 
 @contextlib.contextmanager
-def context(**options: object) -> Iterator[BrowserContext]:
-    """Run a browser and give a fresh context of it."""
+def chromium() -> Iterator[Browser]:
+    """Run a browser."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         try:
-            yield browser.new_context(**options)
+            yield browser
         finally:
             browser.close()
 

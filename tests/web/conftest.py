@@ -4,7 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.cli.conftest import thumbsmith
 from tests.web.serving import Served, served
+
+__all__ = ["server", "thumbsmith"]
 
 
 @pytest.fixture(scope="module")

@@ -120,7 +120,7 @@ def test_a_token_is_asked_for(guarded: Served):
 
 
 def test_the_page_can_exchange_the_token_for_a_cookie(guarded: Served):
-    """The cookie lets pictures through, cannot be read by scripts or sent by other sites, and does not hold the token."""
+    """The cookie lets pictures through, is not for scripts or other sites, and does not hold the token."""
     with httpx.Client(base_url=guarded.client.base_url) as browser:
         assert browser.get("/").status_code == 200
         assert browser.post("/session", json={"token": "wrong"}).status_code == 401

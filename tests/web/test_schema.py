@@ -17,6 +17,7 @@ from schemathesis.specs.openapi.checks import (
 
 from tests.web.serving import Served, url
 from thumbsmith.web.openapi import document
+from thumbsmith.web.reference import reference
 
 CHECKS = [
     not_a_server_error,
@@ -80,7 +81,5 @@ def test_the_document_is_served(server: Served):
 
 def test_the_reference_in_docs_is_current():
     """docs/api.md is what the document makes of it."""
-    from thumbsmith.web.reference import reference
-
     page = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
     assert page.endswith(reference())

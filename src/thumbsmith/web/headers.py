@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # https://owasp.org/www-project-secure-headers/
@@ -20,23 +19,26 @@ SECURITY: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SecurityHeaders:
     """ASGI middleware. `shared` says that pages elsewhere may show the pictures."""
 
     app: ASGIApp
     shared: bool
+    _added: list[tuple[bytes, bytes]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        added = {**SECURITY, "Cross-Origin-Resource-Policy": "cross-origin" if self.shared else "same-origin"}
+        self._added = [(name.lower().encode(), value.encode()) for name, value in added.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Add the headers that the answer does not have itself."""
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in SECURITY.items():
-                    headers.setdefault(name, value)
-                policy = "cross-origin" if self.shared else "same-origin"
-                headers.setdefault("Cross-Origin-Resource-Policy", policy)
+                sent = message["headers"]
+                there = {name for name, _ in sent}
+                message["headers"] = [*sent, *(each for each in self._added if each[0] not in there)]
             await send(message)
 
         await self.app(scope, receive, with_headers)

@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -94,12 +95,16 @@ class Images:
         manifest = standing.manifest
         if manifest is None:
             return _making(key, standing.source, self.keeper.failure(key))
-        content = manifest.as_dict()
         if manifest.rejection:
+            content = manifest.as_dict()
             code, detail = manifest.rejection.code, manifest.rejection.detail
             more = {"rejection": content["rejection"], "source": content["source"]}
             raise Problem(422, detail, code=code, headers={"Cache-Control": "no-cache"}, more=more)
-        return _conditional(request, content)
+        body, etag = _written(manifest)
+        headers = {"ETag": etag, "Cache-Control": "no-cache"}
+        if is_known(etag, request.headers):
+            return Response(status_code=304, headers=headers)
+        return Response(body, headers=headers, media_type="application/json")
 
 
 def summary(standing: Standing) -> dict[str, Any]:
@@ -142,13 +147,11 @@ async def _settled(future: Future[Outcome], seconds: float) -> None:
     await asyncio.wait([asyncio.wrap_future(future)], timeout=seconds)
 
 
-def _conditional(request: Request, content: Mapping[str, Any]) -> Response:
-    body = json.dumps(content, sort_keys=True, ensure_ascii=False).encode()
-    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    headers = {"ETag": etag, "Cache-Control": "no-cache"}
-    if is_known(etag, request.headers):
-        return Response(status_code=304, headers=headers)
-    return Response(body, headers=headers, media_type="application/json")
+@lru_cache(maxsize=1_024)
+def _written(manifest: Manifest) -> tuple[bytes, str]:
+    """Return the manifest as JSON, and the etag of that."""
+    body = json.dumps(manifest.as_dict(), sort_keys=True, ensure_ascii=False).encode()
+    return body, f'"{hashlib.sha256(body).hexdigest()[:32]}"'
 
 
 def _json(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -40,6 +40,16 @@ class Standing:
     manifest: Manifest | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Eyes(Hands):
+    """Hands that only look, and need not parse a manifest that they have seen."""
+
+    seen: Callable[[str], Manifest | None]
+
+    def _load_manifest(self) -> Manifest | None:
+        return self.seen(self.key)
+
+
 @dataclass(slots=True)
 class Library:
     """The images of a source, and their renditions in a destination. The destination takes every key."""
@@ -76,7 +86,7 @@ class Library:
 
     def finding(self, key: str) -> Finding:
         """Return what the stores hold under the key. Raises StoreError."""
-        return Hands(key, self.source, self.destination, self.recipe, None).carry_out(look(self.recipe))
+        return Eyes(key, self.source, self.destination, self.recipe, None, self.manifest).carry_out(look(self.recipe))
 
     def manifest(self, key: str) -> Manifest | None:
         """Return the manifest that stands under the key, or None. Raises StoreError."""

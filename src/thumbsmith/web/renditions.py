@@ -173,12 +173,8 @@ def _with_density(name: str) -> tuple[str, str, str]:
 
 def _chosen(manifest: Manifest, wanted: Wanted, ranges: Sequence[accept.Range]) -> tuple[RenditionRecord, Format]:
     """Return the record that is wanted most, and its format. Raises Problem: 404, or 406 where none is acceptable."""
-    there = {
-        kind: each
-        for each in manifest.renditions
-        for kind in Format
-        if each.format == kind and each.name == f"{wanted.name}.{kind.extension}"
-    }
+    names = {f"{wanted.name}.{kind.extension}": kind for kind in Format}
+    there = {names[each.name]: each for each in manifest.renditions if each.name in names}
     if wanted.kind:
         if wanted.kind not in there:
             raise _MISSING

@@ -5,6 +5,7 @@ import { by, bytes, copy, make } from "./elements.js";
 
 const PAUSE = 300;
 let held = null;
+let valid = ""; // the last text that was a recipe: what the variants are of, and what is previewed
 let timer = null;
 let checking = null;
 let previewing = null;
@@ -37,11 +38,13 @@ async function check() {
   checking?.abort();
   checking = new AbortController();
   try {
-    const verdict = await read("/recipe/check", { method: "POST", body: { toml: by("toml").value }, signal: checking.signal });
+    const toml = by("toml").value;
+    const verdict = await read("/recipe/check", { method: "POST", body: { toml }, signal: checking.signal });
     by("toml").setAttribute("aria-invalid", String(!verdict.valid));
     by("verdict").classList.toggle("wrong", !verdict.valid);
     by("verdict").textContent = verdict.valid ? sentence(verdict) : verdict.error;
     if (!verdict.valid) return;
+    valid = toml;
     const chosen = by("variant").value;
     by("variant").replaceChildren(...verdict.variants.map((each) => make("option", { value: each.name }, each.name)));
     const largest = verdict.variants.find((each) => each.name === chosen) || verdict.variants.find((each) => each.name === "small");
@@ -65,7 +68,7 @@ async function preview() {
   previewing = new AbortController();
   by("preview").classList.add("busy");
   try {
-    const body = { toml: by("toml").value, variant, key };
+    const body = { toml: valid, variant, key };
     const answer = await ask("/previews", { method: "POST", body, signal: previewing.signal });
     if (!answer.ok) throw new Error((await answer.json()).detail);
     const file = await answer.blob();
