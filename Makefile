@@ -30,6 +30,7 @@ bench: .venv/dev .venv/servers .venv/peers  ## speed, memory and fidelity, as ra
 	PYTHONPATH=. $(BIN)/python bench/cold.py
 	$(BIN)/python bench/auto.py
 	$(BIN)/python bench/gravity.py
+	$(BIN)/python bench/web.py
 
 check: .venv/dev  ## format, lint, types, imports
 	$(BIN)/ruff format --check .

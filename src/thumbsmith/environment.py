@@ -12,6 +12,7 @@ CATALOGUE: Final = "THUMBSMITH_CATALOGUE"
 
 # Variables that send requests through a proxy, in letters of either case.
 PROXIES: Final = frozenset({"http_proxy", "https_proxy", "all_proxy"})
+TOKEN: Final = "THUMBSMITH_TOKEN"  # noqa: S105 - the name, not the token
 
 # Where the dynamic linker looks for libraries: an interpreter that was started with one of these needs it again.
 LINKER: Final = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
@@ -59,6 +60,11 @@ def function_memory() -> int | None:
 def function_folder() -> str:
     """Return the folder of this Lambda function's code; outside of Lambda the empty path, which is where we are."""
     return os.environ.get("LAMBDA_TASK_ROOT", "")
+
+
+def token_setting() -> str | None:
+    """Return what THUMBSMITH_TOKEN holds; None where it is not set or empty."""
+    return os.environ.get(TOKEN) or None
 
 
 def aws_settings() -> frozenset[tuple[str, str]]:

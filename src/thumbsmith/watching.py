@@ -35,7 +35,7 @@ class Followed:
     beneath: tuple[str, ...] = ()
 
 
-def follow(
+def follow(  # noqa: PLR0913 - a shell chooses each
     scope: Scope,
     changes: Iterable[frozenset[str] | None],
     *,
@@ -44,16 +44,21 @@ def follow(
     threads: int,
     sync: Callable[[], bool | None],
     quiet: float = QUIET,
+    make_right: Callable[[str], Outcome] | None = None,
 ) -> Iterator[Followed]:
     """Make right what changes in the source, the folder at this path, for as long as `changes` says what does.
 
     A key is looked at once it stood still for `quiet` seconds; yields what became of each. `sync` is called where
     changes may have gone unseen, and every few minutes; it makes everything right, and returns whether it did, or None
-    to end. What is in hand in the end is finished.
+    to end. What is in hand in the end is finished. `make_right` is what is done to a key: by default `converge`.
     """
+
+    def converged(key: str) -> Outcome:
+        return converge(key, scope.source, scope.destination, scope.recipe, renderer=renderer, options=scope.options)
+
     rounds = Rounds()
     with ThreadPoolExecutor(threads, thread_name_prefix="thumbsmith") as pool:
-        keys = _Keys(scope, folder, renderer, pool, threads, quiet)
+        keys = _Keys(scope, folder, make_right or converged, pool, threads, quiet)
         for changed in changes:
             rounds.wanted = rounds.wanted or changed is None
             for key in changed or ():
@@ -75,7 +80,7 @@ class _Keys:
 
     scope: Scope
     folder: str
-    renderer: Renderer
+    converge: Callable[[str], Outcome]
     pool: ThreadPoolExecutor
     threads: int
     quiet: float
@@ -126,11 +131,8 @@ class _Keys:
             self.settling.later(followed.key, time.monotonic() + pause)
 
     def _make_right(self, key: str) -> Followed:
-        scope = self.scope
         try:
-            outcome = converge(
-                key, scope.source, scope.destination, scope.recipe, renderer=self.renderer, options=scope.options
-            )
+            outcome = self.converge(key)
             return Followed(key=key, outcome=outcome, beneath=tuple(self._beneath(key, outcome)))
         except ThumbsmithError as error:
             return Followed(key=key, error=error)

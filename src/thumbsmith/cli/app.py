@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from thumbsmith.cli import conformance, demo, doctor, explain, html, init, make, plan, sync, watch
+from thumbsmith.cli import conformance, demo, doctor, explain, html, init, make, plan, serve, sync, watch
 from thumbsmith.cli.aws.commands import aws
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ COMMANDS: Final = (
     plan.plan,
     sync.sync,
     watch.watch,
+    serve.serve,
     explain.explain,
     html.html,
     init.init,
@@ -32,7 +33,7 @@ COMMANDS: Final = (
     demo.demo,
     doctor.doctor,
 )
-WITHOUT_ARGUMENTS: Final = (init.init, conformance.conformance, demo.demo, doctor.doctor)
+WITHOUT_ARGUMENTS: Final = (serve.serve, init.init, conformance.conformance, demo.demo, doctor.doctor)
 
 for command in COMMANDS:
     app.command(no_args_is_help=command not in WITHOUT_ARGUMENTS)(command)

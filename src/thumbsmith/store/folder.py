@@ -14,6 +14,7 @@ from thumbsmith.errors import StoreError
 from thumbsmith.store.beneath import Folder, open_file, stat_file
 from thumbsmith.store.entries import KnownEntries
 from thumbsmith.store.failures import failing, shown
+from thumbsmith.store.incoming import Incoming
 from thumbsmith.store.names import is_private
 from thumbsmith.store.naming import OBJECT, Literal, Mapped, Naming, Place
 from thumbsmith.store.reading import OpenFile, info
@@ -82,6 +83,17 @@ class FolderStore:
                 with contextlib.suppress(FileNotFoundError):
                     return info(key, self._write(key, data)).etag
         raise StoreError(f"{shown(key)}: its folder is removed again and again", transient=True)
+
+    def receive(self, key: str) -> Incoming:
+        """Return a file to write piece by piece, which takes its place under the key once it is whole.
+
+        Raises StoreError: not transient where no object can have this key.
+        """
+        places = self.naming.new_places(key)
+        if not places:
+            raise StoreError(f"{shown(key)}: no object can have this key here", transient=False)
+        with failing(key):
+            return Incoming(key, self._tree, places[0])
 
     def delete(self, key: str) -> None:
         """Remove exactly this file, if it is there, then the folders that are left empty."""

@@ -86,6 +86,11 @@ class Botocore:
             answer["Metadata"] = {name.lower(): value for name, value in answer["Metadata"].items()}
         return answer
 
+    def presigned(self, operation: str, subject: str, parameters: Mapping[str, Any], seconds: int) -> str:
+        """Return a URL with which anybody can make this one request for so many seconds. Raises StoreError."""
+        with _failing(operation, subject):
+            return str(self.s3.generate_presigned_url(operation, Params=dict(parameters), ExpiresIn=seconds))
+
 
 @dataclass(frozen=True, slots=True)
 class Body:

@@ -10,12 +10,15 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from thumbsmith.environment import has_aws_files
+from thumbsmith.environment import aws_region, aws_settings, has_aws_files
 from thumbsmith.errors import StoreError
 from thumbsmith.store.s3_address import Site, site
 from thumbsmith.store.s3_attempts import ATTEMPTS, FIRST_PAUSE
+
+if TYPE_CHECKING:
+    from thumbsmith.store.s3_botocore import Botocore
 
 # Seconds between two looks at whether an outage is over.
 _OUTAGE_PAUSE: Final = (0.5, 2.0)
@@ -84,6 +87,14 @@ class Client:
                 return answer
             time.sleep(random.uniform(*_OUTAGE_PAUSE))  # noqa: S311 - a pause is no secret
 
+    def presigned(self, operation: str, subject: str, parameters: Mapping[str, Any], seconds: int) -> str:
+        """Return a URL with which anybody can make this one request for so many seconds.
+
+        What goes into headers is signed too and has to be sent as it is. Raises StoreError.
+        https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
+        """
+        return _signer(aws_region(), aws_settings()).presigned(operation, subject, parameters, seconds)
+
     def read(self, subject: str, first: int, last: int, **parameters: Any) -> Piece:
         """Return the bytes of an object from the `first` to the `last`, fewer where it ends.
 
@@ -121,6 +132,15 @@ def _client(direct: Site | None, region: str | None, settings: frozenset[tuple[s
     from thumbsmith.store.s3_direct import Direct  # noqa: PLC0415 - what is not used is not loaded
 
     return Client(Direct.connected(direct, dict(settings)), patience)
+
+
+@cache
+def _signer(region: str | None, settings: frozenset[tuple[str, str]]) -> Botocore:
+    """Return who signs requests that others send: whichever way ours go, once for the process and its environment."""
+    from thumbsmith.store.s3_botocore import Botocore  # noqa: PLC0415 - as above
+
+    del settings  # botocore reads the environment itself
+    return Botocore.connected(region)
 
 
 def _piece(answer: dict[str, Any], first: int, last: int) -> Piece | None:

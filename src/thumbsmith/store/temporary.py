@@ -45,7 +45,7 @@ def write_whole(folder: int, name: str, data: bytes) -> os.stat_result:
         raise
     finally:
         os.close(fd)
-    _sync_folder(folder)
+    sync_folder(folder)
     return written
 
 
@@ -77,7 +77,8 @@ def _write(fd: int, data: bytes) -> None:
         rest = rest[os.write(fd, rest) :]
 
 
-def _sync_folder(folder: int) -> None:
+def sync_folder(folder: int) -> None:
+    """Put on disk what the folder with this descriptor holds by name, where the file system can. Raises OSError."""
     try:
         os.fsync(folder)
     except OSError as error:

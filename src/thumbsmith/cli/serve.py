@@ -1,0 +1,106 @@
+"""`thumbsmith serve`: the API and the page over a folder."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from thumbsmith.cli.arguments import Jobs, RecipeOption, scope_of
+from thumbsmith.cli.output import people, shown
+from thumbsmith.environment import token_setting
+from thumbsmith.errors import RecipeError
+from thumbsmith.requests import Options
+
+if TYPE_CHECKING:
+    from thumbsmith.web import Settings
+
+NEEDED: Final = ("httptools", "starlette", "uvicorn", "uvloop")
+
+
+def serve(
+    root: Annotated[
+        Path, typer.Option("--root", metavar="DIR", help="Images in DIR/sources, thumbnails in DIR/thumbnails.")
+    ] = Path(),
+    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, metavar="N", help="0 takes a free one.")] = 8080,
+    recipe: RecipeOption = None,
+    jobs: Jobs = None,
+    allow_host: Annotated[
+        list[str] | None, typer.Option("--allow-host", metavar="NAME", help="A further name to answer to.")
+    ] = None,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-origin",
+            metavar="ORIGIN",
+            help="Another site whose pages may use the API and show the pictures (CORS).",
+        ),
+    ] = None,
+) -> None:
+    """Serve an upload API and a page over a folder: images come in, thumbnails go out.
+
+    Only this machine gets in, unless $THUMBSMITH_TOKEN holds a token: then --host may be any address.
+    Images put into DIR/sources by other means get their thumbnails too.
+
+    Examples:
+      thumbsmith serve
+
+      thumbsmith serve --root ./shop --port 9000 --recipe shop.toml
+    """
+    settings = _settings(host, allow_host or [], allow_origin or [])
+    from thumbsmith.web import application  # noqa: PLC0415 - only where it is installed, which was seen to
+    from thumbsmith.web.server import listen, server  # noqa: PLC0415 - as above
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    sources = root / "sources"
+    _make(sources)
+    scope = scope_of(str(sources), str(root / "thumbnails"), recipe, Options())
+    app = application(scope, settings, jobs=jobs)
+    with listen(host, port) as listener:
+        name = f"[{host}]" if ":" in host else host
+        people().print(f"http://{name}:{listener.getsockname()[1]}/  over {shown(str(root.resolve()))}; Ctrl-C to stop")
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        server(app).run(sockets=[listener])
+
+
+def _settings(host: str, names: list[str], origins: list[str]) -> Settings:
+    """Return who may come in. Raises RecipeError where that would be everybody, or the extra is not installed."""
+    try:
+        from thumbsmith.web.settings import LOOPBACK, Settings  # noqa: PLC0415 - may be missing
+    except ModuleNotFoundError as missing:
+        if missing.name not in NEEDED:
+            raise
+        raise RecipeError("serve needs the extra web: pip install 'thumbsmith[web]'") from None
+    token = token_setting()
+    if not _is_loopback(host) and token is None:
+        raise RecipeError(
+            f"{host}: others can reach this address: set THUMBSMITH_TOKEN to a secret that they have to bring"
+        )
+    own = f"[{host}]" if ":" in host else host
+    try:
+        return Settings(
+            hosts=LOOPBACK | {name.lower() for name in (own, *names)},
+            origins=frozenset(origin.rstrip("/").lower() for origin in origins),
+            token=token,
+        )
+    except ValueError as error:
+        raise RecipeError(f"THUMBSMITH_TOKEN: {error}") from None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecipeError(f"{folder}: expected a folder to write to, found: {error.strerror}") from error

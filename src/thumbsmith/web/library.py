@@ -1,0 +1,165 @@
+"""What is known of images: how each stands, read from the stores afresh, in threads of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import heapq
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Final, Literal, TypeVar
+
+from thumbsmith import manifest as manifests
+from thumbsmith.converge import PIECE, Hands
+from thumbsmith.errors import SourceChanged
+from thumbsmith.keys import MANIFEST
+from thumbsmith.manifest import Manifest, RenditionRecord
+from thumbsmith.protocol import Finding, look, unusable_key
+from thumbsmith.recipe import Recipe
+from thumbsmith.recipe.selection import is_source
+from thumbsmith.store import OpenObject, Store
+from thumbsmith.store.types import ObjectInfo
+
+T = TypeVar("T")
+
+# Manifests kept in memory, each as long as its etag is the same; one is a few KB.
+_REMEMBERED: Final = 2_048
+
+Status = Literal["ok", "rejected", "making"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """One source that is there, and what is made of it; the manifest only where it speaks of this very source."""
+
+    source: ObjectInfo
+    status: Status
+    manifest: Manifest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Eyes(Hands):
+    """Hands that only look, and need not parse a manifest that they have seen."""
+
+    seen: Callable[[str], Manifest | None] = field(kw_only=True)
+
+    def _load_manifest(self) -> Manifest | None:
+        return self.seen(self.key)
+
+
+@dataclass(slots=True)
+class Library:
+    """The images of a source, and their renditions in a destination. The destination takes every key."""
+
+    source: Store
+    destination: Store
+    recipe: Recipe
+    threads: ThreadPoolExecutor
+    _manifests: OrderedDict[str, tuple[str, Manifest | None]] = field(default_factory=OrderedDict)
+    _digests: OrderedDict[tuple[str, str], str] = field(default_factory=OrderedDict)
+    _lock: Lock = field(default_factory=Lock)
+
+    async def run(self, work: Callable[..., T], *arguments: object) -> T:
+        """Return what `work` returns, done in a thread. Raises what it raises."""
+        return await asyncio.get_running_loop().run_in_executor(self.threads, work, *arguments)
+
+    def standing(self, key: str) -> Standing | None:
+        """Return how a source stands, None where there is none. Raises StoreError."""
+        if not is_source(key, self.recipe.selection):
+            return None
+        refusal = unusable_key(key, self.recipe, self.destination.longest_key)
+        if refusal:
+            source = self.source.head(key)
+            return (
+                Standing(source=source, status="rejected", manifest=self._unusable(source, refusal)) if source else None
+            )
+        found = self.finding(key)
+        if found.source is None or found.assessment is None:
+            return None
+        if not found.assessment.settled or found.manifest is None:
+            return Standing(source=found.source, status="making")
+        status: Status = "rejected" if found.manifest.rejection else "ok"
+        return Standing(source=found.source, status=status, manifest=found.manifest)
+
+    def finding(self, key: str) -> Finding:
+        """Return what the stores hold under the key. Raises StoreError."""
+        eyes = Eyes(key, self.source, self.destination, self.recipe, None, seen=self.manifest)
+        return eyes.carry_out(look(self.recipe))
+
+    def manifest(self, key: str) -> Manifest | None:
+        """Return the manifest that stands under the key, or None. Raises StoreError."""
+        reader = self.destination.open(f"{key}/{MANIFEST}")
+        if reader is None:
+            return None
+        try:
+            with self._lock:
+                etag, known = self._manifests.get(key, ("", None))
+            if etag != reader.info.etag:
+                known = manifests.parse(reader.read(0, manifests.MAX_BYTES))
+                self._remember(key, reader.info.etag, known)
+        except SourceChanged:
+            return None
+        finally:
+            reader.close()
+        return known if known and known.source.key == key else None
+
+    def is_sound(self, reader: OpenObject, record: RenditionRecord) -> bool:
+        """Return whether an object has the recorded bytes though not the recorded etag, as in a copied folder.
+
+        Read once for each version. Raises StoreError.
+        """
+        version = reader.info.key, reader.info.etag
+        with self._lock:
+            known = self._digests.get(version)
+        if known is None:
+            known = _digest(reader)
+            with self._lock:
+                self._digests[version] = known
+                while len(self._digests) > _REMEMBERED:
+                    self._digests.popitem(last=False)
+        return known == record.sha256
+
+    def page(self, prefix: str, after: str, limit: int) -> list[ObjectInfo]:
+        """Return the first `limit` sources in the order of their keys' code points that come after one, by prefix.
+
+        Every source with the prefix is listed for it. Raises StoreError.
+        """
+        selection = self.recipe.selection
+        found = (
+            info
+            for info in self.source.list(prefix)
+            if info.key > after and is_source(info.key, selection) and _is_text(info.key)
+        )
+        return heapq.nsmallest(limit, found, key=lambda info: info.key)
+
+    def _remember(self, key: str, etag: str, manifest: Manifest | None) -> None:
+        with self._lock:
+            self._manifests[key] = etag, manifest
+            self._manifests.move_to_end(key)
+            while len(self._manifests) > _REMEMBERED:
+                self._manifests.popitem(last=False)
+
+    def _unusable(self, source: ObjectInfo, refusal: manifests.Rejection) -> Manifest:
+        """Return the manifest that would stand there if the key left room for one."""
+        record = manifests.SourceRecord(key=source.key, etag=source.etag, bytes=source.size)
+        limits = self.recipe.limits.fingerprint
+        return Manifest(recipe=self.recipe.fingerprint, limits=limits, source=record, rejection=refusal)
+
+
+def _digest(reader: OpenObject) -> str:
+    digest = hashlib.sha256()
+    for offset in range(0, reader.size, PIECE):
+        digest.update(reader.read(offset, PIECE))
+    return digest.hexdigest()
+
+
+def _is_text(key: str) -> bool:
+    """Return whether the key can be put into JSON: the name of a file need not be UTF-8."""
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,64 @@
+"""The OpenAPI document (3.1), made of the operations: `python -m thumbsmith.web.openapi > openapi.json`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Any, Final
+
+from thumbsmith.web.operations import OPERATIONS, Operation
+from thumbsmith.web.problems import MEDIA_TYPE
+from thumbsmith.web.schemas import SCHEMAS, ref
+
+# What the door answers, whatever is asked for: no host or a wrong one, a foreign origin, no token.
+_AT_THE_DOOR: Final = (400, 401, 403, 421)
+
+
+def document() -> dict[str, Any]:
+    """Return the document."""
+    paths: dict[str, dict[str, Any]] = {}
+    for each in OPERATIONS:
+        paths.setdefault(each.path, {})[each.method.lower()] = _described(each)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Thumbsmith",
+            "version": version("thumbsmith"),
+            "summary": "Images come in, thumbnails go out.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": paths,
+        "components": {
+            "schemas": dict(SCHEMAS),
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{}, {"token": []}],
+    }
+
+
+def _described(operation: Operation) -> dict[str, Any]:
+    problems = sorted({*operation.problems, *_AT_THE_DOOR})
+    answers = {str(status): _answer(*answer) for status, answer in operation.answers.items()}
+    answers |= {str(status): _problem(status, has_body=operation.method != "HEAD") for status in problems}
+    return {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "parameters": list(operation.parameters),
+        **({"requestBody": {"required": True, "content": operation.body}} if operation.body else {}),
+        "responses": answers,
+    }
+
+
+def _answer(means: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    return {"description": means, **({"content": content} if content else {})}
+
+
+def _problem(status: int, *, has_body: bool) -> dict[str, Any]:
+    return _answer(HTTPStatus(status).phrase, {MEDIA_TYPE: {"schema": ref("Problem")}} if has_body else {})
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(document(), indent=2) + "\n")

@@ -1,0 +1,187 @@
+"""Every operation of the API once: from this the routes and the OpenAPI document are made."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from thumbsmith.web.schemas import parameter, query, ref
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One method of one path. `answers` are by status: what it means, and the content by media type."""
+
+    name: str
+    method: str
+    path: str
+    summary: str
+    parameters: tuple[Mapping[str, Any], ...] = ()
+    body: Mapping[str, Any] | None = None
+    answers: Mapping[int, tuple[str, Mapping[str, Any]]]
+    problems: tuple[int, ...] = ()
+
+
+_JSON: Final = "application/json"
+
+
+def _json(name: str) -> dict[str, Any]:
+    return {_JSON: {"schema": ref(name)}}
+
+
+_PICTURE: Final = {
+    f"image/{kind}": {"schema": {"type": "string", "format": "binary"}} for kind in ("jpeg", "png", "webp", "avif")
+}
+_KEY: Final = parameter("key", "The image's key, percent-encoded as one segment or with `/` kept.")
+_VARIANT: Final = parameter(
+    "variant", "A variant of the recipe, or one file of it as the manifest names it: `small.webp`."
+)
+
+_RENDITION: Final = Operation(
+    name="show_rendition",
+    method="GET",
+    path="/renditions/{key}/{variant}",
+    summary="A thumbnail in the format that `Accept` wants most; one that is missing is made.",
+    parameters=(
+        _KEY,
+        _VARIANT,
+        query("v", {"type": "string"}, "The content's version, as in `srcset`: kept for a year."),
+    ),
+    answers={
+        200: ("The picture.", _PICTURE),
+        206: ("The part of it that `Range` asks for.", _PICTURE),
+        304: ("The version that `If-None-Match` names is still the one.", {}),
+    },
+    problems=(400, 404, 406, 416, 422, 503),
+)
+
+OPERATIONS: Final = (
+    Operation(
+        name="create_upload",
+        method="POST",
+        path="/uploads",
+        summary="Ask for leave to upload one image. Its key is the name, with a number added where that is taken.",
+        body=_json("UploadRequest"),
+        answers={201: ("How to upload it.", _json("Upload"))},
+        problems=(400, 413, 415, 422, 503),
+    ),
+    Operation(
+        name="receive_upload",
+        method="PUT",
+        path="/uploads/{ticket}",
+        summary="Upload the image, where the answer to `POST /uploads` leads here. Works once.",
+        parameters=(parameter("ticket", "What the URL of the upload holds."),),
+        body={kind: {"schema": {"type": "string", "format": "binary"}} for kind in ("image/jpeg", "image/*")},
+        answers={201: ("It is stored; its thumbnails are being made.", _json("Uploaded"))},
+        problems=(400, 404, 408, 409, 413, 415, 503),
+    ),
+    Operation(
+        name="show_image",
+        method="GET",
+        path="/images/{key}",
+        summary="How an image stands: its manifest, once its thumbnails are made.",
+        parameters=(
+            _KEY,
+            query("wait", {"type": "number", "minimum": 0}, "Seconds to wait for thumbnails that are being made."),
+        ),
+        answers={
+            200: ("The manifest.", _json("Manifest")),
+            202: ("The thumbnails are being made.", _json("Making")),
+            304: ("The version that `If-None-Match` names is still the one.", {}),
+        },
+        problems=(400, 404, 422, 503),
+    ),
+    Operation(
+        name="remove_image",
+        method="DELETE",
+        path="/images/{key}",
+        summary="Delete an image and its thumbnails.",
+        parameters=(_KEY,),
+        answers={204: ("It is gone.", {})},
+        problems=(400, 404, 503),
+    ),
+    Operation(
+        name="list_images",
+        method="GET",
+        path="/images",
+        summary="List images in the order of their keys. A page with a `cursor` is not the last, even if it is empty.",
+        parameters=(
+            query("prefix", {"type": "string"}, "Only keys that begin so."),
+            query("cursor", {"type": "string"}, "The `cursor` of the page before."),
+            query("limit", {"type": "integer", "minimum": 1, "maximum": 200}, "Images a page, by default 50."),
+            query("status", {"enum": ["ok", "rejected", "making"]}, "Only images that stand so."),
+        ),
+        answers={200: ("A page.", _json("Page"))},
+        problems=(400, 503),
+    ),
+    _RENDITION,
+    replace(
+        _RENDITION,
+        name="head_rendition",
+        method="HEAD",
+        summary="The same without the picture.",
+        answers={status: (means, {}) for status, (means, _) in _RENDITION.answers.items()},
+    ),
+    Operation(
+        name="show_recipe",
+        method="GET",
+        path="/recipe",
+        summary="The recipe that holds here.",
+        answers={200: ("The recipe.", _json("Recipe"))},
+    ),
+    Operation(
+        name="check_recipe",
+        method="POST",
+        path="/recipe/check",
+        summary="Ask whether a text is a recipe. It is not kept.",
+        body=_json("RecipeText"),
+        answers={200: ("Whether it is, and if not, why.", _json("RecipeCheck"))},
+        problems=(400, 413, 415),
+    ),
+    Operation(
+        name="preview",
+        method="POST",
+        path="/previews",
+        summary="Make one variant of any recipe from an image that is here, and keep neither.",
+        body=_json("PreviewRequest"),
+        answers={200: ("The picture, in the variant's first format.", _PICTURE)},
+        problems=(400, 404, 409, 413, 415, 422, 503),
+    ),
+    Operation(
+        name="enter",
+        method="POST",
+        path="/session",
+        summary="Exchange the token for a cookie, for pages whose `<img>` cannot send a token.",
+        body=_json("Token"),
+        answers={204: ("The cookie is set; or no token is needed.", {})},
+        problems=(400, 401, 413, 415),
+    ),
+    Operation(
+        name="health",
+        method="GET",
+        path="/health",
+        summary="Whether the server is up.",
+        answers={200: ("It is.", _json("Health"))},
+    ),
+)
+
+
+def routes(endpoints: Mapping[str, Endpoint]) -> list[Route]:
+    """Return the routes of all operations to their endpoints, which are by name."""
+    return [
+        Route(_template(each.path), endpoints[each.name], methods=[each.method], name=each.name)
+        for each in OPERATIONS
+        if each.method != "HEAD"  # Starlette's GET answers it too
+    ]
+
+
+def _template(path: str) -> str:
+    """Return the path as Starlette spells it: a key is any text, and the variant the end of it."""
+    return path.replace("{key}/{variant}", "{key:key}").replace("{key}", "{key:key}")

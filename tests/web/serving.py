@@ -1,0 +1,115 @@
+"""The application on a real socket, over folders, in a thread."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+
+from tests.pictures import picture
+from thumbsmith import Recipe, open_store
+from thumbsmith.survey import Scope
+from thumbsmith.web import Settings, application
+from thumbsmith.web.server import listen, server
+
+RECIPE = """
+[limits]
+max_bytes = 2000000
+
+[variants.small]
+width = 30
+formats = ["webp", "jpeg", "avif"]
+
+[variants.icon]
+width = 8
+height = 8
+fit = "cover"
+"""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running server: a client of it, its address, and the folders it keeps."""
+
+    client: httpx.Client
+    address: tuple[str, int]
+    folder: Path
+
+    @property
+    def sources(self) -> Path:
+        """Return the folder of sources."""
+        return self.folder / "sources"
+
+    @property
+    def thumbnails(self) -> Path:
+        """Return the folder of thumbnails."""
+        return self.folder / "thumbnails"
+
+    def grant(self, name: str, size: int, kind: str = "image/png", **more: object) -> httpx.Response:
+        """Ask for leave to upload."""
+        return self.client.post("/uploads", json={"name": name, "type": kind, "bytes": size, **more})
+
+    def upload(self, name: str, data: bytes | None = None, **more: object) -> str:
+        """Upload a picture; return its key once its thumbnails are made, or it is rejected."""
+        content = picture() if data is None else data
+        granted = self.grant(name, len(content), **more)
+        assert granted.status_code == 201, granted.text
+        upload = granted.json()["upload"]
+        sent = self.client.request(upload["method"], upload["url"], content=content, headers=upload["headers"])
+        assert sent.status_code == 201, sent.text
+        key = granted.json()["key"]
+        assert self.image(key, "?wait=30").status_code in {200, 422}
+        return key
+
+    def image(self, key: str, query: str = "") -> httpx.Response:
+        """Ask how an image stands."""
+        return self.client.get(f"/images/{quote(key, safe='')}{query}")
+
+    def until(self, key: str, *statuses: int) -> httpx.Response:
+        """Ask until the answer has one of these statuses."""
+        end = time.monotonic() + 60
+        while (answer := self.image(key, "?wait=5")).status_code not in statuses:
+            assert time.monotonic() < end, (answer.status_code, answer.text)
+            time.sleep(0.05)
+        return answer
+
+
+@contextlib.contextmanager
+def served(folder: Path, settings: Settings | None = None, recipe: str = RECIPE, jobs: int = 2) -> Iterator[Served]:
+    """Run the application over DIR/sources and DIR/thumbnails on a free port of 127.0.0.1."""
+    (folder / "sources").mkdir(parents=True, exist_ok=True)
+    scope = Scope(
+        source=open_store(folder / "sources"),
+        destination=open_store(folder / "thumbnails"),
+        recipe=Recipe.loads(recipe),
+    )
+    with serving(scope, settings, jobs) as address, httpx.Client(base_url=url(address), timeout=60) as client:
+        yield Served(client, address, folder)
+
+
+@contextlib.contextmanager
+def serving(scope: Scope, settings: Settings | None = None, jobs: int = 2) -> Iterator[tuple[str, int]]:
+    """Run the application over any stores; give its address."""
+    running = server(application(scope, settings, jobs=jobs))
+    with listen("127.0.0.1", 0) as listener:
+        thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            end = time.monotonic() + 30
+            while not running.started:
+                assert thread.is_alive()
+                assert time.monotonic() < end
+                time.sleep(0.01)
+            yield listener.getsockname()
+        finally:
+            running.should_exit = True
+            thread.join(60)
+
+
+def url(address: tuple[str, int]) -> str:
+    """Return the address as a URL."""
+    return f"http://{address[0]}:{address[1]}"

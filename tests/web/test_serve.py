@@ -1,0 +1,153 @@
+"""`thumbsmith serve` as a process."""
+
+import contextlib
+import importlib.abc
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.cli.command import Command
+from tests.pictures import picture
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Process:
+    """A running `thumbsmith serve`."""
+
+    process: subprocess.Popen[str]
+    client: httpx.Client
+
+    def peak(self) -> int:
+        """Return the most memory that it ever held, in bytes (proc(5), VmHWM)."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024
+
+
+@contextlib.contextmanager
+def serving(folder: Path, *options: str, **environment: str) -> Iterator[Process]:
+    """Run it on a free port until the end of the block."""
+    command = [sys.executable, "-m", "thumbsmith", "serve", "--root", str(folder), "--port", "0", *options]
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, cwd=folder, env={**os.environ, "COLUMNS": "300", **environment}
+    )
+    try:
+        line = process.stderr.readline()
+        address = re.match(r"(http://\S+)/ ", line)
+        assert address, line + process.stderr.read()
+        with httpx.Client(base_url=address[1], timeout=60) as client:
+            yield Process(process, client)
+    finally:
+        process.kill()
+        process.wait(10)
+        process.stderr.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_serves_until_it_is_stopped(tmp_path: Path, number: signal.Signals):
+    """Folders are made, the page and the API answer, and a signal ends it with code 130 and no traceback."""
+    with serving(tmp_path) as running:
+        assert "Thumbsmith" in running.client.get("/").text
+        (tmp_path / "sources" / "x.png").write_bytes(picture())
+        end = time.monotonic() + 60
+        while running.client.get("/images/x.png?wait=10").status_code != 200:
+            assert time.monotonic() < end
+        assert (tmp_path / "thumbnails" / "x.png" / "small.webp").is_file()
+        running.process.send_signal(number)
+        assert running.process.wait(30) == 130
+        assert running.process.stderr.read() == ""
+
+
+def test_an_upload_of_a_hundred_megabytes_is_not_held_in_memory(tmp_path: Path):
+    """The server's memory grows by less than a quarter of what is uploaded."""
+    size = 100 * MIB
+    with serving(tmp_path) as running:
+        granted = running.client.post("/uploads", json={"name": "big.png", "type": "image/png", "bytes": size}).json()
+        before = running.peak()
+        content = (b"x" * MIB for _ in range(100))
+        headers = {**granted["upload"]["headers"], "Content-Length": str(size)}
+        assert running.client.put(granted["upload"]["url"], content=content, headers=headers).status_code == 201
+        assert running.peak() - before < size / 4
+        assert (tmp_path / "sources" / "big.png").stat().st_size == size
+        assert running.client.get("/images/big.png?wait=60").status_code == 422
+
+
+def test_what_was_begun_before_it_stopped_is_finished_by_the_next(tmp_path: Path):
+    """Killed in the middle, it leaves nothing that the next start does not make right."""
+    with serving(tmp_path) as running:
+        for number in range(20):
+            (tmp_path / "sources" / f"{number}.png").write_bytes(picture(size=(500, 400), kind="png"))
+        running.client.get("/images/0.png?wait=10")
+        running.process.kill()
+    with serving(tmp_path) as running:
+        for number in range(20):
+            assert running.client.get(f"/images/{number}.png?wait=60").status_code == 200
+
+
+def test_a_token_lets_others_in(tmp_path: Path):
+    """With a token any address may be listened on; the token is what opens."""
+    token = "0123456789abcdef-only-for-tests"
+    with serving(tmp_path, "--allow-host", "thumbs.example", THUMBSMITH_TOKEN=token) as running:
+        host = {"Host": "thumbs.example"}
+        assert running.client.get("/images", headers=host).status_code == 401
+        assert running.client.get("/images", headers={**host, "Authorization": f"Bearer {token}"}).status_code == 200
+
+
+def test_without_a_token_nobody_else_gets_in(thumbsmith: Command):
+    """An address that others can reach is refused without a token, and a token that can be guessed is none."""
+    code, _, told = thumbsmith("serve", "--host", "0.0.0.0", "--port", "0")
+    assert code == 2
+    assert "THUMBSMITH_TOKEN" in told
+
+
+def test_a_short_token_is_refused(thumbsmith: Command, monkeypatch: pytest.MonkeyPatch):
+    """One sentence that says how long it has to be."""
+    monkeypatch.setenv("THUMBSMITH_TOKEN", "short")
+    code, _, told = thumbsmith("serve", "--port", "0")
+    assert code == 2
+    assert "at least 16 characters" in told
+
+
+def test_an_address_that_is_taken_is_one_sentence(thumbsmith: Command, tmp_path: Path):
+    """Exit code 2, and what was found."""
+    with serving(tmp_path) as running:
+        code, _, told = thumbsmith("serve", "--port", str(running.client.base_url.port))
+    assert code == 2
+    assert "in use" in told
+    assert told.count("\n") <= 1
+
+
+def test_a_root_that_is_a_file_is_one_sentence(thumbsmith: Command, tmp_path: Path):
+    """Exit code 2."""
+    (tmp_path / "file").write_text("x")
+    code, _, told = thumbsmith("serve", "--root", str(tmp_path / "file"), "--port", "0")
+    assert code == 2
+    assert "expected a folder" in told
+
+
+class _Without(importlib.abc.MetaPathFinder):
+    def find_spec(self, name: str, path: object, target: object = None) -> None:
+        """Find nothing, and let nobody else find the extra's packages."""
+        if name.partition(".")[0] in {"starlette", "uvicorn", "httptools", "uvloop"}:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+def test_a_missing_extra_is_named(thumbsmith: Command, monkeypatch: pytest.MonkeyPatch):
+    """Without the packages of the extra: one sentence that says what to install, exit code 2."""
+    for name in [each for each in sys.modules if each.startswith(("thumbsmith.web", "starlette", "uvicorn"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "meta_path", [_Without(), *sys.meta_path])
+    code, _, told = thumbsmith("serve", "--port", "0")
+    assert code == 2
+    assert told.strip() == "thumbsmith: serve needs the extra web: pip install 'thumbsmith[web]'"
+    monkeypatch.undo()
