@@ -89,3 +89,15 @@ def test_the_two_commands_are_in_the_makefile():
     makefile = (ROOT / "Makefile").read_text()
     assert all(f"\n{target}: " in makefile for target in ("demo", "test", "deep", "bench"))
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+def test_the_spanish_readme_says_the_same():
+    """Its commands, recipe and Python are those of the English one, comments aside; it has as many parts."""
+    spanish = (ROOT / "README.es.md").read_text()
+
+    def code(text: str) -> list[str]:
+        blocks = re.findall(r"```\w+\n.*?```", text, re.DOTALL)
+        return [re.sub(r"\s*#.*", "", block) for block in blocks]
+
+    assert code(spanish) == code(README)
+    assert len(re.findall("^## ", spanish, re.MULTILINE)) == len(re.findall("^## ", README, re.MULTILINE))

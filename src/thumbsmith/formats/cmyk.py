@@ -2,7 +2,7 @@
 
 The colours of the solid inks and of their overprints are the aims of ISO 12647-2 for coated paper. Between them light
 adds up by the share of paper that each covers (Neugebauer's equations, with Demichel's shares), after dots have grown
-as that standard has it. docs/decisions/0006 says why this and no published profile.
+as that standard has it. docs/decisions/0007 says why this and no published profile.
 """
 
 from __future__ import annotations
