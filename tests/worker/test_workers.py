@@ -158,3 +158,13 @@ def test_what_is_not_a_plain_picture_is_never_handed_out(pool: Workers, monkeypa
         pool.render(BytesReader(picture()), SMALL)
     monkeypatch.undo()
     assert pool.render(BytesReader(picture()), SMALL).renditions
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit of a process's memory is Linux's")
+def test_a_machine_with_little_memory_can_say_so():
+    """What the limits would allow, and the machine has not, is over_memory in words of its own; what fits is made."""
+    with Workers(count=1, ceiling=96 << 20) as work:
+        assert work.render(BytesReader(picture()), SMALL).renditions
+        with pytest.raises(Rejected, match="than there is for one source, 100663296 bytes") as rejected:
+            work.render(BytesReader(picture(size=(8000, 8000), kind="png")), SMALL)
+    assert rejected.value.code == Code.OVER_MEMORY
