@@ -81,7 +81,7 @@ def _execute(path: Path, statement: str) -> None:
     database.close()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(place=st.integers(0, 100_000), byte=st.integers(0, 255))
 def test_a_flipped_byte_stops_nothing(place: int, byte: int, tmp_path_factory: pytest.TempPathFactory):
     """Whichever byte of the file is another one, no exception comes out."""

@@ -105,7 +105,7 @@ ACTIONS: dict[str, Callable[[World, str, str], None]] = {
 _DEEDS = st.tuples(st.sampled_from(sorted(ACTIONS)), st.sampled_from(KEYS), st.sampled_from(NAMES))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     rounds=st.lists(
         st.tuples(

@@ -209,9 +209,7 @@ def test_hostile_keys_of_a_bucket_stay_beneath_the_destination(tmp_path: Path):
     _contained(tmp_path, [key for key in dict.fromkeys(keys) if isinstance(key, str)])
 
 
-@settings(
-    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     st.lists(
         st.text(st.sampled_from("aA\u00e9/.\\%~\0\n:*e\u0301\u202e "), min_size=1, max_size=12), min_size=1, max_size=4

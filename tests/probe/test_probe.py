@@ -1,7 +1,7 @@
 """Whatever the bytes, only a Probe, a Rejected or the reader's own error comes out."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.probe.files import good
@@ -28,14 +28,12 @@ def _judge(data: bytes) -> Probe | Rejected:
     return found
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_noise_is_judged(data: bytes):
     """Random bytes give a Probe or a Rejected."""
     _judge(data)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(sorted(good())), st.data())
 def test_noise_behind_a_signature_is_judged(name: str, data: st.DataObject):
     """Random bytes after the first bytes of a good file give a Probe or a Rejected."""
@@ -43,7 +41,6 @@ def test_noise_behind_a_signature_is_judged(name: str, data: st.DataObject):
     _judge(head + data.draw(st.binary(max_size=300)))
 
 
-@settings(deadline=None)
 @given(st.sampled_from(sorted(good())), st.data())
 def test_damaged_files_are_judged(name: str, data: st.DataObject):
     """A good file with a few bytes replaced, left out or put in gives a Probe or a Rejected."""
@@ -55,7 +52,6 @@ def test_damaged_files_are_judged(name: str, data: st.DataObject):
     _judge(bytes(damaged))
 
 
-@settings(deadline=None)
 @given(st.sampled_from(sorted(good())), st.data())
 def test_cut_files_are_judged(name: str, data: st.DataObject):
     """A good file cut anywhere gives the same size as the whole, or is truncated, corrupt or of no known format."""

@@ -270,7 +270,7 @@ def test_a_picture_beside_the_picture_is_refused():
     _refused(made, made.data.replace(b":auxiliary:alpha", b":auxiliary:depth"))
 
 
-@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(Format), st.binary(max_size=40), st.floats(0, 1), st.floats(0, 1))
 def test_any_bytes_pass_or_are_refused(kind: Format, junk: bytes, where: float, length: float):
     """Damage of any kind raises Impure or nothing: never another error in the process that checks."""

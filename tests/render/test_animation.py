@@ -85,7 +85,7 @@ def png_patches(draw) -> list[Patch]:
     return patches(draw, pixels, range(3))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(gif_patches())
 def test_a_gif_shows_what_the_book_says(frames):
     """However frames lie over one another and go, each is seen as it should be, to the level and the millisecond."""
@@ -98,7 +98,7 @@ def test_a_gif_shows_what_the_book_says(frames):
         assert shown == duration or len(expected) == 1  # what never changes needs no time
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(png_patches())
 def test_an_animated_png_shows_what_the_book_says(frames):
     """The same with half-transparent frames laid over others, or in their place, within a level or two of rounding."""

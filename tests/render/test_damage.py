@@ -104,7 +104,7 @@ def test_running_out_of_memory_is_not_the_pictures_fault():
         decode(Failing(data, 100, MemoryError()), probe(BytesReader(data)), 1.0)
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(KINDS), st.floats(0, 1), st.binary(min_size=1, max_size=6))
 def test_any_damage_ends_in_a_picture_or_a_rejection(kind, where, junk):
     """Bytes written anywhere into a file cause nothing else."""
@@ -117,7 +117,6 @@ def test_any_damage_ends_in_a_picture_or_a_rejection(kind, where, junk):
     assert len(made) <= 1
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3 * BLOCK), st.integers(-1, 2 * BLOCK)), max_size=12))
 def test_a_stream_reads_as_a_file_does(reads):
     """Whatever is sought and read, the bytes and positions are those of a file."""

@@ -56,9 +56,7 @@ def _ask_everything(server: Served, examples: int) -> int:
             if mode is MODES[1] and operation.label in UNMISTAKABLE:
                 continue
             cases: Any = operation.as_strategy(generation_mode=mode)
-            quiet = settings(
-                max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck)
-            )
+            quiet = settings(max_examples=examples, database=None, suppress_health_check=list(HealthCheck))
             quiet(given(case=cases)(ask))()
     return calls
 
