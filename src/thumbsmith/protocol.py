@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from thumbsmith.assess import Assessment, assess
 from thumbsmith.errors import Code, Rejected, StoreError
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 # A source replaced more often than this while its pictures are made is handed back, to be tried later.
 MAX_ROUNDS: Final = 8
+
+
+Placeholder: TypeAlias = tuple[str | None, str | None]  # mean colour, ThumbHash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,18 +204,15 @@ def _named(pictures: Iterable[Rendition]) -> dict[str, Rendition]:
 
 
 def _manifest(
-    facts: SourceRecord,
-    placeholder: tuple[str | None, str | None],
-    records: Mapping[str, RenditionRecord],
-    recipe: Recipe,
+    facts: SourceRecord, shown: Placeholder, records: Mapping[str, RenditionRecord], recipe: Recipe
 ) -> Manifest:
     names = expected(recipe, facts.format or "", alpha=bool(facts.alpha))
     return Manifest(
         recipe=recipe.fingerprint,
         limits=recipe.limits.fingerprint,
         source=facts,
-        color=placeholder[0],
-        thumbhash=placeholder[1],
+        color=shown[0],
+        thumbhash=shown[1],
         renditions=tuple(records[name] for name in names if name in records),
     )
 
