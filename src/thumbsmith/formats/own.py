@@ -28,12 +28,13 @@ Stripped: TypeAlias = tuple[bytes, bytes]
 # Larger pictures are left: to compare what is kept with what was decoded takes a second decoded picture's memory.
 MOST_PIXELS: Final = 4_000_000
 
-JPEG_TABLES: Final = frozenset({0xC4, 0xCC, 0xDB, 0xDD})
-JPEG_FRAMES: Final = frozenset({*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0)})
+# Baseline, extended and progressive frames; Huffman and quantization tables; the restart interval; scans.
+JPEG_KEPT: Final = frozenset({0xC0, 0xC1, 0xC2, 0xC4, 0xDB, 0xDD, 0xDA})
 JPEG_METADATA: Final = frozenset({*range(0xE0, 0xF0), 0xFE})
-PNG_KEPT: Final = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
+PNG_CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 PNG_HEAD: Final = b"\x89PNG\r\n\x1a\n"
-WEBP_KEPT: Final = frozenset({b"VP8 ", b"VP8L", b"ALPH"})
+WEBP_METADATA: Final = frozenset({b"EXIF", b"XMP ", b"ICCP"})
+WEBP_PICTURES: Final = ([b"VP8 "], [b"VP8L"], [b"VP8X", b"VP8 "], [b"VP8X", b"VP8L"], [b"VP8X", b"ALPH", b"VP8 "])
 WEBP_ALPHA: Final = 0x10
 
 
@@ -76,17 +77,18 @@ def own_bytes(reader: RangeReader, probe: Probe, base: Base, below: int) -> byte
 
 
 def _jpeg(data: bytes) -> Stripped:
-    """Return SOI to EOI with tables, frames and scans, a bare JFIF header, and Adobe's word on the colours."""
+    """Return SOI to EOI with tables, a frame and scans, and a bare JFIF header.
+
+    Where the colours are what Adobe's segment says, what is kept gives another picture, and is not used.
+    """
     kept, profile = [data[:2]], b""
     for marker, segment, scan in _segments(data):
         content = segment[4:]
         if marker == 0xE0 and content.startswith(b"JFIF\0"):
             kept.append(segment[:2] + struct.pack(">H", 16) + content[:12] + b"\0\0")  # without its thumbnail
-        elif marker == 0xEE and content.startswith(b"Adobe"):
-            kept.append(segment[:2] + struct.pack(">H", 14) + content[:12])
         elif marker == 0xE2 and content.startswith(b"ICC_PROFILE\0"):
             profile += content[14:]
-        elif marker in JPEG_TABLES | JPEG_FRAMES or marker == 0xDA:
+        elif marker in JPEG_KEPT:
             kept.append(segment + scan)
         elif marker not in JPEG_METADATA:
             raise ValueError(f"a segment {marker:#x}")
@@ -117,28 +119,28 @@ def _scan_end(data: bytes, position: int) -> int:
 
 
 def _png(data: bytes) -> Stripped:
-    """Return header, palette, transparency and pixels, whose coded stream must end where they do."""
-    kept, profile, position, name = [PNG_HEAD], b"", len(PNG_HEAD), b""
-    stream = zlib.decompressobj()
+    """Return header, palette, transparency and pixels, whose coded stream must hold them and nothing else."""
+    kept, profile, packed, position, name = [PNG_HEAD], b"", b"", len(PNG_HEAD), b""
     while name != b"IEND":
         length, name = struct.unpack_from(">I4s", data, position)
         content = data[position + 8 : position + 8 + length]
-        if name in PNG_KEPT:
-            kept.append(data[position : position + 12 + length])
-        if name == b"IDAT":
-            _drain(stream, content)
+        position += 12 + length
         if name == b"iCCP":
             profile = zlib.decompressobj().decompress(content[content.index(b"\0") + 2 :], 1 << 20)
-        position += 12 + length
-    if not stream.eof or stream.unused_data:
-        raise ValueError("something is behind the pixels")
-    return b"".join(kept), profile
+        elif name == b"IDAT":
+            packed += content
+        elif name in (b"IHDR", b"PLTE", b"tRNS"):
+            kept.append(_chunk(name, content))
+    width, height, depth, color, interlaced = struct.unpack_from(">IIBB2xB", data, 16)
+    unpacked = height * (1 + (width * depth * PNG_CHANNELS[color] + 7) // 8)  # a byte before each row is its filter
+    stream = zlib.decompressobj()
+    if interlaced or len(stream.decompress(packed, unpacked + 1)) != unpacked or not stream.eof or stream.unused_data:
+        raise ValueError("more than its pixels")
+    return b"".join([*kept, _chunk(b"IDAT", packed), _chunk(b"IEND", b"")]), profile
 
 
-def _drain(stream: zlib._Decompress, content: bytes) -> None:
-    while content:
-        stream.decompress(content, 1 << 20)
-        content = stream.unconsumed_tail
+def _chunk(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
 def _webp(data: bytes) -> Stripped:
@@ -146,16 +148,19 @@ def _webp(data: bytes) -> Stripped:
     kept, profile, position = [], b"", 12
     while position < len(data):
         name, length = struct.unpack_from("<4sI", data, position)
-        chunk = data[position : position + 8 + length + length % 2]
+        content = data[position + 8 : position + 8 + length]
+        position += 8 + length + length % 2
         if name == b"VP8X":
-            kept.append(chunk[:8] + bytes([chunk[8] & WEBP_ALPHA, 0, 0, 0]) + chunk[12:18])
-        elif name in WEBP_KEPT:
-            kept.append(chunk)
-        elif name == b"ICCP":
-            profile = chunk[8 : 8 + length]
-        position += len(chunk)
-    content = b"WEBP" + b"".join(kept)
-    return b"RIFF" + struct.pack("<I", len(content)) + content, profile
+            content = bytes([content[0] & WEBP_ALPHA, 0, 0, 0]) + content[4:10]
+        if name == b"ICCP":
+            profile = content
+        elif name not in WEBP_METADATA:
+            kept.append((name, content))
+    if [name for name, _ in kept] not in WEBP_PICTURES:
+        raise ValueError("more than a picture")
+    chunks = [struct.pack("<4sI", name, len(each)) + each + bytes(len(each) % 2) for name, each in kept]
+    made = b"WEBP" + b"".join(chunks)
+    return b"RIFF" + struct.pack("<I", len(made)) + made, profile
 
 
 STRIPPERS: Final[Mapping[str, Callable[[bytes], Stripped]]] = MappingProxyType(

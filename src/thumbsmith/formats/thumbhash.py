@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from functools import lru_cache
+from itertools import accumulate, chain, repeat
 from math import cos, floor, pi
 from operator import mul
 from typing import TypeAlias
@@ -70,13 +71,10 @@ def _composited(rgba: bytes) -> tuple[Channel, list[tuple[float, float, float]]]
 
 def _waves(channel: Channel, width: int, height: int, across: int, down: int) -> Waves:
     """Return the cosines of up to `across` and `down` half waves, without those that are fine both ways."""
-    rows = [
-        [level for y in range(height) for level in map(mul, channel[y * width : (y + 1) * width], wave)]
-        for wave in (_wave(width, count) for count in range(across))
-    ]
+    rows = [tuple(map(mul, channel, _wave(width, count) * height)) for count in range(across)]
     factors: list[float] = []
     for vertical in range(down):
-        column = [level for level in _wave(height, vertical) for _ in range(width)]
+        column = _each_repeated(_wave(height, vertical), width)
         reach = range(across) if not vertical else range(-(-across * (down - vertical) // down))
         factors += (_sum(map(mul, rows[horizontal], column)) / (width * height) for horizontal in reach)
     mean, *others = factors
@@ -84,8 +82,15 @@ def _waves(channel: Channel, width: int, height: int, across: int, down: int) ->
     return Waves(mean, scale, tuple(0.5 + 0.5 / scale * factor if scale else factor for factor in others))
 
 
-def _wave(length: int, count: int) -> list[float]:
-    return [cos(pi / length * count * (position + 0.5)) for position in range(length)]
+@lru_cache(maxsize=256)
+def _wave(length: int, count: int) -> tuple[float, ...]:
+    """Return `count` half waves over so many places. Kept: the pictures of a folder have few shapes."""
+    return tuple(cos(pi / length * count * (position + 0.5)) for position in range(length))
+
+
+@lru_cache(maxsize=256)
+def _each_repeated(wave: tuple[float, ...], times: int) -> tuple[float, ...]:
+    return tuple(chain.from_iterable(repeat(level, times) for level in wave))
 
 
 def _sum(numbers: Iterable[float]) -> float:
