@@ -60,6 +60,7 @@ def made(mode: str, kind: str, side: int, **options) -> bytes:
         ("P", "PNG", {}),
         ("I;16", "PNG", {}),
         ("P", "GIF", {}),
+        ("P", "GIF", {"transparency": 0}),
         ("RGB", "WEBP", {"method": 0}),
         ("RGBA", "WEBP", {"method": 0, "lossless": True, "quality": 0}),
         ("RGB", "TIFF", {}),

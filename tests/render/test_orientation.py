@@ -39,6 +39,20 @@ def test_every_orientation_comes_out_upright(kind, orientation):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "AVIF"])
+def test_a_tall_picture_comes_out_tall(kind, orientation):
+    """The same for a portrait: its sides are not swapped once too often."""
+    turn = STORED[orientation]
+    upright = cornered(128, 192)
+    exif = Image.Exif()
+    exif[274] = orientation
+    data = saved(upright.transpose(turn) if turn is not None else upright, kind, exif=exif)
+    image = shown(data).convert("RGB")
+    assert image.size == (43, 64)
+    assert difference(image, upright.resize(image.size, Image.Resampling.LANCZOS)) < 4
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_crop_is_of_the_picture_as_seen(orientation):
     """Gravity means the picture's own top left, however it is stored."""
     image = shown(stored("PNG", orientation), width=16, height=16, fit=Fit.COVER, gravity=(0.0, 0.0))
