@@ -19,18 +19,18 @@ SAMPLE = Path(__file__).parents[2] / "src" / "thumbsmith" / "samples" / "coffee.
 
 def main(*settings: str) -> None:
     """Deploy, tell where everything is, and wait to be stopped; everything goes with it."""
-    stopped = threading.Event()
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, lambda *_: stopped.set())
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="thumbsmith-cloud-") as folder, cloud(Path(folder)) as where:
-        print(f"emulator of AWS at {where.address}; deploying takes a minute ...", flush=True)
-        where.bootstrap()
-        outputs = where.deploy(**dict(each.split("=", 1) for each in settings))
-        print(f"deployed in {time.monotonic() - started:.0f} s", flush=True)
-        print(guide(where, outputs), flush=True)
-        stopped.wait()
-    print("stopped; nothing is left", flush=True)
+    try:
+        with tempfile.TemporaryDirectory(prefix="thumbsmith-cloud-") as folder, cloud(Path(folder)) as where:
+            print(f"emulator of AWS at {where.address}; deploying takes a minute ...", flush=True)
+            where.bootstrap()
+            outputs = where.deploy(**dict(each.split("=", 1) for each in settings))
+            print(f"deployed in {time.monotonic() - started:.0f} s", flush=True)
+            print(guide(where, outputs), flush=True)
+            threading.Event().wait()
+    except KeyboardInterrupt:
+        print("stopped; nothing is left", flush=True)
 
 
 def guide(where: Cloud, outputs: dict[str, str]) -> str:

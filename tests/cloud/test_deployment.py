@@ -1,14 +1,12 @@
 """The application as it is deployed: bootstrap, deploy, pictures in, thumbnails out; with every role enforced."""
 
 import json
-import secrets
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.cloud.emulator import Cloud, cloud, eventually
+from tests.cloud.deployed import Deployed
+from tests.cloud.emulator import Cloud, eventually
 from tests.corpus import needs_corpus, photos
 from tests.pictures import picture
 from tests.servers.fixtures import needs_servers
@@ -20,81 +18,10 @@ RECEIVES = 2
 NAMES = ("a b.jpg", "a+b.jpg", "100%.jpg", "%2B.jpg", "Été/naïve 1.jpg", "🐈 cat.jpg", "a&b=c.jpg")
 
 
-class Deployed:
-    """A deployed stack, and what is done to it from outside."""
-
-    def __init__(self, where: Cloud, outputs: dict[str, str]) -> None:
-        """Look at the stack with these outputs."""
-        self.cloud, self.outputs = where, outputs
-        self.s3, self.sqs = where.client("s3"), where.client("sqs")
-        self.source, self.destination = outputs["SourceBucket"], outputs["DestinationBucket"]
-
-    def put(self, key: str, data: bytes) -> str:
-        """Put an image; return its etag."""
-        return self.s3.put_object(Bucket=self.source, Key=key, Body=data)["ETag"]
-
-    def delete(self, key: str) -> None:
-        """Delete an image."""
-        self.s3.delete_object(Bucket=self.source, Key=key)
-
-    def names(self, key: str) -> set[str]:
-        """Return the names that there are in the destination directly under the key."""
-        listed = self.s3.list_objects_v2(Bucket=self.destination, Prefix=f"{key}/", Delimiter="/").get("Contents", [])
-        return {each["Key"][len(key) + 1 :] for each in listed}
-
-    def made(self, key: str) -> dict[str, bytes]:
-        """Return what there is in the destination directly under the key, by name."""
-        return {name: self.read(f"{key}/{name}") for name in self.names(key)}
-
-    def read(self, key: str) -> bytes:
-        """Return an object of the destination."""
-        return self.s3.get_object(Bucket=self.destination, Key=key)["Body"].read()
-
-    def manifest(self, key: str, etag: str) -> dict[str, Any]:
-        """Return the manifest of this version of the key, once there is one."""
-
-        def look() -> dict[str, Any] | None:
-            there = "manifest.json" in self.names(key)
-            manifest = json.loads(self.read(f"{key}/manifest.json")) if there else None
-            return manifest if manifest and manifest["source"]["etag"].strip('"') == etag.strip('"') else None
-
-        return eventually(look)
-
-    def waiting(self, queue: str) -> int:
-        """Return how many messages a queue holds, in hand or not."""
-        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        told = self.sqs.get_queue_attributes(QueueUrl=self.outputs[queue], AttributeNames=names)["Attributes"]
-        return sum(int(told[name]) for name in names)
-
-    def lines(self) -> list[dict[str, Any]]:
-        """Return what the function logged, each line as what it says."""
-        function = self.cloud.client("lambda").get_function_configuration(FunctionName=self.outputs["Function"])
-        logged = self.cloud.client("logs").filter_log_events(logGroupName=function["LoggingConfig"]["LogGroup"])
-        return [json.loads(each["message"]) for each in logged["events"] if each["message"][:1] == "{"]
-
-    def outcomes(self, key: str) -> list[tuple[str, int]]:
-        """Return what became of the key, each time: the outcome, and how many renditions were written."""
-        return [(line["outcome"], line["written"]) for line in self.lines() if line.get("key") == key]
-
-
-@pytest.fixture(scope="module")
-def where(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """Return a cloud in which things can be deployed."""
-    with cloud(tmp_path_factory.mktemp("cloud")) as made:
-        made.bootstrap()
-        yield made
-
-
 @pytest.fixture(scope="module")
 def deployed(where: Cloud) -> Deployed:
     """Return the application, deployed with its defaults but for the number of receives."""
     return Deployed(where, where.deploy(max_receive_count=RECEIVES))
-
-
-@pytest.fixture
-def key() -> str:
-    """Return a key that no other test uses."""
-    return f"photos/{secrets.token_hex(6)}.jpg"
 
 
 @needs_corpus

@@ -43,7 +43,7 @@ def ministack(*, as_cloud: bool = False) -> Iterator[str]:
 
     As a cloud it runs functions, which find it as AWS, and enforces what their roles may do.
     """
-    (port,) = _free_ports(1)
+    (port,) = free_ports(1)
     cloud = {"AUTH": "true", "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"} if as_cloud else {}
     environment = cloud | {
         "BIND_HOST": "127.0.0.1",
@@ -61,7 +61,7 @@ def ministack(*, as_cloud: bool = False) -> Iterator[str]:
 @contextlib.contextmanager
 def seaweedfs() -> Iterator[str]:
     """Run SeaweedFS and give the address of its S3. It keeps a tree of files, and checks signatures as S3 does."""
-    ports = dict(zip(SEAWEEDFS_PORTS, _free_ports(len(SEAWEEDFS_PORTS)), strict=True))
+    ports = dict(zip(SEAWEEDFS_PORTS, free_ports(len(SEAWEEDFS_PORTS)), strict=True))
     command = [str(PROGRAMS / "weed"), "server", "-s3"]
     command += [f"-{name}={value}" for name, value in (SEAWEEDFS_OPTIONS | ports).items()]
     environment = {"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}  # a bucket begins with one volume instead of seven
@@ -117,7 +117,8 @@ def _answers(address: str) -> bool:
     return True
 
 
-def _free_ports(number: int) -> list[int]:
+def free_ports(number: int) -> list[int]:
+    """Return ports of 127.0.0.1 on which nothing listens."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
         for each in sockets:

@@ -1,0 +1,204 @@
+"""What the function takes where Lambda runs it: time to start, time besides the picture, and memory."""
+
+import compileall
+import io
+import shutil
+import sys
+import sysconfig
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import pytest
+from botocore.session import get_session
+from PIL import Image
+
+from tests.cloud import local_app
+from tests.cloud.sandbox import Sandbox, sandbox, why_no_group
+from tests.corpus import needs_corpus, photos
+from tests.servers.fixtures import needs_servers
+from tests.servers.processes import KEYS
+
+REASON = why_no_group()
+pytestmark = [needs_servers, pytest.mark.deep, pytest.mark.skipif(bool(REASON), reason=str(REASON))]
+
+BENCH = Path(__file__).parents[2] / "bench"
+HANDLER = "thumbsmith.aws.handler.handler"
+WHOLE_CORE, SMALL = 1769, 512  # megabytes
+ROUNDS = 7
+WARM_ROUNDS = 30
+PEER_NEEDS = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six.py", "urllib3", "PIL", "pillow.libs")
+PEER = """
+from cold_peer import main
+
+def handler(event, context):
+    main(event["bucket"], event["key"], "peer")
+    return {"images": [{"outcome": "made"}]}
+"""
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the function's code, as it is deployed."""
+    folder = tmp_path_factory.mktemp("ours")
+    local_app.build(folder / "function.zip")
+    with zipfile.ZipFile(folder / "function.zip") as archive:
+        archive.extractall(folder / "code")
+    return folder / "code"
+
+
+@pytest.fixture(scope="module")
+def peer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return boto3 and Pillow doing the same, with bytecode too."""
+    folder, packages = tmp_path_factory.mktemp("peer"), Path(sysconfig.get_path("purelib"))
+    for name in PEER_NEEDS:
+        copy = shutil.copytree if (packages / name).is_dir() else shutil.copy
+        copy(packages / name, folder / name)
+    shutil.copy(BENCH / "cold_peer.py", folder)
+    (folder / "peer.py").write_text(PEER)
+    compileall.compile_dir(folder, quiet=2)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def environment(ministack_address: str) -> dict[str, str]:
+    """Return the function's environment, with a bucket that there is."""
+    where = {"AWS_ENDPOINT_URL": ministack_address, "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}
+    client(ministack_address).create_bucket(Bucket="sandbox")
+    places = {"THUMBSMITH_SOURCE": "s3://sandbox/photos/", "THUMBSMITH_DESTINATION": "s3://sandbox/thumbs/"}
+    return {**KEYS, **where, **places}
+
+
+def client(address: str) -> Any:
+    """Return a client of S3."""
+    keys = {"aws_access_key_id": KEYS["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": KEYS["AWS_SECRET_ACCESS_KEY"]}
+    return get_session().create_client("s3", region_name="us-east-1", endpoint_url=address, **keys)
+
+
+def event(key: str) -> dict[str, Any]:
+    """Return an event about a key, for both functions."""
+    record = {"eventVersion": "2.1", "eventName": "ObjectCreated:Put"}
+    record["s3"] = {"bucket": {"name": "sandbox"}, "object": {"key": f"photos/{key}"}}
+    return {"Records": [record], "bucket": "sandbox", "key": key}
+
+
+def put(environment: dict[str, str], key: str, data: bytes) -> None:
+    """Put an image."""
+    client(environment["AWS_ENDPOINT_URL"]).put_object(Bucket="sandbox", Key=f"photos/{key}", Body=data)
+
+
+def jpeg(width: int, height: int, **options: Any) -> bytes:
+    """Return a photograph of that size."""
+    with Image.open(photos()[0]) as photo:
+        out = io.BytesIO()
+        photo.convert("RGB").resize((width, height)).save(out, "jpeg", quality=85, **options)
+    return out.getvalue()
+
+
+@pytest.fixture
+def tell(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """Return a function that prints what was measured, whatever becomes of the test."""
+
+    def said(text: str) -> None:
+        with capsys.disabled():
+            sys.stdout.write(f"\n{text}\n")
+
+    return said
+
+
+@pytest.fixture
+def small(ours: Path, environment: dict[str, str], tmp_path: Path) -> Iterator[Sandbox]:
+    """Give the function with 512 MB."""
+    with sandbox(ours, HANDLER, SMALL, environment, tmp_path / "log") as running:
+        yield running
+
+
+def outcome(answer: dict[str, Any]) -> tuple[str, str | None]:
+    """Return what became of the one image, and by which code."""
+    (image,) = answer["images"]
+    return image["outcome"], image.get("code")
+
+
+@needs_corpus
+@pytest.mark.parametrize("megabytes", [SMALL, WHOLE_CORE])
+def test_the_first_picture_comes_in_half_the_time(
+    ours: Path,
+    peer: Path,
+    environment: dict[str, str],
+    tmp_path: Path,
+    megabytes: int,
+    tell: Callable[[str], None],
+):
+    """Starting and making the first picture takes at most half of what boto3 and Pillow take to do the same."""
+    put(environment, "first.jpg", jpeg(1732, 1155))
+    seconds: dict[str, list[float]] = {"ours": [], "peer": []}
+    for number in range(ROUNDS):
+        for name, code, handler in (("ours", ours, HANDLER), ("peer", peer, "peer.handler")):
+            client(environment["AWS_ENDPOINT_URL"]).delete_object(
+                Bucket="sandbox", Key="thumbs/first.jpg/manifest.json"
+            )
+            with sandbox(code, handler, megabytes, environment, tmp_path / f"{name}{number}") as running:
+                answer, took = running.invoke(event("first.jpg"))
+            assert outcome(answer)[0] in {"made", "fresh"}, answer
+            seconds[name].append(took)
+    first = {name: median(each) for name, each in seconds.items()}
+    tell(f"{megabytes} MB: INIT and first picture {first['ours']:.3f} s, peer {first['peer']:.3f} s")
+    assert first["ours"] <= 0.5 * first["peer"], first
+
+
+@needs_corpus
+def test_24_megapixels_fit_512_megabytes(small: Sandbox, environment: dict[str, str], tell: Callable[[str], None]):
+    """A JPEG of 24 megapixels becomes thumbnails, baseline or progressive, and nobody is killed."""
+    for name, options in (("baseline", {}), ("progressive", {"progressive": True})):
+        put(environment, f"{name}.jpg", jpeg(6000, 4000, **options))
+        assert outcome(small.invoke(event(f"{name}.jpg"))[0]) == ("made", None)
+    tell(f"24 MP JPEG: {small.group.peak / 1e6:.0f} MB at most of {SMALL}")
+    assert small.starts == 1
+
+
+@needs_corpus
+def test_12_megapixels_of_heic_fit_512_megabytes(
+    small: Sandbox, environment: dict[str, str], tell: Callable[[str], None]
+):
+    """An HEIC of 12 megapixels, as telephones write it, becomes thumbnails."""
+    pillow_heif = pytest.importorskip("pillow_heif", reason="no encoder of HEIC to make a test picture with")
+    with Image.open(photos()[0]) as photo:
+        out = io.BytesIO()
+        pillow_heif.from_pillow(photo.convert("RGB").resize((4032, 3024))).save(out, quality=60)
+    put(environment, "phone.heic", out.getvalue())
+    assert outcome(small.invoke(event("phone.heic"))[0]) == ("made", None)
+    tell(f"12 MP HEIC: {small.group.peak / 1e6:.0f} MB at most of {SMALL}")
+    assert small.starts == 1
+
+
+@needs_corpus
+def test_too_much_memory_is_a_code(ours: Path, environment: dict[str, str], tmp_path: Path):
+    """A picture that takes more than there is ends in its code, even where the recipe would allow it; the next is made.
+
+    Where the kernel killed the function instead, it would be started a second time.
+    """
+    recipe = {"THUMBSMITH_RECIPE": "[limits]\nmax_memory = 8589934592\nmax_cpu_seconds = 60\n"}
+    out = io.BytesIO()
+    Image.new("RGBA", (9900, 9900)).save(out, "png", compress_level=1)  # 392 MB of pixels
+    put(environment, "huge.png", out.getvalue())
+    put(environment, "next.jpg", jpeg(1200, 800))
+    with sandbox(ours, HANDLER, SMALL, environment | recipe, tmp_path / "log") as running:
+        assert outcome(running.invoke(event("huge.png"))[0]) == ("rejected", "over_memory")
+        assert outcome(running.invoke(event("next.jpg"))[0]) == ("made", None)
+        assert running.starts == 1
+
+
+@needs_corpus
+def test_little_is_taken_besides_pixels_and_store(
+    ours: Path, environment: dict[str, str], tmp_path: Path, tell: Callable[[str], None]
+):
+    """Once it runs, an invocation takes at most 5 ms besides looking, rendering and storing."""
+    with sandbox(ours, HANDLER, WHOLE_CORE, environment, tmp_path / "log") as running:
+        for number in range(WARM_ROUNDS):
+            put(environment, f"warm{number}.jpg", jpeg(1200, 800))
+            running.invoke(event(f"warm{number}.jpg"))
+        besides = [took - stages for took, stages in zip(running.durations, running.stages, strict=True)]
+    tell(f"besides: {min(besides):.1f} ms at the least, {median(besides[5:]):.1f} in the median")
+    assert min(besides) <= 5
