@@ -100,7 +100,8 @@ def test_a_token_is_asked_for(guarded: Served):
     paths = [("GET", "/images"), ("GET", "/images/x"), ("POST", "/uploads"), ("GET", "/renditions/x/small")]
     paths += [
         ("DELETE", "/images/x"),
-        ("PUT", "/uploads/x"),
+        ("PUT", "/uploads"),
+        ("GET", "/uploads/x"),
         ("GET", "/recipe"),
         ("POST", "/previews"),
         ("GET", "/none"),
@@ -158,6 +159,15 @@ def test_what_is_guarded_is_not_kept_by_shared_caches(guarded: Served):
     key = guarded.upload("private.png")
     assert guarded.client.get(f"/renditions/{key}/small").headers["cache-control"].startswith("private,")
     del guarded.client.headers["Authorization"]
+
+
+def test_the_url_of_an_upload_is_enough_to_upload(guarded: Served):
+    """Whoever was given it needs no token, as with what S3 presigns; a guess is of no use."""
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    body = {"name": "given.png", "type": "image/png", "bytes": 3}
+    upload = guarded.client.post("/uploads", json=body, headers=bearer).json()["upload"]
+    assert guarded.client.put("/uploads/guess", content=b"abc", headers=upload["headers"]).status_code == 404
+    assert guarded.client.put(upload["url"], content=b"abc", headers=upload["headers"]).status_code == 201
 
 
 def test_a_short_token_is_refused():

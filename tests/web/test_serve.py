@@ -105,34 +105,34 @@ def test_a_token_lets_others_in(tmp_path: Path):
 
 def test_without_a_token_nobody_else_gets_in(thumbsmith: Command):
     """An address that others can reach is refused without a token, and a token that can be guessed is none."""
-    code, _, told = thumbsmith("serve", "--host", "0.0.0.0", "--port", "0")
-    assert code == 2
-    assert "THUMBSMITH_TOKEN" in told
+    ran = thumbsmith("serve", "--host", "0.0.0.0", "--port", "0")
+    assert ran.code == 2
+    assert "THUMBSMITH_TOKEN" in ran.err
 
 
 def test_a_short_token_is_refused(thumbsmith: Command, monkeypatch: pytest.MonkeyPatch):
     """One sentence that says how long it has to be."""
     monkeypatch.setenv("THUMBSMITH_TOKEN", "short")
-    code, _, told = thumbsmith("serve", "--port", "0")
-    assert code == 2
-    assert "at least 16 characters" in told
+    ran = thumbsmith("serve", "--port", "0")
+    assert ran.code == 2
+    assert "at least 16 characters" in ran.err
 
 
 def test_an_address_that_is_taken_is_one_sentence(thumbsmith: Command, tmp_path: Path):
     """Exit code 2, and what was found."""
     with serving(tmp_path) as running:
-        code, _, told = thumbsmith("serve", "--port", str(running.client.base_url.port))
-    assert code == 2
-    assert "in use" in told
-    assert told.count("\n") <= 1
+        ran = thumbsmith("serve", "--port", str(running.client.base_url.port))
+    assert ran.code == 2
+    assert "in use" in ran.err
+    assert ran.err.count("\n") <= 1
 
 
 def test_a_root_that_is_a_file_is_one_sentence(thumbsmith: Command, tmp_path: Path):
     """Exit code 2."""
     (tmp_path / "file").write_text("x")
-    code, _, told = thumbsmith("serve", "--root", str(tmp_path / "file"), "--port", "0")
-    assert code == 2
-    assert "expected a folder" in told
+    ran = thumbsmith("serve", "--root", str(tmp_path / "file"), "--port", "0")
+    assert ran.code == 2
+    assert "expected a folder" in ran.err
 
 
 class _Without(importlib.abc.MetaPathFinder):
@@ -147,7 +147,7 @@ def test_a_missing_extra_is_named(thumbsmith: Command, monkeypatch: pytest.Monke
     for name in [each for each in sys.modules if each.startswith(("thumbsmith.web", "starlette", "uvicorn"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(sys, "meta_path", [_Without(), *sys.meta_path])
-    code, _, told = thumbsmith("serve", "--port", "0")
-    assert code == 2
-    assert told.strip() == "thumbsmith: serve needs the extra web: pip install 'thumbsmith[web]'"
+    ran = thumbsmith("serve", "--port", "0")
+    assert ran.code == 2
+    assert ran.err.strip() == "thumbsmith: serve needs the extra web: pip install 'thumbsmith[web]'"
     monkeypatch.undo()

@@ -31,6 +31,9 @@ _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]/@\s]+)(?::\d{1,5})?")
 # What tells nothing about any image: the page, its description, whether the server is up, and the door itself.
 _OPEN: Final = re.compile(r"/|/page/[^/]*|/openapi\.json|/health|/session")
 
+# An upload whose URL was given out is let in by the secret in it, as S3 does with what is presigned.
+_TICKET: Final = re.compile(r"/uploads/[^/]+")
+
 
 @dataclass(frozen=True, slots=True)
 class Gate:
@@ -52,8 +55,7 @@ class Gate:
     def _check(self, request: HTTPConnection, method: str) -> None:
         self._check_host(request.headers)
         self._check_origin(request.headers, method)
-        is_preflight = method == "OPTIONS" and "access-control-request-method" in request.headers
-        if self.settings.token and not is_preflight and not _OPEN.fullmatch(request.url.path):
+        if self.settings.token and not _is_open(request, method):
             self._check_token(request, self.settings.token)
 
     def _check_host(self, headers: Headers) -> None:
@@ -83,6 +85,14 @@ class Gate:
             return
         challenge = {"WWW-Authenticate": 'Bearer realm="thumbsmith"'}
         raise Problem(401, "Authorization: expected Bearer and the token.", code="unauthorized", headers=challenge)
+
+
+def _is_open(request: HTTPConnection, method: str) -> bool:
+    """Return whether this may be asked for without the token."""
+    path = request.scope["path"]
+    if method == "OPTIONS" and "access-control-request-method" in request.headers:
+        return True
+    return bool(_OPEN.fullmatch(path) or (method == "PUT" and _TICKET.fullmatch(path)))
 
 
 @dataclass(frozen=True, slots=True)
