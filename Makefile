@@ -21,11 +21,12 @@ deep: .venv/dev .venv/servers .venv/runtime  ## the long runs
 	$(BIN)/mypy --config-file .ci/mypy-cdk.ini
 	$(BIN)/python -m pytest -n 2 -m deep
 
-bench: .venv/dev .venv/servers  ## speed, memory and fidelity, as ratios in interleaved runs
+bench: .venv/dev .venv/servers .venv/runtime  ## speed, memory and fidelity, as ratios in interleaved runs
 	$(BIN)/python bench/cpu.py
 	$(BIN)/python bench/quality.py
 	$(BIN)/python bench/plan.py
 	PYTHONPATH=. $(BIN)/python bench/cold.py
+	PYTHONPATH=. $(BIN)/python bench/cost.py
 
 check: .venv/dev  ## format, lint, types, imports
 	$(BIN)/ruff format --check .
