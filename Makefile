@@ -21,7 +21,7 @@ deep: .venv/dev .venv/servers .venv/runtime  ## the long runs
 	$(BIN)/mypy --config-file .ci/mypy-cdk.ini
 	$(BIN)/python -m pytest -n 2 -m deep
 
-bench: .venv/dev .venv/servers .venv/peers  ## speed, memory and fidelity, as ratios in interleaved runs
+bench: .venv/dev .venv/servers .venv/runtime .venv/peers  ## speed, memory and fidelity, as ratios in interleaved runs
 	$(BIN)/python bench/cpu.py
 	$(BIN)/python bench/quality.py
 	$(BIN)/python bench/fidelity.py
@@ -31,6 +31,7 @@ bench: .venv/dev .venv/servers .venv/peers  ## speed, memory and fidelity, as ra
 	$(BIN)/python bench/auto.py
 	$(BIN)/python bench/gravity.py
 	$(BIN)/python bench/web.py
+	PYTHONPATH=. $(BIN)/python bench/cost.py
 
 check: .venv/dev  ## format, lint, types, imports
 	$(BIN)/ruff format --check .

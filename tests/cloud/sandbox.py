@@ -46,6 +46,13 @@ class Group:
         return int((self.folder / ("memory.max_usage_in_bytes" if self.is_old else "memory.peak")).read_text())
 
     @property
+    def cpu_seconds(self) -> float:
+        """Return the CPU time of all that runs in it, and of what those have waited for, but for Lambda's emulator."""
+        fields = [Path(f"/proc/{each}/stat").read_text().rpartition(")") for each in self.processes]
+        times = [map(int, rest.split()[11:15]) for name, _, rest in fields if "aws-lambda-rie" not in name]
+        return sum(map(sum, times)) / os.sysconf("SC_CLK_TCK")
+
+    @property
     def processes(self) -> list[int]:
         """Return who is in it."""
         return [int(line) for line in (self.folder / "cgroup.procs").read_text().split()]
@@ -103,11 +110,18 @@ class Sandbox:
         return [float(each) for each in re.findall(r"REPORT .*?\tDuration: ([\d.]+) ms", self.log.read_text())]
 
     @property
+    def images(self) -> list[dict[str, Any]]:
+        """Return what the function says of each image."""
+        return [
+            json.loads(line)
+            for line in re.findall(r'^\{"level".*"event": "image".*$', self.log.read_text(), re.MULTILINE)
+        ]
+
+    @property
     def stages(self) -> list[float]:
         """Return the milliseconds that the function says each image took to look at, to render and to store."""
-        lines = re.findall(r'^\{"level".*"event": "image".*$', self.log.read_text(), re.MULTILINE)
         names = ("LookMilliseconds", "RenderMilliseconds", "StoreMilliseconds")
-        return [sum(said[name] for name in names) for said in map(json.loads, lines)]
+        return [sum(said[name] for name in names) for said in self.images]
 
     @property
     def starts(self) -> int:

@@ -1,0 +1,122 @@
+"""`thumbsmith aws`: what needs no cloud. What needs one is in tests/cloud."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import Command
+from thumbsmith.cli.aws import check, toolkit
+from thumbsmith.errors import StoreError
+from thumbsmith.manifest import Manifest, Rejection, RenditionRecord, SourceRecord
+from thumbsmith.store import open_store
+from thumbsmith.store.types import Headers
+
+
+def _run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "thumbsmith", "aws", *arguments]
+    return subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True, timeout=300)
+
+
+def test_the_stack_is_listed(tmp_path: Path):
+    """`thumbsmith aws list` lists the ready app's stack, by nothing but what Python packages bring."""
+    done = _run(tmp_path, "list", "-c", "stack=Mine")
+    assert (done.returncode, done.stdout.strip()) == (0, "Mine")
+
+
+def test_an_app_of_ones_own_is_taken(tmp_path: Path):
+    """An app that the arguments name is run in place of the ready one, and that it failed is told."""
+    done = _run(tmp_path, "list", "--app", "echo nothing here >&2; exit 3")
+    assert done.returncode == 1
+    assert "nothing here" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["aws://1/r"], ["--app", "x"], ["-a", "x"], ["--app=x"]])
+def test_what_to_work_on_may_be_named(words: list[str]):
+    """An app or an environment that is named keeps the ready app out."""
+    assert toolkit._says_on_what(["--verbose", *words])
+    assert not toolkit._says_on_what(["--verbose"])
+
+
+@pytest.mark.parametrize("command", ["deploy", "synth", "list", "bootstrap", "destroy"])
+def test_without_the_extra_one_sentence_names_it(thumbsmith: Command, command: str, monkeypatch: pytest.MonkeyPatch):
+    """Where the extra is not installed, one sentence says what to install; exit code 2."""
+    monkeypatch.setattr(toolkit, "find_spec", lambda name: None)
+    ran = thumbsmith("aws", command)
+    assert ran.code == 2
+    assert ran.err == "thumbsmith: thumbsmith aws needs what the extra cdk brings: pip install 'thumbsmith[cdk]'\n"
+
+
+def test_a_stack_that_is_not_there(thumbsmith: Command, ministack: str):
+    """Checking an unknown stack is one sentence; exit code 2."""
+    ran = thumbsmith("aws", "check", "Nowhere")
+    assert ran.code == 2
+    assert ran.err.startswith("thumbsmith: stack Nowhere: ")
+    assert ran.err.count("\n") == 1
+
+
+def test_a_stack_of_somebody_else(monkeypatch: pytest.MonkeyPatch):
+    """A stack without our outputs is refused."""
+    monkeypatch.setattr(check, "_outputs", lambda stack: {"Other": "x"})
+    with pytest.raises(StoreError, match="stack Theirs: expected the outputs"):
+        check.deployment_of("Theirs")
+
+
+def test_a_check_that_fails_leaves_nothing(thumbsmith: Command, ministack: str, monkeypatch: pytest.MonkeyPatch):
+    """Where nobody makes thumbnails the check says what it waited for, and its picture is deleted; exit code 1."""
+    bucket = ministack.removeprefix("s3://")
+    outputs = {"SourceBucket": bucket, "SourcePrefix": "in/", "DestinationBucket": bucket, "DestinationPrefix": "out/"}
+    monkeypatch.setattr(check, "_outputs", lambda stack: outputs)
+    ran = thumbsmith("aws", "check", "Mine", "--timeout", "1", "--json")
+    assert ran.code == 1
+    assert "waited 1 seconds for its manifest" in ran.err
+    assert [json.loads(line)["step"] for line in ran.out.splitlines()] == ["put", "deleted"]
+    assert list(open_store(ministack).list()) == []
+
+
+def _manifest(**changes: object) -> Manifest:
+    rendition = RenditionRecord(
+        variant="small",
+        fingerprint="f",
+        key="a/small.webp",
+        type="image/webp",
+        format="webp",
+        width=1,
+        height=1,
+        bytes=4,
+        sha256="s",
+        etag="e",
+    )
+    given = {
+        "recipe": "r",
+        "limits": "l",
+        "source": SourceRecord(key="a", etag="1", bytes=9),
+        "renditions": (rendition,),
+    }
+    return Manifest(**(given | changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("manifest", "size"),
+    [
+        (_manifest(source=SourceRecord(key="a", etag="2", bytes=9)), 4),
+        (_manifest(renditions=()), 4),
+        (_manifest(), 5),
+        (_manifest(renditions=(), rejection=Rejection(code="corrupt", detail="no picture")), 4),
+    ],
+)
+def test_a_manifest_that_is_wrong_is_noticed(manifest: Manifest, size: int, tmp_path: Path):
+    """Another version, no renditions, a rendition of another size, a rejection: each fails the check."""
+    destination = open_store(f"memory://{tmp_path}")
+    destination.put("a/small.webp", b"x" * size, Headers(content_type="image/webp"))
+    with pytest.raises(StoreError):
+        check.verify(manifest, destination, "a", "1")
+
+
+def test_a_manifest_that_is_right_passes(tmp_path: Path):
+    """All that the manifest names is there, and of this version."""
+    destination = open_store(f"memory://{tmp_path}")
+    destination.put("a/small.webp", b"four", Headers(content_type="image/webp"))
+    check.verify(_manifest(), destination, "a", "1")
