@@ -9,7 +9,6 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -19,11 +18,10 @@ from starlette.responses import Response
 
 from thumbsmith.errors import ThumbsmithError
 from thumbsmith.manifest import Manifest
-from thumbsmith.requests import Outcome
 from thumbsmith.store.types import ObjectInfo
 from thumbsmith.web.addresses import encoded, key_of
 from thumbsmith.web.conditions import is_known
-from thumbsmith.web.keeper import Keeper
+from thumbsmith.web.keeper import Keeper, settled
 from thumbsmith.web.library import Library, Standing
 from thumbsmith.web.problems import Problem, from_error
 
@@ -51,7 +49,7 @@ class Images:
         if standing and standing.status == "making":
             future = self.keeper.pursued(key)
             if future and wait:
-                await _settled(future, wait)
+                await settled(future, wait)
                 standing = await self.library.run(self.library.standing, key)
         if standing is None:
             raise Problem(404, "There is no such image.", code="not_found")
@@ -140,11 +138,6 @@ def _making(key: str, source: ObjectInfo, failure: ThumbsmithError | None) -> Re
     trouble = {"detail": str(failure)} if failure else {}
     about = {"key": key, "status": "making", "source": {"bytes": source.size}, **trouble}
     return _json(about, 202, {"Retry-After": "1"})
-
-
-async def _settled(future: Future[Outcome], seconds: float) -> None:
-    """Wait until it is done, however it ends, but no longer than so many seconds."""
-    await asyncio.wait([asyncio.wrap_future(future)], timeout=seconds)
 
 
 @lru_cache(maxsize=1_024)

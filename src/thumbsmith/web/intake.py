@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from threading import Lock
@@ -50,7 +50,8 @@ class Writer(Protocol):
 class Tickets:
     """Grants by the secret in their URL. Each is given back once."""
 
-    _open: OrderedDict[str, Grant] = field(default_factory=OrderedDict)
+    _open: OrderedDict[str, Grant] = field(default_factory=OrderedDict)  # in the order in which they run out
+    _keys: Counter[str] = field(default_factory=Counter)
     _lock: Lock = field(default_factory=Lock)
 
     def issue(self, grant: Grant) -> str:
@@ -58,8 +59,9 @@ class Tickets:
         ticket = secrets.token_urlsafe(32)
         with self._lock:
             self._open[ticket] = grant
+            self._keys[grant.key] += 1
             while len(self._open) > _MAX_OPEN:
-                self._open.popitem(last=False)
+                self._forget(next(iter(self._open)))
         return ticket
 
     def peek(self, ticket: str) -> Grant | None:
@@ -71,14 +73,24 @@ class Tickets:
     def use(self, ticket: str) -> Grant | None:
         """Return the grant and forget it, or None as `peek` does."""
         with self._lock:
-            grant = self._open.pop(ticket, None)
+            grant = self._forget(ticket)
         return grant if grant and time.time() < grant.until else None
 
     def holds(self, key: str) -> bool:
         """Return whether an upload under this key is still open."""
         now = time.time()
         with self._lock:
-            return any(grant.key == key and now < grant.until for grant in self._open.values())
+            while self._open and next(iter(self._open.values())).until <= now:
+                self._forget(next(iter(self._open)))
+            return key in self._keys
+
+    def _forget(self, ticket: str) -> Grant | None:
+        grant = self._open.pop(ticket, None)
+        if grant:
+            self._keys[grant.key] -= 1
+            if not self._keys[grant.key]:
+                del self._keys[grant.key]
+        return grant
 
 
 @dataclass(slots=True)

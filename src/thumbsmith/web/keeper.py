@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import time
@@ -31,6 +32,13 @@ _MAX_FAILURES: Final = 1_000
 _GONE: Final = 5.0
 
 log = logging.getLogger("thumbsmith.web")
+
+
+async def settled(future: Future[Outcome], seconds: float) -> None:
+    """Wait until a key is done, however that ends, but no longer than so many seconds."""
+    waiting = asyncio.wrap_future(future)
+    waiting.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody else asks how it ended
+    await asyncio.wait([waiting], timeout=seconds)
 
 
 class Keeper:

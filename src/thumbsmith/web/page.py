@@ -37,7 +37,7 @@ def routes(source: Store) -> list[Route]:
 @cache
 def _files() -> Mapping[str, tuple[bytes, str]]:
     """Return the content and the type of each file, by name."""
-    folder = files("thumbsmith.web") / "page"
+    folder = files("thumbsmith.web") / "assets"
     return {
         each.name: (each.read_bytes(), _TYPES[each.name.rpartition(".")[2]])
         for each in folder.iterdir()

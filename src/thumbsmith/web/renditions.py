@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from thumbsmith.store import OpenObject
 from thumbsmith.web import accept
 from thumbsmith.web.addresses import decoded, rest
 from thumbsmith.web.conditions import is_known, span
-from thumbsmith.web.keeper import Keeper
+from thumbsmith.web.keeper import Keeper, settled
 from thumbsmith.web.library import Library
 from thumbsmith.web.problems import RETRY_AFTER, Problem
 
@@ -108,7 +107,7 @@ class Renditions:
             raise _MISSING
         future = self.keeper.pursued(key)
         if future:
-            await asyncio.wait([asyncio.wrap_future(future)], timeout=PATIENCE)
+            await settled(future, PATIENCE)
             found = await library.run(self._find, wanted, ranges)
             if found:
                 return found
