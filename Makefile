@@ -25,6 +25,7 @@ bench: .venv/dev .venv/servers .venv/runtime  ## speed, memory and fidelity, as 
 	$(BIN)/python bench/cpu.py
 	$(BIN)/python bench/quality.py
 	$(BIN)/python bench/plan.py
+	$(BIN)/python bench/function.py
 	PYTHONPATH=. $(BIN)/python bench/cold.py
 	PYTHONPATH=. $(BIN)/python bench/cost.py
 

@@ -14,6 +14,7 @@ from tests.pictures import picture
 from thumbsmith import open_store
 
 HERE = Path(__file__).parents[2]
+NO_FILES = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
 
 CALLED = """
 import json, sys
@@ -46,10 +47,13 @@ os.open = guarded
 """
 
 
-def python(code: str, **settings: str) -> str:
-    """Return what a fresh interpreter prints that runs this code, in an environment of these settings alone."""
+def python(code: str, *, measured: bool = True, **settings: str) -> str:
+    """Return what a fresh interpreter prints that runs this code, in an environment of these settings alone.
+
+    Its coverage is measured, which loads modules, unless told otherwise.
+    """
     keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "eu-central-1"}
-    coverage = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE")}
+    coverage = {name: value for name, value in os.environ.items() if measured and name.startswith("COVERAGE")}
     done = subprocess.run(
         [sys.executable, "-c", code],
         env=keys | coverage | settings,
@@ -90,16 +94,18 @@ def test_without_shared_memory(folders: dict[str, str]):
     assert json.loads(printed.splitlines()[1])["answer"]["images"][0]["outcome"] == "made"
 
 
-@pytest.mark.parametrize("store", ["s3://source", "memory://source"])
-def test_what_is_loaded(store: str):
-    """No commands, no deployment, no image library, no botocore; and nothing of others at all."""
-    settings = {"THUMBSMITH_SOURCE": store, "THUMBSMITH_DESTINATION": "s3://destination"}
-    loaded = python(LOADED, **settings, AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull).split()
-    ours = [name for name in loaded if name.startswith("thumbsmith.")]
-    assert not [name for name in ours if name.split(".")[1] in {"cli", "cdk", "web", "sync", "plan", "formats"}]
-    tops = {name.partition(".")[0] for name in loaded}
-    assert not tops & {"PIL", "pi_heif", "botocore", "boto3", "typer", "rich", "watchfiles", "aws_cdk", "urllib3"}
-    assert not tops & {"multiprocessing", "asyncio", "sqlite3"}
+def test_what_is_loaded():
+    """No commands, no deployment, no image library, no botocore, no folders; and nothing of others at all."""
+    settings = {"THUMBSMITH_SOURCE": "s3://source", "THUMBSMITH_DESTINATION": "s3://destination"}
+    lambdas = {"AWS_LAMBDA_FUNCTION_NAME": "f", "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13", "AWS_SESSION_TOKEN": "t"}
+    loaded = python(LOADED, measured=False, **settings, **lambdas, **NO_FILES).split()
+    ours = {name.removeprefix("thumbsmith.") for name in loaded if name.startswith("thumbsmith.")}
+    assert not {name.partition(".")[0] for name in ours} & {"cli", "cdk", "web", "sync", "plan", "formats", "render"}
+    assert "store.s3_direct" in ours
+    assert not ours & {"store.s3_botocore", "store.folder"}
+    others = {name.partition(".")[0] for name in loaded} - {"thumbsmith", "__main__"}
+    assert {name for name in others - {*sys.stdlib_module_names} if not name.startswith("_")} <= {"a1_coverage"}
+    assert not others & {"multiprocessing", "asyncio", "sqlite3", "tomllib"}
 
 
 @pytest.mark.parametrize(
@@ -117,8 +123,7 @@ def test_what_is_loaded(store: str):
 )
 def test_settings_that_cannot_be(settings: dict[str, str], sentence: str, folders: dict[str, str]):
     """One sentence when the function is loaded, and again as the error of every call: events stay in their queue."""
-    files = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
-    told, *calls = called(**(folders | files | settings))
+    told, *calls = called(**(folders | NO_FILES | settings))
     assert (told["event"], told["level"]) == ("settings", "ERROR")
     assert told["detail"].startswith(sentence)
     assert "\n" not in told["detail"]

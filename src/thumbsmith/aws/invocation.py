@@ -34,14 +34,14 @@ class Invocation:
         rest: list[Other | Unreadable] = []
         for each in said:
             found = self.converger.settings.key_of(each) if isinstance(each, Hint) else each
-            if isinstance(each, Hint) and isinstance(found, str):
-                self._ask(Job(found, each.restored, sent), asker)
-            elif isinstance(found, Other):
-                self.telemetry.ignored(found)
-                rest.append(found)
-            elif isinstance(found, Unreadable):
+            if isinstance(found, str):
+                self._ask(Job(found, isinstance(each, Hint) and each.restored, sent), asker)
+                continue
+            if isinstance(found, Unreadable):
                 self.telemetry.unreadable(found.detail, asker or None)
-                rest.append(found)
+            else:
+                self.telemetry.ignored(found)
+            rest.append(found)
         return rest
 
     def carry_out(self) -> list[Done]:

@@ -17,15 +17,16 @@ def overlaps(one: Store, other: Store) -> bool:
     mounted a second time, or is spelled in another case on a file system that ignores case, is the same one. Buckets
     are compared by their names and where requests go: an access point's alias is not seen through.
     """
-    from thumbsmith.store.folder import FolderStore  # noqa: PLC0415 - loaded where there is a folder already
-    from thumbsmith.store.s3 import S3Store  # noqa: PLC0415 - likewise; botocore comes with its client alone
+    from thumbsmith.store.s3 import S3Store  # noqa: PLC0415 - no client comes with it
+
+    if isinstance(one, S3Store) and isinstance(other, S3Store):
+        same = (one.bucket, one.client.endpoint) == (other.bucket, other.client.endpoint)
+        return same and (one.prefix.startswith(other.prefix) or other.prefix.startswith(one.prefix))
+    from thumbsmith.store.folder import FolderStore  # noqa: PLC0415 - whoever has buckets alone needs none of it
 
     if isinstance(one, FolderStore) and isinstance(other, FolderStore):
         first, second = Path(os.path.realpath(one.root)), Path(os.path.realpath(other.root))
         return _contains(first, second) or _contains(second, first)
-    if isinstance(one, S3Store) and isinstance(other, S3Store):
-        same = (one.bucket, one.client.endpoint) == (other.bucket, other.client.endpoint)
-        return same and (one.prefix.startswith(other.prefix) or other.prefix.startswith(one.prefix))
     return one is other
 
 

@@ -24,7 +24,7 @@ def work(channel: Channel) -> None:
     """Carry out the one order that comes over the channel, without power from its first byte on."""
     order = channel.receive(largest=MAX_ORDER)
     recipe = Recipe.from_json(order.blobs[0].decode())
-    confine(recipe.limits, order.fields["ceiling"])
+    confine(recipe.limits, order.fields.get("ceiling"))
     carry_out(order, recipe, channel)
 
 
