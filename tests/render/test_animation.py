@@ -1,6 +1,7 @@
 """Animations keep their frames, their times and their loops; what does not move shows the first frame."""
 
 import zlib
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -82,7 +83,9 @@ def png_patches(draw) -> list[Patch]:
         drawn[..., 3] = random.choice([0, 128, 255], shape)
         return drawn
 
-    return patches(draw, pixels, range(3))
+    first, *rest = patches(draw, pixels, range(3))
+    whole = pixels(np.random.default_rng(1), (SIDE, SIDE))  # as the first has to be: PNG, third edition, 11.3.6.2
+    return [replace(first, left=0, top=0, pixels=whole), *rest]
 
 
 @settings(max_examples=60)

@@ -52,7 +52,7 @@ def test_a_broken_or_swollen_chunk_beside_the_picture_costs_nothing(data: bytes)
 def test_what_belongs_to_the_picture_is_kept():
     """Palette, transparency and a sound profile reach the decoder."""
     palette = saved(PICTURE.quantize(8), "PNG", transparency=1)
-    assert shown(palette).mode == "RGBA"
+    assert shown(palette).has_transparency_data
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     kept = plain(BytesReader(saved(PICTURE, "PNG", icc_profile=profile, dpi=(72, 72))))
     with Image.open(BytesIO(kept.read(0, kept.size))) as image:

@@ -61,7 +61,8 @@ def own_bytes(reader: RangeReader, probe: Probe, base: Base, below: int) -> byte
     parsed and decoded again, and gives the very same pixels. Raises what the reader raises.
     """
     plain = probe.orientation == 1 and probe.frames == 1 and probe.depth <= 8 and base.shrink == 1
-    if not plain or base.image.mode == "CMYK" or probe.width * probe.height > MOST_PIXELS:
+    printed = probe.format == "jpeg" and probe.channels == 4
+    if not plain or printed or probe.width * probe.height > MOST_PIXELS:
         return None
     if probe.format not in STRIPPERS:
         return None
