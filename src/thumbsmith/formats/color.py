@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 SPACES: Final = {"L": "GRAY", "RGB": "RGB", "RGBA": "RGB", "CMYK": "CMYK", "LAB": "Lab"}
 
 
-# More than this share of a picture's pixels, looked for in a sample of this size, is more than a few.
+# More than this share of a picture's pixels, looked for in a sample of this size, is more than a few. In a picture of
+# wider colours far fewer are found than are cut off: averaged, most of them are back within sRGB. Of a photograph in
+# Display P3 whose greens reach beyond sRGB 0.9 % are found at 256 px, where it has SSIM 0.987 for it.
 CUT_OFF: Final = 0.04
+CUT_OFF_WIDE: Final = 0.004
 SAMPLE: Final = (96, 96)
 
 # Level of a channel -> 255 where it is at an end, or far from one.
@@ -94,7 +97,8 @@ def cut_off(image: Image.Image, to_srgb: ImageCmsTransform | None) -> bool:
     most = ImageChops.lighter(ImageChops.lighter(red, green), blue)
     low = ImageChops.darker(least.point(AT_BOTTOM), most.point(OFF_BOTTOM))
     high = ImageChops.darker(most.point(AT_TOP), least.point(OFF_TOP))
-    return ImageChops.lighter(low, high).histogram()[255] > CUT_OFF * SAMPLE[0] * SAMPLE[1]
+    few = CUT_OFF_WIDE if to_srgb else CUT_OFF
+    return ImageChops.lighter(low, high).histogram()[255] > few * SAMPLE[0] * SAMPLE[1]
 
 
 def plain(image: Image.Image) -> Image.Image:
