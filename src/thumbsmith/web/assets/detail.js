@@ -10,17 +10,18 @@ export async function show(key, gone) {
   const sheet = by("detail");
   opened?.abort();
   opened = new AbortController();
-  sheet.replaceChildren(frame(key, [make("p", { class: "quiet", role: "status" }, "making thumbnails")]));
+  const body = make("div", {}, make("p", { class: "quiet", role: "status" }, "making thumbnails"));
+  sheet.replaceChildren(frame(key, body));
   if (!sheet.open) sheet.showModal();
   try {
     const manifest = await made(key, opened.signal);
-    sheet.replaceChildren(frame(key, content(key, manifest, gone)));
+    body.replaceChildren(...content(key, manifest, gone));
   } catch (error) {
     if (error.name === "AbortError") return;
     const words = [make("p", { class: "verdict wrong", role: "status" }, error.message)];
     if (error.status === 422) words.unshift(make("p", {}, make("span", { class: "code" }, error.problem.code)));
     if (error.status === 422) words.push(make("p", { class: "row" }, remover(key, gone)));
-    sheet.replaceChildren(frame(key, words));
+    body.replaceChildren(...words);
   }
 }
 
@@ -29,10 +30,10 @@ export function hide() {
   if (by("detail").open) by("detail").close();
 }
 
-function frame(key, children) {
+function frame(key, body) {
   const close = make("button", { type: "button", onclick: () => by("detail").close() }, "Close");
   const top = make("div", { class: "sheet-top" }, make("h2", { id: "detail-title" }, key), close);
-  return make("div", { class: "sheet" }, top, ...children);
+  return make("div", { class: "sheet" }, top, body);
 }
 
 const address = (each) =>
