@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -56,7 +56,13 @@ def _ask_everything(server: Served, examples: int) -> int:
             if mode is MODES[1] and operation.label in UNMISTAKABLE:
                 continue
             cases: Any = operation.as_strategy(generation_mode=mode)
-            quiet = settings(max_examples=examples, database=None, suppress_health_check=list(HealthCheck))
+            quiet = settings(
+                max_examples=examples,
+                phases=[Phase.generate],
+                deadline=None,
+                database=None,
+                suppress_health_check=list(HealthCheck),
+            )
             quiet(given(case=cases)(ask))()
     return calls
 
