@@ -14,6 +14,8 @@ CATALOGUE: Final = "THUMBSMITH_CATALOGUE"
 PROXIES: Final = frozenset({"http_proxy", "https_proxy", "all_proxy"})
 TOKEN: Final = "THUMBSMITH_TOKEN"  # noqa: S105 - the name, not the token
 
+ORIGINS: Final = "THUMBSMITH_ORIGINS"
+
 # Where the dynamic linker looks for libraries: an interpreter that was started with one of these needs it again.
 LINKER: Final = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
 
@@ -65,6 +67,11 @@ def function_folder() -> str:
 def token_setting() -> str | None:
     """Return what THUMBSMITH_TOKEN holds; None where it is not set or empty."""
     return os.environ.get(TOKEN) or None
+
+
+def origins_setting() -> frozenset[str]:
+    """Return the web origins that THUMBSMITH_ORIGINS lists, with commas between them; none where it is not set."""
+    return frozenset(each.strip().lower() for each in os.environ.get(ORIGINS, "").split(",") if each.strip())
 
 
 def aws_settings() -> frozenset[tuple[str, str]]:

@@ -25,6 +25,9 @@ from thumbsmith.store.types import ObjectInfo
 
 T = TypeVar("T")
 
+# Threads that read from the stores: they mostly wait.
+READERS: Final = 16
+
 # Manifests kept in memory, each as long as its etag is the same; one is a few KB.
 _REMEMBERED: Final = 2_048
 

@@ -174,11 +174,11 @@ OPERATIONS: Final = (
 
 
 def routes(endpoints: Mapping[str, Endpoint]) -> list[Route]:
-    """Return the routes of all operations to their endpoints, which are by name."""
+    """Return the routes of the operations that there are endpoints of, which are by name."""
     return [
         Route(_template(each.path), endpoints[each.name], methods=[each.method], name=each.name)
         for each in OPERATIONS
-        if each.method != "HEAD"  # Starlette's GET answers it too
+        if each.name in endpoints  # Starlette's GET answers HEAD too
     ]
 
 
