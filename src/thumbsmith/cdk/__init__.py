@@ -9,8 +9,10 @@ except ModuleNotFoundError as _missing:
         "thumbsmith.cdk needs what the extra cdk brings: pip install 'thumbsmith[cdk]'", name="aws_cdk"
     ) from None
 
+from thumbsmith.cdk.api import ThumbnailApi
+from thumbsmith.cdk.delivery import ThumbnailDelivery
 from thumbsmith.cdk.generator import ThumbnailGenerator
 from thumbsmith.cdk.network import IsolatedNetwork
 from thumbsmith.cdk.notifications import Trigger
 
-__all__ = ["IsolatedNetwork", "ThumbnailGenerator", "Trigger"]
+__all__ = ["IsolatedNetwork", "ThumbnailApi", "ThumbnailDelivery", "ThumbnailGenerator", "Trigger"]

@@ -37,8 +37,9 @@ OF_THE_CODE: Final = ("code", "runtime", "architecture", "layers")
 class ThumbnailGenerator(Construct):
     """S3 event -> queue -> function -> thumbnails; every part of it is an attribute.
 
-    `queue`, `dead_letters`, `function`, `role`, `log_group`, `event_source`; `rule` with trigger EVENTBRIDGE; and where
-    they were asked for `alarms`, `dashboard`, `catalogue` (with its `table`), `announcements` (with its `topic`).
+    `queue`, `dead_letters`, `function`, `role`, `log_group`, `event_source`; `rule` with trigger EVENTBRIDGE; what
+    others go by: `source`, `destination`, `recipe` (its TOML, None for the default), `machine`; and where they were
+    asked for `alarms`, `dashboard`, `catalogue` (with its `table`), `announcements` (with its `topic`).
     """
 
     def __init__(
@@ -99,7 +100,8 @@ class ThumbnailGenerator(Construct):
             vpc=vpc,
         )
         props = dict(function_props or {})
-        variables, files = functions.recipe_setting(functions.recipe_text(recipe))
+        self.machine, self.recipe = machine, functions.recipe_text(recipe)
+        variables, files = functions.recipe_setting(self.recipe)
         props["code"] = props.get("code") or functions.code(self, machine, files)
         self.converging = self._converge(machine, variables, props)
         self.function, self.role = self.converging.function, self.converging.role
@@ -113,15 +115,19 @@ class ThumbnailGenerator(Construct):
         self.dashboard = dashboard_of(self, "Dashboard", self.converging) if dashboard else None
         Tags.of(self).add("thumbsmith", self.node.path)
 
+    @property
+    def places(self) -> dict[str, str]:
+        """Return the variables that tell a function where sources and thumbnails are."""
+        return {"THUMBSMITH_SOURCE": self.source.url, "THUMBSMITH_DESTINATION": self.destination.url}
+
     def _converge(self, machine: Machine, variables: dict[str, str], props: dict[str, Any]) -> QueueFunction:
-        places = {"THUMBSMITH_SOURCE": self.source.url, "THUMBSMITH_DESTINATION": self.destination.url}
         statements = [*permissions.read_source(self.source), *permissions.keep_destination(self.destination)]
         return QueueFunction(
             self,
             "Converge",
             machine=machine,
             handler=HANDLER,
-            environment=places | variables,
+            environment=self.places | variables,
             statements=statements,
             props=props,
         )

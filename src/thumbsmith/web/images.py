@@ -59,11 +59,10 @@ class Images:
         if await self.library.run(self.library.standing, key) is None:
             raise Problem(404, "There is no such image.", code="not_found")
         await self.library.run(self.library.source.delete, key)
-        self.keeper.changed(key)
-        await asyncio.shield(self.keeper.settled(key, self.max_wait))
-        failure = self.keeper.failure(key)
-        if failure:
-            raise from_error(failure)
+        if self.keeper.changed(key):
+            await asyncio.shield(self.keeper.settled(key, self.max_wait))
+            if failure := self.keeper.failure(key):
+                raise from_error(failure)
         return Response(status_code=204)
 
     async def browse(self, request: Request) -> Response:

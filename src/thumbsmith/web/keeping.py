@@ -20,7 +20,7 @@ class Keeping(Protocol):
     """What the endpoints ask of whoever keeps the thumbnails right."""
 
     def changed(self, key: str) -> object:
-        """Hear that a source was replaced or deleted just now."""
+        """Hear that a source was replaced or deleted just now; return None where others see to it."""
         ...
 
     def pursued(self, key: str) -> object:
@@ -46,7 +46,7 @@ class KeptByOthers:
     library: Library
 
     def changed(self, key: str) -> None:
-        """Do nothing: others hear of it."""
+        """Do nothing: others hear of it by themselves."""
 
     def pursued(self, key: str) -> None:
         """Do nothing: others are at it."""
