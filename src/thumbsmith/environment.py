@@ -15,6 +15,7 @@ PROXIES: Final = frozenset({"http_proxy", "https_proxy", "all_proxy"})
 TOKEN: Final = "THUMBSMITH_TOKEN"  # noqa: S105 - the name, not the token
 
 ORIGINS: Final = "THUMBSMITH_ORIGINS"
+SIGNING_SECRET: Final = "THUMBSMITH_SIGNING_SECRET"  # noqa: S105 - as above
 
 # Where the dynamic linker looks for libraries: an interpreter that was started with one of these needs it again.
 LINKER: Final = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
@@ -67,6 +68,11 @@ def function_folder() -> str:
 def token_setting() -> str | None:
     """Return what THUMBSMITH_TOKEN holds; None where it is not set or empty."""
     return os.environ.get(TOKEN) or None
+
+
+def signing_secret_setting() -> str | None:
+    """Return what THUMBSMITH_SIGNING_SECRET holds; None where it is not set or empty."""
+    return os.environ.get(SIGNING_SECRET) or None
 
 
 def origins_setting() -> frozenset[str]:

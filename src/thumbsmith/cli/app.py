@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from thumbsmith.cli import conformance, demo, doctor, explain, html, init, make, plan, serve, sync, watch
+from thumbsmith.cli import conformance, demo, doctor, explain, html, init, make, plan, serve, sign, sync, watch
 from thumbsmith.cli.aws.commands import aws
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ COMMANDS: Final = (
     sync.sync,
     watch.watch,
     serve.serve,
+    sign.sign,
     explain.explain,
     html.html,
     init.init,

@@ -12,7 +12,7 @@ import typer
 
 from thumbsmith.cli.arguments import Jobs, RecipeOption, scope_of
 from thumbsmith.cli.output import people, shown
-from thumbsmith.environment import token_setting
+from thumbsmith.environment import signing_secret_setting, token_setting
 from thumbsmith.errors import RecipeError
 from thumbsmith.requests import Options
 
@@ -87,9 +87,10 @@ def _settings(host: str, names: list[str], origins: list[str]) -> Settings:
             hosts=LOOPBACK | {name.lower() for name in (own, *names)},
             origins=frozenset(origin.rstrip("/").lower() for origin in origins),
             token=token,
+            signing_secret=signing_secret_setting(),
         )
     except ValueError as error:
-        raise RecipeError(f"THUMBSMITH_TOKEN: {error}") from None
+        raise RecipeError(f"THUMBSMITH_TOKEN, THUMBSMITH_SIGNING_SECRET: {error}") from None
 
 
 def _is_loopback(host: str) -> bool:

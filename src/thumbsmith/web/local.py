@@ -20,8 +20,10 @@ from thumbsmith.web.images import Images
 from thumbsmith.web.intake import Tickets
 from thumbsmith.web.keeper import Keeper
 from thumbsmith.web.library import READERS, Library
+from thumbsmith.web.on_demand import OnDemand
 from thumbsmith.web.previews import Previews
 from thumbsmith.web.recipes import Recipes
+from thumbsmith.web.rendering import Rendering
 from thumbsmith.web.renditions import Renditions
 from thumbsmith.web.settings import Settings
 from thumbsmith.web.uploads import Uploads
@@ -67,7 +69,8 @@ def _endpoints(
     images = Images(library, keeper, settings.max_wait)
     renditions = Renditions(library, keeper, "private" if settings.token else "public")
     uploads = Uploads(library, keeper, Tickets(), settings.upload_seconds)
-    recipes = Recipes(library)
+    recipes, rendering = Recipes(library), Rendering(library, workers)
+    signed = {"show_on_demand": OnDemand(rendering, settings.signing_secret).show} if settings.signing_secret else {}
     return {
         "create_upload": uploads.create,
         "receive_upload": uploads.receive,
@@ -77,6 +80,7 @@ def _endpoints(
         "show_rendition": renditions.show,
         "show_recipe": recipes.show,
         "check_recipe": recipes.check,
-        "preview": Previews(library, workers).preview,
+        "preview": Previews(rendering).preview,
         "enter": Door(settings).enter,
+        **signed,
     }
