@@ -50,10 +50,10 @@ def test_it_holds_what_the_function_needs_and_no_more(built: tuple[Path, packagi
 
 
 def test_the_api_has_what_it_answers_with(tmp_path: Path):
-    """The API's zip holds the application without page and decoders, in 12 MB, and knows its version."""
+    """The API's zip holds the application without page and decoders, in 5 MB, and knows its version."""
     target = tmp_path / "api.zip"
     packaging.build(target, python="3.13", architecture="arm64", contents=packaging.API)
-    assert target.stat().st_size <= 12_000_000
+    assert target.stat().st_size <= 5_000_000
     with zipfile.ZipFile(target) as archive:
         names = set(archive.namelist())
     assert {"thumbsmith/aws/api.py", "thumbsmith/web/hosted.py", "starlette/routing.py", "anyio/__init__.py"} <= names
