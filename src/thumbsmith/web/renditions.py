@@ -49,12 +49,13 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A rendition that stands as its manifest says, open, or its beginning where it is small."""
+    """A rendition that stands as its manifest says: open, and where it is small, read."""
 
     record: RenditionRecord
     kind: Format
     reader: OpenObject
     negotiated: bool
+    content: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,9 @@ class Renditions:
         if reader.info.etag != record.etag and not self.library.is_sound(reader, record):
             reader.close()
             return None
-        return Found(record, kind, reader, negotiated=wanted.kind is None)
+        small = reader.size <= PIECE
+        content = reader.read(0, reader.size) if small else None  # in this thread: another hop takes longer than that
+        return Found(record, kind, reader, wanted.kind is None, content)
 
     async def _made(self, wanted: Wanted, ranges: Sequence[accept.Range]) -> Found:
         library, key = self.library, wanted.key
@@ -158,6 +161,9 @@ class Renditions:
         if self.largest is not None and end - start > self.largest:
             found.reader.close()
             return await self.library.run(self._redirect, found.reader.info.key, headers)
+        if found.content is not None:
+            found.reader.close()
+            return Response(found.content[start:end], status, headers, kind)
         if end - start > PIECE:
             return StreamingResponse(self._pieces(found.reader, start, end), status, headers, kind)
         with closing(found.reader):
