@@ -3,14 +3,18 @@
 import base64
 import contextlib
 import json
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from importlib.resources import files
+from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 
 from tests.aws.test_start import NO_FILES, python
 from tests.engine.scene import HEADERS
@@ -21,6 +25,7 @@ from thumbsmith.aws.gateway import Gateway
 from thumbsmith.store import Store
 from thumbsmith.store.memory import MemoryStore
 from thumbsmith.web.hosted import hosted
+from thumbsmith.web.renditions import PIECE
 from thumbsmith.web.settings import Settings
 from thumbsmith.worker import shared
 
@@ -49,10 +54,10 @@ print("\\n".join(sys.modules))
 class Asked:
     """An API between two stores, and what it is asked."""
 
-    def __init__(self, source: Store, destination: Store, settings: Settings) -> None:
+    def __init__(self, source: Store, destination: Store, settings: Settings, largest: int) -> None:
         """Make the API."""
         self.source, self.destination = source, destination
-        self.gateway = Gateway(hosted(source, destination, RECIPE, settings, largest=20_000))
+        self.gateway = Gateway(hosted(source, destination, RECIPE, settings, largest=largest))
 
     def put(self, key: str, data: bytes | None = None) -> None:
         """Put a source, of which nobody is told."""
@@ -94,9 +99,11 @@ def make() -> Iterator[Callable[..., Asked]]:
     """Return a function that makes an API, by default over empty stores in memory."""
     with contextlib.ExitStack() as stack:
 
-        def made(source: Store | None = None, destination: Store | None = None, **settings: Any) -> Asked:
+        def made(
+            source: Store | None = None, destination: Store | None = None, *, largest: int = 20_000, **settings: Any
+        ) -> Asked:
             given = Settings(**({"hosts": None, "max_wait": 5.0} | settings))
-            asked = Asked(source or MemoryStore("source"), destination or MemoryStore("destination"), given)
+            asked = Asked(source or MemoryStore("source"), destination or MemoryStore("destination"), given, largest)
             stack.callback(asked.gateway.close)
             return asked
 
@@ -134,6 +141,19 @@ def test_a_picture_is_sent_as_bytes(api: Asked):
         assert (part["statusCode"], base64.b64decode(part["body"])) == (206, content[1:4])
         head = api("/renditions/a.jpg/small", "HEAD", accept=kind)
         assert (head["statusCode"], head["body"], head["headers"]["content-length"]) == (200, "", str(len(content)))
+
+
+def test_a_large_picture_is_sent_whole(make: Callable[..., Asked]):
+    """A picture that is read in pieces arrives as one."""
+    api = make(largest=1 << 20)
+    noise = Image.frombytes("RGB", (400, 400), random.Random(1).randbytes(400 * 400 * 3))
+    out = BytesIO()
+    noise.save(out, "png")
+    api.put("noise.png", out.getvalue())
+    api.make("noise.png")
+    content = base64.b64decode(api("/renditions/noise.png/large.png")["body"])
+    assert len(content) > PIECE
+    assert content == api.destination.open("noise.png/large.png").data
 
 
 def test_it_waits_for_what_others_make(api: Asked):
@@ -249,6 +269,21 @@ def test_what_is_loaded():
     absent = {"PIL", "pi_heif", "uvicorn", "httptools", "watchfiles", "typer", "rich", "aws_cdk", "botocore", "httpx"}
     assert not absent & loaded
     assert not {"thumbsmith.web.local", "thumbsmith.web.keeper", "thumbsmith.worker.pool", "thumbsmith.sync"} & loaded
+
+
+def test_it_goes_by_its_environment(tmp_path: Path):
+    """Two places, the recipe and the origins are told by variables; nothing else is needed."""
+    settings = {
+        "THUMBSMITH_SOURCE": str(tmp_path / "in"),
+        "THUMBSMITH_DESTINATION": f"file://{tmp_path}/out",
+        "THUMBSMITH_RECIPE": "[variants.tiny]\nwidth = 3",
+        "THUMBSMITH_ORIGINS": "https://shop.example, https://other.example",
+    }
+    asked = event("/recipe", "GET", "", b"", {"origin": "https://other.example"})
+    code = f"import json\nfrom thumbsmith.aws.api import handler\nprint(json.dumps(handler({asked!r}, None)))"
+    answer = json.loads(python(code, **settings, **NO_FILES))
+    assert answer["headers"]["access-control-allow-origin"] == "https://other.example"
+    assert [each["name"] for each in said(answer)["variants"]] == ["tiny"]
 
 
 def test_settings_that_cannot_be_are_told():

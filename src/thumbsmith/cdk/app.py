@@ -75,13 +75,14 @@ class ThumbsmithStack(Stack):
         self._tell()
 
     def _api(self, settings: Settings, props: Mapping[str, Any] | None) -> ThumbnailApi | None:
-        if settings.authorizer is None:
+        authorizer = settings.authorizer
+        if authorizer is None:
             return None
         return ThumbnailApi(
             self,
             "Api",
             thumbnails=self.generator,
-            authorizer=settings.authorizer,
+            authorizer=authorizer,
             public_renditions=settings.public_renditions,
             allow_origins=[each.strip() for each in settings.allow_origins.split(",") if each.strip()],
             function_props=props,

@@ -27,8 +27,9 @@ from thumbsmith.web.rendering import Rendering
 # Pixels of the longest side that is made.
 MAX_SIDE: Final = 2_048
 
-# Pictures that are kept in memory: of one source, and of all of them in bytes. The oldest goes for a new one.
+# Pictures that are kept in memory: of one source, of all of them, and in bytes. The oldest goes for a new one.
 MAX_OF_A_SOURCE: Final = 16
+MAX_KEPT: Final = 1_024
 MAX_BYTES: Final = 64 << 20
 
 # Fits by which no side is longer than was said.
@@ -70,7 +71,7 @@ class Kept:
         self._bytes += len(made.data)
         while self._of[name[0]] > MAX_OF_A_SOURCE:
             self._forget(next(each for each in self._made if each[0] == name[0]))
-        while self._bytes > MAX_BYTES:
+        while self._bytes > MAX_BYTES or len(self._made) > MAX_KEPT:
             self._forget(next(iter(self._made)))
 
     def _forget(self, name: tuple[str, str, str]) -> None:

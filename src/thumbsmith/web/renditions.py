@@ -108,11 +108,15 @@ class Renditions:
         reader = self.library.destination.open(rendition_key(wanted.key, wanted.name, kind))
         if reader is None:
             return None
-        if reader.info.etag != record.etag and not self.library.is_sound(reader, record):
+        try:
+            if reader.info.etag != record.etag and not self.library.is_sound(reader, record):
+                reader.close()
+                return None
+            # What is small is read in this thread: to come here once more takes longer than that.
+            content = reader.read(0, reader.size) if reader.size <= PIECE else None
+        except BaseException:
             reader.close()
-            return None
-        small = reader.size <= PIECE
-        content = reader.read(0, reader.size) if small else None  # in this thread: another hop takes longer than that
+            raise
         return Found(record, kind, reader, wanted.kind is None, content)
 
     async def _made(self, wanted: Wanted, ranges: Sequence[accept.Range]) -> Found:
