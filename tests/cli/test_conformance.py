@@ -83,7 +83,7 @@ def _wrong(results: Iterator[Result]) -> dict[str, str]:
 
 def test_the_engine_is_right():
     """All cases are right with this engine, for a recipe with several formats."""
-    assert len(CASES) == 28
+    assert len(CASES) == 30
     assert _wrong(run_here([*CASES.values()], RECIPE, Engine())) == {}
 
 
@@ -92,7 +92,7 @@ def test_the_command_is_right_here(thumbsmith: Command):
     before = {*thumbsmith.folder.rglob("*")}
     ran = thumbsmith("conformance")
     assert (ran.code, ran.out.splitlines()[-1]) == (0, "all as it must be")
-    assert ran.out.count("right") == 28
+    assert ran.out.count("right") == 30
     assert {*thumbsmith.folder.rglob("*")} == before
 
 
@@ -193,7 +193,7 @@ def test_a_run_that_is_stopped_removes_its_pictures(deployment: Deployment):
     """Whoever stops in the middle leaves no picture behind."""
     results = run_there([*CASES.values()], deployment.source, deployment.destination, "p/", 60.0, deployment)
     next(results)
-    assert len([*deployment.source.list()]) == 29
+    assert len([*deployment.source.list()]) == 31
     results.close()
     assert [info.key for info in deployment.source.list()] == ["mine.jpg"]
 

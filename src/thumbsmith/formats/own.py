@@ -62,7 +62,8 @@ def own_bytes(reader: RangeReader, probe: Probe, base: Base, below: int) -> byte
     """
     plain = probe.orientation == 1 and probe.frames == 1 and probe.depth <= 8 and base.shrink == 1
     printed = probe.format == "jpeg" and probe.channels == 4
-    if not plain or printed or probe.width * probe.height > MOST_PIXELS:
+    elsewhere = base.to_srgb is not None or base.profile is not None
+    if not plain or printed or elsewhere or probe.width * probe.height > MOST_PIXELS:
         return None
     if probe.format not in STRIPPERS:
         return None
