@@ -8,7 +8,7 @@ from tests.render.pictures import BLUE, GREEN, RED, WHITE, cornered, saved, show
 
 
 def cropped(data: bytes, crop: tuple[int, int, int, int], turn: int = 0) -> bytes:
-    """Return an AVIF as Pillow writes it with irot and a crop: width, height, and the middle's way from the picture's."""
+    """Return an AVIF as Pillow writes it with irot and a crop: width, height, how far it is off centre."""
     width, height, across, down = crop
     clap = struct.pack(">I4s4IiIiI", 40, b"clap", width, 1, height, 1, across, 1, down, 1)
     irot = struct.pack(">I4sB", 9, b"irot", turn)
