@@ -57,8 +57,8 @@ def never_larger(made: Rendition, reader: RangeReader, probe: Probe, base: Base)
 def own_bytes(reader: RangeReader, probe: Probe, base: Base, below: int) -> bytes | None:
     """Return the source's file without metadata, None where it takes `below` bytes or more, or cannot stand for it.
 
-    It can where it is upright, one frame, in sRGB and 8 bits a channel at most, JPEG, PNG, WebP or AVIF; and what is kept is
-    parsed and decoded again, and gives the very same pixels. Raises what the reader raises.
+    It can where it is upright, one frame, in sRGB and 8 bits a channel at most, JPEG, PNG, WebP or AVIF; and what is
+    kept is parsed and decoded again, and gives the very same pixels. Raises what the reader raises.
     """
     plain = probe.orientation == 1 and probe.frames == 1 and probe.depth <= 8 and base.shrink == 1
     printed = probe.format == "jpeg" and probe.channels == 4
