@@ -24,6 +24,8 @@ deep: .venv/dev .venv/servers .venv/runtime  ## the long runs
 bench: .venv/dev .venv/servers .venv/runtime .venv/peers .venv/node-peers  ## speed, memory and fidelity, as ratios in interleaved runs
 	$(BIN)/python bench/speed.py
 	$(BIN)/python bench/cpu.py
+	PYTHONPATH=. $(BIN)/python bench/flow.py
+	$(BIN)/python bench/growth.py
 	$(BIN)/python bench/quality.py
 	$(BIN)/python bench/fidelity.py
 	$(BIN)/python bench/plan.py
