@@ -90,7 +90,8 @@ def by_bucket(folder: Path, files: list[Path], address: str) -> dict[str, Callab
 
 def run(command: list[object], folder: Path, where: dict[str, str] | None = None) -> None:
     """Run a command, which must succeed."""
-    environment = {**os.environ, "THUMBSMITH_RECIPE": RECIPE, "XDG_CACHE_HOME": str(folder / "cache"), **(where or {})}
+    here = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    environment = {**here, "THUMBSMITH_RECIPE": RECIPE, "XDG_CACHE_HOME": str(folder / "cache"), **(where or {})}
     subprocess.run([*map(str, command)], check=True, cwd=folder, env=environment, capture_output=True, timeout=600)
 
 
