@@ -8,15 +8,15 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import typer
 
 from thumbsmith import manifest as manifests
 from thumbsmith.cli.arguments import Json
 from thumbsmith.cli.output import emit
-from thumbsmith.environment import aws_region
 from thumbsmith.errors import StoreError
+from thumbsmith.fleet.calls import outputs as _outputs
 from thumbsmith.keys import MANIFEST
 from thumbsmith.manifest import Manifest
 from thumbsmith.store import open_store
@@ -123,15 +123,3 @@ def _wait(look: Callable[[], T | None], timeout: float, what: str) -> T:
             raise StoreError(f"waited {timeout:g} seconds for {what}: see docs/runbook.md", transient=True)
         time.sleep(SECONDS_BETWEEN_LOOKS)
     return found
-
-
-def _outputs(stack: str) -> dict[str, Any]:
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - it takes 0.2 s to load
-    from botocore.session import get_session  # noqa: PLC0415 - likewise
-
-    try:
-        client = get_session().create_client("cloudformation", region_name=aws_region())
-        (found,) = client.describe_stacks(StackName=stack)["Stacks"]
-    except (BotoCoreError, ClientError) as error:
-        raise StoreError(f"stack {stack}: {error}", transient=False) from error
-    return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", ())}
