@@ -52,7 +52,11 @@ class Machine:
 
 
 class QueueFunction(Construct):
-    """A function fed from a queue: `queue`, `dead_letters`, `function`, `role`, `log_group`, `event_source`."""
+    """A function fed from a queue: `queue`, `dead_letters`, `function`, `role`, `log_group`, `event_source`.
+
+    With `backfill`, the number of functions at once that it may take, there is a second queue for what can wait:
+    `backfill` and `backfill_source`, else None.
+    """
 
     def __init__(
         self,
@@ -64,16 +68,18 @@ class QueueFunction(Construct):
         environment: Mapping[str, str],
         statements: Sequence[iam.PolicyStatement],
         props: Mapping[str, Any],
+        backfill: int | None = None,
     ) -> None:
         super().__init__(scope, id)
-        events = EventQueue(
-            self, "Queue", function_timeout=machine.timeout, max_receive_count=machine.max_receive_count
-        )
+        events = self._events("Queue", machine)
+        self.backfill = self._events("Backfill", machine) if backfill else None
         self.queue, self.dead_letters = events.queue, events.dead_letters
         self.log_group = logs.LogGroup(
             self, "Logs", retention=machine.log_retention, removal_policy=RemovalPolicy.DESTROY
         )
         running = permissions.run(self.queue, self.log_group, in_vpc=machine.vpc is not None)
+        if self.backfill:
+            running.append(permissions.receive("ReceiveBackfill", self.backfill.queue))
         self.role = permissions.role(self, "Role", [*statements, *running])
         given: dict[str, Any] = {
             "runtime": machine.runtime,
@@ -88,15 +94,24 @@ class QueueFunction(Construct):
             **_network(machine.vpc),
         }
         self.function = lambda_.Function(self, "Function", **(given | dict(props)))
-        self.event_source = self.function.add_event_source_mapping(
-            "EventSource",
-            event_source_arn=self.queue.queue_arn,
-            batch_size=machine.batch_size,
-            max_concurrency=machine.max_concurrency,
-            report_batch_item_failures=True,
+        self.event_source = self._feed("EventSource", events, machine, machine.max_concurrency)
+        self.backfill_source = (
+            self._feed("BackfillSource", self.backfill, machine, backfill) if self.backfill and backfill else None
         )
         acknowledge(self, {"L1": RUNTIME})
         acknowledge_wildcards(self.role, [*statements, *running])
+
+    def _events(self, id: str, machine: Machine) -> EventQueue:
+        return EventQueue(self, id, function_timeout=machine.timeout, max_receive_count=machine.max_receive_count)
+
+    def _feed(self, id: str, events: EventQueue, machine: Machine, at_once: int) -> lambda_.EventSourceMapping:
+        return self.function.add_event_source_mapping(
+            id,
+            event_source_arn=events.queue.queue_arn,
+            batch_size=machine.batch_size,
+            max_concurrency=at_once,
+            report_batch_item_failures=True,
+        )
 
 
 def recipe_text(recipe: str | os.PathLike[str] | None) -> str | None:

@@ -20,7 +20,7 @@ REQUIREMENTS: Final = Path(__file__).with_name("function.txt")
 LEFT_OUT: Final = ("cli", "cdk", "web", "samples", "__pycache__")
 
 # The services whose description botocore needs there; those of all others are half of the zip.
-SERVICES: Final = ("s3", "dynamodb")
+SERVICES: Final = ("s3", "dynamodb", "sqs")
 
 # https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html: Amazon Linux 2023, glibc 2.34.
 PLATFORMS: Final = {"arm64": "aarch64-manylinux_2_34", "x86_64": "x86_64-manylinux_2_34"}
