@@ -26,6 +26,8 @@ bench: .venv/dev .venv/servers .venv/runtime .venv/peers  ## speed, memory and f
 	$(BIN)/python bench/quality.py
 	$(BIN)/python bench/fidelity.py
 	$(BIN)/python bench/plan.py
+	PYTHONPATH=. $(BIN)/python bench/fleet.py
+	PYTHONPATH=. $(BIN)/python bench/fleet.py 50000 --emulator
 	$(BIN)/python bench/function.py
 	PYTHONPATH=. $(BIN)/python bench/cold.py
 	$(BIN)/python bench/auto.py
