@@ -52,8 +52,8 @@ class Cloud:
         )
 
     def thumbsmith(self, *arguments: str) -> str:
-        """Run `thumbsmith aws ARGUMENTS` and return what it printed. Raises AssertionError where it fails."""
-        command = [sys.executable, "-m", "thumbsmith", "aws", *arguments]
+        """Run `thumbsmith ARGUMENTS` and return what it printed. Raises AssertionError where it fails."""
+        command = [sys.executable, "-m", "thumbsmith", *arguments]
         done = subprocess.run(
             command,
             check=False,
@@ -68,17 +68,17 @@ class Cloud:
 
     def bootstrap(self) -> None:
         """Prepare the account for deployments."""
-        self.thumbsmith("bootstrap", f"aws://{ACCOUNT}/{REGION}")
+        self.thumbsmith("aws", "bootstrap", f"aws://{ACCOUNT}/{REGION}")
 
     def deploy(self, **settings: object) -> dict[str, str]:
         """Deploy the app, changed or new, with these settings; return the stack's outputs."""
         outputs = self.folder / "outputs.json"
-        self.thumbsmith("deploy", *self.app(settings), "--require-approval", "never", "-O", str(outputs))
+        self.thumbsmith("aws", "deploy", *self.app(settings), "--require-approval", "never", "-O", str(outputs))
         return json.loads(outputs.read_text())[str(settings.get("stack", "Thumbsmith"))]
 
     def destroy(self, **settings: object) -> None:
         """Remove what was deployed with these settings."""
-        self.thumbsmith("destroy", *self.app(settings), "--force")
+        self.thumbsmith("aws", "destroy", *self.app(settings), "--force")
 
     def app(self, settings: dict[str, Any]) -> list[str]:
         """Return the arguments that name the local app and its settings; its code is built once."""

@@ -85,6 +85,13 @@ def test_every_key_is_taken_as_it_is(deployed: Deployed, key: str, name: str):
     eventually(lambda: not deployed.names(mine))
 
 
+def test_hard_pictures_come_out_right(deployed: Deployed):
+    """The pictures of `thumbsmith conformance` are right in the deployed stack, found by its name, and go again."""
+    told = [json.loads(line) for line in deployed.cloud.thumbsmith("conformance", "Thumbsmith", "--json").splitlines()]
+    assert len(told) > 30
+    assert [each for each in told if not each["right"]] == []
+
+
 def test_what_keeps_failing_is_set_aside_after_so_many_receives(deployed: Deployed):
     """A message that nobody understands is in the dead letters after exactly the configured number of receives."""
     queue, dead = deployed.outputs["Queue"], deployed.outputs["DeadLetters"]
@@ -109,7 +116,7 @@ def test_a_stack_lives_and_goes(where: Cloud, key: str, tmp_path: Path):
     recipe.write_text("[variants.one]\nwidth = 40\n[variants.both]\nwidth = 20\n")
     settings = {"stack": "Second", "recipe": recipe}
     second = Deployed(where, where.deploy(**settings))
-    told = where.thumbsmith("check", "Second", "--json", "--timeout", "60")
+    told = where.thumbsmith("aws", "check", "Second", "--json", "--timeout", "60")
     assert [json.loads(line)["step"] for line in told.splitlines()] == ["put", "made", "verified", "deleted", "gone"]
     second.manifest(key, second.put(key, picture("#111111")))
     assert second.names(key) == {"one.webp", "both.webp", "manifest.json"}

@@ -14,26 +14,17 @@ import typer
 
 from thumbsmith import manifest as manifests
 from thumbsmith.cli.arguments import Json
+from thumbsmith.cli.aws.deployment import deployment_of
 from thumbsmith.cli.output import emit
 from thumbsmith.errors import StoreError
-from thumbsmith.fleet.calls import outputs as _outputs
 from thumbsmith.keys import MANIFEST
 from thumbsmith.manifest import Manifest
-from thumbsmith.store import open_store
 from thumbsmith.store.types import Headers, Store
 
 T = TypeVar("T")
 
 SAMPLE: Final = "chelsea.jpg"
 SECONDS_BETWEEN_LOOKS: Final = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class Deployment:
-    """Where a deployed stack takes its sources from, and puts thumbnails."""
-
-    source: Store
-    destination: Store
 
 
 def check(
@@ -77,24 +68,6 @@ class Steps:
         else:
             typer.echo(f"{name:<9} {seconds:7.3f} s")
         return given
-
-
-def deployment_of(stack: str) -> Deployment:
-    """Return the deployment that the stack's outputs tell of.
-
-    Raises StoreError, not transient, for a stack that is not there or is not one of ours.
-    """
-    outputs = _outputs(stack)
-    try:
-        source, destination = outputs["SourceBucket"], outputs["DestinationBucket"]
-    except KeyError:
-        raise StoreError(
-            f"stack {stack}: expected the outputs of thumbsmith aws deploy, found none", transient=False
-        ) from None
-    return Deployment(
-        source=open_store(f"s3://{source}/{outputs.get('SourcePrefix', '')}"),
-        destination=open_store(f"s3://{destination}/{outputs.get('DestinationPrefix', '')}"),
-    )
 
 
 def read_manifest(destination: Store, key: str) -> Manifest | None:
