@@ -19,7 +19,15 @@ from thumbsmith.errors import RecipeError
 
 ROOT = Path(__file__).parents[2]
 EVERYTHING = Settings(
-    catalogue=True, announce=True, alarm_email="a@example.com", dashboard=True, isolated=True, tracing=True
+    catalogue=True,
+    announce=True,
+    alarm_email="a@example.com",
+    dashboard=True,
+    isolated=True,
+    tracing=True,
+    backfill=True,
+    batch=True,
+    audit_repair=True,
 )
 
 
