@@ -29,6 +29,8 @@ bench: .venv/dev .venv/servers .venv/runtime .venv/peers .venv/node-peers  ## sp
 	$(BIN)/python bench/quality.py
 	$(BIN)/python bench/fidelity.py
 	$(BIN)/python bench/plan.py
+	PYTHONPATH=. $(BIN)/python bench/fleet.py
+	PYTHONPATH=. $(BIN)/python bench/fleet.py 50000 --emulator
 	$(BIN)/python bench/function.py
 	PYTHONPATH=. $(BIN)/python bench/cold.py
 	$(BIN)/python bench/auto.py

@@ -9,6 +9,9 @@ RECIPE: Final = "THUMBSMITH_RECIPE"
 SOURCE: Final = "THUMBSMITH_SOURCE"
 DESTINATION: Final = "THUMBSMITH_DESTINATION"
 CATALOGUE: Final = "THUMBSMITH_CATALOGUE"
+QUEUE: Final = "THUMBSMITH_QUEUE"
+LARGE: Final = "THUMBSMITH_LARGE"
+BACKFILL: Final = "THUMBSMITH_BACKFILL"
 
 # Variables that send requests through a proxy, in letters of either case.
 PROXIES: Final = frozenset({"http_proxy", "https_proxy", "all_proxy"})
@@ -49,6 +52,26 @@ def destination_setting() -> str | None:
 def catalogue_setting() -> str | None:
     """Return what THUMBSMITH_CATALOGUE holds, the name of the catalogue's table; None where it is not set."""
     return os.environ.get(CATALOGUE) or None
+
+
+def queue_setting() -> str | None:
+    """Return what THUMBSMITH_QUEUE holds, the URL of the queue that a task works off; None where it is not set."""
+    return os.environ.get(QUEUE) or None
+
+
+def large_setting() -> str | None:
+    """Return what THUMBSMITH_LARGE holds, the URL of the queue for sources that are too large here; None if not set."""
+    return os.environ.get(LARGE) or None
+
+
+def backfill_setting() -> str | None:
+    """Return what THUMBSMITH_BACKFILL holds, the URL of the queue that repairs are sent to; None where not set."""
+    return os.environ.get(BACKFILL) or None
+
+
+def function_name() -> str:
+    """Return this Lambda function's name; outside of Lambda the empty text."""
+    return os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "")
 
 
 def function_memory() -> int | None:

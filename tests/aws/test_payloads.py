@@ -11,12 +11,14 @@ from tests.aws.scene import Context, Scene, announcement, enveloped, notificatio
 from tests.aws.test_batch_operations import job, task
 from thumbsmith.aws.batch_operations import PERMANENT, SUCCEEDED
 from thumbsmith.aws.invocation import HandedBack
+from thumbsmith.events import asked
 
 KEYS = st.text(min_size=1, max_size=40) | st.sampled_from(["../../etc/passwd", "a\0b", "%2e%2e/x", "a//b", "💥" * 300])
 BODIES = (
     KEYS.map(lambda key: json.dumps(notification(key)))
     | KEYS.map(lambda key: json.dumps(announcement(key)))
     | KEYS.map(lambda key: json.dumps(enveloped(notification(key))))
+    | KEYS.map(lambda key: asked("src", key))
     | st.text(max_size=80)
 )
 # A fixture's stores stay the same from example to example: no key has a source, so that nothing is ever in them.

@@ -31,6 +31,9 @@ EVERYTHING = Settings(
     public_renditions=True,
     allow_origins="https://shop.example",
     delivery=True,
+    backfill=True,
+    batch=True,
+    audit_repair=True,
 )
 
 

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from aws_cdk import Duration, RemovalPolicy, Tags
 from aws_cdk import aws_apigatewayv2 as gateway
@@ -14,7 +14,7 @@ from aws_cdk import aws_apigatewayv2_integrations as integrations
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 from thumbsmith.cdk import function as functions
 from thumbsmith.cdk import packaging, permissions
@@ -126,9 +126,12 @@ class ThumbnailApi(Construct):
             scope_permission_to_route=False,
         )
         for path, methods in ROUTES:
-            opened = {"authorizer": gateway.HttpNoneAuthorizer()} if public and path == RENDITIONS else {}
+            opened = gateway.HttpNoneAuthorizer() if public and path == RENDITIONS else None
             routes = self.api.add_routes(
-                path=path, methods=[gateway.HttpMethod[each] for each in methods], integration=answering, **opened
+                path=path,
+                methods=[gateway.HttpMethod[each] for each in methods],
+                integration=answering,
+                authorizer=opened,  # None: the API's own
             )
             if opened:
                 for route in routes:
@@ -157,7 +160,7 @@ class ThumbnailApi(Construct):
         group = logs.LogGroup(
             self, "AccessLogs", retention=logs.RetentionDays.ONE_MONTH, removal_policy=RemovalPolicy.DESTROY
         )
-        stage: gateway.CfnStage = self.api.default_stage.node.default_child
+        stage = cast("gateway.CfnStage", cast("IConstruct", self.api.default_stage).node.default_child)
         stage.access_log_settings = gateway.CfnStage.AccessLogSettingsProperty(
             destination_arn=group.log_group_arn,
             format=json.dumps({name.partition(".")[0]: f"$context.{name}" for name in LOGGED}),

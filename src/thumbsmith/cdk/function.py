@@ -87,7 +87,11 @@ class LoggedFunction:
 
 
 class QueueFunction(Construct):
-    """A function fed from a queue: `queue`, `dead_letters`, `function`, `role`, `log_group`, `event_source`."""
+    """A function fed from a queue: `queue`, `dead_letters`, `function`, `role`, `log_group`, `event_source`.
+
+    With `backfill`, the number of functions at once that it may take, there is a second queue for what can wait:
+    `backfill` and `backfill_source`, else None.
+    """
 
     def __init__(
         self,
@@ -99,26 +103,38 @@ class QueueFunction(Construct):
         environment: Mapping[str, str],
         statements: Sequence[iam.PolicyStatement],
         props: Mapping[str, Any],
+        backfill: int | None = None,
     ) -> None:
         super().__init__(scope, id)
-        events = EventQueue(
-            self, "Queue", function_timeout=machine.timeout, max_receive_count=machine.max_receive_count
-        )
+        events = self._events("Queue", machine)
+        self.backfill = self._events("Backfill", machine) if backfill else None
         self.queue, self.dead_letters = events.queue, events.dead_letters
+        receiving = [permissions.receive("ReceiveEvents", self.queue)]
+        if self.backfill:
+            receiving.append(permissions.receive("ReceiveBackfill", self.backfill.queue))
         made = LoggedFunction(
             self,
             machine=machine,
             handler=handler,
             environment=environment,
-            statements=[*statements, *permissions.receive(self.queue)],
+            statements=[*statements, *receiving],
             props=props,
         )
         self.function, self.role, self.log_group = made.function, made.role, made.log_group
-        self.event_source = self.function.add_event_source_mapping(
-            "EventSource",
-            event_source_arn=self.queue.queue_arn,
+        self.event_source = self._feed("EventSource", events, machine, machine.max_concurrency)
+        self.backfill_source = (
+            self._feed("BackfillSource", self.backfill, machine, backfill) if self.backfill and backfill else None
+        )
+
+    def _events(self, id: str, machine: Machine) -> EventQueue:
+        return EventQueue(self, id, function_timeout=machine.timeout, max_receive_count=machine.max_receive_count)
+
+    def _feed(self, id: str, events: EventQueue, machine: Machine, at_once: int) -> lambda_.EventSourceMapping:
+        return self.function.add_event_source_mapping(
+            id,
+            event_source_arn=events.queue.queue_arn,
             batch_size=machine.batch_size,
-            max_concurrency=machine.max_concurrency,
+            max_concurrency=at_once,
             report_batch_item_failures=True,
         )
 

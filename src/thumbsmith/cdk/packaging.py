@@ -18,7 +18,7 @@ PACKAGE: Final = Path(__file__).parents[1]
 DISTRIBUTION: Final = "thumbsmith"
 
 # The services whose description botocore needs there; those of all others are half of the zip.
-SERVICES: Final = ("s3", "dynamodb")
+SERVICES: Final = ("s3", "dynamodb", "sqs")
 
 # https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html: Amazon Linux 2023, glibc 2.34.
 PLATFORMS: Final = {"arm64": "aarch64-manylinux_2_34", "x86_64": "x86_64-manylinux_2_34"}

@@ -13,12 +13,14 @@ from constructs import Construct
 from thumbsmith.cdk.place import Place
 
 
-def role(scope: Construct, id: str, statements: Sequence[iam.PolicyStatement]) -> iam.Role:
-    """Return a role for Lambda that may do this and nothing else."""
+def role(
+    scope: Construct, id: str, statements: Sequence[iam.PolicyStatement], *, service: str = "lambda.amazonaws.com"
+) -> iam.Role:
+    """Return a role for a service, by default Lambda, that may do this and nothing else."""
     return iam.Role(
         scope,
         id,
-        assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+        assumed_by=iam.ServicePrincipal(service),
         inline_policies={"Thumbsmith": iam.PolicyDocument(statements=list(statements))},
     )
 
@@ -69,10 +71,29 @@ def answer(source: Place, destination: Place) -> list[iam.PolicyStatement]:
     ]
 
 
-def receive(queue: sqs.IQueue) -> list[iam.PolicyStatement]:
-    """Return what receiving events takes."""
-    actions = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
-    return [_allow("ReceiveEvents", actions, queue.queue_arn)]
+def receive(sid: str, queue: sqs.IQueue) -> iam.PolicyStatement:
+    """Return what being fed from a queue takes."""
+    return _allow(sid, ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], queue.queue_arn)
+
+
+def send(sid: str, queue: sqs.IQueue) -> iam.PolicyStatement:
+    """Return what feeding a queue takes."""
+    return _allow(sid, ["sqs:SendMessage"], queue.queue_arn)
+
+
+def write_logs(log_group: logs.ILogGroup) -> iam.PolicyStatement:
+    """Return what writing logs takes."""
+    return _allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], f"{log_group.log_group_arn}:*")
+
+
+def audit(source: Place, destination: Place) -> list[iam.PolicyStatement]:
+    """Return what looking at both places takes: their listings, and what is in the destination."""
+    return [
+        _allow("ListSource", ["s3:ListBucket"], source.bucket.bucket_arn),
+        _allow("ReadDestination", ["s3:GetObject"], destination.objects_arn),
+        _allow("ListDestination", ["s3:ListBucket"], destination.bucket.bucket_arn),
+        *_key("DecryptDestination", ["kms:Decrypt"], destination),
+    ]
 
 
 def run(log_group: logs.ILogGroup, *, in_vpc: bool) -> list[iam.PolicyStatement]:
@@ -83,7 +104,7 @@ def run(log_group: logs.ILogGroup, *, in_vpc: bool) -> list[iam.PolicyStatement]
     """
     interfaces = ["CreateNetworkInterface", "DescribeNetworkInterfaces", "DescribeSubnets", "DeleteNetworkInterface"]
     addresses = ["AssignPrivateIpAddresses", "UnassignPrivateIpAddresses"]
-    statements = [_allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], f"{log_group.log_group_arn}:*")]
+    statements = [write_logs(log_group)]
     if in_vpc:
         statements.append(_allow("JoinNetwork", [f"ec2:{action}" for action in (*interfaces, *addresses)], "*"))
     return statements

@@ -38,6 +38,11 @@ class Settings:
     batch_size: int = 10
     max_concurrency: int = 100
     max_receive_count: int = 5
+    backfill: bool = False
+    backfill_max_concurrency: int = 20
+    batch: bool = False
+    audit: bool = False
+    audit_repair: bool = False
     isolated: bool = False
     tracing: bool = False
     catalogue: bool = False

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from thumbsmith.environment import aws_region
 from thumbsmith.errors import StoreError
+from thumbsmith.fleet.calls import outputs as _outputs
 from thumbsmith.store import open_store
 from thumbsmith.store.types import Store
 
@@ -35,15 +34,3 @@ def deployment_of(stack: str) -> Deployment:
         source=open_store(f"s3://{source}/{outputs.get('SourcePrefix', '')}"),
         destination=open_store(f"s3://{destination}/{outputs.get('DestinationPrefix', '')}"),
     )
-
-
-def _outputs(stack: str) -> dict[str, Any]:
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - it takes 0.2 s to load
-    from botocore.session import get_session  # noqa: PLC0415 - likewise
-
-    try:
-        client = get_session().create_client("cloudformation", region_name=aws_region())
-        (found,) = client.describe_stacks(StackName=stack)["Stacks"]
-    except (BotoCoreError, ClientError) as error:
-        raise StoreError(f"stack {stack}: {error}", transient=False) from error
-    return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", ())}
