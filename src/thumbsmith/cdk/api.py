@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from aws_cdk import Duration, RemovalPolicy, Tags
 from aws_cdk import aws_apigatewayv2 as gateway
@@ -126,7 +126,9 @@ class ThumbnailApi(Construct):
             scope_permission_to_route=False,
         )
         for path, methods in ROUTES:
-            opened = {"authorizer": gateway.HttpNoneAuthorizer()} if public and path == RENDITIONS else {}
+            opened: dict[str, Any] = (
+                {"authorizer": gateway.HttpNoneAuthorizer()} if public and path == RENDITIONS else {}
+            )
             routes = self.api.add_routes(
                 path=path, methods=[gateway.HttpMethod[each] for each in methods], integration=answering, **opened
             )
@@ -157,7 +159,8 @@ class ThumbnailApi(Construct):
         group = logs.LogGroup(
             self, "AccessLogs", retention=logs.RetentionDays.ONE_MONTH, removal_policy=RemovalPolicy.DESTROY
         )
-        stage: gateway.CfnStage = self.api.default_stage.node.default_child
+        default = cast("gateway.HttpStage", self.api.default_stage)
+        stage = cast("gateway.CfnStage", default.node.default_child)
         stage.access_log_settings = gateway.CfnStage.AccessLogSettingsProperty(
             destination_arn=group.log_group_arn,
             format=json.dumps({name.partition(".")[0]: f"$context.{name}" for name in LOGGED}),
