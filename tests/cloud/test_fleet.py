@@ -126,7 +126,12 @@ def fleet(folder: Path, count: int, **settings: object) -> Iterator[Fleet]:
     with cloud(folder) as where:
         where.bootstrap()
         source, destination, keys = fill(where, count)
-        given = {"backfill": "true", "backfill_max_concurrency": 2, "batch": "true", "max_receive_count": 2} | settings
+        given = {
+            "audit_repair": "true",
+            "backfill_max_concurrency": 2,
+            "batch": "true",
+            "max_receive_count": 2,
+        } | settings
         yield Fleet(Deployed(where, where.deploy(source=source, destination=destination, **given)), keys)
 
 
@@ -194,6 +199,28 @@ def test_a_job_of_s3_is_done_by_the_same_function(small: Fleet):
     assert told == [("t0", "Succeeded", "made"), ("t1", "Succeeded", "absent"), ("t2", "Succeeded", "fresh")]
 
 
+def test_an_audit_finds_and_mends_what_was_lost(small: Fleet):
+    """By its own role the nightly function sees a thumbnail that is gone, and sends its key to the backfill."""
+    functions = small.deployed.cloud.client("lambda")
+    (name,) = [
+        each["FunctionName"] for each in functions.list_functions()["Functions"] if "Audit" in each["FunctionName"]
+    ]
+    eventually(lambda: not small.deployed.waiting("Queue") and not small.deployed.waiting("Backfill"))
+    lost = f"{min(small.keys)}/icon.webp"
+    small.deployed.s3.delete_object(Bucket=small.deployed.destination, Key=lost)
+    answer = functions.invoke(FunctionName=name, Payload=b'{"prefix": ""}')
+    told = json.loads(answer["Payload"].read())
+    assert {each: told[each] for each in ("Stale", "Missing", "Orphaned", "Unknown", "Repairs", "Unfinished")} == {
+        "Stale": 1,
+        "Missing": 0,
+        "Orphaned": 0,
+        "Unknown": 0,
+        "Repairs": 1,
+        "Unfinished": 0,
+    }
+    eventually(lambda: "icon.webp" in small.deployed.names(min(small.keys)))
+
+
 def test_dead_letters_go_home(small: Fleet):
     """What failed every time is told of, and sent back to where it came from; what nobody understands stays."""
     sqs, outputs = small.deployed.sqs, small.deployed.outputs
@@ -224,10 +251,10 @@ def test_twenty_thousand(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """20,000 pictures: all are made, killed drivers lose nothing, uploads wait at most twice as long as else."""
     with fleet(tmp_path, 20_000) as large:
         large.latency(3)
-        idle = large.latency(15)
+        idle = large.latency(25)
         with large.start("--no-wait", "--max-usd", "0.1") as driver:
             driver.communicate(timeout=600)
-        busy = large.latency(15)
+        busy = large.latency(25)
         working = large.deployed.waiting("Backfill")
         with capsys.disabled():
             sys.stdout.write(f"\nuploads: {idle:.2f} s idle, {busy:.2f} s while {working} messages waited\n")

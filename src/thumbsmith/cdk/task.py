@@ -48,7 +48,7 @@ class ThumbnailTask(Construct):
         max_receive_count: int = 3,
         cluster: ecs.ICluster | None = None,
     ) -> None:
-        """Make all parts. `image` is yours, with thumbsmith installed (examples/Dockerfile); `timeout` 10 minutes.
+        """Make all parts. `image` is yours, with thumbsmith installed (examples/task/Dockerfile); `timeout` 10 minutes.
 
         With `route`, the generator's function passes on what is too large for it: what would take more memory than it
         has, or twice more time; else only what you send to `queue` is made. Raises RecipeError where the recipe is not
