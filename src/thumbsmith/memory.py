@@ -94,7 +94,8 @@ def _making(plans: Sequence[Plan], base: Size, writing: int) -> int:
     """Return the bytes of all pictures that are made, which are kept, and of the costliest of them while it is made."""
     areas = [each.canvas[0] * each.canvas[1] for each in plans]
     rows = [each.size[0] * base[1] * PIXEL for each in plans]  # a resize makes the rows first, then the columns
-    return PIXEL * sum(areas) + writing * max(areas, default=0) + max(rows, default=0)
+    copy = base[0] * base[1] * PIXEL  # or is handed a copy
+    return PIXEL * sum(areas) + writing * max(areas, default=0) + max(copy, *rows, 0)
 
 
 def _moving(probe: Probe, recipe: Recipe, plans: Sequence[Plan]) -> int:

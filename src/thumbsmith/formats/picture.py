@@ -7,6 +7,7 @@ from typing import Final
 
 from PIL import Image, ImageFilter
 
+from thumbsmith.formats.resampling import lanczos
 from thumbsmith.formats.thumbhash import thumbhash
 from thumbsmith.geometry import Box, Size
 
@@ -40,10 +41,10 @@ def resized(image: Image.Image, box: Box, size: Size) -> Image.Image:
     left, top, right, bottom = box
     within = (max(left, 0.0), max(top, 0.0), min(right, image.width), min(bottom, image.height))
     if image.mode not in PREMULTIPLIED:
-        return image.resize(size, Image.Resampling.LANCZOS, within, reducing_gap=GAP)
+        return lanczos(image, size, within, GAP)
     premultiplied = image.convert(PREMULTIPLIED[image.mode])
     # Without averaging first: edges of alpha are harder than any in a photograph, and would be 14 levels off.
-    return premultiplied.resize(size, Image.Resampling.LANCZOS, within).convert(image.mode)
+    return lanczos(premultiplied, size, within).convert(image.mode)
 
 
 def turned(image: Image.Image, orientation: int) -> Image.Image:
