@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from thumbsmith.formats import canvas, color, png
+from thumbsmith.formats import canvas, color, first_scan, png
 from thumbsmith.formats.level import at_level
 from thumbsmith.formats.modes import to_plain
 from thumbsmith.formats.opening import TURNED, check_size, opened, verdict
@@ -55,11 +55,11 @@ def decode(reader: RangeReader, probe: Probe, reduction: float) -> Base:
     shrink = shrink_of(probe, reduction)
     if probe.format == "tiff":
         reader, probe = at_level(reader, probe, shrink)
-    stream = SourceStream(png.plain(reader) if probe.format == "png" else reader)
+    stream = SourceStream(_prepared(reader, probe))
     with verdict(stream):
         image, colors = _loaded(stream, probe, shrink, reduction)
         own, to_srgb = image, colors.to_srgb
-        scaled = probe.format == "jpeg" and shrink > 1
+        scaled = probe.format == "jpeg" and shrink > 1 and not probe.first_scan  # of which there is nothing finer
         if scaled and probe.width * probe.height <= FULL_PIXELS and color.cut_off(image, to_srgb):
             del image, own  # the next takes all the memory there is for one
             image, own = _finely(stream, probe, shrink)
@@ -77,6 +77,13 @@ def decode(reader: RangeReader, probe: Probe, reduction: float) -> Base:
         profile=colors.profile,
         note=colors.note,
     )
+
+
+def _prepared(reader: RangeReader, probe: Probe) -> RangeReader:
+    """Return a source without what its decoder need not see."""
+    if probe.format == "png":
+        return png.plain(reader)
+    return first_scan.alone(reader, probe.first_scan) if probe.first_scan else reader
 
 
 def _loaded(
