@@ -9,7 +9,7 @@ from PIL import Image, ImageFilter
 
 from thumbsmith.formats.resampling import lanczos
 from thumbsmith.formats.thumbhash import thumbhash
-from thumbsmith.geometry import Box, Size
+from thumbsmith.geometry import GAP, Box, Size
 
 # EXIF orientation -> the turn that makes the stored picture the one seen (Exif 3.0, 4.6.5.1, tag 274).
 TURNS: Final = {
@@ -23,10 +23,6 @@ TURNS: Final = {
 }
 
 PREMULTIPLIED: Final = {"RGBA": "RGBa", "LA": "La"}
-
-# Whole pixels are averaged first where that leaves at least this many of them to go into one on each axis. Measured on
-# 8 photographs at 256 px against Lanczos alone, mean SSIM: 0.9988 at 3, 0.9981 at 2, for a ninth less time in all.
-GAP: Final = 3.0
 
 # Standard deviation in pixels of what a pixel is set off from: Lanczos leaves details of about one pixel soft.
 MASK: Final = 0.7

@@ -12,6 +12,7 @@ from PIL import Image
 
 from thumbsmith.formats import vips
 from thumbsmith.geometry import Box, Size
+from thumbsmith.memory import COPIED
 
 # Below so many pixels handing a picture over costs more than it saves.
 FEWEST: Final = 1 << 16
@@ -45,7 +46,7 @@ def _pays(image: Image.Image, size: Size, box: Box) -> bool:
     smaller = size != image.size and all(
         side <= held <= MOST * side for held, side in zip(image.size, size, strict=True)
     )
-    return whole and smaller and image.mode in MODES and image.width * image.height >= FEWEST
+    return whole and smaller and image.mode in MODES and FEWEST <= image.width * image.height <= COPIED
 
 
 def _by_vips(image: Image.Image, size: Size) -> Image.Image:
