@@ -22,6 +22,9 @@ MODES: Final = {1: "L", 3: "RGB"}
 # Bytes of a file that is handed over whole: being asked for 4 KiB at a time costs 8 microseconds each.
 IN_MEMORY: Final = 16 << 20
 
+# What libwebp leaves. It takes longer the less it averages: at 3, a tenth more time for SSIM 0.9994 instead of 0.9991.
+SCALED_GAP: Final = 2.5
+
 # Tags of the TIFFs that libvips is faster with (TIFF 6.0, and Adobe's note on ZIP): compressed by deflate, not LZW;
 # light or RGB as it is, in one plane, without extra samples.
 TIFF: Final[dict[int, tuple[object, ...]]] = {
@@ -87,7 +90,7 @@ def scaled(stream: SourceStream, probe: Probe, reduction: float) -> tuple[Image.
 
     Pillow does not open it: it would make a canvas of full size.
     """
-    count = _count(reduction)
+    count = _count(reduction, SCALED_GAP)
     if count < 2 or probe.format != "webp" or probe.alpha or probe.frames > 1:
         return None
     profiles: list[bytes | None] = []
@@ -98,12 +101,15 @@ def scaled(stream: SourceStream, probe: Probe, reduction: float) -> tuple[Image.
         return _taken(read)
 
     found = _tried(stream, probe, made)
-    return None if found is None else (found, profiles[0], probe.width / found.width)
+    if found is None:
+        return None
+    # A hair less than either axis was divided by, so that the whole of one is the whole of the other.
+    return found, profiles[0], min(probe.width / found.width, probe.height / found.height) * (1 - 2**-40)
 
 
-def _count(reduction: float) -> int:
-    """Return how many pixels are averaged on each axis: of what is made, GAP and more go into one."""
-    return int(reduction / GAP)
+def _count(reduction: float, gap: float = GAP) -> int:
+    """Return how many pixels are averaged on each axis: of what is made, `gap` and more go into one."""
+    return int(reduction / gap)
 
 
 def _tried(
