@@ -26,10 +26,12 @@ LINKER: Final = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_
 # A forked process pays for every page of memory that it is the first to touch. Measured on a 10-megapixel JPEG that
 # takes 100 ms in a warm process: a child took 120 ms, with 7,800 page faults; and 110 ms, with 1,200, once glibc's
 # allocator was told to ask for large pages, to grow its heap by 64 MiB, and to take from it all that is smaller than
-# 32 MiB. Resident memory stayed as it was. Binding all symbols in the template took 1.5 ms off each child.
+# 32 MiB. Resident memory stayed as it was. libvips computes in a thread, which would begin a heap of its own.
+# Binding all symbols in the template took 1.5 ms off each child.
 # https://sourceware.org/glibc/manual/latest/html_node/Memory-Allocation-Tunables.html and ld.so(8)
 TUNING: Final = {
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.top_pad=67108864:glibc.malloc.mmap_threshold=33554432",
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.top_pad=67108864"
+    ":glibc.malloc.mmap_threshold=33554432:glibc.malloc.arena_max=1",
     "LD_BIND_NOW": "1",
 }
 

@@ -14,7 +14,7 @@ from thumbsmith.recipe.selection import Selection
 
 # Raised by hand when the engine's output changes on purpose: every rendition is remade. Never for a library's version.
 # To change the default of a field is such a change: fields at their default are no part of a fingerprint.
-ENGINE_REVISION: Final = 2
+ENGINE_REVISION: Final = 3
 
 # WebP holds at most 16383 pixels a side; no rendition of any format is made longer, so that formats of a variant agree.
 MAX_RENDITION_SIDE: Final = 16383
@@ -156,7 +156,10 @@ class Variant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one source may cost; imgproxy's names where it has them. Bytes, pixels, seconds."""
+    """What one source may cost; imgproxy's names where it has them. Bytes, pixels, seconds.
+
+    `first_scan` has a progressive JPEG decoded from its first scan where an eighth of its sides is enough.
+    """
 
     max_bytes: int = 104_857_600
     max_pixels: int = 100_000_000
@@ -165,6 +168,7 @@ class Limits:
     max_scans: int = 100
     max_memory: int = 536_870_912
     max_cpu_seconds: int = 10
+    first_scan: bool = True
 
     @property
     def fingerprint(self) -> str:
