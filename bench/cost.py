@@ -1,4 +1,4 @@
-"""What a million photographs of 12 megapixels cost on AWS: a model, fed with CPU time that is measured here.
+"""What a million photographs of 12 megapixels cost on AWS: thumbsmith.cost's model, fed with CPU time measured here.
 
     PYTHONPATH=. python bench/cost.py [ROUNDS]
 
@@ -13,6 +13,7 @@ import io
 import sys
 import tempfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import botocore.session
@@ -22,42 +23,26 @@ from tests.cloud.sandbox import sandbox
 from tests.servers.processes import KEYS, ministack
 
 from folder import photos
+from thumbsmith import Recipe
+from thumbsmith.cost import MILLION, Model, source
 
 ROUNDS = 15
-MILLION = 1_000_000
 MEGABYTES = 1769
-BATCH = 10
-THREADS = 2  # while one waits for S3, the other has a picture in the worker
 RECIPE = "".join(f'[variants.w{n}]\nwidth = {n}\nheight = {n}\nformats = ["jpeg"]\n' for n in (256, 800, 1600))
-
-# What S3 is asked for a new source, as docs/s3.md counts it; a photograph of 4 MB is read in four parts.
-REQUESTS = {"PUT": 4, "LIST": 1, "HEAD": 2, "GET": 5}
-SECONDS_A_REQUEST = 0.015
-
-# Dollars: https://aws.amazon.com/s3/pricing, /lambda/pricing, /sqs/pricing, /cloudwatch/pricing
-A_REQUEST = {"PUT": 0.005 / 1000, "LIST": 0.005 / 1000, "HEAD": 0.0004 / 1000, "GET": 0.0004 / 1000}
-A_GIGABYTE_SECOND = 0.0000133334
-AN_INVOCATION = 0.20 / MILLION
-A_MESSAGE_CALL = 0.40 / MILLION
-A_LOGGED_GIGABYTE = 0.50
-LINE_BYTES = 1400
 
 
 def main() -> None:
     """Measure, and print the bill."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
     cpu = measured(rounds)
-    network = SECONDS_A_REQUEST * sum(REQUESTS.values())
-    seconds = max(cpu, (cpu + network) / THREADS)
-    bill = {f"S3 {name}, {number} each": MILLION * number * A_REQUEST[name] for name, number in REQUESTS.items()}
-    bill[f"Lambda, {seconds:.3f} s each"] = MILLION * seconds * MEGABYTES / 1024 * A_GIGABYTE_SECOND
-    bill["Lambda, invocations"] = MILLION / BATCH * AN_INVOCATION
-    bill["SQS"] = MILLION * (1 + 2 / BATCH) * A_MESSAGE_CALL
-    bill["logs and metrics"] = MILLION * LINE_BYTES / 1e9 * A_LOGGED_GIGABYTE
-    print(f"measured: {1000 * cpu:.0f} ms of CPU time an image, all of the function's processes (mean of {rounds})")
-    for name, dollars in bill.items():
+    model = Model(recipe=Recipe.loads(RECIPE), way="queue", milliseconds=1000 * cpu, megabytes=MEGABYTES)
+    assumed = replace(model, milliseconds=None)
+    each, million = source(4_000_000), source(4_000_000) * MILLION
+    print(f"measured: {1000 * cpu:.0f} ms of CPU time an image, all of the function's processes (mean of {rounds});")
+    print(f"without a measurement the model takes {1000 * assumed.cpu_seconds(each):.0f} ms")
+    for name, dollars in model.bill(million).lines.items():
         print(f"  {name:<28} {dollars:7.2f} $")
-    print(f"  {'a million':<28} {sum(bill.values()):7.2f} $")
+    print(f"  {'a million':<28} {model.bill(million).total:7.2f} $")
 
 
 def measured(rounds: int) -> float:

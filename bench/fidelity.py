@@ -4,14 +4,13 @@
 
 A number is the mean distance in CIEDE2000, over white and over black where there is alpha; 0 is the same, above 3 is
 wrong to the eye; "size" has another shape, "-" was refused. A contact sheet goes to FOLDER, by default bench/out.
-pyvips is used where it is installed (pip install pyvips pyvips-binary), sharp where node and npm are.
+libvips and sharp take part where `make .venv/node-peers` has installed them.
 """
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -21,33 +20,30 @@ import numpy as np
 from PIL import Image, ImageDraw
 from skimage.color import deltaE_ciede2000, rgb2lab
 
+import speed
 from hard import Hard, pictures
 from thumbsmith.recipe import Format, Recipe, Variant
 from thumbsmith.render import render
 
 SIDE = 96
 WRONG = 3.0
+BLOCKS = 2
 OUT = Path(__file__).parent / "out"
 Engine: TypeAlias = Callable[[bytes], Image.Image | None]
-
-SHARP = """
-const sharp = require('sharp');
-const [, , source, target, side] = process.argv;
-sharp(source).rotate().resize(+side, +side, {fit: 'inside', withoutEnlargement: true}).png().toFile(target)
-  .catch(() => process.exit(1));
-"""
+Rows: TypeAlias = list[tuple[Hard, list[Image.Image | None]]]
 
 
 def main() -> None:
     """Print the table, and draw the sheet."""
     out = Path(sys.argv[1]) if len(sys.argv) > 1 else OUT
     out.mkdir(parents=True, exist_ok=True)
-    engines: dict[str, Engine] = {"thumbsmith": ours, "Pillow": pillow}
-    for name, found in (("libvips", vips()), ("sharp", sharp(out / "sharp"))):
-        if found:
-            engines[name] = found
-        else:
-            print(f"{name} is not there, and left out")
+    with tempfile.TemporaryDirectory(prefix="thumbsmith-fidelity-") as name, speed.engines() as running:
+        peers = {each: peer(engine, Path(name)) for each, engine in running.items() if each in ("libvips", "sharp")}
+        compare({"thumbsmith": ours, "Pillow": pillow, **peers}, out / "fidelity.jpg")
+
+
+def compare(engines: dict[str, Engine], sheet_file: Path) -> None:
+    """Print the table of these engines, and draw the sheet."""
     rows = [(hard, [safely(engine, hard.file) for engine in engines.values()]) for hard in pictures()]
     print(f"{'picture':28}" + "".join(f"{name:>12}" for name in engines))
     table = [[verdict(made, hard) for made in pictured] for hard, pictured in rows]
@@ -57,7 +53,7 @@ def main() -> None:
         sum(not cell[0].isdigit() or float(cell) > WRONG for cell in column) for column in zip(*table, strict=True)
     ]
     print(f"{'wrong, of ' + str(len(rows)):28}" + "".join(f"{count:12}" for count in wrong))
-    sheet(rows, ["expected", *engines], out / "fidelity.png")
+    sheet(rows, ["expected", *engines], sheet_file)
 
 
 def safely(engine: Engine, data: bytes) -> Image.Image | None:
@@ -85,37 +81,15 @@ def pillow(data: bytes) -> Image.Image:
     return Image.open(file)
 
 
-def vips() -> Engine | None:
-    """Return libvips' thumbnail operation, with its conversion to sRGB."""
-    try:
-        import pyvips  # noqa: PLC0415 - need not be there
-    except (ImportError, OSError):
-        return None
+def peer(engine: speed.Engine, folder: Path) -> Engine:
+    """Return a process that is spoken to as engines/line.py says."""
 
-    def made(data: bytes) -> Image.Image:
-        image = pyvips.Image.thumbnail_buffer(data, SIDE, height=SIDE, size="down", export_profile="srgb")
-        return Image.open(BytesIO(image.write_to_buffer(".png[strip]")))
-
-    return made
-
-
-def sharp(folder: Path) -> Engine | None:
-    """Return sharp, installed into a folder that is kept."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if not (node and npm):
-        return None
-    folder.mkdir(exist_ok=True)
-    if not (folder / "node_modules" / "sharp").is_dir():
-        command = [npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder), "sharp"]
-        if subprocess.run(command, check=False, timeout=300, capture_output=True).returncode:
-            return None
-    (folder / "one.js").write_text(SHARP)
-
-    def made(data: bytes) -> Image.Image:
-        source, target = folder / "source", folder / "made.png"
+    def made(data: bytes) -> Image.Image | None:
+        source = folder / "source"
         source.write_bytes(data)
-        subprocess.run([node, "one.js", source.name, target.name, str(SIDE)], check=True, cwd=folder, timeout=60)
-        return Image.open(BytesIO(target.read_bytes()))
+        if not engine(source, [SIDE], "png", folder):
+            return None
+        return Image.open(BytesIO((folder / f"{SIDE}.png").read_bytes()))
 
     return made
 
@@ -142,24 +116,32 @@ def distance(left: Image.Image, right: Image.Image, back: str) -> float:
     return float(deltaE_ciede2000(*both).mean())
 
 
-def sheet(rows: list[tuple[Hard, list[Image.Image | None]]], titles: list[str], path: Path) -> None:
-    """Draw all thumbnails beside what is expected, on grey."""
+def sheet(rows: Rows, titles: list[str], path: Path) -> None:
+    """Draw all thumbnails beside what is expected, on grey, in blocks side by side; of five turns only one."""
+    shown = [row for row in rows if not row[0].name.endswith(("turn 5", "turn 7", "turn 8", "turn 3"))]
     cell, label = SIDE + 8, 170
-    board = Image.new("RGB", (label + cell * len(titles), 20 + cell * len(rows)), (150, 150, 150))
+    high = -(-len(shown) // BLOCKS)
+    wide = label + cell * len(titles)
+    board = Image.new("RGB", (wide * BLOCKS, 20 + cell * high), (150, 150, 150))
+    for block in range(BLOCKS):
+        _block(board, wide * block, shown[high * block : high * (block + 1)], titles, cell, label)
+    board.save(path, quality=85)
+    print(path)
+
+
+def _block(board: Image.Image, left: int, rows: Rows, titles: list[str], cell: int, label: int) -> None:
     draw = ImageDraw.Draw(board)
     for column, title in enumerate(titles):
-        draw.text((label + column * cell, 4), title, fill="black")
+        draw.text((left + label + column * cell, 4), title, fill="black")
     for row, (hard, found) in enumerate(rows):
         top = 20 + row * cell
-        draw.text((4, top + 40), hard.name, fill="black")
+        draw.text((left + 4, top + 40), hard.name, fill="black")
         wanted = hard.shows.convert("RGBA")
         wanted.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
         for column, image in enumerate([wanted, *found]):
             if image:
-                shown = image.convert("RGBA")
-                board.paste(shown, (label + column * cell, top), shown)
-    board.save(path)
-    print(path)
+                pasted = image.convert("RGBA")
+                board.paste(pasted, (left + label + column * cell, top), pasted)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from PIL import Image, ImageCms, ImageDraw
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # what the tests make and what is measured is the same
 
+from tests.render import test_cicp
 from tests.render.animations import Patch, apng, gif, seen_apng, seen_gif
 from tests.render.test_colors import ADOBE, DISPLAY_P3, SRGB_CURVE, gamma, parametric, profile
 
@@ -93,6 +94,10 @@ def colored() -> list[Hard]:
         for name, icc in spaces.items()
         for kind, options in (("PNG", {}), ("JPEG", {"quality": 95, "subsampling": 0}), ("TIFF", {}))
     ]
+    p3 = converted(scene(), spaces["Display P3"])
+    avif = saved(scene(), "AVIF", quality=95, subsampling="4:4:4")
+    found.append(Hard("png Display P3, cICP", test_cicp.png(scene(), 12, 13), p3))
+    found.append(Hard("avif Display P3, nclx", test_cicp.told(avif, 12, 13), p3))
     inks = scene().convert("CMYK")
     tagged = converted(inks, cmyk.profile())
     for kind in ("JPEG", "TIFF"):

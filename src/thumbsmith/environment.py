@@ -9,10 +9,16 @@ RECIPE: Final = "THUMBSMITH_RECIPE"
 SOURCE: Final = "THUMBSMITH_SOURCE"
 DESTINATION: Final = "THUMBSMITH_DESTINATION"
 CATALOGUE: Final = "THUMBSMITH_CATALOGUE"
+QUEUE: Final = "THUMBSMITH_QUEUE"
+LARGE: Final = "THUMBSMITH_LARGE"
+BACKFILL: Final = "THUMBSMITH_BACKFILL"
 
 # Variables that send requests through a proxy, in letters of either case.
 PROXIES: Final = frozenset({"http_proxy", "https_proxy", "all_proxy"})
 TOKEN: Final = "THUMBSMITH_TOKEN"  # noqa: S105 - the name, not the token
+
+ORIGINS: Final = "THUMBSMITH_ORIGINS"
+SIGNING_SECRET: Final = "THUMBSMITH_SIGNING_SECRET"  # noqa: S105 - as above
 
 # Where the dynamic linker looks for libraries: an interpreter that was started with one of these needs it again.
 LINKER: Final = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
@@ -50,6 +56,26 @@ def catalogue_setting() -> str | None:
     return os.environ.get(CATALOGUE) or None
 
 
+def queue_setting() -> str | None:
+    """Return what THUMBSMITH_QUEUE holds, the URL of the queue that a task works off; None where it is not set."""
+    return os.environ.get(QUEUE) or None
+
+
+def large_setting() -> str | None:
+    """Return what THUMBSMITH_LARGE holds, the URL of the queue for sources that are too large here; None if not set."""
+    return os.environ.get(LARGE) or None
+
+
+def backfill_setting() -> str | None:
+    """Return what THUMBSMITH_BACKFILL holds, the URL of the queue that repairs are sent to; None where not set."""
+    return os.environ.get(BACKFILL) or None
+
+
+def function_name() -> str:
+    """Return this Lambda function's name; outside of Lambda the empty text."""
+    return os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "")
+
+
 def function_memory() -> int | None:
     """Return the bytes of memory that this Lambda function has, all of its processes together; None outside of Lambda.
 
@@ -67,6 +93,16 @@ def function_folder() -> str:
 def token_setting() -> str | None:
     """Return what THUMBSMITH_TOKEN holds; None where it is not set or empty."""
     return os.environ.get(TOKEN) or None
+
+
+def signing_secret_setting() -> str | None:
+    """Return what THUMBSMITH_SIGNING_SECRET holds; None where it is not set or empty."""
+    return os.environ.get(SIGNING_SECRET) or None
+
+
+def origins_setting() -> frozenset[str]:
+    """Return the web origins that THUMBSMITH_ORIGINS lists, with commas between them; none where it is not set."""
+    return frozenset(each.strip().lower() for each in os.environ.get(ORIGINS, "").split(",") if each.strip())
 
 
 def aws_settings() -> frozenset[tuple[str, str]]:

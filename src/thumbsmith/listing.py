@@ -30,7 +30,7 @@ PRAGMA synchronous = OFF;
 PRAGMA cache_size = -24576;
 CREATE TABLE entry (key BLOB, etag TEXT, size INTEGER, objects TEXT);
 CREATE TABLE other (key BLOB, etag TEXT, size INTEGER);
-CREATE TABLE unsettled (key BLOB, listed INTEGER);
+CREATE TABLE unsettled (key BLOB, listed INTEGER, size INTEGER, etag TEXT);
 """
 
 # One row a key. An entry of the source has an etag; of the destination there may be several, each with some objects.
@@ -52,6 +52,16 @@ class Group:
     def present(self) -> dict[str, ObjectInfo]:
         """Return by name what is ours under the key."""
         return unpack(self.key, self.objects)
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """A key that is to be made right; `listed` says whether it is a source, `size` and `etag` which version was."""
+
+    key: str
+    listed: bool
+    size: int = 0
+    etag: str = ""
 
 
 class Listing:
@@ -98,15 +108,17 @@ class Listing:
         for raw, etag, size in self._database.execute("SELECT key, etag, size FROM other ORDER BY key"):
             yield ObjectInfo(decoded(raw), etag, size)
 
-    def defer(self, keys: Iterable[tuple[str, bool]]) -> None:
-        """Note keys for `deferred`, each with whether it is a source."""
-        rows = [(encoded(key), listed) for key, listed in keys]
-        self._insert("INSERT INTO unsettled VALUES (?, ?)", rows)
+    def defer(self, keys: Iterable[Todo]) -> None:
+        """Note keys for `deferred`."""
+        rows = [(encoded(each.key), each.listed, each.size, each.etag) for each in keys]
+        self._insert("INSERT INTO unsettled VALUES (?, ?, ?, ?)", rows)
 
-    def deferred(self) -> Iterator[tuple[str, bool]]:
+    def deferred(self) -> Iterator[Todo]:
         """Yield what was noted, in the order in which it was."""
-        for raw, listed in self._database.execute("SELECT key, listed FROM unsettled ORDER BY rowid"):
-            yield decoded(raw), bool(listed)
+        for raw, listed, size, etag in self._database.execute(
+            "SELECT key, listed, size, etag FROM unsettled ORDER BY rowid"
+        ):
+            yield Todo(decoded(raw), bool(listed), size, etag)
 
     def close(self) -> None:
         """Let go of the file. Safe to repeat."""

@@ -9,7 +9,7 @@ from typing import Final
 from thumbsmith.assess import State
 from thumbsmith.converge import Renderer, converge
 from thumbsmith.errors import RecipeError, StoreError, ThumbsmithError
-from thumbsmith.listing import batched
+from thumbsmith.listing import Todo, batched
 from thumbsmith.parallel import each
 from thumbsmith.requests import Outcome
 from thumbsmith.standing import Standing
@@ -42,11 +42,32 @@ def sync(
     Once `stop` says True nothing more is begun, and what has begun is finished. When the stores fail again and again,
     what was not begun is yielded as failed too.
     """
+    yield from settle(found, stop=stop, may_wipe=may_wipe)
+    if stop():
+        return
+    found.scope.destination.sweep()
+    yield from _carry_out(found, renderer, threads, stop)
+
+
+def settle(
+    found: Survey,
+    *,
+    stop: Callable[[], bool],
+    may_wipe: bool = False,
+    told: Callable[[Standing], object] = lambda _: None,
+) -> Iterator[Done]:
+    """Inspect all; yield what is settled, and defer in the survey's listing what is to be done, writing nothing.
+
+    How each key stands is `told`. Raises RecipeError as `sync` does. Once `stop` says True what was deferred is not
+    all.
+    """
     pictures = gone = 0
     for batch in batched(inspect(found, stop=stop), _BATCH):
+        for standing in batch:
+            told(standing)
         pictures += sum(standing.pictures for standing in batch)
         gone += sum(standing.pictures for standing in batch if standing.source is None)
-        found.listing.defer((standing.key, standing.source is not None) for standing in batch if _is_to_do(standing))
+        found.listing.defer(_todo(standing) for standing in batch if _is_to_do(standing))
         yield from (_as_it_stands(standing) for standing in batch if _is_done(standing))
     if stop():
         return
@@ -55,8 +76,11 @@ def sync(
             f"{found.scope.destination.url}: {gone:,} of {pictures:,} thumbnails there are of sources that are gone;"
             " to delete more than half of them, say --yes (to leave them, --keep-orphans)"
         )
-    found.scope.destination.sweep()
-    yield from _carry_out(found, renderer, threads, stop)
+
+
+def _todo(standing: Standing) -> Todo:
+    source = standing.source
+    return Todo(standing.key, True, source.size, source.etag) if source else Todo(standing.key, False)
 
 
 def _is_to_do(standing: Standing) -> bool:
@@ -82,9 +106,8 @@ def _carry_out(found: Survey, renderer: Renderer, threads: int, stop: Callable[[
     keys = found.listing.deferred()
     failures: list[StoreError] = []  # in a row
 
-    def make_right(todo: tuple[str, bool]) -> Done:
-        key, listed = todo
-        return _make_right(found.scope, key, renderer, listed=listed)
+    def make_right(todo: Todo) -> Done:
+        return _make_right(found.scope, todo.key, renderer, listed=todo.listed)
 
     def stopped() -> bool:
         return stop() or len(failures) >= MAX_FAILURES_IN_A_ROW
@@ -97,7 +120,7 @@ def _carry_out(found: Survey, renderer: Renderer, threads: int, stop: Callable[[
         yield done
     if failures and not stop():
         unreached = StoreError(f"not tried: the stores failed {len(failures)} times in a row", transient=True)
-        yield from (Done(key=key, listed=listed, error=unreached) for key, listed in keys)
+        yield from (Done(key=todo.key, listed=todo.listed, error=unreached) for todo in keys)
 
 
 def _make_right(scope: Scope, key: str, renderer: Renderer, *, listed: bool) -> Done:

@@ -7,8 +7,8 @@ from tests.engine.scene import HEADERS
 from tests.pictures import picture
 from tests.servers.fixtures import needs_servers
 from thumbsmith import open_store
-from thumbsmith.aws.events import Hint, Other
 from thumbsmith.aws.settings import Settings
+from thumbsmith.events import Hint, Other
 from thumbsmith.recipe import Recipe
 from thumbsmith.store import Headers
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.aws.scene import announcement, enveloped, notification, record
-from thumbsmith.aws.events import Hint, Other, Unreadable, said_in, said_in_text
+from thumbsmith.events import Hint, Other, Unreadable, said_in, said_in_text
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),

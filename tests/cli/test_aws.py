@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Command
-from thumbsmith.cli.aws import check, toolkit
+from thumbsmith.cli.aws import check, deployment, toolkit
 from thumbsmith.errors import StoreError
 from thumbsmith.manifest import Manifest, Rejection, RenditionRecord, SourceRecord
 from thumbsmith.store import open_store
@@ -59,16 +59,16 @@ def test_a_stack_that_is_not_there(thumbsmith: Command, ministack: str):
 
 def test_a_stack_of_somebody_else(monkeypatch: pytest.MonkeyPatch):
     """A stack without our outputs is refused."""
-    monkeypatch.setattr(check, "_outputs", lambda stack: {"Other": "x"})
+    monkeypatch.setattr(deployment, "_outputs", lambda stack: {"Other": "x"})
     with pytest.raises(StoreError, match="stack Theirs: expected the outputs"):
-        check.deployment_of("Theirs")
+        deployment.deployment_of("Theirs")
 
 
 def test_a_check_that_fails_leaves_nothing(thumbsmith: Command, ministack: str, monkeypatch: pytest.MonkeyPatch):
     """Where nobody makes thumbnails the check says what it waited for, and its picture is deleted; exit code 1."""
     bucket = ministack.removeprefix("s3://")
     outputs = {"SourceBucket": bucket, "SourcePrefix": "in/", "DestinationBucket": bucket, "DestinationPrefix": "out/"}
-    monkeypatch.setattr(check, "_outputs", lambda stack: outputs)
+    monkeypatch.setattr(deployment, "_outputs", lambda stack: outputs)
     ran = thumbsmith("aws", "check", "Mine", "--timeout", "1", "--json")
     assert ran.code == 1
     assert "waited 1 seconds for its manifest" in ran.err

@@ -81,10 +81,15 @@ def _wrong(results: Iterator[Result]) -> dict[str, str]:
     return {result.name: " | ".join(result.wrong) for result in results if result.wrong}
 
 
+def here(cases: list[Case], recipe: Recipe, engine: Engine) -> Iterator[Result]:
+    """Yield what an engine makes of cases in memory."""
+    return run_here(cases, recipe, engine, MemoryStore("made"), "p/")
+
+
 def test_the_engine_is_right():
     """All cases are right with this engine, for a recipe with several formats."""
-    assert len(CASES) == 28
-    assert _wrong(run_here([*CASES.values()], RECIPE, Engine())) == {}
+    assert len(CASES) == 30
+    assert _wrong(here([*CASES.values()], RECIPE, Engine())) == {}
 
 
 def test_the_command_is_right_here(thumbsmith: Command):
@@ -92,7 +97,7 @@ def test_the_command_is_right_here(thumbsmith: Command):
     before = {*thumbsmith.folder.rglob("*")}
     ran = thumbsmith("conformance")
     assert (ran.code, ran.out.splitlines()[-1]) == (0, "all as it must be")
-    assert ran.out.count("right") == 28
+    assert ran.out.count("right") == 31
     assert {*thumbsmith.folder.rglob("*")} == before
 
 
@@ -108,30 +113,28 @@ def test_the_command_is_right_here(thumbsmith: Command):
 )
 def test_a_spoilt_picture_is_told(spoil: Callable[[bytes], bytes], told: str):
     """A picture that is mirrored, of other colours, size or format, or damaged is told by rendition."""
-    found = _wrong(run_here([CASES["PNG called .jpg"]], RECIPE, Engine(spoil)))
+    found = _wrong(here([CASES["PNG called .jpg"]], RECIPE, Engine(spoil)))
     assert told in found["PNG called .jpg"]
 
 
 def test_lost_transparency_is_told():
     """A picture whose transparent part became a colour is told, and one that is opaque no more."""
     opaque = Engine(_changed(lambda image: image.convert("RGB")))
-    assert (
-        "first quarter is not transparent" in _wrong(run_here([CASES["transparent PNG"]], RECIPE, opaque)).popitem()[1]
-    )
+    assert "first quarter is not transparent" in _wrong(here([CASES["transparent PNG"]], RECIPE, opaque)).popitem()[1]
     png = Recipe.loads("[variants.v]\nwidth = 120\nformats = ['png']")
     faint = Engine(_changed(lambda image: image.convert("RGBA").point(lambda level: level // 2)))
-    assert "quarter 1 is transparent" in _wrong(run_here([CASES["BMP"]], png, faint)).popitem()[1]
+    assert "quarter 1 is transparent" in _wrong(here([CASES["BMP"]], png, faint)).popitem()[1]
 
 
 def test_what_should_be_rejected_is_told():
     """Thumbnails of what is no picture are told, so is a rejection of what is one, and another code than is due."""
-    found = _wrong(run_here([CASES["no bytes"], CASES["half a JPEG"]], RECIPE, Lenient()))
+    found = _wrong(here([CASES["no bytes"], CASES["half a JPEG"]], RECIPE, Lenient()))
     assert found == {
         "no bytes": "not rejected, where empty is due",
         "half a JPEG": "not rejected, where truncated or corrupt is due",
     }
     mean = Recipe.loads("[limits]\nmax_bytes = 10\n[variants.v]\nwidth = 9")
-    found = _wrong(run_here([CASES["BMP"], CASES["text called .jpg"]], mean, Engine()))
+    found = _wrong(here([CASES["BMP"], CASES["text called .jpg"]], mean, Engine()))
     assert found["BMP"].startswith("rejected as too_many_bytes")
     assert found["text called .jpg"] == "rejected as too_many_bytes, where unsupported_format is due"
 
@@ -193,7 +196,7 @@ def test_a_run_that_is_stopped_removes_its_pictures(deployment: Deployment):
     """Whoever stops in the middle leaves no picture behind."""
     results = run_there([*CASES.values()], deployment.source, deployment.destination, "p/", 60.0, deployment)
     next(results)
-    assert len([*deployment.source.list()]) == 29
+    assert len([*deployment.source.list()]) == 31
     results.close()
     assert [info.key for info in deployment.source.list()] == ["mine.jpg"]
 
@@ -211,10 +214,36 @@ def test_the_command_tells_of_a_deployment(thumbsmith: Command):
     assert files == {path for path in before if path.is_file()}
 
 
-def test_half_a_pair_is_refused(thumbsmith: Command):
-    """One store alone, or two that overlap, are refused."""
-    assert thumbsmith("conformance", "photos").code == 2
+def test_two_stores_that_overlap_are_refused(thumbsmith: Command):
+    """Thumbnails among their sources are no deployment."""
     assert thumbsmith("conformance", "photos", "photos/thumbs").code == 2
+
+
+def test_a_destination_alone_is_filled_and_left_as_it_was(thumbsmith: Command):
+    """This machine's engine makes the thumbnails in a folder, where they are right, and takes them away again."""
+    (thumbsmith.folder / "kept").mkdir()
+    (thumbsmith.folder / "kept" / "mine.txt").write_text("mine")
+    ran = thumbsmith("conformance", "kept")
+    assert (ran.code, ran.out.splitlines()[-2]) == (0, "right  removed with their sources")
+    assert [path.name for path in (thumbsmith.folder / "kept").rglob("*") if path.is_file()] == ["mine.txt"]
+
+
+def test_a_destination_that_spoils_what_it_is_given_is_told():
+    """A store that changes bytes on their way is told by every picture."""
+
+    class Spoiling(MemoryStore):
+        def put(self, key: str, data: bytes, headers: Headers) -> str:
+            return super().put(key, data if key.endswith(".json") else data[:-9] + bytes(9), headers)
+
+    found = _wrong(run_here([CASES["BMP"]], RECIPE, Engine(), Spoiling("spoiling"), "p/"))
+    assert "BMP" in found
+
+
+def test_a_stack_that_is_not_there_is_said(thumbsmith: Command, ministack: str):
+    """What could be the name of a stack, and is no folder, is asked for; one that is unknown is one sentence."""
+    ran = thumbsmith("conformance", "Nowhere")
+    assert ran.code == 2
+    assert ran.err.startswith("thumbsmith: stack Nowhere: ")
 
 
 def test_every_case_says_what_it_is_for():

@@ -16,6 +16,7 @@ from botocore.session import get_session
 
 from tests.cloud import local_app
 from tests.servers import processes
+from thumbsmith.cdk import packaging
 
 T = TypeVar("T")
 
@@ -52,8 +53,8 @@ class Cloud:
         )
 
     def thumbsmith(self, *arguments: str) -> str:
-        """Run `thumbsmith aws ARGUMENTS` and return what it printed. Raises AssertionError where it fails."""
-        command = [sys.executable, "-m", "thumbsmith", "aws", *arguments]
+        """Run `thumbsmith ARGUMENTS` and return what it printed. Raises AssertionError where it fails."""
+        command = [sys.executable, "-m", "thumbsmith", *arguments]
         done = subprocess.run(
             command,
             check=False,
@@ -68,24 +69,25 @@ class Cloud:
 
     def bootstrap(self) -> None:
         """Prepare the account for deployments."""
-        self.thumbsmith("bootstrap", f"aws://{ACCOUNT}/{REGION}")
+        self.thumbsmith("aws", "bootstrap", f"aws://{ACCOUNT}/{REGION}")
 
     def deploy(self, **settings: object) -> dict[str, str]:
         """Deploy the app, changed or new, with these settings; return the stack's outputs."""
         outputs = self.folder / "outputs.json"
-        self.thumbsmith("deploy", *self.app(settings), "--require-approval", "never", "-O", str(outputs))
+        self.thumbsmith("aws", "deploy", *self.app(settings), "--require-approval", "never", "-O", str(outputs))
         return json.loads(outputs.read_text())[str(settings.get("stack", "Thumbsmith"))]
 
     def destroy(self, **settings: object) -> None:
         """Remove what was deployed with these settings."""
-        self.thumbsmith("destroy", *self.app(settings), "--force")
+        self.thumbsmith("aws", "destroy", *self.app(settings), "--force")
 
     def app(self, settings: dict[str, Any]) -> list[str]:
         """Return the arguments that name the local app and its settings; its code is built once."""
-        code = self.folder / "function.zip"
-        if not code.exists():
-            local_app.build(code)
-        context = {"code": code, "cli_credentials": "true", "keep": "false", **settings}
+        for contents in (packaging.CONVERGING, packaging.API):
+            code = self.folder / f"{contents.name}.zip"
+            if not code.exists():
+                local_app.build(code, contents)
+        context = {"code": self.folder, "cli_credentials": "true", "keep": "false", **settings}
         return ["--app", APP, *(word for name, value in context.items() for word in ("-c", f"{name}={value}"))]
 
     def client(self, service: str, **credentials: str) -> BaseClient:

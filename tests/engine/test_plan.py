@@ -1,13 +1,13 @@
 """What a sync would take."""
 
-from dataclasses import replace
-
 import pytest
 
 from tests.engine.unpainted import HEADERS, OpaqueStore, World
-from thumbsmith.cli.plan import duration, print_plan
+from thumbsmith.cli.output import duration
+from thumbsmith.cli.plan import print_plan
+from thumbsmith.cost import GONE, source
 from thumbsmith.errors import StoreError
-from thumbsmith.plan import Totals, dollars, seconds
+from thumbsmith.plan import Totals
 
 
 class _OnS3(OpaqueStore):
@@ -47,25 +47,7 @@ def test_what_is_to_be_made_and_deleted_is_counted():
     assert totals.sources == {"missing": 1, "stale": 0, "fresh": 1, "rejected": 0}
     assert (totals.to_make, totals.to_read, totals.failed) == (1, 2_000_000, 0)
     assert (totals.orphaned, totals.to_delete, totals.foreign) == (1, 3, 1)
-
-
-def test_more_jobs_take_less_time():
-    """The time grows with sources and bytes and is shared among jobs; nothing to do takes none."""
-    totals = _totals(_world())
-    assert seconds(totals, jobs=2) == seconds(totals, jobs=1) / 2 > 0
-    assert seconds(replace(totals, to_read=4_000_000), jobs=1) > seconds(totals, jobs=1)
-    assert seconds(Totals(), jobs=1) == 0
-
-
-def test_requests_to_s3_cost():
-    """A source to be made from S3 to S3 with three renditions: 2 HEAD, 2 GET, 1 LIST, 4 PUT; folders cost nothing."""
-    world = _world()
-    totals = _totals(world)
-    assert dollars(totals, world.scope()) == pytest.approx((2 * 0.0004 + 2 * 0.0004 + 0.005 + 4 * 0.005) / 1000)
-    world.source = OpaqueStore("folder")
-    assert dollars(totals, world.scope()) == pytest.approx((0.0004 + 0.005 + 4 * 0.005) / 1000)
-    world.destination = OpaqueStore("another")
-    assert dollars(totals, world.scope()) is None
+    assert totals.amount == source(2_000_000) + GONE
 
 
 def test_people_are_told_the_price(capsys: pytest.CaptureFixture[str]):

@@ -19,8 +19,8 @@ def _imir(axis: int) -> bytes:
     return box(b"imir", bytes((axis,)))
 
 
-def _clap(width: int, height: int, units: int = 1) -> bytes:
-    return box(b"clap", struct.pack(">4I", width, units, height, units), bytes(16))
+def _clap(width: int, height: int, units: int = 1, *, across: int = 0, down: int = 0) -> bytes:
+    return box(b"clap", struct.pack(">4IiIiI", width, units, height, units, across, 1, down, 1))
 
 
 def _reference(kind: bytes, item: int, *targets: int) -> bytes:
@@ -94,11 +94,13 @@ def test_a_heic_of_a_telephone_s_kind():
     assert (found.channels, found.depth, found.alpha) == (4, 8, True)
 
 
-def test_a_crop_counts_for_heic_only():
-    """What is outside of the clean aperture is cut by libheif, rounded, and not by libavif."""
+def test_what_is_outside_of_the_crop_does_not_count():
+    """The clean aperture is the picture, rounded as libheif does it, and never reaches over the edge."""
     cropped = probed(heif(ispe(8, 6), _clap(15, 7, 2), brand=b"heic"))
     assert cropped.size == (8, 4)
-    assert probed(heif(ispe(8, 6), _clap(4, 3))).size == (8, 6)
+    central, aside = probed(heif(ispe(8, 6), _clap(4, 3))), probed(heif(ispe(8, 6), _clap(4, 2, across=-2, down=9)))
+    assert (central.size, central.crop_left, central.crop_top) == ((4, 3), 2, 2)
+    assert (aside.size, aside.crop_left, aside.crop_top) == ((4, 2), 0, 4)
 
 
 @pytest.mark.parametrize("clap", [_clap(9, 6), _clap(8, 7), _clap(0, 6), _clap(8, 6, 0), _clap(1, 6, 3)])

@@ -27,7 +27,7 @@ def _exif() -> Image.Exif:
 
 def _made(data: bytes, **fields) -> Rendition:
     """Return the rendition of a variant that shows the whole source at its size, at a quality that no source has."""
-    high = Quality(jpeg=100, webp=100)
+    high = Quality(jpeg=100, webp=100, avif=100)
     variant = Variant(**{"name": "v", "width": 500, "formats": ("source",), "quality": high, **fields})
     (made,) = render(data, Recipe(variants=(variant,)))
     return made
@@ -90,6 +90,17 @@ def test_what_is_kept_is_smaller_and_shows_the_same(source: str):
     assert found.convert(mode).tobytes() == original.convert(mode).tobytes()
     assert not {"exif", "xmp", "icc_profile", "comment"} & found.info.keys()
     assert (made.width, made.height) == (120, 90)
+
+
+@pytest.mark.parametrize("image", [IMAGE, CLEAR], ids=["opaque", "alpha"])
+def test_an_avif_that_is_nothing_but_a_picture_is_kept(image: Image.Image):
+    """Byte for byte; one with metadata is encoded anew, and the metadata gone."""
+    plain, told = saved(image, "AVIF", quality=40), saved(image, "AVIF", quality=40, exif=_exif())
+    assert _made(plain).data == plain
+    assert SECRET in told
+    made = _made(told).data
+    assert made != plain
+    assert SECRET not in made
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
-from thumbsmith.aws.events import Hint, Other, Unreadable
 from thumbsmith.aws.invocation import HandedBack, Invocation
 from thumbsmith.aws.work import Done
 from thumbsmith.errors import ThumbsmithError
+from thumbsmith.events import Hint, Other, Unreadable
 
 # Version 2 names the bucket instead of its ARN, and passes on what whoever made the job adds.
 VERSIONS: Final = frozenset({"1.0", "2.0"})

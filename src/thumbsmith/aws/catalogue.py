@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from thumbsmith import manifest as manifests
-from thumbsmith.aws.events import Hint, Unreadable, said_in_text
 from thumbsmith.aws.settings import place_of
 from thumbsmith.aws.telemetry import tell
 from thumbsmith.environment import CATALOGUE, DESTINATION, aws_region, catalogue_setting, destination_setting
 from thumbsmith.errors import RecipeError, SourceChanged, StoreError, ThumbsmithError
+from thumbsmith.events import Hint, Unreadable, said_in_text
 from thumbsmith.keys import MANIFEST
 from thumbsmith.store import Store, open_store
 

@@ -13,7 +13,7 @@ from typing import Any, Final  # noqa: E402 - see above, as all that follows
 
 from thumbsmith.aws.function import Context, handle  # noqa: E402
 from thumbsmith.aws.machine import started_workers, worker_count  # noqa: E402
-from thumbsmith.aws.settings import from_environment  # noqa: E402
+from thumbsmith.aws.settings import from_environment, larger_machine  # noqa: E402
 from thumbsmith.aws.telemetry import tell_problem  # noqa: E402
 from thumbsmith.aws.work import THREADS_A_WORKER, Converger  # noqa: E402
 from thumbsmith.environment import function_memory  # noqa: E402
@@ -25,7 +25,8 @@ def _converger() -> Converger | ThumbsmithError:
     memory = function_memory()
     workers = started_workers(memory, _LAUNCHED)
     try:
-        return Converger(from_environment(), workers, THREADS_A_WORKER * worker_count(memory))
+        settings = from_environment()
+        return Converger(settings, workers, THREADS_A_WORKER * worker_count(memory), larger_machine(settings))
     except ThumbsmithError as problem:
         tell_problem(problem)
         return problem

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from thumbsmith.aws.deadline import Deadline
-from thumbsmith.aws.events import Hint, Other, Said, Unreadable, said_in, said_in_text
 from thumbsmith.aws.telemetry import Telemetry
 from thumbsmith.aws.work import Converger, Done, Job
 from thumbsmith.errors import ThumbsmithError
+from thumbsmith.events import Hint, Other, Said, Unreadable, said_in, said_in_text
 
 
 class HandedBack(ThumbsmithError):
@@ -29,13 +29,15 @@ class Invocation:
     jobs: dict[str, Job] = field(default_factory=dict)
     askers: dict[str, list[str]] = field(default_factory=dict)
 
-    def take(self, said: Iterable[Said], asker: str = "", sent: float | None = None) -> list[Other | Unreadable]:
+    def take(
+        self, said: Iterable[Said], asker: str = "", sent: float | None = None, *, again: bool = False
+    ) -> list[Other | Unreadable]:
         """Take note of all keys; tell of the rest, and return it."""
         rest: list[Other | Unreadable] = []
         for each in said:
             found = self.converger.settings.key_of(each) if isinstance(each, Hint) else each
             if isinstance(found, str):
-                self._ask(Job(found, isinstance(each, Hint) and each.restored, sent), asker)
+                self._ask(Job(found, isinstance(each, Hint) and each.restored, sent, again), asker)
                 continue
             if isinstance(found, Unreadable):
                 self.telemetry.unreadable(found.detail, asker or None)
@@ -56,7 +58,9 @@ class Invocation:
         """Take note of a key; where it was asked for before, that is one job, as old as the older of them."""
         known = self.jobs.setdefault(job.key, job)
         sent = [each for each in (known.sent, job.sent) if each is not None]
-        self.jobs[job.key] = replace(known, retry=known.retry or job.retry, sent=min(sent, default=None))
+        self.jobs[job.key] = replace(
+            known, retry=known.retry or job.retry, sent=min(sent, default=None), again=known.again or job.again
+        )
         self.askers.setdefault(job.key, []).append(asker)
 
 
@@ -69,7 +73,8 @@ def deliver(records: list[Any], invocation: Invocation) -> dict[str, Any]:
     failed: set[str] = set()
     for record in records:
         message = record["messageId"]
-        if any(isinstance(each, Unreadable) for each in invocation.take(_said_in(record), message, _sent(record))):
+        rest = invocation.take(_said_in(record), message, _sent(record), again=_is_again(record))
+        if any(isinstance(each, Unreadable) for each in rest):
             failed.add(message)
     for done in invocation.carry_out():
         if done.error:
@@ -97,6 +102,11 @@ def answer(payload: object, invocation: Invocation) -> dict[str, Any]:
 def _said_in(record: dict[str, Any]) -> Iterable[Said]:
     body = record.get("body")
     return said_in_text(body) if isinstance(body, str) else [Unreadable("a message without a body")]
+
+
+def _is_again(record: dict[str, Any]) -> bool:
+    """Return whether a message was delivered before."""
+    return str(record.get("attributes", {}).get("ApproximateReceiveCount", "1")) != "1"
 
 
 def _sent(record: dict[str, Any]) -> float | None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from thumbsmith.aws.events import Hint, Other
 from thumbsmith.environment import (
     DESTINATION,
     SOURCE,
     destination_setting,
     function_folder,
+    large_setting,
     recipe_setting,
     source_setting,
 )
 from thumbsmith.errors import RecipeError
+from thumbsmith.events import Hint, Other, asked
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.setting import recipe_set
 from thumbsmith.store import Store, open_store, overlaps
@@ -63,6 +65,24 @@ def from_environment() -> Settings:
         raise RecipeError(f"source {source.url} and destination {destination.url} overlap: one may not hold the other")
     recipe = recipe_set(recipe_setting(), function_folder())
     return Settings(source=source, destination=destination, recipe=recipe)
+
+
+def larger_machine(settings: Settings) -> Callable[[str], None] | None:
+    """Return what sends a source's key to the queue of larger machines; None where there are none.
+
+    It raises StoreError where the queue does not take the key.
+    """
+    url = large_setting()
+    if url is None:
+        return None
+
+    def send(key: str) -> None:
+        from thumbsmith.fleet.queue import open_queue  # noqa: PLC0415 - most invocations need none
+
+        place = place_of(settings.source)
+        open_queue(url).send([asked(place.bucket, place.prefix + key, retry=True)])
+
+    return send
 
 
 def place_of(store: Store) -> Place:

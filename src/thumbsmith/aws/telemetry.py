@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from thumbsmith.aws.events import Other
 from thumbsmith.aws.work import Done
 from thumbsmith.errors import ThumbsmithError
+from thumbsmith.events import Other
 
 NAMESPACE: Final = "Thumbsmith"
 
@@ -78,6 +78,13 @@ class Telemetry:
     def _tell(self, said: Mapping[str, Any], metrics: list[dict[str, Any]]) -> None:
         aws = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": metrics}
         _print({**said, "request_id": self.request_id, "Function": self.function, "_aws": aws})
+
+
+def tell_metrics(event: str, function: str, numbers: Mapping[str, float], **said: object) -> None:
+    """Print one line that says this, with its numbers as metrics of the function."""
+    directive = _directive(("Function",), numbers)
+    aws = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}
+    _print({"level": "INFO", "event": event.lower(), **said, "Function": function, **numbers, "_aws": aws})
 
 
 def tell_problem(problem: Exception) -> None:

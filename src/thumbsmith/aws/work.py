@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Final, Protocol
 
 from thumbsmith.aws.deadline import Deadline, OutOfTime
 from thumbsmith.aws.settings import Settings
 from thumbsmith.converge import converge
+from thumbsmith.errors import Code, ThumbsmithError
 from thumbsmith.reader import RangeReader
 from thumbsmith.recipe import Recipe
 from thumbsmith.requests import Options, Outcome
@@ -32,11 +33,15 @@ class TimedRenderer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One key to make right, also where a rejection is recorded if `retry`. `sent`: when asked to, in epoch seconds."""
+    """One key to make right, also where a rejection is recorded if `retry`. `sent`: when asked to, in epoch seconds.
+
+    `again` says that whoever asks did so before, and was not told that it is done.
+    """
 
     key: str
     retry: bool = False
     sent: float | None = None
+    again: bool = False
 
 
 @dataclass(slots=True)
@@ -80,11 +85,15 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Converger:
-    """Makes keys right by one set of settings, `threads` at once."""
+    """Makes keys right by one set of settings, `threads` at once.
+
+    `larger` is called with the keys of sources that need a larger machine, where there is one.
+    """
 
     settings: Settings
     renderer: TimedRenderer
     threads: int = field(default=THREADS_A_WORKER)
+    larger: Callable[[str], None] | None = None
 
     def make_right(self, jobs: Collection[Job], deadline: Deadline) -> Iterator[Done]:
         """Yield what became of each job as it is done, in no promised order, and at the deadline of all that are not.
@@ -97,12 +106,22 @@ class Converger:
         try:
             for future in as_completed(in_hand, timeout=deadline.left):
                 waiting.remove(in_hand[future])
-                yield future.result()
+                yield self._passed_on(future.result())
         except TimeoutError:
             late = OutOfTime("not finished: the function's time was over")
-            yield from (Done(job=job, error=late) for job in waiting)
+            yield from (self._passed_on(Done(job=job, error=late)) for job in waiting)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+    def _passed_on(self, done: Done) -> Done:
+        """Return what became of a job; one that a larger machine is to do is done here once that was asked to."""
+        if self.larger is None or not _is_too_large(done):
+            return done
+        try:
+            self.larger(done.job.key)
+        except ThumbsmithError as error:
+            return replace(done, outcome=None, error=error)
+        return done if done.outcome else replace(done, outcome=Outcome(status="absent", code="passed_on"), error=None)
 
     def _make_right(self, job: Job, deadline: Deadline) -> Done:
         settings, timed = self.settings, Measured(self.renderer, deadline.at, monotonic())
@@ -120,6 +139,16 @@ class Converger:
         except Exception as error:  # also what nobody named: it is told, and handed back
             return _done(job, timed, None, error)
         return _done(job, timed, outcome, None)
+
+
+def _is_too_large(done: Done) -> bool:
+    """Return whether a larger machine might do it: by the memory that was predicted, or time that was not enough twice.
+
+    A rejection is passed on when it is recorded, and where that may have failed before: not with every later event.
+    """
+    if done.outcome:
+        return done.outcome.code == Code.OVER_MEMORY and (done.outcome.recorded or done.job.again)
+    return done.job.again and isinstance(done.error, OutOfTime)
 
 
 def _done(job: Job, timed: Measured, outcome: Outcome | None, error: Exception | None) -> Done:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from thumbsmith.cdk.alarms import Alarms
 from thumbsmith.cdk.catalogue import Announcements, Catalogue, topic
 from thumbsmith.cdk.dashboard import dashboard_of
 from thumbsmith.cdk.function import Machine, QueueFunction
+from thumbsmith.cdk.jobs import BatchJobs
 from thumbsmith.cdk.notifications import Trigger, notify_by_eventbridge, notify_by_s3
 from thumbsmith.cdk.place import keep_apart, place
 
@@ -34,11 +35,18 @@ WRITER_MEMORY: Final = 256
 OF_THE_CODE: Final = ("code", "runtime", "architecture", "layers")
 
 
+def of_the_code(props: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those props of a function that go with its code."""
+    return {name: value for name, value in props.items() if name in OF_THE_CODE}
+
+
 class ThumbnailGenerator(Construct):
     """S3 event -> queue -> function -> thumbnails; every part of it is an attribute.
 
-    `queue`, `dead_letters`, `function`, `role`, `log_group`, `event_source`; `rule` with trigger EVENTBRIDGE; and where
-    they were asked for `alarms`, `dashboard`, `catalogue` (with its `table`), `announcements` (with its `topic`).
+    `queue`, `dead_letters`, `function`, `role`, `log_group`, `event_source`; `rule` with trigger EVENTBRIDGE; what
+    others go by: `source`, `destination`, `recipe` (its TOML, None for the default), `machine`, `props`, `variables`;
+    and where they were asked for `backfill` (with its `queue` and `dead_letters`) and `backfill_source`, `jobs` (with
+    `role` and `bucket`), `alarms`, `dashboard`, `catalogue` (with its `table`), `announcements` (with its `topic`).
     """
 
     def __init__(
@@ -59,6 +67,10 @@ class ThumbnailGenerator(Construct):
         batch_size: int = 10,
         max_concurrency: int = 100,
         max_receive_count: int = 5,
+        backfill: bool = False,
+        backfill_max_concurrency: int = 20,
+        batch: bool = False,
+        inventories: Sequence[s3.IBucket] = (),
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
         tracing: lambda_.Tracing = lambda_.Tracing.DISABLED,
         vpc: ec2.IVpc | None = None,
@@ -76,7 +88,9 @@ class ThumbnailGenerator(Construct):
 
         Prefixes end in "/". `runtime` (default Python 3.13), `architecture` (arm64), `memory_size` in MB, `timeout`
         (60 seconds), `batch_size` (messages a call), `max_concurrency` (functions at once), `max_receive_count` (tries
-        before the dead letters) and `log_retention` are as in CDK. A topic or an address for alarms turns them on;
+        before the dead letters) and `log_retention` are as in CDK. `backfill` makes a queue for what can wait, of which
+        `backfill_max_concurrency` functions at once are fed; `batch` what a job of S3 Batch Operations needs, which may
+        read the inventories in the buckets given. A topic or an address for alarms turns them on;
         `max_age` (15 minutes) is how long an event may wait before one. `function_props` are props of `aws_lambda.
         Function` that win over all that is set here.
 
@@ -99,12 +113,16 @@ class ThumbnailGenerator(Construct):
             vpc=vpc,
         )
         props = dict(function_props or {})
-        variables, files = functions.recipe_setting(functions.recipe_text(recipe))
+        self.machine, self.recipe = machine, functions.recipe_text(recipe)
+        variables, files = functions.recipe_setting(self.recipe)
         props["code"] = props.get("code") or functions.code(self, machine, files)
-        self.converging = self._converge(machine, variables, props)
+        self.converging = self._converge(machine, variables, props, backfill_max_concurrency if backfill else None)
+        self.props = props
         self.function, self.role = self.converging.function, self.converging.role
         self.queue, self.dead_letters = self.converging.queue, self.converging.dead_letters
         self.log_group, self.event_source = self.converging.log_group, self.converging.event_source
+        self.backfill, self.backfill_source = self.converging.backfill, self.converging.backfill_source
+        self.jobs = BatchJobs(self, "Jobs", function=self.function, inventories=inventories) if batch else None
         self.rule = self._listen(trigger)
         self.catalogue = self._catalogue(machine, props) if catalogue else None
         self.announcements = self._announce(announce_email) if announce or announce_email else None
@@ -113,17 +131,25 @@ class ThumbnailGenerator(Construct):
         self.dashboard = dashboard_of(self, "Dashboard", self.converging) if dashboard else None
         Tags.of(self).add("thumbsmith", self.node.path)
 
-    def _converge(self, machine: Machine, variables: dict[str, str], props: dict[str, Any]) -> QueueFunction:
-        places = {"THUMBSMITH_SOURCE": self.source.url, "THUMBSMITH_DESTINATION": self.destination.url}
+    @property
+    def places(self) -> dict[str, str]:
+        """Return the variables that tell a function where sources and thumbnails are."""
+        return {"THUMBSMITH_SOURCE": self.source.url, "THUMBSMITH_DESTINATION": self.destination.url}
+
+    def _converge(
+        self, machine: Machine, variables: dict[str, str], props: dict[str, Any], backfill: int | None
+    ) -> QueueFunction:
+        self.variables = self.places | variables
         statements = [*permissions.read_source(self.source), *permissions.keep_destination(self.destination)]
         return QueueFunction(
             self,
             "Converge",
             machine=machine,
             handler=HANDLER,
-            environment=places | variables,
+            environment=self.variables,
             statements=statements,
             props=props,
+            backfill=backfill,
         )
 
     def _listen(self, trigger: Trigger) -> events.Rule | None:
@@ -134,8 +160,7 @@ class ThumbnailGenerator(Construct):
 
     def _catalogue(self, machine: Machine, props: dict[str, Any]) -> Catalogue:
         small = replace(machine, memory_size=WRITER_MEMORY)
-        shared = {name: value for name, value in props.items() if name in OF_THE_CODE}
-        return Catalogue(self, "Catalogue", destination=self.destination, machine=small, props=shared)
+        return Catalogue(self, "Catalogue", destination=self.destination, machine=small, props=of_the_code(props))
 
     def _announce(self, email: str | None) -> Announcements:
         return Announcements(self, "Announcements", destination=self.destination, email=email)

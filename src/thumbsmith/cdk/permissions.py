@@ -13,12 +13,14 @@ from constructs import Construct
 from thumbsmith.cdk.place import Place
 
 
-def role(scope: Construct, id: str, statements: Sequence[iam.PolicyStatement]) -> iam.Role:
-    """Return a role for Lambda that may do this and nothing else."""
+def role(
+    scope: Construct, id: str, statements: Sequence[iam.PolicyStatement], *, service: str = "lambda.amazonaws.com"
+) -> iam.Role:
+    """Return a role for a service, by default Lambda, that may do this and nothing else."""
     return iam.Role(
         scope,
         id,
-        assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+        assumed_by=iam.ServicePrincipal(service),
         inline_policies={"Thumbsmith": iam.PolicyDocument(statements=list(statements))},
     )
 
@@ -54,19 +56,55 @@ def read_manifests(destination: Place) -> list[iam.PolicyStatement]:
     ]
 
 
-def run(queue: sqs.IQueue, log_group: logs.ILogGroup, *, in_vpc: bool) -> list[iam.PolicyStatement]:
-    """Return what running takes: receiving events, writing logs and, in a VPC, network interfaces.
+def answer(source: Place, destination: Place) -> list[iam.PolicyStatement]:
+    """Return what the API takes besides looking at sources: leave to upload and to delete them, and to read thumbnails.
+
+    Whoever uploads by a presigned request does it as the function that signed it.
+    """
+    return [
+        _allow("TakeUploads", ["s3:PutObject"], source.objects_arn),
+        _allow("DeleteSources", ["s3:DeleteObject"], source.objects_arn),
+        _allow("ReadDestination", ["s3:GetObject"], destination.objects_arn),
+        _allow("ListDestination", ["s3:ListBucket"], destination.bucket.bucket_arn),
+        *_key("EncryptSource", ["kms:GenerateDataKey"], source),
+        *_key("DecryptDestination", ["kms:Decrypt"], destination),
+    ]
+
+
+def receive(sid: str, queue: sqs.IQueue) -> iam.PolicyStatement:
+    """Return what being fed from a queue takes."""
+    return _allow(sid, ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], queue.queue_arn)
+
+
+def send(sid: str, queue: sqs.IQueue) -> iam.PolicyStatement:
+    """Return what feeding a queue takes."""
+    return _allow(sid, ["sqs:SendMessage"], queue.queue_arn)
+
+
+def write_logs(log_group: logs.ILogGroup) -> iam.PolicyStatement:
+    """Return what writing logs takes."""
+    return _allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], f"{log_group.log_group_arn}:*")
+
+
+def audit(source: Place, destination: Place) -> list[iam.PolicyStatement]:
+    """Return what looking at both places takes: their listings, and what is in the destination."""
+    return [
+        _allow("ListSource", ["s3:ListBucket"], source.bucket.bucket_arn),
+        _allow("ReadDestination", ["s3:GetObject"], destination.objects_arn),
+        _allow("ListDestination", ["s3:ListBucket"], destination.bucket.bucket_arn),
+        *_key("DecryptDestination", ["kms:Decrypt"], destination),
+    ]
+
+
+def run(log_group: logs.ILogGroup, *, in_vpc: bool) -> list[iam.PolicyStatement]:
+    """Return what running takes: writing logs and, in a VPC, network interfaces.
 
     AWS scopes no action on network interfaces to a resource that is known beforehand, so these stand on "*":
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions
     """
-    receive = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
     interfaces = ["CreateNetworkInterface", "DescribeNetworkInterfaces", "DescribeSubnets", "DeleteNetworkInterface"]
     addresses = ["AssignPrivateIpAddresses", "UnassignPrivateIpAddresses"]
-    statements = [
-        _allow("ReceiveEvents", receive, queue.queue_arn),
-        _allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], f"{log_group.log_group_arn}:*"),
-    ]
+    statements = [write_logs(log_group)]
     if in_vpc:
         statements.append(_allow("JoinNetwork", [f"ec2:{action}" for action in (*interfaces, *addresses)], "*"))
     return statements

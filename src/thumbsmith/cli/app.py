@@ -7,7 +7,22 @@ from typing import Annotated, Final
 
 import typer
 
-from thumbsmith.cli import conformance, demo, doctor, explain, html, init, make, plan, serve, sync, watch
+from thumbsmith.cli import (
+    conformance,
+    cost,
+    demo,
+    doctor,
+    explain,
+    html,
+    init,
+    make,
+    plan,
+    redrive,
+    serve,
+    sign,
+    sync,
+    watch,
+)
 from thumbsmith.cli.aws.commands import aws
 
 app = typer.Typer(
@@ -23,9 +38,12 @@ app = typer.Typer(
 COMMANDS: Final = (
     make.make,
     plan.plan,
+    cost.cost,
     sync.sync,
+    redrive.redrive,
     watch.watch,
     serve.serve,
+    sign.sign,
     explain.explain,
     html.html,
     init.init,

@@ -1,30 +1,38 @@
-"""`thumbsmith conformance [SRC DST]`: hard pictures, and whether what is made of them is right."""
+"""`thumbsmith conformance [DST | STACK | SRC DST]`: hard pictures, and whether what is made of them is right."""
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from thumbsmith.cli.arguments import PATIENCE, Json, RecipeOption, recipe_from
+from thumbsmith.cli.aws.deployment import deployment_of
 from thumbsmith.cli.output import emit, shown
 from thumbsmith.conformance.cases import cases
 from thumbsmith.conformance.runs import Result, run_here, run_there
 from thumbsmith.errors import RecipeError
-from thumbsmith.store import open_store
+from thumbsmith.store import Store, open_store
+from thumbsmith.store.memory import MemoryStore
 from thumbsmith.store.overlap import overlaps
 from thumbsmith.worker import Workers
 
 WAIT: Final = 120.0
 
+# What CloudFormation takes for a stack's name: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html
+STACK: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,127}")
+
 
 def conformance(
-    source: Annotated[
-        str | None, typer.Argument(metavar="[SRC", help="Where your deployment takes images from. Else this machine.")
+    first: Annotated[
+        str | None,
+        typer.Argument(metavar="[STACK|DST|SRC", help="A deployed stack, a destination, or where images come from."),
     ] = None,
-    destination: Annotated[str | None, typer.Argument(metavar="DST]", help="Where its thumbnails come.")] = None,
+    second: Annotated[str | None, typer.Argument(metavar="DST]", help="Where the thumbnails of SRC come.")] = None,
     recipe: RecipeOption = None,
     prefix: Annotated[
         str,
@@ -35,17 +43,22 @@ def conformance(
 ) -> None:
     """Make thumbnails of small hard pictures, and check that each is right.
 
-    With SRC and DST your deployment does: the pictures are put into SRC, their thumbnails awaited in DST, and the
-    pictures removed. Without, this machine's engine does, and nothing is written.
+    With STACK, or SRC and DST, your deployment does: the pictures are put into its source, their thumbnails awaited,
+    and the pictures removed. With DST alone this machine's engine makes them there, and removes them. With nothing it
+    does so in memory.
 
     Examples:
       thumbsmith conformance
 
+      thumbsmith conformance Thumbsmith
+
       thumbsmith conformance s3://my-photos s3://my-thumbnails
     """
-    if (source is None) != (destination is None):
-        raise RecipeError("expected SRC and DST, or neither, found one of them")
-    results = _here(recipe) if source is None else _there(source, str(destination), prefix, wait)
+    fresh = f"{prefix}{secrets.token_hex(4)}/"  # two runs at once do not disturb each other
+    if second is None and not (first and _is_stack(first)):
+        results = _here(open_store(first) if first else MemoryStore("conformance"), recipe, fresh)
+    else:
+        results = run_there(tuple(cases()), *_deployed(str(first), second), fresh, wait)
     wrong = 0
     for result in results:
         wrong += bool(result.wrong)
@@ -55,19 +68,27 @@ def conformance(
     raise typer.Exit(1 if wrong else 0)
 
 
-def _here(recipe: RecipeOption) -> Iterator[Result]:
+def _is_stack(name: str) -> bool:
+    """Return whether this is the name of a stack: it could be one, and no folder here is called so."""
+    return STACK.fullmatch(name) is not None and not Path(name).is_dir()
+
+
+def _here(destination: Store, recipe: RecipeOption, prefix: str) -> Iterator[Result]:
     with Workers(1) as workers:
-        yield from run_here(tuple(cases()), recipe_from(recipe), workers)
+        yield from run_here(tuple(cases()), recipe_from(recipe), workers, destination.as_destination(), prefix)
 
 
-def _there(source: str, destination: str, prefix: str, wait: float) -> Iterator[Result]:
-    sources = open_store(source, patience=PATIENCE)
-    thumbs = open_store(destination, patience=PATIENCE).as_destination()
-    if overlaps(sources, thumbs):
+def _deployed(first: str, second: str | None) -> tuple[Store, Store]:
+    """Return source and destination of a stack, or the two that are named."""
+    if second is None:
+        found = deployment_of(first)
+        return found.source, found.destination
+    source = open_store(first, patience=PATIENCE)
+    destination = open_store(second, patience=PATIENCE).as_destination()
+    if overlaps(source, destination):
         raise RecipeError("SRC and DST overlap: expected two places")
-    sources.reachable()
-    fresh = f"{prefix}{secrets.token_hex(4)}/"  # two runs at once do not disturb each other
-    yield from run_there(tuple(cases()), sources, thumbs, fresh, wait)
+    source.reachable()
+    return source, destination
 
 
 def _tell(result: Result, *, as_json: bool) -> None:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 
 @contextmanager
-def stoppable(console: Console) -> Iterator[Callable[[], bool]]:
+def stoppable(console: Console, doing: str = "the pictures in hand") -> Iterator[Callable[[], bool]]:
     """Yield a function that says whether the user asked to stop, by SIGINT or SIGTERM."""
     asked = threading.Event()
     signals = (signal.SIGINT, signal.SIGTERM)
@@ -22,7 +22,7 @@ def stoppable(console: Console) -> Iterator[Callable[[], bool]]:
         asked.set()
         for number in signals:
             signal.signal(number, signal.SIG_DFL)
-        console.print("finishing the pictures in hand; once more to stop at once")
+        console.print(f"finishing {doing}; once more to stop at once")
 
     for number in signals:
         signal.signal(number, ask)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
+
+from thumbsmith.errors import RecipeError
 
 
 def emit(event: str, **fields: object) -> None:
@@ -40,7 +43,7 @@ class Rate(ProgressColumn):
 
 @contextmanager
 def progress(console: Console, what: str, total: int) -> Iterator[Any]:
-    """Yield a function that moves the bar by one and shows what it is given; without a terminal it does nothing."""
+    """Yield a function that moves the bar, by one or `by`, and shows a text; without a terminal it does nothing."""
     columns = (
         TextColumn(what),
         BarColumn(),
@@ -51,9 +54,28 @@ def progress(console: Console, what: str, total: int) -> Iterator[Any]:
     )
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task(what, total=total, counts="")
-        yield lambda counts: bar.update(task, advance=1, counts=counts)
+        yield lambda counts, by=1: bar.update(task, advance=by, counts=counts)
 
 
 def numbers(counts: dict[str, int]) -> str:
     """Return counts as a phrase: 3 made, 2 fresh."""
     return ", ".join(f"{count:,} {word}" for word, count in counts.items())
+
+
+def duration(amount: float) -> str:
+    """Return so many seconds in the unit that people would say them in."""
+    for unit, size in (("h", 3600), ("min", 60)):
+        if amount >= 1.5 * size:
+            return f"{amount / size:,.1f} {unit}"
+    return f"{amount:,.0f} s"
+
+
+def number(option: str, text: str) -> float:
+    """Return the count that an option was given: 1000, 1e6. Raises RecipeError for what is none."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if not 0 <= found < math.inf:
+        raise RecipeError(f"{option}: expected a number of 0 or more, found {text!r}")
+    return found

@@ -20,8 +20,9 @@ from thumbsmith.cli.arguments import (
     scope_of,
 )
 from thumbsmith.cli.interrupt import stoppable
-from thumbsmith.cli.output import emit, numbers, people, progress, shown
-from thumbsmith.plan import Totals, dollars, seconds
+from thumbsmith.cli.output import duration, emit, numbers, people, progress, shown
+from thumbsmith.cost import Model
+from thumbsmith.plan import Totals
 from thumbsmith.requests import Options
 from thumbsmith.standing import Standing
 from thumbsmith.survey import Scope, inspect, survey
@@ -135,11 +136,11 @@ def _emit(standing: Standing) -> None:
 
 
 def _emit_summary(totals: Totals, scope: Scope) -> None:
-    cost = dollars(totals, scope)
+    cost, model = _dollars(totals, scope), _model(scope)
     estimate = {
         "bytes_to_read": totals.to_read,
         "bytes_to_delete": totals.to_delete,
-        "seconds": round(seconds(totals, jobs=usable_cores()), 1),
+        "seconds": round(model.seconds(totals.amount, usable_cores()), 1),
         **({} if cost is None else {"dollars": round(cost, 4)}),
     }
     sources = sum(totals.sources.values())
@@ -158,10 +159,11 @@ def _print_summary(totals: Totals, scope: Scope) -> None:
     objects = f"{totals.orphaned:,} orphaned, {totals.foreign:,} foreign"
     typer.echo(f"{sources:,} sources: {numbers(totals.sources)}; objects: {objects}")
     if totals.to_make or totals.orphaned:
-        jobs, cost = usable_cores(), dollars(totals, scope)
+        jobs, cost = usable_cores(), _dollars(totals, scope)
+        time = duration(_model(scope).seconds(totals.amount, jobs))
         typer.echo(
             f"to do: make {totals.to_make:,} from {_megabytes(totals.to_read)}, delete {totals.orphaned:,} objects of"
-            f" {_megabytes(totals.to_delete)}; about {duration(seconds(totals, jobs=jobs))} with --jobs {jobs}"
+            f" {_megabytes(totals.to_delete)}; about {time} with --jobs {jobs}"
             f"{'' if cost is None else f'; ${cost:,.2f} for requests to S3'}"
         )
 
@@ -170,9 +172,11 @@ def _megabytes(size: int) -> str:
     return f"{size / 1e6:,.1f} MB"
 
 
-def duration(amount: float) -> str:
-    """Return so many seconds in the unit that people would say them in."""
-    for unit, size in (("h", 3600), ("min", 60)):
-        if amount >= 1.5 * size:
-            return f"{amount / size:,.1f} {unit}"
-    return f"{amount:,.0f} s"
+def _model(scope: Scope) -> Model:
+    return Model.between(scope.recipe, scope.source.url, scope.destination.url)
+
+
+def _dollars(totals: Totals, scope: Scope) -> float | None:
+    """Return about what the requests of making cost; None where neither store is on S3."""
+    model = _model(scope)
+    return model.bill(totals.amount).total if model.reads or model.writes else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -21,15 +21,20 @@ from thumbsmith.cli.arguments import (
     Source,
     scope_of,
 )
+from thumbsmith.cli.fleet import Fleet
 from thumbsmith.cli.interrupt import stoppable
 from thumbsmith.cli.output import emit, numbers, people, progress, shown
 from thumbsmith.cli.plan import print_plan
+from thumbsmith.errors import RecipeError
+from thumbsmith.fleet.sending import Limits
 from thumbsmith.requests import Options, Outcome
 from thumbsmith.survey import Scope, survey
 from thumbsmith.worker import Workers, usable_cores
 
 # While one thread of a pair waits for its store, the other has a picture in a worker.
 THREADS_A_JOB: Final = 2
+
+ON_AWS: Final[dict[str, Any]] = {"rich_help_panel": "On AWS"}
 
 
 @dataclass(slots=True)
@@ -70,6 +75,44 @@ def sync(
             "--yes", "-y", metavar="", help="Delete even more than half of all thumbnails, where that is right."
         ),
     ] = False,
+    via: Annotated[
+        str | None,
+        typer.Option(
+            "--via",
+            metavar="WAY",
+            help="Let functions on AWS do it: sqs://QUEUE, a queue's URL, or batch://STACK for S3 Batch Operations.",
+            **ON_AWS,
+        ),
+    ] = None,
+    max_usd: Annotated[
+        float | None,
+        typer.Option("--max-usd", metavar="USD", help="Send no more than costs so much, by the model.", **ON_AWS),
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option("--rate", metavar="N", help="Messages a second at most.", **ON_AWS)
+    ] = None,
+    milliseconds: Annotated[
+        float | None,
+        typer.Option("--milliseconds", metavar="MS", min=0, help="Measured CPU time of an image.", **ON_AWS),
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", metavar="", help="Follow what was sent until all is right.", **ON_AWS)
+    ] = True,
+    drain: Annotated[
+        bool, typer.Option("--drain", metavar="", help="Send nothing: follow what is in the queue.", **ON_AWS)
+    ] = False,
+    stop: Annotated[
+        bool, typer.Option("--stop", metavar="", help="Send nothing: delete what waits in the queue.", **ON_AWS)
+    ] = False,
+    inventory: Annotated[
+        str | None,
+        typer.Option(
+            "--inventory",
+            metavar="URL",
+            help="With batch: all that an S3 Inventory lists, its manifest.json.",
+            **ON_AWS,
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Make DST hold exactly the thumbnails of what SRC holds now.
@@ -80,9 +123,26 @@ def sync(
       thumbsmith sync ./photos ./thumbs
 
       thumbsmith sync ./photos ./thumbs --recipe shop.toml --json
+
+      thumbsmith sync s3://my-photos s3://my-thumbs --via sqs://my-backfill --max-usd 20
     """
     options = Options(keep_orphans=keep_orphans, retry_rejected=retry_rejected)
     scope = scope_of(source, destination, recipe, options, prefix)
+    if via is not None:
+        limits = Limits(max_usd=max_usd, rate=rate)
+        given = Fleet(
+            address=via,
+            limits=limits,
+            milliseconds=milliseconds,
+            wait=wait,
+            drain=drain,
+            stop=stop,
+            inventory=inventory,
+        )
+        raise typer.Exit(given.run(scope, yes=yes, dry_run=dry_run, as_json=as_json))
+    alone = {"--max-usd": max_usd, "--rate": rate, "--drain": drain, "--stop": stop, "--inventory": inventory}
+    for name in (name for name, value in alone.items() if value):
+        raise RecipeError(f"{name}: expected with --via alone")
     if dry_run:
         raise typer.Exit(print_plan(scope, as_json=as_json))
     raise typer.Exit(run(scope, jobs=jobs or usable_cores(), yes=yes, as_json=as_json))

@@ -15,8 +15,8 @@ from typing import Final, TypeAlias
 
 from PIL import Image
 
-from thumbsmith.conformance.profile import display_p3
 from thumbsmith.errors import Code
+from thumbsmith.formats import cicp
 from thumbsmith.formats.picture import TURNS
 
 Color: TypeAlias = tuple[int, int, int]
@@ -26,12 +26,15 @@ CARD: Final[tuple[Color, ...]] = ((200, 50, 50), (60, 180, 80), (50, 70, 200), (
 GREYS: Final[tuple[Color, ...]] = tuple((level, level, level) for level in (40, 110, 170, 240))
 
 # The card's colours as Display P3 has them (SMPTE EG 432-1 primaries, D65, the curve of sRGB).
+P3: Final = (12, 13)  # primaries and curve in ITU-T H.273
+SRGB: Final = (1, 13)
 IN_P3: Final[tuple[Color, ...]] = ((184, 63, 57), (96, 178, 92), (54, 69, 193), (240, 240, 240))
 
 # Ink is read by a profile: another one than ours gives somewhat other colours, an inverted picture quite others.
 NEAR: Final = 14
 INK: Final = 70
 
+AFTER_HEADER: Final = 33  # of a PNG: its signature and the chunk IHDR
 ORIENTATION: Final = 0x0112  # Exif 3.0, 4.6.5.1
 
 
@@ -99,8 +102,16 @@ def _stored() -> Iterator[Case]:
 
 
 def _colored() -> Iterator[Case]:
-    p3 = _saved(_card(IN_P3), "JPEG", quality=98, subsampling=0, icc_profile=display_p3())
+    p3 = _saved(_card(IN_P3), "JPEG", quality=98, subsampling=0, icc_profile=cicp.profile(*P3))
     yield Case(name="Display P3", file="p3.jpg", data=p3)
+    told = _saved(_card(IN_P3), "PNG")
+    points = _chunk(b"cICP", bytes([*P3, 0, 1]))
+    yield Case(
+        name="Display P3 by numbers, PNG", file="p3.png", data=told[:AFTER_HEADER] + points + told[AFTER_HEADER:]
+    )
+    avif = _saved(_card(IN_P3), "AVIF", quality=90, speed=8)
+    avif = avif.replace(struct.pack(">4sHH", b"nclx", *SRGB), struct.pack(">4sHH", b"nclx", *P3))
+    yield Case(name="Display P3 by numbers, AVIF", file="p3.avif", data=avif)
     yield Case(name="grey JPEG", file="grey.jpg", data=_saved(_card(GREYS).convert("L"), "JPEG"), colors=GREYS)
     deep = _card(GREYS).convert("L").convert("I").point(lambda level: level * 257).convert("I;16")
     yield Case(name="grey of 16 bits", file="deep.png", data=_saved(deep, "PNG"), colors=GREYS)

@@ -12,19 +12,20 @@ from typing import Final
 from thumbsmith import manifest as manifests
 from thumbsmith.conformance.cases import Case
 from thumbsmith.conformance.checks import mistakes
-from thumbsmith.converge import converge
+from thumbsmith.converge import Renderer, converge
 from thumbsmith.errors import ThumbsmithError
 from thumbsmith.keys import MANIFEST
 from thumbsmith.manifest import Manifest
 from thumbsmith.recipe import Recipe
 from thumbsmith.store.memory import MemoryStore
 from thumbsmith.store.types import Headers, Store
-from thumbsmith.worker import Workers
 
 HEADERS: Final = Headers(content_type="application/octet-stream")
 
 # Seconds between two looks at what is there by now.
 PAUSE: Final = 0.5
+
+REMOVED: Final = "removed with their sources"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +36,33 @@ class Result:
     wrong: tuple[str, ...] = ()
 
 
-def run_here(cases: Sequence[Case], recipe: Recipe, workers: Workers) -> Iterator[Result]:
-    """Yield what this machine's engine makes of each case, in memory, through its workers."""
-    source, destination = MemoryStore("conformance"), MemoryStore("conformance thumbnails")
-    for case in cases:
-        source.put(case.file, case.data, HEADERS)
-        try:
-            converge(case.file, source, destination, recipe, renderer=workers)
-            yield _judged(case, case.file, destination)
-        except ThumbsmithError as error:
-            yield Result(case.name, (str(error),))
+def run_here(
+    cases: Sequence[Case], recipe: Recipe, workers: Renderer, destination: Store, prefix: str
+) -> Iterator[Result]:
+    """Yield what this machine's engine makes of each case in `destination`, through its workers, and if it cleans up.
+
+    The pictures lie in memory; what is made of them is written under `prefix`, and goes whatever happens.
+    """
+    source = MemoryStore("conformance")
+    keyed = [(f"{prefix}{case.file}", case) for case in cases]
+    try:
+        for key, case in keyed:
+            source.put(key, case.data, HEADERS)
+            yield _made(case, key, partial(converge, key, source, destination, recipe, renderer=workers), destination)
+    finally:
+        for key, _ in keyed:
+            source.delete(key)
+            converge(key, source, destination, recipe, renderer=workers)
+    left = ("thumbnails of removed pictures are there",) if any(True for _ in destination.list(prefix)) else ()
+    yield Result(REMOVED, left)
+
+
+def _made(case: Case, key: str, make: Callable[[], object], destination: Store) -> Result:
+    try:
+        make()
+    except ThumbsmithError as error:
+        return Result(case.name, (str(error),))
+    return _judged(case, key, destination)
 
 
 def run_there(
@@ -74,7 +92,7 @@ def run_there(
     until = time.monotonic() + patience
     gone = _waited(lambda: not any(True for _ in destination.list(prefix)), until, pause)
     left = () if gone else (f"thumbnails of removed pictures are there after {patience:g} s",)
-    yield Result("removed with their sources", left)
+    yield Result(REMOVED, left)
 
 
 def _waited(look: Callable[[], object], until: float, pause: Callable[[float], None]) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from thumbsmith.formats import canvas, color, first_scan, png, streaming
+from thumbsmith.formats import canvas, cicp, color, first_scan, png, streaming
 from thumbsmith.formats.level import at_level
 from thumbsmith.formats.modes import to_plain
 from thumbsmith.formats.opening import TURNED, check_size, opened, verdict
@@ -104,21 +104,37 @@ def _loaded(
     image = opened(stream, probe)
     check_size(image, probe)
     if probe.format == "gif" and probe.alpha:
-        return canvas.first(stream, probe), meaning(image, "RGBA"), 1
+        return canvas.first(stream, probe), meaning(image, "RGBA", probe), 1
     if probe.format == "heic" and (small := preview(stream, probe, reduction)):
-        return small, meaning(image, small.mode), probe.size[0] / small.width  # its own thumbnail stands for it
+        # Its own thumbnail stands for it.
+        return small, meaning(image, small.mode, probe), probe.size[0] / small.width
     if averaged := streaming.averaged(stream, probe, image, reduction):
-        return averaged[0], meaning(image, averaged[0].mode), averaged[1]
+        return averaged[0], meaning(image, averaged[0].mode, probe), averaged[1]
     if probe.format == "jpeg" and shrink > 1:
         image.draft(image.mode, (image.width // shrink, image.height // shrink))
     image.load()
-    found = to_plain(image, probe.depth)
-    return found, meaning(image, found.mode), shrink
+    found = to_plain(_cropped(image, probe), probe.depth)
+    return found, meaning(image, found.mode, probe), shrink
 
 
-def meaning(image: Image.Image, mode: str) -> color.Colors:
-    """Return what the colours of a picture mean that was opened, and then brought into this mode."""
-    return color.meaning(image.info.get("icc_profile") or None, mode)
+def _cropped(image: Image.Image, probe: Probe) -> Image.Image:
+    """Return the part of a picture that is meant to be seen: libheif leaves no other, libavif leaves all."""
+    if probe.format != "avif" or not probe.crop_width:
+        return image
+    left, top = probe.crop_left, probe.crop_top
+    return image.crop((left, top, left + probe.crop_width, top + probe.crop_height))
+
+
+def meaning(image: Image.Image, mode: str, probe: Probe) -> color.Colors:
+    """Return what the colours of a picture mean that was opened, and then brought into this mode.
+
+    An embedded profile says it, else the code points of its header; in a PNG these come first (W3C PNG, third edition,
+    4.3).
+    """
+    embedded = image.info.get("icc_profile") or None
+    if embedded and not (probe.format == "png" and probe.primaries):
+        return color.meaning(embedded, mode)
+    return color.meaning(cicp.profile(probe.primaries, probe.transfer) if mode in ("RGB", "RGBA") else None, mode)
 
 
 def _finely(stream: SourceStream, probe: Probe, shrink: int) -> tuple[Image.Image, Image.Image]:

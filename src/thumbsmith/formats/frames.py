@@ -66,7 +66,7 @@ def _shown(stream: SourceStream, image: Image.Image, probe: Probe) -> Iterator[t
 
 
 def _base(picture: Image.Image, image: Image.Image, probe: Probe) -> Base:
-    colors = meaning(image, picture.mode)
+    colors = meaning(image, picture.mode, probe)
     return Base(
         image=picture,
         shrink=1,

@@ -57,12 +57,13 @@ def never_larger(made: Rendition, reader: RangeReader, probe: Probe, base: Base)
 def own_bytes(reader: RangeReader, probe: Probe, base: Base, below: int) -> bytes | None:
     """Return the source's file without metadata, None where it takes `below` bytes or more, or cannot stand for it.
 
-    It can where it is upright, one frame, in sRGB and 8 bits a channel at most, JPEG, PNG or WebP; and what is kept is
-    parsed and decoded again, and gives the very same pixels. Raises what the reader raises.
+    It can where it is upright, one frame, in sRGB and 8 bits a channel at most, JPEG, PNG, WebP or AVIF; and what is
+    kept is parsed and decoded again, and gives the very same pixels. Raises what the reader raises.
     """
     plain = probe.orientation == 1 and probe.frames == 1 and probe.depth <= 8 and base.shrink == 1
     printed = probe.format == "jpeg" and probe.channels == 4
-    if not plain or printed or probe.width * probe.height > MOST_PIXELS:
+    elsewhere = base.to_srgb is not None or base.profile is not None
+    if not plain or printed or elsewhere or probe.width * probe.height > MOST_PIXELS:
         return None
     if probe.format not in STRIPPERS:
         return None
@@ -164,6 +165,11 @@ def _webp(data: bytes) -> Stripped:
     return b"RIFF" + struct.pack("<I", len(made)) + made, profile
 
 
+def _avif(data: bytes) -> Stripped:
+    """Return the file as it is: its parts refer to each other by position, and purity lets none through but pixels."""
+    return data, b""
+
+
 STRIPPERS: Final[Mapping[str, Callable[[bytes], Stripped]]] = MappingProxyType(
-    {"jpeg": _jpeg, "png": _png, "webp": _webp}
+    {"jpeg": _jpeg, "png": _png, "webp": _webp, "avif": _avif}
 )

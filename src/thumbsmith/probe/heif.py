@@ -72,6 +72,7 @@ def _sequence(data: Window, moov: Window) -> Probe | None:
         return None
     alpha = any(track.alpha for track in tracks)
     channels, depth = _samples(colour.configuration)
+    primaries, transfer = _code_points(colour.configuration)
     return Probe(
         format="avif",
         bytes=data.size,
@@ -81,6 +82,8 @@ def _sequence(data: Window, moov: Window) -> Probe | None:
         channels=channels + alpha,
         depth=depth,
         alpha=alpha,
+        primaries=primaries,
+        transfer=transfer,
     )
 
 
@@ -91,19 +94,24 @@ def _picture(data: Window, name: str) -> Probe:
     items = read_items(meta)
     tile = check_grid(data, meta, items)
     (width, height), alpha = items.size, items.alpha
-    crop_width, crop_height = items.crop if name == "heic" else (0, 0)
+    crop_left, crop_top, crop_width, crop_height = items.crop
     channels, depth = _samples(items.configuration)
+    primaries, transfer = _code_points(items.configuration)
     return Probe(
         format=name,
         bytes=data.size,
         width=width,
         height=height,
+        crop_left=crop_left,
+        crop_top=crop_top,
         crop_width=crop_width,
         crop_height=crop_height,
         orientation=items.orientation,
         channels=channels + alpha,
         depth=depth,
         alpha=alpha,
+        primaries=primaries,
+        transfer=transfer,
         piece=tile,
     )
 
@@ -119,3 +127,12 @@ def _samples(configuration: Iterable[Box]) -> tuple[int, int]:
     if hevc := found.get(b"hvcC"):
         return (3 if hevc.byte(16) & 3 else 1), 8 + (hevc.byte(17) & 7)
     return 3, 8
+
+
+def _code_points(configuration: Iterable[Box]) -> tuple[int, int]:
+    """Return the colour primaries and the transfer characteristics that an `nclx` tells, or zeros."""
+    for kind, body in configuration:
+        if kind == b"colr" and body.read(0, 4) == b"nclx":
+            primaries, transfer = body.unpack(">HH", 4)
+            return primaries, transfer
+    return 0, 0

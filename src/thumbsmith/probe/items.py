@@ -37,21 +37,23 @@ class Items:
         return width, height
 
     @property
-    def crop(self) -> tuple[int, int]:
-        """Return width and height of the clean aperture, rounded as libheif does, or (0, 0) without one.
+    def crop(self) -> tuple[int, int, int, int]:
+        """Return left, top, width and height of the clean aperture, rounded as libheif does, or zeros without one.
 
-        Raises Rejected(corrupt) for one that is empty or larger than the picture.
+        Raises Rejected(corrupt) for one that is empty or larger than the picture. ISO/IEC 14496-12, 12.1.4.
         """
         box = next((box for box in self._own() if box.kind == b"clap"), None)
         if box is None:
-            return 0, 0
+            return 0, 0, 0, 0
         width, width_units, height, height_units = box.body.unpack(">4I", 0)
-        if not (width and width_units and height and height_units):
+        across, across_units, down, down_units = box.body.unpack(">iIiI", 16)
+        if not (width and width_units and height and height_units and across_units and down_units):
             raise Rejected(Code.CORRUPT, "the picture is cropped to nothing")
         width, height = (width + width_units // 2) // width_units, (height + height_units // 2) // height_units
         if not (1 <= width <= self.size[0] and 1 <= height <= self.size[1]):
             raise Rejected(Code.CORRUPT, f"the picture is cropped to {width} x {height}, more than there is")
-        return width, height
+        left = _start(self.size[0], width, across / across_units)
+        return left, _start(self.size[1], height, down / down_units), width, height
 
     @property
     def orientation(self) -> int:
@@ -98,6 +100,11 @@ class Items:
 
     def _is_alpha(self, item: int) -> bool:
         return any(box.kind == b"auxC" and is_alpha(box.body) for box in self.properties.get(item, ()))
+
+
+def _start(whole: int, part: int, off_center: float) -> int:
+    """Return where a part of a side begins whose middle lies so far from the side's; never outside of it."""
+    return min(max(0, round((whole - part) / 2 + off_center)), whole - part)
 
 
 def read_items(meta: Window) -> Items:

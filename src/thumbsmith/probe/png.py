@@ -39,6 +39,7 @@ def read(data: Window) -> Probe:
     """
     width, height, depth, colour, interlaced = _header(data)
     orientation, frames, transparent = 1, 1, colour in _WITH_ALPHA
+    primaries, transfer = 0, 0
     for kind, body in chunks(data):
         if kind == b"IDAT":
             break
@@ -52,6 +53,8 @@ def read(data: Window) -> Probe:
             _check_frame(body, width, height)
         elif kind == b"eXIf":
             orientation = exif.orientation(body)
+        elif kind == b"cICP":
+            primaries, transfer = body.unpack("BB", 0)
     return Probe(
         format="png",
         bytes=data.size,
@@ -62,6 +65,8 @@ def read(data: Window) -> Probe:
         channels=_COLOURS[colour][0],
         depth=depth,
         alpha=transparent,
+        primaries=primaries,
+        transfer=transfer,
         interlaced=interlaced,
     )
 

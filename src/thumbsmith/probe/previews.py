@@ -64,7 +64,7 @@ def _thumbnails(items: Items, probe: Probe) -> Iterator[int]:
             each = items.of(item)
             width, height = each.size
             same_shape = abs(width * probe.height - height * probe.width) < probe.width
-            if same_shape and each.orientation == own.orientation and each.crop == (0, 0) and _same_colors(items, item):
+            if same_shape and each.orientation == own.orientation and not any(each.crop) and _same_colors(items, item):
                 yield item
 
 

@@ -17,7 +17,9 @@ class Probe:
     bytes: int  # of the whole file
     width: int
     height: int
-    crop_width: int = 0  # HEIC: what the decoder leaves of it, before the turn; 0 is all
+    crop_left: int = 0  # AVIF and HEIC: the part of it that is seen, before the turn; width and height 0 are all
+    crop_top: int = 0
+    crop_width: int = 0
     crop_height: int = 0
     orientation: int = 1  # EXIF's 1 to 8; for AVIF and HEIC worked out from irot and imir
     frames: int = 1
@@ -31,6 +33,10 @@ class Probe:
     levels: int = 0  # TIFF: how often the picture is there once more, halved each time
     subsampled: bool = True  # JPEG: chroma is stored smaller than luma (decides a progressive JPEG's memory)
     piece: int = 0  # TIFF: bytes of the largest strip or tile, unpacked; HEIC and AVIF: pixels of one tile
+    primaries: int = (
+        0  # PNG, AVIF, HEIC: code points of ITU-T H.273 for the colours and their curve; 0 where none are told
+    )
+    transfer: int = 0
     metadata: int = 0  # JPEG: bytes of profiles, texts and EXIF before the picture, which its decoder keeps
 
     @property

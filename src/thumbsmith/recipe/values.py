@@ -84,6 +84,8 @@ class Metadata(StrEnum):
 
 FormatChoice = Format | Literal["source"]
 
+_WRITTEN: Final = frozenset(Format)
+
 
 def format_choice(word: str) -> FormatChoice:
     """Return what a word of `formats` stands for."""
@@ -148,7 +150,7 @@ class Variant:
 
         `source` is the source's own format where we write it, else PNG for a picture with alpha, JPEG without.
         """
-        own = Format(source_format) if source_format in set(Format) else Format.PNG if alpha else Format.JPEG
+        own = Format(source_format) if source_format in _WRITTEN else Format.PNG if alpha else Format.JPEG
         return tuple(dict.fromkeys(own if choice == SOURCE else Format(choice) for choice in self.formats))
 
 

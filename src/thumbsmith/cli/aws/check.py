@@ -8,32 +8,23 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import typer
 
 from thumbsmith import manifest as manifests
 from thumbsmith.cli.arguments import Json
+from thumbsmith.cli.aws.deployment import deployment_of
 from thumbsmith.cli.output import emit
-from thumbsmith.environment import aws_region
 from thumbsmith.errors import StoreError
 from thumbsmith.keys import MANIFEST
 from thumbsmith.manifest import Manifest
-from thumbsmith.store import open_store
 from thumbsmith.store.types import Headers, Store
 
 T = TypeVar("T")
 
 SAMPLE: Final = "chelsea.jpg"
 SECONDS_BETWEEN_LOOKS: Final = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class Deployment:
-    """Where a deployed stack takes its sources from, and puts thumbnails."""
-
-    source: Store
-    destination: Store
 
 
 def check(
@@ -79,24 +70,6 @@ class Steps:
         return given
 
 
-def deployment_of(stack: str) -> Deployment:
-    """Return the deployment that the stack's outputs tell of.
-
-    Raises StoreError, not transient, for a stack that is not there or is not one of ours.
-    """
-    outputs = _outputs(stack)
-    try:
-        source, destination = outputs["SourceBucket"], outputs["DestinationBucket"]
-    except KeyError:
-        raise StoreError(
-            f"stack {stack}: expected the outputs of thumbsmith aws deploy, found none", transient=False
-        ) from None
-    return Deployment(
-        source=open_store(f"s3://{source}/{outputs.get('SourcePrefix', '')}"),
-        destination=open_store(f"s3://{destination}/{outputs.get('DestinationPrefix', '')}"),
-    )
-
-
 def read_manifest(destination: Store, key: str) -> Manifest | None:
     """Return the manifest of the key, None while there is none."""
     reader = destination.open(f"{key}/{MANIFEST}")
@@ -123,15 +96,3 @@ def _wait(look: Callable[[], T | None], timeout: float, what: str) -> T:
             raise StoreError(f"waited {timeout:g} seconds for {what}: see docs/runbook.md", transient=True)
         time.sleep(SECONDS_BETWEEN_LOOKS)
     return found
-
-
-def _outputs(stack: str) -> dict[str, Any]:
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - it takes 0.2 s to load
-    from botocore.session import get_session  # noqa: PLC0415 - likewise
-
-    try:
-        client = get_session().create_client("cloudformation", region_name=aws_region())
-        (found,) = client.describe_stacks(StackName=stack)["Stacks"]
-    except (BotoCoreError, ClientError) as error:
-        raise StoreError(f"stack {stack}: {error}", transient=False) from error
-    return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", ())}

@@ -1,4 +1,4 @@
-"""What an invocation's payload says: that something may have happened to keys. Nothing else in it is trusted.
+"""What a payload says, of a call or of a message: that something may have happened to keys. Nothing else is trusted.
 
 Events come by several ways, one wrapped in another. Whichever it is, all that is read is a bucket, a key, and what kind
 of thing happened; whether the object is there, how large it is and which version, its store is asked.
@@ -69,8 +69,19 @@ def said_in(payload: object) -> Iterator[Said]:
             yield _announced(kind, detail)
         case {"Type": "Notification", "Message": str(message)}:  # SNS, by way of a queue
             yield from said_in_text(message)
+        case {"thumbsmith": 1, "bucket": str(bucket), "keys": list(keys), **rest}:  # `asked`, below
+            for key in keys:
+                yield _asked_for(bucket, key, retry=rest.get("retry") is True)
         case _:
             yield Unreadable(f"no event that is known: {_words(payload)}")
+
+
+def asked(bucket: str, key: str, *, retry: bool = False) -> str:
+    """Return the message by which a backfill asks for a key of a bucket; with `retry`, also one that was rejected.
+
+    {"thumbsmith": 1, "bucket": "photos", "keys": ["a.jpg"]}: JSON, keys as they are, and as many as one likes.
+    """
+    return json.dumps({"thumbsmith": 1, "bucket": bucket, "keys": [key], **({"retry": True} if retry else {})})
 
 
 def said_in_text(text: str) -> Iterator[Said]:
@@ -118,6 +129,12 @@ def _announced(kind: str, detail: Any) -> Said:
         case {"bucket": {"name": str(bucket)}, "object": {"key": str(key)}} if key:
             return Hint(bucket, key, restored=kind == _ANNOUNCED_RESTORED)
     return Unreadable(f"no detail that is known: {_words(detail)}")
+
+
+def _asked_for(bucket: str, key: object, *, retry: bool) -> Said:
+    if isinstance(key, str) and key:
+        return Hint(bucket, key, restored=retry)
+    return Unreadable(f"no key: {_words(key)}")
 
 
 def _words(found: object) -> str:

@@ -1,0 +1,171 @@
+"""Planning and sending so many keys to a queue: messages a second, and this process's memory. Nothing works them off.
+
+    PYTHONPATH=. python bench/fleet.py [SOURCES] [--emulator]
+
+Listings are generated; nothing is in the destination. Messages go to a server that only answers as SQS does, in a
+process of its own, so that what is measured is ours; with --emulator, to the emulator that tests run against, whose own
+limit is then measured with clients that do nothing else. Needs `make .venv/servers` for the latter.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from tests.servers.processes import KEYS, ministack
+
+from listed import RECIPE, Listed
+from plan import peak_bytes
+from thumbsmith.cost import Model
+from thumbsmith.events import asked
+from thumbsmith.fleet.ledger import Ledger
+from thumbsmith.fleet.queue import Queue, open_queue
+from thumbsmith.fleet.sending import Limits, Sending, amount_of
+from thumbsmith.store.memory import MemoryStore
+from thumbsmith.survey import Scope, survey
+from thumbsmith.sync import settle
+
+SOURCES = 1_000_000
+CLIENTS = 4
+
+
+@dataclass
+class Sink(BaseHTTPRequestHandler):
+    """Answers SendMessageBatch and GetQueueAttributes, and forgets what it was sent."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def __init__(self, *given: object) -> None:
+        BaseHTTPRequestHandler.__init__(self, *given)
+
+    def do_POST(self) -> None:
+        """Answer one call."""
+        told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        taken = [
+            {"Id": each["Id"], "MessageId": each["Id"], "MD5OfMessageBody": _md5(each["MessageBody"])}
+            for each in told.get("Entries", ())
+        ]
+        answer = json.dumps({"Successful": taken, "Attributes": {}}).encode()
+        self.send_response_only(200)
+        self.send_header("Content-Type", "application/x-amz-json-1.0")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def serve() -> None:
+    """Be the sink: print the port, and answer for ever."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Sink)
+    print(server.server_address[1], flush=True)
+    server.serve_forever()
+
+
+@contextlib.contextmanager
+def sink() -> Iterator[str]:
+    """Run the sink in a process of its own; give its address."""
+    command = [sys.executable, __file__, "--sink"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        finally:
+            process.kill()
+
+
+def measure(address: str, sources: int, queue: Queue) -> dict[str, float]:
+    """Plan and send in this process; return what it took."""
+    scope = Scope(source=Listed(sources, thumbs=False), destination=MemoryStore("thumbs"), recipe=RECIPE)
+    model, started = Model(recipe=RECIPE, way="queue"), time.perf_counter()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Ledger(Path(folder, "sent"), RECIPE.fingerprint) as ledger,
+        survey(scope) as found,
+    ):
+        for _ in settle(found, stop=never):
+            pass
+        amount = amount_of(found.listing)
+        planned = time.perf_counter()
+        limits = Limits(max_usd=model.bill(amount).total + 1)
+        sending = Sending(queue, partial(asked, "photos"), ledger, model, limits)
+        for _ in sending.run(found.listing, never):
+            pass
+    ended = time.perf_counter()
+    if sending.sent.keys != sources:
+        raise SystemExit(f"expected {sources} keys to be sent, found {sending.sent.keys} at {address}")
+    return {
+        "keys": sources,
+        "planning_seconds": round(planned - started, 1),
+        "sending_seconds": round(ended - planned, 1),
+        "messages_a_second": round(sources / (ended - planned)),
+        "peak_megabytes": round(peak_bytes() / (1 << 20)),
+    }
+
+
+def limit(queue: Queue, batches: int = 2_000) -> float:
+    """Return the messages a second that the server takes from clients which do nothing but send."""
+    bodies = [asked("photos", f"{number:06}/IMG_{number:08}.jpg") for number in range(10)]
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        started = time.perf_counter()
+        list(pool.map(lambda _: queue.send(bodies), range(batches)))
+        return 10 * batches / (time.perf_counter() - started)
+
+
+def never() -> bool:
+    """Return False: nobody asks to stop."""
+    return False
+
+
+def main() -> None:
+    """Measure in a process of its own."""
+    if "--sink" in sys.argv:
+        return serve()
+    if "--one" in sys.argv:
+        address, sources = sys.argv[2], int(sys.argv[3])
+        queue = open_queue(sys.argv[4])
+        print(json.dumps(measure(address, sources, queue)))
+        if address != "sink":
+            print(json.dumps({"limit_messages_a_second": round(limit(queue))}))
+        return None
+    numbers = [int(float(word)) for word in sys.argv[1:] if not word.startswith("-")]
+    emulated = "--emulator" in sys.argv
+    with ministack() if emulated else sink() as address:
+        environment = {
+            **KEYS,
+            "AWS_ENDPOINT_URL": address,
+            "AWS_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "PYTHONPATH": ".",
+        }
+        url = f"{address}/000000000000/bench"
+        if emulated:
+            from botocore.session import get_session  # noqa: PLC0415 - to make the queue alone
+
+            keys = {"aws_access_key_id": "test", "aws_secret_access_key": KEYS["AWS_SECRET_ACCESS_KEY"]}
+            sqs = get_session().create_client("sqs", region_name="us-east-1", endpoint_url=address, **keys)
+            url = sqs.create_queue(QueueName="bench")["QueueUrl"]
+        for sources in numbers or [SOURCES]:
+            command = [sys.executable, __file__, "--one", "emulator" if emulated else "sink", str(sources), url]
+            subprocess.run(command, check=True, env=environment)
+    return None
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,213 @@
+"""What a backfill has on AWS: a queue, what jobs need, an audit, and tasks for what is too large."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_cdk import App, Size, Stack, Validations
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_events as events
+from aws_cdk import aws_s3 as s3
+from aws_cdk.assertions import Match, Template
+from cdk_nag import AwsSolutionsChecks
+
+from tests.cdk.test_construct import resources, statements
+from thumbsmith.cdk import ThumbnailAudit, ThumbnailGenerator, ThumbnailTask
+from thumbsmith.errors import RecipeError
+
+Generate = Callable[..., ThumbnailGenerator]
+Render = Callable[[], Template]
+
+
+def test_without_it_there_is_none(generate: Generate, template: Render):
+    """By default there is one queue with its dead letters, one mapping, and no role for jobs."""
+    made = generate()
+    assert (made.backfill, made.backfill_source, made.jobs) == (None, None, None)
+    template().resource_count_is("AWS::SQS::Queue", 2)
+    template().resource_count_is("AWS::Lambda::EventSourceMapping", 1)
+
+
+def test_a_backfill_has_a_queue_of_its_own(generate: Generate, template: Render):
+    """Its own queue, dead letters and mapping on the same function, with fewer functions at once than uploads have."""
+    generate(backfill=True, max_receive_count=4)
+    told = template()
+    told.resource_count_is("AWS::Lambda::Function", 2)  # the other is CDK's, for notifications
+    uploads, backfill = sorted(
+        (each["ScalingConfig"]["MaximumConcurrency"] for each in resources(told, "AWS::Lambda::EventSourceMapping")),
+        reverse=True,
+    )
+    assert (uploads, backfill) == (100, 20)
+    mappings = resources(told, "AWS::Lambda::EventSourceMapping")
+    assert len({json.dumps(each["EventSourceArn"]) for each in mappings}) == 2
+    assert len({json.dumps(each["FunctionName"]) for each in mappings}) == 1
+    assert all(each["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for each in mappings)
+    (queue,) = resources(told, "AWS::SQS::Queue", "BackfillEvents")
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == 4
+    assert queue["VisibilityTimeout"] == 360
+    role = statements(told, "ThumbnailsConvergeRole")
+    assert role["ReceiveBackfill"]["Action"] == role["ReceiveEvents"]["Action"]
+    assert role["ReceiveBackfill"]["Resource"] != role["ReceiveEvents"]["Resource"]
+
+
+def test_a_job_may_do_what_it_must(generate: Generate, template: Render, stack: Stack):
+    """S3's jobs may call the one function, read manifests and named inventories, and write reports; nothing else."""
+    generate(batch=True, inventories=[s3.Bucket.from_bucket_name(stack, "Inventories", "inventories")])
+    told = template()
+    (role,) = resources(told, "AWS::IAM::Role", "Jobs")
+    (trusted,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trusted["Principal"] == {"Service": "batchoperations.s3.amazonaws.com"}
+    allowed = statements(told, "ThumbnailsJobsRole")
+    assert {sid: each["Action"] for sid, each in allowed.items()} == {
+        "CallFunction": "lambda:InvokeFunction",
+        "ReadManifests": ["s3:GetObject", "s3:GetObjectVersion"],
+        "WriteReports": "s3:PutObject",
+    }
+    text = json.dumps(allowed["ReadManifests"]["Resource"])
+    assert "/manifests/*" in text
+    assert "inventories/*" in text
+    assert "/reports/*" in json.dumps(allowed["WriteReports"]["Resource"])
+    (bucket,) = resources(told, "AWS::S3::Bucket", "Jobs")
+    assert bucket["LifecycleConfiguration"]["Rules"][0]["ExpirationInDays"] == 90
+
+
+def test_an_audit_looks_every_night(generate: Generate, template: Render, stack: Stack):
+    """At three by default, for 15 minutes, with disk for listings; it may read, and send to the backfill, no more."""
+    audit = ThumbnailAudit(stack, "Audit", generator=generate(backfill=True), repair=True)
+    told = template()
+    (function,) = resources(told, "AWS::Lambda::Function", "AuditFunction")
+    assert (function["Handler"], function["Timeout"]) == ("thumbsmith.aws.audit.handler", 900)
+    assert function["EphemeralStorage"] == {"Size": 2048}
+    assert {"THUMBSMITH_SOURCE", "THUMBSMITH_DESTINATION", "THUMBSMITH_BACKFILL"} == set(
+        function["Environment"]["Variables"]
+    )
+    (rule,) = resources(told, "AWS::Events::Rule", "Audit")
+    assert rule["ScheduleExpression"] == "cron(0 3 * * ? *)"
+    assert [json.loads(each["Input"]) for each in rule["Targets"]] == [{"prefix": ""}]
+    allowed = {sid: each["Action"] for sid, each in statements(told, "AuditRole").items()}
+    assert allowed == {
+        "ListSource": "s3:ListBucket",
+        "ReadDestination": "s3:GetObject",
+        "ListDestination": "s3:ListBucket",
+        "WriteLogs": ["logs:CreateLogStream", "logs:PutLogEvents"],
+        "SendRepairs": "sqs:SendMessage",
+    }
+    assert audit.metric("Drift").namespace == "Thumbsmith"
+
+
+def test_each_prefix_is_looked_at_by_itself(generate: Generate, template: Render, stack: Stack):
+    """Twelve prefixes are twelve invocations, of three rules; without repairs nothing may be sent."""
+    prefixes = [f"{number}/" for number in range(12)]
+    ThumbnailAudit(
+        stack,
+        "Audit",
+        generator=generate(),
+        prefixes=prefixes,
+        schedule=events.Schedule.expression("rate(7 days)"),
+        disk=Size.gibibytes(10),
+    )
+    rules = resources(template(), "AWS::Events::Rule", "Audit")
+    assert len(rules) == 3
+    told = [json.loads(each["Input"])["prefix"] for rule in rules for each in rule["Targets"]]
+    assert sorted(told) == sorted(prefixes)
+    assert "SendRepairs" not in statements(template(), "AuditRole")
+
+
+@pytest.mark.parametrize(
+    ("props", "sentence"), [({"repair": True}, "backfill=True"), ({"prefixes": []}, "at least one")]
+)
+def test_an_audit_that_could_not_work_is_refused(
+    generate: Generate, stack: Stack, props: dict[str, Any], sentence: str
+):
+    """Repairs without a backfill, and no prefix at all: one sentence."""
+    with pytest.raises(RecipeError, match=sentence):
+        ThumbnailAudit(stack, "Audit", generator=generate(), **props)
+
+
+def _task(stack: Stack, generator: ThumbnailGenerator, **props: Any) -> ThumbnailTask:
+    image = ecs.ContainerImage.from_registry("example.com/thumbsmith:1")
+    return ThumbnailTask(stack, "Task", generator=generator, image=image, vpc=ec2.Vpc(stack, "Vpc", max_azs=2), **props)
+
+
+def test_tasks_make_what_is_too_large(generate: Generate, template: Render, stack: Stack):
+    """A service of Fargate tasks with the generator's places and recipe, none while its queue is empty; routed to."""
+    _task(stack, generate(recipe="[variants.a]\nwidth = 9\n"), max_tasks=5, memory_limit_mib=16384)
+    told = template()
+    (definition,) = resources(told, "AWS::ECS::TaskDefinition")
+    assert (definition["Cpu"], definition["Memory"]) == ("2048", "16384")
+    assert definition["RuntimePlatform"]["CpuArchitecture"] == "ARM64"
+    (container,) = definition["ContainerDefinitions"]
+    assert container["Command"] == ["python", "-m", "thumbsmith.aws.task"]
+    variables = {each["Name"]: each["Value"] for each in container["Environment"]}
+    assert variables["THUMBSMITH_RECIPE"] == "[variants.a]\nwidth = 9\n"
+    assert {"THUMBSMITH_SOURCE", "THUMBSMITH_DESTINATION", "THUMBSMITH_QUEUE"} <= variables.keys()
+    (service,) = resources(told, "AWS::ECS::Service")
+    assert service["LaunchType"] == "FARGATE"
+    assert service["DesiredCount"] == 0
+    (target,) = resources(told, "AWS::ApplicationAutoScaling::ScalableTarget")
+    assert (target["MinCapacity"], target["MaxCapacity"]) == (0, 5)
+    (function,) = resources(told, "AWS::Lambda::Function", "ThumbnailsConverge")
+    assert function["Environment"]["Variables"]["THUMBSMITH_LARGE"] == variables["THUMBSMITH_QUEUE"]
+    told.has_resource_properties(
+        "AWS::IAM::Policy",
+        {"PolicyDocument": {"Statement": Match.array_with([Match.object_like({"Sid": "SendLarge"})])}},
+    )
+    assert set(statements(told, "TaskRole")) == {
+        "ReadSource",
+        "TellAbsentSource",
+        "KeepDestination",
+        "ListDestination",
+        "ReceiveLarge",
+    }
+
+
+def test_routing_is_a_choice(generate: Generate, template: Render, stack: Stack):
+    """Without it the function is left as it is: what is sent to the queue is made, and nothing else."""
+    _task(stack, generate(), route=False)
+    (function,) = resources(template(), "AWS::Lambda::Function", "ThumbnailsConverge")
+    assert "THUMBSMITH_LARGE" not in function["Environment"]["Variables"]
+
+
+def test_a_recipe_that_no_variable_holds_is_refused(generate: Generate, stack: Stack):
+    """A large recipe travels with the function's code, which a task does not have."""
+    recipe = "".join(f"[variants.a-long-name-of-a-variant-{number}]\nwidth = {number + 1}\n" for number in range(50))
+    with pytest.raises(RecipeError, match="up to 2 KB"):
+        _task(stack, generate(recipe=recipe))
+
+
+def test_cdk_nag_finds_nothing_unexplained(tmp_path: Path):
+    """All of it at once: each finding of AWS Solutions is acknowledged, with its reason."""
+    from tests.cdk.conftest import inline  # noqa: PLC0415 - it must be loaded before aws_cdk, and is
+    from thumbsmith.cdk.acknowledgements import acknowledge, acknowledge_cdks_own  # noqa: PLC0415 - as above
+
+    app = App(outdir=str(tmp_path / "cdk.out"))
+    stack = Stack(app, "Everything")
+    buckets = [s3.Bucket.from_bucket_name(stack, name, name.lower()) for name in ("Photos", "Thumbs")]
+    made = ThumbnailGenerator(
+        stack,
+        "Thumbnails",
+        source=buckets[0],
+        destination=buckets[1],
+        backfill=True,
+        batch=True,
+        function_props={"code": inline()},
+    )
+    ThumbnailAudit(stack, "Audit", generator=made, repair=True)
+    vpc = ec2.Vpc(stack, "Vpc", max_azs=2)
+    acknowledge(vpc, {"VPC7": "The network is the test's."})
+    ThumbnailTask(
+        stack, "Task", generator=made, image=ecs.ContainerImage.from_registry("example.com/thumbsmith:1"), vpc=vpc
+    )
+    acknowledge_cdks_own(stack)
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    app.synth()
+    report = json.loads((tmp_path / "cdk.out" / "validation-report.json").read_text())
+    found = {
+        (violation["ruleName"], construct.get("constructPath"))
+        for plugin in report["pluginReports"]
+        for violation in plugin["violations"]
+        for construct in violation["violatingConstructs"]
+    }
+    assert found == set()

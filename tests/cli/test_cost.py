@@ -1,0 +1,54 @@
+"""`thumbsmith cost`: what so many photographs cost, by line."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import Command
+
+
+def test_a_million_photographs(thumbsmith: Command):
+    """The lines add up; a million manifests and three thumbnails each are four million PUTs."""
+    ran = thumbsmith("cost", "--images", "1e6", "--megapixels", "12", "--json")
+    (told,) = ran.events
+    assert ran.code == 0
+    assert told["dollars"] == pytest.approx(sum(told["lines"].values()), abs=0.001)
+    assert told["lines"]["S3 PUT"] == pytest.approx(4_000_000 * 0.005 / 1000)
+    assert 25 < told["dollars"] < 45
+    assert {"Lambda", "SQS", "logs"} <= told["lines"].keys()
+
+
+def test_it_grows_with_what_is_made(thumbsmith: Command, tmp_path: Path):
+    """Larger photographs, more variants and slower formats cost more; a measured time is taken as it is."""
+    recipe = tmp_path / "more.toml"
+    recipe.write_text('[variants.a]\nwidth = 2000\nformats = ["avif", "webp", "jpeg"]\n')
+
+    def dollars(*words: str) -> float:
+        (told,) = thumbsmith("cost", "--images", "1000", "--json", *words).events
+        return told["dollars"]
+
+    usual = dollars()
+    assert dollars("--megapixels", "50") > usual
+    assert dollars("--megabytes", "20") > usual
+    assert dollars("--recipe", str(recipe)) > usual
+    assert dollars("--via", "batch") > usual > dollars("--via", "here")
+    assert dollars("--storage") > usual
+    slow, slower = (dollars("--milliseconds", each) for each in ("1000", "2000"))
+    assert slower - slow == pytest.approx(1000 * 1769 / 1024 * 0.0000133334, abs=0.001)
+
+
+def test_people_see_a_table(thumbsmith: Command):
+    """A line for each thing that costs, the sum, and how long it takes."""
+    out = thumbsmith("cost", "--images", "1000000").out.splitlines()
+    assert out[-2].startswith("all ")
+    assert out[-1].startswith("about ")
+    assert any(line.startswith("S3 PUT") and line.endswith("20.00 $") for line in out)
+
+
+@pytest.mark.parametrize("words", [["--images", "many"], ["--images", "-1"], ["--images", "1", "--via", "pigeon"]])
+def test_what_is_no_number_is_refused(thumbsmith: Command, words: list[str]):
+    """One sentence says what was expected and what was found; exit code 2."""
+    ran = thumbsmith("cost", *words)
+    assert ran.code == 2
+    assert ran.err.count("\n") == 1
+    assert "expected" in ran.err

@@ -1,0 +1,263 @@
+"""A backfill on the fleet: what was in the bucket before, made by functions; uploads go on, and drivers are killed."""
+
+import contextlib
+import json
+import random
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import pytest
+
+from tests.aws.test_batch_operations import results
+from tests.cloud.deployed import Deployed
+from tests.cloud.emulator import Cloud, cloud, eventually
+from tests.pictures import picture
+from tests.servers.fixtures import needs_servers
+
+pytestmark = needs_servers
+
+KILLS = 10
+NAMES = 4  # the default recipe's thumbnails and the manifest
+
+
+@dataclass
+class Fleet:
+    """A stack with a backfill, over a bucket that was filled before anybody told of it."""
+
+    deployed: Deployed
+    keys: frozenset[str]
+
+    @property
+    def command(self) -> list[str]:
+        """Return the driver's command."""
+        outputs, stores = self.deployed.outputs, (f"s3://{self.deployed.source}", f"s3://{self.deployed.destination}")
+        words = ["sync", *stores, "--via", outputs["Backfill"], "--json"]
+        return [sys.executable, "-m", "thumbsmith", *words]
+
+    def start(self, *options: str) -> subprocess.Popen[str]:
+        """Start a driver."""
+        where = self.deployed.cloud
+        return subprocess.Popen(
+            [*self.command, *options],
+            cwd=where.folder,
+            env=where.environment | {"XDG_CACHE_HOME": str(where.folder / "caches")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *options: str, seconds: float = 900) -> tuple[int, dict[str, Any]]:
+        """Run a driver to its end; return its exit code and the last line that it printed."""
+        with self.start(*options) as driver:
+            out, err = driver.communicate(timeout=seconds)
+        assert out, err
+        return driver.returncode, json.loads(out.splitlines()[-1])
+
+    def kill(self, after: float, *options: str) -> int:
+        """Start a driver and kill it after so many seconds; return its exit code: whether it was killed."""
+        with self.start(*options) as driver:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                driver.communicate(timeout=after)
+            driver.kill()
+            driver.communicate()
+        return driver.returncode
+
+    def made(self) -> set[str]:
+        """Return the keys that have all that the recipe makes."""
+        found: Counter[str] = Counter()
+        pages = self.deployed.s3.get_paginator("list_objects_v2").paginate(Bucket=self.deployed.destination)
+        for page in pages:
+            found.update(each["Key"].rpartition("/")[0] for each in page.get("Contents", ()))
+        return {key for key, names in found.items() if names == NAMES}
+
+    def outcomes(self) -> list[tuple[str, str]]:
+        """Return what became of each key, each time that a function had it in hand."""
+        where = self.deployed.cloud
+        function = where.client("lambda").get_function_configuration(FunctionName=self.deployed.outputs["Function"])
+        logged = where.client("logs").get_paginator("filter_log_events")
+        pages = logged.paginate(logGroupName=function["LoggingConfig"]["LogGroup"])
+        lines = [each["message"] for page in pages for each in page["events"] if each["message"][:1] == "{"]
+        told = [json.loads(line) for line in lines]
+        return [(each["key"], each["outcome"]) for each in told if each["event"] == "image"]
+
+    def latency(self, times: int) -> float:
+        """Return the median seconds from the upload of a picture to its manifest, of so many one after another."""
+        seconds = []
+        for number in range(times):
+            key = f"live/{secrets.token_hex(6)}.jpg"
+            data = picture(f"#{secrets.token_hex(3)}")
+            started = time.monotonic()
+            self.deployed.put(key, data)
+            eventually(lambda key=key: "manifest.json" in self.deployed.names(key), 120)
+            seconds.append(time.monotonic() - started)
+            assert number < times
+        return median(seconds)
+
+
+def fill(where: Cloud, count: int) -> tuple[str, str, frozenset[str]]:
+    """Make two buckets, one with so many pictures; return their names and the keys."""
+    s3, mark = where.client("s3"), secrets.token_hex(4)
+    source, destination = f"before-{mark}", f"thumbs-{mark}"
+    for bucket in (source, destination):
+        s3.create_bucket(Bucket=bucket)
+
+    def put(number: int) -> str:
+        key = f"{number % 10}/ä +{number:06}.jpg"
+        s3.put_object(Bucket=source, Key=key, Body=picture(f"#{number:06x}"))
+        return key
+
+    with ThreadPoolExecutor(4) as pool:
+        return source, destination, frozenset(pool.map(put, range(count)))
+
+
+@contextlib.contextmanager
+def fleet(folder: Path, count: int, **settings: object) -> Iterator[Fleet]:
+    """Run a cloud with a stack that is deployed over so many pictures."""
+    with cloud(folder) as where:
+        where.bootstrap()
+        source, destination, keys = fill(where, count)
+        given = {
+            "audit_repair": "true",
+            "backfill_max_concurrency": 2,
+            "batch": "true",
+            "max_receive_count": 2,
+        } | settings
+        yield Fleet(Deployed(where, where.deploy(source=source, destination=destination, **given)), keys)
+
+
+def survives(fleet: Fleet, rate: int, longest: float) -> None:
+    """Kill drivers at random, ten times; then let one run to its end: all is made, and next to nothing twice."""
+    chance = random.Random(len(fleet.keys))
+    killed = [fleet.kill(chance.uniform(1.0, longest), "--rate", str(rate)) for _ in range(KILLS)]
+    assert killed.count(-signal.SIGKILL) >= KILLS // 2, killed
+    code, summary = fleet.run(seconds=7200)
+    assert (code, summary["failed"]) == (0, 0), summary
+    assert fleet.keys <= fleet.made()
+    times = Counter(key for key, outcome in fleet.outcomes() if outcome == "made" and key in fleet.keys)
+    assert set(times) == fleet.keys
+    assert sum(times.values()) - len(fleet.keys) <= len(fleet.keys) / 100, times.most_common(3)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """Return a stack over 500 pictures."""
+    with fleet(tmp_path_factory.mktemp("fleet"), 500) as made:
+        yield made
+
+
+def test_a_budget_is_kept(small: Fleet):
+    """With --max-usd what is sent costs that much by the model, within a hundredth, and the rest is left for later."""
+    _, whole = small.run("--dry-run")
+    half = whole["dollars"] / 2
+    code, summary = small.run("--max-usd", f"{half:.6f}", "--no-wait")
+    assert code == 1
+    assert half * 0.99 <= summary["dollars"] <= half
+    assert summary["sent"] + summary["in_flight"] < 500
+
+
+def test_killed_drivers_lose_nothing(small: Fleet):
+    """Ten drivers killed at random, and one that ends: all 500 pictures have thumbnails, next to none made twice."""
+    survives(small, rate=100, longest=3.0)
+
+
+def test_uploads_are_served_meanwhile(small: Fleet):
+    """While the fleet makes what was lost, an upload has its thumbnails, and the backfill goes on to its end."""
+    for key in sorted(small.keys)[:150]:
+        small.deployed.s3.delete_object(Bucket=small.deployed.destination, Key=f"{key}/manifest.json")
+    with small.start() as driver:
+        small.latency(3)
+        driver.communicate(timeout=300)
+    assert driver.returncode == 0
+    assert small.keys <= small.made()
+
+
+def test_a_job_of_s3_is_done_by_the_same_function(small: Fleet):
+    """The deployed function carries out the tasks of a job: what is right stands, what was lost is made again."""
+    keys = sorted(small.keys)[:3]
+    small.deployed.s3.delete_object(Bucket=small.deployed.destination, Key=f"{keys[0]}/small.webp")
+    small.deployed.s3.delete_object(Bucket=small.deployed.source, Key=keys[1])
+    eventually(lambda: not small.deployed.names(keys[1]))
+    tasks = [
+        {"taskId": f"t{n}", "s3Key": key.replace("+", "%2B").replace(" ", "+"), "s3Bucket": small.deployed.source}
+        for n, key in enumerate(keys)
+    ]
+    job = {"invocationSchemaVersion": "2.0", "invocationId": "i", "job": {"id": "j"}, "tasks": tasks}
+    answer = small.deployed.cloud.client("lambda").invoke(
+        FunctionName=small.deployed.outputs["Function"], Payload=json.dumps(job).encode()
+    )
+    told = sorted(results(json.loads(answer["Payload"].read())))
+    assert told == [("t0", "Succeeded", "made"), ("t1", "Succeeded", "absent"), ("t2", "Succeeded", "fresh")]
+
+
+def test_an_audit_finds_and_mends_what_was_lost(small: Fleet):
+    """By its own role the nightly function sees a thumbnail that is gone, and sends its key to the backfill."""
+    functions = small.deployed.cloud.client("lambda")
+    (name,) = [
+        each["FunctionName"] for each in functions.list_functions()["Functions"] if "Audit" in each["FunctionName"]
+    ]
+    eventually(lambda: not small.deployed.waiting("Queue") and not small.deployed.waiting("Backfill"))
+    lost = f"{min(small.keys)}/icon.webp"
+    small.deployed.s3.delete_object(Bucket=small.deployed.destination, Key=lost)
+    answer = functions.invoke(FunctionName=name, Payload=b'{"prefix": ""}')
+    told = json.loads(answer["Payload"].read())
+    assert {each: told[each] for each in ("Stale", "Missing", "Orphaned", "Unknown", "Repairs", "Unfinished")} == {
+        "Stale": 1,
+        "Missing": 0,
+        "Orphaned": 0,
+        "Unknown": 0,
+        "Repairs": 1,
+        "Unfinished": 0,
+    }
+    eventually(lambda: "icon.webp" in small.deployed.names(min(small.keys)))
+
+
+def test_dead_letters_go_home(small: Fleet):
+    """What failed every time is told of, and sent back to where it came from; what nobody understands stays."""
+    sqs, outputs = small.deployed.sqs, small.deployed.outputs
+    message = json.dumps({"thumbsmith": 1, "bucket": small.deployed.source, "keys": [min(small.keys)]})
+    sqs.send_message(QueueUrl=outputs["BackfillDeadLetters"], MessageBody=message)
+    sqs.send_message(QueueUrl=outputs["BackfillDeadLetters"], MessageBody="not an event")
+    words = ["redrive", outputs["BackfillDeadLetters"], f"s3://{small.deployed.source}"]
+    words += [f"s3://{small.deployed.destination}", "--to", outputs["Backfill"], "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "thumbsmith", *words],
+        check=False,
+        cwd=small.deployed.cloud.folder,
+        env=small.deployed.cloud.environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 1, done.stderr
+    assert told[-1] == {"event": "summary", "messages": 2, "sent": 1, "unreadable": 1}
+    assert {each["outcome"] for each in told[:-1]} == {"sent", "unreadable"}
+    eventually(lambda: small.deployed.waiting("Backfill") == 0)
+    assert small.deployed.waiting("BackfillDeadLetters") == 1
+
+
+@pytest.mark.deep
+def test_twenty_thousand(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """20,000 pictures: all are made, killed drivers lose nothing, uploads wait at most twice as long as else."""
+    with fleet(tmp_path, 20_000) as large:
+        large.latency(3)
+        idle = large.latency(25)
+        with large.start("--no-wait", "--max-usd", "0.1") as driver:
+            driver.communicate(timeout=600)
+        busy = large.latency(25)
+        working = large.deployed.waiting("Backfill")
+        with capsys.disabled():
+            sys.stdout.write(f"\nuploads: {idle:.2f} s idle, {busy:.2f} s while {working} messages waited\n")
+        survives(large, rate=1_000, longest=20.0)
+        assert working
+        assert busy <= 2 * idle

@@ -1,0 +1,5 @@
+"""What the tests of the fleet have."""
+
+from tests.aws.conftest import scene, workers
+
+__all__ = ["scene", "workers"]

@@ -1,0 +1,79 @@
+"""What the page on backfills says is what the commands and the model say."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from thumbsmith import Recipe
+from thumbsmith.cost import MILLION, Model, source
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "backfill.md").read_text()
+
+
+def test_the_bill_shown_is_the_bill():
+    """The command prints what the page shows, line by line."""
+    ((command, shown),) = re.findall(r"```console\n\$ (.*?)\n(.*?)```", PAGE, re.DOTALL)
+    arguments = [sys.executable, "-m", *shlex.split(command)]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == shown
+
+
+def test_the_arithmetic_is_the_models():
+    """Dollars and times of the first table are the model's, rounded."""
+    rows = re.findall(
+        r"\| ([\d,]+) \| .*? \| (\d[\d,]*) (?:cores|functions at once) \| (\S+) (min|h) \| ([\d,.]+)", PAGE
+    )
+    assert len(rows) == 4
+    for images, at_once, time, unit, dollars in rows:
+        number = int(images.replace(",", ""))
+        way = "here" if number == 1000 else "batch" if number == 1000 * MILLION else "queue"
+        model = Model(recipe=Recipe.default(), way=way)
+        amount = source(4_000_000) * number
+        seconds = model.seconds(amount, int(at_once.replace(",", ""))) / (60 if unit == "min" else 3600)
+        assert float(dollars.replace(",", "")) == pytest.approx(model.bill(amount).total, rel=0.01, abs=0.005), images
+        assert float(time) == pytest.approx(seconds, rel=0.15), images
+
+
+def test_each_price_is_the_models():
+    """What the second table says of a million is what the model says."""
+    lines = Model(recipe=Recipe.default(), way="queue").bill(source(4_000_000) * MILLION).lines
+    said = dict(re.findall(r"^\| (thumbnails|1 LIST|3 GET|Lambda|SQS)[^|]*\|[^|]*\| ([\d.]+) \|$", PAGE, re.MULTILINE))
+    expected = {
+        "thumbnails": lines["S3 PUT"],
+        "1 LIST": lines["S3 LIST"],
+        "3 GET": lines["S3 GET"] + lines["S3 HEAD"],
+        "Lambda": lines["Lambda"],
+        "SQS": lines["SQS"],
+    }
+    assert {name: float(dollars) for name, dollars in said.items()} == pytest.approx(expected, abs=0.01)
+
+
+def test_every_option_named_is_one():
+    """Each option of sync, cost and redrive on the page is in the command's help; each setting in the app's."""
+    helps = [
+        subprocess.run(
+            [sys.executable, "-m", "thumbsmith", command, "--help"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+            env={"COLUMNS": "200", "TERM": "dumb"},
+        ).stdout
+        for command in ("sync", "cost", "redrive")
+    ]
+    options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE))
+    assert options >= {"--via", "--max-usd", "--rate", "--drain", "--stop", "--inventory"}
+    assert not {option for option in options if not any(option in text for text in helps)}
+    settings = (ROOT / "src/thumbsmith/cdk/settings.py").read_text()
+    assert all(f"    {name}: " in settings for name in re.findall(r"-c (\w+)=", PAGE))
+
+
+def test_the_example_image_runs_the_task():
+    """The container's command is the module that the construct starts."""
+    dockerfile = (ROOT / "examples/task/Dockerfile").read_text()
+    assert '["python", "-m", "thumbsmith.aws.task"]' in dockerfile
