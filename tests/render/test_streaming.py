@@ -4,9 +4,10 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image
 
 from tests.render.pictures import difference, recipe, saved, shown, textured
+from tests.render.test_colors import DISPLAY_P3, SRGB_CURVE, parametric, profile
 from thumbsmith.errors import Code, Rejected, StoreError
 from thumbsmith.formats import streaming
 from thumbsmith.formats.stream import SourceStream
@@ -124,10 +125,17 @@ def test_damage_is_judged_by_pillow(in_memory: bool, monkeypatch: pytest.MonkeyP
     assert refused.value.code == alone.value.code
 
 
-def test_a_profile_is_followed(monkeypatch: pytest.MonkeyPatch):
-    """Colours are converted after averaging, as of any other picture."""
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
-    assert shown(saved(picture(), "PNG", icc_profile=profile)).tobytes() == shown(saved(picture(), "PNG")).tobytes()
+@pytest.mark.parametrize(("kind", "options"), [("PNG", {}), ("WEBP", {"quality": 95}), ("TIFF", DEFLATE)])
+def test_a_profile_is_followed(kind: str, options: dict, taken: list[bool], monkeypatch: pytest.MonkeyPatch):
+    """Colours of a wider space are converted after averaging, as of any other picture; a broken profile is ignored."""
+    wide = profile(DISPLAY_P3, parametric(3, *SRGB_CURVE))
+    data = saved(picture(), kind, icc_profile=wide, **options)
+    found = shown(data)
+    assert taken == [True]
+    assert difference(found, _by_pillow(monkeypatch, data)) < 1.5
+    assert difference(found, shown(saved(picture(), kind, **options))) > 3
+    broken = saved(picture(), kind, icc_profile=b"nonsense" * 20, **options)
+    assert shown(broken).tobytes() == shown(saved(picture(), kind, **options)).tobytes()
 
 
 @pytest.mark.parametrize("data", STREAMED)

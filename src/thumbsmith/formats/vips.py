@@ -123,6 +123,11 @@ class Picture:
         return ffi.buffer(ffi.gc(pointer, lib.g_free, size[0]), size[0])
 
 
+def version() -> str:
+    """Return libvips' version, as in "8.18.7"."""
+    return ".".join(str(lib.vips_version(part)) for part in range(3))
+
+
 def warm() -> None:
     """Have libvips make its tables, for processes that are forked. Nothing is computed: that would start a thread."""
     Picture.of(bytes(4), 2, 2, 1).run("reduce", hshrink=2, vshrink=2).run("shrink", hshrink=1, vshrink=1)
