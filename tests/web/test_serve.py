@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+import thumbsmith as package
 from tests.cli.command import Command
 from tests.pictures import picture
 
@@ -144,6 +145,7 @@ class _Without(importlib.abc.MetaPathFinder):
 
 def test_a_missing_extra_is_named(thumbsmith: Command, monkeypatch: pytest.MonkeyPatch):
     """Without the packages of the extra: one sentence that says what to install, exit code 2."""
+    monkeypatch.setattr(package, "web", package.web)  # what is imported anew takes its place, until it is put back
     for name in [each for each in sys.modules if each.startswith(("thumbsmith.web", "starlette", "uvicorn"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(sys, "meta_path", [_Without(), *sys.meta_path])
