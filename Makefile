@@ -47,7 +47,7 @@ check: .venv/dev  ## format, lint, types, imports
 lock:  ## pin the newest releases that requirements/*.in allow
 	for each in uv base cdk dev servers peers; do $(LOCK) requirements/$$each.in -o requirements/$$each.txt; done
 	$(LOCK) --no-deps requirements/runtime.in -o requirements/runtime.txt
-	$(LOCK) -c requirements/base.txt requirements/function.in -o src/thumbsmith/cdk/function.txt
+	for each in function api; do $(LOCK) -c requirements/base.txt requirements/$$each.in -o src/thumbsmith/cdk/$$each.txt; done
 
 clean:
 	rm -rf .venv .venv-servers .venv-peers .venv-runtime thumbsmith-demo cdk.out

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Final, Literal, Self, TypeAlias
 
 from thumbsmith.geometry import plan
@@ -75,10 +76,9 @@ MANIFEST_BYTES: Final = 2_000
 
 LINE_BYTES: Final = 1_400  # of the function's log, an image
 
-# How a source is read: so much with its description, and then blocks that double. worker/source.py
+# How a source is read: so much with its description, and then in blocks. worker/source.py, formats/stream.py
 _HEAD: Final = 128 << 10
-_FIRST_BLOCK: Final = 256 << 10
-_LARGEST_BLOCK: Final = 4 << 20
+_BLOCK: Final = 4 << 20
 
 # A picture of a camera's proportions stands for all of them.
 _PROPORTIONS: Final = (3, 2)
@@ -113,10 +113,7 @@ GONE: Final = Amount(gone=1)
 
 def source(size: float) -> Amount:
     """Return what one source of so many bytes amounts to."""
-    reads, read, block = 1, float(_HEAD), float(_FIRST_BLOCK)
-    while read < size:
-        reads, read, block = reads + 1, read + block, min(2 * block, _LARGEST_BLOCK)
-    return Amount(sources=1, bytes=size, reads=reads)
+    return Amount(sources=1, bytes=size, reads=1 + (ceil(size / _BLOCK) if size > _HEAD else 0))
 
 
 @dataclass(frozen=True, slots=True)

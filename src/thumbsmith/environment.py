@@ -17,16 +17,21 @@ BACKFILL: Final = "THUMBSMITH_BACKFILL"
 PROXIES: Final = frozenset({"http_proxy", "https_proxy", "all_proxy"})
 TOKEN: Final = "THUMBSMITH_TOKEN"  # noqa: S105 - the name, not the token
 
+ORIGINS: Final = "THUMBSMITH_ORIGINS"
+SIGNING_SECRET: Final = "THUMBSMITH_SIGNING_SECRET"  # noqa: S105 - as above
+
 # Where the dynamic linker looks for libraries: an interpreter that was started with one of these needs it again.
 LINKER: Final = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
 
 # A forked process pays for every page of memory that it is the first to touch. Measured on a 10-megapixel JPEG that
 # takes 100 ms in a warm process: a child took 120 ms, with 7,800 page faults; and 110 ms, with 1,200, once glibc's
 # allocator was told to ask for large pages, to grow its heap by 64 MiB, and to take from it all that is smaller than
-# 32 MiB. Resident memory stayed as it was. Binding all symbols in the template took 1.5 ms off each child.
+# 32 MiB. Resident memory stayed as it was. libvips computes in a thread, which would begin a heap of its own.
+# Binding all symbols in the template took 1.5 ms off each child.
 # https://sourceware.org/glibc/manual/latest/html_node/Memory-Allocation-Tunables.html and ld.so(8)
 TUNING: Final = {
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.top_pad=67108864:glibc.malloc.mmap_threshold=33554432",
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.top_pad=67108864"
+    ":glibc.malloc.mmap_threshold=33554432:glibc.malloc.arena_max=1",
     "LD_BIND_NOW": "1",
 }
 
@@ -88,6 +93,16 @@ def function_folder() -> str:
 def token_setting() -> str | None:
     """Return what THUMBSMITH_TOKEN holds; None where it is not set or empty."""
     return os.environ.get(TOKEN) or None
+
+
+def signing_secret_setting() -> str | None:
+    """Return what THUMBSMITH_SIGNING_SECRET holds; None where it is not set or empty."""
+    return os.environ.get(SIGNING_SECRET) or None
+
+
+def origins_setting() -> frozenset[str]:
+    """Return the web origins that THUMBSMITH_ORIGINS lists, with commas between them; none where it is not set."""
+    return frozenset(each.strip().lower() for each in os.environ.get(ORIGINS, "").split(",") if each.strip())
 
 
 def aws_settings() -> frozenset[tuple[str, str]]:

@@ -26,7 +26,11 @@ DCT_SHRINKS: Final = (8, 4, 2, 1)
 # 0.9868 at 1. A photograph of nothing but fine texture can do worse at either.
 DCT_MARGIN: Final = 1.5
 
-# The same where a picture is made from one that was made before it.
+# Whole pixels are averaged first where that leaves at least this many of them to go into one on each axis. Measured on
+# 8 photographs at 256 px against Lanczos alone, mean SSIM: 0.9988 at 3, 0.9981 at 2, for a ninth less time in all.
+GAP: Final = 3.0
+
+# What a picture keeps, as for DCT_MARGIN, from which another is made.
 CASCADE_MARGIN: Final = 2.0
 
 

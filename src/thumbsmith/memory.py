@@ -15,6 +15,9 @@ from thumbsmith.shrink import shrink
 # A JPEG of up to this many pixels may be decoded in full after all, where its colours are cut off.
 FULL_PIXELS: Final = 25_000_000
 
+# Most pixels of a picture that is handed to another library to be made smaller, which takes a copy.
+COPIED: Final = 1 << 24
+
 # Buffers of any decoder and of reading, whatever the picture's size.
 FIXED: Final = 4 << 20
 
@@ -94,7 +97,8 @@ def _making(plans: Sequence[Plan], base: Size, writing: int) -> int:
     """Return the bytes of all pictures that are made, which are kept, and of the costliest of them while it is made."""
     areas = [each.canvas[0] * each.canvas[1] for each in plans]
     rows = [each.size[0] * base[1] * PIXEL for each in plans]  # a resize makes the rows first, then the columns
-    return PIXEL * sum(areas) + writing * max(areas, default=0) + max(rows, default=0)
+    copy = min(base[0] * base[1], COPIED) * PIXEL  # or is handed a copy
+    return PIXEL * sum(areas) + writing * max(areas, default=0) + max(copy, *rows, 0)
 
 
 def _moving(probe: Probe, recipe: Recipe, plans: Sequence[Plan]) -> int:

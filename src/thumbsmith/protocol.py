@@ -164,7 +164,12 @@ def _store(key: str, name: str, picture: Rendition, recipe: Recipe) -> Generator
     """Write one rendition; return its record."""
     made_for = (picture.variant, picture.density)
     fingerprint = next(each.fingerprint for each in recipe.pictures if (each.name, each.density) == made_for)
-    metadata = {"thumbsmith-variant": picture.variant, "thumbsmith-fingerprint": fingerprint}
+    digest = hashlib.sha256(picture.data).hexdigest()
+    metadata = {
+        "thumbsmith-variant": picture.variant,
+        "thumbsmith-fingerprint": fingerprint,
+        "thumbsmith-sha256": digest,
+    }
     etag = yield Put(name, picture.data, Headers(content_type=picture.type, metadata=metadata))
     return RenditionRecord(
         variant=picture.variant,
@@ -175,7 +180,7 @@ def _store(key: str, name: str, picture: Rendition, recipe: Recipe) -> Generator
         width=picture.width,
         height=picture.height,
         bytes=len(picture.data),
-        sha256=hashlib.sha256(picture.data).hexdigest(),
+        sha256=digest,
         etag=etag,
         dpr=picture.density,
     )

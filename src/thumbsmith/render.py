@@ -44,12 +44,12 @@ def render(data: bytes | RangeReader, recipe: Recipe) -> tuple[Rendition, ...]:
 
     Raises Rejected where the source never gives a thumbnail, MissingDecoder, and what the reader raises.
     """
-    from thumbsmith import animation, limits, memory  # noqa: PLC0415 - a shell that leaves pictures to workers needs none of it
+    from thumbsmith import animation, limits, memory, shrink  # noqa: PLC0415 - a shell that leaves pictures to workers needs none of it
     from thumbsmith.probe import probe as look  # noqa: PLC0415 - as above
 
     reader = BytesReader(data) if isinstance(data, bytes) else data
     limits.judge_bytes(reader.size, recipe.limits)
-    probe = look(reader)
+    probe = look(reader, shrink.eighth_serves(recipe))
     limits.judge(probe, recipe.limits, frames=animation.frames(probe, recipe))
     memory.judge_memory(probe, recipe)
     return render_source(reader, probe, recipe, None).renditions

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from thumbsmith.geometry import CASCADE_MARGIN, dct_shrink
+from collections.abc import Callable
+
+from thumbsmith.geometry import CASCADE_MARGIN, DCT_SHRINKS, dct_shrink, plan
 from thumbsmith.probe.types import Probe
+from thumbsmith.recipe.values import Recipe
 
 
 def shrink(probe: Probe, reduction: float) -> int:
@@ -15,3 +18,16 @@ def shrink(probe: Probe, reduction: float) -> int:
     if probe.format == "jpeg":
         return dct_shrink(reduction)
     return next((1 << level for level in range(probe.levels, 0, -1) if reduction >= CASCADE_MARGIN * (1 << level)), 1)
+
+
+def eighth_serves(recipe: Recipe) -> Callable[[Probe], bool]:
+    """Return what tells of a JPEG whether an eighth of its sides is enough for all of the recipe's pictures.
+
+    It is never where the recipe wants no `first_scan`.
+    """
+
+    def serves(probe: Probe) -> bool:
+        reductions = (plan(probe.size, variant).reduction for variant in recipe.pictures)
+        return recipe.limits.first_scan and all(dct_shrink(each) == DCT_SHRINKS[0] for each in reductions)
+
+    return serves

@@ -25,6 +25,12 @@ EVERYTHING = Settings(
     dashboard=True,
     isolated=True,
     tracing=True,
+    api="jwt",
+    jwt_issuer="https://issuer.example",
+    jwt_audience="thumbs",
+    public_renditions=True,
+    allow_origins="https://shop.example",
+    delivery=True,
     backfill=True,
     batch=True,
     audit_repair=True,
@@ -33,7 +39,7 @@ EVERYTHING = Settings(
 
 def _stack(folder: Path, settings: Settings) -> tuple[App, ThumbsmithStack]:
     app = App(outdir=str(folder / "cdk.out"))
-    return app, ThumbsmithStack(app, settings, function_props={"code": inline()})
+    return app, ThumbsmithStack(app, settings, function_props={"code": inline()}, api_props={"code": inline()})
 
 
 @pytest.fixture(params=[Settings(), Settings(trigger="eventbridge", source="photos", destination="thumbs"), EVERYTHING])
@@ -80,6 +86,7 @@ def test_outputs_name_what_people_ask_for(tmp_path: Path):
     """The outputs name both buckets, both queues and the function."""
     outputs = Template.from_stack(_stack(tmp_path, Settings())[1]).find_outputs("*")
     assert {"SourceBucket", "DestinationBucket", "Function", "Queue", "DeadLetters"} <= set(outputs)
+    assert not {"ApiUrl", "DeliveryUrl"} & set(outputs)
 
 
 def test_context_is_read(tmp_path: Path):
@@ -97,6 +104,8 @@ def test_context_is_read(tmp_path: Path):
         ({"memory": "much"}, "context memory: expected a whole number, found 'much'"),
         ({"catalogue": "maybe"}, "context catalogue: expected true or yes or on"),
         ({"trigger": "sns"}, "context trigger: expected s3 or eventbridge, found 'sns'"),
+        ({"api": "open"}, "context api: expected off or iam or jwt, found 'open'"),
+        ({"api": "jwt"}, "context api: jwt: expected jwt_issuer and jwt_audience with it"),
         ({"architecture": "mips"}, "context architecture: expected arm64 or x86_64, found 'mips'"),
     ],
 )

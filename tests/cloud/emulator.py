@@ -16,6 +16,7 @@ from botocore.session import get_session
 
 from tests.cloud import local_app
 from tests.servers import processes
+from thumbsmith.cdk import packaging
 
 T = TypeVar("T")
 
@@ -82,10 +83,11 @@ class Cloud:
 
     def app(self, settings: dict[str, Any]) -> list[str]:
         """Return the arguments that name the local app and its settings; its code is built once."""
-        code = self.folder / "function.zip"
-        if not code.exists():
-            local_app.build(code)
-        context = {"code": code, "cli_credentials": "true", "keep": "false", **settings}
+        for contents in (packaging.CONVERGING, packaging.API):
+            code = self.folder / f"{contents.name}.zip"
+            if not code.exists():
+                local_app.build(code, contents)
+        context = {"code": self.folder, "cli_credentials": "true", "keep": "false", **settings}
         return ["--app", APP, *(word for name, value in context.items() for word in ("-c", f"{name}={value}"))]
 
     def client(self, service: str, **credentials: str) -> BaseClient:

@@ -24,21 +24,23 @@ PYTHONPATH="$LAMBDA_TASK_ROOT" exec {RUNTIME} -m awslambdaric "$_HANDLER"
 """
 
 
-def build(target: Path) -> None:
-    """Write the zip of the functions' code."""
+def build(target: Path, contents: packaging.Contents = packaging.CONVERGING) -> None:
+    """Write the zip of a kind of function's code."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    packaging.build(target, python=version, architecture="x86_64", files={"bootstrap": BOOTSTRAP})
+    files = {"bootstrap": BOOTSTRAP}
+    packaging.build(target, python=version, architecture="x86_64", contents=contents, files=files)
 
 
 def main() -> None:
-    """Synthesize the app, with the code whose path context gives."""
+    """Synthesize the app, with the code whose folder context gives."""
     app = App()
-    props = {
-        "code": lambda_.Code.from_asset(app.node.get_context("code")),
-        "runtime": lambda_.Runtime.PROVIDED_AL2023,
-        "architecture": lambda_.Architecture.X86_64,
-    }
-    stack = ThumbsmithStack(app, settings_of(app.node), function_props=props)
+    folder = Path(app.node.get_context("code"))
+    machine = {"runtime": lambda_.Runtime.PROVIDED_AL2023, "architecture": lambda_.Architecture.X86_64}
+    function, api = (
+        {"code": lambda_.Code.from_asset(str(folder / f"{each.name}.zip")), **machine}
+        for each in (packaging.CONVERGING, packaging.API)
+    )
+    stack = ThumbsmithStack(app, settings_of(app.node), function_props=function, api_props=api)
     let_in_without_tls(stack)
     let_in_batches(stack)
     app.synth()

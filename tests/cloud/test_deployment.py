@@ -2,9 +2,12 @@
 
 import json
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from botocore.credentials import Credentials
 
+from tests.cloud.asked import Asked, sent, user
 from tests.cloud.deployed import Deployed
 from tests.cloud.emulator import Cloud, eventually
 from tests.corpus import needs_corpus, photos
@@ -15,13 +18,26 @@ from thumbsmith import Recipe, render
 pytestmark = needs_servers
 
 RECEIVES = 2
+RECIPE = """
+[variants.icon]
+width = 64
+height = 64
+fit = "cover"
+
+[variants.small]
+width = 256
+height = 256
+formats = ["webp", "jpeg"]
+"""
 NAMES = ("a b.jpg", "a+b.jpg", "100%.jpg", "%2B.jpg", "Été/naïve 1.jpg", "🐈 cat.jpg", "a&b=c.jpg")
 
 
 @pytest.fixture(scope="module")
 def deployed(where: Cloud) -> Deployed:
-    """Return the application, deployed with its defaults but for the number of receives."""
-    return Deployed(where, where.deploy(max_receive_count=RECEIVES))
+    """Return the application with an API, deployed with its defaults but for the recipe and the number of receives."""
+    recipe = where.folder / "recipe.toml"
+    recipe.write_text(RECIPE)
+    return Deployed(where, where.deploy(max_receive_count=RECEIVES, api="iam", recipe=recipe))
 
 
 @needs_corpus
@@ -29,7 +45,7 @@ def test_a_photograph_gets_its_thumbnails(deployed: Deployed, key: str):
     """A real photograph that is put gets exactly the renditions that the engine makes here, and the manifest last."""
     photo = photos()[0].read_bytes()
     manifest = deployed.manifest(key, deployed.put(key, photo))
-    expected = {f"{each.variant}.{each.format}": each.data for each in render(photo, Recipe.default())}
+    expected = {f"{each.variant}.{each.format.extension}": each.data for each in render(photo, Recipe.loads(RECIPE))}
     found = deployed.made(key)
     del found["manifest.json"]
     assert found == expected
@@ -108,6 +124,53 @@ def test_what_keeps_failing_is_set_aside_after_so_many_receives(deployed: Deploy
     assert [each["MessageId"] for each in received] == [sent]
     deployed.sqs.delete_message(QueueUrl=dead, ReceiptHandle=received[0]["ReceiptHandle"])
     assert sum(line.get("message") == sent for line in deployed.lines()) == RECEIVES
+
+
+@pytest.mark.parametrize("name", ["photo.jpg", "a b/100%.jpg", "Été/naïve+1.jpg", "%2B&=.jpg"])
+def test_the_api_takes_a_picture_and_shows_it(deployed: Deployed, key: str, name: str):
+    """Leave to upload, the upload to the bucket itself, its event, the manifest, each format as wanted, and the end."""
+    api, data = Asked(deployed), picture()
+    granted = api.granted(f"{key}/{name}", len(data))
+    path = quote(granted["key"])
+    assert api("GET", f"/images/{path}").status_code == 404
+    assert sent(granted["upload"], data) == 200
+    manifest = api("GET", f"/images/{path}?wait=20")
+    assert (manifest.status_code, manifest.json()["source"]["key"]) == (200, f"{key}/{name}")
+    assert api("GET", f"/images/{quote(granted['key'], safe='')}").json() == manifest.json()
+    for kind, name_of_file in (("image/webp", "small.webp"), ("image/jpeg", "small.jpg")):
+        answer = api("GET", f"/renditions/{path}/small", Accept=kind)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, kind)
+        assert answer.content == deployed.read(f"{key}/{name}/{name_of_file}")
+    etag = answer.headers["etag"]
+    assert api("GET", f"/renditions/{path}/small.jpg", **{"If-None-Match": etag}).status_code == 304
+    assert api("GET", f"/renditions/{path}/small.jpg", Range="bytes=0-9").content == answer.content[:10]
+    listed = api("GET", f"/images?prefix={quote(key)}").json()["images"]
+    assert [each["key"] for each in listed] == [f"{key}/{name}"]
+    assert api("DELETE", f"/images/{path}").status_code == 204
+    eventually(lambda: not deployed.names(f"{key}/{name}"))
+    assert api("GET", f"/images/{path}").status_code == 404
+
+
+def test_an_upload_is_what_was_granted(deployed: Deployed, key: str):
+    """Another size, type or key, and the same once more, are refused by the bucket."""
+    upload = Asked(deployed).granted(key, 3)["upload"]
+    assert sent(upload, b"abcd") == 403
+    assert sent(upload, b"abc", Content_Type="text/html") == 403
+    assert sent({**upload, "url": upload["url"].replace(key, f"{key}x")}, b"abc") == 403
+    assert sent(upload, b"abc") == 200
+    assert sent(upload, b"xyz") == 412
+    assert deployed.s3.get_object(Bucket=deployed.source, Key=key)["Body"].read() == b"abc"
+
+
+def test_nobody_gets_in_without_credentials(deployed: Deployed, key: str):
+    """Who was let in gets in; without a signature, with a wrong one, and not let in, it is 403, whatever is asked."""
+    api, guest = Asked(deployed), user(deployed.cloud, "guest", "execute-api:Invoke")
+    assert api("GET", "/images", by=guest).status_code == 200
+    stranger = user(deployed.cloud, "stranger", "s3:ListAllMyBuckets")
+    for by in (None, Credentials(guest.access_key, "not the secret"), stranger):
+        for method, path in (("GET", "/images"), ("GET", f"/renditions/{key}/small"), ("DELETE", f"/images/{key}")):
+            assert api(method, path, by=by).status_code == 403
+        assert api("POST", "/uploads", {"name": key, "type": "image/jpeg", "bytes": 3}, by=by).status_code == 403
 
 
 def test_a_stack_lives_and_goes(where: Cloud, key: str, tmp_path: Path):

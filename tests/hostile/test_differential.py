@@ -1,4 +1,4 @@
-"""Our decoder beside another one, where there is another: of the formats that are read here, tifffile reads TIFF."""
+"""Our decoder beside another one, where there is another: Pillow beside libvips, and both beside tifffile."""
 
 import io
 import logging
@@ -6,11 +6,13 @@ import warnings
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.corpus import hostile, needs_corpus
 from tests.hostile.mutants import mutants
 from tests.probe.files import good
 from thumbsmith.errors import Rejected
+from thumbsmith.formats import streaming
 from thumbsmith.formats.decoding import Base, decode
 from thumbsmith.probe import probe
 from thumbsmith.reader import BytesReader
@@ -29,9 +31,9 @@ def _theirs(data: bytes) -> np.ndarray | None:
             return None
 
 
-def _ours(data: bytes) -> Base | None:
+def _ours(data: bytes, reduction: float = 1.0) -> Base | None:
     try:
-        return decode(BytesReader(data), probe(BytesReader(data)), 1.0)
+        return decode(BytesReader(data), probe(BytesReader(data)), reduction)
     except (Rejected, MemoryError):
         return None
 
@@ -73,3 +75,56 @@ def test_hostile_files_have_the_same_size():
     both, wrong = _disagreements([data for data in files if data[:2] in (b"II", b"MM")])
     assert wrong == []
     assert both > 3
+
+
+@pytest.fixture
+def streamed(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Give, for each picture that libvips is given, whether it made something of it."""
+    made: list[bool] = []
+    whole = streaming._tried
+
+    def tried(*arguments):
+        made.append((found := whole(*arguments)) is not None)
+        return found
+
+    monkeypatch.setattr(streaming, "_tried", tried)
+    return made
+
+
+def _differences(files: list[bytes], streamed: list[bool]) -> list[float]:
+    """Return, of each file that libvips decodes, how far Pillow's picture is: levels of 255, over 8 x 8 parts.
+
+    Infinity where Pillow refuses it. Smaller pictures have not as many parts, and are left out.
+    """
+    found = []
+    for data in files:
+        streamed.clear()
+        by_libvips = _ours(data, reduction=6.0)
+        if by_libvips is None or True not in streamed or min(by_libvips.image.size) < 8:
+            continue
+        by_pillow = _ours(data)
+        both = [
+            each.image.convert("RGB").resize((8, 8), Image.Resampling.BOX) for each in (by_libvips, by_pillow) if each
+        ]
+        pixels = [np.asarray(each, dtype=float) for each in both]
+        found.append(float(np.abs(pixels[0] - pixels[1]).mean()) if len(pixels) == 2 else float("inf"))
+    return found
+
+
+STREAMABLE = (b"RIFF", b"\x89PNG", b"II*\0", b"MM\0*")
+
+
+def test_libvips_takes_no_mutant_that_pillow_refuses(streamed: list[bool]):
+    """Of thousands of damaged files, what libvips decodes Pillow decodes too, to the same picture."""
+    found = _differences([data for data in mutants(17, 12_000) if data[:4] in STREAMABLE], streamed)
+    assert len(found) > 100
+    assert max(found) < 12
+
+
+@needs_corpus
+def test_libvips_takes_no_hostile_file_that_pillow_refuses(streamed: list[bool]):
+    """So it is with the corpus."""
+    files = [path.read_bytes() for path, _ in hostile() if path.stat().st_size < 1 << 20]
+    found = _differences([data for data in files if data[:4] in STREAMABLE], streamed)
+    assert len(found) > 40
+    assert max(found) < 6

@@ -49,9 +49,14 @@ class Sharded:
         """Remove this object, if it is there."""
         self._of(key).delete(key)
 
-    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """Yield every object whose key starts with `prefix`."""
-        return (info for shard in self.shards for info in shard.list(prefix))
+    @property
+    def in_order(self) -> bool:
+        """Return False: one shard comes after the other."""
+        return False
+
+    def list(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectInfo]:
+        """Yield every object whose key starts with `prefix` and comes after `after`."""
+        return (info for shard in self.shards for info in shard.list(prefix, after=after))
 
     def children(self, key: str) -> Iterator[ObjectInfo]:
         """Yield the objects directly under `key` + "/"."""

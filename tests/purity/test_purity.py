@@ -3,6 +3,7 @@
 import io
 import random
 import struct
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -279,3 +280,27 @@ def test_any_bytes_pass_or_are_refused(kind: Format, junk: bytes, where: float, 
     data = made.data[:start] + junk + made.data[start + int(length * 40) :]
     with suppress(Impure):
         check(replace(made, data=data))
+
+
+def test_a_large_png_is_unpacked_in_parts():
+    """Pixels of 27 MB are counted to the last byte, in few bytes of memory, however many chunks they come in."""
+    stream = io.BytesIO()
+    Image.new("RGB", (3000, 3000), "#306090").save(stream, "png")
+    made = replace(_made(Format.PNG), data=stream.getvalue(), width=3000, height=3000)
+    tracemalloc.start()
+    check(made)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 << 20
+    packed = zlib.compress(bytes(3000 * 9001))
+    for size in (1000, 7, len(packed)):
+        pieces = [packed[at : at + size] for at in range(0, len(packed), size)]
+        check(replace(made, data=_repacked_in(made.data, pieces)))
+    assert "more follows" in _refused(made, _repacked_in(made.data, [packed, SECRET]))
+    assert "more than" in _refused(made, _repacked_in(made.data, [zlib.compress(bytes(3000 * 9001 + 1))]))
+    assert "fewer than" in _refused(made, _repacked_in(made.data, [packed[:-9]]))
+
+
+def _repacked_in(data: bytes, pieces: list[bytes]) -> bytes:
+    """Return a PNG with its pixels in these chunks."""
+    return data[: data.index(b"IDAT") - 4] + b"".join(_chunk(b"IDAT", each) for each in pieces) + _chunk(b"IEND", b"")

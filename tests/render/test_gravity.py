@@ -73,7 +73,7 @@ def test_other_fits_and_other_variants_do_not_change():
     data = (SAMPLES / "coffee.webp").read_bytes()
     whole = recipe(fit=Fit.INSIDE)
     assert render(data, recipe(fit=Fit.INSIDE, gravity=AUTO)) == render(data, whole)
-    crop = Recipe.loads("[variants.w]\nwidth = 64\nheight = 64\nfit = 'cover'\ngravity = 'auto'").variants
+    crop = Recipe.loads("[variants.w]\nwidth = 32\nheight = 32\nfit = 'cover'\ngravity = 'auto'").variants
     assert render(data, Recipe(variants=(*whole.variants, *crop)))[0] == render(data, whole)[0]
 
 

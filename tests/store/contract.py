@@ -81,6 +81,13 @@ class Contract:
         }:
             assert {info.key for info in store.list(prefix)} == {key for key in self.keys if key.startswith(prefix)}
 
+    def test_list_begins_behind_a_key(self, store: Store) -> None:
+        """What is listed after a key, of this store or none, are the keys that are greater by their code points."""
+        for key in self.keys:
+            store.put(key, b"", HEADERS)
+        for after in (*self.keys, "b", "zz"):
+            assert {info.key for info in store.list(after=after)} == {key for key in self.keys if key > after}
+
     def test_children_are_direct(self, store: Store) -> None:
         """Children are the objects whose rest of the key holds no further slash."""
         for key in self.keys:

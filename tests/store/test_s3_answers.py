@@ -1,15 +1,20 @@
 """What S3 answers, and what becomes of it: each answer is given as S3 would, by a server that is told to."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from botocore.retries.quota import RetryQuota
 from botocore.retries.standard import ExponentialBackoff
 
 from tests.servers.scripted import Answer, Scripted, error, part
 from tests.store.contract import HEADERS
+from thumbsmith import Recipe
 from thumbsmith.errors import Code, Rejected, SourceChanged, StoreError
 from thumbsmith.store import Headers, ObjectInfo, open_store
+from thumbsmith.store.memory import MemoryStore
 from thumbsmith.store.s3 import HEAD, S3Object, S3Store
 from thumbsmith.store.s3_attempts import ATTEMPTS
+from thumbsmith.web.library import Library
 
 BIG = HEAD + 10
 
@@ -366,3 +371,25 @@ def test_keys_that_no_object_can_have(store: S3Store, script: Scripted, key: str
         store.put(key, b"x", HEADERS)
     assert raised.value.transient is False
     assert script.asked == []
+
+
+def test_only_s3_itself_is_trusted_to_list_in_order(monkeypatch: pytest.MonkeyPatch):
+    """AWS's general buckets are; its directory buckets, and servers that speak as S3 does, are not."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    assert open_store("s3://bucket").in_order
+    assert not open_store("s3://bucket--euc1-az1--x-s3").in_order
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    assert not open_store("s3://bucket").in_order
+
+
+def test_a_page_of_images_takes_a_page_of_the_listing(
+    store: S3Store, script: Scripted, monkeypatch: pytest.MonkeyPatch
+):
+    """Where S3 lists in order, it is asked for what comes after the cursor, and no more than is shown."""
+    monkeypatch.setattr(S3Store, "in_order", True)
+    library = Library(store, MemoryStore("thumbs"), Recipe.default(), ThreadPoolExecutor(1))
+    script.script(listing("photos/b.jpg", "photos/b/", "photos/c.jpg", "photos/d.jpg", token="more"))
+    assert [info.key for info in library.page("", "a b.jpg", 2)] == ["b.jpg", "c.jpg"]
+    (asked,) = script.asked
+    assert "start-after=photos%2Fa%20b.jpg" in asked.path

@@ -1,6 +1,7 @@
 """The OpenAPI document is true: schemathesis asks what it allows, and what it does not."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.web.serving import Served, url
+from tests.web.serving import Served, served, url
+from thumbsmith.web import Settings
 from thumbsmith.web.openapi import document
 from thumbsmith.web.reference import reference
 
@@ -36,6 +38,13 @@ UNMISTAKABLE = {
     "GET /health",
 }
 MODES = (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Return a server that has every operation there is."""
+    with served(tmp_path_factory.mktemp("schema"), Settings(signing_secret="a secret to sign with")) as running:
+        yield running
 
 
 def _ask_everything(server: Served, examples: int) -> int:

@@ -9,10 +9,20 @@ except ModuleNotFoundError as _missing:
         "thumbsmith.cdk needs what the extra cdk brings: pip install 'thumbsmith[cdk]'", name="aws_cdk"
     ) from None
 
+from thumbsmith.cdk.api import ThumbnailApi
 from thumbsmith.cdk.audit import ThumbnailAudit
+from thumbsmith.cdk.delivery import ThumbnailDelivery
 from thumbsmith.cdk.generator import ThumbnailGenerator
 from thumbsmith.cdk.network import IsolatedNetwork
 from thumbsmith.cdk.notifications import Trigger
 from thumbsmith.cdk.task import ThumbnailTask
 
-__all__ = ["IsolatedNetwork", "ThumbnailAudit", "ThumbnailGenerator", "ThumbnailTask", "Trigger"]
+__all__ = [
+    "IsolatedNetwork",
+    "ThumbnailApi",
+    "ThumbnailAudit",
+    "ThumbnailDelivery",
+    "ThumbnailGenerator",
+    "ThumbnailTask",
+    "Trigger",
+]

@@ -12,6 +12,10 @@ from constructs import IConstruct
 RUNTIME: Final = "The version of Python is a prop, and its default one that has been in Lambda for long."
 ACCESS_LOGS: Final = "Who wants a log of every access names a bucket for it, or turns on CloudTrail's data events."
 CDKS_OWN: Final = "CDK's own function, by which it tells a bucket what to notify: its role is not ours to write."
+PUBLIC: Final = "Everybody may look at thumbnails where that was said."
+EVERYWHERE: Final = "Thumbnails are for everybody; who wants them kept from some countries says so by a prop."
+FIREWALL: Final = "Nothing but files can be asked for; who wants a firewall before them names it by a prop."
+EDGE_TLS: Final = "Without a domain's certificate CloudFront's own holds, of which it alone sets the versions of TLS."
 WILDCARDS: Final = (
     "Any key may come, so permissions on objects end in '*' behind their prefix, and those on logs behind their group;"
     " AWS scopes no action on network interfaces, and none on traces, to what is known beforehand."

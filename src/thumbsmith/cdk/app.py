@@ -12,8 +12,10 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from thumbsmith.cdk.acknowledgements import ACCESS_LOGS, acknowledge, acknowledge_cdks_own
+from thumbsmith.cdk.api import ThumbnailApi
 from thumbsmith.cdk.audit import ThumbnailAudit
 from thumbsmith.cdk.buckets import bucket
+from thumbsmith.cdk.delivery import ThumbnailDelivery
 from thumbsmith.cdk.generator import ThumbnailGenerator
 from thumbsmith.cdk.network import IsolatedNetwork
 from thumbsmith.cdk.notifications import Trigger
@@ -25,9 +27,14 @@ class ThumbsmithStack(Stack):
     """One generator, with buckets of its own where none are named; its outputs are what people ask for."""
 
     def __init__(
-        self, scope: Construct, settings: Settings, *, function_props: Mapping[str, Any] | None = None
+        self,
+        scope: Construct,
+        settings: Settings,
+        *,
+        function_props: Mapping[str, Any] | None = None,
+        api_props: Mapping[str, Any] | None = None,
     ) -> None:
-        """Make all that the settings ask for; `function_props` are as ThumbnailGenerator takes them."""
+        """Make all that the settings ask for; `function_props` and `api_props` are those of its functions."""
         synthesizer = CliCredentialsStackSynthesizer() if settings.cli_credentials else None
         super().__init__(scope, settings.stack, synthesizer=synthesizer)
         source = self._bucket("Source", settings.source, keep=settings.keep)
@@ -66,11 +73,27 @@ class ThumbsmithStack(Stack):
             dashboard=settings.dashboard,
             function_props=function_props,
         )
+        self.api = self._api(settings, api_props)
+        self.delivery = ThumbnailDelivery(self, "Delivery", thumbnails=self.generator) if settings.delivery else None
         if settings.audit or settings.audit_repair:
             ThumbnailAudit(self, "Audit", generator=self.generator, repair=settings.audit_repair)
         acknowledge(self, {"S1": ACCESS_LOGS})
         acknowledge_cdks_own(self)
         self._tell()
+
+    def _api(self, settings: Settings, props: Mapping[str, Any] | None) -> ThumbnailApi | None:
+        authorizer = settings.authorizer
+        if authorizer is None:
+            return None
+        return ThumbnailApi(
+            self,
+            "Api",
+            thumbnails=self.generator,
+            authorizer=authorizer,
+            public_renditions=settings.public_renditions,
+            allow_origins=[each.strip() for each in settings.allow_origins.split(",") if each.strip()],
+            function_props=props,
+        )
 
     def _bucket(self, id: str, name: str | None, *, keep: bool) -> s3.IBucket:
         """Return the bucket of that name, which is there already, or a new one."""
@@ -96,6 +119,10 @@ class ThumbsmithStack(Stack):
             outputs["BatchBucket"] = made.jobs.bucket.bucket_name
         if made.catalogue:
             outputs["Catalogue"] = made.catalogue.table.table_name
+        if self.api:
+            outputs |= {"ApiUrl": self.api.url, "ApiFunction": self.api.function.function_name}
+        if self.delivery:
+            outputs["DeliveryUrl"] = self.delivery.url
         for name, value in outputs.items():
             if value:
                 CfnOutput(self, name, value=value)

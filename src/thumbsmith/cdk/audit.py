@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from dataclasses import replace
+from typing import Final
 
-from aws_cdk import Duration, RemovalPolicy, Size
+from aws_cdk import Duration, Size
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
-from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from thumbsmith.cdk import permissions
-from thumbsmith.cdk.acknowledgements import RUNTIME, acknowledge, acknowledge_wildcards
 from thumbsmith.cdk.alarms import NAMESPACE
+from thumbsmith.cdk.function import LoggedFunction
 from thumbsmith.cdk.generator import ThumbnailGenerator, of_the_code
 from thumbsmith.errors import RecipeError
 
@@ -55,35 +54,24 @@ class ThumbnailAudit(Construct):
             raise RecipeError("repair: expected a generator with backfill=True, whose queue repairs are sent to")
         if not prefixes:
             raise RecipeError("prefixes: expected at least one; that of all keys is ''")
-        machine = generator.machine
-        self.log_group = logs.LogGroup(
-            self, "Logs", retention=machine.log_retention, removal_policy=RemovalPolicy.DESTROY
-        )
         statements = [
             *permissions.audit(generator.source, generator.destination),
-            permissions.write_logs(self.log_group),
             *([permissions.send("SendRepairs", backfill.queue)] if repair and backfill else []),
         ]
-        self.role = permissions.role(self, "Role", statements)
         queue = {"THUMBSMITH_BACKFILL": backfill.queue.queue_url} if repair and backfill else {}
-        given: dict[str, Any] = {
-            "runtime": machine.runtime,
-            "architecture": machine.architecture,
-            "memory_size": memory_size,
-            "ephemeral_storage_size": disk or Size.gibibytes(2),
-            "timeout": LONGEST,
-            "log_group": self.log_group,
-            "role": self.role,
-            "handler": HANDLER,
-            "environment": generator.variables | queue,
-        }
-        self.function = lambda_.Function(self, "Function", **(given | of_the_code(generator.props)))
+        made = LoggedFunction(
+            self,
+            machine=replace(generator.machine, memory_size=memory_size, timeout=LONGEST, vpc=None),
+            handler=HANDLER,
+            environment=generator.variables | queue,
+            statements=statements,
+            props={"ephemeral_storage_size": disk or Size.gibibytes(2), **of_the_code(generator.props)},
+        )
+        self.function, self.role, self.log_group = made.function, made.role, made.log_group
         when = schedule or events.Schedule.cron(minute="0", hour="3")
         self.rules = [
             self._rule(f"Schedule{at}", when, prefixes[at : at + TARGETS]) for at in range(0, len(prefixes), TARGETS)
         ]
-        acknowledge(self, {"L1": RUNTIME})
-        acknowledge_wildcards(self.role, statements)
 
     def metric(self, name: str) -> cloudwatch.Metric:
         """Return a metric: Drift, Missing, Stale, Orphaned, Unknown, Sources, Repairs, Unfinished."""

@@ -51,6 +51,41 @@ class Machine:
     vpc: ec2.IVpc | None
 
 
+class LoggedFunction:
+    """`function`, its `role` and its `log_group`, made in a construct that is theirs alone."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        *,
+        machine: Machine,
+        handler: str,
+        environment: Mapping[str, str],
+        statements: Sequence[iam.PolicyStatement],
+        props: Mapping[str, Any],
+    ) -> None:
+        self.log_group = logs.LogGroup(
+            scope, "Logs", retention=machine.log_retention, removal_policy=RemovalPolicy.DESTROY
+        )
+        allowed = [*statements, *permissions.run(self.log_group, in_vpc=machine.vpc is not None)]
+        self.role = permissions.role(scope, "Role", allowed)
+        given: dict[str, Any] = {
+            "runtime": machine.runtime,
+            "architecture": machine.architecture,
+            "memory_size": machine.memory_size,
+            "timeout": machine.timeout,
+            "tracing": machine.tracing,
+            "log_group": self.log_group,
+            "role": self.role,
+            "handler": handler,
+            "environment": dict(environment),
+            **_network(machine.vpc),
+        }
+        self.function = lambda_.Function(scope, "Function", **(given | dict(props)))
+        acknowledge(scope, {"L1": RUNTIME})
+        acknowledge_wildcards(self.role, allowed)
+
+
 class QueueFunction(Construct):
     """A function fed from a queue: `queue`, `dead_letters`, `function`, `role`, `log_group`, `event_source`.
 
@@ -74,32 +109,22 @@ class QueueFunction(Construct):
         events = self._events("Queue", machine)
         self.backfill = self._events("Backfill", machine) if backfill else None
         self.queue, self.dead_letters = events.queue, events.dead_letters
-        self.log_group = logs.LogGroup(
-            self, "Logs", retention=machine.log_retention, removal_policy=RemovalPolicy.DESTROY
-        )
-        running = permissions.run(self.queue, self.log_group, in_vpc=machine.vpc is not None)
+        receiving = [permissions.receive("ReceiveEvents", self.queue)]
         if self.backfill:
-            running.append(permissions.receive("ReceiveBackfill", self.backfill.queue))
-        self.role = permissions.role(self, "Role", [*statements, *running])
-        given: dict[str, Any] = {
-            "runtime": machine.runtime,
-            "architecture": machine.architecture,
-            "memory_size": machine.memory_size,
-            "timeout": machine.timeout,
-            "tracing": machine.tracing,
-            "log_group": self.log_group,
-            "role": self.role,
-            "handler": handler,
-            "environment": dict(environment),
-            **_network(machine.vpc),
-        }
-        self.function = lambda_.Function(self, "Function", **(given | dict(props)))
+            receiving.append(permissions.receive("ReceiveBackfill", self.backfill.queue))
+        made = LoggedFunction(
+            self,
+            machine=machine,
+            handler=handler,
+            environment=environment,
+            statements=[*statements, *receiving],
+            props=props,
+        )
+        self.function, self.role, self.log_group = made.function, made.role, made.log_group
         self.event_source = self._feed("EventSource", events, machine, machine.max_concurrency)
         self.backfill_source = (
             self._feed("BackfillSource", self.backfill, machine, backfill) if self.backfill and backfill else None
         )
-        acknowledge(self, {"L1": RUNTIME})
-        acknowledge_wildcards(self.role, [*statements, *running])
 
     def _events(self, id: str, machine: Machine) -> EventQueue:
         return EventQueue(self, id, function_timeout=machine.timeout, max_receive_count=machine.max_receive_count)
@@ -137,7 +162,9 @@ def recipe_setting(text: str | None) -> tuple[dict[str, str], dict[str, str]]:
     return {"THUMBSMITH_RECIPE": RECIPE_FILE}, {RECIPE_FILE: text}
 
 
-def code(scope: Construct, machine: Machine, files: dict[str, str]) -> lambda_.Code:
+def code(
+    scope: Construct, machine: Machine, files: dict[str, str], contents: packaging.Contents = packaging.CONVERGING
+) -> lambda_.Code:
     """Return the function's code, built for its machine, and tell of it. Raises RecipeError where it cannot be.
 
     Where nothing is deployed, as with `cdk list`, nothing is built.
@@ -147,23 +174,24 @@ def code(scope: Construct, machine: Machine, files: dict[str, str]) -> lambda_.C
     python = machine.runtime.name.removeprefix("python")
     if python == machine.runtime.name:
         raise RecipeError(f"runtime: expected one of Python, found {machine.runtime.name}")
-    return lambda_.Code.from_asset(_built(python, machine.architecture.name, tuple(files.items())))
+    return lambda_.Code.from_asset(_built(python, machine.architecture.name, tuple(files.items()), contents))
 
 
 @cache
-def _built(python: str, architecture: str, files: tuple[tuple[str, str], ...]) -> str:
+def _built(python: str, architecture: str, files: tuple[tuple[str, str], ...], contents: packaging.Contents) -> str:
     """Return the zip's path; it is there until the app ends: CDK takes it when a function is made."""
     folder = tempfile.mkdtemp(prefix="thumbsmith-code-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    target = Path(folder) / "function.zip"
-    _tell(packaging.build(target, python=python, architecture=architecture, files=dict(files)), python, architecture)
+    target = Path(folder) / f"{contents.name}.zip"
+    built = packaging.build(target, python=python, architecture=architecture, contents=contents, files=dict(files))
+    _tell(built, contents.name, python, architecture)
     return str(target)
 
 
-def _tell(built: packaging.Package, python: str, architecture: str) -> None:
+def _tell(built: packaging.Package, name: str, python: str, architecture: str) -> None:
     without = f"; without bytecode, as there is no Python {python} here to make it: cold starts take longer"
     sizes = f"{built.zip_bytes / 1e6:.1f} MB as a zip, {built.bytes / 1e6:.1f} MB unpacked"
-    sys.stderr.write(f"function for Python {python} on {architecture}: {sizes}{'' if built.bytecode else without}\n")
+    sys.stderr.write(f"{name} for Python {python} on {architecture}: {sizes}{'' if built.bytecode else without}\n")
 
 
 def _network(vpc: ec2.IVpc | None) -> dict[str, Any]:

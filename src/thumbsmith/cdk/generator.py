@@ -43,9 +43,10 @@ def of_the_code(props: Mapping[str, Any]) -> dict[str, Any]:
 class ThumbnailGenerator(Construct):
     """S3 event -> queue -> function -> thumbnails; every part of it is an attribute.
 
-    `queue`, `dead_letters`, `function`, `role`, `log_group`, `event_source`; `rule` with trigger EVENTBRIDGE; and where
-    they were asked for `backfill` (with its `queue` and `dead_letters`) and `backfill_source`, `jobs` (with `role` and
-    `bucket`), `alarms`, `dashboard`, `catalogue` (with its `table`), `announcements` (with its `topic`).
+    `queue`, `dead_letters`, `function`, `role`, `log_group`, `event_source`; `rule` with trigger EVENTBRIDGE; what
+    others go by: `source`, `destination`, `recipe` (its TOML, None for the default), `machine`, `props`, `variables`;
+    and where they were asked for `backfill` (with its `queue` and `dead_letters`) and `backfill_source`, `jobs` (with
+    `role` and `bucket`), `alarms`, `dashboard`, `catalogue` (with its `table`), `announcements` (with its `topic`).
     """
 
     def __init__(
@@ -112,10 +113,11 @@ class ThumbnailGenerator(Construct):
             vpc=vpc,
         )
         props = dict(function_props or {})
-        variables, files = functions.recipe_setting(functions.recipe_text(recipe))
+        self.machine, self.recipe = machine, functions.recipe_text(recipe)
+        variables, files = functions.recipe_setting(self.recipe)
         props["code"] = props.get("code") or functions.code(self, machine, files)
         self.converging = self._converge(machine, variables, props, backfill_max_concurrency if backfill else None)
-        self.machine, self.props = machine, props
+        self.props = props
         self.function, self.role = self.converging.function, self.converging.role
         self.queue, self.dead_letters = self.converging.queue, self.converging.dead_letters
         self.log_group, self.event_source = self.converging.log_group, self.converging.event_source
@@ -129,11 +131,15 @@ class ThumbnailGenerator(Construct):
         self.dashboard = dashboard_of(self, "Dashboard", self.converging) if dashboard else None
         Tags.of(self).add("thumbsmith", self.node.path)
 
+    @property
+    def places(self) -> dict[str, str]:
+        """Return the variables that tell a function where sources and thumbnails are."""
+        return {"THUMBSMITH_SOURCE": self.source.url, "THUMBSMITH_DESTINATION": self.destination.url}
+
     def _converge(
         self, machine: Machine, variables: dict[str, str], props: dict[str, Any], backfill: int | None
     ) -> QueueFunction:
-        places = {"THUMBSMITH_SOURCE": self.source.url, "THUMBSMITH_DESTINATION": self.destination.url}
-        self.variables = places | variables
+        self.variables = self.places | variables
         statements = [*permissions.read_source(self.source), *permissions.keep_destination(self.destination)]
         return QueueFunction(
             self,

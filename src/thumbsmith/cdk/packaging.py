@@ -1,4 +1,4 @@
-"""The function's code as a zip, built without Docker: pinned wheels for the function's platform, and this package."""
+"""A function's code as a zip, built without Docker: pinned wheels for the function's platform, and this package."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ import sys
 import tempfile
 import zipfile
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 from thumbsmith.errors import RecipeError
 
 PACKAGE: Final = Path(__file__).parents[1]
-REQUIREMENTS: Final = Path(__file__).with_name("function.txt")
-
-# What of this package is for people's machines.
-LEFT_OUT: Final = ("cli", "cdk", "web", "samples", "__pycache__")
+DISTRIBUTION: Final = "thumbsmith"
 
 # The services whose description botocore needs there; those of all others are half of the zip.
 SERVICES: Final = ("s3", "dynamodb", "sqs")
@@ -30,6 +28,24 @@ EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
+class Contents:
+    """What a kind of function runs with: wheels as they are pinned in NAME.txt, and this package but for `left_out`."""
+
+    name: str
+    left_out: tuple[str, ...]
+
+    @property
+    def requirements(self) -> Path:
+        """Return the file that pins the wheels."""
+        return Path(__file__).with_name(f"{self.name}.txt")
+
+
+# What of this package is for people's machines is left out.
+CONVERGING: Final = Contents("function", ("cli", "cdk", "web", "samples", "__pycache__"))
+API: Final = Contents("api", ("cli", "cdk", "assets", "samples", "__pycache__"))
+
+
+@dataclass(frozen=True, slots=True)
 class Package:
     """What was built: the zip's size, that of all files in it, and whether they are there as bytecode too."""
 
@@ -39,7 +55,13 @@ class Package:
 
 
 def build(
-    target: Path, *, python: str, architecture: str, files: dict[str, str] | None = None, folder: Path | None = None
+    target: Path,
+    *,
+    python: str,
+    architecture: str,
+    contents: Contents = CONVERGING,
+    files: dict[str, str] | None = None,
+    folder: Path | None = None,
 ) -> Package:
     """Write the zip for a Python ("3.13") on an architecture ("arm64" or "x86_64"); `files` are added by name.
 
@@ -48,8 +70,9 @@ def build(
     """
     with tempfile.TemporaryDirectory(prefix="thumbsmith-package-") as name:
         root = Path(name)
-        _install(root, python, architecture)
-        shutil.copytree(PACKAGE, root / "thumbsmith", ignore=shutil.ignore_patterns(*LEFT_OUT))
+        _install(root, python, architecture, contents.requirements)
+        shutil.copytree(PACKAGE, root / "thumbsmith", ignore=shutil.ignore_patterns(*contents.left_out))
+        _describe(root)
         if folder:
             shutil.copytree(folder, root, dirs_exist_ok=True)
         for path, text in (files or {}).items():
@@ -60,13 +83,21 @@ def build(
         return Package(zip_bytes=target.stat().st_size, bytes=size, bytecode=bytecode)
 
 
-def _install(root: Path, python: str, architecture: str) -> None:
+def _install(root: Path, python: str, architecture: str, requirements: Path) -> None:
     """Install the pinned wheels as they are for that platform; nothing is compiled, nothing of a wheel is run."""
     command = ["install", "--quiet", "--target", str(root), "--python-version", python, "--link-mode", "copy"]
     command += ["--python-platform", PLATFORMS[architecture], "--only-binary", ":all:", "--no-deps"]
-    done = _uv("pip", *command, "--require-hashes", "--requirement", str(REQUIREMENTS))
+    done = _uv("pip", *command, "--require-hashes", "--requirement", str(requirements))
     if done.returncode:
         raise RecipeError(f"no package for Python {python} on {architecture} can be built: {done.stderr.strip()}")
+
+
+def _describe(root: Path) -> None:
+    """Say beside the package which version it is of: what was copied rather than installed does not know it."""
+    folder = root / f"{DISTRIBUTION}-{version(DISTRIBUTION)}.dist-info"
+    folder.mkdir()
+    about = f"Metadata-Version: 2.1\nName: {DISTRIBUTION}\nVersion: {version(DISTRIBUTION)}\n"
+    (folder / "METADATA").write_text(about, encoding="utf-8")
 
 
 def _strip(root: Path) -> None:

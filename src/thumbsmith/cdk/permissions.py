@@ -56,6 +56,21 @@ def read_manifests(destination: Place) -> list[iam.PolicyStatement]:
     ]
 
 
+def answer(source: Place, destination: Place) -> list[iam.PolicyStatement]:
+    """Return what the API takes besides looking at sources: leave to upload and to delete them, and to read thumbnails.
+
+    Whoever uploads by a presigned request does it as the function that signed it.
+    """
+    return [
+        _allow("TakeUploads", ["s3:PutObject"], source.objects_arn),
+        _allow("DeleteSources", ["s3:DeleteObject"], source.objects_arn),
+        _allow("ReadDestination", ["s3:GetObject"], destination.objects_arn),
+        _allow("ListDestination", ["s3:ListBucket"], destination.bucket.bucket_arn),
+        *_key("EncryptSource", ["kms:GenerateDataKey"], source),
+        *_key("DecryptDestination", ["kms:Decrypt"], destination),
+    ]
+
+
 def receive(sid: str, queue: sqs.IQueue) -> iam.PolicyStatement:
     """Return what being fed from a queue takes."""
     return _allow(sid, ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], queue.queue_arn)
@@ -81,18 +96,15 @@ def audit(source: Place, destination: Place) -> list[iam.PolicyStatement]:
     ]
 
 
-def run(queue: sqs.IQueue, log_group: logs.ILogGroup, *, in_vpc: bool) -> list[iam.PolicyStatement]:
-    """Return what running takes: receiving events, writing logs and, in a VPC, network interfaces.
+def run(log_group: logs.ILogGroup, *, in_vpc: bool) -> list[iam.PolicyStatement]:
+    """Return what running takes: writing logs and, in a VPC, network interfaces.
 
     AWS scopes no action on network interfaces to a resource that is known beforehand, so these stand on "*":
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions
     """
     interfaces = ["CreateNetworkInterface", "DescribeNetworkInterfaces", "DescribeSubnets", "DeleteNetworkInterface"]
     addresses = ["AssignPrivateIpAddresses", "UnassignPrivateIpAddresses"]
-    statements = [
-        receive("ReceiveEvents", queue),
-        write_logs(log_group),
-    ]
+    statements = [write_logs(log_group)]
     if in_vpc:
         statements.append(_allow("JoinNetwork", [f"ec2:{action}" for action in (*interfaces, *addresses)], "*"))
     return statements

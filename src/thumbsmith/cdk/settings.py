@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk.aws_apigatewayv2 import IHttpRouteAuthorizer
+from aws_cdk.aws_apigatewayv2_authorizers import HttpIamAuthorizer, HttpJwtAuthorizer
 from constructs import Node
 
 from thumbsmith.cdk.notifications import Trigger
@@ -49,6 +51,12 @@ class Settings:
     alarms: bool = False
     alarm_email: str | None = None
     dashboard: bool = False
+    api: str = "off"
+    jwt_issuer: str | None = None
+    jwt_audience: str | None = None
+    public_renditions: bool = False
+    allow_origins: str = ""
+    delivery: bool = False
     keep: bool = True
     cli_credentials: bool = False
 
@@ -56,6 +64,17 @@ class Settings:
         """Raise RecipeError for a word that is none of those expected."""
         _one_of("trigger", self.trigger, [each.value for each in Trigger])
         _one_of("architecture", self.architecture, list(ARCHITECTURES))
+        _one_of("api", self.api, ["off", "iam", "jwt"])
+        if self.api == "jwt" and not (self.jwt_issuer and self.jwt_audience):
+            raise RecipeError("context api: jwt: expected jwt_issuer and jwt_audience with it")
+
+    @property
+    def authorizer(self) -> IHttpRouteAuthorizer | None:
+        """Return who decides who gets into the API; None where there is none."""
+        if self.api == "jwt":
+            audience = (self.jwt_audience or "").split(",")
+            return HttpJwtAuthorizer("Jwt", self.jwt_issuer or "", jwt_audience=audience)
+        return HttpIamAuthorizer() if self.api == "iam" else None
 
     @property
     def recipe_file(self) -> str | None:

@@ -7,7 +7,22 @@ from typing import Annotated, Final
 
 import typer
 
-from thumbsmith.cli import conformance, cost, demo, doctor, explain, html, init, make, plan, redrive, serve, sync, watch
+from thumbsmith.cli import (
+    conformance,
+    cost,
+    demo,
+    doctor,
+    explain,
+    html,
+    init,
+    make,
+    plan,
+    redrive,
+    serve,
+    sign,
+    sync,
+    watch,
+)
 from thumbsmith.cli.aws.commands import aws
 
 app = typer.Typer(
@@ -28,6 +43,7 @@ COMMANDS: Final = (
     redrive.redrive,
     watch.watch,
     serve.serve,
+    sign.sign,
     explain.explain,
     html.html,
     init.init,

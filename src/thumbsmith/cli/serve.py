@@ -12,7 +12,7 @@ import typer
 
 from thumbsmith.cli.arguments import Jobs, RecipeOption, scope_of
 from thumbsmith.cli.output import people, shown
-from thumbsmith.environment import token_setting
+from thumbsmith.environment import signing_secret_setting, token_setting
 from thumbsmith.errors import RecipeError
 from thumbsmith.requests import Options
 
@@ -52,10 +52,14 @@ def serve(
 
       thumbsmith serve --root ./shop --port 9000 --recipe shop.toml
     """
+    try:
+        from thumbsmith.web import application  # noqa: PLC0415 - may be missing
+        from thumbsmith.web.server import listen, server  # noqa: PLC0415 - as above
+    except ModuleNotFoundError as missing:
+        if missing.name not in NEEDED:
+            raise
+        raise RecipeError("serve needs the extra web: pip install 'thumbsmith[web]'") from None
     settings = _settings(host, allow_host or [], allow_origin or [])
-    from thumbsmith.web import application  # noqa: PLC0415 - only where it is installed, which was seen to
-    from thumbsmith.web.server import listen, server  # noqa: PLC0415 - as above
-
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     sources = root / "sources"
     _make(sources)
@@ -69,13 +73,9 @@ def serve(
 
 
 def _settings(host: str, names: list[str], origins: list[str]) -> Settings:
-    """Return who may come in. Raises RecipeError where that would be everybody, or the extra is not installed."""
-    try:
-        from thumbsmith.web.settings import LOOPBACK, Settings  # noqa: PLC0415 - may be missing
-    except ModuleNotFoundError as missing:
-        if missing.name not in NEEDED:
-            raise
-        raise RecipeError("serve needs the extra web: pip install 'thumbsmith[web]'") from None
+    """Return who may come in. Raises RecipeError where that would be everybody."""
+    from thumbsmith.web.settings import LOOPBACK, Settings  # noqa: PLC0415 - loaded where it is served
+
     token = token_setting()
     if not _is_loopback(host) and token is None:
         raise RecipeError(
@@ -87,9 +87,10 @@ def _settings(host: str, names: list[str], origins: list[str]) -> Settings:
             hosts=LOOPBACK | {name.lower() for name in (own, *names)},
             origins=frozenset(origin.rstrip("/").lower() for origin in origins),
             token=token,
+            signing_secret=signing_secret_setting(),
         )
     except ValueError as error:
-        raise RecipeError(f"THUMBSMITH_TOKEN: {error}") from None
+        raise RecipeError(f"THUMBSMITH_TOKEN, THUMBSMITH_SIGNING_SECRET: {error}") from None
 
 
 def _is_loopback(host: str) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from thumbsmith.formats import canvas, cicp, color, png
+from thumbsmith.formats import canvas, cicp, color, first_scan, png, streaming
 from thumbsmith.formats.level import at_level
 from thumbsmith.formats.modes import to_plain
 from thumbsmith.formats.opening import TURNED, check_size, opened, verdict
@@ -55,22 +55,26 @@ def decode(reader: RangeReader, probe: Probe, reduction: float) -> Base:
     shrink = shrink_of(probe, reduction)
     if probe.format == "tiff":
         reader, probe = at_level(reader, probe, shrink)
-    stream = SourceStream(png.plain(reader) if probe.format == "png" else reader)
+    stream = SourceStream(_prepared(reader, probe))
     with verdict(stream):
-        image, colors = _loaded(stream, probe, shrink, reduction)
+        image, colors, scale = _loaded(stream, probe, shrink, reduction)
         own, to_srgb = image, colors.to_srgb
-        scaled = probe.format == "jpeg" and shrink > 1
-        if scaled and probe.width * probe.height <= FULL_PIXELS and color.cut_off(image, to_srgb):
+        scaled = probe.format == "jpeg" and shrink > 1 and not probe.first_scan  # of which there is nothing finer
+        if (
+            scaled
+            and image.mode != "CMYK"
+            and probe.width * probe.height <= FULL_PIXELS
+            and color.cut_off(image, to_srgb)
+        ):
             del image, own  # the next takes all the memory there is for one
             image, own = _finely(stream, probe, shrink)
             to_srgb = None
     if to_srgb and image.mode == "CMYK":  # inks do not mix as light does: an average of them has another colour
-        count = max(1, int(reduction / shrink / DCT_MARGIN))
-        image, shrink, to_srgb = color.converted(image.reduce(count), to_srgb), shrink * count, None
+        count = max(1, int(reduction / scale / DCT_MARGIN))
+        image, scale, to_srgb = color.converted(image.reduce(count), to_srgb), scale * count, None
     return Base(
         image=image,
-        # A HEIC's own thumbnail may stand for it.
-        shrink=probe.size[0] / image.width if probe.format == "heic" else shrink,
+        shrink=scale,
         orientation=1 if probe.format in TURNED else probe.orientation,
         to_srgb=to_srgb,
         own=own if colors.profile else None,
@@ -79,22 +83,38 @@ def decode(reader: RangeReader, probe: Probe, reduction: float) -> Base:
     )
 
 
+def _prepared(reader: RangeReader, probe: Probe) -> RangeReader:
+    """Return a source without what its decoder need not see."""
+    if probe.format == "png":
+        return png.plain(reader)
+    return first_scan.alone(reader, probe.first_scan) if probe.first_scan else reader
+
+
 def _loaded(
     stream: SourceStream, probe: Probe, shrink: int, reduction: float = 1.0
-) -> tuple[Image.Image, color.Colors]:
-    """Return the decoded picture, of a JPEG with its sides divided by `shrink`, and what its colours mean."""
+) -> tuple[Image.Image, color.Colors, float]:
+    """Return the decoded picture, what its colours mean, and what its sides were divided by: of a JPEG, `shrink`."""
+    if webp := streaming.scaled(stream, probe, reduction):
+        made, profile, scale = webp
+        colors = color.meaning(profile, made.mode)
+        # libwebp averages before it cuts off what RGB cannot hold, as a JPEG decoder does at a DCT scale.
+        if not color.cut_off(made, colors.to_srgb):
+            return made, colors, scale
     stream.seek(0)
     image = opened(stream, probe)
     check_size(image, probe)
     if probe.format == "gif" and probe.alpha:
-        return canvas.first(stream, probe), meaning(image, "RGBA", probe)
+        return canvas.first(stream, probe), meaning(image, "RGBA", probe), 1
     if probe.format == "heic" and (small := preview(stream, probe, reduction)):
-        return small, meaning(image, small.mode, probe)
+        # Its own thumbnail stands for it.
+        return small, meaning(image, small.mode, probe), probe.size[0] / small.width
+    if averaged := streaming.averaged(stream, probe, image, reduction):
+        return averaged[0], meaning(image, averaged[0].mode, probe), averaged[1]
     if probe.format == "jpeg" and shrink > 1:
         image.draft(image.mode, (image.width // shrink, image.height // shrink))
     image.load()
     found = to_plain(_cropped(image, probe), probe.depth)
-    return found, meaning(image, found.mode, probe)
+    return found, meaning(image, found.mode, probe), shrink
 
 
 def _cropped(image: Image.Image, probe: Probe) -> Image.Image:
@@ -123,7 +143,7 @@ def _finely(stream: SourceStream, probe: Probe, shrink: int) -> tuple[Image.Imag
     Decoded at a quarter of the shrink and no less, the two photos that color.cut_off speaks of have SSIM 0.997.
     """
     less = max(1, shrink // 4)
-    image, colors = _loaded(stream, probe, less)
+    image, colors, _ = _loaded(stream, probe, less)
     own = image.reduce(shrink // less)
     if not colors.to_srgb:
         return own, own

@@ -8,6 +8,8 @@ from typing import Final
 import PIL
 from PIL import features
 
+from thumbsmith.formats import vips
+
 # What Pillow calls the libraries that it was built with.
 LIBRARIES: Final = {
     "libjpeg-turbo": "libjpeg_turbo",
@@ -27,7 +29,7 @@ WRITTEN: Final = ("jpeg", "png", "webp", "avif")
 
 def libraries() -> dict[str, str]:
     """Return the versions of all libraries that handle pictures here; those that are missing are left out."""
-    found = {"Pillow": PIL.__version__}
+    found = {"Pillow": PIL.__version__, "libvips": vips.version()}
     found |= {name: version for name, part in LIBRARIES.items() if (version := features.version(part))}
     if find_spec("pi_heif"):
         import pi_heif  # noqa: PLC0415 - an extra that need not be there

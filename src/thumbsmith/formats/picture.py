@@ -7,8 +7,9 @@ from typing import Final
 
 from PIL import Image, ImageFilter
 
+from thumbsmith.formats.resampling import lanczos
 from thumbsmith.formats.thumbhash import thumbhash
-from thumbsmith.geometry import Box, Size
+from thumbsmith.geometry import GAP, Box, Size
 
 # EXIF orientation -> the turn that makes the stored picture the one seen (Exif 3.0, 4.6.5.1, tag 274).
 TURNS: Final = {
@@ -23,10 +24,6 @@ TURNS: Final = {
 
 PREMULTIPLIED: Final = {"RGBA": "RGBa", "LA": "La"}
 
-# Whole pixels are averaged first where that leaves at least this many of them to go into one on each axis. Measured on
-# 8 photographs at 256 px against Lanczos alone, mean SSIM: 0.9988 at 3, 0.9981 at 2, for a ninth less time in all.
-GAP: Final = 3.0
-
 # Standard deviation in pixels of what a pixel is set off from: Lanczos leaves details of about one pixel soft.
 MASK: Final = 0.7
 
@@ -40,10 +37,10 @@ def resized(image: Image.Image, box: Box, size: Size) -> Image.Image:
     left, top, right, bottom = box
     within = (max(left, 0.0), max(top, 0.0), min(right, image.width), min(bottom, image.height))
     if image.mode not in PREMULTIPLIED:
-        return image.resize(size, Image.Resampling.LANCZOS, within, reducing_gap=GAP)
+        return lanczos(image, size, within, GAP)
     premultiplied = image.convert(PREMULTIPLIED[image.mode])
     # Without averaging first: edges of alpha are harder than any in a photograph, and would be 14 levels off.
-    return premultiplied.resize(size, Image.Resampling.LANCZOS, within).convert(image.mode)
+    return lanczos(premultiplied, size, within).convert(image.mode)
 
 
 def turned(image: Image.Image, orientation: int) -> Image.Image:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from thumbsmith.errors import Code, Rejected
 from thumbsmith.probe.types import Probe
 from thumbsmith.reader import RangeReader
@@ -9,7 +11,7 @@ from thumbsmith.reader import RangeReader
 __all__ = ["Probe", "probe"]
 
 
-def probe(reader: RangeReader) -> Probe:
+def probe(reader: RangeReader, eighth_serves: Callable[[Probe], bool] = lambda _: False) -> Probe:
     """Return what a source is, by its bytes and never by its name, reading as little of it as tells.
 
     Raises Rejected, with code empty, unsupported_format, corrupt or truncated, for what is no picture that is read
@@ -17,12 +19,14 @@ def probe(reader: RangeReader) -> Probe:
 
     `orientation` is always still to be applied to `width` and `height`, but not always to decoded pixels: Pillow turns
     a TIFF when it loads it, and libheif crops and turns a HEIC. All others, AVIF among them, are decoded as stored.
+    `eighth_serves` says of a progressive JPEG whether an eighth of its sides is enough: then it is read no further than
+    its first scan, where that holds an eighth and the file is whole.
     """
     from thumbsmith.probe import bmp, gif, heif, jpeg, png, signature, tiff, webp  # noqa: PLC0415 - whoever leaves
     from thumbsmith.probe.window import ShortRead, Window  # noqa: PLC0415 - pictures to workers needs `Probe` alone
 
-    readers = {
-        "jpeg": jpeg.read,
+    readers: dict[str, Callable[[Window], Probe]] = {
+        "jpeg": lambda data: jpeg.read(data, eighth_serves),
         "png": png.read,
         "gif": gif.read,
         "webp": webp.read,

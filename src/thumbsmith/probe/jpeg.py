@@ -1,13 +1,14 @@
 """JPEG: size, components, orientation, and the number of scans where it decides what decoding costs.
 
-ITU-T T.81, annex B. A baseline picture is read up to its first scan; one with several scans is walked to its end.
+ITU-T T.81, annex B. A baseline picture is read up to its first scan; one with several scans is walked to its end, but
+for a progressive one whose first scan is all that will be decoded.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Final
 
 from thumbsmith.errors import Code, Rejected
@@ -29,6 +30,8 @@ _NOT_READ: Final = {
 # garbage between segments.
 _MARKER: Final = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
 
+_LAST: Final = bytes((0xFF, _EOI))
+
 # Far above every picture: in 64 KiB segments that is more than a source may have by default.
 _MAX_HEADER_SEGMENTS: Final = 4_096
 _MAX_SEGMENTS: Final = 65_536
@@ -47,7 +50,7 @@ class _Frame:
     sampling: tuple[int, ...]
 
 
-def read(data: Window) -> Probe:
+def read(data: Window, eighth_serves: Callable[[Probe], bool]) -> Probe:
     """Return what a JPEG's header says. Raises Rejected for a broken header or a kind that is not read, ShortRead."""
     frame = orientation = None
     metadata = 0
@@ -68,8 +71,7 @@ def read(data: Window) -> Probe:
         metadata += body.size if marker >= _APP0 else 0
     if frame is None:
         raise Rejected(Code.CORRUPT, "the JPEG has a scan before its frame header")
-    several = frame.progressive or body.byte(0) < len(frame.sampling)
-    return Probe(
+    found = Probe(
         format="jpeg",
         bytes=data.size,
         width=frame.width,
@@ -77,10 +79,14 @@ def read(data: Window) -> Probe:
         orientation=orientation or 1,
         channels=len(frame.sampling),
         progressive=frame.progressive,
-        scans=_count_scans(segments) if several else 1,
         subsampled=len(set(frame.sampling)) > 1,
         metadata=metadata,
     )
+    if not frame.progressive and body.byte(0) == len(frame.sampling):
+        return found
+    if frame.progressive and _holds_eighth(body, found) and eighth_serves(found) and (end := _end(body, data)):
+        return replace(found, first_scan=end)
+    return replace(found, scans=_count_scans(segments))
 
 
 def _segments(data: Window) -> Iterator[tuple[int, Window]]:
@@ -115,6 +121,22 @@ def _frame(marker: int, body: Window) -> _Frame:
 
 def _is_exif(body: Window) -> bool:
     return body.size > 6 and body.read(0, 6) == b"Exif\x00\x00"
+
+
+def _holds_eighth(scan: Window, found: Probe) -> bool:
+    """Return whether a scan has the mean of each block, of all components, but for its lowest bit: T.81, G.1.1.1."""
+    count = scan.byte(0)
+    spectral, approximation = scan.unpack(">HB", 1 + 2 * count)
+    return count == found.channels and spectral == 0 and approximation <= 1
+
+
+def _end(scan: Window, data: Window) -> int:
+    """Return where the coded bytes of a scan end, of a file that has more and is whole by its last bytes; else 0."""
+    try:
+        end = data.search(_MARKER, 2, scan.start + scan.size)
+        return end if end < data.size - 2 and data.read(data.size - 2, 2) == _LAST else 0
+    except ShortRead:
+        return 0
 
 
 def _count_scans(segments: Iterator[tuple[int, Window]]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from thumbsmith.purity.extras import KEYWORDS, XMP_KEYWORD, Extras
@@ -12,6 +13,8 @@ from thumbsmith.purity.parts import Impure, number, require
 _NEEDED: Final = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 _CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
+# Bytes that are unpacked at a time.
+_AT_ONCE: Final = 1 << 20
 
 # Frames after the first, and what says when they are shown (11.3.6).
 _FRAMES: Final = frozenset({b"acTL", b"fcTL", b"fdAT"})
@@ -30,11 +33,11 @@ def check(data: bytes, extras: Extras) -> None:
         checksum = number(data, ">I", offset + 8 + length)
         require(zlib.crc32(data[offset + 4 : offset + 8 + length]) == checksum, f"the checksum of {kind!r} is wrong")
         if kind == b"IDAT":
-            pixels.append(data[offset + 8 : offset + 8 + length])
+            pixels.append(memoryview(data)[offset + 8 : offset + 8 + length])
         offset += 12 + length
     require(length == 0, f"its last chunk holds {length} bytes")
     require(offset == len(data), f"{len(data) - offset} bytes follow its end")
-    _check_pixels(b"".join(pixels), _bytes_unpacked(data))
+    _check_pixels(pixels, _bytes_unpacked(data))
 
 
 def _check_extra(kind: bytes, body: bytes, extras: Extras) -> None:
@@ -68,12 +71,25 @@ def _bytes_unpacked(data: bytes) -> int:
     return height * (1 + (width * depth * _CHANNELS[colour] + 7) // 8)
 
 
-def _check_pixels(packed: bytes, size: int) -> None:
+def _check_pixels(pieces: Sequence[memoryview], size: int) -> None:
     """Raise Impure unless the compressed data unpack to this many bytes, and end there."""
-    stream = zlib.decompressobj()
-    try:
-        unpacked = len(stream.decompress(packed, size + 1))
-    except zlib.error as problem:
-        require(False, f"its pixels cannot be unpacked: {problem}")
-    require(unpacked == size, f"its pixels are more or fewer than {size} bytes")
+    stream, unpacked = zlib.decompressobj(), 0
+    for piece in pieces:
+        require(not stream.eof, "more follows its pixels")
+        for length in _lengths(stream, piece):
+            unpacked += length
+            require(unpacked <= size, f"its pixels are more than {size} bytes")
+    require(unpacked == size, f"its pixels are fewer than {size} bytes")
     require(stream.eof and not stream.unused_data, "more follows its pixels")
+
+
+def _lengths(stream: zlib._Decompress, piece: bytes | memoryview) -> Iterator[int]:
+    """Yield how many bytes a piece unpacks to, in parts: the largest picture takes a gigabyte."""
+    length = _AT_ONCE
+    while piece or length == _AT_ONCE:  # what is taken in need not all have been given out
+        try:
+            length = len(stream.decompress(piece, _AT_ONCE))
+        except zlib.error as problem:
+            require(False, f"its pixels cannot be unpacked: {problem}")
+        yield length
+        piece = stream.unconsumed_tail

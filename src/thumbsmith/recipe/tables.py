@@ -60,6 +60,11 @@ LIMITS: Final = Table(
         "max_cpu_seconds": Field(
             integer(1, _LONGEST_CPU_SECONDS), "Most CPU seconds for one source.", _limits.max_cpu_seconds
         ),
+        "first_scan": Field(
+            boolean(),
+            "Whether a progressive JPEG of which small pictures alone are made is read up to its first scan.",
+            _limits.first_scan,
+        ),
     }
 )
 

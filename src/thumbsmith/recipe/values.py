@@ -14,7 +14,7 @@ from thumbsmith.recipe.selection import Selection
 
 # Raised by hand when the engine's output changes on purpose: every rendition is remade. Never for a library's version.
 # To change the default of a field is such a change: fields at their default are no part of a fingerprint.
-ENGINE_REVISION: Final = 2
+ENGINE_REVISION: Final = 3
 
 # WebP holds at most 16383 pixels a side; no rendition of any format is made longer, so that formats of a variant agree.
 MAX_RENDITION_SIDE: Final = 16383
@@ -84,6 +84,8 @@ class Metadata(StrEnum):
 
 FormatChoice = Format | Literal["source"]
 
+_WRITTEN: Final = frozenset(Format)
+
 
 def format_choice(word: str) -> FormatChoice:
     """Return what a word of `formats` stands for."""
@@ -148,13 +150,16 @@ class Variant:
 
         `source` is the source's own format where we write it, else PNG for a picture with alpha, JPEG without.
         """
-        own = Format(source_format) if source_format in set(Format) else Format.PNG if alpha else Format.JPEG
+        own = Format(source_format) if source_format in _WRITTEN else Format.PNG if alpha else Format.JPEG
         return tuple(dict.fromkeys(own if choice == SOURCE else Format(choice) for choice in self.formats))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one source may cost; imgproxy's names where it has them. Bytes, pixels, seconds."""
+    """What one source may cost; imgproxy's names where it has them. Bytes, pixels, seconds.
+
+    `first_scan` has a progressive JPEG decoded from its first scan where an eighth of its sides is enough.
+    """
 
     max_bytes: int = 104_857_600
     max_pixels: int = 100_000_000
@@ -163,6 +168,7 @@ class Limits:
     max_scans: int = 100
     max_memory: int = 536_870_912
     max_cpu_seconds: int = 10
+    first_scan: bool = True
 
     @property
     def fingerprint(self) -> str:

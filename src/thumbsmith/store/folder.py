@@ -101,8 +101,13 @@ class FolderStore:
             for place in self.naming.places(key):
                 self._remove(place)
 
-    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """Yield every object whose key starts with `prefix`, each once. Of a root that is missing: none.
+    @property
+    def in_order(self) -> bool:
+        """Return False: folders have no order."""
+        return False
+
+    def list(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectInfo]:
+        """Yield every object whose key starts with `prefix` and comes after `after`. Of a root that is missing: none.
 
         Raises StoreError where a folder may not be read: the sources in it would seem to be gone.
         """
@@ -114,7 +119,7 @@ class FolderStore:
         with start:
             for parent, entry in walk(start, lambda parent, name: self._enter_towards(prefix, parent, name)):
                 found = self._object(parent, entry)
-                if found and found.key.startswith(prefix):
+                if found and found.key.startswith(prefix) and found.key > after:
                     yield found
 
     def children(self, key: str) -> Iterator[ObjectInfo]:

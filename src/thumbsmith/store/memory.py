@@ -74,11 +74,16 @@ class MemoryStore:
         with self._lock:
             self._objects.pop(key, None)
 
-    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+    @property
+    def in_order(self) -> bool:
+        """Return False: objects are listed as they came."""
+        return False
+
+    def list(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectInfo]:
         """Yield every object whose key starts with `prefix`, as they were when the listing began."""
         with self._lock:
             found = [each.info for each in self._objects.values() if each.info.key.startswith(prefix)]
-        yield from found
+        yield from (info for info in found if info.key > after)
 
     def children(self, key: str) -> Iterator[ObjectInfo]:
         """Yield the objects directly under `key` + "/"."""

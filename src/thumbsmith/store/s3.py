@@ -139,9 +139,18 @@ class S3Store:
         if self._can_hold(key):
             self._request("delete_object", key, Key=self.prefix + key)
 
-    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """Yield every object whose key starts with `prefix`; one request for 1,000 of them."""
-        return self._listed(prefix)
+    @property
+    def in_order(self) -> bool:
+        """Return whether this is S3 itself, whose listings are in order; not all that speak as it does keep to that.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html, where directory buckets are an exception
+        """
+        return "amazonaws." in self.client.endpoint and not self.bucket.endswith("--x-s3")
+
+    def list(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectInfo]:
+        """Yield every object whose key starts with `prefix` and comes after `after`; one request for 1,000 of them."""
+        start = {"StartAfter": self.prefix + after} if after and self.in_order else {}
+        return (info for info in self._listed(prefix, **start) if info.key > after)
 
     def children(self, key: str) -> Iterator[ObjectInfo]:
         """Yield the objects directly under `key` + "/"; one request for 1,000 of them and of what is farther below."""

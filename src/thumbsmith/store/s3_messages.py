@@ -32,6 +32,7 @@ _QUERY: Final = {
     "Delimiter": "delimiter",
     "MaxKeys": "max-keys",
     "ContinuationToken": "continuation-token",
+    "StartAfter": "start-after",
 }
 
 # Headers of an answer: their names, and whether a number stands there.

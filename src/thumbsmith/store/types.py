@@ -92,8 +92,16 @@ class Store(Protocol):
         """Remove exactly this object, if it is there."""
         ...
 
-    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """Yield every object whose key starts with `prefix`, each once, in no promised order, a page at a time."""
+    @property
+    def in_order(self) -> bool:
+        """Return whether listings are promised to be in the order of the keys' code points."""
+        ...
+
+    def list(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectInfo]:
+        """Yield every object whose key starts with `prefix` and comes after `after` by code points, each once.
+
+        A page at a time, in order where the store is `in_order`.
+        """
         ...
 
     def children(self, key: str) -> Iterator[ObjectInfo]:

@@ -34,6 +34,9 @@ _OPEN: Final = re.compile(r"/|/page/[^/]*|/openapi\.json|/health|/session")
 # An upload whose URL was given out is let in by the secret in it, as S3 does with what is presigned.
 _TICKET: Final = re.compile(r"/uploads/[^/]+")
 
+# A picture on demand is let in by the signature in its address.
+_SIGNED: Final = re.compile(r"/on-demand/(?s:.+)")
+
 
 @dataclass(frozen=True, slots=True)
 class Gate:
@@ -92,7 +95,8 @@ def _is_open(request: HTTPConnection, method: str) -> bool:
     path = request.scope["path"]
     if method == "OPTIONS" and "access-control-request-method" in request.headers:
         return True
-    return bool(_OPEN.fullmatch(path) or (method == "PUT" and _TICKET.fullmatch(path)))
+    by_secret = {"PUT": _TICKET, "GET": _SIGNED, "HEAD": _SIGNED}.get(method)
+    return bool(_OPEN.fullmatch(path) or (by_secret and by_secret.fullmatch(path)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from thumbsmith.manifest import Manifest
 from thumbsmith.store.types import ObjectInfo
 from thumbsmith.web.addresses import encoded, key_of
 from thumbsmith.web.conditions import is_known
-from thumbsmith.web.keeper import Keeper, settled
+from thumbsmith.web.keeping import Keeping
 from thumbsmith.web.library import Library, Standing
 from thumbsmith.web.problems import Problem, from_error
 
@@ -39,7 +39,7 @@ class Images:
     """The endpoints of `/images`."""
 
     library: Library
-    keeper: Keeper
+    keeper: Keeping
     max_wait: float
 
     async def show(self, request: Request) -> Response:
@@ -47,10 +47,8 @@ class Images:
         key, wait = key_of(request), _wait(request, self.max_wait)
         standing = await self.library.run(self.library.standing, key)
         if standing and standing.status == "making":
-            future = self.keeper.pursued(key)
-            if future and wait:
-                await settled(future, wait)
-                standing = await self.library.run(self.library.standing, key)
+            await self.keeper.settled(key, wait)
+            standing = await self.library.run(self.library.standing, key) if wait else standing
         if standing is None:
             raise Problem(404, "There is no such image.", code="not_found")
         return self._answer(request, key, standing)
@@ -61,7 +59,10 @@ class Images:
         if await self.library.run(self.library.standing, key) is None:
             raise Problem(404, "There is no such image.", code="not_found")
         await self.library.run(self.library.source.delete, key)
-        await asyncio.shield(asyncio.wrap_future(self.keeper.changed(key)))
+        if self.keeper.changed(key):
+            await asyncio.shield(self.keeper.settled(key, self.max_wait))
+            if failure := self.keeper.failure(key):
+                raise from_error(failure)
         return Response(status_code=204)
 
     async def browse(self, request: Request) -> Response:

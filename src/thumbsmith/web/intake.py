@@ -5,29 +5,18 @@ from __future__ import annotations
 import secrets
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Protocol
 
 from thumbsmith.errors import StoreError
 from thumbsmith.store import Headers, Store
 from thumbsmith.store.folder import FolderStore
 from thumbsmith.store.s3 import S3Store
+from thumbsmith.web.presigned import Grant, presigned_put
 
 # URLs given out and not used yet; the oldest is taken back for a new one.
 _MAX_OPEN: Final = 10_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
-    """Leave to upload one file: under this key, of this media type and so many bytes, until a time of the clock."""
-
-    key: str
-    type: str
-    bytes: int
-    replace: bool
-    until: float
 
 
 class Writer(Protocol):
@@ -133,38 +122,10 @@ def can_hold(store: Store, key: str) -> bool:
     return bool(store.naming.places(key)) and all(len(part.encode()) <= 255 for part in key.split("/"))
 
 
-@dataclass(frozen=True, slots=True)
-class Presigned:
-    """A request to S3 that somebody without credentials can make: once, because S3 then has the object already.
-
-    `If-None-Match: *` lets S3 refuse where there is an object (412); that, the length and the type are signed.
-    https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
-    """
-
-    url: str
-    headers: Mapping[str, str]
-
-    @classmethod
-    def put(cls, store: S3Store, grant: Grant, seconds: int) -> Self:
-        """Return the request. Raises StoreError where there are no credentials to sign it with."""
-        parameters: dict[str, Any] = {
-            "Bucket": store.bucket,
-            "Key": store.prefix + grant.key,
-            "ContentType": grant.type,
-            "ContentLength": grant.bytes,
-            **({} if grant.replace else {"IfNoneMatch": "*"}),
-            **({"ExpectedBucketOwner": store.owner} if store.owner else {}),
-        }
-        url = store.client.presigned("put_object", f"{store.url}/{grant.key}", parameters, seconds)
-        owner = {"x-amz-expected-bucket-owner": store.owner} if store.owner else {}
-        once = {} if grant.replace else {"If-None-Match": "*"}
-        return cls(url, {"Content-Type": grant.type, **once, **owner})
-
-
 def granted(store: Store, tickets: Tickets, grant: Grant, seconds: int) -> dict[str, Any]:
     """Return how the upload is to be made: method, URL, headers. Raises StoreError."""
     if isinstance(store, S3Store):
-        presigned = Presigned.put(store, grant, seconds)
+        presigned = presigned_put(store, grant, seconds)
         return {"method": "PUT", "url": presigned.url, "headers": dict(presigned.headers)}
     return {
         "method": "PUT",

@@ -34,15 +34,8 @@ _GONE: Final = 5.0
 log = logging.getLogger("thumbsmith.web")
 
 
-async def settled(future: Future[Outcome], seconds: float) -> None:
-    """Wait until a key is done, however that ends, but no longer than so many seconds."""
-    waiting = asyncio.wrap_future(future)
-    waiting.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody else asks how it ended
-    await asyncio.wait([waiting], timeout=seconds)
-
-
 class Keeper:
-    """Makes keys right, each in one thread at a time and any number of them at once. Must be closed."""
+    """Makes keys right, each in one thread at a time and any number of them at once: a `Keeping`. Must be closed."""
 
     def __init__(self, scope: Scope, renderer: Renderer, threads: int) -> None:
         self.scope = scope
@@ -73,6 +66,14 @@ class Keeper:
         if future is None and self.failure(key) is None:
             future = self.changed(key)
         return future
+
+    async def settled(self, key: str, seconds: float) -> None:
+        """Wait until a key that is not right is done, however that ends, but no longer than so many seconds."""
+        future = self.pursued(key)
+        if future:
+            waiting = asyncio.wrap_future(future)
+            waiting.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody asks how it ended
+            await asyncio.wait([waiting], timeout=seconds)
 
     def failure(self, key: str) -> ThumbsmithError | None:
         """Return why the key failed a moment ago, or None."""

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from threading import Lock
 from typing import Final, Literal, TypeVar
 
@@ -24,6 +25,9 @@ from thumbsmith.store import OpenObject, Store
 from thumbsmith.store.types import ObjectInfo
 
 T = TypeVar("T")
+
+# Threads that read from the stores: they mostly wait.
+READERS: Final = 16
 
 # Manifests kept in memory, each as long as its etag is the same; one is a few KB.
 _REMEMBERED: Final = 2_048
@@ -125,14 +129,13 @@ class Library:
     def page(self, prefix: str, after: str, limit: int) -> list[ObjectInfo]:
         """Return the first `limit` sources in the order of their keys' code points that come after one, by prefix.
 
-        Every source with the prefix is listed for it. Raises StoreError.
+        Where the store lists in no order, every source with the prefix is listed for it. Raises StoreError.
         """
         selection = self.recipe.selection
-        found = (
-            info
-            for info in self.source.list(prefix)
-            if info.key > after and is_source(info.key, selection) and _is_text(info.key)
-        )
+        listed = self.source.list(prefix, after=after)
+        found = (info for info in listed if is_source(info.key, selection) and _is_text(info.key))
+        if self.source.in_order:
+            return list(islice(found, limit))
         return heapq.nsmallest(limit, found, key=lambda info: info.key)
 
     def _remember(self, key: str, etag: str, manifest: Manifest | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any, Final
@@ -17,10 +17,12 @@ from thumbsmith.web.schemas import SCHEMAS, ref
 _AT_THE_DOOR: Final = (400, 401, 403, 421)
 
 
-def document() -> dict[str, Any]:
-    """Return the document."""
+def document(names: Collection[str] | None = None) -> dict[str, Any]:
+    """Return the document: of all operations, or those of these names, and what is the same without a body."""
     paths: dict[str, dict[str, Any]] = {}
     for each in OPERATIONS:
+        if names is not None and each.name.replace("head_", "show_") not in names:
+            continue
         paths.setdefault(each.path, {})[each.method.lower()] = _described(each)
     return {
         "openapi": "3.1.0",

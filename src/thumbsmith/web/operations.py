@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from thumbsmith.signing import EXPIRES, OPTIONS, SIGNATURE
 from thumbsmith.web.schemas import parameter, query, ref
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -58,9 +59,37 @@ _RENDITION: Final = Operation(
         200: ("The picture.", _PICTURE),
         206: ("The part of it that `Range` asks for.", _PICTURE),
         304: ("The version that `If-None-Match` names is still the one.", {}),
+        307: ("Where it is: in the bucket, as it is too large to be sent from here. On AWS alone.", {}),
     },
     problems=(400, 404, 406, 416, 422, 503),
 )
+
+_ON_DEMAND: Final = Operation(
+    name="show_on_demand",
+    method="GET",
+    path="/on-demand/{key}",
+    summary="A picture that no recipe names, made when it is asked for. Where addresses are signed.",
+    parameters=(
+        _KEY,
+        *(query(name, {"type": "string"}, f"As a variant's `{name}` in a recipe.") for name in OPTIONS),
+        query(EXPIRES, {"type": "integer"}, "Until when the address holds, in seconds since 1970."),
+        query(SIGNATURE, {"type": "string"}, "The signature of the key, the options and `expires`."),
+    ),
+    answers={
+        200: ("The picture.", _PICTURE),
+        304: ("The version that `If-None-Match` names is still the one.", {}),
+    },
+    problems=(400, 403, 404, 409, 422, 503),
+)
+
+
+def _without_body(operation: Operation) -> Operation:
+    answers: dict[int, tuple[str, Mapping[str, Any]]] = {
+        status: (means, {}) for status, (means, _) in operation.answers.items()
+    }
+    name, summary = operation.name.replace("show_", "head_"), "The same without the picture."
+    return replace(operation, name=name, method="HEAD", summary=summary, answers=answers)
+
 
 OPERATIONS: Final = (
     Operation(
@@ -122,13 +151,9 @@ OPERATIONS: Final = (
         problems=(400, 503),
     ),
     _RENDITION,
-    replace(
-        _RENDITION,
-        name="head_rendition",
-        method="HEAD",
-        summary="The same without the picture.",
-        answers={status: (means, {}) for status, (means, _) in _RENDITION.answers.items()},
-    ),
+    _without_body(_RENDITION),
+    _ON_DEMAND,
+    _without_body(_ON_DEMAND),
     Operation(
         name="show_recipe",
         method="GET",
@@ -174,11 +199,11 @@ OPERATIONS: Final = (
 
 
 def routes(endpoints: Mapping[str, Endpoint]) -> list[Route]:
-    """Return the routes of all operations to their endpoints, which are by name."""
+    """Return the routes of the operations that there are endpoints of, which are by name."""
     return [
         Route(_template(each.path), endpoints[each.name], methods=[each.method], name=each.name)
         for each in OPERATIONS
-        if each.method != "HEAD"  # Starlette's GET answers it too
+        if each.name in endpoints  # Starlette's GET answers HEAD too
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
@@ -15,11 +15,13 @@ from thumbsmith.manifest import Manifest, RenditionRecord
 from thumbsmith.recipe import Format
 from thumbsmith.recipe.selection import is_source
 from thumbsmith.store import OpenObject
+from thumbsmith.store.s3 import S3Store
 from thumbsmith.web import accept
 from thumbsmith.web.addresses import decoded, rest
 from thumbsmith.web.conditions import is_known, span
-from thumbsmith.web.keeper import Keeper, settled
+from thumbsmith.web.keeping import Keeping
 from thumbsmith.web.library import Library
+from thumbsmith.web.presigned import presigned_get
 from thumbsmith.web.problems import RETRY_AFTER, Problem
 
 # Seconds that a picture which is missing is waited for.
@@ -27,6 +29,9 @@ PATIENCE: Final = 30.0
 
 # A picture of so many bytes is sent at once, a larger one in pieces of this size.
 PIECE: Final = 256 << 10
+
+# Seconds for which the URL of a picture holds that is redirected to.
+REDIRECT_SECONDS: Final = 300
 
 _BY_EXTENSION: Final = {each.extension: each for each in Format}
 
@@ -44,21 +49,28 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A rendition that stands as its manifest says, open, or its beginning where it is small."""
+    """A rendition that stands as its manifest says: open, and where it is small, read."""
 
     record: RenditionRecord
     kind: Format
     reader: OpenObject
     negotiated: bool
+    content: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
 class Renditions:
-    """The endpoint of `/renditions`. `scope` of the caches is "public", or "private" where a token is asked for."""
+    """The endpoint of `/renditions`. `scope` of the caches is "public", or "private" where not everybody gets in.
+
+    `patience` is how many seconds a picture that is missing is waited for. What takes more than `largest` bytes is not
+    sent from here: the bucket sends it, to whoever is redirected there.
+    """
 
     library: Library
-    keeper: Keeper
+    keeper: Keeping
     scope: str
+    patience: float = PATIENCE
+    largest: int | None = None
 
     async def show(self, request: Request) -> Response:
         """Answer with the picture: 200, 206, 304; 404, 406, 416, 422; 503 where it could not be made in time."""
@@ -96,21 +108,25 @@ class Renditions:
         reader = self.library.destination.open(rendition_key(wanted.key, wanted.name, kind))
         if reader is None:
             return None
-        if reader.info.etag != record.etag and not self.library.is_sound(reader, record):
+        try:
+            if reader.info.etag != record.etag and not self.library.is_sound(reader, record):
+                reader.close()
+                return None
+            # What is small is read in this thread: to come here once more takes longer than that.
+            content = reader.read(0, reader.size) if reader.size <= PIECE else None
+        except BaseException:
             reader.close()
-            return None
-        return Found(record, kind, reader, negotiated=wanted.kind is None)
+            raise
+        return Found(record, kind, reader, wanted.kind is None, content)
 
     async def _made(self, wanted: Wanted, ranges: Sequence[accept.Range]) -> Found:
         library, key = self.library, wanted.key
         if not is_source(key, library.recipe.selection) or await library.run(library.source.head, key) is None:
             raise _MISSING
-        future = self.keeper.pursued(key)
-        if future:
-            await settled(future, PATIENCE)
-            found = await library.run(self._find, wanted, ranges)
-            if found:
-                return found
+        await self.keeper.settled(key, self.patience)
+        found = await library.run(self._find, wanted, ranges)
+        if found:
+            return found
         detail = str(self.keeper.failure(key) or "It is still being made.")
         raise Problem(503, detail, code="try_again", headers={"Retry-After": RETRY_AFTER})
 
@@ -146,6 +162,12 @@ class Renditions:
         if request.method == "HEAD":
             found.reader.close()
             return Response(None, status, headers, kind)
+        if self.largest is not None and end - start > self.largest:
+            found.reader.close()
+            return await self.library.run(self._redirect, found.reader.info.key, headers)
+        if found.content is not None:
+            found.reader.close()
+            return Response(found.content[start:end], status, headers, kind)
         if end - start > PIECE:
             return StreamingResponse(self._pieces(found.reader, start, end), status, headers, kind)
         with closing(found.reader):
@@ -156,6 +178,15 @@ class Renditions:
         with closing(reader):
             for offset in range(start, end, PIECE):
                 yield await self.library.run(reader.read, offset, min(PIECE, end - offset))
+
+    def _redirect(self, key: str, headers: Mapping[str, str]) -> Response:
+        """Return the way to an object of the destination. Raises StoreError where it cannot be signed."""
+        store = self.library.destination
+        if not isinstance(store, S3Store):
+            raise Problem(500, "The picture is too large to be sent from here.", code="internal")
+        vary = {name: value for name, value in headers.items() if name == "Vary"}
+        target = {"Location": presigned_get(store, key, REDIRECT_SECONDS), "Cache-Control": "no-store"}
+        return Response(None, 307, {**vary, **target})
 
     def _caching(self, request: Request, record: RenditionRecord) -> str:
         """Return for how long the answer may be kept: a year where `?v=` names this very content."""

@@ -15,9 +15,10 @@ from thumbsmith.protocol import unusable_key
 from thumbsmith.recipe.selection import is_source
 from thumbsmith.web.addresses import encoded
 from thumbsmith.web.bodies import field, read_object
-from thumbsmith.web.intake import Grant, Tickets, Writer, can_hold, conflict, free_key, granted, writer
-from thumbsmith.web.keeper import Keeper
+from thumbsmith.web.intake import Tickets, Writer, can_hold, conflict, free_key, granted, writer
+from thumbsmith.web.keeping import Keeping
 from thumbsmith.web.library import Library
+from thumbsmith.web.presigned import Grant
 from thumbsmith.web.problems import Problem
 
 # What browsers call the formats that are read; anything else is refused before a byte is sent.
@@ -44,7 +45,7 @@ class Uploads:
     """The endpoints of `/uploads`."""
 
     library: Library
-    keeper: Keeper
+    keeper: Keeping
     tickets: Tickets
     seconds: int
 

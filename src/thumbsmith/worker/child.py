@@ -13,6 +13,7 @@ from thumbsmith.memory import judge_memory
 from thumbsmith.probe import probe
 from thumbsmith.recipe import Limits, Recipe
 from thumbsmith.render import render_source
+from thumbsmith.shrink import eighth_serves
 from thumbsmith.worker.confine import confine
 from thumbsmith.worker.layers import tried
 from thumbsmith.worker.source import RemoteReader
@@ -56,7 +57,7 @@ def _make(
     channel: Channel, reader: RemoteReader, recipe: Recipe, wanted: frozenset[str] | None
 ) -> tuple[list[bytes], dict[str, Any]]:
     """Return the files of the renditions, and what is said of them. Raises what its parts raise."""
-    facts = probe(reader)
+    facts = probe(reader, eighth_serves(recipe))
     judge(facts, recipe.limits, frames=frames(facts, recipe))
     channel.send("admit", memory=judge_memory(facts, recipe))
     channel.receive(largest=0)

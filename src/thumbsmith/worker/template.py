@@ -44,6 +44,7 @@ def prepare() -> Work:
     from thumbsmith import formats, probe  # noqa: PLC0415 - as above
     from thumbsmith.formats.encoding import PLUGINS  # noqa: PLC0415 - as above
     from thumbsmith.formats.opening import READERS  # noqa: PLC0415 - as above
+    from thumbsmith.formats.vips import warm  # noqa: PLC0415 - as above
     from thumbsmith.worker.child import work  # noqa: PLC0415 - as above
 
     ours = (each.name for part in (formats, probe) for each in iter_modules(part.__path__, f"{part.__name__}."))
@@ -51,6 +52,7 @@ def prepare() -> Work:
     for module in (*ours, *readers, *PLUGINS.values(), "PIL.ImageCms"):
         import_module(module)
     Image.preinit()  # what saving imports, whatever the format
+    warm()
     with suppress(ImportError):
         import_module("pi_heif.as_plugin")
     return work

@@ -1,0 +1,293 @@
+"""The API's function, called as API Gateway calls it, over stores in memory that somebody else keeps right."""
+
+import base64
+import contextlib
+import json
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from importlib.resources import files
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+
+from tests.aws.test_start import NO_FILES, python
+from tests.engine.scene import HEADERS
+from tests.pictures import picture
+from tests.servers.fixtures import needs_servers
+from thumbsmith import Recipe, converge, open_store
+from thumbsmith.aws.gateway import Gateway
+from thumbsmith.store import Store
+from thumbsmith.store.memory import MemoryStore
+from thumbsmith.web.hosted import hosted
+from thumbsmith.web.renditions import PIECE
+from thumbsmith.web.settings import Settings
+from thumbsmith.worker import shared
+
+RECIPE = Recipe.loads(
+    "[variants.small]\nwidth = 30\nformats = ['webp', 'jpeg']\n[variants.large]\nwidth = 300\nformats = ['png']"
+)
+PHOTO = (files("thumbsmith") / "samples" / "coffee.webp").read_bytes()
+
+# Keys, and how an HTTP API tells a function the path in which they were percent-encoded: decoded, but for "%25".
+PATHS = {
+    "a b.jpg": "/images/a b.jpg",
+    "100%.jpg": "/images/100%25.jpg",
+    "%2B.jpg": "/images/%252B.jpg",
+    "Été/naïve+1.jpg": "/images/Été/naïve+1.jpg",
+    "a#b?.jpg": "/images/a#b?.jpg",
+    "🐈&=.jpg": "/images/🐈&=.jpg",
+}
+
+LOADED = """
+import sys
+import thumbsmith.aws.api
+print("\\n".join(sys.modules))
+"""
+
+
+class Asked:
+    """An API between two stores, and what it is asked."""
+
+    def __init__(self, source: Store, destination: Store, settings: Settings, largest: int) -> None:
+        """Make the API."""
+        self.source, self.destination = source, destination
+        self.gateway = Gateway(hosted(source, destination, RECIPE, settings, largest=largest))
+
+    def put(self, key: str, data: bytes | None = None) -> None:
+        """Put a source, of which nobody is told."""
+        self.source.put(key, picture() if data is None else data, HEADERS)
+
+    def make(self, key: str) -> None:
+        """Do what the function does that hears of a source."""
+        converge(key, self.source, self.destination, RECIPE, renderer=shared())
+
+    def __call__(
+        self, path: str, method: str = "GET", *, query: str = "", body: bytes = b"", **headers: str
+    ) -> dict[str, Any]:
+        """Return the answer to a request."""
+        return self.gateway.answer(event(path, method, query, body, headers))
+
+
+def event(path: str, method: str, query: str, body: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
+    """Return what API Gateway calls a function with, in payload format 2.0."""
+    return {
+        "version": "2.0",
+        "routeKey": f"{method} {path}",
+        "rawPath": path,
+        "rawQueryString": query,
+        "headers": {"host": "abc.execute-api.eu-central-1.amazonaws.com"}
+        | {name.replace("_", "-"): value for name, value in headers.items()},
+        "requestContext": {"http": {"method": method, "path": path, "sourceIp": "192.0.2.1"}},
+        **({"body": base64.b64encode(body).decode(), "isBase64Encoded": True} if body else {}),
+    }
+
+
+def said(answer: Mapping[str, Any]) -> Any:
+    """Return the JSON that an answer holds."""
+    assert not answer["isBase64Encoded"]
+    return json.loads(answer["body"])
+
+
+@pytest.fixture
+def make() -> Iterator[Callable[..., Asked]]:
+    """Return a function that makes an API, by default over empty stores in memory."""
+    with contextlib.ExitStack() as stack:
+
+        def made(
+            source: Store | None = None, destination: Store | None = None, *, largest: int = 20_000, **settings: Any
+        ) -> Asked:
+            given = Settings(**({"hosts": None, "max_wait": 5.0} | settings))
+            asked = Asked(source or MemoryStore("source"), destination or MemoryStore("destination"), given, largest)
+            stack.callback(asked.gateway.close)
+            return asked
+
+        yield made
+
+
+@pytest.fixture
+def api(make: Callable[..., Asked]) -> Asked:
+    """Return an API over empty stores."""
+    return make()
+
+
+@pytest.mark.parametrize("key", PATHS)
+def test_every_key_is_found_by_its_path(api: Asked, key: str):
+    """A key comes through API Gateway's decoding as it is."""
+    api.put(key)
+    api.make(key)
+    answer = api(PATHS[key])
+    assert (answer["statusCode"], said(answer)["source"]["key"]) == (200, key)
+
+
+def test_a_picture_is_sent_as_bytes(api: Asked):
+    """In base64, in the format that is wanted, with its headers; not again to who has it; HEAD without it."""
+    api.put("a.jpg")
+    api.make("a.jpg")
+    for kind in ("image/webp", "image/jpeg"):
+        answer = api("/renditions/a.jpg/small", accept=kind)
+        assert (answer["statusCode"], answer["headers"]["content-type"]) == (200, kind)
+        content = base64.b64decode(answer["body"])
+        assert content == api.destination.open(f"a.jpg/small.{ {'image/webp': 'webp'}.get(kind, 'jpg') }").data
+        assert answer["headers"]["x-content-type-options"] == "nosniff"
+        etag = answer["headers"]["etag"]
+        assert api("/renditions/a.jpg/small", accept=kind, if_none_match=etag)["statusCode"] == 304
+        part = api("/renditions/a.jpg/small", accept=kind, range="bytes=1-3")
+        assert (part["statusCode"], base64.b64decode(part["body"])) == (206, content[1:4])
+        head = api("/renditions/a.jpg/small", "HEAD", accept=kind)
+        assert (head["statusCode"], head["body"], head["headers"]["content-length"]) == (200, "", str(len(content)))
+
+
+def test_a_large_picture_is_sent_whole(make: Callable[..., Asked]):
+    """A picture that is read in pieces arrives as one."""
+    api = make(largest=1 << 20)
+    noise = Image.frombytes("RGB", (400, 400), random.Random(1).randbytes(400 * 400 * 3))
+    out = BytesIO()
+    noise.save(out, "png")
+    api.put("noise.png", out.getvalue())
+    api.make("noise.png")
+    content = base64.b64decode(api("/renditions/noise.png/large.png")["body"])
+    assert len(content) > PIECE
+    assert content == api.destination.open("noise.png/large.png").data
+
+
+def test_it_waits_for_what_others_make(api: Asked):
+    """202 where it is in the making, by `?wait=` 200 as soon as it is made, and 202 where that takes longer."""
+    api.put("a.jpg")
+    assert said(api("/images/a.jpg"))["status"] == "making"
+    began = time.monotonic()
+    assert api("/images/a.jpg", query="wait=0.5")["statusCode"] == 202
+    assert 0.5 <= time.monotonic() - began < 3
+    maker = threading.Timer(0.3, api.make, ["a.jpg"])
+    maker.start()
+    assert api("/images/a.jpg", query="wait=30")["statusCode"] == 200
+    maker.join()
+
+
+def test_a_picture_that_is_missing_is_waited_for(api: Asked):
+    """A rendition whose source came a moment ago is sent once others have made it; one of no source is not there."""
+    api.put("a.jpg")
+    maker = threading.Timer(0.3, api.make, ["a.jpg"])
+    maker.start()
+    assert api("/renditions/a.jpg/small.webp")["statusCode"] == 200
+    maker.join()
+    assert api("/renditions/b.jpg/small.webp")["statusCode"] == 404
+
+
+def test_waiting_ends_with_the_source(api: Asked):
+    """What is deleted while it is waited for is 404."""
+    api.put("a.jpg")
+    remover = threading.Timer(0.3, api.source.delete, ["a.jpg"])
+    remover.start()
+    assert api("/images/a.jpg", query="wait=30")["statusCode"] == 404
+    remover.join()
+
+
+def test_to_delete_is_to_delete_the_source(api: Asked):
+    """204 at once; the thumbnails are left to whoever hears of it."""
+    api.put("a.jpg")
+    api.make("a.jpg")
+    assert api("/images/a.jpg", "DELETE")["statusCode"] == 204
+    assert api.source.head("a.jpg") is None
+    assert api("/images/a.jpg")["statusCode"] == 404
+
+
+def test_only_what_is_hosted_is_there(api: Asked):
+    """No page, no previews, no session, no uploads through here; the OpenAPI document says so."""
+    for path, method in (("/", "GET"), ("/previews", "POST"), ("/session", "POST"), ("/uploads/x", "PUT")):
+        assert api(path, method)["statusCode"] == 404
+    paths = said(api("/openapi.json"))["paths"]
+    assert set(paths) == {
+        "/uploads", "/images/{key}", "/images", "/renditions/{key}/{variant}", "/recipe", "/recipe/check", "/health"
+    }  # fmt: skip
+    assert set(paths["/renditions/{key}/{variant}"]) == {"get", "head"}
+    assert api("/health")["statusCode"] == 200
+
+
+def test_pages_of_named_origins_may_ask(make: Callable[..., Asked]):
+    """A page whose origin was named may use the API, another may not."""
+    api = make(origins=frozenset({"https://shop.example"}))
+    assert api("/images", origin="https://shop.example")["statusCode"] == 200
+    assert api("/images", origin="https://other.example")["statusCode"] == 403
+
+
+def test_a_fault_is_told_and_answered(api: Asked, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """What nobody expected is a 500 without a word to the client, and its traceback a line in the log."""
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("a secret")
+
+    monkeypatch.setattr(MemoryStore, "head", fail)
+    answer = api("/images/a.jpg")
+    assert answer["statusCode"] == 500
+    assert "secret" not in answer["body"]
+    told = json.loads(capsys.readouterr().out)
+    assert (told["event"], told["error"]) == ("fault", "ZeroDivisionError")
+
+
+def test_an_upload_is_a_request_to_the_bucket(make: Callable[..., Asked], monkeypatch: pytest.MonkeyPatch):
+    """The answer to a wish leads to the bucket, with key, type and size in the signature, for a quarter of an hour."""
+    source = open_store("s3://source/in/")
+    monkeypatch.setattr(type(source), "head", lambda *_: None)
+    wish = json.dumps({"name": "a b.jpg", "type": "image/jpeg", "bytes": 3}).encode()
+    answer = make(source)("/uploads", "POST", body=wish, content_type="application/json")
+    assert answer["statusCode"] == 201
+    upload = said(answer)["upload"]
+    assert upload["method"] == "PUT"
+    assert upload["headers"] == {"Content-Type": "image/jpeg", "If-None-Match": "*"}
+    assert "/source/in/a%20b.jpg?" in upload["url"]
+    assert "X-Amz-SignedHeaders=content-length%3Bcontent-type%3Bhost%3Bif-none-match" in upload["url"]
+    assert "X-Amz-Expires=900" in upload["url"]
+
+
+@needs_servers
+def test_what_is_too_large_is_redirected_to(make: Callable[..., Asked], seaweedfs: str):
+    """A picture that no answer can hold is had from the bucket, for some minutes; a part of it, or its head, is not."""
+    api = make(destination=open_store(f"{seaweedfs}/out/"))
+    api.put("a.jpg", PHOTO)
+    api.make("a.jpg")
+    answer = api("/renditions/a.jpg/large.png")
+    assert (answer["statusCode"], answer["body"], answer["headers"]["cache-control"]) == (307, "", "no-store")
+    content = api.destination.open("a.jpg/large.png").read(0, 1 << 20)
+    assert len(content) > 20_000
+    assert httpx.get(answer["headers"]["location"]).content == content
+    assert httpx.get(answer["headers"]["location"].replace("large", "small")).status_code == 403
+    part = api("/renditions/a.jpg/large.png", range="bytes=1-4")
+    assert (part["statusCode"], base64.b64decode(part["body"])) == (206, content[1:5])
+    assert api("/renditions/a.jpg/large.png", "HEAD")["statusCode"] == 200
+
+
+def test_what_is_loaded():
+    """No worker's side of pictures, no image library, no server, no watcher, no commands, and botocore not yet."""
+    settings = {"THUMBSMITH_SOURCE": "s3://source", "THUMBSMITH_DESTINATION": "s3://destination"}
+    loaded = set(python(LOADED, measured=False, **settings, **NO_FILES).split())
+    absent = {"PIL", "pi_heif", "uvicorn", "httptools", "watchfiles", "typer", "rich", "aws_cdk", "botocore", "httpx"}
+    assert not absent & loaded
+    assert not {"thumbsmith.web.local", "thumbsmith.web.keeper", "thumbsmith.worker.pool", "thumbsmith.sync"} & loaded
+
+
+def test_it_goes_by_its_environment(tmp_path: Path):
+    """Two places, the recipe and the origins are told by variables; nothing else is needed."""
+    settings = {
+        "THUMBSMITH_SOURCE": str(tmp_path / "in"),
+        "THUMBSMITH_DESTINATION": f"file://{tmp_path}/out",
+        "THUMBSMITH_RECIPE": "[variants.tiny]\nwidth = 3",
+        "THUMBSMITH_ORIGINS": "https://shop.example, https://other.example",
+    }
+    asked = event("/recipe", "GET", "", b"", {"origin": "https://other.example"})
+    code = f"import json\nfrom thumbsmith.aws.api import handler\nprint(json.dumps(handler({asked!r}, None)))"
+    answer = json.loads(python(code, **settings, **NO_FILES))
+    assert answer["headers"]["access-control-allow-origin"] == "https://other.example"
+    assert [each["name"] for each in said(answer)["variants"]] == ["tiny"]
+
+
+def test_settings_that_cannot_be_are_told():
+    """One sentence when it is loaded, and again as the error of every call."""
+    code = "import thumbsmith.aws.api as api\ntry: api.handler({}, None)\nexcept Exception as e: print(e)"
+    told, raised = python(code, **NO_FILES).splitlines()
+    assert json.loads(told)["detail"] == raised == "THUMBSMITH_SOURCE: expected s3://BUCKET/PREFIX, found nothing"

@@ -1,0 +1,185 @@
+"""What ThumbnailApi makes, as its template says."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from aws_cdk import Stack
+from aws_cdk import aws_apigatewayv2 as gateway
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from aws_cdk.assertions import Template
+from aws_cdk.aws_apigatewayv2_authorizers import HttpIamAuthorizer, HttpJwtAuthorizer
+
+from tests.cdk.conftest import inline
+from tests.cdk.test_construct import resources, statements
+from thumbsmith import Recipe
+from thumbsmith.aws import api as function
+from thumbsmith.cdk import ThumbnailApi, ThumbnailGenerator
+from thumbsmith.cdk.api import ROUTES, TIMEOUT
+from thumbsmith.errors import RecipeError
+from thumbsmith.store.memory import MemoryStore
+from thumbsmith.web.hosted import hosted
+from thumbsmith.web.settings import Settings
+
+Render = Callable[[], Template]
+Make = Callable[..., ThumbnailApi]
+
+
+@pytest.fixture
+def make(stack: Stack, generate: Callable[..., ThumbnailGenerator]) -> Make:
+    """Return a function that makes an API before a generator, without building any code."""
+
+    def made(thumbnails: dict[str, Any] | None = None, **props: Any) -> ThumbnailApi:
+        given = {"authorizer": HttpIamAuthorizer(), "function_props": {"code": inline()}} | props
+        return ThumbnailApi(stack, "Api", thumbnails=generate(**(thumbnails or {})), **given)
+
+    return made
+
+
+def routes(template: Template) -> dict[str, str]:
+    """Return how each route is authorized, by method and path."""
+    return {each["RouteKey"]: each["AuthorizationType"] for each in resources(template, "AWS::ApiGatewayV2::Route")}
+
+
+def test_nobody_gets_in_without_an_authorizer(stack: Stack, generate: Callable[..., ThumbnailGenerator]):
+    """Who may come in has to be said: there is no API without an authorizer."""
+    with pytest.raises(TypeError, match="authorizer"):
+        ThumbnailApi(stack, "Api", thumbnails=generate())
+
+
+def test_every_route_asks_who_it_is(make: Make, template: Render):
+    """Each method of each path has the authorizer, and there is none for whatever else somebody thinks of."""
+    make()
+    found = routes(template())
+    assert set(found.values()) == {"AWS_IAM"}
+    assert set(found) == {f"{method} {path}" for path, methods in ROUTES for method in methods}
+
+
+def test_tokens_will_do(make: Make, template: Render):
+    """With a JWT authorizer, each route asks for a token of that issuer and audience."""
+    make(authorizer=HttpJwtAuthorizer("Jwt", "https://issuer.example", jwt_audience=["thumbs"]))
+    assert set(routes(template()).values()) == {"JWT"}
+    (authorizer,) = resources(template(), "AWS::ApiGatewayV2::Authorizer")
+    assert authorizer["JwtConfiguration"] == {"Audience": ["thumbs"], "Issuer": "https://issuer.example"}
+
+
+def test_only_thumbnails_can_be_made_public(make: Make, template: Render):
+    """Where it is said, everybody may look at renditions, and at nothing else."""
+    make(public_renditions=True)
+    opened = {route for route, kind in routes(template()).items() if kind == "NONE"}
+    assert opened == {"GET /renditions/{key+}", "HEAD /renditions/{key+}"}
+
+
+def test_the_routes_are_the_applications():
+    """What the gateway lets through is what the application answers, no more and no less."""
+    app = hosted(MemoryStore("a"), MemoryStore("b"), Recipe.default(), Settings())
+    known = {
+        (route.path.replace("{key:key}", "{key+}"), method)
+        for route in app.app.routes
+        for method in route.methods
+        if method != "HEAD" or "renditions" in route.path
+    }
+    assert {(path, method) for path, methods in ROUTES for method in methods} == known
+
+
+def test_nobody_waits_longer_than_the_gateway():
+    """The function waits for thumbnails for less than its own time, and that is less than the gateway's 30 seconds."""
+    assert function.MAX_WAIT + 3 <= TIMEOUT.to_seconds() < 30
+
+
+def test_the_role_may_do_this_and_nothing_else(make: Make, template: Render):
+    """Each statement names its resources: it writes and deletes sources, and thumbnails it only reads."""
+    make({"source_prefix": "in/", "destination_prefix": "out/"})
+    found = statements(template(), "ApiRole")
+    assert {sid: each["Action"] for sid, each in found.items()} == {
+        "ReadSource": ["s3:GetObject", "s3:GetObjectTagging"],
+        "TellAbsentSource": "s3:ListBucket",
+        "TakeUploads": "s3:PutObject",
+        "DeleteSources": "s3:DeleteObject",
+        "ReadDestination": "s3:GetObject",
+        "ListDestination": "s3:ListBucket",
+        "WriteLogs": ["logs:CreateLogStream", "logs:PutLogEvents"],
+    }
+    for sid, prefix in (("TakeUploads", "/in/*"), ("DeleteSources", "/in/*"), ("ReadDestination", "/out/*")):
+        assert found[sid]["Resource"]["Fn::Join"][1][1] == prefix
+
+
+def test_keys_are_used_through_s3_alone(stack: Stack, make: Make, template: Render):
+    """With keys of one's own it may encrypt uploads and decrypt what it reads, by way of S3."""
+    buckets = {
+        name: s3.Bucket(stack, name, encryption_key=kms.Key(stack, f"{name}Key")) for name in ("source", "destination")
+    }
+    make(buckets)
+    found = statements(template(), "ApiRole")
+    used = {sid: each["Action"] for sid, each in found.items() if "crypt" in sid}
+    assert used == {
+        "DecryptSource": "kms:Decrypt",
+        "EncryptSource": "kms:GenerateDataKey",
+        "DecryptDestination": "kms:Decrypt",
+    }
+    assert all("kms:ViaService" in found[sid]["Condition"]["StringEquals"] for sid in used)
+
+
+def test_it_goes_by_the_generators_recipe_and_places(make: Make, template: Render):
+    """The function is told the same places and the same recipe, and runs on the same kind of machine."""
+    make({"recipe": "[variants.tiny]\nwidth = 32\n", "source_prefix": "in/"})
+    one, other = (
+        resources(template(), "AWS::Lambda::Function", name)[0] for name in ("ApiFunction", "ThumbnailsConverge")
+    )
+    assert one["Environment"] == other["Environment"]
+    assert (one["Runtime"], one["Architectures"]) == (other["Runtime"], other["Architectures"])
+    assert (one["Handler"], one["Timeout"]) == ("thumbsmith.aws.api.handler", 29)
+
+
+def test_pages_of_other_origins_are_named(stack: Stack, make: Make, template: Render):
+    """With origins, the gateway, the function and the source's bucket all know them; without, none does."""
+    make(allow_origins=["https://Shop.example"])
+    (api,) = resources(template(), "AWS::ApiGatewayV2::Api")
+    assert api["CorsConfiguration"]["AllowOrigins"] == ["https://shop.example"]
+    (running,) = resources(template(), "AWS::Lambda::Function", "ApiFunction")
+    assert running["Environment"]["Variables"]["THUMBSMITH_ORIGINS"] == "https://shop.example"
+    (bucket,) = resources(template(), "AWS::S3::Bucket", "Source")
+    (rule,) = bucket["CorsConfiguration"]["CorsRules"]
+    assert (rule["AllowedMethods"], rule["AllowedOrigins"]) == (["PUT"], ["https://shop.example"])
+    assert "if-none-match" in rule["AllowedHeaders"]
+
+
+def test_by_default_no_page_may_ask(make: Make, template: Render):
+    """Without origins there are no rules for any."""
+    make()
+    assert "CorsConfiguration" not in resources(template(), "AWS::ApiGatewayV2::Api")[0]
+    assert "CorsConfiguration" not in resources(template(), "AWS::S3::Bucket", "Source")[0]
+
+
+@pytest.mark.parametrize("origin", ["*", "https://*", "shop.example", "https://shop.example/", "javascript:x"])
+def test_what_is_no_origin_is_refused(make: Make, origin: str):
+    """A wildcard, a path or a name alone is no origin."""
+    with pytest.raises(RecipeError, match="allow_origins: expected origins"):
+        make(allow_origins=[origin])
+
+
+def test_an_imported_bucket_is_left_as_it_is(stack: Stack, make: Make, template: Render):
+    """The CORS rules of a bucket that the app does not make are its owner's."""
+    make({"source": s3.Bucket.from_bucket_name(stack, "Mine", "photos")}, allow_origins=["https://shop.example"])
+    template().resource_count_is("AWS::S3::Bucket", 1)
+
+
+def test_requests_are_logged_and_bounded(make: Make, template: Render):
+    """Each request is a line of JSON, without whose it was, kept for a month; requests a second are as asked."""
+    make(throttle=gateway.ThrottleSettings(rate_limit=50, burst_limit=100))
+    (stage,) = resources(template(), "AWS::ApiGatewayV2::Stage")
+    logged = json.loads(stage["AccessLogSettings"]["Format"])
+    assert "routeKey" in logged
+    assert not {"ip", "path", "user"} & set(logged)
+    assert stage["DefaultRouteSettings"] == {"ThrottlingRateLimit": 50, "ThrottlingBurstLimit": 100}
+
+
+def test_who_may_invoke_is_granted(stack: Stack, make: Make, template: Render):
+    """A role is let in by one line."""
+    role = iam.Role(stack, "Caller", assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"))
+    make().grant_invoke(role)
+    (policy,) = resources(template(), "AWS::IAM::Policy", "Caller")
+    assert policy["PolicyDocument"]["Statement"][0]["Action"] == "execute-api:Invoke"
