@@ -1,4 +1,4 @@
-"""The ready app with two differences, as the emulator is another machine than AWS, and speaks no TLS.
+"""The ready app with three differences: the emulator is another machine than AWS, speaks no TLS, and knows one action.
 
 Its functions run on this machine's Python, by Lambda's own runtime client: the code of a provided runtime is run by its
 file `bootstrap`. And the statements that deny all without TLS, which the emulator would enforce, never apply.
@@ -8,12 +8,13 @@ import sys
 from pathlib import Path
 
 from aws_cdk import App, Stack
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 
-from thumbsmith.cdk import packaging
+from thumbsmith.cdk import ThumbnailAudit, packaging
 from thumbsmith.cdk.app import ThumbsmithStack
 from thumbsmith.cdk.settings import settings_of
 
@@ -39,8 +40,17 @@ def main() -> None:
         {"code": lambda_.Code.from_asset(str(folder / f"{each.name}.zip")), **machine}
         for each in (packaging.CONVERGING, packaging.API)
     )
-    let_in_without_tls(ThumbsmithStack(app, settings_of(app.node), function_props=function, api_props=api))
+    stack = ThumbsmithStack(app, settings_of(app.node), function_props=function, api_props=api)
+    let_in_without_tls(stack)
+    let_in_batches(stack)
     app.synth()
+
+
+def let_in_batches(stack: ThumbsmithStack) -> None:
+    """Allow the audit an action that only the emulator knows: at AWS, SendMessage covers messages sent together."""
+    for audit in (each for each in stack.node.find_all() if isinstance(each, ThumbnailAudit)):
+        queue = stack.generator.backfill.queue.queue_arn
+        audit.role.add_to_policy(iam.PolicyStatement(actions=["sqs:SendMessageBatch"], resources=[queue]))
 
 
 def let_in_without_tls(stack: Stack) -> None:
