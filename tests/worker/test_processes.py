@@ -172,7 +172,7 @@ def test_predicted_memory_makes_sources_wait():
                 threading.Event().wait(0.01)
             return super().read(offset, length)
 
-    sources = [Noting(noise(1000, 1000, "png", seed)) for seed in range(4)]
+    sources = [Noting(noise(1400, 1400, "png", seed)) for seed in range(4)]  # more than is asked for at a time
     with Workers(count=4, memory=1) as work, ThreadPoolExecutor(4) as threads:
         list(threads.map(lambda source: work.render(source, SMALL), sources))
     turns = [source for index, source in enumerate(order) if index == 0 or order[index - 1] != source]
