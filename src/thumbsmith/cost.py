@@ -48,13 +48,13 @@ PRICES: Final = Prices()
 # Seconds of CPU time. Measured on JPEG photographs of 8 to 12 megapixels, on one core of a cloud machine: for a source
 # whatever it is, with its process and its requests; for a megabyte (10^6 bytes) of it; and for a megapixel of
 # thumbnails in each format, the finer decoding that it takes included.
-SECONDS_A_SOURCE: Final = 0.05
-SECONDS_A_MEGABYTE: Final = 0.03
+SECONDS_A_SOURCE: Final = 0.04
+SECONDS_A_MEGABYTE: Final = 0.008
 SECONDS_A_MEGAPIXEL: Final[Mapping[Format, float]] = {
-    Format.JPEG: 0.09,
-    Format.WEBP: 0.12,
-    Format.PNG: 0.45,
-    Format.AVIF: 0.33,
+    Format.JPEG: 0.041,
+    Format.WEBP: 0.071,
+    Format.PNG: 0.29,
+    Format.AVIF: 0.22,
 }
 
 # Seconds of a request between a function and its bucket, in which the other thread of a pair has the core.
