@@ -3,7 +3,7 @@
 import pytest
 
 from tests.aws.scene import Scene, failed, notification, queued
-from tests.worker.pictures import padded
+from tests.pictures import picture
 from thumbsmith import Recipe
 from thumbsmith.aws.machine import CORE, OURS, TEMPLATE, started_workers, worker_count, worker_share
 from thumbsmith.worker.pool import usable_cores
@@ -37,11 +37,11 @@ def test_a_picture_that_takes_more_than_there_is(scene: Scene):
     scene.recipe = Recipe.loads("[variants.small]\nwidth = 16\n")
     with started_workers(128 * MB) as workers:
         scene.renderer = workers
-        scene.upload("large.png", data=padded(9000, 9000))
+        scene.upload("large.gif", data=picture(size=(9000, 9000), kind="gif"))
         scene.upload("small.jpg")
-        answer = scene.call(queued(notification("large.png"), notification("small.jpg")))
+        answer = scene.call(queued(notification("large.gif"), notification("small.jpg")))
         assert failed(answer) == []
-        rejection = scene.manifest("large.png")["rejection"]
+        rejection = scene.manifest("large.gif")["rejection"]
         assert rejection == {
             "code": "over_memory",
             "detail": f"decoding it took more memory than there is for one source, {32 * MB} bytes",
