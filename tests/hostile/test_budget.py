@@ -26,15 +26,21 @@ OPEN = Recipe(
 def test_the_budget_ends_a_bomb_in_time():
     """40 CPU seconds of scans, unjudged: over at the limit of 2 seconds, by at most a tenth.
 
-    The kernel ends it by the ticks that it counts, and tells the time that was taken: on a machine where others wait
-    for the core these differ by more at times, so that the nearest of three counts.
+    The kernel ends it by the ticks that it counts, and tells the time that was taken: where others wait for the core it
+    counts too many, and ends it up to a sixth too early. So it is tried until one is near, five times at most.
     """
     bomb = scans_jpeg(9000, 3, 14)
+    near = False
     with bench(OPEN) as trial:
-        verdicts = [trial(bomb) for _ in range(3)]
-    assert {(verdict.outcome, verdict.decoded) for verdict in verdicts} == {(Code.OVER_TIME, True)}
-    assert min(abs(verdict.cpu_seconds - SECONDS) for verdict in verdicts) <= 0.1 * SECONDS
-    assert max(verdict.cpu_seconds for verdict in verdicts) <= 1.5 * SECONDS
+        for _ in range(5):
+            verdict = trial(bomb)
+            assert verdict.outcome == Code.OVER_TIME
+            assert verdict.decoded
+            assert verdict.cpu_seconds <= 1.1 * SECONDS
+            near = near or verdict.cpu_seconds >= 0.9 * SECONDS
+            if near:
+                break
+    assert near
 
 
 @pytest.mark.deep
