@@ -137,6 +137,14 @@ def test_tables_of_two_bytes_are_cleared_too():
     assert render(data, SMALL)[0].data == render(FILE, SMALL)[0].data
 
 
+def test_garbage_between_segments_is_passed_over():
+    """As the probe and libjpeg do: fill bytes, and bytes that are nothing."""
+    place = FILE.index(b"\xff\xdb")
+    for garbage in (b"\xff\xff\xff", b"nothing\xff\x00", bytes(40)):
+        found = render(FILE[:place] + garbage + FILE[place:], SMALL)[0]
+        assert found.data == render(FILE, SMALL)[0].data
+
+
 def test_a_picture_that_lies_on_its_side_is_turned():
     """The turn comes after decoding, as for any other."""
     exif = Image.Exif()

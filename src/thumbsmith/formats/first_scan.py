@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import struct
 from typing import Final
 
+from thumbsmith.probe.jpeg import segments
+from thumbsmith.probe.window import Window
 from thumbsmith.reader import BytesReader, RangeReader
 
 _DQT: Final = 0xDB
@@ -15,20 +16,17 @@ _EOI: Final = b"\xff\xd9"
 def alone(reader: RangeReader, end: int) -> BytesReader:
     """Return a JPEG of nothing but the first scan of a source, which ends at `end`, to be decoded at an eighth.
 
-    Where finer detail is not there yet libjpeg guesses at it from the blocks around, and blurs what is decoded at an
-    eighth: of 7 photographs at 256 px the worst SSIM was 0.991 with that, 0.994 without, in a half of the time. It
-    does not where a quantizer of detail is 0 (`smoothing_ok` in its jdcoefct.c), so all of these are made that; there
-    is no detail to multiply by them. Raises what the reader raises, ValueError for segments that are none.
+        Where finer detail is not there yet libjpeg guesses at it from the blocks around, and blurs what is decoded at an
+        eighth: of 7 photographs at 256 px the worst SSIM was 0.991 with that, 0.994 without, in a half of the time. It
+        does not where a quantizer of detail is 0 (`smoothing_ok` in its jdcoefct.c), so all of these are made that; there
+    is no detail to multiply by them. Raises what the reader raises. The probe has been over these segments before.
     """
     data = bytearray(reader.read(0, end))
-    position, marker = 2, 0
-    while marker != _SOS:
-        start, marker, length = struct.unpack_from(">BBH", data, position)
-        if start != 0xFF or length < 2:
-            raise ValueError("no segment")
+    for marker, body in segments(Window.over(BytesReader(bytes(data)))):
+        if marker == _SOS:
+            break
         if marker == _DQT:
-            _clear(memoryview(data)[position + 4 : position + 2 + length])
-        position += 2 + length
+            _clear(memoryview(data)[body.start : body.start + body.size])
     return BytesReader(bytes(data) + _EOI)
 
 

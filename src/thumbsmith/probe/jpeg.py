@@ -54,8 +54,8 @@ def read(data: Window, eighth_serves: Callable[[Probe], bool]) -> Probe:
     """Return what a JPEG's header says. Raises Rejected for a broken header or a kind that is not read, ShortRead."""
     frame = orientation = None
     metadata = 0
-    segments = _segments(data)
-    for count, (marker, body) in enumerate(segments):
+    found_segments = segments(data)
+    for count, (marker, body) in enumerate(found_segments):
         if marker == _SOS:
             break
         if count == _MAX_HEADER_SEGMENTS:
@@ -86,11 +86,14 @@ def read(data: Window, eighth_serves: Callable[[Probe], bool]) -> Probe:
         return found
     if frame.progressive and _holds_eighth(body, found) and eighth_serves(found) and (end := _end(body, data)):
         return replace(found, first_scan=end)
-    return replace(found, scans=_count_scans(segments))
+    return replace(found, scans=_count_scans(found_segments))
 
 
-def _segments(data: Window) -> Iterator[tuple[int, Window]]:
-    """Yield the marker and the body of every segment; compressed data between them is passed over."""
+def segments(data: Window) -> Iterator[tuple[int, Window]]:
+    """Yield the marker and the body of every segment; what lies between them, compressed data too, is passed over.
+
+    As libjpeg does. Raises ShortRead at the end of the file, Rejected(corrupt) for more segments than any has.
+    """
     offset = 2
     for _ in range(_MAX_SEGMENTS):
         offset = data.search(_MARKER, 2, offset)
