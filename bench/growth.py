@@ -47,8 +47,9 @@ def main() -> None:
     with Workers(1) as workers:
         pixels = by_megapixels(workers, photo, [each for each in MEGAPIXELS if not quick or each <= 50])
         variants = by_variants(workers, photo)
-    objects = [planned(count) for count in SOURCES if not quick or count <= 100_000]
+    objects = [planned(count) for count in SOURCES]
     found = {"megapixels": pixels, "variants": variants, "objects": objects}
+    print(json.dumps(found))
     subprocess.run(
         [str(PEERS), str(HERE / "curves.py"), str(HERE.parent / "docs" / "growth")],
         input=json.dumps(found),

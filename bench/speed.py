@@ -4,7 +4,7 @@
 
 A cell is the median CPU time, user and system with all threads, as a multiple of the floor: what libjpeg-turbo's
 decode at an eighth takes, for other formats a whole decode. Every engine is a process of its own, warm, and all of them
-and the floor do the same file in turn, 15 times. Behind it the structural similarity to a full decode in sRGB and one
+and the floor do the same file in turn, 7 times. Behind it the structural similarity to a full decode in sRGB and one
 Lanczos resize, so that no row is won by a worse picture; it counts what encoding loses.
 
 FOLDER holds JPEG and HEIC photographs; by default the corpus. `--save` writes bench/RESULTS.md.
@@ -45,7 +45,7 @@ COMMANDS = {
     "libvips": [PEERS / "bin" / "python", ENGINES / "vips.py"],
     "sharp": [NODE, PEERS / "node" / "sharp.mjs"],
 }
-ROUNDS = 15
+ROUNDS = 7
 FILES = 5  # a row is the geometric mean of as many photographs
 LARGE = 7_500_000  # pixels: what a row counts as 8 megapixels
 SET = [64, 256, 1024]
