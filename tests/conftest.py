@@ -18,3 +18,19 @@ def caches(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
     folder = tmp_path_factory.mktemp("caches")
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
     return folder
+
+
+@pytest.fixture
+def streamed(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Give, for each picture that libvips is to decode, whether it made something of it."""
+    from thumbsmith.formats import streaming  # noqa: PLC0415 - few tests need it, and it loads libvips
+
+    made: list[bool] = []
+    whole = streaming._tried
+
+    def tried(*arguments):
+        made.append((found := whole(*arguments)) is not None)
+        return found
+
+    monkeypatch.setattr(streaming, "_tried", tried)
+    return made

@@ -12,7 +12,6 @@ from tests.corpus import hostile, needs_corpus
 from tests.hostile.mutants import mutants
 from tests.probe.files import good
 from thumbsmith.errors import Rejected
-from thumbsmith.formats import streaming
 from thumbsmith.formats.decoding import Base, decode
 from thumbsmith.probe import probe
 from thumbsmith.reader import BytesReader
@@ -75,20 +74,6 @@ def test_hostile_files_have_the_same_size():
     both, wrong = _disagreements([data for data in files if data[:2] in (b"II", b"MM")])
     assert wrong == []
     assert both > 3
-
-
-@pytest.fixture
-def streamed(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Give, for each picture that libvips is given, whether it made something of it."""
-    made: list[bool] = []
-    whole = streaming._tried
-
-    def tried(*arguments):
-        made.append((found := whole(*arguments)) is not None)
-        return found
-
-    monkeypatch.setattr(streaming, "_tried", tried)
-    return made
 
 
 def _differences(files: list[bytes], streamed: list[bool]) -> list[float]:

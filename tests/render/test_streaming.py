@@ -46,20 +46,6 @@ BY_PILLOW = [
 ]
 
 
-@pytest.fixture
-def taken(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Give, for each picture that libvips is given, whether it made something of it."""
-    made: list[bool] = []
-    whole = streaming._tried
-
-    def tried(*arguments):
-        made.append((found := whole(*arguments)) is not None)
-        return found
-
-    monkeypatch.setattr(streaming, "_tried", tried)
-    return made
-
-
 def _by_pillow(monkeypatch: pytest.MonkeyPatch, data: bytes, **fields) -> Image.Image:
     with monkeypatch.context() as patch:
         patch.setattr(streaming, "_count", lambda *_: 1)
@@ -68,10 +54,10 @@ def _by_pillow(monkeypatch: pytest.MonkeyPatch, data: bytes, **fields) -> Image.
 
 @pytest.mark.parametrize("data", STREAMED)
 @pytest.mark.parametrize("side", [64, 120])
-def test_it_is_the_picture_that_pillow_decodes(data: bytes, side: int, taken: list[bool], monkeypatch):
+def test_it_is_the_picture_that_pillow_decodes(data: bytes, side: int, streamed: list[bool], monkeypatch):
     """Small pictures of each kind are those of Pillow, to a level or so in the mean and a few at most, edges too."""
     found = shown(data, width=side, height=side)
-    assert taken == [True]
+    assert streamed == [True]
     wanted = _by_pillow(monkeypatch, data, width=side, height=side)
     assert difference(found, wanted) < 1.5
     most = 20 if data[:4] == b"RIFF" else 6  # libwebp averages before it makes RGB of it
@@ -87,17 +73,17 @@ def test_it_is_the_same_from_a_file_that_is_too_large_for_memory(data: bytes, mo
 
 
 @pytest.mark.parametrize("data", [*STREAMED, *BY_PILLOW])
-def test_most_of_a_picture_is_decoded_by_pillow(data: bytes, taken: list[bool]):
+def test_most_of_a_picture_is_decoded_by_pillow(data: bytes, streamed: list[bool]):
     """Where less than five of its pixels go into one on each axis nothing is averaged beforehand."""
     shown(data, width=161, height=161)
-    assert taken == []
+    assert streamed == []
 
 
 @pytest.mark.parametrize("data", BY_PILLOW)
-def test_what_libvips_would_see_otherwise_is_left_to_pillow(data: bytes, taken: list[bool]):
+def test_what_libvips_would_see_otherwise_is_left_to_pillow(data: bytes, streamed: list[bool]):
     """Transparency, palettes, depth, animations, turns and inks are Pillow's."""
     shown(data)
-    assert taken == []
+    assert streamed == []
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
@@ -126,12 +112,12 @@ def test_damage_is_judged_by_pillow(in_memory: bool, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(("kind", "options"), [("PNG", {}), ("WEBP", {"quality": 95}), ("TIFF", DEFLATE)])
-def test_a_profile_is_followed(kind: str, options: dict, taken: list[bool], monkeypatch: pytest.MonkeyPatch):
+def test_a_profile_is_followed(kind: str, options: dict, streamed: list[bool], monkeypatch: pytest.MonkeyPatch):
     """Colours of a wider space are converted after averaging, as of any other picture; a broken profile is ignored."""
     wide = profile(DISPLAY_P3, parametric(3, *SRGB_CURVE))
     data = saved(picture(), kind, icc_profile=wide, **options)
     found = shown(data)
-    assert taken == [True]
+    assert streamed == [True]
     assert difference(found, _by_pillow(monkeypatch, data)) < 1.5
     assert difference(found, shown(saved(picture(), kind, **options))) > 3
     broken = saved(picture(), kind, icc_profile=b"nonsense" * 20, **options)
