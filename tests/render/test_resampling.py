@@ -1,5 +1,8 @@
 """What libvips makes smaller is what Lanczos makes of it."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -54,6 +57,28 @@ def test_the_same_picture_gives_the_same_pixels():
     """Again and again, and from its memory alone."""
     image = textured(1200, 800)
     assert len({lanczos(image.copy(), (500, 333), (0, 0, 1200, 800)).tobytes() for _ in range(5)}) == 1
+
+
+THREADS = """
+import io, sys
+from pathlib import Path
+from PIL import Image
+from thumbsmith.recipe import Recipe
+from thumbsmith.render import render
+recipe = Recipe.loads('[variants.a]\\nwidth=200\\nformats=["jpeg"]')
+for kind, options in (("jpeg", {}), ("png", {}), ("tiff", {"compression": "tiff_adobe_deflate"})):
+    stream = io.BytesIO()
+    Image.effect_noise((1600, 1200), 80).convert("RGB").save(stream, kind, **options)
+    render(stream.getvalue(), recipe)
+print("_libvips" in sys.modules, len(list(Path("/proc/self/task").iterdir())))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel by Linux's /proc")
+def test_a_process_that_made_pictures_can_be_forked():
+    """Decoding and resizing leave no thread behind, which a fork would lose, and with it what the thread held."""
+    done = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == ["True", "1"]
 
 
 def test_few_pixels_are_not_handed_over(monkeypatch: pytest.MonkeyPatch):

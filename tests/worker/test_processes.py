@@ -15,6 +15,7 @@ import pytest
 from thumbsmith.environment import worker_environment
 from thumbsmith.errors import Code, Rejected, SourceChanged, StoreError, ThumbsmithError, WorkerError
 from thumbsmith.reader import BytesReader, RangeReader
+from thumbsmith.recipe import Format, Recipe, Variant
 from thumbsmith.render import render
 from thumbsmith.worker import Workers
 
@@ -113,13 +114,14 @@ def test_a_decoder_that_crashes_rejects_its_source(watch: Watch, work: Workers, 
 
 @linux
 def test_a_source_that_takes_too_much_memory_is_rejected(watch: Watch, work: Workers):
-    """Where memory ends in the middle of decoding, it is over_memory."""
+    """Where memory ends in the middle of decoding, which takes more than a process has in stock, it is over_memory."""
+    whole = Recipe(variants=(Variant(name="half", width=3000, formats=(Format.JPEG,)),))
 
     def starve() -> None:
         resource.prlimit(watch.workers()[0], resource.RLIMIT_AS, (1 << 20, 1 << 20))
 
     with pytest.raises(Rejected) as rejected:
-        work.render(interrupted(padded(6000, 4000), starve), SMALL)
+        work.render(interrupted(padded(6000, 4000), starve), whole)
     assert rejected.value.code == Code.OVER_MEMORY
 
 

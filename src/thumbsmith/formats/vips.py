@@ -19,6 +19,9 @@ lib.vips_concurrency_set(1)  # a picture is one core's work: others have theirs
 lib.vips_cache_set_max(0)
 lib.vips_block_untrusted_set(1)
 
+# Rows that are computed at once: as many as libvips itself takes of a picture that is read from top to bottom.
+_STRIP: Final = 16
+
 _PROFILE: Final = b"icc-profile-data"
 _UCHAR: Final = 0  # VIPS_FORMAT_UCHAR
 _WARNING: Final = 1 << 4  # G_LOG_LEVEL_WARNING
@@ -32,7 +35,7 @@ class VipsError(Exception):
 
 
 class File(Protocol):
-    """A file that libvips reads, from a thread of its own. Neither method raises anything: -1 is a failure."""
+    """A file that libvips reads. Neither method raises anything: -1 is a failure."""
 
     def read_into(self, buffer: Pointer, /) -> int:
         """Read into a buffer; return the number of bytes, 0 at the end."""
@@ -116,11 +119,17 @@ class Picture:
         _set(made, "in", _IMAGE, self._pointer)
         return Picture(built(made, options), self)
 
-    def pixels(self) -> Pointer:
-        """Return the pixels, row by row, as a buffer. Raises VipsError."""
-        size = ffi.new("size_t *")
-        pointer = _checked(lib.vips_image_write_to_memory(self._pointer, size))
-        return ffi.buffer(ffi.gc(pointer, lib.g_free, size[0]), size[0])
+    def pixels(self) -> bytearray:
+        """Return the pixels, row by row. Raises VipsError."""
+        width, height, bands = self.shape
+        line, size = width * bands, ffi.new("size_t *")
+        pixels = bytearray(line * height)
+        region = ffi.gc(_checked(lib.vips_region_new(self._pointer)), lib.g_object_unref)
+        for top in range(0, height, _STRIP):
+            strip = lib.vips_region_fetch(region, 0, top, width, min(_STRIP, height - top), size)
+            held = ffi.gc(_checked(strip), lib.g_free)
+            pixels[top * line : top * line + size[0]] = ffi.buffer(held, size[0])
+        return pixels
 
 
 def version() -> str:
@@ -129,8 +138,8 @@ def version() -> str:
 
 
 def warm() -> None:
-    """Have libvips make its tables, for processes that are forked. Nothing is computed: that would start a thread."""
-    Picture.of(bytes(4), 2, 2, 1).run("reduce", hshrink=2, vshrink=2).run("shrink", hshrink=1, vshrink=1)
+    """Have libvips do what it does once, for processes that are forked."""
+    Picture.of(bytes(4), 2, 2, 1).run("reduce", hshrink=2, vshrink=2).run("shrink", hshrink=1, vshrink=1).pixels()
     for loader in ("pngload", "webpload", "tiffload"):
         lib.g_object_unref(_checked(lib.vips_operation_new(f"{loader}_source".encode())))
 
