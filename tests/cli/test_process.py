@@ -32,6 +32,36 @@ def test_version(tmp_path: Path):
     assert _run("--version", cwd=tmp_path).stdout == f"thumbsmith {version('thumbsmith')}\n"
 
 
+def test_a_command_waits_for_no_other(tmp_path: Path):
+    """What makes or serves pictures is not loaded by a command that does neither."""
+    told = "import atexit, sys; atexit.register(lambda: print(*sys.modules, sep='\\n')); "
+    done = subprocess.run(
+        [sys.executable, "-c", f"{told}from thumbsmith.cli import main; main()", "sync", "photos", "thumbs"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    loaded = set(done.stdout.splitlines())
+    assert done.returncode == 2
+    assert "thumbsmith.sync" in loaded
+    assert not loaded & {
+        "PIL",
+        "_libvips",
+        "botocore",
+        "starlette",
+        "thumbsmith.cli.conformance",
+        "thumbsmith.cli.serve",
+    }
+
+
+def test_a_mistyped_command_is_guessed(tmp_path: Path):
+    """A name that is nearly a command's brings that command to mind, and exit code 2."""
+    ran = _run("snyc", cwd=tmp_path)
+    assert (ran.returncode, "'sync'" in ran.stderr) == (2, True)
+
+
 @pytest.mark.parametrize("command", ["make", "plan", "sync", "demo"])
 def test_every_command_has_help_with_examples(command: str, tmp_path: Path):
     """--help of each command ends with code 0 and shows an example."""

@@ -153,6 +153,7 @@ def run(scope: Scope, *, jobs: int, yes: bool, as_json: bool = False) -> int:
     started = time.monotonic()
     console, tally = people(), Tally()
     with Workers(jobs) as workers, stoppable(console) as stopped:
+        workers.start()  # on a core of its own, while the stores are listed
         with survey(scope) as found, progress(console, "sync", found.sources) as advance:
             threads = THREADS_A_JOB * jobs
             for done in engine.sync(found, renderer=workers, threads=threads, stop=stopped, may_wipe=yes):
