@@ -106,10 +106,13 @@ def cloud(folder: Path) -> Iterator[Cloud]:
         yield Cloud(address, folder)
 
 
-def eventually(look: Callable[[], T], seconds: float = 60) -> T:
-    """Return what `look` gives as soon as it is something. Raises AssertionError when the time is over."""
+def eventually(look: Callable[[], T], seconds: float = 60, every: float = 0.1) -> T:
+    """Return what `look` gives as soon as it is something, looking `every` so many seconds.
+
+    Raises AssertionError when the time is over.
+    """
     end = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < end, f"not within {seconds} seconds"
-        time.sleep(0.1)
+        time.sleep(every)
     return found
