@@ -125,7 +125,11 @@ def test_addresses_at_aws(bucket: str, key: str | None, url: str) -> None:
         ({"AWS_ENDPOINT_URL": "nowhere"}, None),
         ({"AWS_PROFILE": "work"}, None),
         ({"AWS_USE_FIPS_ENDPOINT": "true"}, None),
-        ({"AWS_CA_BUNDLE": "/etc/ssl/own.pem"}, None),
+        ({"AWS_CA_BUNDLE": "/etc/ssl/own.pem"}, Site("eu-west-2", None, "/etc/ssl/own.pem")),
+        (
+            {"AWS_ENDPOINT_URL": "https://minio.example", "AWS_CA_BUNDLE": "/own.pem"},
+            Site("eu-west-2", "https://minio.example", "/own.pem"),
+        ),
         ({"https_proxy": "http://proxy:3128"}, None),
         ({"AWS_SECRET_ACCESS_KEY": "secret\n"}, None),
         ({"AWS_SECRET_ACCESS_KEY": ""}, None),
@@ -250,6 +254,32 @@ def test_trust_is_as_of_aws_tools() -> None:
     context = Connections(secure=True)._tls
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
     assert any("Amazon" in str(authority["subject"]) for authority in context.get_ca_certs())
+
+
+def test_trust_can_be_told(tmp_path: Path) -> None:
+    """With a file of authorities certificates are checked against these, and no others."""
+    usual = Connections(secure=True)._tls.get_ca_certs(binary_form=True)[0]
+    own = tmp_path / "own.pem"
+    own.write_text(ssl.DER_cert_to_PEM_cert(usual))
+    context = Connections(secure=True, authorities=str(own))._tls
+    assert context.get_ca_certs(binary_form=True) == [usual]
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_authorities_that_are_none(
+    script: Scripted, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str | None
+) -> None:
+    """Where the file of authorities is missing, or holds none, nothing is asked, and it is named."""
+    own = tmp_path / "own.pem"
+    if content:
+        own.write_text(content)
+    monkeypatch.setattr("random.uniform", lambda shortest, longest: shortest)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", script.address.replace("http:", "https:"))
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(own))
+    with pytest.raises(StoreError, match=rf"AWS_CA_BUNDLE={own}: "):
+        open_store("s3://bucket").reachable()
+    assert script.asked == []
 
 
 def test_a_certificate_that_is_not_trusted(script: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:

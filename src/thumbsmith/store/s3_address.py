@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html (what Lambda sets)
 # https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html (what AWS's tools understand)
 _UNDERSTOOD: Final = re.compile(
-    r"AWS_(?:ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|ENDPOINT_URL|REGION|DEFAULT_REGION"
+    r"AWS_(?:ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|ENDPOINT_URL|CA_BUNDLE|REGION|DEFAULT_REGION"
     r"|ACCESS_KEY|SECRET_KEY|ACCOUNT_ID|CONFIG_FILE|SHARED_CREDENTIALS_FILE|DEFAULT_OUTPUT|PAGER|EXECUTION_ENV"
     r"|(?:LAMBDA|XRAY|EC2_METADATA|METADATA_SERVICE|CONTAINER|CDK)_\w+|ENDPOINT_URL_(?!S3)\w+)"
 )
@@ -36,10 +36,14 @@ _PLAIN: Final = "/-_.~"
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One S3: AWS's in `region`, or the server at `endpoint`, scheme and host, which is then signed for `region`."""
+    """One S3: AWS's in `region`, or the server at `endpoint`, scheme and host, which is then signed for `region`.
+
+    `authorities` is the file of those that its certificate is checked against, None for AWS's tools' own.
+    """
 
     region: str
     endpoint: str | None = None
+    authorities: str | None = None
 
     @property
     def url(self) -> str:
@@ -77,10 +81,10 @@ def site(bucket: str, region: str | None, settings: Mapping[str, str]) -> Site |
     )
     if not keys or not plain or not region or _SPECIAL.fullmatch(bucket):
         return None
-    endpoint = settings.get("AWS_ENDPOINT_URL")
+    endpoint, authorities = settings.get("AWS_ENDPOINT_URL"), settings.get("AWS_CA_BUNDLE") or None
     if endpoint:
-        return Site(region, endpoint.rstrip("/")) if _is_plain(endpoint) else None
-    return Site(region) if is_region(region) and sys.platform != "darwin" else None
+        return Site(region, endpoint.rstrip("/"), authorities) if _is_plain(endpoint) else None
+    return Site(region, None, authorities) if is_region(region) and sys.platform != "darwin" else None
 
 
 def _is_plain(endpoint: str) -> bool:

@@ -24,10 +24,14 @@ class Unreachable(Exception):
 
 
 class Connections:
-    """Connections by TLS, or without where not `secure`, to any number of hosts."""
+    """Connections by TLS, or without where not `secure`, to any number of hosts.
 
-    def __init__(self, *, secure: bool) -> None:
+    `authorities` is the file of those that certificates are checked against, None for those that AWS's tools trust.
+    """
+
+    def __init__(self, *, secure: bool, authorities: str | None = None) -> None:
         self._secure = secure
+        self._authorities = authorities
         self._idle: dict[str, deque[HTTPConnection]] = {}
 
     def ask(self, request: Request, headers: dict[str, str]) -> Answer:
@@ -57,10 +61,9 @@ class Connections:
         return self._new(host)
 
     def _new(self, host: str) -> HTTPConnection:
+        connection = HTTPConnection(host, timeout=CONNECT_TIMEOUT)
         if self._secure:
-            connection: HTTPConnection = HTTPSConnection(host, timeout=CONNECT_TIMEOUT, context=self._tls)
-        else:
-            connection = HTTPConnection(host, timeout=CONNECT_TIMEOUT)
+            connection = HTTPSConnection(host, timeout=CONNECT_TIMEOUT, context=self._tls)
         try:
             connection.connect()
         except OSError as problem:
@@ -72,7 +75,15 @@ class Connections:
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
-        """Return the settings for TLS. The authorities are those that AWS's tools trust: they come with botocore."""
+        """Return the settings for TLS. Raises Unreachable where there are no authorities in the file given.
+
+        What AWS's tools trust comes with botocore.
+        """
+        if self._authorities:
+            try:
+                return ssl.create_default_context(cafile=self._authorities)
+            except OSError as problem:
+                raise Unreachable(f"AWS_CA_BUNDLE={self._authorities}: {problem.strerror or problem}") from problem
         found = find_spec("botocore")
         bundle = Path(found.origin).with_name("cacert.pem") if found and found.origin else None
         return ssl.create_default_context(cafile=bundle if bundle and bundle.exists() else None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
 from thumbsmith.errors import StoreError
@@ -36,7 +36,7 @@ class Direct:
         """Return what sends to this place with the credentials that these environment variables hold."""
         token = settings.get("AWS_SESSION_TOKEN") or None
         keys = Keys(settings["AWS_ACCESS_KEY_ID"], settings["AWS_SECRET_ACCESS_KEY"], token)
-        return cls(site, keys, Connections(secure=site.secure))
+        return cls(site, keys, Connections(secure=site.secure, authorities=site.authorities))
 
     @property
     def endpoint(self) -> str:
@@ -70,7 +70,7 @@ class Direct:
         return _understood(operation, subject, answer)
 
     def _answer(self, operation: str, subject: str, parameters: Mapping[str, Any], region: str) -> Answer:
-        host, path = Site(region, self.site.endpoint).place(parameters["Bucket"], parameters.get("Key"))
+        host, path = replace(self.site, region=region).place(parameters["Bucket"], parameters.get("Key"))
         try:
             request = Request(
                 method=messages.method(operation),
