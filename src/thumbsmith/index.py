@@ -14,9 +14,9 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
+from thumbsmith.closing import Closing
 from thumbsmith.listing import encoded
 from thumbsmith.record import Facts, Record
 
@@ -42,7 +42,7 @@ def index_file(folder: str | None, *urls: str) -> Path | None:
     return Path(folder, "thumbsmith", f"{name}.sqlite") if folder else None
 
 
-class Index:
+class Index(Closing):
     """Records by key in a file, for one thread of any number of processes. No method fails: what fails is forgotten."""
 
     def __init__(self, path: Path | None) -> None:
@@ -85,14 +85,6 @@ class Index:
     def close(self) -> None:
         """Let go of the file. Safe to repeat."""
         self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _record(self, manifest: str, facts: int | None, source: str, objects: str, altered: str) -> Record:
         known = self._facts(facts) if facts is not None else None

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
-from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, TypeVar
 
+from thumbsmith.closing import Closing
 from thumbsmith.keys import is_ours
 from thumbsmith.store.types import ObjectInfo
 
@@ -64,7 +64,7 @@ class Todo:
     etag: str = ""
 
 
-class Listing:
+class Listing(Closing):
     """Collects what two stores list, then yields it joined. Must be closed, and used by one thread."""
 
     def __init__(self) -> None:
@@ -123,14 +123,6 @@ class Listing:
     def close(self) -> None:
         """Let go of the file. Safe to repeat."""
         self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _insert(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
         self._database.execute("BEGIN")

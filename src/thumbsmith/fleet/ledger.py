@@ -12,9 +12,9 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
+from thumbsmith.closing import Closing
 from thumbsmith.listing import Todo, encoded
 
 # A source that is to be made by one recipe is sent so often, and then no more: with a queue that gives each message so
@@ -42,7 +42,7 @@ class Sorted:
     given_up: int
 
 
-class Ledger:
+class Ledger(Closing):
     """What was sent to one queue for one recipe, a fingerprint. For one thread; must be closed."""
 
     def __init__(self, path: Path | None, recipe: str) -> None:
@@ -84,14 +84,6 @@ class Ledger:
     def close(self) -> None:
         """Let go of the file. Safe to repeat."""
         self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _row(self, key: str) -> tuple[str, int, float]:
         with contextlib.suppress(sqlite3.Error):

@@ -12,9 +12,9 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
+from thumbsmith.closing import Closing
 from thumbsmith.store.entries import KnownEntries
 from thumbsmith.store.failures import ABSENT
 from thumbsmith.store.names import namesake
@@ -25,7 +25,7 @@ CLOSED: Final = -1
 
 
 @dataclass(slots=True)
-class Folder:
+class Folder(Closing):
     """The root or a folder beneath it, open or closed again; `name` on disk stands for `component` of a key."""
 
     fd: int
@@ -67,14 +67,6 @@ class Folder:
     def __str__(self) -> str:
         """Return the key, or the path of the root, for people."""
         return self.key or self.name
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def open_root(path: str, known: KnownEntries) -> Folder | None:

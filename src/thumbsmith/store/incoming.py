@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
+from thumbsmith.closing import Closing
 from thumbsmith.errors import StoreError
 from thumbsmith.store.failures import failing, shown
 from thumbsmith.store.naming import Place
@@ -17,7 +17,7 @@ from thumbsmith.store.tree import Tree
 _ATTEMPTS: Final = 100
 
 
-class Incoming:
+class Incoming(Closing):
     """One file on its way into a folder, for one thread at a time. Without `commit` nothing of it is left."""
 
     def __init__(self, key: str, tree: Tree, place: Place) -> None:
@@ -56,14 +56,6 @@ class Incoming:
         os.close(fd)
         with contextlib.suppress(OSError), self._tree.make(()) as root:
             os.unlink(self._name, dir_fd=root.fd)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _move(self, *, replace: bool) -> bool:
         with self._tree.make(()) as root, self._tree.make(self._place.folders) as folder:

@@ -8,10 +8,9 @@ import threading
 from collections.abc import Collection
 from functools import cache
 from time import monotonic
-from types import TracebackType
-from typing import Self
 
 from thumbsmith import purity
+from thumbsmith.closing import Closing
 from thumbsmith.errors import WorkerError
 from thumbsmith.limits import judge_bytes
 from thumbsmith.purity import Extras
@@ -24,7 +23,7 @@ from thumbsmith.worker.launch import Launched
 from thumbsmith.worker.process import Template
 
 
-class Workers:
+class Workers(Closing):
     """Up to `count` worker processes, started when they are first needed, for use from any number of threads.
 
     `count` is by default the number of cores that this process may use; `memory` the bytes that may be predicted for
@@ -79,14 +78,6 @@ class Workers:
                 template.kill()
             while self._idle:
                 self._discard(self._idle.pop())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _attempt(self, order: Order, until: float | None) -> Work:
         template = self._take()
