@@ -102,9 +102,9 @@ from PIL import Image
 from thumbsmith.recipe import Recipe
 from thumbsmith.render import render
 recipe = Recipe.loads('[variants.a]\\nwidth=200\\nformats=["jpeg"]')
-for kind, options in (("jpeg", {}), ("png", {}), ("tiff", {"compression": "tiff_adobe_deflate"})):
+for size in ((1600, 1200), (1601, 1203)):
     stream = io.BytesIO()
-    Image.effect_noise((1600, 1200), 80).convert("RGB").save(stream, kind, **options)
+    Image.effect_noise(size, 80).convert("RGB").save(stream, "jpeg")
     render(stream.getvalue(), recipe)
 print("_libvips" in sys.modules, len(list(Path("/proc/self/task").iterdir())))
 """
@@ -112,7 +112,7 @@ print("_libvips" in sys.modules, len(list(Path("/proc/self/task").iterdir())))
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel by Linux's /proc")
 def test_a_process_that_made_pictures_can_be_forked():
-    """Decoding and resizing leave no thread behind, which a fork would lose, and with it what the thread held."""
+    """Resizing leaves no thread behind, which a fork would lose, and with it what the thread held."""
     done = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.split() == ["True", "1"]
 

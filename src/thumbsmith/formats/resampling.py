@@ -108,5 +108,5 @@ def _by_vips(image: Image.Image, size: Size, box: Box, spans: tuple[Span, Span])
         picture = picture.run("embed", **place, width=whole[0], height=whole[1], extend="copy")
     made = picture.run("reduce", hshrink=(box[2] - box[0]) / size[0], vshrink=(box[3] - box[1]) / size[1])
     width, height, _ = made.shape
-    found = Image.frombuffer(image.mode, (width, height), made.pixels(), "raw", image.mode, 0, 1)
+    found = Image.frombuffer(image.mode, (width, height), made.pixels_here(), "raw", image.mode, 0, 1)
     return found.crop((across.skip, down.skip, across.skip + size[0], down.skip + size[1]))

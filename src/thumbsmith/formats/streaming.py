@@ -47,7 +47,7 @@ class Feed:
         """Read into a buffer; return the number of bytes, 0 at the end, -1 for a failure."""
         try:
             data = self._stream.read(len(buffer))
-        except BaseException as problem:  # SystemExit too: nothing passes through libvips
+        except BaseException as problem:  # SystemExit too: this is not the thread that it would end
             self.raised = problem
             return -1
         buffer[: len(data)] = data
