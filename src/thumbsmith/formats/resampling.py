@@ -67,7 +67,8 @@ def _spans(image: Image.Image, size: Size, box: Box, gap: float | None) -> tuple
     lengths = (box[2] - box[0], box[3] - box[1])
     most = min(MOST, 2 * gap) if gap else MOST
     smaller = size != image.size and all(side <= held < most * side for held, side in zip(lengths, size, strict=True))
-    if not (smaller and image.mode in MODES and FEWEST <= lengths[0] * lengths[1] <= COPIED):
+    pays = lengths[0] * lengths[1] >= FEWEST and image.width * image.height <= COPIED
+    if not (smaller and pays and image.mode in MODES):
         return None
     across = _span(box[0], lengths[0], size[0], image.width)
     down = _span(box[1], lengths[1], size[1], image.height)
@@ -98,14 +99,10 @@ def _span(first: float, length: float, count: int, held: int) -> Span | None:
 
 def _by_vips(image: Image.Image, size: Size, box: Box, spans: tuple[Span, Span]) -> Image.Image:
     across, down = spans
-    left, top = max(across.start, 0), max(down.start, 0)
-    held = (left, top, min(across.stop, image.width), min(down.stop, image.height))
-    part = image if held == (0, 0, *image.size) else image.crop(held)
-    picture = vips.Picture.of(part.tobytes(), *part.size, len(part.getbands()))
-    whole = (across.stop - across.start, down.stop - down.start)
-    if part.size != whole:
-        place = {"x": left - across.start, "y": top - down.start}
-        picture = picture.run("embed", **place, width=whole[0], height=whole[1], extend="copy")
+    picture = vips.Picture.of(image.tobytes(), *image.size, len(image.getbands()))
+    if (across.start, down.start, across.stop, down.stop) != (0, 0, *image.size):
+        area = {"width": across.stop - across.start, "height": down.stop - down.start}
+        picture = picture.run("embed", x=-across.start, y=-down.start, **area, extend="copy")
     made = picture.run("reduce", hshrink=(box[2] - box[0]) / size[0], vshrink=(box[3] - box[1]) / size[1])
     width, height, _ = made.shape
     found = Image.frombuffer(image.mode, (width, height), made.pixels_here(), "raw", image.mode, 0, 1)
