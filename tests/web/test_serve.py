@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import uvicorn
 
 import thumbsmith as package
 from tests.cli.command import Command
@@ -126,6 +127,17 @@ def test_an_address_that_is_taken_is_one_sentence(thumbsmith: Command, tmp_path:
     assert ran.code == 2
     assert "in use" in ran.err
     assert ran.err.count("\n") <= 1
+
+
+@pytest.mark.parametrize(("started", "code"), [(True, 130), (False, 1)])
+def test_a_signal_that_the_loop_swallowed_still_counts(
+    thumbsmith: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: bool, code: int
+):
+    """A server that ends without a word was stopped, exit code 130, or never began, which is a failure."""
+    monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: setattr(self, "started", started))
+    before = signal.getsignal(signal.SIGTERM)
+    assert thumbsmith("serve", "--root", str(tmp_path), "--port", "0").code == code
+    signal.signal(signal.SIGTERM, before)
 
 
 def test_a_root_that_is_a_file_is_one_sentence(thumbsmith: Command, tmp_path: Path):

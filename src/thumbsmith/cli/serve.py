@@ -69,7 +69,10 @@ def serve(
         name = f"[{host}]" if ":" in host else host
         people().print(f"http://{name}:{listener.getsockname()[1]}/  over {shown(str(root.resolve()))}; Ctrl-C to stop")
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        server(app).run(sockets=[listener])
+        running = server(app)
+        running.run(sockets=[listener])
+    # It ends by a signal, and raises it again: now and then the event loop swallows that.
+    raise typer.Exit(130 if running.started else 1)
 
 
 def _settings(host: str, names: list[str], origins: list[str]) -> Settings:
