@@ -6,7 +6,7 @@ UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header
 SELF := $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 
-.PHONY: demo cloud test deep bench check lock clean
+.PHONY: demo cloud test deep bench debian-peers check lock clean
 
 demo: .venv/base  ## thumbnails of the sample photographs, in ./thumbsmith-demo
 	$(BIN)/thumbsmith demo
@@ -21,7 +21,7 @@ deep: .venv/dev .venv/servers .venv/runtime  ## the long runs
 	$(BIN)/mypy --config-file .ci/mypy-cdk.ini
 	$(BIN)/python -m pytest -n 2 -m deep
 
-bench: .venv/dev .venv/servers .venv/runtime .venv/peers .venv/node-peers  ## speed, memory and fidelity, as ratios in interleaved runs
+bench: .venv/dev .venv/servers .venv/runtime .venv/peers .venv/node-peers debian-peers  ## speed, memory and fidelity, as ratios in interleaved runs
 	$(BIN)/python bench/speed.py
 	$(BIN)/python bench/cpu.py
 	PYTHONPATH=. $(BIN)/python bench/flow.py
@@ -37,6 +37,10 @@ bench: .venv/dev .venv/servers .venv/runtime .venv/peers .venv/node-peers  ## sp
 	$(BIN)/python bench/gravity.py
 	$(BIN)/python bench/web.py
 	PYTHONPATH=. $(BIN)/python bench/cost.py
+
+debian-peers:
+	command -v vipsthumbnail >/dev/null && command -v convert-im6.q16 >/dev/null || apt-get install -qy libvips-tools imagemagick || \
+	echo "apt-get cannot install libvips-tools and imagemagick here: they are left out" >&2
 
 check: .venv/dev  ## format, lint, types, imports
 	$(BIN)/ruff format --check .

