@@ -91,7 +91,7 @@ def by_bucket(folder: Path, files: list[Path], address: str) -> dict[str, Callab
 
 def run(command: list[object], folder: Path, where: dict[str, str] | None = None) -> None:
     """Run a command, which must succeed."""
-    # Who installs Python packages has their bytecode; a variable that keeps it from being written is this machine's.
+    # Who installs Python packages has their bytecode, whatever keeps it from being written where this is measured.
     left = ("AWS_", "PYTHONDONTWRITEBYTECODE")
     here = {name: value for name, value in os.environ.items() if not name.startswith(left)}
     environment = {**here, "THUMBSMITH_RECIPE": RECIPE, "XDG_CACHE_HOME": str(folder / "cache"), **(where or {})}

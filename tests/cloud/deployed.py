@@ -1,9 +1,12 @@
 """A deployed stack, as those see it who put pictures into it."""
 
 import json
+from operator import itemgetter
 from typing import Any
 
 from tests.cloud.emulator import Cloud, eventually
+
+MOST_LINES = 10_000  # that CloudWatch Logs gives at once
 
 
 class Deployed:
@@ -53,10 +56,20 @@ class Deployed:
         return sum(int(told[name]) for name in names)
 
     def lines(self) -> list[dict[str, Any]]:
-        """Return what the function logged, each line as what it says."""
+        """Return what the function logged, each line as what it says, in the order of time.
+
+        Some streams are asked for at a time: the emulator gives so many lines, and no token for more.
+        """
         function = self.cloud.client("lambda").get_function_configuration(FunctionName=self.outputs["Function"])
-        logged = self.cloud.client("logs").filter_log_events(logGroupName=function["LoggingConfig"]["LogGroup"])
-        return [json.loads(each["message"]) for each in logged["events"] if each["message"][:1] == "{"]
+        group, logs = function["LoggingConfig"]["LogGroup"], self.cloud.client("logs")
+        events: list[dict[str, Any]] = []
+        for page in logs.get_paginator("describe_log_streams").paginate(logGroupName=group):
+            names = [each["logStreamName"] for each in page["logStreams"]]
+            found = logs.filter_log_events(logGroupName=group, logStreamNames=names)["events"] if names else []
+            assert len(found) < MOST_LINES
+            events += found
+        messages = [each["message"] for each in sorted(events, key=itemgetter("timestamp"))]
+        return [json.loads(message) for message in messages if message[:1] == "{"]
 
     def outcomes(self, key: str) -> list[tuple[str, int]]:
         """Return what became of the key, each time: the outcome, and how many renditions were written."""

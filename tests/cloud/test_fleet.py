@@ -28,7 +28,6 @@ pytestmark = needs_servers
 
 KILLS = 10
 NAMES = 4  # the default recipe's thumbnails and the manifest
-MOST_LINES = 10_000  # that CloudWatch Logs gives at once
 
 
 @dataclass
@@ -83,19 +82,7 @@ class Fleet:
 
     def outcomes(self) -> list[tuple[str, str]]:
         """Return what became of each key, each time that a function had it in hand."""
-        told = [json.loads(line) for line in self.logged() if line[:1] == "{"]
-        return [(each["key"], each["outcome"]) for each in told if each["event"] == "image"]
-
-    def logged(self) -> Iterator[str]:
-        """Yield what the function logged: some streams at a time, for the emulator gives 10,000 lines and no more."""
-        where = self.deployed.cloud
-        function = where.client("lambda").get_function_configuration(FunctionName=self.deployed.outputs["Function"])
-        group, logs = function["LoggingConfig"]["LogGroup"], where.client("logs")
-        for page in logs.get_paginator("describe_log_streams").paginate(logGroupName=group):
-            names = [each["logStreamName"] for each in page["logStreams"]]
-            found = logs.filter_log_events(logGroupName=group, logStreamNames=names)["events"] if names else []
-            assert len(found) < MOST_LINES
-            yield from (each["message"] for each in found)
+        return [(each["key"], each["outcome"]) for each in self.deployed.lines() if each["event"] == "image"]
 
     def clear(self) -> None:
         """Delete all thumbnails and manifests."""

@@ -68,7 +68,7 @@ def test_a_large_picture_is_averaged_first():
     off = _levels_off(
         lanczos(image, (200, 150), (0, 0, 4000, 3000), 3.0), image.resize((200, 150), LANCZOS, reducing_gap=3.0)
     )
-    assert off.max() <= 10  # what is averaged has harder edges than what is not
+    assert off.max() <= 10  # 9 with whole pixels too: what is averaged has harder edges than what is not
     assert off.mean() < 1
 
 
