@@ -1,11 +1,16 @@
-"""A cloud for a module of tests, and keys that no other test uses."""
+"""A cloud for a module of tests, keys that no other test uses, and what a function in a sandbox needs."""
 
 import secrets
+import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.cloud import local_app
+from tests.cloud.bucket import BUCKET, SOURCES, THUMBNAILS, client
 from tests.cloud.emulator import Cloud, cloud
+from tests.servers.processes import KEYS
 
 
 @pytest.fixture(scope="module")
@@ -20,3 +25,22 @@ def where(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 def key() -> str:
     """Return a key that no other test uses."""
     return f"photos/{secrets.token_hex(6)}.jpg"
+
+
+@pytest.fixture(scope="session")
+def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the function's code, unpacked from the zip that is deployed."""
+    folder = tmp_path_factory.mktemp("function")
+    local_app.build(folder / "function.zip")
+    with zipfile.ZipFile(folder / "function.zip") as archive:
+        archive.extractall(folder / "code")
+    return folder / "code"
+
+
+@pytest.fixture(scope="session")
+def environment(ministack_address: str) -> dict[str, str]:
+    """Return the variables of a function in a sandbox, whose bucket is made."""
+    where = {"AWS_ENDPOINT_URL": ministack_address, "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}
+    client(ministack_address).create_bucket(Bucket=BUCKET)
+    places = {"THUMBSMITH_SOURCE": f"s3://{BUCKET}/{SOURCES}", "THUMBSMITH_DESTINATION": f"s3://{BUCKET}/{THUMBNAILS}"}
+    return {**KEYS, **where, **places}

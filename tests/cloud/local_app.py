@@ -1,9 +1,11 @@
 """The ready app with three differences: the emulator is another machine than AWS, speaks no TLS, and knows one action.
 
-Its functions run on this machine's Python, by Lambda's own runtime client: the code of a provided runtime is run by its
-file `bootstrap`. And the statements that deny all without TLS, which the emulator would enforce, never apply.
+Its functions run on this machine's Python and architecture, by Lambda's own runtime client: the code of a provided
+runtime is run by its file `bootstrap`. And the statements that deny all without TLS, which the emulator would enforce,
+never apply.
 """
 
+import platform
 import sys
 from pathlib import Path
 
@@ -16,8 +18,9 @@ from aws_cdk import aws_sqs as sqs
 
 from thumbsmith.cdk import ThumbnailAudit, packaging
 from thumbsmith.cdk.app import ThumbsmithStack
-from thumbsmith.cdk.settings import settings_of
+from thumbsmith.cdk.settings import ARCHITECTURES, settings_of
 
+ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64"}[platform.machine()]
 RUNTIME = Path(__file__).parents[2] / ".venv-runtime" / "bin" / "python"
 BOOTSTRAP = f"""#!/bin/sh
 PYTHONPATH="$LAMBDA_TASK_ROOT" exec {RUNTIME} -m awslambdaric "$_HANDLER"
@@ -28,14 +31,14 @@ def build(target: Path, contents: packaging.Contents = packaging.CONVERGING) -> 
     """Write the zip of a kind of function's code."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     files = {"bootstrap": BOOTSTRAP}
-    packaging.build(target, python=version, architecture="x86_64", contents=contents, files=files)
+    packaging.build(target, python=version, architecture=ARCHITECTURE, contents=contents, files=files)
 
 
 def main() -> None:
     """Synthesize the app, with the code whose folder context gives."""
     app = App()
     folder = Path(app.node.get_context("code"))
-    machine = {"runtime": lambda_.Runtime.PROVIDED_AL2023, "architecture": lambda_.Architecture.X86_64}
+    machine = {"runtime": lambda_.Runtime.PROVIDED_AL2023, "architecture": ARCHITECTURES[ARCHITECTURE]}
     function, api = (
         {"code": lambda_.Code.from_asset(str(folder / f"{each.name}.zip")), **machine}
         for each in (packaging.CONVERGING, packaging.API)

@@ -1,8 +1,13 @@
-"""A function as Lambda runs it: by AWS's runtime client and emulator, all its processes within one limit on memory."""
+"""A function as Lambda runs it: by AWS's runtime client and emulator, within Lambda's restrictions (`ground.py`).
+
+Between invocations all processes of the function are stopped, as Lambda freezes them. Where this user may make a
+control group, all processes together are limited in memory.
+"""
 
 import contextlib
 import json
 import os
+import platform
 import re
 import secrets
 import shutil
@@ -12,18 +17,21 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.cloud import ground
 from tests.cloud.local_app import RUNTIME
 from tests.servers.processes import free_ports
 
 VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
-RIE = RUNTIME.parents[1] / "lib" / VERSION / "site-packages/samcli/local/rapid/aws-lambda-rie-x86_64"
+EMULATORS = {"x86_64": "aws-lambda-rie-x86_64", "aarch64": "aws-lambda-rie-arm64"}
+RIE = RUNTIME.parents[1] / "lib" / VERSION / "site-packages/samcli/local/rapid" / EMULATORS[platform.machine()]
 CGROUPS = Path("/sys/fs/cgroup")
 SECONDS = 120
+HANDLER = "thumbsmith.aws.handler.handler"
 
 
 @dataclass(frozen=True)
@@ -48,19 +56,18 @@ class Group:
     @property
     def cpu_seconds(self) -> float:
         """Return the CPU time of all that runs in it, and of what those have waited for, but for Lambda's emulator."""
-        fields = [Path(f"/proc/{each}/stat").read_text().rpartition(")") for each in self.processes]
-        times = [map(int, rest.split()[11:15]) for name, _, rest in fields if "aws-lambda-rie" not in name]
+        times = [map(int, rest[11:15]) for name, rest in map(_stat, self.processes) if not _is_emulator(name)]
         return sum(map(sum, times)) / os.sysconf("SC_CLK_TCK")
 
     @property
     def processes(self) -> list[int]:
-        """Return who is in it."""
+        """Return the ids of its processes."""
         return [int(line) for line in (self.folder / "cgroup.procs").read_text().split()]
 
 
 @contextlib.contextmanager
 def group(memory: int) -> Iterator[Group]:
-    """Make such a group, and end all that is left in it. Raises OSError where this user or kernel cannot."""
+    """Make such a group, and kill all processes left in it. Raises OSError where this user or kernel cannot."""
     is_old = (CGROUPS / "memory").is_dir()
     folder = CGROUPS / ("memory" if is_old else "") / f"thumbsmith-{secrets.token_hex(4)}"
     folder.mkdir()
@@ -70,17 +77,44 @@ def group(memory: int) -> Iterator[Group]:
         yield made
     finally:
         while left := made.processes:
-            for process in left:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(process, signal.SIGKILL)
+            _send(left, signal.SIGKILL)
             time.sleep(0.05)
         folder.rmdir()
 
 
+def _send(processes: Iterable[int], number: signal.Signals) -> None:
+    """Send a signal to processes, some of which may have ended."""
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, number)
+
+
+def descendants(process: int) -> list[int]:
+    """Return the ids of a process and of all that it started."""
+    found = [process]
+    for each in found:
+        for children in Path(f"/proc/{each}/task").glob("*/children"):
+            with contextlib.suppress(OSError):  # it has ended
+                found += map(int, children.read_text().split())
+    return found
+
+
+def _stat(process: int) -> tuple[str, list[str]]:
+    """Return a process's name, and what follows it in /proc/PID/stat from the state on; proc(5)."""
+    try:
+        name, _, rest = Path(f"/proc/{process}/stat").read_text().rpartition(")")
+    except OSError:
+        return "", ["X", *"0" * 14]  # it has ended
+    return name, rest.split()
+
+
+def _is_emulator(name: str) -> bool:
+    """Return whether this is the name of Lambda's emulator, which is no part of the function."""
+    return "aws-lambda-rie" in name
+
+
 def why_no_group() -> str | None:
     """Return why no group can be made here, None where one can."""
-    if not RIE.exists():
-        return "no emulator of Lambda's runtime: run `make .venv/runtime`"
     try:
         with group(64 << 20):
             return None
@@ -88,21 +122,50 @@ def why_no_group() -> str | None:
         return f"NOT MEASURED: no group with a limit on memory can be made here: {error}"
 
 
+def why_no_sandbox() -> str | None:
+    """Return why no function can run in a sandbox here, None where one can."""
+    if not RIE.exists():
+        return "no emulator of Lambda's runtime: run `make .venv/runtime`"
+    command = [sys.executable, ground.__file__, "refuses", RUNTIME, "-c", "pass"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=SECONDS)
+    return f"no restrictions as Lambda's can be made here: {done.stderr.strip()}" if done.returncode else None
+
+
 @dataclass
 class Sandbox:
-    """A running function. The first invocation starts it; `peak` is of all its processes, in bytes."""
+    """A running function. The first invocation starts it; `group` is None where none can be made here."""
 
     address: str
     log: Path
-    group: Group
+    process: int
+    group: Group | None
 
     def invoke(self, event: object) -> tuple[Any, float]:
-        """Return what the function answers, and after how many seconds."""
+        """Return what the function answers, and after how many seconds; it is frozen before and afterwards."""
         request = urllib.request.Request(self.address, data=json.dumps(event).encode())
+        self.thaw()
         started = time.perf_counter()
         with urllib.request.urlopen(request, timeout=SECONDS) as response:
             answer = response.read()
-        return json.loads(answer), time.perf_counter() - started
+        took = time.perf_counter() - started
+        self.freeze()
+        return json.loads(answer), took
+
+    def freeze(self) -> None:
+        """Stop all processes of the function, and return once all are stopped."""
+        while running := [each for each in self.processes if _stat(each)[1][0] not in "TZX"]:
+            _send(running, signal.SIGSTOP)
+            time.sleep(0.001)  # a signal takes a moment to arrive
+
+    def thaw(self) -> None:
+        """Let all processes of the function go on."""
+        _send(self.processes, signal.SIGCONT)
+
+    @property
+    def processes(self) -> list[int]:
+        """Return the ids of all processes of the function."""
+        there = self.group.processes if self.group else descendants(self.process)
+        return [each for each in there if not _is_emulator(_stat(each)[0])]
 
     @property
     def durations(self) -> list[float]:
@@ -130,8 +193,10 @@ class Sandbox:
 
 
 @contextlib.contextmanager
-def sandbox(code: Path, handler: str, megabytes: int, environment: Mapping[str, str], log: Path) -> Iterator[Sandbox]:
-    """Run the handler of the code in a folder with so much memory until the end of the block."""
+def sandbox(
+    code: Path, handler: str, megabytes: int, environment: Mapping[str, str], log: Path, kind: str = "refuses"
+) -> Iterator[Sandbox]:
+    """Run the handler of the code in a folder, in a sandbox of a kind (`ground.KINDS`), until the end of the block."""
     port, api = free_ports(2)
     variables = {
         "PATH": "/usr/bin:/bin",
@@ -143,23 +208,37 @@ def sandbox(code: Path, handler: str, megabytes: int, environment: Mapping[str, 
         "AWS_SESSION_TOKEN": "token",  # as a role's credentials have
         **environment,
     }
-    emulator = [RIE, "--log-level", "info", "--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
-    emulator += ["--runtime-api-address", f"127.0.0.1:{api}", RUNTIME, "-m", "awslambdaric", handler]
-    with group(megabytes << 20) as members, log.open("wb") as out:
-        entering = [shutil.which("sh"), "-c", f'echo $$ > {members.folder}/cgroup.procs; exec "$@"', "sh", *emulator]
-        process = subprocess.Popen(entering, cwd=code, env=variables, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+    command = [sys.executable, ground.__file__, kind]
+    command += [RIE, "--log-level", "info", "--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
+    command += ["--runtime-api-address", f"127.0.0.1:{api}", RUNTIME, "-m", "awslambdaric", handler]
+    with _members(megabytes << 20) as members, log.open("wb") as out:
+        if members:
+            entering = f'echo $$ > {members.folder}/cgroup.procs; exec "$@"'
+            command = [shutil.which("sh"), "-c", entering, "sh", *command]
+        process = subprocess.Popen(command, cwd=code, env=variables, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
         try:
-            _wait(port)
-            yield Sandbox(f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations", log, members)
+            _wait(process, port, log)
+            address = f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations"
+            yield Sandbox(address, log, process.pid, members)
         finally:
-            process.kill()
+            _send(descendants(process.pid), signal.SIGKILL)
             process.wait()
 
 
-def _wait(port: int) -> None:
+@contextlib.contextmanager
+def _members(memory: int) -> Iterator[Group | None]:
+    """Make a group with a limit on memory, or None where none can be made here."""
+    if why_no_group():
+        yield None
+        return
+    with group(memory) as made:
+        yield made
+
+
+def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     end = time.monotonic() + SECONDS
-    while time.monotonic() < end:
+    while time.monotonic() < end and process.poll() is None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
         time.sleep(0.01)
-    raise TimeoutError(f"nothing listens on {port}")
+    raise RuntimeError(f"nothing listens on {port}:\n{log.read_text(errors='replace')}")

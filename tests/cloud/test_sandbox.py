@@ -5,27 +5,23 @@ import io
 import shutil
 import sys
 import sysconfig
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import pytest
-from botocore.session import get_session
 from PIL import Image
 
-from tests.cloud import local_app
-from tests.cloud.sandbox import Sandbox, sandbox, why_no_group
+from tests.cloud.bucket import BUCKET, client, event, put
+from tests.cloud.sandbox import HANDLER, Sandbox, sandbox, why_no_group, why_no_sandbox
 from tests.corpus import needs_corpus, photos
 from tests.servers.fixtures import needs_servers
-from tests.servers.processes import KEYS
 
-REASON = why_no_group()
+REASON = why_no_sandbox() or why_no_group()
 pytestmark = [needs_servers, pytest.mark.deep, pytest.mark.skipif(bool(REASON), reason=str(REASON))]
 
 BENCH = Path(__file__).parents[2] / "bench"
-HANDLER = "thumbsmith.aws.handler.handler"
 WHOLE_CORE, SMALL = 1769, 512  # megabytes
 ROUNDS = 7
 WARM_ROUNDS = 30
@@ -44,16 +40,6 @@ def handler(event, context):
 
 
 @pytest.fixture(scope="module")
-def ours(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the function's code, as it is deployed."""
-    folder = tmp_path_factory.mktemp("ours")
-    local_app.build(folder / "function.zip")
-    with zipfile.ZipFile(folder / "function.zip") as archive:
-        archive.extractall(folder / "code")
-    return folder / "code"
-
-
-@pytest.fixture(scope="module")
 def peer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return boto3 and Pillow doing the same, with bytecode too."""
     folder, packages = tmp_path_factory.mktemp("peer"), Path(sysconfig.get_path("purelib"))
@@ -65,33 +51,6 @@ def peer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "nothing.py").write_text(NOTHING)
     compileall.compile_dir(folder, quiet=2)
     return folder
-
-
-@pytest.fixture(scope="module")
-def environment(ministack_address: str) -> dict[str, str]:
-    """Return the function's environment, with a bucket that there is."""
-    where = {"AWS_ENDPOINT_URL": ministack_address, "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}
-    client(ministack_address).create_bucket(Bucket="sandbox")
-    places = {"THUMBSMITH_SOURCE": "s3://sandbox/photos/", "THUMBSMITH_DESTINATION": "s3://sandbox/thumbs/"}
-    return {**KEYS, **where, **places}
-
-
-def client(address: str) -> Any:
-    """Return a client of S3."""
-    keys = {"aws_access_key_id": KEYS["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": KEYS["AWS_SECRET_ACCESS_KEY"]}
-    return get_session().create_client("s3", region_name="us-east-1", endpoint_url=address, **keys)
-
-
-def event(key: str) -> dict[str, Any]:
-    """Return an event about a key, for both functions."""
-    record = {"eventVersion": "2.1", "eventName": "ObjectCreated:Put"}
-    record["s3"] = {"bucket": {"name": "sandbox"}, "object": {"key": f"photos/{key}"}}
-    return {"Records": [record], "bucket": "sandbox", "key": key}
-
-
-def put(environment: dict[str, str], key: str, data: bytes) -> None:
-    """Put an image."""
-    client(environment["AWS_ENDPOINT_URL"]).put_object(Bucket="sandbox", Key=f"photos/{key}", Body=data)
 
 
 def jpeg(width: int, height: int, **options: Any) -> bytes:
@@ -114,9 +73,9 @@ def tell(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
 
 
 @pytest.fixture
-def small(ours: Path, environment: dict[str, str], tmp_path: Path) -> Iterator[Sandbox]:
+def small(code: Path, environment: dict[str, str], tmp_path: Path) -> Iterator[Sandbox]:
     """Give the function with 512 MB."""
-    with sandbox(ours, HANDLER, SMALL, environment, tmp_path / "log") as running:
+    with sandbox(code, HANDLER, SMALL, environment, tmp_path / "log") as running:
         yield running
 
 
@@ -129,7 +88,7 @@ def outcome(answer: dict[str, Any]) -> tuple[str, str | None]:
 @needs_corpus
 @pytest.mark.parametrize("megabytes", [SMALL, WHOLE_CORE])
 def test_the_first_picture_takes_less_than_elsewhere(
-    ours: Path,
+    code: Path,
     peer: Path,
     environment: dict[str, str],
     tmp_path: Path,
@@ -138,15 +97,13 @@ def test_the_first_picture_takes_less_than_elsewhere(
 ):
     """Starting and making the first picture takes at most 0.85 of the CPU time that boto3 and Pillow take for it."""
     put(environment, "first.jpg", jpeg(1732, 1155))
-    functions = {"ours": (ours, HANDLER), "peer": (peer, "peer.handler"), "nothing": (peer, "nothing.handler")}
+    functions = {"ours": (code, HANDLER), "peer": (peer, "peer.handler"), "nothing": (peer, "nothing.handler")}
     seconds: dict[str, list[float]] = {name: [] for name in functions}
     cpu: dict[str, list[float]] = {name: [] for name in functions}
     for number in range(ROUNDS):
-        for name, (code, handler) in functions.items():
-            client(environment["AWS_ENDPOINT_URL"]).delete_object(
-                Bucket="sandbox", Key="thumbs/first.jpg/manifest.json"
-            )
-            with sandbox(code, handler, megabytes, environment, tmp_path / f"{name}{number}") as running:
+        for name, (folder, handler) in functions.items():
+            client(environment["AWS_ENDPOINT_URL"]).delete_object(Bucket=BUCKET, Key="thumbs/first.jpg/manifest.json")
+            with sandbox(folder, handler, megabytes, environment, tmp_path / f"{name}{number}") as running:
                 answer, took = running.invoke(event("first.jpg"))
                 cpu[name].append(running.group.cpu_seconds)
             assert outcome(answer)[0] in {"made", "fresh"}, answer
@@ -183,7 +140,7 @@ def test_12_megapixels_of_heic_fit_512_megabytes(
 
 
 @needs_corpus
-def test_too_much_memory_is_a_code(ours: Path, environment: dict[str, str], tmp_path: Path):
+def test_too_much_memory_is_a_code(code: Path, environment: dict[str, str], tmp_path: Path):
     """A picture that takes more than there is ends in its code, even where the recipe would allow it; the next is made.
 
     Where the kernel killed the function instead, it would be started a second time.
@@ -193,7 +150,7 @@ def test_too_much_memory_is_a_code(ours: Path, environment: dict[str, str], tmp_
     Image.new("RGBA", (9900, 9900)).save(out, "png", compress_level=1)  # 392 MB of pixels
     put(environment, "huge.png", out.getvalue())
     put(environment, "next.jpg", jpeg(1200, 800))
-    with sandbox(ours, HANDLER, SMALL, environment | recipe, tmp_path / "log") as running:
+    with sandbox(code, HANDLER, SMALL, environment | recipe, tmp_path / "log") as running:
         assert outcome(running.invoke(event("huge.png"))[0]) == ("rejected", "over_memory")
         assert outcome(running.invoke(event("next.jpg"))[0]) == ("made", None)
         assert running.starts == 1
@@ -201,10 +158,10 @@ def test_too_much_memory_is_a_code(ours: Path, environment: dict[str, str], tmp_
 
 @needs_corpus
 def test_little_is_taken_besides_pixels_and_store(
-    ours: Path, environment: dict[str, str], tmp_path: Path, tell: Callable[[str], None]
+    code: Path, environment: dict[str, str], tmp_path: Path, tell: Callable[[str], None]
 ):
     """Once it runs, an invocation takes at most 5 ms besides looking, rendering and storing."""
-    with sandbox(ours, HANDLER, WHOLE_CORE, environment, tmp_path / "log") as running:
+    with sandbox(code, HANDLER, WHOLE_CORE, environment, tmp_path / "log") as running:
         for number in range(WARM_ROUNDS):
             put(environment, f"warm{number}.jpg", jpeg(1200, 800))
             running.invoke(event(f"warm{number}.jpg"))
