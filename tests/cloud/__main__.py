@@ -8,29 +8,45 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import fields
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.cloud.emulator import REGION, Cloud, cloud
 from tests.servers.processes import KEYS
+from thumbsmith.cdk.settings import WORDS, Settings
 
 SAMPLE = Path(__file__).parents[2] / "src" / "thumbsmith" / "samples" / "coffee.webp"
 
 
-def main(*settings: str) -> None:
+def main(*arguments: str) -> None:
     """Deploy, tell where everything is, and wait to be stopped; everything goes with it."""
+    settings = dict(each.partition("=")[::2] for each in arguments)
+    if mistake := refusal(settings):
+        print(f"make cloud: {mistake}", file=sys.stderr)
+        raise SystemExit(2)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     started = time.monotonic()
     try:
         with tempfile.TemporaryDirectory(prefix="thumbsmith-cloud-") as folder, cloud(Path(folder)) as where:
             print(f"emulator of AWS at {where.address}; deploying takes a minute ...", flush=True)
             where.bootstrap()
-            outputs = where.deploy(**dict(each.split("=", 1) for each in settings))
+            outputs = where.deploy(**settings)
             print(f"deployed in {time.monotonic() - started:.0f} s", flush=True)
             print(guide(where, outputs), flush=True)
             threading.Event().wait()
     except KeyboardInterrupt:
         print("stopped; nothing is left", flush=True)
+
+
+def refusal(settings: dict[str, str]) -> str | None:
+    """Return why these settings cannot be deployed on the emulator, None where they can be."""
+    for name, value in settings.items():
+        if name not in {each.name for each in fields(Settings)}:
+            return f"there is no setting {name!r}: write NAME=VALUE, with a name from docs/aws.md"
+        if name in {"alarms", "alarm_email"} and WORDS.get(value.lower(), True):
+            return f"the emulator has no alarms on metric math: leave out {name}, or deploy to AWS"
+    return None
 
 
 def guide(where: Cloud, outputs: dict[str, str]) -> str:
