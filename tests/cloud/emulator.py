@@ -106,7 +106,7 @@ def cloud(folder: Path) -> Iterator[Cloud]:
         yield Cloud(address, folder)
 
 
-def eventually(look: Callable[[], T], seconds: float = 60, every: float = 0.1) -> T:
+def eventually(look: Callable[[], T], seconds: float = 180, every: float = 0.1) -> T:
     """Return what `look` gives as soon as it is something, looking `every` so many seconds.
 
     Raises AssertionError when the time is over.

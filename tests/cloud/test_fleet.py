@@ -144,8 +144,8 @@ def made_times(fleet: Fleet) -> Counter[str]:
     return Counter(key for key, outcome in fleet.outcomes() if outcome == "made" and key in fleet.keys)
 
 
-def survives(fleet: Fleet, rate: int, longest: float) -> None:
-    """Kill drivers at random, ten times; then let one run to its end: all is made, and next to nothing twice."""
+def survives(fleet: Fleet, rate: int, longest: float) -> Counter[str]:
+    """Kill drivers at random, ten times; then let one run to its end: all is made. Return how often each key was."""
     fleet.rest()
     fleet.clear()
     before = made_times(fleet)
@@ -157,7 +157,7 @@ def survives(fleet: Fleet, rate: int, longest: float) -> None:
     assert fleet.keys <= fleet.made()
     times = made_times(fleet) - before
     assert set(times) == fleet.keys
-    assert sum(times.values()) - len(fleet.keys) <= len(fleet.keys) / 100, times.most_common(3)
+    return times
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +180,10 @@ def test_a_budget_is_kept(small: Fleet):
 
 
 def test_killed_drivers_lose_nothing(small: Fleet):
-    """Ten drivers killed at random, and one that ends: all 500 pictures have thumbnails, next to none made twice."""
+    """Ten drivers killed at random, and one that ends: all 500 pictures have thumbnails.
+
+    How many were made twice depends on how busy the machine is: the deep run limits their share.
+    """
     survives(small, rate=100, longest=3.0)
 
 
@@ -265,7 +268,7 @@ def test_dead_letters_go_home(small: Fleet):
 
 @pytest.mark.deep
 def test_twenty_thousand(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    """20,000 pictures: all are made, killed drivers lose nothing, uploads wait at most twice as long as else."""
+    """20,000 pictures, killed drivers: all are made, at most 1 % twice, and uploads take at most twice as long."""
     with fleet(tmp_path, 20_000) as large:
         large.latency(3)
         idle = large.latency(25)
@@ -275,6 +278,7 @@ def test_twenty_thousand(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
         working = large.deployed.waiting("Backfill")
         with capsys.disabled():
             sys.stdout.write(f"\nuploads: {idle:.3f} s idle, {busy:.3f} s while {working} messages waited\n")
-        survives(large, rate=1_000, longest=20.0)
+        times = survives(large, rate=1_000, longest=20.0)
+        assert sum(times.values()) - len(large.keys) <= len(large.keys) / 100, times.most_common(3)
         assert working
         assert busy <= 2 * idle

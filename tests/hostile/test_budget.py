@@ -26,17 +26,24 @@ OPEN = Recipe(
 )
 
 
+def test_the_budget_ends_a_bomb():
+    """Scans that nothing judges beforehand, and that take far more CPU time than the limit, end by the limit."""
+    with bench(OPEN) as trial:
+        verdict = trial(scans_jpeg(9000, 3, 14))
+    assert verdict.outcome == Code.OVER_TIME
+    assert verdict.decoded
+    assert verdict.cpu_seconds < 2 * SECONDS
+
+
+@pytest.mark.deep
 def test_the_budget_ends_a_bomb_in_time():
-    """40 CPU seconds of scans, unjudged: over at the limit of 2 seconds, by at most a tenth, and not before.
+    """Such scans end by at most a tenth after the limit, and not before.
 
     The kernel counts ticks for the limit: where others wait for the core these are too many, and any process with such
     a limit ends early. So not before is not before one that does nothing but count.
     """
-    bomb = scans_jpeg(9000, 3, 14)
     with bench(OPEN) as trial:
-        verdict = trial(bomb)
-    assert verdict.outcome == Code.OVER_TIME
-    assert verdict.decoded
+        verdict = trial(scans_jpeg(9000, 3, 14))
     assert 0.9 * min(SECONDS, _kernels_seconds()) <= verdict.cpu_seconds <= 1.1 * SECONDS
 
 

@@ -1,8 +1,10 @@
 """A file given to real workers, and what became of it and of them."""
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 
 import pytest
 
@@ -71,6 +73,26 @@ def bench(recipe: Recipe | None = None, count: int = 1) -> Iterator[Bench]:
     """Give workers under observation, for one thread."""
     with pytest.MonkeyPatch.context() as patch, Workers(count=count) as workers:
         yield Bench(workers, recipe or Recipe.default(), patch)
+
+
+def calls(work: Callable[[], object]) -> int:
+    """Return how many functions this work calls, in Python and directly from it: the same on every machine.
+
+    The work is done once before it is counted, so that modules that it imports are loaded.
+    """
+    work()
+    counted = 0
+
+    def count(_frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal counted
+        counted += event in {"call", "c_call"}
+
+    sys.setprofile(count)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return counted
 
 
 def complaint(verdict: Verdict, expected: str) -> str | None:
