@@ -59,7 +59,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Return the wheel, built from the sdist, and the sdist."""
     out = tmp_path_factory.mktemp("dist")
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(ROOT)]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
     return next(out.glob("*.whl")), next(out.glob("*.tar.gz"))
 
 
@@ -78,10 +78,10 @@ def test_the_wheel_runs(built: tuple[Path, Path], tmp_path: Path):
     """Installed from its wheel, away from the checkout, the demo makes its thumbnails."""
     target = tmp_path / "installed"
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(target)]
-    subprocess.run([*install, str(built[0])], check=True, capture_output=True, timeout=120)
+    subprocess.run([*install, str(built[0])], check=True, capture_output=True, timeout=300)
     run = [sys.executable, "-m", "thumbsmith", "demo"]
     env = {"PYTHONPATH": str(target)}
-    done = subprocess.run(run, cwd=tmp_path, env=env, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(run, cwd=tmp_path, env=env, capture_output=True, text=True, check=True, timeout=300)
     assert "5 sources: 5 made" in done.stdout
     where = [sys.executable, "-c", "import thumbsmith; print(thumbsmith.__file__)"]
     found = subprocess.run(where, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)

@@ -162,7 +162,7 @@ def test_it_waits_for_what_others_make(api: Asked):
     assert said(api("/images/a.jpg"))["status"] == "making"
     began = time.monotonic()
     assert api("/images/a.jpg", query="wait=0.5")["statusCode"] == 202
-    assert 0.5 <= time.monotonic() - began < 3
+    assert time.monotonic() - began >= 0.5
     maker = threading.Timer(0.3, api.make, ["a.jpg"])
     maker.start()
     assert api("/images/a.jpg", query="wait=30")["statusCode"] == 200

@@ -60,7 +60,7 @@ def python(code: str, *, measured: bool = True, **settings: str) -> str:
         cwd=HERE,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=True,
     )
     return done.stdout

@@ -63,7 +63,7 @@ def test_cfn_lint_finds_nothing(tmp_path: Path, settings: Settings):
     app.synth()
     template = tmp_path / "cdk.out" / "Thumbsmith.template.json"
     lint = [Path(sys.executable).with_name("cfn-lint"), "--ignore-checks", "W3005", "--", str(template)]
-    done = subprocess.run(lint, check=False, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(lint, check=False, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stdout) == (0, "")
 
 
@@ -134,7 +134,7 @@ def test_a_mistake_is_one_sentence(tmp_path: Path):
     """The app ends with exit code 2 and one sentence, without a traceback."""
     (tmp_path / "thumbsmith.toml").write_text("[variants.a]\nwidth = -1\n")
     run = [sys.executable, "-m", "thumbsmith.cdk.app"]
-    done = subprocess.run(run, cwd=tmp_path, check=False, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(run, cwd=tmp_path, check=False, capture_output=True, text=True, timeout=300)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("thumbsmith: thumbsmith.toml: [variants.a] width")
@@ -145,7 +145,7 @@ def test_what_cdk_refuses_is_one_sentence_too(tmp_path: Path):
     context = {"CDK_CONTEXT_JSON": json.dumps({"source": "a"})}
     run = [sys.executable, "-m", "thumbsmith.cdk.app"]
     done = subprocess.run(
-        run, cwd=tmp_path, env=os.environ | context, check=False, capture_output=True, text=True, timeout=120
+        run, cwd=tmp_path, env=os.environ | context, check=False, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 2
     assert "Invalid S3 bucket name (value: a)" in done.stderr
@@ -155,5 +155,5 @@ def test_what_cdk_refuses_is_one_sentence_too(tmp_path: Path):
 def test_without_the_extra_one_sentence_names_it():
     """Where CDK is not installed, importing the construct says what to install."""
     code = "import sys; sys.modules['aws_cdk'] = None\nimport thumbsmith.cdk"
-    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=300)
     assert done.stderr.splitlines()[-1].endswith("pip install 'thumbsmith[cdk]'")

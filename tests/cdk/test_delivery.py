@@ -62,7 +62,7 @@ def make(stack: Stack, generate: Callable[..., ThumbnailGenerator]) -> Make:
 def run(code: str, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return what a function gives for each event, in strict mode, as CloudFront runs it."""
     script = f"'use strict';\n{code}\nconsole.log(JSON.stringify({json.dumps(events)}.map(handler)));"
-    done = subprocess.run([NODE, "-"], input=script, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([NODE, "-"], input=script, capture_output=True, text=True, timeout=300, check=True)
     return json.loads(done.stdout)
 
 

@@ -116,7 +116,7 @@ def test_an_installed_package_builds_it_too(tmp_path: Path):
     wheel, installed = tmp_path / "wheel", tmp_path / "installed"
     root = Path(thumbsmith.__file__).parents[2]
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(wheel), str(root)]
-    subprocess.run(build, check=True, capture_output=True, timeout=120)
+    subprocess.run(build, check=True, capture_output=True, timeout=300)
     (file,) = wheel.glob("*.whl")
     with zipfile.ZipFile(file) as archive:
         archive.extractall(installed)

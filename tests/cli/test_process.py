@@ -17,7 +17,7 @@ COMMAND = [sys.executable, "-m", "thumbsmith"]
 
 def _run(*arguments: str, cwd: Path, **options) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*COMMAND, *arguments], cwd=cwd, capture_output=True, text=True, timeout=120, check=False, **options
+        [*COMMAND, *arguments], cwd=cwd, capture_output=True, text=True, timeout=300, check=False, **options
     )
 
 
@@ -40,7 +40,7 @@ def test_a_command_waits_for_no_other(tmp_path: Path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     loaded = set(done.stdout.splitlines())
@@ -87,7 +87,7 @@ def test_stopping_finishes_the_pictures_in_hand(number: signal.Signals, tmp_path
     ) as process:
         process.stdout.readline()
         process.send_signal(number)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "finishing the pictures in hand" in err
     assert '"event": "summary"' in out.splitlines()[-1]
@@ -119,7 +119,7 @@ def test_two_at_once_do_no_harm(tmp_path: Path):
     _photos(tmp_path, 25)
     arguments = [*COMMAND, "sync", "photos", "thumbs"]
     both = [subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.DEVNULL) for _ in range(2)]
-    assert [process.wait(timeout=120) for process in both] == [0, 0]
+    assert [process.wait(timeout=300) for process in both] == [0, 0]
     assert "25 sources: 0 made, 25 fresh" in _run("sync", "photos", "thumbs", cwd=tmp_path).stdout
 
 
@@ -127,7 +127,7 @@ def test_a_closed_pipe_is_no_traceback(tmp_path: Path):
     """`thumbsmith plan --json | head -1` ends quietly."""
     _photos(tmp_path, 200)
     command = f"{sys.executable} -m thumbsmith plan photos thumbs --json | head -1"
-    ran = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    ran = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     assert len(ran.stdout.splitlines()) == 1
     assert ran.stderr == ""
 

@@ -34,6 +34,7 @@ class Following:
     followed: list[Followed] = field(default_factory=list)
     syncs: list[float] = field(default_factory=list)
     answer: bool | None = True
+    quiet: float = QUIET
 
     def __post_init__(self) -> None:
         self.photos = self.folder / "photos"
@@ -48,7 +49,7 @@ class Following:
 
     def run(self, changes: Hints) -> None:
         """Follow these changes to their end."""
-        options = {"renderer": self.renderer, "threads": 4, "sync": self.sync, "quiet": QUIET}
+        options = {"renderer": self.renderer, "threads": 4, "sync": self.sync, "quiet": self.quiet}
         for each in follow(self.scope, changes, folder=str(self.photos), **options):
             self.followed.append(each)
 
@@ -183,15 +184,16 @@ def test_orphans_stay_on_demand(tmp_path: Path):
     assert following.thumbs() == {"old/a.jpg"}
 
 
-def test_a_growing_file_waits(following: Following):
+def test_a_growing_file_waits(tmp_path: Path):
     """A file written in pieces is made once, whole: no rejection of a half one is ever recorded."""
+    following = Following(tmp_path, quiet=1.5)  # far longer than between two pieces, on a busy machine too
     whole = picture("#c04020", (400, 300))
 
     def changes() -> Hints:
         for end in range(0, len(whole), len(whole) // 20):
             following.upload("a.jpg", whole[:end])
             yield frozenset({"a.jpg"})
-            time.sleep(QUIET / 3)
+            time.sleep(0.02)
         following.upload("a.jpg", whole)
         yield from following.until_followed("a.jpg")
 

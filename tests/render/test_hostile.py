@@ -46,7 +46,7 @@ def test_every_hostile_file_ends_as_it_should():
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=300,
         env={"PYTHONPATH": ":".join(sys.path)},
     )
     outcomes = ran.stdout.splitlines()

@@ -113,7 +113,7 @@ print("_libvips" in sys.modules, len(list(Path("/proc/self/task").iterdir())))
 @pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel by Linux's /proc")
 def test_a_process_that_made_pictures_can_be_forked():
     """Resizing leaves no thread behind, which a fork would lose, and with it what the thread held."""
-    done = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True, timeout=300, check=True)
     assert done.stdout.split() == ["True", "1"]
 
 

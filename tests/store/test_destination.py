@@ -243,7 +243,7 @@ def test_two_processes_write_keys_that_collide(store: Store) -> None:
         writer.stdin.write("go\n")
         writer.stdin.flush()
     for writer in writers:
-        writer.communicate(timeout=60)
+        writer.communicate(timeout=300)
         assert writer.returncode == 0
     keys = {
         f"{number}/{name}/manifest.json": name for number in range(40) for name in ("IMG.JPG", "img.jpg", "IMG.jpg")

@@ -1,7 +1,7 @@
 """Requests without botocore: where they go, how they are signed, and over which connections."""
 
+import select
 import ssl
-import time
 from pathlib import Path
 from typing import Any
 
@@ -217,7 +217,7 @@ def test_connections_are_kept(script: Scripted, monkeypatch: pytest.MonkeyPatch)
     """One connection serves one request after the other; one that the server ended meanwhile is not used again."""
     made = []
     new = Connections._new
-    monkeypatch.setattr(Connections, "_new", lambda pool, host: made.append(host) or new(pool, host))
+    monkeypatch.setattr(Connections, "_new", lambda pool, host: made.append(new(pool, host)) or made[-1])
     monkeypatch.setenv("AWS_SESSION_TOKEN", "a client of this test's own")
     store = open_store("s3://bucket")
     script.script(Answer(200, b"", {"ETag": '"e"'}))
@@ -227,7 +227,7 @@ def test_connections_are_kept(script: Scripted, monkeypatch: pytest.MonkeyPatch)
     assert len(made) == 1
     script.script(Answer(200, b"", {"ETag": '"e"'}, cut=0))
     store.put("a", b"x", HEADERS)
-    time.sleep(0.1)
+    assert select.select([made[-1].sock], [], [], 60)[0]  # the end has arrived
     assert store.put("a", b"x", HEADERS) == "e"
     assert len(script.asked) == 2
 

@@ -83,7 +83,7 @@ def test_a_sweep_removes_folders_that_it_leaves_empty(store: Store) -> None:
 def test_a_limit_on_size_leaves_the_old_object(tmp_path: Path) -> None:
     """A write that fails half way leaves what was there, and no temporary."""
     done = subprocess.run(
-        [sys.executable, "-c", LIMITED, tmp_path], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", LIMITED, tmp_path], capture_output=True, text=True, timeout=300, check=True
     )
     assert done.stdout == "a.jpg: File too large False\n"
     assert [path.name for path in tmp_path.iterdir()] == ["a.jpg"]

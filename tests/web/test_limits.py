@@ -13,10 +13,13 @@ from thumbsmith.web import server as bounds
 
 HOST = b"Host: 127.0.0.1\r\n"
 
+# How long a test waits for what the server does after half a second.
+SECONDS = 60
 
-def _ended(connection: socket.socket, seconds: float) -> bytes:
-    """Return what came until the server ended the connection; fail where it does not in time."""
-    connection.settimeout(seconds)
+
+def _ended(connection: socket.socket) -> bytes:
+    """Return what came until the server ended the connection; fail where it does not."""
+    connection.settimeout(SECONDS)
     received = b""
     with contextlib.suppress(ConnectionResetError):
         while piece := connection.recv(65536):
@@ -30,25 +33,23 @@ def _ended(connection: socket.socket, seconds: float) -> bytes:
 def test_a_head_that_does_not_come_is_not_waited_for(server: Served, monkeypatch: pytest.MonkeyPatch, begin: bytes):
     """A connection that sends nothing, or a byte of a head now and then, is closed after the time for heads."""
     monkeypatch.setattr(bounds, "HEAD_SECONDS", 0.5)
-    started = time.monotonic()
-    with socket.create_connection(server.address, timeout=10) as connection:
+    with socket.create_connection(server.address, timeout=SECONDS) as connection:
         connection.sendall(begin)
         with contextlib.suppress(ConnectionError):
             for _ in range(20):
                 time.sleep(0.1)
                 connection.sendall(b"a" if begin.strip() else b"\r\n" if begin else b"")
-        _ended(connection, 5)
-    assert time.monotonic() - started < 8
+        _ended(connection)
 
 
 def test_a_second_head_that_does_not_come_is_not_waited_for(server: Served, monkeypatch: pytest.MonkeyPatch):
     """The same on a connection that was good for one request."""
     monkeypatch.setattr(bounds, "HEAD_SECONDS", 0.5)
-    with socket.create_connection(server.address, timeout=10) as connection:
+    with socket.create_connection(server.address, timeout=SECONDS) as connection:
         connection.sendall(b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n")
         assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
         connection.sendall(b"GET /hea")
-        assert b"HTTP/1.1" not in _ended(connection, 5)
+        assert b"HTTP/1.1" not in _ended(connection)
 
 
 @pytest.mark.parametrize(("piece_seconds", "body_seconds"), [(0.3, 60), (60, 0.3)])
@@ -61,13 +62,13 @@ def test_a_body_that_comes_too_slowly_is_refused(
     monkeypatch.setattr(patience, "BODY_SECONDS", body_seconds)
     upload = server.grant("slow.png", 600).json()["upload"]
     head = f"PUT {upload['url']} HTTP/1.1\r\nContent-Type: image/png\r\nContent-Length: 600\r\n".encode()
-    with socket.create_connection(server.address, timeout=10) as connection:
+    with socket.create_connection(server.address, timeout=SECONDS) as connection:
         connection.sendall(head + HOST + b"\r\n" + b"x" * 100)
         with contextlib.suppress(ConnectionError):
             for _ in range(30 if body_seconds < 1 else 0):
                 connection.sendall(b"x")
                 time.sleep(0.05)
-        assert _ended(connection, 30).startswith(b"HTTP/1.1 408 ")
+        assert _ended(connection).startswith(b"HTTP/1.1 408 ")
     assert not [each for each in server.sources.iterdir() if each.name.startswith((".thumbsmith-", "slow"))]
 
 
@@ -81,19 +82,19 @@ def test_a_body_that_comes_too_slowly_is_refused(
 )
 def test_a_head_without_end_is_refused(server: Served, head: bytes):
     """A long path, a long header, many headers: 431 at once or an end, and the rest is not read."""
-    with socket.create_connection(server.address, timeout=10) as connection:
+    with socket.create_connection(server.address, timeout=SECONDS) as connection:
         with contextlib.suppress(ConnectionError):
             for start in range(0, len(head), 1000):
                 connection.sendall(head[start : start + 1000])
                 time.sleep(0.001)
-        assert _ended(connection, 5)[:13] in {b"HTTP/1.1 431 ", b""}
+        assert _ended(connection)[:13] in {b"HTTP/1.1 431 ", b""}
 
 
 def test_what_is_no_http_is_refused(server: Served):
     """400 as a problem, hardened as every answer."""
-    with socket.create_connection(server.address, timeout=10) as connection:
+    with socket.create_connection(server.address, timeout=SECONDS) as connection:
         connection.sendall(b"\x16\x03\x01 hello\r\n\r\n")
-        answer = _ended(connection, 5)
+        answer = _ended(connection)
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"nosniff" in answer
 
@@ -101,13 +102,11 @@ def test_what_is_no_http_is_refused(server: Served):
 def test_a_body_after_the_answer_is_not_read_for_ever(server: Served, monkeypatch: pytest.MonkeyPatch):
     """Who was refused and goes on sending is cut off after a while, and nothing of it is kept."""
     monkeypatch.setattr(bounds, "HEAD_SECONDS", 0.5)
-    with socket.create_connection(server.address, timeout=10) as connection:
+    with socket.create_connection(server.address, timeout=SECONDS) as connection:
         connection.sendall(b"PUT /uploads/none HTTP/1.1\r\nContent-Length: 9000000000\r\n" + HOST + b"\r\n")
         assert connection.recv(65536).startswith(b"HTTP/1.1 404 ")
-        started = time.monotonic()
         with pytest.raises(OSError, match=r"reset|Broken|timed"):
-            _send_until(connection, started + 20)
-        assert time.monotonic() - started < 10
+            _send_until(connection, time.monotonic() + SECONDS)
 
 
 def test_who_does_not_take_an_answer_is_cut_off(server: Served, monkeypatch: pytest.MonkeyPatch):
@@ -122,7 +121,7 @@ def test_who_does_not_take_an_answer_is_cut_off(server: Served, monkeypatch: pyt
             connection.settimeout(2)
             for _ in range(2000):
                 connection.sendall(request)
-        end = time.monotonic() + 15
+        end = time.monotonic() + SECONDS
         while _connections() > before + 1:
             assert time.monotonic() < end
             time.sleep(0.1)
@@ -146,11 +145,12 @@ def test_a_flood_of_connections_is_bounded(server: Served, monkeypatch: pytest.M
     """One connection too many is told so; those that there are go on; when they end there is room again."""
     monkeypatch.setattr(bounds, "MAX_CONNECTIONS", 20)
     with contextlib.ExitStack() as stack:
-        flood = [stack.enter_context(socket.create_connection(server.address, timeout=10)) for _ in range(60)]
-        time.sleep(0.5)
-        refused = [each for each in flood if _first(each).startswith(b"HTTP/1.1 503 ")]
-        assert 40 <= len(refused) <= 60
-    end = time.monotonic() + 10
+        flood = [stack.enter_context(socket.create_connection(server.address, timeout=SECONDS)) for _ in range(60)]
+        end, refused = time.monotonic() + SECONDS, set()
+        while len(refused) < 40:
+            assert time.monotonic() < end
+            refused |= {each for each in set(flood) - refused if _first(each).startswith(b"HTTP/1.1 503 ")}
+    end = time.monotonic() + SECONDS
     while server.client.get("/health").status_code != 200:
         assert time.monotonic() < end
 

@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -93,11 +94,12 @@ def test_a_key_cannot_pass_for_an_option(signing: Served):
         assert answer.status_code == 403
 
 
-def test_time_runs_out(signing: Served):
+def test_time_runs_out(signing: Served, monkeypatch: pytest.MonkeyPatch):
     """An address is good until its time, and 403 from then on, whether the picture is kept or not."""
-    address = path(wish=WISH | {"width": 19}, seconds=2)
+    address = path(wish=WISH | {"width": 19}, seconds=3600)
     assert signing.client.get(address).status_code == 200
-    time.sleep(2.1)
+    later = time.time() + 3601
+    monkeypatch.setattr("thumbsmith.web.on_demand.time", SimpleNamespace(time=lambda: later))
     for each in (address, path(seconds=0), path(seconds=-5)):
         answer = signing.client.get(each)
         assert (answer.status_code, answer.json()["code"]) == (403, "expired")

@@ -51,7 +51,7 @@ def serving(folder: Path, *options: str, **environment: str) -> Iterator[Process
             yield Process(process, client)
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
         process.stderr.close()
 
 
@@ -66,7 +66,7 @@ def test_it_serves_until_it_is_stopped(tmp_path: Path, number: signal.Signals):
             assert time.monotonic() < end
         assert (tmp_path / "thumbnails" / "x.png" / "small.webp").is_file()
         running.process.send_signal(number)
-        assert running.process.wait(30) == 130
+        assert running.process.wait(60) == 130
         assert running.process.stderr.read() == ""
 
 

@@ -69,8 +69,8 @@ def descriptors(pid: int | str = "self") -> list[str]:
 
 
 def eventually(what: Callable[[], bool]) -> bool:
-    """Return whether `what` becomes true within some seconds."""
-    deadline = time.monotonic() + 20
+    """Return whether `what` becomes true within two minutes."""
+    deadline = time.monotonic() + 120
     while not what():
         if time.monotonic() > deadline:
             return False

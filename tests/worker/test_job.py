@@ -139,11 +139,11 @@ def test_the_stores_time_is_not_the_childs():
 
         def read(self, offset: int, length: int) -> bytes:
             """Take more time than the child has."""
-            threading.Event().wait(0.6)
+            threading.Event().wait(2.1)
             return super().read(offset, length)
 
     with pytest.raises(Rejected, match="as it were"):
-        _attempt(say, Slow(picture()), seconds=0.5)
+        _attempt(say, Slow(picture()), seconds=2)
 
 
 def test_a_store_that_fails_at_once_is_told():

@@ -238,7 +238,7 @@ Workers(count=1).render(interrupted(noise(), die), SMALL)
 def test_workers_do_not_outlive_a_process_that_is_killed():
     """Kill -9 of the process that uses them ends template and child, in the middle of a source."""
     command = [sys.executable, "-c", VICTIM]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
     orphans = [int(pid) for pid in done.stdout.split()]
     assert len(orphans) == 2
@@ -275,7 +275,7 @@ print(*watch.templates())
 def test_all_of_a_process_shares_its_workers():
     """They end with it; a fork has its own, and leaves its parent's alone when it closes them and when it ends."""
     command = [sys.executable, "-c", SHARING]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.split()) == 1
     assert not any(alive(int(pid)) for pid in done.stdout.split())
