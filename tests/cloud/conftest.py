@@ -11,6 +11,7 @@ from tests.cloud import local_app
 from tests.cloud.bucket import BUCKET, SOURCES, THUMBNAILS, client
 from tests.cloud.emulator import Cloud, cloud
 from tests.servers.processes import KEYS
+from thumbsmith.cdk import packaging
 
 
 @pytest.fixture(scope="module")
@@ -30,11 +31,10 @@ def key() -> str:
 @pytest.fixture(scope="session")
 def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of the function's code, unpacked from the zip that is deployed."""
-    folder = tmp_path_factory.mktemp("function")
-    local_app.build(folder / "function.zip")
-    with zipfile.ZipFile(folder / "function.zip") as archive:
-        archive.extractall(folder / "code")
-    return folder / "code"
+    folder = tmp_path_factory.mktemp("function") / "code"
+    with zipfile.ZipFile(local_app.code() / f"{packaging.CONVERGING.name}.zip") as archive:
+        archive.extractall(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,6 @@ from botocore.session import get_session
 
 from tests.cloud import local_app
 from tests.servers import processes
-from thumbsmith.cdk import packaging
 
 T = TypeVar("T")
 
@@ -82,12 +81,8 @@ class Cloud:
         self.thumbsmith("aws", "destroy", *self.app(settings), "--force")
 
     def app(self, settings: dict[str, Any]) -> list[str]:
-        """Return the arguments that name the local app and its settings; its code is built once."""
-        for contents in (packaging.CONVERGING, packaging.API):
-            code = self.folder / f"{contents.name}.zip"
-            if not code.exists():
-                local_app.build(code, contents)
-        context = {"code": self.folder, "cli_credentials": "true", "keep": "false", **settings}
+        """Return the arguments that name the local app and its settings."""
+        context = {"code": local_app.code(), "cli_credentials": "true", "keep": "false", **settings}
         return ["--app", APP, *(word for name, value in context.items() for word in ("-c", f"{name}={value}"))]
 
     def client(self, service: str, **credentials: str) -> BaseClient:

@@ -5,8 +5,11 @@ runtime is run by its file `bootstrap`. And the statements that deny all without
 never apply.
 """
 
+import atexit
 import platform
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 
 from aws_cdk import App, Stack
@@ -32,6 +35,16 @@ def build(target: Path, contents: packaging.Contents = packaging.CONVERGING) -> 
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     files = {"bootstrap": BOOTSTRAP}
     packaging.build(target, python=version, architecture=ARCHITECTURE, contents=contents, files=files)
+
+
+@cache
+def code() -> Path:
+    """Return the folder of both functions' zips, which this process builds once, and removes when it ends."""
+    folder = tempfile.TemporaryDirectory(prefix="thumbsmith-code-")
+    atexit.register(folder.cleanup)
+    for contents in (packaging.CONVERGING, packaging.API):
+        build(Path(folder.name, f"{contents.name}.zip"), contents)
+    return Path(folder.name)
 
 
 def main() -> None:
