@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header
+GROUND := PYTHONPATH=. $(BIN)/python tests/cloud/ground.py refuses $(BIN)/python
 SELF := $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 
 .PHONY: demo cloud test deep bench debian-peers check lock clean
@@ -31,8 +32,8 @@ bench: .venv/dev .venv/servers .venv/runtime .venv/peers .venv/node-peers debian
 	$(BIN)/python bench/plan.py
 	PYTHONPATH=. $(BIN)/python bench/fleet.py
 	PYTHONPATH=. $(BIN)/python bench/fleet.py 50000 --emulator
-	$(BIN)/python bench/function.py
-	PYTHONPATH=. $(BIN)/python bench/cold.py
+	$(GROUND) bench/function.py
+	$(GROUND) bench/cold.py
 	$(BIN)/python bench/auto.py
 	$(BIN)/python bench/gravity.py
 	$(BIN)/python bench/web.py
