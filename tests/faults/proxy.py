@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
@@ -26,7 +26,7 @@ class Proxy(ThreadingHTTPServer):
     """Forwards to `upstream`; a `share` of the requests meets a fault, and while `out` is set every one is cut off.
 
     Paths that hold `denied` are answered 403. `requests` and `faults` count; `resumed` is when, by the monotonic clock,
-    the first request came through (after the last one that was cut off by `out`).
+    the first request came through (after the last one that was cut off by `out`). `connections` holds the open ones.
     """
 
     daemon_threads = True
@@ -38,6 +38,7 @@ class Proxy(ThreadingHTTPServer):
         self.out, self.ending = threading.Event(), threading.Event()
         self.denied: str | None = None
         self.resumed = 0.0
+        self.connections: set[socket.socket] = set()
         self._chance, self._lock = random.Random(0), threading.Lock()
 
     @property
@@ -62,6 +63,22 @@ class Proxy(ThreadingHTTPServer):
                 kind = "slow_down"
             self.faults[kind] += 1
             return kind
+
+    def process_request(self, request: socket.socket, client_address: object) -> None:
+        """Keep the connection, until it ends."""
+        self.connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: socket.socket) -> None:
+        """Let go of the connection."""
+        self.connections.discard(request)
+        super().shutdown_request(request)
+
+    def drop(self) -> None:
+        """Close all connections, as a server does with those that were idle for long."""
+        for connection in list(self.connections):
+            with suppress(OSError):  # it has ended
+                connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, *_arguments: object) -> None:
         """Say nothing of clients that went away."""
