@@ -4,6 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header
+# Each file is one process's: what its tests share, such as a deployed stack, is made once.
+SHARED := -n 2 --dist loadfile --no-loadscope-reorder
 GROUND := PYTHONPATH=. $(BIN)/python tests/cloud/ground.py refuses $(BIN)/python
 SELF := $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 
@@ -16,11 +18,11 @@ cloud: .venv/cdk .venv/servers .venv/runtime  ## the AWS application on this mac
 	$(BIN)/python -m tests.cloud
 
 test: .venv/dev .venv/servers .venv/runtime check  ## all checks and tests
-	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered -m "not deep"
+	$(BIN)/python -m pytest $(SHARED) --cov --cov-report=term:skip-covered -m "not deep"
 
 deep: .venv/dev .venv/servers .venv/runtime  ## the long runs
 	$(BIN)/mypy --config-file .ci/mypy-cdk.ini
-	$(BIN)/python -m pytest -n 2 -m deep
+	$(BIN)/python -m pytest $(SHARED) -m deep
 
 bench: .venv/dev .venv/servers .venv/runtime .venv/peers .venv/node-peers debian-peers  ## speed, memory and fidelity, as ratios in interleaved runs
 	$(BIN)/python bench/speed.py
