@@ -7,10 +7,10 @@ out follows the aspect ratio, or stays the source's where `fill` gives that up.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Final, TypeAlias
+from typing import Final, Self, TypeAlias
 
 from thumbsmith.recipe.values import AUTO, CENTER, MAX_RENDITION_SIDE, Fit, Variant
 
@@ -52,6 +52,24 @@ class Plan:
         """Return how many source pixels go into one that is made, on the axis where these are fewer."""
         left, top, right, bottom = self.box
         return min((right - left) / self.size[0], (bottom - top) / self.size[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How all pictures of one source of this `size` (width, height, as seen) are made, worked out once.
+
+    `parents` names for each plan the other one whose picture it is made from, as `parents()` returns it.
+    """
+
+    size: Size
+    plans: tuple[Plan, ...]
+    parents: tuple[int | None, ...]
+
+    @classmethod
+    def of(cls, size: Size, variants: Iterable[Variant]) -> Self:
+        """Return how these variants, of one density each, are made of a source of this `size`."""
+        plans = tuple(plan(size, variant) for variant in variants)
+        return cls(size, plans, parents(plans, size))
 
 
 def plan(size: Size, variant: Variant) -> Plan:

@@ -8,12 +8,11 @@ Colours and turning come after the first reduction, where few pixels are left.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from thumbsmith.animation import moves
-from thumbsmith.geometry import Plan, plan
+from thumbsmith.geometry import Layout, plan
 from thumbsmith.keys import rendition_name
 from thumbsmith.reader import BytesReader, RangeReader
 from thumbsmith.recipe.values import Color, Format, Recipe, Variant
@@ -68,30 +67,30 @@ def render_source(reader: RangeReader, probe: Probe, recipe: Recipe, wanted: fro
     from thumbsmith.formats.focus import focused  # noqa: PLC0415 - as above
     from thumbsmith.formats.stills import Source, is_credited, stills  # noqa: PLC0415 - as above
 
-    base = decoding.decode(reader, probe, min(each.reduction for each in _plans(probe, recipe.pictures)))
+    base = decoding.decode(
+        reader, probe, min(plan(probe.size, each).reduction for each in (*recipe.pictures, THUMBNAIL))
+    )
     variants = focused(recipe.pictures, base, probe.size)
-    plans = _plans(probe, variants)
-    pictures = Pictures.of(base, probe.size, plans)
+    layout = Layout.of(probe.size, (*variants, THUMBNAIL))
+    pictures = Pictures.of(base, layout)
     tiny = pictures.picture(len(variants), Color.SRGB)
     whose = credit.credit(reader, probe) if is_credited(variants) else credit.NOBODY
     source = Source(reader=reader, probe=probe, base=base, whose=whose)
-    moving = [output for output in outputs if moves(probe, variants[output[0]], output[1])]
-    made = stills(source, pictures, plans, variants, (output for output in outputs if output not in moving))
+    still: list[tuple[int, Format]] = []
+    moving: list[tuple[int, Format]] = []
+    for index, kind in outputs:
+        (moving if moves(probe, variants[index], kind) else still).append((index, kind))
+    made = stills(source, pictures, layout.plans, variants, still)
     notes = (base.note,) if base.note else ()
     del base, source, pictures  # the frames of an animation take as much again
     if moving:
-        made |= film.films(frames.frames(reader, probe), probe.size, plans, variants, moving, whose)
+        made |= film.films(frames.frames(reader, probe), layout, variants, moving, whose)
     return Rendered(
         renditions=tuple(made[output] for output in outputs),
         color=picture.average(tiny),
         thumbhash=picture.hashed(tiny),
         notes=notes,
     )
-
-
-def _plans(probe: Probe, variants: Sequence[Variant]) -> list[Plan]:
-    """Return how each variant is made, and last the picture that a placeholder is taken from."""
-    return [plan(probe.size, variant) for variant in (*variants, THUMBNAIL)]
 
 
 def _outputs(probe: Probe, recipe: Recipe, wanted: frozenset[str] | None) -> list[tuple[int, Format]]:

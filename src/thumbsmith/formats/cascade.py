@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -10,7 +9,7 @@ from PIL import Image
 
 from thumbsmith.formats import color, picture
 from thumbsmith.formats.decoding import Base
-from thumbsmith.geometry import Plan, Size, parents, unturned, within
+from thumbsmith.geometry import Layout, unturned, within
 from thumbsmith.recipe.values import Color
 
 
@@ -23,10 +22,10 @@ class Pictures:
     own_profile: bytes | None
 
     @classmethod
-    def of(cls, base: Base, size: Size, plans: Sequence[Plan]) -> Self:
-        """Return the pictures that these plans make of a decoded source of this `size` as seen."""
-        srgb = Cascade(base, size, plans)
-        return cls(srgb, srgb if base.own is None else Cascade(base.kept(), size, plans), base.profile)
+    def of(cls, base: Base, layout: Layout) -> Self:
+        """Return the pictures of a decoded source."""
+        srgb = Cascade(base, layout)
+        return cls(srgb, srgb if base.own is None else Cascade(base.kept(), layout), base.profile)
 
     def picture(self, index: int, wanted: Color) -> Image.Image:
         """Return the picture of a plan, unpadded: RGB or RGBA, as seen."""
@@ -39,30 +38,29 @@ class Pictures:
 
 @dataclass(frozen=True, slots=True)
 class Cascade:
-    """Pictures made on demand by their plans, from a decoded source of this `size` as seen."""
+    """Pictures made on demand by the plans of a layout, from a decoded source."""
 
     base: Base
-    size: Size
-    plans: Sequence[Plan]
+    layout: Layout
     _made: dict[int, Image.Image] = field(default_factory=dict, init=False)
 
     def picture(self, index: int) -> Image.Image:
         """Return the picture of a plan, unpadded: RGB or RGBA, as seen."""
         if index not in self._made:
-            parent = parents(self.plans, self.size)[index]
+            parent = self.layout.parents[index]
             self._made[index] = self._first(index) if parent is None else self._further(index, parent)
         return self._made[index]
 
     def _first(self, index: int) -> Image.Image:
         """Return a picture made from the source itself: reduced first, then brought to its colours and turned."""
-        base, each = self.base, self.plans[index]
-        left, top, right, bottom = (edge / base.shrink for edge in unturned(each.box, self.size, base.orientation))
-        size = each.size if base.orientation < 5 else each.size[::-1]
-        reduced = picture.resized(base.image, (left, top, right, bottom), size)
+        base, size, each = self.base, self.layout.size, self.layout.plans[index]
+        left, top, right, bottom = (edge / base.shrink for edge in unturned(each.box, size, base.orientation))
+        stored = each.size if base.orientation < 5 else each.size[::-1]
+        reduced = picture.resized(base.image, (left, top, right, bottom), stored)
         shown = color.converted(reduced, base.to_srgb) if base.to_srgb else reduced
         return picture.without_idle_alpha(color.plain(picture.turned(shown, base.orientation)))
 
     def _further(self, index: int, parent: int) -> Image.Image:
         """Return a picture made from another one."""
-        source, each = self.picture(parent), self.plans[index]
-        return picture.resized(source, within(each.box, self.size, source.size), each.size)
+        source, each = self.picture(parent), self.layout.plans[index]
+        return picture.resized(source, within(each.box, self.layout.size, source.size), each.size)

@@ -13,20 +13,19 @@ from thumbsmith.formats.cascade import Pictures
 from thumbsmith.formats.credit import NOBODY, Credit
 from thumbsmith.formats.frames import Frame
 from thumbsmith.formats.stills import Output
-from thumbsmith.geometry import Plan, Size
+from thumbsmith.geometry import Layout
 from thumbsmith.recipe.values import Format, Variant
 from thumbsmith.rendition import Rendition
 
 
 def films(
     frames: Iterable[Frame],
-    size: Size,
-    plans: Sequence[Plan],
+    layout: Layout,
     variants: Sequence[Variant],
     outputs: Sequence[Output],
     whose: Credit = NOBODY,
 ) -> dict[Output, Rendition]:
-    """Return the moving renditions that are named in `outputs`, of a source of this `size` as seen.
+    """Return the moving renditions that are named in `outputs`.
 
     A file holds its frames whole, so that nothing hangs on how a player lays one over another. `whose` is the source's
     credit.
@@ -35,11 +34,11 @@ def films(
     shown: list[float] = []
     plays, profiles = 0, {}
     for frame in frames:
-        pictures = Pictures.of(frame.base, size, plans)
+        pictures = Pictures.of(frame.base, layout)
         for index, kind in outputs:
             variant = variants[index]
             made = pictures.picture(index, variant.color)
-            reels[index, kind].append(encoding.finished(made, plans[index], variant, kind))
+            reels[index, kind].append(encoding.finished(made, layout.plans[index], variant, kind))
             profiles[index] = pictures.profile(variant.color)
         shown.append(frame.duration)
         plays = frame.plays

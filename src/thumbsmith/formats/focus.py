@@ -8,7 +8,7 @@ from typing import Final
 from thumbsmith.formats import saliency
 from thumbsmith.formats.cascade import Cascade
 from thumbsmith.formats.decoding import Base
-from thumbsmith.geometry import Size, plan
+from thumbsmith.geometry import Layout, Size, plan
 from thumbsmith.recipe.values import AUTO, Variant
 
 # What is looked at to find it, whatever else is made.
@@ -22,7 +22,7 @@ def focused(variants: tuple[Variant, ...], base: Base, size: Size) -> tuple[Vari
     """
     if all(each.gravity != AUTO for each in variants):
         return variants
-    overview = Cascade(base, size, [plan(size, OVERVIEW)]).picture(0)
+    overview = Cascade(base, Layout.of(size, [OVERVIEW])).picture(0)
     seen = saliency.saliency(overview)
     return tuple(
         replace(each, gravity=saliency.focus(seen, _window(each, size))) if each.gravity == AUTO else each
