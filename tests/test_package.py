@@ -36,6 +36,7 @@ def test_a_worker_process_can_be_launched_before_all_else():
         "thumbsmith.errors",
         "thumbsmith.environment",
         "thumbsmith.worker",
+        "thumbsmith.worker.interpreter",
         "thumbsmith.worker.launch",
     }
     assert not {"dataclasses", "pathlib", "json", "hashlib"} & loaded

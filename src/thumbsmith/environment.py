@@ -17,11 +17,15 @@ BACKFILL: Final = "THUMBSMITH_BACKFILL"
 PROXIES: Final = frozenset({"http_proxy", "https_proxy", "all_proxy"})
 TOKEN: Final = "THUMBSMITH_TOKEN"  # noqa: S105 - the name, not the token
 
+PYTHON: Final = "THUMBSMITH_PYTHON"
 ORIGINS: Final = "THUMBSMITH_ORIGINS"
 SIGNING_SECRET: Final = "THUMBSMITH_SIGNING_SECRET"  # noqa: S105 - as above
 
 # Where the dynamic linker looks for libraries: an interpreter that was started with one of these needs it again.
 LINKER: Final = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
+
+# Where an interpreter that was moved, or that another program embeds, finds its standard library.
+HOME: Final = "PYTHONHOME"
 
 # A forked process pays for every page of memory that it is the first to touch. Measured on a 10-megapixel JPEG that
 # takes 100 ms in a warm process: a child took 120 ms, with 7,800 page faults; and 110 ms, with 1,200, once glibc's
@@ -105,6 +109,11 @@ def origins_setting() -> frozenset[str]:
     return frozenset(each.strip().lower() for each in os.environ.get(ORIGINS, "").split(",") if each.strip())
 
 
+def python_setting() -> str | None:
+    """Return what THUMBSMITH_PYTHON holds, the path of the interpreter for workers; None where it is not set."""
+    return os.environ.get(PYTHON) or None
+
+
 def aws_settings() -> frozenset[tuple[str, str]]:
     """Return the variables that tell AWS's tools where to go and as whom: all that begin with AWS_, and proxies."""
     return frozenset(
@@ -136,8 +145,8 @@ def aws_region() -> str | None:
 
 
 def worker_environment() -> dict[str, str]:
-    """Return the whole environment of a worker process: nothing of this one's but where libraries are."""
-    return TUNING | {name: os.environ[name] for name in LINKER if os.environ.get(name)}
+    """Return the whole environment of a worker process: of this one's only where libraries are."""
+    return TUNING | {name: os.environ[name] for name in (*LINKER, HOME) if os.environ.get(name)}
 
 
 def program_environment(*, first_on_path: str | os.PathLike[str]) -> dict[str, str]:

@@ -7,6 +7,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
 from typing import TypeVar
 
+from thumbsmith.errors import WorkerError
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -17,14 +19,18 @@ def each(
     """Yield `work(item)` of every item as each is done, in no promised order, with at most `threads` in hand.
 
     Items are taken one by one as places become free. Once `stop` says True no further item is taken; those in hand are
-    finished and yielded. An exception of `work` is raised here, after the others in hand are finished.
+    finished and yielded. An exception of `work` is raised here, after the others in hand are finished. Raises
+    WorkerError where this process may start no thread.
     """
     remaining = iter(items)
     with ThreadPoolExecutor(threads, thread_name_prefix="thumbsmith") as pool:
         in_hand: set[Future[Result]] = set()
         while True:
             free = 0 if stop() else threads - len(in_hand)
-            in_hand |= {pool.submit(work, item) for item in islice(remaining, free)}
+            try:
+                in_hand |= {pool.submit(work, item) for item in islice(remaining, free)}
+            except RuntimeError as problem:  # CPython's "can't start new thread"
+                raise WorkerError(f"no further thread can be started: {problem}") from problem
             if not in_hand:
                 return
             done, in_hand = wait(in_hand, return_when=FIRST_COMPLETED)

@@ -139,9 +139,10 @@ def test_an_installation_that_is_broken_is_told(monkeypatch: pytest.MonkeyPatch)
 
 def test_an_interpreter_that_cannot_be_started_is_told(monkeypatch: pytest.MonkeyPatch):
     """It is transient: a machine may be out of processes for a moment."""
-    monkeypatch.setattr(sys, "executable", "/nonexistent/python")
-    with Workers(count=1) as work, pytest.raises(WorkerError, match="can be started"):
+    monkeypatch.setenv("THUMBSMITH_PYTHON", "/nonexistent/python")
+    with Workers(count=1) as work, pytest.raises(WorkerError, match="is not an interpreter") as raised:
         work.render(BytesReader(picture()), Recipe.default())
+    assert raised.value.transient
 
 
 def test_what_is_not_a_plain_picture_is_never_handed_out(pool: Workers, monkeypatch: pytest.MonkeyPatch):

@@ -10,11 +10,27 @@ from typing import Final
 
 from thumbsmith.environment import worker_environment
 from thumbsmith.errors import WorkerError
+from thumbsmith.worker.interpreter import FLAGS, interpreter
 
-# What it runs. Garbage is not looked for among what it imports: all of it stays.
-BOOT: Final = (
-    "import gc, sys; gc.disable(); sys.path[:] = sys.argv[1:]; from thumbsmith.worker.template import main; main()"
-)
+# What it runs: a template, or one frame (wire.py) that tells why there is none. Garbage is not collected among what it
+# imports: all of it stays.
+BOOT: Final = """
+import gc, sys
+gc.disable()
+sys.path[:] = sys.argv[1:] or sys.path
+try:
+    from thumbsmith.worker.template import main
+except Exception as problem:
+    import json, os
+    told = {"word": "failed", "fields": {"detail": f"{type(problem).__name__}: {problem}"}, "blobs": []}
+    header = json.dumps(told).encode()
+    os.write(0, len(header).to_bytes(4, "big") + header)
+else:
+    main()
+"""
+
+# The folder that this package was imported from.
+HOME: Final = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120
 
 
 class Launched:
@@ -22,22 +38,29 @@ class Launched:
 
     def __init__(self) -> None:
         """Start it: without environment, files or terminal, in a session of its own. Raises WorkerError."""
-        self.control, theirs = socket.socketpair()
-        with theirs:
-            try:
-                self.process = _start(theirs)
-            except OSError as problem:
-                self.control.close()
-                raise WorkerError(f"no worker process can be started: {problem}") from problem
+        try:
+            self.control, theirs = socket.socketpair()
+            with theirs:
+                try:
+                    self.process = _start(theirs)
+                except BaseException:
+                    self.control.close()
+                    raise
+        except (OSError, MemoryError, RuntimeError) as problem:  # the last: this process is ending
+            raise WorkerError(f"no worker process can be started: {problem or 'out of memory'}") from problem
 
 
 def _start(control: socket.socket) -> subprocess.Popen[bytes]:
-    """Start an interpreter that imports from where this one does, and reads neither site nor user configuration."""
-    path = [os.path.abspath(entry) for entry in sys.path]  # noqa: PTH100 - pathlib is loaded in the meantime
+    """Start an interpreter that imports from where this one does, and reads neither site nor user configuration.
+
+    The modules of a frozen program are within its own file: its workers have those of the interpreter that was named.
+    """
+    frozen = getattr(sys, "frozen", False)
+    flags = [flag for flag in FLAGS if not (frozen and flag == "-S")]
     # Some of its modules nobody else imports: who never keeps their bytecode compiles them at each start, 0.1 s.
-    flags = ["-I", "-S", "-B"] if sys.dont_write_bytecode else ["-I", "-S"]
-    return subprocess.Popen(  # noqa: S603 - this very interpreter, and nothing from outside
-        [sys.executable, *flags, "-c", BOOT, *path],
+    flags += ["-B"] if sys.dont_write_bytecode else []
+    return subprocess.Popen(  # noqa: S603 - an interpreter like this one, and nothing from outside
+        [interpreter(), *flags, "-c", BOOT, *(() if frozen else _import_path())],
         stdin=control.fileno(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -45,3 +68,13 @@ def _start(control: socket.socket) -> subprocess.Popen[bytes]:
         cwd="/",
         start_new_session=True,
     )
+
+
+def _import_path() -> list[str]:
+    """Return where a worker imports from: `sys.path`, with the folder of this package in place of the current folder.
+
+    An empty entry means the current folder, which the program may have changed to one that others write to.
+    """
+    entries = [entry for entry in sys.path if isinstance(entry, str)]
+    path = [os.path.abspath(entry) if entry else HOME for entry in entries]  # noqa: PTH100 - pathlib is loaded later
+    return path if HOME in path else [*path, HOME]

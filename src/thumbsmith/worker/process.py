@@ -44,14 +44,21 @@ class Template:
         return self._process.pid
 
     def begin(self) -> socket.socket:
-        """Have a child forked; return the socket to it. Raises Closed when the template is gone."""
+        """Have a child forked; return the socket to it.
+
+        Raises Closed when the template is gone, WorkerError where it could not start or no socket can be opened.
+        """
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as problem:
+            raise WorkerError(f"no worker process can be reached: {problem}") from problem
         self.busy = True
-        ours, theirs = socket.socketpair()
         with theirs:
             try:
                 socket.send_fds(self._control, [b"+"], [theirs.fileno()])
             except OSError as broken:
                 ours.close()
+                self.ending()  # raises what it said before it ended
                 raise Closed from broken
         return ours
 

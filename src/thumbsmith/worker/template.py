@@ -24,6 +24,7 @@ Work: TypeAlias = Callable[[Channel], None]
 def main() -> None:
     """Serve the parent that started this process, over the socket on file descriptor 0."""
     control = socket.socket(fileno=0)
+    forget_signals()
     try:
         work = prepare()
     except Exception as mistake:  # an installation that is broken: nobody but the parent can say so
@@ -32,6 +33,18 @@ def main() -> None:
     gc.freeze()  # so that no collection in a child touches, and thereby copies, what all of them share
     gc.enable()
     serve(control, work)
+
+
+def forget_signals() -> None:
+    """Give every signal its default meaning, and block none: a host program may have passed on others.
+
+    Ignored signals stay ignored after exec(2), and blocked ones blocked: without SIGCHLD no child's end is known, and
+    without SIGXCPU none ends at its limit.
+    """
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        with suppress(OSError, ValueError):  # some are the C library's own
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def prepare() -> Work:
@@ -67,10 +80,14 @@ def serve(control: socket.socket, work: Work) -> None:
         mark, descriptors, _, _ = socket.recv_fds(control, 1, 1)
         if not mark:
             return
-        job = socket.socket(fileno=descriptors[0])
-        life, alive = os.pipe()  # a child holds `alive` for as long as it lives
         template = os.getpid()
-        child = os.fork()
+        try:
+            job = socket.socket(fileno=descriptors[0])
+            life, alive = os.pipe()  # a child holds `alive` for as long as it lives
+            child = os.fork()
+        except (OSError, IndexError) as problem:  # no process or descriptor is left, or the job's got lost for that
+            Channel(control).send("failed", detail=told(problem))
+            return
         if child == 0:
             os.close(life)
             control.close()

@@ -82,14 +82,16 @@ class Channel:
 
     @contextmanager
     def _waiting(self) -> Iterator[None]:
-        """Count the time of what is done within. A connection that breaks, or was shut on this side, is Closed."""
+        """Count the time of what is done within. A connection that breaks is Closed."""
         if self._left is not None and self._left <= 0:
             raise TimeoutError
         self._end.settimeout(self._left)
         started = monotonic()
         try:
             yield
-        except ConnectionError as broken:
+        except TimeoutError:
+            raise
+        except OSError as broken:
             raise Closed from broken
         finally:
             if self._left is not None:
