@@ -3,18 +3,20 @@
 import io
 import random
 import struct
+import sys
 import tracemalloc
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from types import FrameType
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from thumbsmith.purity import Impure, check
+from thumbsmith.purity import Extras, Impure, check
 from thumbsmith.recipe import Format, Recipe, Variant
 from thumbsmith.render import render
 from thumbsmith.rendition import Rendition
@@ -283,7 +285,7 @@ def test_any_bytes_pass_or_are_refused(kind: Format, junk: bytes, where: float, 
 
 
 def test_a_large_png_is_unpacked_in_parts():
-    """Pixels of 27 MB are counted to the last byte, in few bytes of memory, however many chunks they come in."""
+    """Pixels of 27 MB are counted to the last byte, in few bytes of memory, in few chunks or many."""
     stream = io.BytesIO()
     Image.new("RGB", (3000, 3000), "#306090").save(stream, "png")
     made = replace(_made(Format.PNG), data=stream.getvalue(), width=3000, height=3000)
@@ -293,7 +295,7 @@ def test_a_large_png_is_unpacked_in_parts():
     tracemalloc.stop()
     assert peak < 4 << 20
     packed = zlib.compress(bytes(3000 * 9001))
-    for size in (1000, 7, len(packed)):
+    for size in (1000, 20, len(packed)):
         pieces = [packed[at : at + size] for at in range(0, len(packed), size)]
         check(replace(made, data=_repacked_in(made.data, pieces)))
     assert "more follows" in _refused(made, _repacked_in(made.data, [packed, SECRET]))
@@ -304,3 +306,66 @@ def test_a_large_png_is_unpacked_in_parts():
 def _repacked_in(data: bytes, pieces: list[bytes]) -> bytes:
     """Return a PNG with its pixels in these chunks."""
     return data[: data.index(b"IDAT") - 4] + b"".join(_chunk(b"IDAT", each) for each in pieces) + _chunk(b"IEND", b"")
+
+
+def _steps(data: bytes, kind: Format, extras: Extras) -> tuple[str, int]:
+    """Return why a file is refused, and how many lines of the checks that takes: work, whatever the machine."""
+    counted = 0
+
+    def step(frame: FrameType, event: str, _: object) -> object:
+        nonlocal counted
+        counted += event == "line"
+        return step
+
+    made = replace(_made(kind), data=data)
+    before = sys.gettrace()
+    sys.settrace(step)
+    try:
+        check(made, extras)
+        refused = ""
+    except Impure as impure:
+        refused = str(impure)
+    finally:
+        sys.settrace(before)
+    return refused, counted
+
+
+def _swollen(kind: Format, count: int) -> bytes:
+    """Return a picture with so many empty parts that every picture may have."""
+    data = _made(kind).data
+    if kind is Format.JPEG:
+        return data[:-2] + b"\xff\xc4\x00\x02" * count + data[-2:]
+    if kind is Format.PNG:
+        place = data.index(b"IDAT") - 4
+        return data[:place] + _chunk(b"IDAT", b"") * count + data[place:]
+    if kind is Format.WEBP:
+        body = data[8:] + b"ANMF\0\0\0\0" * count
+        return data[:4] + struct.pack("<I", len(body)) + body
+    return data + struct.pack(">I4s", 8, b"free") * count
+
+
+@pytest.mark.parametrize("kind", Format)
+@pytest.mark.parametrize("extras", [Extras(), Extras(profile=True, credit=True, frames=True)])
+def test_parts_without_end_cost_little(kind: Format, extras: Extras):
+    """A file of 100,000 empty parts is refused after a small share of them; a hundred times as many cost no more."""
+    refused, steps = _steps(_swollen(kind, 100_000), kind, extras)
+    assert refused
+    assert steps < 500_000
+    assert _steps(_swollen(kind, 1_000_000), kind, extras)[1] < 4 * steps + 50_000
+
+
+@pytest.mark.parametrize("kind", [Format.PNG, Format.WEBP])
+def test_what_may_come_once_comes_once(kind: Format):
+    """A profile or block of metadata that is allowed is refused the second time: each may take megabytes to unpack."""
+    profile = bytearray(200)
+    profile[:4], profile[36:40] = (200).to_bytes(4, "big"), b"acsp"
+    data = _made(kind).data
+    if kind is Format.PNG:
+        place = data.index(b"IDAT") - 4
+        part = _chunk(b"iCCP", b"p\0\0" + zlib.compress(bytes(profile)))
+        once, twice = (data[:place] + part * count + data[place:] for count in (1, 2))
+    else:
+        bodies = [data[8:] + (b"ICCP" + struct.pack("<I", 200) + bytes(profile)) * count for count in (1, 2)]
+        once, twice = (data[:4] + struct.pack("<I", len(body)) + body for body in bodies)
+    assert not _steps(once, kind, Extras(profile=True))[0]
+    assert "more than" in _steps(twice, kind, Extras(profile=True))[0]

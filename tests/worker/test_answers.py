@@ -1,7 +1,7 @@
 """Whatever a child says is either what one of ours may say, or Garbled."""
 
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from thumbsmith.errors import Code, MissingDecoder, Rejected, WorkerError
 from thumbsmith.probe import Probe
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Format, Recipe, Variant
-from thumbsmith.worker.answers import MAX_SENTENCE, Admit, Made, Order, Read, understand
+from thumbsmith.worker.answers import MAX_SENTENCE, Admit, Made, Order, Read, check_sizes, understand
 from thumbsmith.worker.source import LARGEST
 from thumbsmith.worker.wire import Frame, Garbled
 
@@ -21,7 +21,11 @@ RECIPE = Recipe(
 )
 ORDER = Order(BytesReader(bytes(1000)), RECIPE, None)
 PROBE = Probe(format="jpeg", bytes=1000, width=30, height=20, depth=8)
-PICTURES = [{"name": name, "width": 9, "height": 6} for name in ("small.webp", "small.jpg", "big.webp")]
+PICTURES = [
+    {"name": "small.webp", "width": 9, "height": 6},
+    {"name": "small.jpg", "width": 9, "height": 6},
+    {"name": "big.webp", "width": 20, "height": 13},
+]
 HASH = "1QcSHQRnh493V4dIh4eXh1h4kJUI"
 BLOBS = (b"one", b"two", b"three")
 
@@ -43,7 +47,7 @@ def test_what_was_made_is_taken():
     ] == [
         ("small", "webp", "image/webp", 9, 6, b"one"),
         ("small", "jpeg", "image/jpeg", 9, 6, b"two"),
-        ("big", "webp", "image/webp", 9, 6, b"three"),
+        ("big", "webp", "image/webp", 20, 13, b"three"),
     ]
 
 
@@ -123,6 +127,9 @@ def test_a_sentence_is_made_safe():
         _made(probe=asdict(PROBE) | {"orientation": 9}),
         _made(probe=asdict(PROBE) | {"orientation": True}),
         _made(probe=asdict(PROBE) | {"width": -1}),
+        _made(probe=asdict(PROBE) | {"width": 0}),
+        _made(probe=asdict(PROBE) | {"frames": 0}),
+        _made(probe=asdict(PROBE) | {"width": 50_000, "height": 50_000}),
         _made(probe=asdict(PROBE) | {"width": 1 << 70}),
         _made(probe=asdict(PROBE) | {"alpha": 1}),
         _made(color="red"),
@@ -140,7 +147,8 @@ def test_a_sentence_is_made_safe():
         _made(renditions=[*PICTURES[:2], None]),
         _made(renditions=[*PICTURES[:2], PICTURES[2] | {"width": 0}]),
         _made(renditions=[*PICTURES[:2], PICTURES[2] | {"height": 16384}]),
-        _made(renditions=[*PICTURES[:2], PICTURES[2] | {"height": "6"}]),
+        _made(renditions=[*PICTURES[:2], PICTURES[2] | {"height": "13"}]),
+        _made(renditions=[*PICTURES[:2], PICTURES[2] | {"height": 12}]),
         _made((b"one", b"two")),
         _made((b"one", b"two", b"three", b"four")),
         _made((b"one", b"", b"three")),
@@ -150,6 +158,41 @@ def test_what_no_child_of_ours_says_is_garbled(frame: Frame):
     """Unknown words, wrong types, numbers out of range, and renditions that were not ordered are refused."""
     with pytest.raises(Garbled):
         understand(frame, ORDER)
+
+
+def _most(recipe: str, probe: Probe = PROBE) -> int:
+    """Return how many bytes an order's only rendition may have: what is announced, and is not refused."""
+    order = Order(BytesReader(bytes(1000)), Recipe.loads(recipe), None)
+    said = Frame("made", {"probe": asdict(probe)})
+    least, most = 0, 1 << 40
+    while least < most:
+        middle = (least + most + 1) // 2
+        try:
+            check_sizes(said, [middle], order)
+        except Garbled:
+            most = middle - 1
+        else:
+            least = middle
+    return least
+
+
+def test_a_picture_bounds_the_bytes_that_may_come_for_it():
+    """Room is for the pixels of one picture and little more; for each frame, where frames are kept."""
+    one = _most("[variants.a]\nwidth = 9")
+    assert 9 * 6 * 4 < one < 9 * 6 * 4 + (100 << 10)
+    large = replace(PROBE, width=3000, height=2000)
+    assert 300 * 200 * 4 < _most("[variants.a]\nwidth = 300", large) - one < 300 * 200 * 5
+    moving = replace(PROBE, format="gif", frames=100)
+    assert _most("[variants.a]\nwidth = 9", moving) == one
+    assert 100 * 9 * 6 * 4 < _most('[variants.a]\nwidth = 9\nanimation = "keep"', moving) < one + (200 << 10)
+    assert _most('[variants.a]\nwidth = 9\ncolor = "keep"') < one + (20 << 20)
+
+
+def test_what_has_no_picture_has_no_bytes():
+    """A question comes without blobs, and as many blobs come as pictures are due."""
+    for said, lengths in ((Frame("read", {"offset": 0, "length": 1}), [0]), (_made(()), [1, 1]), (_made(()), [1] * 4)):
+        with pytest.raises(Garbled, match="blobs, instead of"):
+            check_sizes(said, lengths, ORDER)
 
 
 JSON = st.recursive(

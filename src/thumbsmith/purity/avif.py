@@ -6,13 +6,14 @@ https://aomediacodec.github.io/av1-avif/ and https://aomediacodec.github.io/av1-
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import Final
 
 from thumbsmith.errors import Rejected
 from thumbsmith.probe.isobmff import Box, boxes, is_alpha
 from thumbsmith.probe.window import ShortRead, Window
 from thumbsmith.purity.extras import Extras
-from thumbsmith.purity.parts import Impure, require
+from thumbsmith.purity.parts import Impure, require, require_few
 from thumbsmith.reader import BytesReader
 
 _FILE: Final = [b"ftyp", b"meta", b"mdat"]
@@ -50,7 +51,7 @@ def check(data: bytes, extras: Extras) -> None:
 
 
 def _check(file: Window) -> None:
-    parts = list(boxes(file))
+    parts = list(islice(boxes(file), len(_FILE) + 1))
     require([part.kind for part in parts] == _FILE, f"it holds the boxes {[part.kind for part in parts]}")
     _, meta, media = (part.body for part in parts)
     require(meta.size < 1024, f"the description of its picture takes {meta.size} bytes")
@@ -71,7 +72,7 @@ def _check(file: Window) -> None:
 
 
 def _check_loosely(file: Window, extras: Extras) -> None:
-    parts = list(boxes(file))
+    parts = list(islice(boxes(file), len(_MOVING) + 1))
     kinds = [part.kind for part in parts]
     require(kinds == _FILE or (extras.frames and kinds == _MOVING), f"it holds the boxes {kinds}")
     end = parts[-1].body.start + parts[-1].body.size
@@ -118,8 +119,10 @@ def _extents(places: Window) -> Iterable[tuple[int, int]]:
 
 def _check_units(item: Window) -> None:
     """Raise Impure unless an item's data are whole units (OBUs) of the kinds that a picture needs."""
-    offset = 0
+    offset = count = 0
     while offset < item.size:
+        count += 1
+        require_few(count, item.size, moves=False)
         header = item.byte(offset)
         kind = header >> 3 & 15
         require(kind in _UNITS and header & 0x87 == 2, f"it holds an AV1 unit of kind {kind}")  # plain, with a size

@@ -74,7 +74,7 @@ def _is_credit(data: bytes) -> bool:
     order = {b"MM\0*": ">", b"II*\0": "<"}.get(data[:4])
     try:
         start, count = struct.unpack_from(f"{order}IH", data, 4) if order else (0, 0)
-        entries = [struct.unpack_from(f"{order}HHI", data, 10 + 12 * index) for index in range(count)]
+        entries = [struct.unpack_from(f"{order}HHI", data, 10 + 12 * index) for index in range(min(count, 3))]
         (following,) = struct.unpack_from(f"{order}I", data, 10 + 12 * count) if order else (1,)
     except struct.error:
         return False

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from thumbsmith.purity.extras import Extras
-from thumbsmith.purity.parts import number, require
+from thumbsmith.purity.parts import number, require, require_few
 
 _SOI, _EOI, _SOS, _APP0 = 0xD8, 0xD9, 0xDA, 0xE0
 
@@ -26,8 +26,10 @@ _PROFILE, _EXIF, _XMP = b"ICC_PROFILE\0", b"Exif\0\0", b"http://ns.adobe.com/xap
 
 def check(data: bytes, extras: Extras) -> None:
     """Raise Impure for a JPEG that holds more than a picture: comments, APP segments, anything after its end."""
-    offset, profile = 2, b""
+    offset, profile, credited, count = 2, list[bytes](), 0, 0
     while True:
+        count += 1
+        require_few(count, len(data), moves=False)
         require(number(data, "B", offset) == 0xFF, f"there is no marker at byte {offset}")
         marker = number(data, "B", offset + 1)
         if marker == _EOI:
@@ -35,8 +37,10 @@ def check(data: bytes, extras: Extras) -> None:
         length = number(data, ">H", offset + 2)
         body = data[offset + 4 : offset + 2 + length]
         if extras.some and marker == _APP2 and body.startswith(_PROFILE):
-            profile += body[len(_PROFILE) + 2 :]
+            profile.append(body[len(_PROFILE) + 2 :])
         elif extras.some and marker == _APP1:
+            credited += 1
+            require(credited <= 2, "it holds metadata more than once")
             _check_metadata(body, extras)
         else:
             _check_needed(data, offset, marker, length)
@@ -46,7 +50,7 @@ def check(data: bytes, extras: Extras) -> None:
             offset = found.start() if found else len(data)
     require(offset + 2 == len(data), f"{len(data) - offset - 2} bytes follow its end")
     if profile:
-        extras.require_profile(profile)
+        extras.require_profile(b"".join(profile))
 
 
 def _check_metadata(body: bytes, extras: Extras) -> None:

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import struct
+from typing import Final
 
 
 class Impure(Exception):
     """A rendition is not the plain picture that it should be; says what it holds instead."""
+
+
+# Segments, chunks or units of a plain file; of one with all frames that a probe counts; and one more for so many bytes.
+_MOST: Final = 2_000
+_MOST_MOVING: Final = 10_000
+_BYTES_A_PART: Final = 2_048
+
+
+def require_few(count: int, size: int, *, moves: bool) -> None:
+    """Raise Impure for more parts than a file of this many bytes has: walking over them takes time."""
+    most = (_MOST_MOVING if moves else _MOST) + size // _BYTES_A_PART
+    require(count <= most, f"it has more than {most} parts")
 
 
 def number(data: bytes, layout: str, offset: int) -> int:

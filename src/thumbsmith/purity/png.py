@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from thumbsmith.purity.extras import KEYWORDS, XMP_KEYWORD, Extras
-from thumbsmith.purity.parts import Impure, number, require
+from thumbsmith.purity.parts import Impure, number, require, require_few
 
 _NEEDED: Final = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 _CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
-# Bytes that are unpacked at a time.
+# Chunks that may come so many times at most: one profile, one EXIF block, texts of author, copyright and XMP.
+_AT_MOST: Final = {b"IHDR": 1, b"PLTE": 1, b"tRNS": 1, b"IEND": 1, b"iCCP": 1, b"eXIf": 1, b"iTXt": 3, b"acTL": 1}
+
+# Bytes that are unpacked at a time, and that are given to be unpacked: what is left of these is copied each time.
 _AT_ONCE: Final = 1 << 20
+_PIECE: Final = 1 << 16
 
 # Frames after the first, and what says when they are shown (11.3.6).
 _FRAMES: Final = frozenset({b"acTL", b"fcTL", b"fdAT"})
@@ -25,9 +30,12 @@ _TEXT: Final = re.compile(rb"([^\0]+)\0\0\0\0\0(.*)", re.DOTALL)
 
 def check(data: bytes, extras: Extras) -> None:
     """Raise Impure for a PNG that holds more than a picture: texts, profiles, anything after its pixels or its end."""
-    offset, kind, pixels = 8, b"", []
+    offset, kind, pixels, seen = 8, b"", list[memoryview](), Counter[bytes]()
     while kind != b"IEND":
         length, kind = number(data, ">I", offset), data[offset + 4 : offset + 8]
+        seen[kind] += 1
+        require_few(seen.total(), len(data), moves=extras.frames)
+        require(seen[kind] <= _AT_MOST.get(kind, seen[kind]), f"it holds {kind!r} more than {_AT_MOST.get(kind)} times")
         if kind not in _NEEDED:
             _check_extra(kind, data[offset + 8 : offset + 8 + length], extras)
         checksum = number(data, ">I", offset + 8 + length)
@@ -75,10 +83,11 @@ def _check_pixels(pieces: Sequence[memoryview], size: int) -> None:
     """Raise Impure unless the compressed data unpack to this many bytes, and end there."""
     stream, unpacked = zlib.decompressobj(), 0
     for piece in pieces:
-        require(not stream.eof, "more follows its pixels")
-        for length in _lengths(stream, piece):
-            unpacked += length
-            require(unpacked <= size, f"its pixels are more than {size} bytes")
+        for start in range(0, len(piece), _PIECE):
+            require(not stream.eof, "more follows its pixels")
+            for length in _lengths(stream, piece[start : start + _PIECE]):
+                unpacked += length
+                require(unpacked <= size, f"its pixels are more than {size} bytes")
     require(unpacked == size, f"its pixels are fewer than {size} bytes")
     require(stream.eof and not stream.unused_data, "more follows its pixels")
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Final
 
 from thumbsmith.purity.extras import Extras
-from thumbsmith.purity.parts import number, require
+from thumbsmith.purity.parts import number, require, require_few
 
 # Flags of the extended header: a profile, alpha, EXIF, XMP, an animation (2.7.1).
 _PROFILE, _ALPHA, _EXIF, _XMP, _MOVES = 0x20, 0x10, 0x08, 0x04, 0x02
@@ -15,9 +16,12 @@ _PICTURES: Final = ([b"VP8 "], [b"VP8L"], [b"VP8X", b"VP8L"], [b"VP8X", b"VP8 "]
 def check(data: bytes, extras: Extras) -> None:
     """Raise Impure for a WebP that holds more than one picture: EXIF, XMP, a profile, frames, anything after it."""
     require(8 + number(data, "<I", 4) == len(data), "its size is not what it says")
-    offset, kinds = 12, []
+    offset, kinds, seen = 12, list[bytes](), Counter[bytes]()
     while offset < len(data):
+        require_few(seen.total(), len(data), moves=extras.frames)
         kind, length = data[offset : offset + 4], number(data, "<I", offset + 4)
+        seen[kind] += 1
+        require(seen[kind] == 1 or kind == b"ANMF", f"it holds {kind!r} more than once")
         end = offset + 8 + length
         require(end <= len(data), f"its chunk {kind!r} ends beyond it")
         if kind == b"VP8X":

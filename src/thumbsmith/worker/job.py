@@ -6,6 +6,7 @@ import os
 import signal
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from socket import socket
 from typing import Final
 
@@ -13,17 +14,18 @@ from thumbsmith.errors import Code, Rejected, ThumbsmithError, WorkerError
 from thumbsmith.probe.types import Probe
 from thumbsmith.recipe import Limits
 from thumbsmith.rendition import Rendition
-from thumbsmith.worker.answers import Admit, Made, Order, Read, understand
+from thumbsmith.worker.answers import Admit, Made, Order, Read, check_sizes, understand
 from thumbsmith.worker.budget import Budget
 from thumbsmith.worker.process import Template
-from thumbsmith.worker.source import HEAD, LARGEST
+from thumbsmith.worker.source import FIRST_BLOCK, HEAD, LARGEST
 from thumbsmith.worker.wire import Channel, Closed, Garbled
 
 # Signals that say that the decoder went wrong over these very bytes.
 CRASHES: Final = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT})
 
 # A child may ask for as many bytes as the source holds, and a block, this many times: a decoder that goes to and fro
-# in a large file needs a few. One that never ends would be a bill of the store's.
+# in a large file needs a few. One that never ends would be a bill of the store's. Each question counts as a block at
+# least, which is what ours ask for: a store bills questions too.
 REREADS: Final = 32
 
 
@@ -114,10 +116,11 @@ class Conversation:
         order = self.order
         head = order.reader.read(0, min(HEAD, order.reader.size))
         wanted = None if order.wanted is None else sorted(order.wanted)
-        said = {"size": order.reader.size, "wanted": wanted, "ceiling": order.ceiling}
-        self.channel.send("make", order.recipe.to_json().encode(), head, **said)
+        facts = {"size": order.reader.size, "wanted": wanted, "ceiling": order.ceiling}
+        self.channel.send("make", order.recipe.to_json().encode(), head, **facts)
         while True:
-            match understand(self.channel.receive(largest=order.recipe.limits.max_memory), order):
+            said = self.channel.receive(order.recipe.limits.max_memory, partial(check_sizes, order=order))
+            match understand(said, order):
                 case Read(offset, length):
                     self._read(offset, length)
                 case Admit(memory):
@@ -126,7 +129,7 @@ class Conversation:
                     return made
 
     def _read(self, offset: int, length: int) -> None:
-        self.asked += length
+        self.asked += max(length, FIRST_BLOCK)
         if self.asked > REREADS * (self.order.reader.size + LARGEST):
             raise Garbled("the same bytes again and again")
         self.channel.send("bytes", self.order.reader.read(offset, length)[:length])

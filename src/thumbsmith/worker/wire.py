@@ -10,11 +10,12 @@ import json
 import socket
 import struct
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 LENGTH: Final = struct.Struct("!I")
 
@@ -42,6 +43,10 @@ class Frame:
     blobs: tuple[bytes, ...] = ()
 
 
+# Judges a frame, without its blobs, and their lengths.
+Check: TypeAlias = Callable[[Frame, Sequence[int]], None]
+
+
 class Channel:
     """One end of a conversation. It waits for the other side for `seconds` in all, whatever happens in between."""
 
@@ -56,10 +61,11 @@ class Channel:
             with self._waiting():
                 self._end.sendall(piece)
 
-    def receive(self, largest: int) -> Frame:
+    def receive(self, largest: int, check: Check | None = None) -> Frame:
         """Return the next thing said, its blobs at most `largest` bytes together.
 
-        Raises Closed, Garbled, or TimeoutError where the other side is silent.
+        `check` is given the frame without its blobs, and their lengths, before the first of them is received; it may
+        raise Garbled. Raises Closed, Garbled, or TimeoutError where the other side is silent.
         """
         size: int = LENGTH.unpack(self._exactly(LENGTH.size))[0]
         if size > MAX_HEADER:
@@ -67,18 +73,28 @@ class Channel:
         word, fields, lengths = _header(self._exactly(size))
         if sum(lengths) > largest:
             raise Garbled(f"{sum(lengths)} bytes, where at most {largest} may come")
+        if check:
+            check(Frame(word, fields), lengths)
         return Frame(word, fields, tuple(self._exactly(length) for length in lengths))
 
     def _exactly(self, length: int) -> bytes:
-        pieces = []
-        while length:
-            with self._waiting():
-                piece = self._end.recv(min(length, PIECE), socket.MSG_WAITALL)
-            if not piece:
-                raise Closed
-            pieces.append(piece)
-            length -= len(piece)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        """Return the next bytes, so many. They are held once: BytesIO gives out its own, and grows as they come."""
+        found = self._some(length) if length else b""
+        if len(found) == length:
+            return found
+        whole = BytesIO()
+        whole.write(found)
+        while whole.tell() < length:
+            whole.write(self._some(length - whole.tell()))
+        return whole.getvalue()
+
+    def _some(self, length: int) -> bytes:
+        """Return some of the next bytes, at most `length`, with no more than a piece allocated."""
+        with self._waiting():
+            found = self._end.recv(min(length, PIECE), socket.MSG_WAITALL)
+        if not found:
+            raise Closed
+        return found
 
     @contextmanager
     def _waiting(self) -> Iterator[None]:
