@@ -13,10 +13,9 @@ from functools import cache
 from io import BytesIO
 from statistics import mean
 
-from PIL import Image
-
 from folder import photos
 from thumbsmith.formats.encoding import encode
+from thumbsmith.formats.pillow import Image
 from thumbsmith.formats.search import LEAST, LIKENESS, MOST, TRIALS, alike
 from thumbsmith.formats.similarity import Moments, similarity
 from thumbsmith.recipe import Format, Quality, Recipe, Variant

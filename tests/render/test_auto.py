@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 from skimage.metrics import structural_similarity
 
 from tests.corpus import needs_corpus, photos
 from tests.render.pictures import saved, textured
+from thumbsmith.formats.pillow import Image
 from thumbsmith.formats.search import LEAST, LIKENESS, MOST, TRIALS, alike
 from thumbsmith.formats.similarity import Moments, similarity
 from thumbsmith.recipe import Format, Quality, Recipe, Variant

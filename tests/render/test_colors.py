@@ -10,7 +10,7 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 
 from tests.corpus import needs_corpus, photos
 from tests.render.pictures import difference, recipe, saved, shown, textured
-from thumbsmith.formats import cmyk, color, icc
+from thumbsmith.formats import cmyk, color, icc, pillow
 from thumbsmith.probe import probe
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Format, Recipe, Variant
@@ -22,6 +22,11 @@ SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 # Primaries of Adobe RGB (1998), adapted to D50, from its specification.
 ADOBE = ((0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457))
 SRGB_PRIMARIES = tuple(icc.SRGB_PRIMARIES.values())
+
+
+def ours(image: Image.Image) -> pillow.Image.Image:
+    """Return a picture of the installed Pillow as one of the Pillow that is loaded for us."""
+    return pillow.Image.frombytes(image.mode, image.size, image.tobytes())
 
 
 def fixed(*values: float) -> bytes:
@@ -136,7 +141,7 @@ def test_grey_with_alpha_is_converted():
     grey = profile((), b"", space=b"GRAY", extra=((b"kTRC", gamma(1.0)),))
     image = textured(40, 30).convert("LA")
     image.putalpha(Image.linear_gradient("L").resize((40, 30)))
-    found = to_srgb(image, grey)
+    found = to_srgb(ours(image), grey)
     assert found.mode == "RGBA"
     assert found.getchannel("A").tobytes() == image.getchannel("A").tobytes()
     middle, made = image.getchannel("L").tobytes()[100], found.getchannel("R").tobytes()[100]

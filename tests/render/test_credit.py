@@ -4,9 +4,10 @@ import struct
 from io import BytesIO
 
 import pytest
-from PIL import Image, PngImagePlugin, TiffImagePlugin
+from PIL import Image, TiffImagePlugin
 
 from tests.render.pictures import cornered, recipe, saved
+from thumbsmith.formats.pillow import PngImagePlugin
 from thumbsmith.formats.xmp import creator_and_rights
 from thumbsmith.recipe import Format
 from thumbsmith.recipe.values import Metadata

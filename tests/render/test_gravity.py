@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from PIL import Image, ImageDraw
 
 from gravity import ours
 from subjects import Labelled, pictures
 from tests.render.pictures import pixels, recipe, saved, shown
+from thumbsmith.formats.pillow import Image, ImageDraw
 from thumbsmith.formats.saliency import focus, saliency
 from thumbsmith.recipe import Fit, Recipe
 from thumbsmith.recipe.values import AUTO, CENTER

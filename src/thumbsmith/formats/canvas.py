@@ -8,12 +8,11 @@ from io import BytesIO
 from itertools import islice
 from typing import Final
 
-from PIL import Image
-
 from thumbsmith.errors import Code, Rejected
 from thumbsmith.formats.modes import to_plain
 from thumbsmith.formats.opening import opened
 from thumbsmith.formats.patches import Disposal, Patch, gif_patches, png_patches
+from thumbsmith.formats.pillow import Image
 from thumbsmith.formats.stream import SourceStream
 from thumbsmith.probe.types import Probe
 

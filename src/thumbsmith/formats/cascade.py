@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Self
 
-from PIL import Image
-
 from thumbsmith.formats import color, picture
 from thumbsmith.formats.decoding import Base
+from thumbsmith.formats.pillow import Image
 from thumbsmith.geometry import Layout, unturned, within
 from thumbsmith.recipe.values import Color
 

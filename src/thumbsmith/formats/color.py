@@ -7,9 +7,8 @@ from functools import lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
-from PIL import Image, ImageChops
-
 from thumbsmith.formats import cmyk, icc
+from thumbsmith.formats.pillow import Image, ImageChops
 
 if TYPE_CHECKING:
     from PIL.ImageCms import ImageCmsTransform
@@ -114,7 +113,7 @@ def _transform(profile: bytes, mode: str, output: str) -> ImageCmsTransform | No
 
     Relative colorimetric with black point compensation: what sRGB holds stays, white is white, and black black.
     """
-    from PIL import ImageCms  # noqa: PLC0415 - loads littleCMS, which few pictures need
+    from thumbsmith.formats.pillow import ImageCms  # noqa: PLC0415 - loads littleCMS, which few pictures need
 
     if icc.space(profile) != SPACES.get(mode):
         return None

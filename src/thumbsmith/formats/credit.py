@@ -6,16 +6,14 @@ Nothing else of the metadata is looked at or passed on. Which field is which: Gu
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 from typing import Any, Final
 
-from PIL import Image
-
-from thumbsmith.formats import xmp
+from thumbsmith.formats import pillow, xmp
 from thumbsmith.formats.opening import opened
+from thumbsmith.formats.pillow import Image
 from thumbsmith.formats.stream import SourceStream
 from thumbsmith.probe.types import Probe
 from thumbsmith.reader import RangeReader
@@ -111,7 +109,7 @@ def _from_xmp(image: Image.Image) -> tuple[object, object]:
 def _from_iptc(image: Image.Image) -> tuple[object, object]:
     if image.format not in ("JPEG", "MPO", "TIFF"):
         return None, None
-    records = importlib.import_module("PIL.IptcImagePlugin").getiptcinfo(image) or {}
+    records = pillow.plugin("IptcImagePlugin").getiptcinfo(image) or {}
     return records.get(BY_LINE), records.get(COPYRIGHT_NOTICE)
 
 
@@ -147,7 +145,7 @@ def _packet(found: Credit) -> str:
 
 def _keywords(found: Credit, packet: str) -> Any:
     """Return the text chunks of a PNG (PNG 3rd edition, 11.3.3.1), and XMP's (XMP part 3, 1.1.5)."""
-    info = importlib.import_module("PIL.PngImagePlugin").PngInfo()
+    info = pillow.plugin("PngImagePlugin").PngInfo()
     for keyword, words in (("Author", found.author), ("Copyright", found.copyright), ("XML:com.adobe.xmp", packet)):
         if words:
             info.add_itxt(keyword, words)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from PIL import Image
-
 from thumbsmith.formats import canvas, cicp, color, first_scan, png, streaming
 from thumbsmith.formats.level import at_level
 from thumbsmith.formats.modes import to_plain
 from thumbsmith.formats.opening import TURNED, check_size, opened, verdict
+from thumbsmith.formats.pillow import Image
 from thumbsmith.formats.preview import preview
 from thumbsmith.formats.stream import SourceStream
 from thumbsmith.geometry import DCT_MARGIN

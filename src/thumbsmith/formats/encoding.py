@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
@@ -10,10 +9,9 @@ from io import BytesIO
 from types import MappingProxyType
 from typing import Any, Final
 
-from PIL import Image
-
-from thumbsmith.formats import picture, search
+from thumbsmith.formats import picture, pillow, search
 from thumbsmith.formats.credit import NOBODY, Credit, tags
+from thumbsmith.formats.pillow import Image
 from thumbsmith.formats.similarity import Moments, similarity
 from thumbsmith.geometry import Plan
 from thumbsmith.recipe.values import AUTO, Format, Metadata, Quality, Variant
@@ -21,10 +19,10 @@ from thumbsmith.rendition import Rendition
 
 # The plugin that writes a format. Imported by name: `Image.save` would otherwise load all of Pillow's forty.
 PLUGINS: Final = {
-    Format.JPEG: "PIL.JpegImagePlugin",
-    Format.PNG: "PIL.PngImagePlugin",
-    Format.WEBP: "PIL.WebPImagePlugin",
-    Format.AVIF: "PIL.AvifImagePlugin",
+    Format.JPEG: "JpegImagePlugin",
+    Format.PNG: "PngImagePlugin",
+    Format.WEBP: "WebPImagePlugin",
+    Format.AVIF: "AvifImagePlugin",
 }
 
 # Where effort stops paying, measured on 4 photographs at 1024 px: WebP method 2 takes 27 ms for 97 KB, the default 4
@@ -84,7 +82,7 @@ def encode(image: Image.Image, kind: Format, quality: Quality, options: Mapping[
     `options` are Pillow's; without, there is neither metadata nor a colour profile (sRGB). JPEG takes RGB only. The
     same picture gives the same bytes.
     """
-    importlib.import_module(PLUGINS[kind])
+    pillow.plugin(PLUGINS[kind])
     chosen = {**EFFORT[kind], **options}
     if kind is not Format.PNG:
         chosen["quality"] = getattr(quality, kind.value)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from PIL import Image
-
 from thumbsmith.animation import durations
 from thumbsmith.formats import encoding
 from thumbsmith.formats.cascade import Pictures
 from thumbsmith.formats.credit import NOBODY, Credit
 from thumbsmith.formats.frames import Frame
+from thumbsmith.formats.pillow import Image
 from thumbsmith.formats.stills import Output
 from thumbsmith.geometry import Layout
 from thumbsmith.recipe.values import Format, Variant

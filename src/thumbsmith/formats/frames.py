@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from PIL import Image
-
 from thumbsmith.errors import Code, Rejected
 from thumbsmith.formats import canvas
 from thumbsmith.formats.decoding import Base, meaning
 from thumbsmith.formats.modes import to_plain
 from thumbsmith.formats.opening import opened, verdict
+from thumbsmith.formats.pillow import Image
 from thumbsmith.formats.stream import SourceStream
 from thumbsmith.probe.types import Probe
 from thumbsmith.reader import RangeReader

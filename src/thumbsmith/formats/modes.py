@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from PIL import Image, ImageChops
+from thumbsmith.formats.pillow import Image, ImageChops
 
 # Modes that Pillow resizes and littleCMS converts; all others become one of them.
 PLAIN: Final = frozenset({"L", "LA", "RGB", "RGBA", "CMYK", "LAB"})

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
-from typing import IO, Final, Protocol, cast
-
-from PIL import Image, ImageFile
+from typing import IO, Any, Final, Protocol, cast
 
 from thumbsmith.errors import Code, MissingDecoder, Rejected
+from thumbsmith.formats import pillow
 from thumbsmith.formats.heic import open_heic
+from thumbsmith.formats.pillow import Image
 from thumbsmith.formats.png import StillPng
 from thumbsmith.formats.stream import SourceStream
 from thumbsmith.probe.types import Probe
@@ -20,9 +18,6 @@ from thumbsmith.probe.window import ShortRead
 
 # Sources are judged by our own limits before they come here; Pillow's would be a second, different opinion.
 Image.MAX_IMAGE_PIXELS = None
-
-# Never half a picture for a whole one. False is Pillow's default, which somebody else in this process may have changed.
-ImageFile.LOAD_TRUNCATED_IMAGES = False
 
 # Pillow's class for each format. Made directly: `Image.open` would load five plugins or forty, and ask them in turn.
 READERS: Final = {
@@ -54,8 +49,8 @@ class Readable(Protocol):
 
 
 def refuse_bombs(pixels: int) -> None:
-    """Have Pillow raise wherever it meets a picture of more than so many pixels. That counts for all of the process."""
-    Image.MAX_IMAGE_PIXELS = pixels
+    """Have our Pillow raise where it meets a picture of more than so many pixels: it does at twice its limit."""
+    Image.MAX_IMAGE_PIXELS = -(-pixels // 2)
 
 
 def opened(file: Readable, probe: Probe) -> Image.Image:
@@ -67,16 +62,16 @@ def opened(file: Readable, probe: Probe) -> Image.Image:
     if probe.format == "tiff":
         return _opened_tiff(cast("IO[bytes]", file))
     module, name = READERS[probe.format]
-    plugin = importlib.import_module(f"PIL.{module}")
+    plugin: Any = pillow.plugin(module)
     if probe.format == "avif":
-        plugin.DEFAULT_MAX_THREADS = 1  # type: ignore[attr-defined]  # a picture is one core's work: others have theirs
+        plugin.DEFAULT_MAX_THREADS = 1  # a picture is one core's work: others have theirs
     image: Image.Image = getattr(plugin, name)(cast("IO[bytes]", file))
     return image
 
 
 def _opened_tiff(file: IO[bytes]) -> Image.Image:
     """Return a TIFF. One whose channels lie in planes, uncompressed, goes through libtiff: Pillow reads 8 bits only."""
-    from PIL import TiffImagePlugin  # noqa: PLC0415 - few pictures need it
+    from thumbsmith.formats.pillow import TiffImagePlugin  # noqa: PLC0415 - few pictures need it
 
     with _LIBTIFF:
         TiffImagePlugin.READ_LIBTIFF = False
@@ -98,12 +93,9 @@ def check_size(image: Image.Image, probe: Probe) -> None:
 
 @contextmanager
 def verdict(stream: SourceStream) -> Iterator[None]:
-    """Turn whatever a decoder raises into what it means for the source; its warnings, but for bombs, concern nobody."""
+    """Turn whatever a decoder raises into what it means for the source; its warnings are not looked at."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            yield
+        yield
     except (Rejected, MissingDecoder, MemoryError, ImportError):  # the last is an installation's fault
         raise
     except Exception as error:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import Final
 
-from PIL import Image, ImageFilter
-
+from thumbsmith.formats.pillow import Image, ImageFilter
 from thumbsmith.formats.resampling import lanczos
 from thumbsmith.formats.thumbhash import thumbhash
 from thumbsmith.geometry import GAP, Box, Size

@@ -11,8 +11,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Final
 
-from PIL.PngImagePlugin import PngImageFile
-
+from thumbsmith.formats.pillow import PngImagePlugin
 from thumbsmith.probe.png import chunks
 from thumbsmith.probe.window import Window
 from thumbsmith.reader import RangeReader
@@ -27,7 +26,7 @@ _LARGEST_PROFILE: Final = 1 << 20
 _SIGNATURE_AND_HEADER: Final = 8 + 12 + 13
 
 
-class StillPng(PngImageFile):
+class StillPng(PngImagePlugin.PngImageFile):
     """The first picture of a PNG: what follows its pixels is not looked at."""
 
     def load_end(self) -> None:

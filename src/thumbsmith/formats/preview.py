@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from PIL import Image, ImageChops, ImageStat
-
 from thumbsmith.errors import MissingDecoder
 from thumbsmith.formats import picture
 from thumbsmith.formats.heic import open_heic
 from thumbsmith.formats.modes import to_plain
+from thumbsmith.formats.pillow import Image, ImageChops, ImageStat
 from thumbsmith.formats.stream import SourceStream
 from thumbsmith.geometry import CASCADE_MARGIN, within
 from thumbsmith.probe.previews import Part, Parts, read_parts

@@ -12,9 +12,8 @@ from __future__ import annotations
 from math import floor
 from typing import Final, NamedTuple
 
-from PIL import Image
-
 from thumbsmith.formats import vips
+from thumbsmith.formats.pillow import Image
 from thumbsmith.geometry import Box, Size
 from thumbsmith.memory import COPIED
 

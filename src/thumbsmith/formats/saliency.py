@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from math import sqrt
 from typing import Any, Final
 
-from PIL import Image, ImageFilter, ImageMath
+from thumbsmith.formats.pillow import Image, ImageFilter, ImageMath
 
 # What is looked at is a picture of this size, which costs less than a millisecond; means are Gaussian, in its pixels.
 SIDE: Final = 96

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Self
 
-from PIL import Image, ImageMath
+from thumbsmith.formats.pillow import Image, ImageMath
 
 # The constants of Wang, Bovik, Sheikh and Simoncelli 2004, "Image quality assessment: from error visibility to
 # structural similarity", section III.B.

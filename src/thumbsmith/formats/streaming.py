@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from PIL import Image
-
 from thumbsmith.formats import vips
+from thumbsmith.formats.pillow import Image
 from thumbsmith.formats.stream import SourceStream
 from thumbsmith.geometry import GAP
 from thumbsmith.probe.types import Probe

@@ -52,22 +52,23 @@ def prepare() -> Work:
 
     A child can open no file any more, so what is not imported here is missing there.
     """
-    from PIL import Image  # noqa: PLC0415 - what fails here is told, what fails above is not
-
-    from thumbsmith import formats, probe  # noqa: PLC0415 - as above
+    from thumbsmith import formats, probe  # noqa: PLC0415 - what fails here is told, what fails above is not
+    from thumbsmith.formats import pillow  # noqa: PLC0415 - as above
     from thumbsmith.formats.encoding import PLUGINS  # noqa: PLC0415 - as above
     from thumbsmith.formats.opening import READERS  # noqa: PLC0415 - as above
     from thumbsmith.formats.vips import warm  # noqa: PLC0415 - as above
     from thumbsmith.worker.child import work  # noqa: PLC0415 - as above
 
     ours = (each.name for part in (formats, probe) for each in iter_modules(part.__path__, f"{part.__name__}."))
-    readers = (f"PIL.{module}" for module, _ in READERS.values())
-    for module in (*ours, *readers, *PLUGINS.values(), "PIL.ImageCms"):
+    sys.modules["PIL"] = pillow  # what else imports Pillow here, pi_heif, gets ours: it is loaded once
+    for module in ours:
         import_module(module)
-    Image.preinit()  # what saving imports, whatever the format
+    for module in (*(module for module, _ in READERS.values()), *PLUGINS.values(), "ImageCms"):
+        pillow.plugin(module)
+    pillow.Image.preinit()  # what saving imports, whatever the format
     warm()
     with suppress(ImportError):
-        import_module("pi_heif.as_plugin")
+        import_module("pi_heif").options.DECODE_THREADS = 1  # a picture is one core's work: others have theirs
     return work
 
 
