@@ -9,6 +9,9 @@ import pytest
 PROGRAM = """
 import decimal, gc, io, locale, logging, os, random, signal, sys, threading, warnings
 from PIL import AvifImagePlugin, Image, ImageFile, TiffImagePlugin
+from _libvips import lib
+lib.vips_init(b"host")
+lib.vips_concurrency_set(3)
 {first}
 def state():
     return {{
@@ -22,6 +25,7 @@ def state():
         "random": random.getstate(), "decimal": repr(decimal.getcontext()), "gc": (gc.isenabled(), gc.get_threshold()),
         "handlers": list(logging.root.handlers), "level": logging.root.level, "running": threading.enumerate(),
         "limits": (sys.getrecursionlimit(), sys.getswitchinterval()), "hooks": (sys.excepthook, sys.displayhook),
+        "vips": (lib.vips_concurrency_get(), lib.vips_cache_get_max(), lib.vips_cache_get_size()),
         "buffering": (sys.stdout.line_buffering, sys.stderr.line_buffering),
     }}
 before = state()

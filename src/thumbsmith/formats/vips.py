@@ -1,23 +1,28 @@
 """libvips, by the binding that pyvips-binary brings along, as far as it is needed here.
 
 Its functions are those of https://www.libvips.org/API/current/class.Operation.html: an operation is made by name, given
-its arguments, and built; pixels are computed when they are asked for, in one thread. Loaders that are not fit for
-hostile files are off, and nothing is kept from call to call.
+its arguments, and built; pixels are computed when they are asked for. Nothing is kept from call to call, and no setting
+of libvips is changed but in a worker's template: a host program may use libvips too.
 """
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from typing import Any, Final, Protocol, TypeAlias
 
+import _libvips
 from _libvips import ffi, lib
 
 Pointer: TypeAlias = Any
 
 if lib.vips_init(b"thumbsmith"):
     raise ImportError("libvips cannot be started")
-lib.vips_concurrency_set(1)  # a picture is one core's work: others have theirs
-lib.vips_cache_set_max(0)
-lib.vips_block_untrusted_set(1)
+
+# Builds an operation, and keeps nothing of it, where the function of the binding has it remembered for all of the
+# process: https://www.libvips.org/API/current/method.Object.build.html
+_BUILD: Final = ctypes.CDLL(_libvips.__file__).vips_object_build
+_BUILD.argtypes, _BUILD.restype = [ctypes.c_void_p], ctypes.c_int
 
 # Rows that are computed at once: as many as libvips itself takes of pictures that are made row by row.
 _STRIP: Final = 16
@@ -57,12 +62,13 @@ def _marshal_seek(_source: Pointer, offset: int, whence: int, handle: Pointer) -
     return int(ffi.from_handle(handle)(offset, whence))
 
 
-@ffi.def_extern()  # type: ignore[untyped-decorator]
-def _log_handler_callback(_domain: Pointer, _level: int, _message: Pointer, _data: Pointer) -> None:
-    """Say nothing: what libvips warns of concerns nobody, and would be written to the standard error."""
+def _silent(_domain: Pointer, _level: int, _message: Pointer, _data: Pointer) -> None:
+    """Say nothing: what libvips warns of is not looked at, and would be written to the standard error."""
 
 
-lib.g_log_set_handler(b"VIPS", _WARNING, lib._log_handler_callback, ffi.NULL)
+if "pyvips" not in sys.modules:  # a host that uses it has its warnings where it wants them
+    ffi.def_extern(name="_log_handler_callback")(_silent)
+    lib.g_log_set_handler(b"VIPS", _WARNING, lib._log_handler_callback, ffi.NULL)
 MARSHALS: Final = tuple(ffi.cast("GCallback", each) for each in (lib._marshal_read, lib._marshal_seek))
 
 
@@ -147,7 +153,13 @@ def version() -> str:
 
 
 def warm() -> None:
-    """Have libvips do what it does once, for processes that are forked. No thread is started: a fork would lose it."""
+    """Have libvips do what it does once, for processes that are forked. No thread is started: a fork would lose it.
+
+    Its settings count for all of the process, so this is for processes of our own.
+    """
+    lib.vips_concurrency_set(1)  # a picture is one core's work: others have theirs
+    lib.vips_cache_set_max(0)
+    lib.vips_block_untrusted_set(1)
     Picture.of(bytes(4), 2, 2, 1).run("reduce", hshrink=2, vshrink=2).run("shrink", hshrink=1, vshrink=1).pixels_here()
     for loader in ("pngload", "webpload", "tiffload"):
         lib.g_object_unref(_checked(lib.vips_operation_new(f"{loader}_source".encode())))
@@ -162,13 +174,15 @@ def built(operation: Pointer, options: dict[str, float | str]) -> Pointer:
     words = ",".join(f"{name}={value}" for name, value in options.items())
     if lib.vips_object_set_from_string(ffi.cast("VipsObject *", made), words.encode()):
         raise VipsError(_said())
-    ready = ffi.gc(_checked(lib.vips_cache_operation_build(made)), lib.g_object_unref)
+    if _BUILD(int(ffi.cast("uintptr_t", made))):
+        lib.vips_object_unref_outputs(ffi.cast("VipsObject *", made))
+        raise VipsError(_said())
     value = ffi.gc(ffi.new("GValue *"), lib.g_value_unset)
     lib.g_value_init(value, _IMAGE)
-    lib.g_object_get_property(ffi.cast("GObject *", ready), b"out", value)
+    lib.g_object_get_property(ffi.cast("GObject *", made), b"out", value)
     pointer = lib.g_value_get_object(value)
     lib.g_object_ref(pointer)
-    lib.vips_object_unref_outputs(ffi.cast("VipsObject *", ready))
+    lib.vips_object_unref_outputs(ffi.cast("VipsObject *", made))
     return ffi.cast("VipsImage *", pointer)
 
 
