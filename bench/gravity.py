@@ -18,6 +18,7 @@ from pathlib import Path
 from PIL import Image
 
 from subjects import Box, Labelled, pictures
+from thumbsmith.formats import pillow
 from thumbsmith.formats.decoding import Base
 from thumbsmith.formats.focus import focused
 from thumbsmith.geometry import plan
@@ -48,7 +49,8 @@ def ours(image: Image.Image, gravity: Gravity) -> Box:
     """Return the square that a variant with this gravity shows."""
     side = min(image.size)
     variant = Variant(name="v", width=side, height=side, fit=Fit.COVER, gravity=gravity)
-    base = Base(image=image, shrink=1, orientation=1, to_srgb=None)
+    copy = pillow.Image.frombytes(image.mode, image.size, image.tobytes())
+    base = Base(image=copy, shrink=1, orientation=1, to_srgb=None)
     (variant,) = focused((variant,), base, image.size)
     return plan(image.size, variant).box
 
