@@ -26,6 +26,7 @@ from thumbsmith.cli.interrupt import stoppable
 from thumbsmith.cli.output import emit, numbers, people, progress, shown
 from thumbsmith.cli.plan import print_plan
 from thumbsmith.errors import RecipeError
+from thumbsmith.fleet.queue import is_queue
 from thumbsmith.fleet.sending import Limits
 from thumbsmith.requests import Options, Outcome
 from thumbsmith.survey import Scope, survey
@@ -35,6 +36,23 @@ from thumbsmith.worker import Workers, usable_cores
 THREADS_A_JOB: Final = 2
 
 ON_AWS: Final[dict[str, Any]] = {"rich_help_panel": "On AWS"}
+
+# The ways to sync, as messages name them, and the options that not all of them use.
+HERE: Final = "a run on this machine"
+DRY_RUN: Final = "--dry-run"
+QUEUE: Final = "--via a queue"
+BATCH: Final = "--via batch"
+WAYS: Final = {
+    "jobs": (HERE,),
+    "yes": (HERE, QUEUE, BATCH),
+    "max_usd": (QUEUE, BATCH),
+    "rate": (QUEUE,),
+    "milliseconds": (QUEUE, BATCH),
+    "wait": (QUEUE,),
+    "drain": (QUEUE,),
+    "stop": (QUEUE,),
+    "inventory": (BATCH,),
+}
 
 
 @dataclass(slots=True)
@@ -59,6 +77,7 @@ class Tally:
 
 
 def sync(
+    context: typer.Context,
     source: Source,
     destination: Destination,
     recipe: RecipeOption = None,
@@ -126,6 +145,7 @@ def sync(
 
       thumbsmith sync s3://my-photos s3://my-thumbs --via sqs://my-backfill --max-usd 20
     """
+    _refuse_ignored(context, DRY_RUN if via is None and dry_run else HERE if via is None else _way(via))
     options = Options(keep_orphans=keep_orphans, retry_rejected=retry_rejected)
     scope = scope_of(source, destination, recipe, options, prefix)
     if via is not None:
@@ -140,12 +160,22 @@ def sync(
             inventory=inventory,
         )
         raise typer.Exit(given.run(scope, yes=yes, dry_run=dry_run, as_json=as_json))
-    alone = {"--max-usd": max_usd, "--rate": rate, "--drain": drain, "--stop": stop, "--inventory": inventory}
-    for name in (name for name, value in alone.items() if value):
-        raise RecipeError(f"{name}: expected with --via alone")
     if dry_run:
         raise typer.Exit(print_plan(scope, as_json=as_json))
     raise typer.Exit(run(scope, jobs=jobs or usable_cores(), yes=yes, as_json=as_json))
+
+
+def _way(via: str) -> str:
+    return QUEUE if is_queue(via) else BATCH
+
+
+def _refuse_ignored(context: typer.Context, way: str) -> None:
+    """Raise RecipeError for an option that was given, with any value, and that this way of syncing ignores."""
+    for name, ways in WAYS.items():
+        source = context.get_parameter_source(name)
+        if way not in ways and source is not None and source.name != "DEFAULT":
+            option = "--no-wait" if (name, context.params[name]) == ("wait", False) else f"--{name.replace('_', '-')}"
+            raise RecipeError(f"{option}: expected only with {', '.join(ways)}; this run would ignore it")
 
 
 def run(scope: Scope, *, jobs: int, yes: bool, as_json: bool = False) -> int:
