@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+from collections.abc import Callable
 
 from thumbsmith.errors import ThumbsmithError
 
@@ -16,13 +18,61 @@ def main() -> None:
     """
     from thumbsmith.cli.app import app  # noqa: PLC0415 - `import thumbsmith.cli` costs nothing until a command runs
 
+    sys.exit(_run(app))
+
+
+def _run(app: Callable[[], object]) -> int:
+    """Run the command; return the exit code. Every error that the system reports becomes one sentence on stderr."""
+    _open_standard_streams()
+    code = 0
     try:
-        app()
+        try:
+            app()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(bool(end.code))
+        sys.stdout.flush()
     except ThumbsmithError as error:
-        print(f"thumbsmith: {error}", file=sys.stderr)  # noqa: T201 - the one place where an error becomes a sentence
-        sys.exit(1 if error.transient else 2)
+        code = 1 if error.transient else 2
+        _tell(str(error))
     except KeyboardInterrupt:
-        sys.exit(130)
+        code = 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the last flush does not fail again
-        sys.exit(1)
+        code = 1  # the reader has seen enough: there is nothing to say
+    except OSError as error:
+        code = 1
+        _tell(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))
+    except MemoryError:
+        code = 1
+        _tell("the system has not enough memory for this")
+    _abandon_unwritable()
+    return code
+
+
+def _open_standard_streams() -> None:
+    """Give the null device to each standard stream that is closed: else the next file opened would take its place."""
+    for fd, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(fd)
+        except OSError:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != fd:
+                os.dup2(null, fd)
+                os.close(null)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(fd, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - for good
+
+
+def _tell(sentence: str) -> None:
+    from thumbsmith.cli.output import shown  # noqa: PLC0415 - only where something failed
+
+    with contextlib.suppress(OSError):
+        print(f"thumbsmith: {shown(sentence)}", file=sys.stderr, flush=True)  # noqa: T201 - errors become sentences here
+
+
+def _abandon_unwritable() -> None:
+    """Send to the null device what a stream cannot write: the interpreter would report it again at its end."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
