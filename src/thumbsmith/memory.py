@@ -69,8 +69,8 @@ def predicted_bytes(probe: Probe, shrink: int) -> int:
             held += probe.piece * (planes + 1) * _depth_bytes(probe)
         case "tiff":  # libtiff is given the whole file, and may find one strip in it
             held = width * height * (probe.channels * _depth_bytes(probe) + _picture(probe)) + probe.bytes + probe.piece
-        case "gif" if probe.alpha:  # its frame is laid on a canvas
-            held = _pixels(probe) * (_picture(probe) + CANVASES * PIXEL)
+        case "gif" | "png" if probe.hidden or (probe.alpha and probe.format == "gif"):  # its frame is laid on a canvas
+            held = _pixels(probe) * (_picture(probe) + CANVASES * PIXEL) + 3 * probe.bytes * probe.hidden
         case _:  # PNG, GIF and BMP come row by row; a run-length coded BMP through one array of bytes
             held = _pixels(probe) * (_picture(probe) + (probe.format == "bmp"))
     return held + FIXED

@@ -21,7 +21,8 @@ def test_the_colour_type_tells_channels_and_alpha(depth: int, colour: int, chann
     """Each colour type has its channels, and two have alpha; tRNS gives it to the others."""
     found = probed(png(header=_header(depth=depth, colour=colour)))
     assert (found.depth, found.channels, found.alpha) == (depth, channels, alpha)
-    assert probed(png(chunk(b"tRNS", bytes(6)), header=_header(depth=depth, colour=colour))).alpha
+    palette = chunk(b"PLTE", bytes(6))
+    assert probed(png(palette, chunk(b"tRNS", bytes(6)), header=_header(depth=depth, colour=colour))).alpha
 
 
 def test_chunks_before_the_image_data_count():

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.render.pictures import difference, recipe, saved, shown, textured
 from tests.render.test_colors import ADOBE, DISPLAY_P3, SRGB_CURVE, gamma, parametric, profile
-from thumbsmith.formats import cicp, hdr
+from thumbsmith.formats import cicp, hdr, profiles
 from thumbsmith.probe import probe
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe.values import Color
@@ -57,7 +57,7 @@ def test_primaries_are_those_of_the_table(primaries):
     colors, white = CHROMATICITIES[primaries]
     columns = np.array([xyz(*each) for each in colors]).T
     columns = columns * np.linalg.solve(columns, xyz(*white))
-    gain = np.diag((BRADFORD @ cicp.WHITE) / (BRADFORD @ xyz(*white)))
+    gain = np.diag((BRADFORD @ profiles.WHITE) / (BRADFORD @ xyz(*white)))
     adapted = np.linalg.inv(BRADFORD) @ gain @ BRADFORD @ columns
     assert np.abs(adapted.T - cicp.PRIMARIES[primaries]).max() < 0.0001
 

@@ -5,15 +5,13 @@ import zlib
 from io import BytesIO
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from tests.hostile.bombs import text_bombs
 from tests.probe.files import chunk, good
 from tests.render.pictures import difference, recipe, saved, shown, textured
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.formats.png import PlainPng, plain
+from thumbsmith.formats.png import plain
 from thumbsmith.reader import BytesReader
 from thumbsmith.render import render
 
@@ -79,14 +77,3 @@ def test_broken_pixels_are_still_refused():
 def test_texts_never_cost_a_picture(bomb):
     """Pictures with megabytes of text, packed or not, have thumbnails."""
     assert render(bomb.data, recipe())
-
-
-@given(st.binary(min_size=1, max_size=50), st.binary(min_size=1, max_size=50), st.data())
-def test_the_reader_is_the_head_and_then_the_rest(head: bytes, source: bytes, data: st.DataObject):
-    """Every slice is that of the two joined."""
-    rest = data.draw(st.integers(0, len(source)))
-    whole = head + source[rest:]
-    reader = PlainPng(head, BytesReader(source), rest)
-    offset, length = data.draw(st.integers(0, len(whole))), data.draw(st.integers(0, 120))
-    assert reader.size == len(whole)
-    assert reader.read(offset, length) == whole[offset : offset + length]

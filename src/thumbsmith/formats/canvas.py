@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from io import BytesIO
 from itertools import islice
 from typing import Final
 
 from thumbsmith.errors import Code, Rejected
+from thumbsmith.formats.mending import mended
 from thumbsmith.formats.modes import to_plain
-from thumbsmith.formats.opening import opened
+from thumbsmith.formats.opening import opened, verdict
 from thumbsmith.formats.patches import Disposal, Patch, gif_patches, png_patches
 from thumbsmith.formats.pillow import Image
 from thumbsmith.formats.stream import SourceStream
 from thumbsmith.probe.types import Probe
+from thumbsmith.reader import BytesReader, RangeReader
 
 PATCHES: Final = {"gif": gif_patches, "png": png_patches}
 
 
 def first(stream: SourceStream, probe: Probe) -> Image.Image:
-    """Return the first frame of a GIF on its canvas, in RGBA."""
+    """Return the first frame of a GIF or PNG on its canvas, in RGBA."""
     return next(composed(stream, probe))[0]
 
 
@@ -52,6 +53,22 @@ def _picture(patch: Patch, probe: Probe) -> Image.Image:
         raise Rejected(Code.CORRUPT, f"a frame is {width}x{height}, on a canvas of {probe.width}x{probe.height}")
     if not (width and height):
         return Image.new("RGBA", patch.size)
-    image = opened(BytesIO(patch.file), replace(probe, width=width, height=height))
-    image.load()
-    return to_plain(image, probe.depth).convert("RGBA")
+    return _decoded(BytesReader(patch.file), replace(probe, hidden=False)).convert("RGBA")
+
+
+def _decoded(file: RangeReader, probe: Probe) -> Image.Image:
+    try:
+        return _loaded(file, probe)
+    except Rejected:
+        whole = mended(file, probe)
+        if whole is None:
+            raise
+    return _loaded(whole, probe)
+
+
+def _loaded(file: RangeReader, probe: Probe) -> Image.Image:
+    stream = SourceStream(file)
+    with verdict(stream):
+        image = opened(stream, probe)
+        image.load()
+        return to_plain(image, probe.depth)

@@ -5,11 +5,11 @@ So that what littleCMS does for embedded profiles it does for these.
 
 from __future__ import annotations
 
-import struct
 from functools import lru_cache
 from typing import Final
 
 from thumbsmith.formats import hdr
+from thumbsmith.formats.profiles import power, rgb_profile, sampled
 
 # H.273, table 2: colour primaries that reach beyond sRGB, adapted to D50 (Bradford): X, Y, Z of red, green and blue.
 # Those of older television lie close to sRGB, and stand in files whose colours are sRGB: they are taken for it.
@@ -20,7 +20,6 @@ PRIMARIES: Final = {
     12: ((0.51512, 0.24119, -0.00105), (0.29198, 0.69224, 0.04188), (0.15710, 0.06657, 0.78407)),  # Display P3
 }
 SRGB: Final = 1
-WHITE: Final = (0.96420, 1.0, 0.82491)
 
 # H.273, table 3: transfer characteristics that are not sRGB's. All of them that are nearly so (1, 6, 14, 15) are taken
 # for it, as browsers do.
@@ -40,37 +39,12 @@ def profile(primaries: int, transfer: int) -> bytes | None:
     known, curved = primaries if primaries in PRIMARIES else SRGB, transfer in GAMMAS or transfer in HIGH_RANGE
     if known == SRGB and not curved:
         return None
-    return _profile(PRIMARIES[known], _curve(transfer))
+    return rgb_profile(PRIMARIES[known], _curve(transfer))
 
 
 def _curve(transfer: int) -> bytes:
     if transfer in GAMMAS:
-        return b"para" + bytes(4) + struct.pack(">HH", 0, 0) + _fixed(GAMMAS[transfer])
+        return power(GAMMAS[transfer])
     if transfer in HIGH_RANGE:
-        levels = [round(HIGH_RANGE[transfer](level / 255) * 65535) for level in range(256)]
-        return b"curv" + bytes(4) + struct.pack(">I256H", 256, *levels)
-    return b"para" + bytes(4) + struct.pack(">HH", 3, 0) + _fixed(*SRGB_CURVE)
-
-
-def _profile(primaries: tuple[tuple[float, float, float], ...], curve: bytes) -> bytes:
-    """Return a display profile of version 2.4 by primaries and one curve (ICC.1:2001-04; ICC.1:2022, 7 and 10)."""
-    name = b"desc" + bytes(4) + struct.pack(">I", 5) + b"CICP\0" + bytes(78)
-    elements = {
-        b"desc": name + bytes(-len(name) % 4),
-        b"cprt": b"text" + bytes(4) + b"CC0\0",
-        b"wtpt": b"XYZ " + bytes(4) + _fixed(*WHITE),
-    }
-    for channel, primary in zip((b"r", b"g", b"b"), primaries, strict=True):
-        elements[channel + b"XYZ"] = b"XYZ " + bytes(4) + _fixed(*primary)
-        elements[channel + b"TRC"] = curve
-    table, content, offset = struct.pack(">I", len(elements)), b"", 132 + 12 * len(elements)
-    for tag, element in elements.items():
-        table += struct.pack(">4sII", tag, offset + len(content), len(element))
-        content += element
-    header = struct.pack(">I4sI4s4s4s", 128 + len(table) + len(content), b"", 0x02400000, b"mntr", b"RGB ", b"XYZ ")
-    header += bytes(12) + b"acsp" + bytes(28) + _fixed(*WHITE)
-    return header.ljust(128, b"\0") + table + content
-
-
-def _fixed(*numbers: float) -> bytes:
-    return struct.pack(f">{len(numbers)}i", *(round(each * 65536) for each in numbers))
+        return sampled([HIGH_RANGE[transfer](level / 255) for level in range(256)])
+    return power(*SRGB_CURVE, kind=3)

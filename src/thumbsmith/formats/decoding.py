@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from thumbsmith.formats import canvas, cicp, color, first_scan, png, streaming
+from thumbsmith.errors import Rejected
+from thumbsmith.formats import canvas, cicp, color, first_scan, gamma, jpeg_end, mending, png, streaming
 from thumbsmith.formats.level import at_level
 from thumbsmith.formats.modes import to_plain
 from thumbsmith.formats.opening import TURNED, check_size, opened, verdict
@@ -51,12 +52,24 @@ def decode(reader: RangeReader, probe: Probe, reduction: float) -> Base:
     Raises Rejected where the file is cut short (its end was reached while more was needed) or broken in another way;
     MissingDecoder; MemoryError; and what the reader raises, whatever the decoder made of it.
     """
+    try:
+        return _decoded(reader, probe, reduction)
+    except Rejected:
+        whole = mending.mended(reader, probe)
+        if whole is None:
+            raise
+    return _decoded(whole, probe, reduction)
+
+
+def _decoded(reader: RangeReader, probe: Probe, reduction: float) -> Base:
+    """Return the source's first picture, as `decode` does, from a source whose decoder finds no fault in it."""
     shrink = shrink_of(probe, reduction)
     if probe.format == "tiff":
         reader, probe = at_level(reader, probe, shrink)
-    stream = SourceStream(_prepared(reader, probe))
+    stream = SourceStream(prepared(reader, probe))
     with verdict(stream):
         image, colors, scale = _loaded(stream, probe, shrink, reduction)
+        doubtful = probe.format == "jpeg" and jpeg_end.is_doubtful(image, stream, probe)
         own, to_srgb = image, colors.to_srgb
         scaled = probe.format == "jpeg" and shrink > 1 and not probe.first_scan  # of which there is nothing finer
         if (
@@ -68,6 +81,8 @@ def decode(reader: RangeReader, probe: Probe, reduction: float) -> Base:
             del image, own  # the next takes all the memory there is for one
             image, own = _finely(stream, probe, shrink)
             to_srgb = None
+    if doubtful:
+        jpeg_end.closed(reader)
     if to_srgb and image.mode == "CMYK":  # inks do not mix as light does: an average of them has another colour
         count = max(1, int(reduction / scale / DCT_MARGIN))
         image, scale, to_srgb = color.converted(image.reduce(count), to_srgb), scale * count, None
@@ -82,9 +97,9 @@ def decode(reader: RangeReader, probe: Probe, reduction: float) -> Base:
     )
 
 
-def _prepared(reader: RangeReader, probe: Probe) -> RangeReader:
+def prepared(reader: RangeReader, probe: Probe) -> RangeReader:
     """Return a source without what its decoder need not see."""
-    if probe.format == "png":
+    if probe.format == "png" and not probe.hidden:
         return png.plain(reader)
     return first_scan.alone(reader, probe.first_scan) if probe.first_scan else reader
 
@@ -102,7 +117,7 @@ def _loaded(
     stream.seek(0)
     image = opened(stream, probe)
     check_size(image, probe)
-    if probe.format == "gif" and probe.alpha:
+    if probe.hidden or (probe.format == "gif" and probe.alpha):
         return canvas.first(stream, probe), meaning(image, "RGBA", probe), 1
     if probe.format == "heic" and (small := preview(stream, probe, reduction)):
         # Its own thumbnail stands for it.
@@ -128,12 +143,21 @@ def meaning(image: Image.Image, mode: str, probe: Probe) -> color.Colors:
     """Return what the colours of a picture mean that was opened, and then brought into this mode.
 
     An embedded profile says it, else the code points of its header; in a PNG these come first (W3C PNG, third edition,
-    4.3).
+    4.3), and its gamma last, also where the profile is broken.
     """
     embedded = image.info.get("icc_profile") or None
     if embedded and not (probe.format == "png" and probe.primaries):
-        return color.meaning(embedded, mode)
-    return color.meaning(cicp.profile(probe.primaries, probe.transfer) if mode in ("RGB", "RGBA") else None, mode)
+        found = color.meaning(embedded, mode)
+        if not (found.note and probe.gamma):
+            return found
+        return replace(color.meaning(_by_gamma(mode, probe), mode), note=found.note)
+    if probe.primaries:
+        return color.meaning(cicp.profile(probe.primaries, probe.transfer) if mode in ("RGB", "RGBA") else None, mode)
+    return color.meaning(_by_gamma(mode, probe), mode)
+
+
+def _by_gamma(mode: str, probe: Probe) -> bytes | None:
+    return gamma.profile(probe.gamma, probe.chromaticities, mode in ("L", "LA"))
 
 
 def _finely(stream: SourceStream, probe: Probe, shrink: int) -> tuple[Image.Image, Image.Image]:

@@ -15,9 +15,10 @@ from typing import Final, TypeAlias
 
 from thumbsmith import purity
 from thumbsmith.errors import Rejected
-from thumbsmith.formats.decoding import Base, decode
+from thumbsmith.formats.decoding import Base, decode, prepared
 from thumbsmith.formats.icc import is_srgb
 from thumbsmith.probe import probe as look
+from thumbsmith.probe.png import unpacked_bytes
 from thumbsmith.probe.types import Probe
 from thumbsmith.reader import BytesReader, RangeReader
 from thumbsmith.rendition import Rendition
@@ -31,7 +32,6 @@ MOST_PIXELS: Final = 4_000_000
 # Baseline, extended and progressive frames; Huffman and quantization tables; the restart interval; scans.
 JPEG_KEPT: Final = frozenset({0xC0, 0xC1, 0xC2, 0xC4, 0xDB, 0xDD, 0xDA})
 JPEG_METADATA: Final = frozenset({*range(0xE0, 0xF0), 0xFE})
-PNG_CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 PNG_HEAD: Final = b"\x89PNG\r\n\x1a\n"
 WEBP_METADATA: Final = frozenset({b"EXIF", b"XMP ", b"ICCP"})
 WEBP_PICTURES: Final = ([b"VP8 "], [b"VP8L"], [b"VP8X", b"VP8 "], [b"VP8X", b"VP8L"], [b"VP8X", b"ALPH", b"VP8 "])
@@ -68,7 +68,8 @@ def own_bytes(reader: RangeReader, probe: Probe, base: Base, below: int) -> byte
     if probe.format not in STRIPPERS:
         return None
     try:
-        data, profile = STRIPPERS[probe.format](reader.read(0, reader.size))
+        source = prepared(reader, probe)
+        data, profile = STRIPPERS[probe.format](source.read(0, source.size))
         if len(data) >= below or (profile and not is_srgb(profile)):
             return None
         kept = BytesReader(data)
@@ -133,8 +134,8 @@ def _png(data: bytes) -> Stripped:
             packed += content
         elif name in (b"IHDR", b"PLTE", b"tRNS"):
             kept.append(_chunk(name, content))
-    width, height, depth, color, interlaced = struct.unpack_from(">IIBB2xB", data, 16)
-    unpacked = height * (1 + (width * depth * PNG_CHANNELS[color] + 7) // 8)  # a byte before each row is its filter
+    interlaced = data[28]
+    unpacked = unpacked_bytes(data[16:29])
     stream = zlib.decompressobj()
     if interlaced or len(stream.decompress(packed, unpacked + 1)) != unpacked or not stream.eof or stream.unused_data:
         raise ValueError("more than its pixels")

@@ -6,81 +6,119 @@ megabyte. Other decoders pass over such chunks (W3C PNG, third edition, section 
 
 from __future__ import annotations
 
-import struct
 import zlib
-from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, cast
 
-from thumbsmith.formats.pillow import PngImagePlugin
-from thumbsmith.probe.png import chunks
+from thumbsmith.errors import Code, Rejected
+from thumbsmith.formats.pillow import Image, PngImagePlugin
+from thumbsmith.formats.spliced import Part, Spliced
+from thumbsmith.formats.stream import SourceStream
+from thumbsmith.probe.png import HEADER, chunks, is_intact, is_transparency, unpacked_bytes
 from thumbsmith.probe.window import Window
 from thumbsmith.reader import RangeReader
-
-# What a decoder needs before the pixels; a profile as well, where it is sound.
-_NEEDED: Final = frozenset({b"PLTE", b"tRNS"})
-_PROFILE: Final = b"iCCP"
 
 # Profiles of printers take 1 to 3 MB; Pillow reads none that unpacks to more than 1 MiB.
 _LARGEST_PROFILE: Final = 1 << 20
 
 _SIGNATURE_AND_HEADER: Final = 8 + 12 + 13
 
+# What stands in the last row until the decoder writes it, by mode: a color that few pictures end with.
+_UNWRITTEN: Final[dict[str, Any]] = {"L": 77, "P": 77, "LA": (77, 3), "RGB": (77, 1, 2), "RGBA": (77, 1, 2, 3)}
+
+# Bytes that are unpacked at a time.
+_BLOCK: Final = 1 << 16
+
 
 class StillPng(PngImagePlugin.PngImageFile):
-    """The first picture of a PNG: what follows its pixels is not looked at."""
+    """The first picture of a PNG, of a SourceStream: what follows its pixels is not looked at.
+
+    Loading raises Rejected, `truncated`, where rows are missing: Pillow leaves them black if the data end well.
+    """
+
+    def load_prepare(self) -> None:
+        """Prepare loading."""
+        super().load_prepare()
+        if self.mode in _UNWRITTEN:
+            self.im.paste(_UNWRITTEN[self.mode], self._last_row)
 
     def load_end(self) -> None:
         """End loading, where Pillow would go on to read texts and further frames."""
         self.png = None
-
-
-@dataclass(frozen=True, slots=True)
-class PlainPng:
-    """A range reader over a PNG of which some chunks are left out: `head`, then the source from `rest` on."""
-
-    head: bytes
-    reader: RangeReader
-    rest: int
+        stream = cast("SourceStream", self.fp)
+        if self.info.get("interlace") or self._may_lack_rows():
+            data_end(stream.window())
 
     @property
-    def size(self) -> int:
-        """Return the number of bytes that are left."""
-        return len(self.head) + self.reader.size - self.rest
+    def _last_row(self) -> tuple[int, int, int, int]:
+        return (0, self.height - 1, self.width, self.height)
 
-    def read(self, offset: int, length: int) -> bytes:
-        """Return the bytes from `offset`, `length` of them, or fewer where the object ends. Raises as the reader."""
-        begin = self.head[offset : offset + length]
-        missing = min(length, self.size - offset) - len(begin)
-        if missing <= 0:
-            return begin
-        return begin + self.reader.read(self.rest + max(0, offset - len(self.head)), missing)
+    def _may_lack_rows(self) -> bool:
+        unwritten = Image.new(self.mode, (self.width, 1), _UNWRITTEN.get(self.mode, 0))
+        return self.crop(self._last_row).tobytes() == unwritten.tobytes()
 
 
-def plain(reader: RangeReader) -> PlainPng:
+def plain(reader: RangeReader) -> RangeReader:
     """Return a PNG, which was probed before, without the chunks before its pixels that a still picture does not need.
 
-    Raises what the reader raises.
+    Of palettes and transparencies the first that is sound is kept. Raises what the reader raises.
     """
     data = Window.over(reader)
-    head = [data.read(0, _SIGNATURE_AND_HEADER)]
-    rest = _SIGNATURE_AND_HEADER
+    parts: list[Part] = [(0, _SIGNATURE_AND_HEADER)]
+    palette = 0
+    transparent = False
+    color = data.read(*HEADER)[9]
     for kind, body in chunks(data):
-        rest = body.start - 8
+        start = body.start - 8
         if kind == b"IDAT":
             break
-        if kind in _NEEDED or (kind == _PROFILE and _is_sound(data, body)):
-            head.append(data.read(rest, 12 + body.size))
-    return PlainPng(b"".join(head), reader, rest)
+        needed = False
+        if kind == b"PLTE" and not palette:
+            needed, palette = True, body.size // 3
+        elif kind == b"tRNS" and not transparent:
+            needed = transparent = is_transparency(body, color, palette)
+        elif kind == b"iCCP":
+            needed = _is_sound(body)
+        if needed:
+            parts.append((start, start + 12 + body.size))
+    return Spliced(reader, (*parts, (start, reader.size)))
 
 
-def _is_sound(data: Window, body: Window) -> bool:
+def data_end(data: Window) -> int:
+    """Return where so much of a PNG's data ends that all rows are there, before their checksum.
+
+    Raises Rejected: `truncated` where they end before the last row does, `corrupt` where they cannot be unpacked;
+    ShortRead where the file ends before; and what the reader raises.
+    """
+    missing = unpacked_bytes(data.read(*HEADER))
+    unpacker = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
+    skipped = 2  # the header of the zlib stream
+    try:
+        for kind, body in chunks(data):
+            if kind == b"IDAT":
+                start = min(skipped, body.size)
+                skipped -= start
+                while start < body.size and missing > 0 and not unpacker.eof:
+                    packed = body.read(start, min(_BLOCK, body.size - start, data.size - body.start - start))
+                    start += len(packed)
+                    while packed and missing > 0 and not unpacker.eof:
+                        missing -= len(unpacker.decompress(packed, _BLOCK))
+                        packed = unpacker.unconsumed_tail
+                if missing <= 0:
+                    return body.start + start - len(unpacker.unused_data)
+            elif skipped == 0 or kind == b"IEND":
+                break
+    except zlib.error:
+        raise Rejected(Code.CORRUPT, "the data of the PNG cannot be unpacked") from None
+    raise Rejected(Code.TRUNCATED, "the data of the PNG end before its last row")
+
+
+def _is_sound(body: Window) -> bool:
     """Return whether a profile's checksum is right, and it unpacks to what can be a profile."""
-    if body.size > _LARGEST_PROFILE:
+    if body.size > _LARGEST_PROFILE or not is_intact(b"iCCP", body):
         return False
-    chunk = data.read(body.start - 4, 4 + body.size + 4)
-    _, _, packed = chunk[4:-4].partition(b"\0")
+    _, _, packed = body.read(0, body.size).partition(b"\0")
     try:
         profile = zlib.decompressobj().decompress(packed[1:], _LARGEST_PROFILE + 1)
     except zlib.error:
         return False
-    return zlib.crc32(chunk[:-4]) == struct.unpack(">I", chunk[-4:])[0] and len(profile) <= _LARGEST_PROFILE
+    return len(profile) <= _LARGEST_PROFILE

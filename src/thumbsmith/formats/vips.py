@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Iterator
 from typing import Any, Final, Protocol, TypeAlias
 
 import _libvips
@@ -137,14 +138,21 @@ class Picture:
     def pixels_here(self) -> bytearray:
         """Return the pixels, computed in this thread: afterwards its process can be forked. Raises VipsError."""
         width, height, bands = self.shape
-        line, size = width * bands, ffi.new("size_t *")
-        pixels = bytearray(line * height)
+        pixels = bytearray(width * height * bands)
+        place = 0
+        for strip in self.strips():
+            pixels[place : place + len(strip)] = strip
+            place += len(strip)
+        return pixels
+
+    def strips(self) -> Iterator[Pointer]:
+        """Yield the pixels as buffers, a few rows at a time, computed in this thread. Raises VipsError."""
+        width, height, _ = self.shape
+        size = ffi.new("size_t *")
         region = ffi.gc(_checked(lib.vips_region_new(self._pointer)), lib.g_object_unref)
         for top in range(0, height, _STRIP):
             strip = lib.vips_region_fetch(region, 0, top, width, min(_STRIP, height - top), size)
-            held = ffi.gc(_checked(strip), lib.g_free)
-            pixels[top * line : top * line + size[0]] = ffi.buffer(held, size[0])
-        return pixels
+            yield ffi.buffer(ffi.gc(_checked(strip), lib.g_free), size[0])
 
 
 def version() -> str:
@@ -161,7 +169,7 @@ def warm() -> None:
     lib.vips_cache_set_max(0)
     lib.vips_block_untrusted_set(1)
     Picture.of(bytes(4), 2, 2, 1).run("reduce", hshrink=2, vshrink=2).run("shrink", hshrink=1, vshrink=1).pixels_here()
-    for loader in ("pngload", "webpload", "tiffload"):
+    for loader in ("jpegload", "pngload", "webpload", "tiffload"):
         lib.g_object_unref(_checked(lib.vips_operation_new(f"{loader}_source".encode())))
 
 

@@ -20,7 +20,7 @@ _MAX_ENTRIES: Final = 65_535
 _MAX_VALUES: Final = 16
 
 # Field types that hold whole numbers, and how `struct` writes them: BYTE, SHORT, LONG, IFD, LONG8, IFD8.
-_NUMBERS: Final = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
+NUMBERS: Final = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +105,9 @@ def next_directory(block: Window, layout: Layout, offset: int) -> int:
 
 def _fields(block: Window, layout: Layout, table: bytes, tags: frozenset[int]) -> Iterator[tuple[int, tuple[int, ...]]]:
     for tag, kind, count, inline in struct.iter_unpack(layout.entry, table):
-        if tag in tags and kind in _NUMBERS and count:
-            form = f"{layout.order}{min(count, _MAX_VALUES)}{_NUMBERS[kind]}"
-            if count * struct.calcsize(_NUMBERS[kind]) <= len(inline):
+        if tag in tags and kind in NUMBERS and count:
+            form = f"{layout.order}{min(count, _MAX_VALUES)}{NUMBERS[kind]}"
+            if count * struct.calcsize(NUMBERS[kind]) <= len(inline):
                 yield tag, struct.unpack_from(form, inline)
             else:
                 yield tag, block.unpack(form, struct.unpack(layout.word, inline)[0])

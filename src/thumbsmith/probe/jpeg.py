@@ -30,6 +30,9 @@ _NOT_READ: Final = {
 # garbage between segments.
 _MARKER: Final = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
 
+# What ends coded bytes for libjpeg: anything but a stuffed zero, a restart and a fill byte.
+_AFTER_DATA: Final = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
+
 _LAST: Final = bytes((0xFF, _EOI))
 
 # Far above every picture: in 64 KiB segments that is more than a source may have by default.
@@ -108,6 +111,46 @@ def segments(data: Window) -> Iterator[tuple[int, Window]]:
     raise Rejected(Code.CORRUPT, f"the JPEG has more than {_MAX_SEGMENTS} segments")
 
 
+def last_scan(data: Window) -> tuple[int, int]:
+    """Return where the data of the last scan that a picture needs begin and end; (0, 0) where a scan is missing.
+
+    A picture needs every component, and of a progressive one every coefficient to its last bit (T.81, G.1.1.1).
+    """
+    needed: set[tuple[int, int]] = set()
+    progressive = False
+    try:
+        for marker, body in segments(data):
+            if marker in (_SOI, _EOI):
+                break
+            if marker in _READ:
+                progressive = _READ[marker]
+                needed = {(body.byte(6 + 3 * index), each) for index in range(body.byte(5)) for each in range(64)}
+            elif marker == _SOS:
+                needed -= _told(body, progressive)
+                if not needed:
+                    begin = body.start + body.size
+                    return begin, _marker_from(data, begin)
+    except (ShortRead, Rejected):
+        pass
+    return 0, 0
+
+
+def _told(scan: Window, progressive: bool) -> set[tuple[int, int]]:
+    """Return the coefficients, (component, place), that a scan brings to their last bit."""
+    count = scan.byte(0)
+    first, last, bits = scan.unpack("BBB", 1 + 2 * count) if progressive else (0, 63, 0)
+    places = range(first, last + 1) if bits & 15 == 0 else range(0)
+    return {(scan.byte(1 + 2 * index), place) for index in range(count) for place in places}
+
+
+def _marker_from(data: Window, offset: int) -> int:
+    """Return where the next marker is that ends coded bytes, or the end of the file."""
+    try:
+        return data.search(_AFTER_DATA, 2, offset)
+    except ShortRead:
+        return data.size
+
+
 def _frame(marker: int, body: Window) -> _Frame:
     if marker in _NOT_READ:
         raise Rejected(Code.UNSUPPORTED_FORMAT, f"this is a {_NOT_READ[marker]} JPEG, which is not read here")
@@ -143,11 +186,14 @@ def _end(scan: Window, data: Window) -> int:
 
 
 def _count_scans(segments: Iterator[tuple[int, Window]]) -> int:
-    """Return the number of scans, the first included. A file that is cut is for the decoder to judge."""
+    """Return the number of scans, the first included. A file that is cut is for the decoder to judge.
+
+    No decoder goes on at a second start or frame: what stands there is another picture, or no JPEG at all.
+    """
     scans = 1
     try:
         for marker, _ in segments:
-            if marker == _EOI or scans > _MAX_SCANS:
+            if marker in (_SOI, _EOI) or marker in _READ or scans > _MAX_SCANS:
                 break
             scans += marker == _SOS
     except ShortRead:

@@ -5,6 +5,7 @@ W3C PNG, third edition, sections 5 and 11.
 
 from __future__ import annotations
 
+import struct
 import zlib
 from collections.abc import Iterator
 from typing import Final
@@ -23,8 +24,24 @@ _COLOURS: Final = {
     6: (4, (8, 16)),
 }
 _WITH_ALPHA: Final = (4, 6)
+_INDEXED: Final = 3
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+
+# Where the fields of the image header are: offset and length.
+HEADER: Final = (16, 13)
+
+# Starts and steps of the passes of an interlaced picture: x, y, dx, dy (section 8.1).
+_PASSES: Final = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+
+# Bytes of a transparent color, by color type, and entries of a palette at most.
+_CLEAR_BYTES: Final = {0: 2, 2: 6}
+_PALETTE: Final = 256
+
+# Chunks that say what colours mean, and what they hold. A rendering intent is 0 to 3, 2 is "unspecified" in cICP.
+_COLOUR_CHUNKS: Final = {b"cICP": "4B", b"sRGB": "B", b"gAMA": ">I", b"cHRM": ">8I"}
+_LAST_INTENT: Final = 3
+_UNSPECIFIED: Final = 2
 
 _FIRST_CHUNK: Final = 8
 _AFTER_HEADER: Final = _FIRST_CHUNK + 12 + 13
@@ -38,37 +55,61 @@ def read(data: Window) -> Probe:
     `frames` is what acTL announces; whether the animation has them is found when they are decoded.
     """
     width, height, depth, colour, interlaced = _header(data)
-    orientation, frames, transparent = 1, 1, colour in _WITH_ALPHA
-    primaries, transfer = 0, 0
+    orientation, transparent, palette = 1, colour in _WITH_ALPHA, 0
+    announced, controlled = 0, False
+    told: dict[bytes, tuple[int, ...]] = {}
     for kind, body in chunks(data):
         if kind == b"IDAT":
             break
         if kind == b"IEND":
             raise Rejected(Code.CORRUPT, "the PNG ends without image data")
-        if kind == b"tRNS":
-            transparent = True
+        if kind == b"PLTE" and not palette:
+            palette = body.size // 3
+        elif kind == b"tRNS":
+            transparent |= is_transparency(body, colour, palette)
         elif kind == b"acTL":
-            frames = max(1, body.unpack(">I", 0)[0])
+            (announced,) = body.unpack(">I", 0)
         elif kind == b"fcTL":
             _check_frame(body, width, height)
+            controlled = True
         elif kind == b"eXIf":
             orientation = exif.orientation(body)
-        elif kind == b"cICP":
-            primaries, transfer = body.unpack("BB", 0)
+        elif kind in _COLOUR_CHUNKS and kind not in told:
+            told |= _told(kind, body)
+    hidden = announced > 0 and not controlled
+    primaries, transfer = told.get(b"cICP", (0, 0))[:2]
+    by_numbers = (primaries, transfer) not in ((0, 0), (_UNSPECIFIED, _UNSPECIFIED))
+    by_gamma = not by_numbers and b"sRGB" not in told
     return Probe(
         format="png",
         bytes=data.size,
         width=width,
         height=height,
         orientation=orientation,
-        frames=frames,
+        frames=max(1, announced),
         channels=_COLOURS[colour][0],
         depth=depth,
-        alpha=transparent,
-        primaries=primaries,
-        transfer=transfer,
+        alpha=transparent or hidden,
+        hidden=hidden,
+        primaries=primaries if by_numbers else 0,
+        transfer=transfer if by_numbers else 0,
+        gamma=told.get(b"gAMA", (0,))[0] if by_gamma else 0,
+        chromaticities=_hexadecimal(told.get(b"cHRM", ())) if by_gamma else "",
         interlaced=interlaced,
     )
+
+
+def _hexadecimal(numbers: tuple[int, ...]) -> str:
+    return struct.pack(f">{len(numbers)}I", *numbers).hex()
+
+
+def _told(kind: bytes, body: Window) -> dict[bytes, tuple[int, ...]]:
+    """Return the numbers of a chunk on colours, nothing where it is damaged or none can be meant."""
+    layout = _COLOUR_CHUNKS[kind]
+    if body.size != struct.calcsize(layout) or not is_intact(kind, body):
+        return {}
+    numbers = body.unpack(layout, 0)
+    return {} if kind == b"sRGB" and numbers[0] > _LAST_INTENT else {kind: numbers}
 
 
 def _header(data: Window) -> tuple[int, int, int, int, bool]:
@@ -83,6 +124,32 @@ def _header(data: Window) -> tuple[int, int, int, int, bool]:
     if colour not in _COLOURS or depth not in _COLOURS[colour][1] or compression or filtering or interlace > 1:
         raise Rejected(Code.CORRUPT, "the PNG's image header holds values that no PNG can have")
     return width, height, depth, colour, bool(interlace)
+
+
+def is_intact(kind: bytes, body: Window) -> bool:
+    """Return whether a chunk, which is read for it, has the checksum that it says. Raises ShortRead."""
+    checked = body.buffer.locate(body.start, body.size + 4)
+    content, begin = checked
+    stored = content[begin + body.size : begin + body.size + 4]
+    return zlib.crc32(kind + content[begin : begin + body.size]) == int.from_bytes(stored)
+
+
+def is_transparency(body: Window, colour: int, palette: int) -> bool:
+    """Return whether a tRNS chunk is of use after a palette of this many entries, 0 for none. Raises ShortRead."""
+    if colour == _INDEXED:
+        fits = palette > 0 and 0 < body.size <= _PALETTE
+    else:
+        fits = body.size >= _CLEAR_BYTES.get(colour, _PALETTE + 1) and body.size <= _PALETTE
+    return fits and is_intact(b"tRNS", body)
+
+
+def unpacked_bytes(header: bytes) -> int:
+    """Return how many bytes the data of a picture with these header fields unpack to; each row begins with one more."""
+    width, height, depth, colour, interlaced = struct.unpack(">IIBB2xB", header)
+    bits = depth * _COLOURS[colour][0]
+    passes = _PASSES if interlaced else ((0, 0, 1, 1),)
+    sizes = ((max(0, -(-(width - x) // dx)), max(0, -(-(height - y) // dy))) for x, y, dx, dy in passes)
+    return sum(rows * (1 + (columns * bits + 7) // 8) for columns, rows in sizes if columns)
 
 
 def _check_frame(body: Window, width: int, height: int) -> None:

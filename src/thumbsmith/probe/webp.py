@@ -16,20 +16,21 @@ from thumbsmith.probe.window import Window
 _ANIMATION, _EXIF, _ALPHA = 0x02, 0x08, 0x10
 _PICTURES: Final = (b"VP8 ", b"VP8L")
 
+# Chunks that may be cut: no picture lacks anything for it.
+_METADATA: Final = (b"EXIF", b"XMP ")
+
 # A profile, texts and EXIF, and what nobody knows.
 _MAX_CHUNKS: Final = MAX_FRAMES + 1_000
 
 
 def read(data: Window) -> Probe:
-    """Return what a WebP says. Raises Rejected for a broken header or a RIFF size beyond the file, ShortRead.
+    """Return what a WebP says. Raises Rejected for a broken header, ShortRead for one that is cut before its picture.
 
-    The size is that of the canvas. A frame that does not fit it, and a chunk that ends beyond the file, are corrupt, as
-    they are to libwebp. `frames` counts to MAX_FRAMES.
+    The size is that of the canvas. A frame that does not fit it is corrupt, as it is to libwebp. Of a RIFF size beyond
+    the file only what is there counts; whether that is all of the picture is for the decoder to find. `frames` counts
+    to MAX_FRAMES.
     """
-    (size,) = data.unpack("<I", 4)
-    if 8 + size > data.size:
-        raise Rejected(Code.TRUNCATED, f"the WebP should have {8 + size} bytes; there are {data.size}")
-    riff = data.window(0, 8 + size)
+    riff = data.window(0, 8 + data.unpack("<I", 4)[0])
     kind, body = riff.read(12, 4), riff.window(20)
     if kind == b"VP8X":
         return _extended(riff, body)
@@ -84,7 +85,8 @@ def _chunks(riff: Window) -> Iterator[tuple[bytes, Window]]:
         if offset + 8 > riff.size:
             return
         kind, (length,) = riff.read(offset, 4), riff.unpack("<I", offset + 4)
-        riff.require(offset + 8, length)
+        if kind not in _METADATA:
+            riff.require(offset + 8, length)
         yield kind, riff.window(offset + 8, length)
 
 

@@ -1,0 +1,114 @@
+"""Whether all of a JPEG is there that has no end marker, or whose end marker may come too early.
+
+A JPEG does not say how long its data are, and libjpeg fills what is missing with gray. But what follows the last bit
+of a picture has no influence on it. So a picture is whole where different bytes behind its data give the same pixels.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from zlib import crc32
+
+from thumbsmith.errors import Code, Rejected
+from thumbsmith.formats import vips
+from thumbsmith.formats.pillow import Image
+from thumbsmith.formats.spliced import Spliced
+from thumbsmith.formats.stream import SourceStream
+from thumbsmith.formats.streaming import Feed
+from thumbsmith.probe.jpeg import last_scan
+from thumbsmith.probe.types import Probe
+from thumbsmith.probe.window import Window
+from thumbsmith.reader import RangeReader
+
+_LACKS: Final = "the JPEG ends before its picture does"
+
+_EOI: Final = b"\xff\xd9"
+
+# What may follow the data of a picture: zeros, ones (0xFF is written as FF 00), both. 64 bits and more: a decoder
+# reads ahead by that much.
+_FOLLOWING: Final = (bytes(16), b"\xff\x00" * 16, b"\x5a\xc3\x96\x3c\xa5\x69\xb1\x4e" * 2)
+
+# Bytes that storage is filled with, and how many of them may still be data: more are padding.
+_PADDING: Final = b"\x00\xff"
+_MOST_DATA: Final = 2
+
+# Bytes that are read at a time, from the end backwards.
+_BLOCK: Final = 1 << 16
+
+_RESTART: Final = re.compile(rb"\xff[\xd0-\xd7]")
+
+# What libjpeg makes of blocks that are missing: the middle of each channel, which CMYK turns upside down.
+_MISSING: Final = frozenset({127, 128})
+
+# Zeros at the end of a file, of which so many are looked at, may stand in the place of its picture.
+_TAIL: Final = 16
+
+
+def closed(reader: RangeReader) -> RangeReader | None:
+    """Return a JPEG that ends with its picture, None for one that cannot be decoded.
+
+    Raises Rejected, `truncated`, where a part of the picture is missing: all scans must be there that bring each
+    component, of a progressive picture to the last bit. Raises what the reader raises.
+    """
+    begin, end = last_scan(Window.over(reader))
+    if not end:
+        raise Rejected(Code.TRUNCATED, _LACKS)
+    end, restart = _data_end(reader, begin, end)
+    between = bytes((0xFF, 0xD0 | restart))
+    prints = {_print(Spliced(reader, ((0, end), following + between + following + _EOI))) for following in _FOLLOWING}
+    if None in prints:
+        return None
+    if len(prints) > 1:
+        raise Rejected(Code.TRUNCATED, _LACKS)
+    return Spliced(reader, ((0, end), _EOI))
+
+
+def is_doubtful(image: Image.Image, stream: SourceStream, probe: Probe) -> bool:
+    """Return whether a JPEG that was decoded from this stream may lack its end though nothing says so.
+
+    It does where the picture ends with what libjpeg puts in the place of missing blocks, and where a decoder that goes
+    through the data once came to zeros at the end of the file.
+    """
+    corner = image.crop((image.width - 1, image.height - 1, image.width, image.height)).tobytes()
+    if _MISSING.issuperset(corner):
+        return True
+    if probe.progressive or stream.tell() < probe.bytes:
+        return False
+    stream.seek(max(0, probe.bytes - _TAIL - len(_EOI)))
+    return not any(stream.read().removesuffix(_EOI))
+
+
+def _data_end(reader: RangeReader, begin: int, end: int) -> tuple[int, int]:
+    """Return where the data of a scan end without padding, and the number of the restart marker that would be next."""
+    place, data = end, b""
+    while place > begin and not data.rstrip(_PADDING):
+        place = max(begin, place - _BLOCK)
+        data = reader.read(place, min(_BLOCK, end - place))
+    kept = len(data.rstrip(_PADDING))
+    rest = data[kept : kept + _MOST_DATA]
+    if rest.startswith(b"\xff") and rest != b"\xff\x00":
+        rest = b""
+    found = place + kept + len(rest.removesuffix(b"\xff"))
+    while not (restarts := _RESTART.findall(data)) and place > begin:
+        place = max(begin, place - _BLOCK)
+        data = reader.read(place, _BLOCK + 1)
+    return found, (restarts[-1][1] + 1) & 7 if restarts else 0
+
+
+def _print(reader: RangeReader) -> int | None:
+    """Return a checksum of a JPEG's pixels in full size, None where libvips cannot decode it. Raises as the reader.
+
+    Decoded from the top, a baseline picture takes some rows of memory, and no other takes more than Pillow's decoder.
+    """
+    stream = SourceStream(reader)
+    feed = Feed(stream)
+    found = 0
+    try:
+        for strip in vips.Picture.read("jpegload", feed).strips():
+            found = crc32(strip, found)
+    except vips.VipsError:
+        if feed.raised:
+            raise feed.raised from None
+        return None
+    return found
