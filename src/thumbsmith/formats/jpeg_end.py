@@ -12,11 +12,10 @@ from zlib import crc32
 
 from thumbsmith.errors import Code, Rejected
 from thumbsmith.formats import vips
-from thumbsmith.formats.pillow import Image
-from thumbsmith.formats.spliced import Spliced
+from thumbsmith.formats.spliced import Part, Spliced
 from thumbsmith.formats.stream import SourceStream
 from thumbsmith.formats.streaming import Feed
-from thumbsmith.probe.jpeg import last_scan
+from thumbsmith.probe.jpeg import last_scan, segments
 from thumbsmith.probe.types import Probe
 from thumbsmith.probe.window import Window
 from thumbsmith.reader import RangeReader
@@ -25,9 +24,15 @@ _LACKS: Final = "the JPEG ends before its picture does"
 
 _EOI: Final = b"\xff\xd9"
 
-# What may follow the data of a picture: zeros, ones (0xFF is written as FF 00), both. 64 bits and more: a decoder
-# reads ahead by that much.
-_FOLLOWING: Final = (bytes(16), b"\xff\x00" * 16, b"\x5a\xc3\x96\x3c\xa5\x69\xb1\x4e" * 2)
+# What may follow the data of a picture: zeros, ones (0xFF is written as FF 00), and bits that begin with each of 01, 10
+# and 11. 64 bits and more: a decoder reads ahead by that much.
+_FOLLOWING: Final = (
+    bytes(16),
+    bytes.fromhex("5ac3963ca569b14e") * 2,
+    bytes.fromhex("93e17c0d5fb8264a") * 2,
+    bytes.fromhex("d82f61b74ce50a9b") * 2,
+    b"\xff\x00" * 16,
+)
 
 # Bytes that storage is filled with, and how many of them may still be data: more are padding.
 _PADDING: Final = b"\x00\xff"
@@ -36,12 +41,19 @@ _MOST_DATA: Final = 2
 # Bytes that are read at a time, from the end backwards.
 _BLOCK: Final = 1 << 16
 
+_SOS: Final = 0xDA
+_APP0: Final = 0xE0
+
+# Segments of applications that are kept, and the bytes that they have at least: JFIF, ICC profile, Adobe.
+_KEPT: Final = {0xE0: 14, 0xE2: 15, 0xEE: 12}
+_NONE: Final = 1 << 16
+
 _RESTART: Final = re.compile(rb"\xff[\xd0-\xd7]")
 
 # What libjpeg makes of blocks that are missing: the middle of each channel, which CMYK turns upside down.
 _MISSING: Final = frozenset({127, 128})
 
-# Zeros at the end of a file, of which so many are looked at, may stand in the place of its picture.
+# Zeros, of which so many are looked at, may stand in the place of a picture's data.
 _TAIL: Final = 16
 
 
@@ -55,28 +67,46 @@ def closed(reader: RangeReader) -> RangeReader | None:
     if not end:
         raise Rejected(Code.TRUNCATED, _LACKS)
     end, restart = _data_end(reader, begin, end)
+    whole = _without_metadata(reader, end)
     between = bytes((0xFF, 0xD0 | restart))
-    prints = {_print(Spliced(reader, ((0, end), following + between + following + _EOI))) for following in _FOLLOWING}
-    if None in prints:
-        return None
-    if len(prints) > 1:
-        raise Rejected(Code.TRUNCATED, _LACKS)
-    return Spliced(reader, ((0, end), _EOI))
+    data = whole.parts[:-1]
+    first: int | None = None
+    for following in _FOLLOWING:
+        found = _print(Spliced(reader, (*data, following + between + following + _EOI)))
+        if found is None:
+            return None
+        if first not in (None, found):
+            raise Rejected(Code.TRUNCATED, _LACKS)
+        first = found
+    return whole
+
+
+def _without_metadata(reader: RangeReader, end: int) -> Spliced:
+    """Return a JPEG up to `end`, and closed, without what Pillow may refuse it for: segments that tell other things.
+
+    Of the segments of applications JFIF's and Adobe's, which say what the components are, and profiles are kept.
+    """
+    parts: list[Part] = [(0, 2)]
+    for marker, body in segments(Window.over(reader)):
+        if marker == _SOS:
+            return Spliced(reader, (*parts, (body.start - 4, end), _EOI))
+        if marker < _APP0 or body.size >= _KEPT.get(marker, _NONE):
+            parts.append((body.start - 4, body.start + body.size))
+    raise AssertionError("a JPEG that has a scan has none")
 
 
 def is_doubtful(image: Image.Image, stream: SourceStream, probe: Probe) -> bool:
     """Return whether a JPEG that was decoded from this stream may lack its end though nothing says so.
 
-    It does where the picture ends with what libjpeg puts in the place of missing blocks, and where a decoder that goes
-    through the data once came to zeros at the end of the file.
+    It does where the picture ends with what libjpeg puts in the place of missing blocks, and where the last that was
+    read of data which are gone through once are zeros.
     """
     corner = image.crop((image.width - 1, image.height - 1, image.width, image.height)).tobytes()
     if _MISSING.issuperset(corner):
         return True
-    if probe.progressive or stream.tell() < probe.bytes:
-        return False
-    stream.seek(max(0, probe.bytes - _TAIL - len(_EOI)))
-    return not any(stream.read().removesuffix(_EOI))
+    end = stream.tell()
+    stream.seek(max(0, end - _TAIL - len(_EOI)))
+    return not probe.progressive and not any(stream.read(min(end, _TAIL + len(_EOI))).removesuffix(_EOI))
 
 
 def _data_end(reader: RangeReader, begin: int, end: int) -> tuple[int, int]:
@@ -99,13 +129,14 @@ def _data_end(reader: RangeReader, begin: int, end: int) -> tuple[int, int]:
 def _print(reader: RangeReader) -> int | None:
     """Return a checksum of a JPEG's pixels in full size, None where libvips cannot decode it. Raises as the reader.
 
-    Decoded from the top, a baseline picture takes some rows of memory, and no other takes more than Pillow's decoder.
+    Any number of warnings is allowed: data that are cut give many. Decoded from the top, a baseline picture takes some
+    rows of memory, and no other takes more than Pillow's decoder.
     """
     stream = SourceStream(reader)
     feed = Feed(stream)
     found = 0
     try:
-        for strip in vips.Picture.read("jpegload", feed).strips():
+        for strip in vips.Picture.read("jpegload", feed, unlimited="true").strips():
             found = crc32(strip, found)
     except vips.VipsError:
         if feed.raised:

@@ -14,7 +14,8 @@ ORIENTATION: Final = 0x0112
 # Directories of EXIF have some dozens.
 _MOST_ENTRIES: Final = 1_000
 
-_PREFIX: Final = b"Exif\x00\x00"
+# A byte that pads follows, of any value.
+_PREFIX: Final = b"Exif\x00"
 
 
 def orientation(block: Window) -> int:
@@ -24,7 +25,7 @@ def orientation(block: Window) -> int:
     StoreError when the reader fails.
     """
     try:
-        tiff = block.window(len(_PREFIX)) if block.read(0, len(_PREFIX)) == _PREFIX else block
+        tiff = block.window(len(_PREFIX) + 1) if block.read(0, len(_PREFIX)) == _PREFIX else block
         layout, offset = open_block(tiff)
         return _orientation(tiff, layout, offset)
     except (ShortRead, Rejected):

@@ -166,7 +166,7 @@ def _frame(marker: int, body: Window) -> _Frame:
 
 
 def _is_exif(body: Window) -> bool:
-    return body.size > 6 and body.read(0, 6) == b"Exif\x00\x00"
+    return body.size > 6 and body.read(0, 5) == b"Exif\x00"  # and a byte that pads, which need not be 0
 
 
 def _holds_eighth(scan: Window, found: Probe) -> bool:

@@ -40,6 +40,7 @@ _PALETTE: Final = 256
 
 # Chunks that say what colours mean, and what they hold. A rendering intent is 0 to 3, 2 is "unspecified" in cICP.
 _COLOUR_CHUNKS: Final = {b"cICP": "4B", b"sRGB": "B", b"gAMA": ">I", b"cHRM": ">8I"}
+_FOR_IPHONES: Final = b"CgBI"
 _LAST_INTENT: Final = 3
 _UNSPECIFIED: Final = 2
 
@@ -116,6 +117,10 @@ def _header(data: Window) -> tuple[int, int, int, int, bool]:
     """Return width, height, bit depth, colour type and whether the picture is interlaced."""
     length, checksum = data.unpack(">I", _FIRST_CHUNK)[0], data.unpack(">I", _AFTER_HEADER - 4)[0]
     chunk = data.read(_FIRST_CHUNK + 4, 4 + 13)
+    if chunk.startswith(_FOR_IPHONES):
+        raise Rejected(
+            Code.UNSUPPORTED_FORMAT, "this is a PNG that Xcode rewrote for iPhones (CgBI), which is not read here"
+        )
     if length != 13 or not chunk.startswith(b"IHDR") or zlib.crc32(chunk) != checksum:
         raise Rejected(Code.CORRUPT, "the PNG does not begin with a sound image header")
     width, height, depth, colour, compression, filtering, interlace = data.unpack(">IIBBBBB", _FIRST_CHUNK + 8)

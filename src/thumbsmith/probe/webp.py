@@ -16,8 +16,8 @@ from thumbsmith.probe.window import Window
 _ANIMATION, _EXIF, _ALPHA = 0x02, 0x08, 0x10
 _PICTURES: Final = (b"VP8 ", b"VP8L")
 
-# Chunks that may be cut: no picture lacks anything for it.
-_METADATA: Final = (b"EXIF", b"XMP ")
+# Chunks that must be whole: a picture lacks something if one of them is cut.
+_NEEDED: Final = (*_PICTURES, b"ALPH", b"ANMF")
 
 # A profile, texts and EXIF, and what nobody knows.
 _MAX_CHUNKS: Final = MAX_FRAMES + 1_000
@@ -85,7 +85,7 @@ def _chunks(riff: Window) -> Iterator[tuple[bytes, Window]]:
         if offset + 8 > riff.size:
             return
         kind, (length,) = riff.read(offset, 4), riff.unpack("<I", offset + 4)
-        if kind not in _METADATA:
+        if kind in _NEEDED:
             riff.require(offset + 8, length)
         yield kind, riff.window(offset + 8, length)
 

@@ -14,7 +14,7 @@ from thumbsmith.recipe.selection import Selection
 
 # Raised by hand when the engine's output changes on purpose: every rendition is remade. Never for a library's version.
 # To change the default of a field is such a change: fields at their default are no part of a fingerprint.
-ENGINE_REVISION: Final = 3
+ENGINE_REVISION: Final = 4
 
 # WebP holds at most 16383 pixels a side; no rendition of any format is made longer, so that formats of a variant agree.
 MAX_RENDITION_SIDE: Final = 16383
