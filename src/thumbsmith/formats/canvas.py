@@ -20,9 +20,9 @@ from thumbsmith.reader import BytesReader, RangeReader
 PATCHES: Final = {"gif": gif_patches, "png": png_patches}
 
 
-def first(stream: SourceStream, probe: Probe) -> Image.Image:
-    """Return the first frame of a GIF or PNG on its canvas, in RGBA."""
-    return next(composed(stream, probe))[0]
+def first(stream: SourceStream, probe: Probe) -> Image.Image | None:
+    """Return the first frame of a GIF or PNG on its canvas, in RGBA; None where an animation has none."""
+    return next((picture for picture, _ in composed(stream, probe)), None)
 
 
 def composed(stream: SourceStream, probe: Probe) -> Iterator[tuple[Image.Image, float]]:

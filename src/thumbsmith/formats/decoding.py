@@ -117,8 +117,9 @@ def _loaded(
     stream.seek(0)
     image = opened(stream, probe)
     check_size(image, probe)
-    if probe.hidden or (probe.format == "gif" and probe.alpha):
-        return canvas.first(stream, probe), meaning(image, "RGBA", probe), 1
+    laid = probe.hidden or (probe.format == "gif" and probe.alpha)
+    if laid and (frame := canvas.first(stream, probe)):
+        return frame, meaning(image, "RGBA", probe), 1
     if probe.format == "heic" and (small := preview(stream, probe, reduction)):
         # Its own thumbnail stands for it.
         return small, meaning(image, small.mode, probe), probe.size[0] / small.width
