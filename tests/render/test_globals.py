@@ -25,7 +25,7 @@ def state():
         "random": random.getstate(), "decimal": repr(decimal.getcontext()), "gc": (gc.isenabled(), gc.get_threshold()),
         "handlers": list(logging.root.handlers), "level": logging.root.level, "running": threading.enumerate(),
         "limits": (sys.getrecursionlimit(), sys.getswitchinterval()), "hooks": (sys.excepthook, sys.displayhook),
-        "vips": (lib.vips_concurrency_get(), lib.vips_cache_get_max(), lib.vips_cache_get_size()),
+        "vips": (lib.vips_concurrency_get(), lib.vips_cache_get_max(), lib.vips_cache_get_max_mem()),
         "buffering": (sys.stdout.line_buffering, sys.stderr.line_buffering),
     }}
 before = state()

@@ -12,6 +12,7 @@ from zlib import crc32
 
 from thumbsmith.errors import Code, Rejected
 from thumbsmith.formats import vips
+from thumbsmith.formats.pillow import Image
 from thumbsmith.formats.spliced import Part, Spliced
 from thumbsmith.formats.stream import SourceStream
 from thumbsmith.formats.streaming import Feed
