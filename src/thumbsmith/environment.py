@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import Final
 
+from thumbsmith.errors import RecipeError
+
 RECIPE: Final = "THUMBSMITH_RECIPE"
 SOURCE: Final = "THUMBSMITH_SOURCE"
 DESTINATION: Final = "THUMBSMITH_DESTINATION"
@@ -18,6 +20,7 @@ PROXIES: Final = frozenset({"http_proxy", "https_proxy", "all_proxy"})
 TOKEN: Final = "THUMBSMITH_TOKEN"  # noqa: S105 - the name, not the token
 
 PYTHON: Final = "THUMBSMITH_PYTHON"
+ISOLATION: Final = "THUMBSMITH_ISOLATION"
 ORIGINS: Final = "THUMBSMITH_ORIGINS"
 SIGNING_SECRET: Final = "THUMBSMITH_SIGNING_SECRET"  # noqa: S105 - as above
 
@@ -112,6 +115,17 @@ def origins_setting() -> frozenset[str]:
 def python_setting() -> str | None:
     """Return what THUMBSMITH_PYTHON holds, the path of the interpreter for workers; None where it is not set."""
     return os.environ.get(PYTHON) or None
+
+
+def isolation_required() -> bool:
+    """Return whether THUMBSMITH_ISOLATION is `required`: no picture is handled where a layer of isolation is missing.
+
+    Raises RecipeError for a value that is neither that nor empty.
+    """
+    found = os.environ.get(ISOLATION, "")
+    if found not in {"", "required"}:
+        raise RecipeError(f"the environment variable {ISOLATION}: expected 'required' or nothing, found {found!r}")
+    return found == "required"
 
 
 def aws_settings() -> frozenset[tuple[str, str]]:

@@ -75,6 +75,10 @@ class WorkerError(ThumbsmithError):
     transient = True
 
 
+class NotIsolated(WorkerError):
+    """This system lacks a layer of isolation, and the settings require all: no picture is handled."""
+
+
 class MissingDecoder(ThumbsmithError):
     """The package that reads this format is not installed; the sentence names the extra that brings it."""
 

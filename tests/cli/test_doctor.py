@@ -8,10 +8,8 @@ from PIL import features
 
 from tests.cli.command import Command
 from thumbsmith.errors import WorkerError
-from thumbsmith.recipe import Limits, Recipe
-from thumbsmith.worker import confine
-from thumbsmith.worker.examine import examine
-from thumbsmith.worker.layers import LAYERS, tried
+from thumbsmith.worker import Workers, confine
+from thumbsmith.worker.layers import LAYERS
 from thumbsmith.worker.process import Template
 from thumbsmith.worker.wire import Closed
 
@@ -37,11 +35,20 @@ def test_all_layers_are_on_here(thumbsmith: Command):
 
 
 def test_people_are_told_in_sentences(thumbsmith: Command):
-    """Each layer is a line that begins with yes or NO."""
+    """Each layer is a line that says what is blocked."""
     ran = thumbsmith("doctor")
     assert ran.code == 0
-    for meaning in LAYERS.values():
-        assert meaning in ran.out
+    for layer in LAYERS.values():
+        assert layer.blocks in ran.out
+
+
+def test_an_open_layer_is_told_with_its_risk(thumbsmith: Command, monkeypatch: pytest.MonkeyPatch):
+    """A layer that this system refuses is a line of its own, and says what a harmful picture could do."""
+    held = dict.fromkeys(LAYERS, True) | {"programs": False}
+    monkeypatch.setattr(Template, "layers", lambda _: held)
+    ran = thumbsmith("doctor")
+    assert ran.code == 0
+    assert f"OPEN       {LAYERS['programs'].blocks}: a harmful picture {LAYERS['programs'].risk}" in ran.out
 
 
 def test_a_missing_extra_is_named(thumbsmith: Command, monkeypatch: pytest.MonkeyPatch):
@@ -64,12 +71,10 @@ def test_a_format_that_is_not_there_is_a_failure(thumbsmith: Command, monkeypatc
     assert "missing    avif" in ran.out
 
 
-def test_a_process_with_its_power_says_so():
-    """What is tried here, unconfined, succeeds: a layer that is off is not taken for one that is on."""
-    found = tried(Limits(max_cpu_seconds=1))
-    assert found.keys() == LAYERS.keys()
-    for layer in ("files", "network", "programs", "processes", "signals", "names", "cpu"):
-        assert not found[layer], layer
+def test_a_process_that_is_not_confined_says_so():
+    """What is tried here, unconfined, succeeds: a layer that is open is not taken for one that holds."""
+    for name in ("files", "network", "programs", "processes", "signals", "names"):
+        assert not LAYERS[name].holds(), name
 
 
 def test_a_worker_that_dies_is_told(monkeypatch: pytest.MonkeyPatch):
@@ -78,6 +83,6 @@ def test_a_worker_that_dies_is_told(monkeypatch: pytest.MonkeyPatch):
     def gone(_: Template) -> None:
         raise Closed
 
-    monkeypatch.setattr(Template, "begin", gone)
-    with pytest.raises(WorkerError, match="ended before"):
-        examine(Recipe.default())
+    monkeypatch.setattr(Template, "layers", gone)
+    with Workers(1) as workers, pytest.raises(WorkerError, match="ended before"):
+        workers.layers()

@@ -34,24 +34,27 @@ def job(control: socket.socket) -> Iterator[Channel]:
     with theirs:
         socket.send_fds(control, [b"+"], [theirs.fileno()])
     with ours:
-        yield Channel(ours, 30)
+        yield Channel(ours, 300)
 
 
 def _ending(control: socket.socket) -> Frame:
-    return Channel(control, 30).receive(0)
+    """Return the next frame of the template that is not the first one of all, on isolation."""
+    frame = Channel(control, 300).receive(0)
+    return Channel(control, 300).receive(0) if frame.word == "ready" else frame
 
 
 OURS = "from thumbsmith.worker.template import main; main()"
 
 SERVING = """
 import os, socket
+from thumbsmith.worker.isolation import Isolation
 from thumbsmith.worker.template import serve
 from thumbsmith.worker.wire import Closed
 
 seen = []
 ends = {"return": None, "closed": Closed(), "exit": SystemExit(), "mistake": KeyError()}
 
-def work(channel):
+def work(channel, isolation, template):
     word = channel.receive(0).word
     seen.append(word)
     channel.send(" ".join(seen))
@@ -60,7 +63,7 @@ def work(channel):
     if ends[word]:
         raise ends[word]
 
-serve(socket.socket(fileno=0), work)
+serve(socket.socket(fileno=0), work, Isolation(frozenset(), {}))
 """
 
 

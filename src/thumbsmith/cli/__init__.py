@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from thumbsmith.errors import ThumbsmithError
+from thumbsmith.errors import NotIsolated, ThumbsmithError
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def _run(app: Callable[[], object]) -> int:
             code = end.code if isinstance(end.code, int) else int(bool(end.code))
         sys.stdout.flush()
     except ThumbsmithError as error:
-        code = 1 if error.transient else 2
+        code = 1 if error.transient and not isinstance(error, NotIsolated) else 2
         _tell(str(error))
     except KeyboardInterrupt:
         code = 130

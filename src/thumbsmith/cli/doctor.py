@@ -14,16 +14,16 @@ from thumbsmith.cli.arguments import Json, RecipeOption, recipe_from
 from thumbsmith.cli.output import emit
 from thumbsmith.recipe import Recipe
 from thumbsmith.worker.budget import default_total
-from thumbsmith.worker.examine import examine
 from thumbsmith.worker.layers import LAYERS
-from thumbsmith.worker.pool import usable_cores
+from thumbsmith.worker.pool import Workers, usable_cores
 
 
 def doctor(recipe: RecipeOption = None, as_json: Json = False) -> None:
     """Show versions, what can be read and written, and what a process that handles a picture cannot do.
 
     The last is tried by such a process. Exit code 1 where a format that should be read or written is not, or no worker
-    process can be started; a layer of isolation that this system does not have is only told.
+    process can be started. A layer of isolation that this system refuses is reported as OPEN; with the environment
+    variable THUMBSMITH_ISOLATION=required it is an error, exit code 2.
 
     Examples:
       thumbsmith doctor
@@ -54,8 +54,13 @@ def _findings(recipe: Recipe) -> dict[str, Any]:
         "workers": usable_cores(),
         "memory": default_total(),
         "limits": {name: getattr(recipe.limits, name) for name in ("max_cpu_seconds", "max_memory", "max_pixels")},
-        "isolation": examine(recipe),
+        "isolation": _layers(),
     }
+
+
+def _layers() -> dict[str, bool]:
+    with Workers(1) as workers:
+        return workers.layers()
 
 
 def _lines(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -70,4 +75,5 @@ def _lines(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield "missing", name + (': pip install "thumbsmith[heic]"' if name == "heic" else "")
     yield "workers", f"{found['workers']}, with {found['memory'] >> 20:,} MiB for all pictures in work"
     for name, there in found["isolation"].items():
-        yield "yes" if there else "NO", LAYERS[name]
+        layer = LAYERS[name]
+        yield ("blocked", layer.blocks) if there else ("OPEN", f"{layer.blocks}: a harmful picture {layer.risk}")

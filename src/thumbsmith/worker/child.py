@@ -15,7 +15,7 @@ from thumbsmith.recipe import Limits, Recipe
 from thumbsmith.render import render_source
 from thumbsmith.shrink import eighth_serves
 from thumbsmith.worker.confine import confine
-from thumbsmith.worker.layers import tried
+from thumbsmith.worker.isolation import Isolation
 from thumbsmith.worker.source import RemoteReader
 from thumbsmith.worker.wire import Channel, Frame, told
 
@@ -23,14 +23,14 @@ from thumbsmith.worker.wire import Channel, Frame, told
 MAX_ORDER: Final = 64 << 20
 
 
-def work(channel: Channel) -> None:
-    """Carry out the one order that comes over the channel, without power from its first byte on: make, or examine."""
+def work(channel: Channel, isolation: Isolation, template: int) -> None:
+    """Carry out the one order that comes over the channel, confined from its first byte on as far as the system can.
+
+    This process ends with the `template`, the process id of its parent.
+    """
     order = channel.receive(largest=MAX_ORDER)
     recipe = Recipe.from_json(order.blobs[0].decode())
-    confine(recipe.limits, order.fields.get("ceiling"))
-    if order.word == "examine":
-        channel.send("examined", **tried(recipe.limits))
-        return
+    confine(recipe.limits, order.fields.get("ceiling"), isolation.refused, template)
     refuse_bombs(recipe.limits.max_pixels)
     carry_out(order, recipe, channel)
 

@@ -1,4 +1,8 @@
-"""What a child gives up before it looks at the first byte of a source."""
+"""What a child gives up before it looks at the first byte of a source.
+
+No step is taken for granted: some sandboxes refuse system calls that confine a process, others kill the caller. Which
+steps a system grants is tried by throwaway processes before the first source (isolation.py).
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,9 @@ import os
 import resource
 import signal
 import sys
-from typing import Final
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from typing import Final, TypeAlias
 
 from thumbsmith.recipe import Limits
 from thumbsmith.worker import seccomp
@@ -19,47 +25,99 @@ SPARE: Final = 256 << 20
 PR_SET_PDEATHSIG: Final = 1
 PR_SET_NO_NEW_PRIVS: Final = 38
 
+# <linux/sched.h>
+CLONE_NEWUSER: Final = 0x10000000
+
 LINUX: Final = sys.platform == "linux"
 
+# Raises OSError where the system refuses it.
+Step: TypeAlias = Callable[[], None]
+
+
+def _c_library() -> ctypes.CDLL:
+    """Return the C library, which knows the types of the arguments that are passed to it here."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
+    libc.unshare.argtypes = [ctypes.c_int]
+    local_and_remote = (ctypes.c_void_p, ctypes.c_ulong) * 2  # struct iovec, and how many
+    libc.process_vm_readv.argtypes = (ctypes.c_int, *local_and_remote, ctypes.c_ulong)
+    libc.process_vm_readv.restype = ctypes.c_ssize_t
+    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    libc.ptrace.restype = ctypes.c_long
+    libc.syscall.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_long, ctypes.c_void_p]
+    libc.syscall.restype = ctypes.c_long
+    return libc
+
+
 # Looked up once, in the template: in each child it would cost most of a millisecond.
-LIBC: Final = ctypes.CDLL(None, use_errno=True) if LINUX else None
+LIBC: Final = _c_library() if LINUX else None
 FILTER: Final = seccomp.for_this_machine() if LINUX else None
 
 
-def confine(limits: Limits, ceiling: int | None = None) -> None:
+def confine(
+    limits: Limits, ceiling: int | None = None, refused: Collection[str] = (), parent: int | None = None
+) -> None:
     """Bind this process to `limits` of CPU time and memory, for good, and take files, sockets and all else from it.
 
     `ceiling` is the bytes that the machine can spare for this process, where that may be less than `limits` allow.
-    What a system does not have is left out: only the kernel's filter of calls may be refused, in a sandbox.
+    `refused` are the steps that this system is known to refuse: they are left out. `parent` is the process whose end
+    ends this one too, by default the one that has it as a child now. Raises OSError, which names the step, where the
+    system refuses another one: this process must then handle no source.
     """
-    for what, (soft, hard) in bounds(limits, address_space() if LINUX else None, ceiling).items():
-        lower(what, soft, hard)
-    if LIBC and FILTER and gain_nothing(LIBC):
-        FILTER.install(LIBC)
+    for name, step in steps(limits, ceiling, parent).items():
+        if is_due(name, refused):
+            try:
+                step()
+            except (OSError, ValueError) as problem:  # ValueError: how Python words some errors of setrlimit(2)
+                raise OSError(f"confining a worker process failed at {name}: {problem}") from problem
 
 
-def gain_nothing(libc: ctypes.CDLL) -> bool:
-    """Let this process gain no right by exec; return whether the kernel obeys: prctl(2)."""
-    return bool(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
+def steps(limits: Limits, ceiling: int | None = None, parent: int | None = None) -> Mapping[str, Step]:
+    """Return what confines a process, by name, in the order in which it is done.
+
+    No core first: a sandbox may end the process at any later step. RLIMIT_NOFILE last of the limits, it ends all
+    opening of files; the filter after all that it would forbid. A user namespace of its own is for systems that refuse
+    the filter (under the filter it fails): from there, the memory of processes outside cannot be read, whoever runs
+    them (ptrace(2), "Ptrace access mode checking").
+    """
+    space = address_space()
+    found: dict[str, Step] = {
+        name: partial(lower, what, soft, hard) for name, (what, soft, hard) in bounds(limits, space, ceiling).items()
+    }
+    if LIBC:
+        found["parent_death"] = partial(_die_with, os.getppid() if parent is None else parent, LIBC)
+        found["no_new_rights"] = partial(_checked, LIBC.prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        if FILTER:
+            found["filter"] = partial(FILTER.install, LIBC)
+        found["namespace"] = partial(_checked, LIBC.unshare, CLONE_NEWUSER)
+    return found
 
 
-def bounds(limits: Limits, space: int | None, ceiling: int | None = None) -> dict[int, tuple[int, int]]:
-    """Return a child's soft and hard resource limits, see getrlimit(2); the last of them ends all opening of files.
+def is_due(name: str, refused: Collection[str]) -> bool:
+    """Return whether a step is to be taken, where the system refuses others: the namespace stands in for the filter."""
+    return name not in refused and (name != "namespace" or "filter" in refused)
+
+
+def bounds(limits: Limits, space: int | None, ceiling: int | None = None) -> dict[str, tuple[int, int, int]]:
+    """Return a child's resource limits by name: which, soft and hard, see getrlimit(2).
 
     RLIMIT_NOFILE 0 leaves what is open and lets nothing be opened again, no file and no connection; RLIMIT_FSIZE 0 lets
     nothing be written to a file. Past its CPU time the process ends by SIGXCPU. Memory is bounded by address space
     beyond the `space` that it takes now: by the limits and what is spare, or by the `ceiling` where that is lower; None
-    for `space` is no bound, for systems that do not enforce it. RLIMIT_NPROC stays as it is: libheif decodes in a
-    thread of its own, and aborts where it gets none.
+    for `space` is no bound, for systems where it is not known. RLIMIT_NPROC stays as it is: libheif decodes in a thread
+    of its own, and aborts where it gets none.
     """
     room = limits.max_memory + SPARE
-    memory = {} if space is None else {resource.RLIMIT_AS: (space + min(room, ceiling or room),) * 2}
+    memory: dict[str, tuple[int, int, int]] = {}
+    if space is not None:
+        most = space + min(room, ceiling or room)
+        memory["memory"] = (resource.RLIMIT_AS, most, most)
     return {
-        resource.RLIMIT_CORE: (0, 0),
-        resource.RLIMIT_FSIZE: (0, 0),
-        resource.RLIMIT_CPU: (limits.max_cpu_seconds, limits.max_cpu_seconds + 1),
+        "core": (resource.RLIMIT_CORE, 0, 0),
+        "file_size": (resource.RLIMIT_FSIZE, 0, 0),
+        "cpu_time": (resource.RLIMIT_CPU, limits.max_cpu_seconds, limits.max_cpu_seconds + 1),
         **memory,
-        resource.RLIMIT_NOFILE: (0, 0),
+        "open_files": (resource.RLIMIT_NOFILE, 0, 0),
     }
 
 
@@ -70,20 +128,27 @@ def lower(what: int, soft: int, hard: int) -> None:
     resource.setrlimit(what, (min(soft, hard), hard))
 
 
-def die_with(parent: int) -> None:
-    """Have the kernel kill this process when `parent` dies, and let it gain no right by exec: prctl(2), Linux only.
-
-    Elsewhere a child ends when it next asks for bytes, or by its limits.
-    """
-    if LIBC is None:
-        return
-    if LIBC.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0) != 0 or not gain_nothing(LIBC):
-        raise OSError(ctypes.get_errno(), "prctl")
-    if os.getppid() != parent:  # it died before the kernel was told
+def _die_with(parent: int, libc: ctypes.CDLL) -> None:
+    """Have the kernel kill this process when its parent ends. Without that it ends when it next asks for bytes."""
+    _checked(libc.prctl, PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != parent:  # it ended before the kernel knew
         os._exit(1)
 
 
-def address_space() -> int:
-    """Return the bytes of address space that this process takes now: the first figure of /proc/self/statm, proc(5)."""
-    with open("/proc/self/statm", "rb") as statm:  # noqa: PTH123 - in every child: pathlib costs more than the reading
-        return int(statm.read().split()[0]) * resource.getpagesize()
+def address_space() -> int | None:
+    """Return the bytes of address space that this process takes now: the first figure of /proc/self/statm, proc(5).
+
+    None where the system does not tell, as without /proc.
+    """
+    try:
+        with open("/proc/self/statm", "rb") as statm:  # noqa: PTH123 - in every child: pathlib costs more than the reading
+            return int(statm.read().split()[0]) * resource.getpagesize()
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _checked(function: Callable[..., int], *arguments: int) -> None:
+    """Call a function of the C library; raise OSError with what it failed with."""
+    if function(*arguments) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))

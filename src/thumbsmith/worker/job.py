@@ -20,8 +20,11 @@ from thumbsmith.worker.process import Template
 from thumbsmith.worker.source import FIRST_BLOCK, HEAD, LARGEST
 from thumbsmith.worker.wire import Channel, Closed, Garbled
 
-# Signals that say that the decoder went wrong over these very bytes.
-CRASHES: Final = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT})
+# Signals that say that the decoder went wrong over these very bytes. Where the filter of system calls keeps abort(3)
+# from sending SIGABRT, glibc ends the process by its last instruction: SIGSEGV on x86-64, SIGTRAP on arm64.
+CRASHES: Final = frozenset(
+    {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT, signal.SIGTRAP}
+)
 
 # A child may ask for as many bytes as the source holds, and a block, this many times: a decoder that goes to and fro
 # in a large file needs a few. One that never ends would be a bill of the store's. Each question counts as a block at

@@ -1,58 +1,42 @@
-"""Layers of isolation: what a process that handles a picture is without, and how it tries."""
+"""Layers of isolation: what a process that handles a picture cannot do, and how it tries."""
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import resource
 import socket
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
-from thumbsmith.recipe import Limits
+from thumbsmith.worker.confine import LIBC
 
-# A file that everybody may read, and a name that nobody has: what is asked for is the right, and nothing is changed.
+# A file that everybody may read, and a name that nothing has: what is asked for is the right, and nothing is changed.
 READABLE: Final = "/dev/null"
 NOWHERE: Final = "/nonexistent/thumbsmith"
 
-# What a child tries, in the words that people are told.
-LAYERS: Final[Mapping[str, str]] = {
-    "environment": "it has no variables of this process, and so no credentials",
-    "files": "it can open no file",
-    "network": "it can open no connection",
-    "writing": "it can write to no file that is open",
-    "cores": "it leaves no image of its memory when it crashes",
-    "cpu": "its CPU time is limited",
-    "memory": "its address space is limited",
-    "programs": "it can run no program",
-    "processes": "it can start no process",
-    "signals": "it can send no signal",
-    "names": "it can remove or rename nothing",
-}
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One thing that a worker must not be able to do.
+
+    `blocks` names it, and `risk` says what a picture that takes over its decoder could do without this layer. `holds`
+    returns whether this process is unable to.
+    """
+
+    blocks: str
+    risk: str
+    holds: Callable[[], bool]
 
 
-def tried(limits: Limits) -> dict[str, bool]:
-    """Return of each of LAYERS whether it holds for this process, which was confined by `limits`."""
-    return {
-        "environment": not any(name.startswith(("AWS_", "HOME")) for name in os.environ),
-        "files": _refused(lambda: os.open(READABLE, os.O_RDONLY)),
-        "network": _refused(lambda: socket.socket().close()),
-        "writing": resource.getrlimit(resource.RLIMIT_FSIZE)[1] == 0,
-        "cores": resource.getrlimit(resource.RLIMIT_CORE)[1] == 0,
-        "cpu": 0 <= resource.getrlimit(resource.RLIMIT_CPU)[0] <= limits.max_cpu_seconds,
-        "memory": resource.getrlimit(resource.RLIMIT_AS)[1] != resource.RLIM_INFINITY,
-        "programs": _refused(lambda: os.execv(NOWHERE, [NOWHERE]), errno.EPERM),  # noqa: S606 - there is no such program
-        "processes": _refused(_fork, errno.EPERM),
-        "signals": _refused(lambda: os.kill(os.getpid(), 0), errno.EPERM),
-        "names": _refused(lambda: os.unlink(NOWHERE), errno.EPERM),  # noqa: PTH108 - the call itself
-    }
-
-
-def _refused(attempt: Callable[[], object], reason: int | None = None) -> bool:
+def _refused(attempt: Callable[[], object], *reasons: int) -> bool:
+    """Return whether the system refuses an attempt, for one of these reasons, for any where none are given."""
     try:
         attempt()
     except OSError as error:
-        return reason is None or error.errno == reason
+        return not reasons or error.errno in reasons
     return False
 
 
@@ -61,3 +45,96 @@ def _fork() -> None:
     if pid == 0:
         os._exit(0)
     os.waitpid(pid, 0)
+
+
+def _has_limit(what: int) -> bool:
+    return resource.getrlimit(what)[0] != resource.RLIM_INFINITY
+
+
+# <linux/ptrace.h>: to follow a process without stopping it; it ends with the process that follows.
+_PTRACE_SEIZE: Final = 0x4206
+
+
+class _Range(ctypes.Structure):
+    """struct iovec of readv(2)."""
+
+    _fields_ = (("address", ctypes.c_void_p), ("length", ctypes.c_size_t))
+
+
+def _cannot_read_memory() -> bool:
+    """Return whether the system refuses to let this process read its parent's memory, by either call that can.
+
+    No memory is read: the address is never valid, so that with the right process_vm_readv(2) fails with EFAULT.
+    """
+    if LIBC is None:
+        return False
+    here, there, parent = _Range(ctypes.addressof(ctypes.create_string_buffer(1)), 1), _Range(0, 1), os.getppid()
+    refused = (errno.EPERM, errno.ENOSYS)
+    read = LIBC.process_vm_readv(parent, ctypes.byref(here), 1, ctypes.byref(there), 1, 0)
+    if read >= 0 or ctypes.get_errno() not in refused:
+        return False
+    return bool(LIBC.ptrace(_PTRACE_SEIZE, parent, None, None) < 0 and ctypes.get_errno() in refused)
+
+
+LAYERS: Final[Mapping[str, Layer]] = {
+    "environment": Layer(
+        "seeing this process's variables",
+        "could read credentials that are in them",
+        lambda: not any(name.startswith(("AWS_", "HOME")) for name in os.environ),
+    ),
+    "files": Layer(
+        "opening files",
+        "could read files of this user",
+        lambda: _refused(lambda: os.open(READABLE, os.O_RDONLY)),
+    ),
+    "network": Layer(
+        "opening connections",
+        "could send what it knows to any machine in reach",
+        lambda: _refused(lambda: socket.socket().close()),
+    ),
+    "writing": Layer(
+        "writing to files",
+        "could fill the disk",
+        lambda: resource.getrlimit(resource.RLIMIT_FSIZE)[1] == 0,
+    ),
+    "cores": Layer(
+        "leaving core dumps",
+        "could leave its memory on the disk",
+        lambda: resource.getrlimit(resource.RLIMIT_CORE)[1] == 0,
+    ),
+    "cpu": Layer(
+        "using CPU time without limit",
+        "could keep a core busy until the wall clock stops it",
+        lambda: _has_limit(resource.RLIMIT_CPU),
+    ),
+    "memory": Layer(
+        "using memory without limit",
+        "could use up the machine's memory",
+        lambda: _has_limit(resource.RLIMIT_AS),
+    ),
+    "programs": Layer(
+        "starting programs",
+        "could start programs of this machine, which can open nothing either",
+        lambda: _refused(lambda: os.execv(NOWHERE, [NOWHERE]), errno.EPERM),  # noqa: S606 - there is no such program
+    ),
+    "processes": Layer(
+        "starting processes",
+        "could go on after its time, and slow the machine down",
+        lambda: _refused(_fork, errno.EPERM),
+    ),
+    "signals": Layer(
+        "sending signals",
+        "could end processes of this user",
+        lambda: _refused(lambda: os.kill(os.getpid(), 0), errno.EPERM),
+    ),
+    "names": Layer(
+        "removing and renaming files",
+        "could remove or rename files of this user",
+        lambda: _refused(lambda: os.unlink(NOWHERE), errno.EPERM),  # noqa: PTH108 - the call itself
+    ),
+    "memory_of_others": Layer(
+        "reading the memory of other processes",
+        "could read credentials in the memory of this process, and change what it does",
+        _cannot_read_memory,
+    ),
+}

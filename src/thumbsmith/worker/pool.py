@@ -5,13 +5,14 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import cache
 from time import monotonic
 
 from thumbsmith import purity
 from thumbsmith.closing import Closing
-from thumbsmith.errors import WorkerError
+from thumbsmith.environment import isolation_required
+from thumbsmith.errors import NotIsolated, WorkerError
 from thumbsmith.limits import judge_bytes
 from thumbsmith.purity import Extras
 from thumbsmith.reader import RangeReader
@@ -20,7 +21,9 @@ from thumbsmith.worker.answers import Order
 from thumbsmith.worker.budget import Budget, default_total
 from thumbsmith.worker.job import Died, Work, attempt, patience
 from thumbsmith.worker.launch import Launched
+from thumbsmith.worker.layers import LAYERS
 from thumbsmith.worker.process import Template
+from thumbsmith.worker.wire import Closed, Garbled
 
 
 class Workers(Closing):
@@ -30,12 +33,16 @@ class Workers(Closing):
     all sources in work together, by default half of what there is. `ceiling` is the bytes that one worker's process may
     take beyond what it starts with, for a machine that has less to spare than a recipe's limits allow; what takes more
     is rejected as over_memory.
+
+    Where the environment variable THUMBSMITH_ISOLATION is `required`, no source is handled on a system that lacks a
+    layer of isolation. Making `Workers` raises RecipeError where that variable has an unknown value.
     """
 
     def __init__(self, count: int | None = None, memory: int | None = None, ceiling: int | None = None) -> None:
         self._slots = threading.BoundedSemaphore(count or usable_cores())
         self._budget = Budget(memory or default_total())
         self._ceiling = ceiling
+        self._required = isolation_required()
         self._lock = threading.Lock()
         self._idle: list[Template] = []
         self._all: set[Template] = set()
@@ -46,9 +53,28 @@ class Workers(Closing):
         """Start a worker process ahead, so that the first source need not wait for it, and return at once.
 
         A program that has launched one before it loaded this class has it taken in. Raises WorkerError where none can
-        be started, or these workers are closed.
+        be started, or these workers are closed; NotIsolated where isolation is required and a layer is missing.
         """
         self._put_back(self._take_in(launched))
+        if self._required:
+            self.layers()
+
+    def layers(self) -> dict[str, bool]:
+        """Return of each layer of isolation (worker/layers.py) whether it holds here, as a worker process has tried.
+
+        Raises WorkerError where none can be started or it does not answer, NotIsolated as `start` does.
+        """
+        template = self._take()
+        try:
+            found = dict.fromkeys(LAYERS, False) | template.layers()
+        except (Closed, Garbled, TimeoutError) as problem:
+            template.busy = True  # so that it is not used again
+            raise WorkerError("the worker process ended before it could say how it is isolated") from problem
+        finally:
+            self._put_back(template)
+        if self._required:
+            refuse_missing(found)
+        return found
 
     def render(
         self, reader: RangeReader, recipe: Recipe, wanted: Collection[str] | None = None, *, until: float | None = None
@@ -84,6 +110,8 @@ class Workers(Closing):
         try:
             seconds = patience(order.recipe.limits)
             seconds = min(seconds, until - monotonic()) if until else seconds
+            if self._required:
+                refuse_missing(template.layers())
             return _checked(attempt(order, template, self._budget, seconds), order.recipe)
         finally:
             self._put_back(template)
@@ -124,6 +152,17 @@ def _checked(work: Work, recipe: Recipe) -> Work:
         except purity.Impure as impure:
             raise WorkerError(f"the worker process made a {made.name} that is not to be stored: {impure}") from impure
     return work
+
+
+def refuse_missing(layers: Mapping[str, bool]) -> None:
+    """Raise NotIsolated where a layer of isolation does not hold."""
+    missing = [layer.blocks for name, layer in LAYERS.items() if not layers.get(name)]
+    if missing:
+        what = ", ".join(missing)
+        raise NotIsolated(
+            f"THUMBSMITH_ISOLATION=required, and this system does not block {what}: no picture is handled"
+            " (docs/security.md says what each layer does)"
+        )
 
 
 def usable_cores() -> int:

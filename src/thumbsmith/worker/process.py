@@ -12,7 +12,7 @@ from typing import Final
 
 from thumbsmith.errors import WorkerError
 from thumbsmith.worker.launch import Launched
-from thumbsmith.worker.wire import Channel, Closed
+from thumbsmith.worker.wire import Channel, Closed, Frame
 
 # A child that has said its last word, and a template that has lost its child, take milliseconds to say so.
 GRACE_SECONDS: Final = 30.0
@@ -36,6 +36,7 @@ class Template:
         self._control, self._process = launched.control, launched.process
         self._killing = threading.Lock()
         self._killed = False
+        self._layers: dict[str, bool] | None = None
         self.busy = False
 
     @property
@@ -62,16 +63,31 @@ class Template:
                 raise Closed from broken
         return ours
 
+    def layers(self) -> dict[str, bool]:
+        """Return of each layer of isolation (layers.LAYERS) whether it holds for the children of this process.
+
+        Waits for the template to say so. Raises Closed when it is gone, WorkerError when it could not start,
+        TimeoutError.
+        """
+        if self._layers is None:
+            self._layers = {name: holds is True for name, holds in self._frame().fields["layers"].items()}
+        return self._layers
+
     def ending(self) -> Ending:
         """Wait for the child to end, and return how.
 
         Raises Closed when the template is gone, WorkerError when it could not start, TimeoutError.
         """
+        self.layers()  # comes first
+        frame = self._frame()
+        self.busy = False
+        return Ending(frame.fields["status"], frame.fields["cpu"], frame.fields["peak"])
+
+    def _frame(self) -> Frame:
         frame = Channel(self._control, GRACE_SECONDS).receive(largest=0)
         if frame.word == "failed":
             raise WorkerError(f"the worker process could not start: {frame.fields['detail']}")
-        self.busy = False
-        return Ending(frame.fields["status"], frame.fields["cpu"], frame.fields["peak"])
+        return frame
 
     def kill(self) -> None:
         """Kill template and child, and wait for the template's end. May be called from any thread, and repeated.

@@ -8,6 +8,7 @@ through fails with EPERM, as it would for want of a right; the decoder then fail
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 import struct
 from collections.abc import Mapping, Sequence
@@ -112,12 +113,16 @@ class Filter:
         # struct sock_fprog: the number of instructions, and where they are
         self._handle = ctypes.create_string_buffer(struct.pack("@HP", len(instructions), ctypes.addressof(self._code)))
 
-    def install(self, libc: ctypes.CDLL) -> bool:
-        """Filter this process's calls from now on, for good; return whether the kernel could.
+    def install(self, libc: ctypes.CDLL) -> None:
+        """Filter this process's calls from now on, for good. Raises OSError where the kernel refuses.
 
-        It must have given up gaining rights (PR_SET_NO_NEW_PRIVS) before.
+        It must have given up gaining rights (PR_SET_NO_NEW_PRIVS) before. Linux before 4.17 knows no such flag.
         """
-        return bool(libc.syscall(self._number, _SET_MODE_FILTER, _SPEC_ALLOW, self._handle) == 0)
+        for flags in (_SPEC_ALLOW, 0):
+            if libc.syscall(self._number, _SET_MODE_FILTER, flags, self._handle) == 0:
+                return
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 def for_this_machine() -> Filter | None:

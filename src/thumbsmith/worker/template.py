@@ -14,25 +14,33 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import NoReturn, TypeAlias
 
-from thumbsmith.worker.confine import die_with
+from thumbsmith.worker.isolation import Isolation, measure
 from thumbsmith.worker.wire import Channel, Closed, told
 
-# What a child does with the one source that comes over its channel.
-Work: TypeAlias = Callable[[Channel], None]
+# What a child does with the one source that comes over its channel: on a system that isolates so far, for a template
+# with this process id.
+Work: TypeAlias = Callable[[Channel, Isolation, int], None]
 
 
 def main() -> None:
-    """Serve the parent that started this process, over the socket on file descriptor 0."""
+    """Serve the parent that started this process, over the socket on file descriptor 0.
+
+    The first frame says how far this system isolates children. It is measured while this process is still small.
+    """
     control = socket.socket(fileno=0)
     forget_signals()
     try:
+        isolation = measure()
+        Channel(control).send("ready", layers=dict(isolation.layers))
         work = prepare()
+    except Closed:
+        return
     except Exception as mistake:  # an installation that is broken: nobody but the parent can say so
         Channel(control).send("failed", detail=told(mistake))
         return
     gc.freeze()  # so that no collection in a child touches, and thereby copies, what all of them share
     gc.enable()
-    serve(control, work)
+    serve(control, work, isolation)
 
 
 def forget_signals() -> None:
@@ -72,7 +80,7 @@ def prepare() -> Work:
     return work
 
 
-def serve(control: socket.socket, work: Work) -> None:
+def serve(control: socket.socket, work: Work, isolation: Isolation) -> None:
     """Fork a child that does `work` for every socket that the parent hands over, one at a time; tell how each ended.
 
     Returns when the parent is gone. When it goes while a child works, both end at once.
@@ -92,11 +100,12 @@ def serve(control: socket.socket, work: Work) -> None:
         if child == 0:
             os.close(life)
             control.close()
-            _live(template, job, work)
+            _live(template, job, work, isolation)
         os.close(alive)
         job.close()
         ready, _, _ = select.select([control.fileno(), life], [], [])
         if control.fileno() in ready:  # the parent says nothing meanwhile: if it can be heard, it is gone
+            os.kill(child, signal.SIGKILL)  # where the group cannot be killed, as a sandbox may refuse
             os.killpg(0, signal.SIGKILL)
         os.close(life)
         _, status, usage = os.wait4(child, 0)
@@ -104,12 +113,11 @@ def serve(control: socket.socket, work: Work) -> None:
         Channel(control).send("ended", status=status, cpu=usage.ru_utime + usage.ru_stime, peak=peak)
 
 
-def _live(template: int, job: socket.socket, work: Work) -> NoReturn:
+def _live(template: int, job: socket.socket, work: Work, isolation: Isolation) -> NoReturn:
     """Do one job in a process that was just forked, and end it whatever happens."""
     code = 1
     try:
-        die_with(template)
-        work(Channel(job))
+        work(Channel(job), isolation, template)
         code = 0
     except (Closed, SystemExit):
         code = 0  # nobody listens any more

@@ -1,0 +1,152 @@
+"""What is found out about a system's layers of isolation, and what becomes of pictures where one is missing."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cloud.ground import KINDS, ROOT
+from thumbsmith.errors import NotIsolated, RecipeError
+from thumbsmith.worker import Workers, isolation
+from thumbsmith.worker.confine import FILTER, Step
+from thumbsmith.worker.isolation import Isolation, measure
+from thumbsmith.worker.layers import LAYERS
+
+from .processes import linux
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+
+MEASURE = """
+import json
+from thumbsmith.worker.isolation import measure
+found = measure()
+print(json.dumps([sorted(found.refused), found.layers]))
+"""
+
+# What holds in a sandbox that refuses prctl(2) and seccomp(2): all that limits on resources give, and, where the kernel
+# grants a user namespace, that no memory of the parent can be read.
+WITHOUT_FILTER = {"environment", "files", "network", "writing", "cores", "cpu", "memory"}
+
+
+def under(kind: str, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of this interpreter in a sandbox as Lambda's."""
+    words = [sys.executable, str(ROOT / "tests/cloud/ground.py"), kind, sys.executable, *command]
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src"), **variables}
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300, env=environment, cwd="/tmp", check=False)
+    if "Errno" in done.stderr and "ground" in done.stderr:
+        pytest.skip(f"no such sandbox can be made here: {done.stderr.splitlines()[-1]}")
+    return done
+
+
+@linux
+@pytest.mark.skipif(FILTER is None, reason="no filter of system calls is known for this machine")
+def test_all_layers_hold_here():
+    """On Linux everything that is listed is blocked for a child of a worker, and no step is refused."""
+    assert measure().refused == frozenset()
+    with Workers(1) as workers:
+        assert workers.layers() == dict.fromkeys(LAYERS, True)
+
+
+@linux
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_sandbox_that_refuses_or_kills_costs_only_those_layers(kind: str):
+    """Where the kernel refuses prctl and seccomp, or ends the process that calls them, all other layers hold."""
+    done = under(kind, "-c", MEASURE)
+    assert done.returncode == 0, done.stderr
+    refused, layers = json.loads(done.stdout)
+    assert (
+        {"parent_death", "no_new_rights", "filter"}
+        <= set(refused)
+        <= {
+            "parent_death",
+            "no_new_rights",
+            "filter",
+            "namespace",
+        }
+    )
+    held = {name for name, holds in layers.items() if holds}
+    assert held == WITHOUT_FILTER | ({"memory_of_others"} if "namespace" not in refused else set())
+
+
+def test_a_step_that_ends_the_process_is_refused(monkeypatch: pytest.MonkeyPatch):
+    """A step by which the system kills, hangs or fails is refused; those around it are granted."""
+
+    def steps(*_: object) -> dict[str, Step]:
+        def fail() -> None:
+            raise PermissionError
+
+        return {
+            "first": lambda: None,
+            "kills": lambda: os.kill(os.getpid(), signal.SIGKILL),
+            "fails": fail,
+            "hangs": lambda: time.sleep(600),
+            "last": lambda: None,
+        }
+
+    monkeypatch.setattr(isolation, "steps", steps)
+    monkeypatch.setattr(isolation, "LAYERS", {})
+    assert measure(seconds=2.0) == Isolation(frozenset({"kills", "fails", "hangs"}), {})
+
+
+def test_a_try_that_the_system_ends_is_blocked(monkeypatch: pytest.MonkeyPatch):
+    """A system that kills a process for what it tries blocks that; one that lets it wait for ever does not."""
+
+    class Trial:
+        def __init__(self, holds: object) -> None:
+            self.holds = holds
+
+    tries = {
+        "killed": Trial(lambda: os.kill(os.getpid(), signal.SIGSYS)),
+        "open": Trial(lambda: False),
+        "endless": Trial(lambda: time.sleep(600)),
+        "blocked": Trial(lambda: True),
+    }
+    monkeypatch.setattr(isolation, "steps", lambda *_: {})
+    monkeypatch.setattr(isolation, "LAYERS", tries)
+    held = {"killed": True, "open": False, "endless": False, "blocked": True}
+    assert measure(seconds=2.0).layers == held
+
+
+def test_workers_say_which_layers_hold():
+    """The answer is what a process has tried: the same as here, but for the variables that this process has."""
+    with Workers(1) as workers:
+        assert workers.layers() == {**measure().layers, "environment": True}
+
+
+def test_required_isolation_is_refused_where_a_layer_is_missing(monkeypatch: pytest.MonkeyPatch):
+    """With THUMBSMITH_ISOLATION=required nothing is handled without a layer, and the sentence names what is open."""
+    monkeypatch.setenv("THUMBSMITH_ISOLATION", "required")
+    monkeypatch.setattr(
+        "thumbsmith.worker.process.Template.layers", lambda _: dict.fromkeys(LAYERS, True) | {"files": False}
+    )
+    with Workers(1) as workers:
+        with pytest.raises(NotIsolated, match="does not block opening files: no picture is handled"):
+            workers.start()
+        with pytest.raises(NotIsolated):
+            workers.layers()
+
+
+@linux
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_command_refuses_where_isolation_is_required(kind: str, tmp_path: Path):
+    """In a sandbox without the filter `sync` says what is missing and makes nothing: exit code 2."""
+    code = (
+        "import os, sys; os.mkdir('/tmp/photos'); sys.argv = ['thumbsmith', 'sync', '/tmp/photos', '/tmp/thumbs'];"
+        "from thumbsmith.cli import main; main()"
+    )
+    done = under(kind, "-c", code, THUMBSMITH_ISOLATION="required")
+    assert done.returncode == 2
+    assert "does not block starting programs" in done.stderr
+    assert under(kind, "-c", code).returncode == 0
+
+
+def test_an_unknown_value_is_one_sentence(monkeypatch: pytest.MonkeyPatch):
+    """A misspelled setting is refused, and not taken for none."""
+    monkeypatch.setenv("THUMBSMITH_ISOLATION", "require")
+    with pytest.raises(RecipeError, match="THUMBSMITH_ISOLATION: expected 'required' or nothing, found 'require'"):
+        Workers(1)
