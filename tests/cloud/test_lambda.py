@@ -13,6 +13,7 @@ from tests.cloud.sandbox import HANDLER, Sandbox, sandbox, why_no_sandbox
 from tests.faults.proxy import Proxy, running
 from tests.pictures import picture
 from tests.servers.fixtures import needs_servers
+from tests.worker.test_isolation import WITHOUT_FILTER
 from thumbsmith import Recipe, render
 
 REASON = why_no_sandbox()
@@ -61,6 +62,21 @@ def test_a_batch_of_nine_is_right(function: Sandbox, environment: dict[str, str]
         assert json.loads(found.pop("manifest.json"))["rejection"]["code"] in codes
         assert found == {}
     assert function.starts == 1
+    (line,) = [line for line in function.log.read_text().splitlines() if '"event": "isolation"' in line]
+    said = json.loads(line)
+    assert set(said["layers"]) >= WITHOUT_FILTER
+    assert {"programs", "processes", "signals", "names"} <= set(said["open"])
+
+
+def test_required_isolation_hands_messages_back(code: Path, environment: dict[str, str], tmp_path: Path):
+    """With THUMBSMITH_ISOLATION=required the function makes nothing in such a sandbox, and says which layer is open."""
+    variables = scoped(environment, tmp_path) | {"THUMBSMITH_ISOLATION": "required"}
+    put(environment, "required.jpg", picture("#123456"))
+    with sandbox(code, HANDLER, MEGABYTES, variables, tmp_path / "log", "refuses") as function:
+        answer, _ = function.invoke(queued(event("required.jpg")))
+    assert answer["errorType"] == "NotIsolated"  # an invocation that fails: its messages become visible again
+    assert "does not block starting programs" in answer["errorMessage"]
+    assert made(environment, f"{tmp_path.name}/required.jpg") == {}
 
 
 def test_a_frozen_function_goes_on(code: Path, environment: dict[str, str], tmp_path: Path):

@@ -14,18 +14,22 @@ from typing import Any, Final  # noqa: E402 - see above, as all that follows
 from thumbsmith.aws.function import Context, handle  # noqa: E402
 from thumbsmith.aws.machine import started_workers, worker_count  # noqa: E402
 from thumbsmith.aws.settings import from_environment, larger_machine  # noqa: E402
-from thumbsmith.aws.telemetry import tell_problem  # noqa: E402
+from thumbsmith.aws.telemetry import tell_isolation, tell_problem  # noqa: E402
 from thumbsmith.aws.work import THREADS_A_WORKER, Converger  # noqa: E402
 from thumbsmith.environment import function_memory  # noqa: E402
 from thumbsmith.errors import ThumbsmithError  # noqa: E402
 
 
 def _converger() -> Converger | ThumbsmithError:
-    """Return what makes keys right by the environment's settings, or why there is none: also told, once."""
+    """Return what makes keys right by the environment's settings, or why there is none.
+
+    Prints which layers of isolation hold here, or what is wrong with the settings: once for a sandbox.
+    """
     memory = function_memory()
-    workers = started_workers(memory, _LAUNCHED)
     try:
+        workers = started_workers(memory, _LAUNCHED)
         settings = from_environment()
+        tell_isolation(workers.layers())
         return Converger(settings, workers, THREADS_A_WORKER * worker_count(memory), larger_machine(settings))
     except ThumbsmithError as problem:
         tell_problem(problem)

@@ -92,6 +92,18 @@ def tell_problem(problem: Exception) -> None:
     _print({"level": "ERROR", "event": "settings", "error": type(problem).__name__, "detail": str(problem)})
 
 
+def tell_isolation(layers: Mapping[str, bool]) -> None:
+    """Print which layers of isolation (worker/layers.py) hold where pictures are handled, and which are open."""
+    _print(
+        {
+            "level": "INFO",
+            "event": "isolation",
+            "layers": [name for name in layers if layers[name]],
+            "open": [name for name in layers if not layers[name]],
+        }
+    )
+
+
 def tell(**said: object) -> None:
     """Print one line that says this."""
     _print(said)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import resource
@@ -10,8 +9,6 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
-
-from thumbsmith.worker.confine import LIBC
 
 # A file that everybody may read, and a name that nothing has: what is asked for is the right, and nothing is changed.
 READABLE: Final = "/dev/null"
@@ -55,20 +52,20 @@ def _has_limit(what: int) -> bool:
 _PTRACE_SEIZE: Final = 0x4206
 
 
-class _Range(ctypes.Structure):
-    """struct iovec of readv(2)."""
-
-    _fields_ = (("address", ctypes.c_void_p), ("length", ctypes.c_size_t))
-
-
 def _cannot_read_memory() -> bool:
     """Return whether the system refuses to let this process read its parent's memory, by either call that can.
 
     No memory is read: the address is never valid, so that with the right process_vm_readv(2) fails with EFAULT.
     """
+    import ctypes  # noqa: PLC0415 - loaded by then; a process that only reads LAYERS does without it
+
+    from thumbsmith.worker.confine import LIBC  # noqa: PLC0415 - as above
+
     if LIBC is None:
         return False
-    here, there, parent = _Range(ctypes.addressof(ctypes.create_string_buffer(1)), 1), _Range(0, 1), os.getppid()
+    byte = ctypes.create_string_buffer(1)
+    here, there = (ctypes.c_size_t * 2)(ctypes.addressof(byte), 1), (ctypes.c_size_t * 2)(0, 1)  # struct iovec
+    parent = os.getppid()
     refused = (errno.EPERM, errno.ENOSYS)
     read = LIBC.process_vm_readv(parent, ctypes.byref(here), 1, ctypes.byref(there), 1, 0)
     if read >= 0 or ctypes.get_errno() not in refused:

@@ -14,12 +14,13 @@ import typer
 
 from thumbsmith import manifest as manifests
 from thumbsmith.cli.arguments import Json
-from thumbsmith.cli.aws.deployment import deployment_of
+from thumbsmith.cli.aws.deployment import Deployment, deployment_of
 from thumbsmith.cli.output import emit
 from thumbsmith.errors import StoreError
 from thumbsmith.keys import MANIFEST
 from thumbsmith.manifest import Manifest
 from thumbsmith.store.types import Headers, Store
+from thumbsmith.worker.layers import LAYERS
 
 T = TypeVar("T")
 
@@ -50,6 +51,24 @@ def check(
     finally:
         tell.step("deleted", lambda: source.delete(key))
     tell.step("gone", lambda: _wait(lambda: not list(destination.children(key)), timeout, "the thumbnails to go"))
+    _tell_isolation(deployment, as_json=as_json)
+
+
+def _tell_isolation(deployment: Deployment, *, as_json: bool) -> None:
+    """Say which layers of isolation the function found open. A log that cannot be read is not an error."""
+    try:
+        found = deployment.open_layers()
+    except StoreError as problem:
+        found, why = None, f"unknown: {problem}"
+    else:
+        why = "unknown: its log has no line on isolation from the last hour"
+    if as_json:
+        emit("isolation", open=found)
+    elif found is None:
+        typer.echo(f"isolation {why}")
+    else:
+        words = ", ".join(LAYERS[name].blocks if name in LAYERS else name for name in found)
+        typer.echo(f"isolation {f'open: {words} (docs/security.md)' if words else 'all layers hold'}")
 
 
 @dataclass(frozen=True, slots=True)
