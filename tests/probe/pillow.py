@@ -18,6 +18,10 @@ FORMATS |= {name.upper(): name for name in ("tiff", "bmp", "avif")}
 STRICTER = {
     "go round in a circle": "Pillow takes the loop for the end of the file; nobody writes such a file in good faith",
     "two different values": "Pillow believes the last field and libtiff the first, so no size can be relied on",
+    "masks overlap": "Pillow ignores a mask for alpha of 16 bits, and Chromium refuses masks that overlap",
+    "masks for color are all zero": "Pillow takes them for BGRA, and Chromium shows black",
+    "with the mask": "Pillow ignores a mask for alpha of 16 bits, which may be impossible",
+    "and compression": "Pillow ignores the depth of a run-length coded BMP, and reads masks of 24 bits",
 }
 
 
@@ -95,8 +99,11 @@ def _frames(name: str, image: Image.Image) -> int | None:
 
 
 def _alpha(ours: Probe, said: Opinion) -> bool:
-    """Return what our alpha should be. A GIF's later frames, and what its first leaves uncovered, count with us."""
-    return ours.alpha or said.alpha if ours.format == "gif" else said.alpha
+    """Return what our alpha should be.
+
+    A GIF's later frames, and what its first leaves uncovered, count with us. So does any mask for alpha of a BMP.
+    """
+    return ours.alpha or said.alpha if ours.format in ("gif", "bmp") else said.alpha
 
 
 def _refused(rejected: Rejected, theirs: tuple[Opinion, Image.Image] | None) -> str | None:

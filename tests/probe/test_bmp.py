@@ -44,13 +44,29 @@ def test_every_header_is_what_pillow_says(size: int, bits: int):
         (0xFF, 0xFF00, 0xFF0000, 0xFF000000),
         BGRA,
         (0xFF000000, 0xFF00, 0xFF, 0xFF0000),
-        (0, 0, 0, 0),
+        (0x3FF00000, 0xFFC00, 0x3FF, 0xC0000000),
     ],
 )
-def test_masks_tell_alpha_as_pillow_does(size: int, masks: tuple[int, ...]):
-    """There is alpha where Pillow delivers it, which is never by a mask for it alone."""
+def test_a_mask_for_alpha_counts_where_the_header_holds_one(size: int, masks: tuple[int, ...]):
+    """There is alpha where the header has room for its mask and gives one, as in Chromium."""
     data = _bmp(size, bits=32, compression=3, masks=masks)
     assert disagreement(data) is None
+    assert probed(data).alpha == (size >= 56 and masks[3] > 0)
+
+
+@pytest.mark.parametrize(
+    "masks",
+    [(0, 0, 0, 0), (0xFF00FF, 0xFF00, 0xFF000000, 0), (0xFF, 0xFF, 0xFF00, 0), (0xFF, 0xFF00, 0xFF0000, 0xFF0000)],
+    ids=["zero", "with a gap", "overlapping colors", "overlapping alpha"],
+)
+def test_masks_that_tell_no_color_are_not_read(masks: tuple[int, ...]):
+    """Masks that are all zero, have a gap or overlap are a kind that is not read."""
+    assert rejected(_bmp(56, bits=32, compression=3, masks=masks))[0] == "unsupported_format"
+
+
+def test_a_mask_lies_within_a_pixel():
+    """A mask beyond a pixel's 16 bits is a kind that is not read."""
+    assert rejected(_bmp(bits=16, compression=3, masks=(0x1F0000, 0x3E0, 0x1F)))[0] == "unsupported_format"
 
 
 def test_alpha_makes_a_fourth_channel():
@@ -72,7 +88,8 @@ def test_rows_may_come_from_the_top():
         (_bmp(width=-5), "corrupt"),
         (_bmp(height=0), "corrupt"),
         (_bmp(16), "unsupported_format"),
-        (_bmp(bits=2), "unsupported_format"),
+        (_bmp(bits=3), "unsupported_format"),
+        (_bmp(bits=1, compression=3), "unsupported_format"),
         (_bmp(compression=4), "unsupported_format"),
         (b"BM is how this text begins, and there is more of it", "unsupported_format"),
         (good()["bmp"][:30], "truncated"),

@@ -8,7 +8,7 @@ from threading import Lock
 from typing import IO, Any, Final, Protocol, cast
 
 from thumbsmith.errors import Code, MissingDecoder, Rejected
-from thumbsmith.formats import pillow
+from thumbsmith.formats import bitfields, pillow
 from thumbsmith.formats.heic import open_heic
 from thumbsmith.formats.pillow import Image
 from thumbsmith.formats.png import StillPng
@@ -61,8 +61,14 @@ def opened(file: Readable, probe: Probe) -> Image.Image:
         return StillPng(cast("IO[bytes]", file))
     if probe.format == "tiff":
         return _opened_tiff(cast("IO[bytes]", file))
+    if probe.format == "bmp":
+        if masked := bitfields.read(cast("SourceStream", file)):
+            return masked
+        cast("IO[bytes]", file).seek(0)
     module, name = READERS[probe.format]
     plugin: Any = pillow.plugin(module)
+    if probe.format == "bmp":
+        plugin.BIT2MODE[2] = ("P", "P;2")  # 2 bits a pixel, of Windows CE, is missing there
     if probe.format == "avif":
         plugin.DEFAULT_MAX_THREADS = 1  # a picture is one core's work: others have theirs
     image: Image.Image = getattr(plugin, name)(cast("IO[bytes]", file))
