@@ -16,7 +16,6 @@ FORMATS |= {name.upper(): name for name in ("tiff", "bmp", "avif")}
 
 # Pillow loads these all the same, and we do not.
 STRICTER = {
-    "go round in a circle": "Pillow takes the loop for the end of the file; nobody writes such a file in good faith",
     "two different values": "Pillow believes the last field and libtiff the first, so no size can be relied on",
     "masks overlap": "Pillow ignores a mask for alpha of 16 bits, and Chromium refuses masks that overlap",
     "masks for color are all zero": "Pillow takes them for BGRA, and Chromium shows black",

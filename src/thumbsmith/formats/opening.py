@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Lock
 from typing import IO, Any, Final, Protocol, cast
 
 from thumbsmith.errors import Code, MissingDecoder, Rejected
-from thumbsmith.formats import bitfields, pillow
+from thumbsmith.formats import bitfields, pillow, tiff
 from thumbsmith.formats.heic import open_heic
 from thumbsmith.formats.pillow import Image
 from thumbsmith.formats.png import StillPng
@@ -24,17 +23,9 @@ READERS: Final = {
     "jpeg": ("JpegImagePlugin", "JpegImageFile"),
     "gif": ("GifImagePlugin", "GifImageFile"),
     "webp": ("WebPImagePlugin", "WebPImageFile"),
-    "tiff": ("TiffImagePlugin", "TiffImageFile"),
     "bmp": ("BmpImagePlugin", "BmpImageFile"),
     "avif": ("AvifImagePlugin", "AvifImageFile"),
 }
-
-# TIFF's PlanarConfiguration, and planes in it.
-PLANAR: Final = 284
-SEPARATE: Final = 2
-
-# Held while Pillow is told by which way to read a TIFF: it has one switch for all.
-_LIBTIFF: Final = Lock()
 
 # What comes from these decoders is turned already: Pillow turns a TIFF, libheif a HEIC.
 TURNED: Final = frozenset({"tiff", "heic"})
@@ -60,7 +51,7 @@ def opened(file: Readable, probe: Probe) -> Image.Image:
     if probe.format == "png":
         return StillPng(cast("IO[bytes]", file))
     if probe.format == "tiff":
-        return _opened_tiff(cast("IO[bytes]", file))
+        return tiff.opened(cast("SourceStream", file), probe)
     if probe.format == "bmp":
         if masked := bitfields.read(cast("SourceStream", file)):
             return masked
@@ -72,20 +63,6 @@ def opened(file: Readable, probe: Probe) -> Image.Image:
     if probe.format == "avif":
         plugin.DEFAULT_MAX_THREADS = 1  # a picture is one core's work: others have theirs
     image: Image.Image = getattr(plugin, name)(cast("IO[bytes]", file))
-    return image
-
-
-def _opened_tiff(file: IO[bytes]) -> Image.Image:
-    """Return a TIFF. One whose channels lie in planes, uncompressed, goes through libtiff: Pillow reads 8 bits only."""
-    from thumbsmith.formats.pillow import TiffImagePlugin  # noqa: PLC0415 - few pictures need it
-
-    with _LIBTIFF:
-        TiffImagePlugin.READ_LIBTIFF = False
-        image = TiffImagePlugin.TiffImageFile(file)
-        if image.tag_v2.get(PLANAR) == SEPARATE:
-            file.seek(0)
-            TiffImagePlugin.READ_LIBTIFF = True
-            image = TiffImagePlugin.TiffImageFile(file)
     return image
 
 

@@ -42,7 +42,7 @@ _MAX_PICTURES: Final = 1_000
 def read(data: Window) -> Probe:
     """Return what the first directory of a TIFF says; `frames` counts the directories, a pyramid's levels among them.
 
-    Raises Rejected for directories that are broken or go round in a circle, ShortRead. The size is as stored: Pillow
+    Raises Rejected for directories that are broken, ShortRead. The size is as stored: Pillow
     turns a TIFF by its orientation when it loads the pixels, and swaps `Image.size` already when it opens the file.
     """
     layout, offset = open_block(data)
@@ -90,12 +90,13 @@ def _has_alpha(directory: Directory, samples: int) -> bool:
 
 
 def _following(data: Window, layout: Layout, first: int, offset: int) -> tuple[int, ...]:
-    """Return where the directories after the first are. One that lies beyond the file, or is cut, ends them."""
+    """Return where the directories after the first are.
+
+    One that lies beyond the file, or is cut, ends them. So does one that was there before, as in Pillow and libtiff.
+    """
     found: list[int] = []
     seen = {first}
-    while offset and len(seen) < _MAX_PICTURES:
-        if offset in seen:
-            raise Rejected(Code.CORRUPT, "the TIFF's directories go round in a circle")
+    while offset and offset not in seen and len(seen) < _MAX_PICTURES:
         try:
             following = next_directory(data, layout, offset)
         except ShortRead:
