@@ -65,9 +65,13 @@ def assess(
         why = "the source was replaced"
         return Assessment(state=State.STALE, why=why, retired=_others(present, possible_names(recipe)))
     if manifest.rejection:
-        if manifest.limits == recipe.limits.fingerprint:
+        if manifest.limits == recipe.limits.judgment:
             return Assessment(state=State.REJECTED, why=manifest.rejection.detail, retired=_others(present, set()))
-        return Assessment(state=State.STALE, why="the limits changed", retired=_others(present, possible_names(recipe)))
+        return Assessment(
+            state=State.STALE,
+            why="the limits or what is read changed",
+            retired=_others(present, possible_names(recipe)),
+        )
     return _compare(manifest, present, recipe, digests or {})
 
 

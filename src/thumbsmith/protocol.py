@@ -241,7 +241,7 @@ def _facts(source: ObjectInfo, probe: Probe) -> SourceRecord:
 def _rejection(source: ObjectInfo, rejected: Rejected, recipe: Recipe) -> Manifest:
     return Manifest(
         recipe=recipe.fingerprint,
-        limits=recipe.limits.fingerprint,
+        limits=recipe.limits.judgment,
         source=SourceRecord(key=source.key, etag=source.etag, bytes=source.size),
         rejection=Rejection(code=rejected.code, detail=rejected.detail),
     )

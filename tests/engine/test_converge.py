@@ -12,7 +12,7 @@ from thumbsmith import Recipe
 from thumbsmith.errors import SourceChanged, StoreError
 from thumbsmith.protocol import unusable_key
 from thumbsmith.reader import RangeReader
-from thumbsmith.recipe import Limits, Selection
+from thumbsmith.recipe import Limits, Selection, values
 from thumbsmith.requests import Outcome
 from thumbsmith.store import open_store
 from thumbsmith.worker import Work
@@ -208,6 +208,20 @@ def test_a_rejection_is_tried_again_on_demand_and_under_other_limits():
     assert not scene.converge("a.jpg").recorded
     scene.recipe = replace(scene.recipe, limits=Limits(max_side=60))
     assert scene.converge("a.jpg").status == "made"
+
+
+def test_a_version_that_reads_more_tries_rejections_again_and_remakes_nothing(monkeypatch: pytest.MonkeyPatch):
+    """After the revision of judging was raised, a rejected source is looked at again, and a made one is not."""
+    scene = _made()
+    scene.upload("b.jpg", b"")
+    assert scene.converge("b.jpg").code == "empty"
+    assert not scene.converge("b.jpg").recorded
+    monkeypatch.setattr(values, "JUDGMENT_REVISION", values.JUDGMENT_REVISION + 1)
+    assert scene.converge("b.jpg").recorded
+    scene.renderer.asked.clear()
+    outcome = scene.converge("a.jpg")
+    assert (outcome.status, outcome.written, outcome.recorded) == ("fresh", 0, False)
+    assert not scene.renderer.asked
 
 
 def test_stricter_limits_reach_what_was_made_before():

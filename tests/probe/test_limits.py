@@ -1,11 +1,14 @@
 """Limits are kept exactly, and the sentence has both numbers."""
 
+from dataclasses import replace
+
 import pytest
 
 from thumbsmith.errors import Code, Rejected
 from thumbsmith.limits import judge, judge_bytes
+from thumbsmith.memory import judge_memory
 from thumbsmith.probe import Probe
-from thumbsmith.recipe.values import Limits
+from thumbsmith.recipe.values import Limits, Recipe
 
 LIMITS = Limits(max_bytes=1000, max_pixels=600, max_side=100, max_frames=4, max_scans=7)
 
@@ -53,3 +56,14 @@ def test_a_header_is_judged(found: Probe, frames: int, code: Code, detail: str):
     with pytest.raises(Rejected) as rejected:
         judge(found, LIMITS, frames=frames)
     assert (rejected.value.code, rejected.value.detail) == (code, detail)
+
+
+@pytest.mark.parametrize("size", [(16320, 12240), (12240, 16320)])
+def test_the_default_lets_photos_of_200_megapixels_pass(size: tuple[int, int]):
+    """The largest photos of today's phones are judged by the memory that they take, not refused for their pixels."""
+    photo = _probe(*size)
+    judge(photo, Limits())
+    assert judge_memory(photo, Recipe.default()) < 64 << 20
+    with pytest.raises(Rejected, match="max_memory is 536870912") as caught:
+        judge_memory(replace(photo, format="heic"), Recipe.default())
+    assert caught.value.code is Code.OVER_MEMORY

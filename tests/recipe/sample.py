@@ -3,7 +3,7 @@
 SAMPLE = """
 [limits]
 max_bytes = 104857600
-max_pixels = 100000000
+max_pixels = 268435456
 max_side = 50000
 max_frames = 500
 max_scans = 100

@@ -56,9 +56,15 @@ def _fields(found: Explanation, recipe: Recipe) -> dict[str, Any]:
         "wanted": [{"key": f"{found.key}/{each.name}", "state": each.state} for each in found.wanted],
         "left": [f"{found.key}/{name}" for name in found.left],
         "recipe": recipe.fingerprint,
-        "limits": recipe.limits.fingerprint,
+        "limits": _limits(found, recipe),
         "recorded": recorded and {"etag": recorded.source.etag, "recipe": recorded.recipe, "limits": recorded.limits},
     }
+
+
+def _limits(found: Explanation, recipe: Recipe) -> str:
+    """Return the digest that the manifest's is compared with."""
+    rejected = found.recorded and found.recorded.rejection
+    return recipe.limits.judgment if rejected else recipe.limits.fingerprint
 
 
 def _lines(found: Explanation, recipe: Recipe) -> Iterator[tuple[str, str]]:
@@ -75,6 +81,6 @@ def _lines(found: Explanation, recipe: Recipe) -> Iterator[tuple[str, str]]:
         yield "left", f"{found.key}/{name}"
     recorded = found.recorded
     yield "recipe", recipe.fingerprint + (f", recorded {recorded.recipe}" if recorded else "")
-    yield "limits", recipe.limits.fingerprint + (f", recorded {recorded.limits}" if recorded else "")
+    yield "limits", _limits(found, recipe) + (f", recorded {recorded.limits}" if recorded else "")
     if recorded and recorded.source.etag != (found.source and found.source.etag):
         yield "recorded", f"etag {recorded.source.etag}"

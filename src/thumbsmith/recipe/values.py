@@ -13,8 +13,12 @@ from typing import Any, Final, Literal, Self
 from thumbsmith.recipe.selection import Selection
 
 # Raised by hand when the engine's output changes on purpose: every rendition is remade. Never for a library's version.
-# To change the default of a field is such a change: fields at their default are no part of a fingerprint.
+# To change the default of a variant's field is such a change: fields at their default are no part of a fingerprint.
 ENGINE_REVISION: Final = 4
+
+# Raised by hand when a source that was rejected may be accepted: a decoder reads more, or a default limit is higher.
+# Rejected sources are then judged again. Renditions stay as they are, and their manifests too.
+JUDGMENT_REVISION: Final = 2
 
 # WebP holds at most 16383 pixels a side; no rendition of any format is made longer, so that formats of a variant agree.
 MAX_RENDITION_SIDE: Final = 16383
@@ -162,7 +166,7 @@ class Limits:
     """
 
     max_bytes: int = 104_857_600
-    max_pixels: int = 100_000_000
+    max_pixels: int = 268_435_456  # phones take photos of 200 megapixels, 16320 x 12240
     max_side: int = 50_000
     max_frames: int = 500
     max_scans: int = 100
@@ -172,8 +176,13 @@ class Limits:
 
     @property
     def fingerprint(self) -> str:
-        """Return the digest of the limits; a recorded rejection stands while it is unchanged."""
+        """Return the digest of the limits that are not at their default."""
         return _fingerprint(self, ENGINE_REVISION)
+
+    @property
+    def judgment(self) -> str:
+        """Return the digest of all that decides on a rejection; a recorded one stands while it is unchanged."""
+        return _digest({"judgment": JUDGMENT_REVISION, "limits": self.fingerprint})
 
 
 def _default_variants() -> tuple[Variant, ...]:

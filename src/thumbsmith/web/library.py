@@ -148,7 +148,7 @@ class Library:
     def _unusable(self, source: ObjectInfo, refusal: manifests.Rejection) -> Manifest:
         """Return the manifest that would stand there if the key left room for one."""
         record = manifests.SourceRecord(key=source.key, etag=source.etag, bytes=source.size)
-        limits = self.recipe.limits.fingerprint
+        limits = self.recipe.limits.judgment
         return Manifest(recipe=self.recipe.fingerprint, limits=limits, source=record, rejection=refusal)
 
 
