@@ -190,6 +190,13 @@ def test_without_a_track_the_still_picture_counts(brand: bytes, moov: bytes):
     assert (found.size, found.frames) == ((8, 6), 1)
 
 
+@pytest.mark.parametrize(("brand", "codec"), [(b"hevc", "HEVC"), (b"avif", "AV1")])
+def test_a_sequence_that_is_not_read_is_no_damage(brand: bytes, codec: str):
+    """A file of nothing but a sequence, of a kind that is not read, is named."""
+    code, detail = rejected(box(b"ftyp", brand, bytes(4), brand) + box(b"moov", box(b"mvhd", bytes(100))))
+    assert (code, codec in detail) == ("unsupported_format", True)
+
+
 def test_pixels_are_not_read():
     """A description that lies behind the pixels is found without reading them."""
     ftyp, meta, pixels = box(b"ftyp", b"avif", bytes(4)), good()["avif"], box(b"mdat", bytes(5_000_000))

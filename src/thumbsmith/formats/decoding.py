@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from thumbsmith.errors import Rejected
-from thumbsmith.formats import canvas, cicp, color, first_scan, gamma, jpeg_end, mending, png, streaming
+from thumbsmith.formats import avif, canvas, cicp, color, first_scan, gamma, jpeg_end, mending, png, streaming
 from thumbsmith.formats.level import at_level
 from thumbsmith.formats.modes import to_plain
 from thumbsmith.formats.opening import TURNED, check_size, opened, verdict
@@ -101,6 +101,8 @@ def prepared(reader: RangeReader, probe: Probe) -> RangeReader:
     """Return a source without what its decoder need not see."""
     if probe.format == "png" and not probe.hidden:
         return png.plain(reader)
+    if probe.format == "avif":
+        return avif.plain(reader)
     return first_scan.alone(reader, probe.first_scan) if probe.first_scan else reader
 
 

@@ -89,6 +89,11 @@ def _sequence(data: Window, moov: Window) -> Probe | None:
 
 def _picture(data: Window, name: str) -> Probe:
     meta = _description(data, b"meta")
+    if meta is None and _description(data, b"moov"):
+        what = "AV1" if name == "avif" else "HEVC"
+        raise Rejected(
+            Code.UNSUPPORTED_FORMAT, f"a sequence of {what} pictures without a still picture is not read here"
+        )
     if meta is None:
         raise Rejected(Code.CORRUPT, "the file holds no picture")
     items = read_items(meta)
