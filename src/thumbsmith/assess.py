@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from thumbsmith.keys import MANIFEST, expected, possible_names
@@ -27,7 +27,8 @@ class Assessment:
 
     `kept` are renditions that stand as they are; `wanted` the names to be made, None for all of them; `doubtful` those
     whose etag is not the recorded one, so that only their bytes can tell; `retired` what is ours and no longer wanted;
-    `unjudged` says that the limits changed since the source was judged.
+    `unjudged` says that the limits changed since the source was judged; `touched` that the source has another etag than
+    the recorded one, but the recorded bytes: only its metadata changed.
     """
 
     state: State
@@ -37,6 +38,7 @@ class Assessment:
     doubtful: tuple[str, ...] = ()
     retired: tuple[str, ...] = ()
     unjudged: bool = False
+    touched: bool = False
 
     @property
     def settled(self) -> bool:
@@ -55,24 +57,36 @@ def assess(
     present: Mapping[str, ObjectInfo],
     recipe: Recipe,
     digests: Mapping[str, str | None] | None = None,
+    sha256: str | None = None,
 ) -> Assessment:
-    """Return the verdict from the source, its manifest, what is `present` by name, and `digests` of the doubtful."""
+    """Return the verdict from the source, its manifest, what is `present` by name, and `digests` of the doubtful.
+
+    `sha256` is the digest of this version of the source, where it was read.
+    """
     if manifest is None:
         state = State.STALE if MANIFEST in present else State.MISSING
         why = "the manifest cannot be read" if MANIFEST in present else "there is no manifest"
         return Assessment(state=state, why=why, retired=_others(present, possible_names(recipe)))
-    if manifest.source.etag != source.etag:
+    touched = manifest.source.etag != source.etag
+    if touched and not (may_be_same(source, manifest) and sha256 == manifest.source.sha256):
         why = "the source was replaced"
         return Assessment(state=State.STALE, why=why, retired=_others(present, possible_names(recipe)))
     if manifest.rejection:
         if manifest.limits == recipe.limits.judgment:
-            return Assessment(state=State.REJECTED, why=manifest.rejection.detail, retired=_others(present, set()))
+            why, retired = manifest.rejection.detail, _others(present, set())
+            return Assessment(state=State.REJECTED, why=why, retired=retired, touched=touched)
         return Assessment(
             state=State.STALE,
             why="the limits or what is read changed",
             retired=_others(present, possible_names(recipe)),
         )
-    return _compare(manifest, present, recipe, digests or {})
+    return replace(_compare(manifest, present, recipe, digests or {}), touched=touched)
+
+
+def may_be_same(source: ObjectInfo, manifest: Manifest) -> bool:
+    """Return whether a source has another etag than the recorded one, but may have the recorded bytes."""
+    recorded = manifest.source
+    return recorded.etag != source.etag and recorded.sha256 is not None and recorded.bytes == source.size
 
 
 def _compare(

@@ -20,6 +20,7 @@ from thumbsmith.requests import (
     DEFAULTS,
     Delete,
     DigestRendition,
+    DigestSource,
     ListRenditions,
     LoadManifest,
     LookAtSource,
@@ -29,15 +30,15 @@ from thumbsmith.requests import (
     Render,
     Request,
 )
-from thumbsmith.store.types import ObjectInfo, Store
+from thumbsmith.store.types import ObjectInfo, OpenObject, Store
 
 if TYPE_CHECKING:
     from thumbsmith.worker import Work
 
 T = TypeVar("T")
 
-# Renditions are hashed in pieces of this many bytes.
-PIECE: Final = 1 << 20
+# Objects are hashed in pieces of this many bytes.
+_PIECE: Final = 1 << 20
 
 
 class Renderer(Protocol):
@@ -65,7 +66,8 @@ def converge(
     WorkerError or MissingDecoder where nothing could be decided: try again.
     """
     hands = Hands(key, source, destination.as_destination(), recipe, renderer, check)
-    return hands.carry_out(steps(key, recipe, options, destination.longest_key))
+    record_digest = not source.etags_tell_content
+    return hands.carry_out(steps(key, recipe, options, destination.longest_key, record_digest=record_digest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,8 @@ class Hands:
                 return self._look_at_source()
             case DigestRendition(name):
                 return self._digest(name)
+            case DigestSource(etag):
+                return self._digest_source(etag)
             case Render(etag, wanted):
                 return self._render(etag, wanted)
             case Put(name, data, headers):
@@ -141,17 +145,14 @@ class Hands:
 
     def _digest(self, name: str) -> str | None:
         reader = self.destination.open(f"{self.key}/{name}")
-        if reader is None:
-            return None
-        digest = hashlib.sha256()
+        return _digest_of(reader) if reader else None
+
+    def _digest_source(self, etag: str) -> str | None:
         try:
-            for offset in range(0, reader.size, PIECE):
-                digest.update(reader.read(offset, PIECE))
-        except SourceChanged:
-            return None
-        finally:
-            reader.close()
-        return digest.hexdigest()
+            reader = self.source.open(self.key)
+        except Rejected:
+            return None  # archived since it was seen
+        return _digest_of(reader, etag) if reader else None
 
     def _render(self, etag: str, wanted: frozenset[str] | None) -> Work | Rejected | None:
         try:
@@ -166,6 +167,23 @@ class Hands:
             return None
         except Rejected as rejected:
             return rejected
+
+
+def digest(reader: OpenObject) -> str:
+    """Return the sha256 of an object's bytes in hex. Raises what the reader raises."""
+    found = hashlib.sha256()
+    for offset in range(0, reader.size, _PIECE):
+        found.update(reader.read(offset, _PIECE))
+    return found.hexdigest()
+
+
+def _digest_of(reader: OpenObject, etag: str | None = None) -> str | None:
+    """Return the digest, and close the reader; None where the object changes meanwhile, or has not this etag."""
+    with closing(reader):
+        try:
+            return digest(reader) if etag in {None, reader.info.etag} else None
+        except SourceChanged:
+            return None
 
 
 def _shared() -> Renderer:

@@ -15,11 +15,15 @@ MAX_BYTES: Final = 4_194_304
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRecord:
-    """What the source was when its renditions were made. Of a rejected source only key, etag and bytes are known."""
+    """What the source was when its renditions were made. Of a rejected source nothing is known about its picture.
+
+    `sha256` is known where etags change without the bytes, as in folders; manifests of earlier versions have none.
+    """
 
     key: str
     etag: str
     bytes: int
+    sha256: str | None = None
     format: str | None = None
     width: int | None = None  # as seen, after the EXIF turn
     height: int | None = None

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Generator, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from thumbsmith.assess import Assessment, assess
+from thumbsmith.assess import Assessment, assess, may_be_same
 from thumbsmith.errors import Code, Rejected, StoreError
 from thumbsmith.keys import MANIFEST, expected
 from thumbsmith.manifest import Manifest, Rejection, RenditionRecord, SourceRecord
@@ -22,6 +22,7 @@ from thumbsmith.requests import (
     DEFAULTS,
     Delete,
     DigestRendition,
+    DigestSource,
     ListRenditions,
     LoadManifest,
     LookAtSource,
@@ -44,19 +45,29 @@ MAX_ROUNDS: Final = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What one look at a key found. Without a source there is nothing to assess."""
+    """What one look at a key found. Without a source there is nothing to assess.
+
+    `sha256` is the digest of the source where it had to be read.
+    """
 
     source: ObjectInfo | None
     manifest: Manifest | None
     present: Mapping[str, ObjectInfo]
     assessment: Assessment | None
+    sha256: str | None = None
 
 
 def steps(
-    key: str, recipe: Recipe, options: Options = DEFAULTS, longest_key: int = MAX_KEY_BYTES
+    key: str,
+    recipe: Recipe,
+    options: Options = DEFAULTS,
+    longest_key: int = MAX_KEY_BYTES,
+    *,
+    record_digest: bool = False,
 ) -> Generator[Request, Any, Outcome]:
     """Yield the requests that make the destination agree with the source under `key`; return what was done.
 
+    With `record_digest` the manifest gets the digest of the source: for stores where etags change without the bytes.
     Raises StoreError, transient, when the source is replaced again and again meanwhile.
     """
     refusal = unusable_key(key, recipe, longest_key)
@@ -64,7 +75,9 @@ def steps(
         return Outcome(status="rejected", code=refusal.code, detail=refusal.detail)
     for _ in range(MAX_ROUNDS):
         found = yield from look(recipe, options)
-        outcome = yield from (_make(found, recipe, options) if found.source else _remove(found, options))
+        outcome = yield from (
+            _make(found, recipe, options, record_digest=record_digest) if found.source else _remove(found, options)
+        )
         if outcome:
             return outcome
     raise StoreError(f"{key!r} was replaced again and again while its thumbnails were made", transient=True)
@@ -91,13 +104,16 @@ def look(recipe: Recipe, options: Options = DEFAULTS) -> Generator[Request, Any,
         manifest = None
     if source is None:
         return Finding(source=None, manifest=manifest, present=present, assessment=None)
-    assessment = assess(source, manifest, present, recipe)
+    sha256: str | None = None
+    if manifest and may_be_same(source, manifest):
+        sha256 = yield DigestSource(source.etag)
+    assessment = assess(source, manifest, present, recipe, sha256=sha256)
     if assessment.doubtful:
         digests: dict[str, str | None] = {}
         for name in assessment.doubtful:
             digests[name] = yield DigestRendition(name)
-        assessment = assess(source, manifest, present, recipe, digests)
-    return Finding(source=source, manifest=manifest, present=present, assessment=assessment)
+        assessment = assess(source, manifest, present, recipe, digests, sha256)
+    return Finding(source=source, manifest=manifest, present=present, assessment=assessment, sha256=sha256)
 
 
 # The parts below return None when the source is no longer the one they began with: then all is looked at again.
@@ -114,26 +130,37 @@ def _remove(found: Finding, options: Options) -> Generator[Request, Any, Outcome
     return Outcome(status="deleted", deleted=len(found.present))
 
 
-def _make(found: Finding, recipe: Recipe, options: Options) -> Generator[Request, Any, Outcome | None]:
+def _make(
+    found: Finding, recipe: Recipe, options: Options, *, record_digest: bool
+) -> Generator[Request, Any, Outcome | None]:
     """Do what the assessment of a source that is there leaves to do."""
     source, verdict, old = found.source, found.assessment, found.manifest
     if source is None or verdict is None:
         return None
     if old and verdict.settled:
         deleted = yield from _retire(verdict.retired, options)
+        if verdict.touched:
+            known = replace(old, source=replace(old.source, etag=source.etag))
+            return (yield from _commit(known, source, "fresh", deleted=deleted))
         if deleted and (yield from _replaced(source)):
             return None
         return _outcome(old, "fresh", deleted=deleted)
     shown: Work | Manifest
     if old and verdict.nothing_to_render:
-        facts, shown, pictures = old.source, old, {}
+        facts, shown, pictures = replace(old.source, etag=source.etag), old, {}
     else:
         work: Work | Rejected | None = yield Render(source.etag, verdict.wanted)
         if work is None:
             return None
+        sha256 = found.sha256
+        if record_digest and not sha256 and source.size <= recipe.limits.max_bytes:
+            sha256 = yield DigestSource(source.etag)
+            if sha256 is None:
+                return None
+        seen = SourceRecord(key=source.key, etag=source.etag, bytes=source.size, sha256=sha256)
         if isinstance(work, Rejected):
-            return (yield from _reject(found, source, work, recipe, options))
-        facts, pictures = _facts(source, work.probe), _named(work.renditions)
+            return (yield from _reject(found, source, _rejection(seen, work, recipe), options))
+        facts, pictures = _facts(seen, work.probe), _named(work.renditions)
         shown = work if work.color or not old else old  # without a picture nobody looked
     records = {record.name: record for record in verdict.kept}
     final = {MANIFEST, *pictures, *records}
@@ -141,15 +168,15 @@ def _make(found: Finding, recipe: Recipe, options: Options) -> Generator[Request
     for name, picture in pictures.items():
         records[name] = yield from _store(source.key, name, picture, recipe)
     manifest = _manifest(facts, shown, records, recipe)
-    return (yield from _commit(manifest, source, written=len(pictures), deleted=deleted))
+    return (yield from _commit(manifest, source, "made", written=len(pictures), deleted=deleted))
 
 
 def _reject(
-    found: Finding, source: ObjectInfo, rejected: Rejected, recipe: Recipe, options: Options
+    found: Finding, source: ObjectInfo, rejection: Manifest, options: Options
 ) -> Generator[Request, Any, Outcome | None]:
     """Record why there is no thumbnail; what was made of an earlier content goes."""
     deleted = yield from _retire((name for name in found.present if name != MANIFEST), options)
-    return (yield from _commit(_rejection(source, rejected, recipe), source, written=0, deleted=deleted))
+    return (yield from _commit(rejection, source, "made", deleted=deleted))
 
 
 def _retire(names: Iterable[str], options: Options) -> Generator[Request, Any, int]:
@@ -187,13 +214,13 @@ def _store(key: str, name: str, picture: Rendition, recipe: Recipe) -> Generator
 
 
 def _commit(
-    manifest: Manifest, source: ObjectInfo, *, written: int, deleted: int
+    manifest: Manifest, source: ObjectInfo, done: Literal["made", "fresh"], *, written: int = 0, deleted: int
 ) -> Generator[Request, Any, Outcome | None]:
     """Write the manifest, then look at the source once more."""
     yield Put(MANIFEST, manifest.to_bytes(), Headers(content_type="application/json"))
     if (yield from _replaced(source)):
         return None
-    return _outcome(manifest, "made", written=written, deleted=deleted)
+    return _outcome(manifest, done, written=written, deleted=deleted, recorded=True)
 
 
 def _replaced(source: ObjectInfo) -> Generator[Request, Any, bool]:
@@ -215,7 +242,7 @@ def _manifest(
     names = expected(recipe, facts.format or "", alpha=bool(facts.alpha))
     return Manifest(
         recipe=recipe.fingerprint,
-        limits=recipe.limits.fingerprint,
+        limits=recipe.limits.judgment,
         source=facts,
         color=shown.color,
         thumbhash=shown.thumbhash,
@@ -224,12 +251,10 @@ def _manifest(
     )
 
 
-def _facts(source: ObjectInfo, probe: Probe) -> SourceRecord:
+def _facts(seen: SourceRecord, probe: Probe) -> SourceRecord:
     width, height = probe.size
-    return SourceRecord(
-        key=source.key,
-        etag=source.etag,
-        bytes=source.size,
+    return replace(
+        seen,
         format=probe.format,
         width=width,
         height=height,
@@ -238,16 +263,18 @@ def _facts(source: ObjectInfo, probe: Probe) -> SourceRecord:
     )
 
 
-def _rejection(source: ObjectInfo, rejected: Rejected, recipe: Recipe) -> Manifest:
+def _rejection(seen: SourceRecord, rejected: Rejected, recipe: Recipe) -> Manifest:
     return Manifest(
         recipe=recipe.fingerprint,
         limits=recipe.limits.judgment,
-        source=SourceRecord(key=source.key, etag=source.etag, bytes=source.size),
+        source=seen,
         rejection=Rejection(code=rejected.code, detail=rejected.detail),
     )
 
 
-def _outcome(manifest: Manifest, done: Literal["made", "fresh"], *, written: int = 0, deleted: int = 0) -> Outcome:
+def _outcome(
+    manifest: Manifest, done: Literal["made", "fresh"], *, written: int = 0, deleted: int = 0, recorded: bool = False
+) -> Outcome:
     return Outcome(
         status="rejected" if manifest.rejection else done,
         code=manifest.rejection.code if manifest.rejection else None,
@@ -256,5 +283,5 @@ def _outcome(manifest: Manifest, done: Literal["made", "fresh"], *, written: int
         manifest=manifest.as_dict(),
         written=written,
         deleted=deleted,
-        recorded=done == "made",
+        recorded=recorded,
     )

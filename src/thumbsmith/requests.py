@@ -62,6 +62,13 @@ class DigestRendition:
 
 
 @dataclass(frozen=True, slots=True)
+class DigestSource:
+    """Reply: the sha256 of the source's bytes in hex, or None where it is no longer the one seen."""
+
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
 class Render:
     """Reply: Work; Rejected where this source never gives a thumbnail; None where it is no longer the one seen."""
 
@@ -85,4 +92,6 @@ class Delete:
     name: str
 
 
-Request: TypeAlias = LoadManifest | ListRenditions | LookAtSource | DigestRendition | Render | Put | Delete
+Request: TypeAlias = (
+    LoadManifest | ListRenditions | LookAtSource | DigestRendition | DigestSource | Render | Put | Delete
+)

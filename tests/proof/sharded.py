@@ -21,6 +21,11 @@ class Sharded:
     shards: tuple[MemoryStore, ...] = field(default_factory=lambda: tuple(MemoryStore("shard") for _ in range(SHARDS)))
 
     @property
+    def etags_tell_content(self) -> bool:
+        """Return what the shards do."""
+        return self.shards[0].etags_tell_content
+
+    @property
     def url(self) -> str:
         """Return memory://NAME."""
         return f"memory://{self.name}"

@@ -102,6 +102,11 @@ class FolderStore:
                 self._remove(place)
 
     @property
+    def etags_tell_content(self) -> bool:
+        """Return False: an etag changes with a file's mode, owner, times and place too."""
+        return False
+
+    @property
     def in_order(self) -> bool:
         """Return False: folders have no order."""
         return False

@@ -75,6 +75,11 @@ class MemoryStore:
             self._objects.pop(key, None)
 
     @property
+    def etags_tell_content(self) -> bool:
+        """Return True: they are the MD5 of the content."""
+        return True
+
+    @property
     def in_order(self) -> bool:
         """Return False: objects are listed as they came."""
         return False

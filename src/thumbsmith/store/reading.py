@@ -16,7 +16,8 @@ def info(key: str, found: os.stat_result) -> ObjectInfo:
     """Return the object that a file with this status is. Its etag is another one after anything was written to it.
 
     A file that is replaced has another inode number, or the same one at another time; one that is written to has other
-    times, of which ctime cannot be set back. So a change of owner or mode counts as well. Two versions that were
+    times, of which ctime cannot be set back. So a change of owner or mode counts as well; that the bytes are
+    the same then, a digest has to tell. Two versions that were
     written within one tick of the file system's clock, in place and of one size, are taken for one.
     """
     identity = f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"

@@ -140,6 +140,11 @@ class S3Store:
             self._request("delete_object", key, Key=self.prefix + key)
 
     @property
+    def etags_tell_content(self) -> bool:
+        """Return True: they do, but for uploads in parts that were cut differently."""
+        return True
+
+    @property
     def in_order(self) -> bool:
         """Return whether this is S3 itself, whose listings are in order; not all that speak as it does keep to that.
 

@@ -93,6 +93,11 @@ class Store(Protocol):
         ...
 
     @property
+    def etags_tell_content(self) -> bool:
+        """Return whether the same bytes have the same etag again, so that no digest has to tell them."""
+        ...
+
+    @property
     def in_order(self) -> bool:
         """Return whether listings are promised to be in the order of the keys' code points."""
         ...

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import heapq
 from collections import OrderedDict
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from threading import Lock
 from typing import Final, Literal, TypeVar
 
 from thumbsmith import manifest as manifests
-from thumbsmith.converge import PIECE, Hands
+from thumbsmith.converge import Hands, digest
 from thumbsmith.errors import SourceChanged
 from thumbsmith.keys import MANIFEST
 from thumbsmith.manifest import Manifest, RenditionRecord
@@ -119,7 +118,7 @@ class Library:
         with self._lock:
             known = self._digests.get(version)
         if known is None:
-            known = _digest(reader)
+            known = digest(reader)
             with self._lock:
                 self._digests[version] = known
                 while len(self._digests) > _REMEMBERED:
@@ -150,13 +149,6 @@ class Library:
         record = manifests.SourceRecord(key=source.key, etag=source.etag, bytes=source.size)
         limits = self.recipe.limits.judgment
         return Manifest(recipe=self.recipe.fingerprint, limits=limits, source=record, rejection=refusal)
-
-
-def _digest(reader: OpenObject) -> str:
-    digest = hashlib.sha256()
-    for offset in range(0, reader.size, PIECE):
-        digest.update(reader.read(offset, PIECE))
-    return digest.hexdigest()
 
 
 def _is_text(key: str) -> bool:
