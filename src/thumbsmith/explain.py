@@ -60,7 +60,7 @@ def explain(scope: Scope, key: str) -> Explanation:
         return Explanation(key=key, why=_why_none(key, scope), recorded=found.manifest, left=tuple(found.present))
     return Explanation(
         key=key,
-        why=verdict.why,
+        why=f"{verdict.why}; only its metadata changed" if verdict.touched else verdict.why,
         state=verdict.state,
         source=found.source,
         rejection=found.manifest.rejection if found.manifest and verdict.state is State.REJECTED else None,
@@ -90,14 +90,14 @@ def _wanted(found: Finding, verdict: Assessment, recipe: Recipe) -> Iterator[Wan
     if verdict.state is State.REJECTED:
         return
     kept = {record.name for record in verdict.kept}
-    for name in _names(found, recipe):
+    for name in _names(found, verdict, recipe):
         yield Wanted(name=name, state="right" if name in kept else "stale" if name in found.present else "missing")
 
 
-def _names(found: Finding, recipe: Recipe) -> list[str]:
+def _names(found: Finding, verdict: Assessment, recipe: Recipe) -> list[str]:
     """Return the names that the recipe makes of this source; its format is known where a manifest speaks of it."""
     facts = found.manifest.source if found.manifest else None
-    if facts and facts.format and found.source and facts.etag == found.source.etag:
+    if facts and facts.format and found.source and (verdict.touched or facts.etag == found.source.etag):
         return list(expected(recipe, facts.format, alpha=bool(facts.alpha)))
     return [
         f"{variant.name}{density_mark(variant.density)}.{'*' if choice == SOURCE else choice.extension}"

@@ -14,13 +14,13 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from thumbsmith.closing import Closing
 from thumbsmith.listing import encoded
 from thumbsmith.record import Facts, Record
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 _MAX_GONE: Final = 10_000  # keys of records that are dropped at a time
 _WAIT_SECONDS: Final = 5.0  # for another run's transaction, which is a batch of rows
 
@@ -28,8 +28,8 @@ _SCHEMA: Final = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS facts (id INTEGER PRIMARY KEY, content TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS record (
-    key BLOB PRIMARY KEY, manifest TEXT NOT NULL, facts INTEGER, source TEXT NOT NULL, objects TEXT NOT NULL,
-    altered TEXT NOT NULL
+    key BLOB PRIMARY KEY, manifest TEXT NOT NULL, facts INTEGER, source TEXT NOT NULL, size INTEGER NOT NULL,
+    sha256 TEXT NOT NULL, objects TEXT NOT NULL, altered TEXT NOT NULL
 ) WITHOUT ROWID;
 PRAGMA user_version = {_VERSION};
 COMMIT;
@@ -57,7 +57,9 @@ class Index(Closing):
         Records of keys between them are out of date; they go with the next `remember`.
         """
         wanted = {encoded(key): key for key in keys}
-        query = "SELECT key, manifest, facts, source, objects, altered FROM record WHERE key BETWEEN ? AND ?"
+        query = """
+            SELECT key, manifest, facts, source, size, sha256, objects, altered FROM record WHERE key BETWEEN ? AND ?
+        """
         records: dict[str, Record] = {}
         try:
             for key, *columns in self._database.execute(query, (encoded(keys[0]), encoded(keys[-1]))):
@@ -79,22 +81,37 @@ class Index(Closing):
             self._database.execute("BEGIN IMMEDIATE")
             self._database.executemany("DELETE FROM record WHERE key = ?", [(key,) for key in self._gone])
             rows = [self._row(key, record) for key, record in records.items()]
-            self._database.executemany("INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?)", rows)
+            self._database.executemany("INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
         self._gone.clear()
+
+    @property
+    def lasts(self) -> bool:
+        """Return whether the next run will know what is remembered now."""
+        return bool(self._database.execute("PRAGMA database_list").fetchone()[2])  # the file's name
 
     def close(self) -> None:
         """Let go of the file. Safe to repeat."""
         self._database.close()
 
-    def _record(self, manifest: str, facts: int | None, source: str, objects: str, altered: str) -> Record:
+    def _record(self, manifest: str, facts: int | None, *told: Any) -> Record:
+        source, size, sha256, objects, altered = told
         known = self._facts(facts) if facts is not None else None
         pairs = tuple((name, etag) for name, etag in json.loads(altered)) if altered else ()
-        return Record(manifest=manifest, facts=known, source=source, objects=objects, altered=pairs)
+        return Record(
+            manifest=manifest,
+            facts=known,
+            source=source,
+            size=size,
+            sha256=sha256,
+            objects=objects,
+            altered=pairs,
+        )
 
     def _row(self, key: str, record: Record) -> tuple[object, ...]:
         altered = json.dumps(record.altered) if record.altered else ""
         facts = self._save_facts(record.facts) if record.facts else None
-        return encoded(key), record.manifest, facts, record.source, record.objects, altered
+        source = record.source, record.size, record.sha256
+        return encoded(key), record.manifest, facts, *source, record.objects, altered
 
     def _load_facts(self, number: int) -> Facts:
         row = self._database.execute("SELECT content FROM facts WHERE id = ?", (number,)).fetchone()

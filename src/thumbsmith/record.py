@@ -27,7 +27,9 @@ class Facts:
 class Record:
     """What the version `manifest` of a manifest (an etag) said, as far as `assess` asks.
 
-    `facts` is None for a manifest that cannot be read. `source` is the source's etag. `objects` are the renditions as
+    `facts` is None for a manifest that cannot be read. `source` is the etag of the source: the recorded one, or a later
+    one under which it was found to have the recorded bytes. `size` and `sha256` are the source's, as recorded, the
+    latter empty where none is. `objects` are the renditions as
     they were recorded, or found to have the recorded bytes, and the manifest itself, packed; `altered` are names and
     etags of objects that were found to have other bytes.
     """
@@ -35,6 +37,8 @@ class Record:
     manifest: str
     facts: Facts | None = None
     source: str = ""
+    size: int = 0
+    sha256: str = ""
     objects: str = ""
     altered: tuple[tuple[str, str], ...] = ()
 
@@ -46,10 +50,18 @@ class Record:
         if self.facts is None:
             return None
         facts, present = self.facts, unpack(key, self.objects)
+        source = SourceRecord(
+            key=key,
+            etag=self.source,
+            bytes=self.size,
+            sha256=self.sha256 or None,
+            format=facts.format,
+            alpha=facts.alpha,
+        )
         return Manifest(
             recipe=facts.recipe,
             limits=facts.limits,
-            source=SourceRecord(key=key, etag=self.source, bytes=0, format=facts.format, alpha=facts.alpha),
+            source=source,
             renditions=tuple(
                 RenditionRecord(
                     variant="",
@@ -99,6 +111,8 @@ def record_of(
             renditions=tuple(sorted((name, each.fingerprint) for name, each in recorded.items())),
         ),
         source=manifest.source.etag,
+        size=manifest.source.bytes,
+        sha256=manifest.source.sha256 or "",
         objects=pack([*objects, version]),
         altered=tuple(sorted(altered.items())),
     )

@@ -1,17 +1,18 @@
 """How one key stands: the verdict of `assess`, reached with as few requests as it takes.
 
 Where the index knows the manifest that is listed, listings alone decide. Else the manifest is read, and the bytes of
-renditions whose etag is not the recorded one, as `converge` does.
+renditions whose etag is not the recorded one, as `converge` does. So are the bytes of a source that has another etag
+and the recorded size.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from thumbsmith import manifest as manifests
-from thumbsmith.assess import Assessment, State, assess
+from thumbsmith.assess import Assessment, State, assess, may_be_same
 from thumbsmith.converge import Hands
 from thumbsmith.errors import SourceChanged, ThumbsmithError
 from thumbsmith.keys import MANIFEST, possible_names
@@ -20,7 +21,7 @@ from thumbsmith.manifest import Manifest
 from thumbsmith.protocol import unusable_key
 from thumbsmith.recipe import Recipe
 from thumbsmith.record import Facts, Record, record_of
-from thumbsmith.requests import DigestRendition, Options, Request
+from thumbsmith.requests import DigestRendition, DigestSource, Options, Request
 from thumbsmith.store.types import ObjectInfo, Store
 
 # Verdicts are kept for so many kinds of manifest: there is one for each recipe and source format, and each rejection.
@@ -50,11 +51,17 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Says how keys stand in a destination by one recipe."""
+    """Says how keys stand in a destination by one recipe.
 
+    `remembers` says that the next run will recall what is to be remembered. Else a source of which only the metadata
+    changed is not settled before its manifest has the new etag: each run would read it again.
+    """
+
+    source: Store
     destination: Store
     recipe: Recipe
     options: Options
+    remembers: bool = True
     _usual: dict[Facts | None, Assessment] = field(default_factory=dict, repr=False)
 
     def by_listing(self, group: Group, record: Record | None) -> Standing | None:
@@ -73,27 +80,59 @@ class Judge:
             return self._told(group, self._as_recorded(record.facts), rejection[0] if rejection else None)
         return self._compared(group, record)
 
-    def by_reading(self, group: Group) -> tuple[Standing, Record | None]:
-        """Return how the key stands, by its manifest and what is doubtful, and what to remember. Raises StoreError."""
+    def by_reading(self, group: Group, record: Record | None) -> tuple[Standing, Record | None]:
+        """Return how the key stands, by its manifest and what is doubtful, and what to remember. Raises StoreError.
+
+        Where the record is of the manifest that is listed, the manifest is not read if the source alone is doubtful.
+        """
         present = group.present()
+        sha256: str | None = None
+        recalled = self._recalled(group, record)
+        if record and recalled and (sha256 := self._digest_source(group.source, recalled[0])):
+            told = self._compared(group, record, sha256)
+            if told:
+                same = sha256 == record.sha256
+                return told, replace(record, source=group.source.etag) if group.source and same else None
         version, manifest = self._read(group.key)
         if group.source is None:
             record = record_of(version, manifest, {}, {}) if version else None
             return self._left_over(group, present, manifest), record
-        verdict, digests = self._settled(group, group.source, manifest, present)
+        sha256 = sha256 or self._digest_source(group.source, manifest)
+        verdict, digests = self._settled(group, group.source, manifest, present, sha256)
         standing = self._told(group, verdict, _code(manifest))
         if version is None or any(self._is_replaced(present[name]) for name in digests):
             return standing, None
         kept = {each.name for each in verdict.kept}
         sound = {name: present[name].etag for name in digests if name in kept}
         altered = {name: present[name].etag for name in digests if name not in kept}
-        return standing, record_of(version, manifest, sound, altered)
+        learnt = record_of(version, manifest, sound, altered)
+        return standing, replace(learnt, source=group.source.etag) if learnt and verdict.touched else learnt
 
     def failed(self, group: Group, error: ThumbsmithError) -> Standing:
         """Return that it could not be found out how the key stands."""
         return Standing(key=group.key, source=group.source, pictures=_pictures(group), error=error)
 
-    def _compared(self, group: Group, record: Record | None) -> Standing | None:
+    def _compared(self, group: Group, record: Record | None, sha256: str | None = None) -> Standing | None:
+        """Return how the key stands where nothing is doubtful; `sha256` is the digest of the source, if it was read."""
+        recalled = self._recalled(group, record)
+        if recalled is None:
+            return None
+        manifest, digests = recalled
+        present = group.present()
+        if group.source is None:
+            return self._left_over(group, present, manifest)
+        if sha256 is None and self._is_doubtful(group.source, manifest):
+            return None
+        verdict = self._assess(group.source, manifest, present, digests, sha256)
+        if verdict.doubtful:
+            return None
+        return self._told(group, verdict, _code(manifest))
+
+    def _recalled(self, group: Group, record: Record | None) -> tuple[Manifest | None, dict[str, str | None]] | None:
+        """Return the listed manifest, as it is remembered, and which renditions were found altered.
+
+        None where another version of it is remembered, or nothing.
+        """
         present = group.present()
         listed = present.get(MANIFEST)
         if listed and (record is None or record.manifest != listed.etag):
@@ -102,14 +141,20 @@ class Judge:
             manifest = record.as_manifest(group.key) if listed and record else None
         except (KeyError, ValueError):
             return None  # damaged
-        if group.source is None:
-            return self._left_over(group, present, manifest)
         altered = dict(record.altered) if record else {}
-        digests = {name: None for name, info in present.items() if altered.get(name) == info.etag}
-        verdict = self._assess(group.source, manifest, present, digests)
-        if verdict.doubtful:
+        return manifest, {name: None for name, info in present.items() if altered.get(name) == info.etag}
+
+    def _is_doubtful(self, source: ObjectInfo, manifest: Manifest | None) -> bool:
+        """Return whether only the bytes of the source tell whether they are the recorded ones."""
+        retried = manifest and manifest.rejection and self.options.retry_rejected
+        return manifest is not None and not retried and may_be_same(source, manifest)
+
+    def _digest_source(self, source: ObjectInfo | None, manifest: Manifest | None) -> str | None:
+        """Return the digest of a source that is doubtful, None of any other, and of one that was replaced since."""
+        if source is None or not self._is_doubtful(source, manifest):
             return None
-        return self._told(group, verdict, _code(manifest))
+        hands = Hands(source.key, self.source, self.destination, self.recipe, renderer=None)
+        return hands.carry_out(_digest(source.etag))
 
     def _assess(
         self,
@@ -117,10 +162,11 @@ class Judge:
         manifest: Manifest | None,
         present: Mapping[str, ObjectInfo],
         digests: Mapping[str, str | None],
+        sha256: str | None = None,
     ) -> Assessment:
         if manifest and manifest.rejection and self.options.retry_rejected:
             manifest = None
-        return assess(source, manifest, present, self.recipe, digests)
+        return assess(source, manifest, present, self.recipe, digests, sha256)
 
     def _as_recorded(self, facts: Facts | None) -> Assessment:
         """Return the verdict where all is there as a manifest of these facts says; for None, where nothing is.
@@ -140,13 +186,18 @@ class Judge:
         return verdict
 
     def _settled(
-        self, group: Group, source: ObjectInfo, manifest: Manifest | None, present: Mapping[str, ObjectInfo]
+        self,
+        group: Group,
+        source: ObjectInfo,
+        manifest: Manifest | None,
+        present: Mapping[str, ObjectInfo],
+        sha256: str | None,
     ) -> tuple[Assessment, dict[str, str | None]]:
         """Return the verdict, and the digests of the renditions that were doubtful before they were read."""
-        doubtful = self._assess(source, manifest, present, {}).doubtful
+        doubtful = self._assess(source, manifest, present, {}, sha256).doubtful
         hands = Hands(group.key, self.destination, self.destination, self.recipe, renderer=None)
         digests = hands.carry_out(_digests(doubtful))
-        return self._assess(source, manifest, present, digests), digests
+        return self._assess(source, manifest, present, digests, sha256), digests
 
     def _read(self, key: str) -> tuple[ObjectInfo | None, Manifest | None]:
         """Return the version of the manifest that was read and what it says of this key, None for what there is not."""
@@ -192,8 +243,13 @@ class Judge:
             code=code if verdict.state is State.REJECTED else None,
             pictures=_pictures(group),
             orphaned=orphaned,
-            settled=verdict.settled and not orphaned,
+            settled=verdict.settled and not orphaned and (self.remembers or not verdict.touched),
         )
+
+
+def _digest(etag: str) -> Generator[Request, Any, str | None]:
+    found: str | None = yield DigestSource(etag)
+    return found
 
 
 def _digests(names: tuple[str, ...]) -> Generator[Request, Any, dict[str, str | None]]:

@@ -79,13 +79,16 @@ def inspect(found: Survey, *, stop: Callable[[], bool], readers: int = READERS) 
     says True nothing more is read, and what needs no reading is yielded to the end of the batch.
     """
     scope = found.scope
-    judge = Judge(scope.destination.as_destination(), scope.recipe, scope.options)
     failures: list[StoreError] = []  # in a row
+    records: dict[str, Record] = {}
 
     def read(group: Group) -> tuple[Standing, Record | None]:
-        return _read(judge, group, failures)
+        return _read(judge, group, records.get(group.key), failures)
 
     with Index(scope.index) as index:
+        judge = Judge(
+            scope.source, scope.destination.as_destination(), scope.recipe, scope.options, remembers=index.lasts
+        )
         for groups in batched(found.listing.groups(), _BATCH):
             records = index.recall([group.key for group in groups])
             told = {group.key: judge.by_listing(group, records.get(group.key)) for group in groups}
@@ -103,13 +106,15 @@ def inspect(found: Survey, *, stop: Callable[[], bool], readers: int = READERS) 
     yield from (Standing(key=info.key, foreign=(info,)) for info in found.listing.others())
 
 
-def _read(judge: Judge, group: Group, failures: list[StoreError]) -> tuple[Standing, Record | None]:
+def _read(
+    judge: Judge, group: Group, record: Record | None, failures: list[StoreError]
+) -> tuple[Standing, Record | None]:
     """Return how a key stands and what to remember, by reading, unless the store has failed too often."""
     if len(failures) >= MAX_FAILURES_IN_A_ROW:
         unreached = StoreError(f"not tried: the stores failed {len(failures)} times in a row", transient=True)
         return judge.failed(group, unreached), None
     try:
-        return judge.by_reading(group)
+        return judge.by_reading(group, record)
     except ThumbsmithError as error:
         return judge.failed(group, error), None
 

@@ -31,6 +31,7 @@ READERS: Final = 16
 # Manifests kept in memory, each as long as its etag is the same; one is a few KB.
 _REMEMBERED: Final = 2_048
 
+Version = tuple[str, str, str]  # the store's address, the key, the etag
 Status = Literal["ok", "rejected", "making"]
 
 
@@ -45,12 +46,17 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Eyes(Hands):
-    """Hands that only look, and need not parse a manifest that they have seen."""
+    """Hands that only look, and read manifests and doubtful sources once for each version."""
 
     seen: Callable[[str], Manifest | None] = field(kw_only=True)
+    digested: Callable[[Version, Callable[[], str | None]], str | None] = field(kw_only=True)
 
     def _load_manifest(self) -> Manifest | None:
         return self.seen(self.key)
+
+    def _digest_source(self, etag: str) -> str | None:
+        version = self.source.url, self.key, etag
+        return self.digested(version, lambda: Hands._digest_source(self, etag))
 
 
 @dataclass(slots=True)
@@ -62,7 +68,7 @@ class Library:
     recipe: Recipe
     threads: ThreadPoolExecutor
     _manifests: OrderedDict[str, tuple[str, Manifest | None]] = field(default_factory=OrderedDict)
-    _digests: OrderedDict[tuple[str, str], str] = field(default_factory=OrderedDict)
+    _digests: OrderedDict[Version, str] = field(default_factory=OrderedDict)
     _lock: Lock = field(default_factory=Lock)
 
     async def run(self, work: Callable[..., T], *arguments: object) -> T:
@@ -89,7 +95,7 @@ class Library:
 
     def finding(self, key: str) -> Finding:
         """Return what the stores hold under the key. Raises StoreError."""
-        eyes = Eyes(key, self.source, self.destination, self.recipe, None, seen=self.manifest)
+        eyes = Eyes(key, self.source, self.destination, self.recipe, None, seen=self.manifest, digested=self._digested)
         return eyes.carry_out(look(self.recipe))
 
     def manifest(self, key: str) -> Manifest | None:
@@ -114,16 +120,8 @@ class Library:
 
         Read once for each version. Raises StoreError.
         """
-        version = reader.info.key, reader.info.etag
-        with self._lock:
-            known = self._digests.get(version)
-        if known is None:
-            known = digest(reader)
-            with self._lock:
-                self._digests[version] = known
-                while len(self._digests) > _REMEMBERED:
-                    self._digests.popitem(last=False)
-        return known == record.sha256
+        version = self.destination.url, reader.info.key, reader.info.etag
+        return self._digested(version, lambda: digest(reader)) == record.sha256
 
     def page(self, prefix: str, after: str, limit: int) -> list[ObjectInfo]:
         """Return the first `limit` sources in the order of their keys' code points that come after one, by prefix.
@@ -136,6 +134,17 @@ class Library:
         if self.source.in_order:
             return list(islice(found, limit))
         return heapq.nsmallest(limit, found, key=lambda info: info.key)
+
+    def _digested(self, version: Version, read: Callable[[], str | None]) -> str | None:
+        """Return the digest of this version, by `read` where it is not known; None where that returns None."""
+        with self._lock:
+            known = self._digests.get(version)
+        if known is None and (known := read()):
+            with self._lock:
+                self._digests[version] = known
+                while len(self._digests) > _REMEMBERED:
+                    self._digests.popitem(last=False)
+        return known
 
     def _remember(self, key: str, etag: str, manifest: Manifest | None) -> None:
         with self._lock:
