@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from thumbsmith.keys import MANIFEST, expected, possible_names
-from thumbsmith.manifest import Manifest, RenditionRecord
+from thumbsmith.manifest import Manifest, RenditionRecord, SourceRecord
 from thumbsmith.recipe import Recipe
 from thumbsmith.store.types import ObjectInfo
 
@@ -68,7 +68,7 @@ def assess(
         why = "the manifest cannot be read" if MANIFEST in present else "there is no manifest"
         return Assessment(state=state, why=why, retired=_others(present, possible_names(recipe)))
     touched = manifest.source.etag != source.etag
-    if touched and not (may_be_same(source, manifest) and sha256 == manifest.source.sha256):
+    if touched and not (may_be_same(source, manifest.source) and sha256 == manifest.source.sha256):
         why = "the source was replaced"
         return Assessment(state=State.STALE, why=why, retired=_others(present, possible_names(recipe)))
     if manifest.rejection:
@@ -83,9 +83,8 @@ def assess(
     return replace(_compare(manifest, present, recipe, digests or {}), touched=touched)
 
 
-def may_be_same(source: ObjectInfo, manifest: Manifest) -> bool:
+def may_be_same(source: ObjectInfo, recorded: SourceRecord) -> bool:
     """Return whether a source has another etag than the recorded one, but may have the recorded bytes."""
-    recorded = manifest.source
     return recorded.etag != source.etag and recorded.sha256 is not None and recorded.bytes == source.size
 
 

@@ -105,7 +105,7 @@ def look(recipe: Recipe, options: Options = DEFAULTS) -> Generator[Request, Any,
     if source is None:
         return Finding(source=None, manifest=manifest, present=present, assessment=None)
     sha256: str | None = None
-    if manifest and may_be_same(source, manifest):
+    if manifest and may_be_same(source, manifest.source):
         sha256 = yield DigestSource(source.etag)
     assessment = assess(source, manifest, present, recipe, sha256=sha256)
     if assessment.doubtful:

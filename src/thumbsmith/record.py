@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from thumbsmith.keys import is_ours
 from thumbsmith.listing import pack, unpack
@@ -42,6 +42,10 @@ class Record:
     objects: str = ""
     altered: tuple[tuple[str, str], ...] = ()
 
+    def source_record(self, key: str) -> SourceRecord:
+        """Return what is remembered of the source, but for its format."""
+        return SourceRecord(key=key, etag=self.source, bytes=self.size, sha256=self.sha256 or None)
+
     def as_manifest(self, key: str) -> Manifest | None:
         """Return the manifest as far as `assess` asks: what else a manifest holds is left empty.
 
@@ -50,18 +54,10 @@ class Record:
         if self.facts is None:
             return None
         facts, present = self.facts, unpack(key, self.objects)
-        source = SourceRecord(
-            key=key,
-            etag=self.source,
-            bytes=self.size,
-            sha256=self.sha256 or None,
-            format=facts.format,
-            alpha=facts.alpha,
-        )
         return Manifest(
             recipe=facts.recipe,
             limits=facts.limits,
-            source=source,
+            source=replace(self.source_record(key), format=facts.format, alpha=facts.alpha),
             renditions=tuple(
                 RenditionRecord(
                     variant="",

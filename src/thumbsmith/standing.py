@@ -78,26 +78,29 @@ class Judge:
         if record and record.facts and record.objects == group.objects and record.source == source.etag:
             rejection = record.facts.rejection
             return self._told(group, self._as_recorded(record.facts), rejection[0] if rejection else None)
+        if record and self._may_be_same(source, record):
+            return None
         return self._compared(group, record)
 
     def by_reading(self, group: Group, record: Record | None) -> tuple[Standing, Record | None]:
         """Return how the key stands, by its manifest and what is doubtful, and what to remember. Raises StoreError.
 
-        Where the record is of the manifest that is listed, the manifest is not read if the source alone is doubtful.
+        Where the record says all but whether the source has the recorded bytes, only the source is read.
         """
         present = group.present()
         sha256: str | None = None
-        recalled = self._recalled(group, record)
-        if record and recalled and (sha256 := self._digest_source(group.source, recalled[0])):
-            told = self._compared(group, record, sha256)
+        if group.source and record and self._may_be_same(group.source, record):
+            sha256 = self._digest_source(group.source)
+            confirmed = replace(record, source=group.source.etag)
+            told = self.by_listing(group, confirmed) if sha256 == record.sha256 else None
             if told:
-                same = sha256 == record.sha256
-                return told, replace(record, source=group.source.etag) if group.source and same else None
+                return told, confirmed
         version, manifest = self._read(group.key)
         if group.source is None:
             record = record_of(version, manifest, {}, {}) if version else None
             return self._left_over(group, present, manifest), record
-        sha256 = sha256 or self._digest_source(group.source, manifest)
+        if not sha256 and manifest and may_be_same(group.source, manifest.source):
+            sha256 = self._digest_source(group.source)
         verdict, digests = self._settled(group, group.source, manifest, present, sha256)
         standing = self._told(group, verdict, _code(manifest))
         if version is None or any(self._is_replaced(present[name]) for name in digests):
@@ -112,27 +115,7 @@ class Judge:
         """Return that it could not be found out how the key stands."""
         return Standing(key=group.key, source=group.source, pictures=_pictures(group), error=error)
 
-    def _compared(self, group: Group, record: Record | None, sha256: str | None = None) -> Standing | None:
-        """Return how the key stands where nothing is doubtful; `sha256` is the digest of the source, if it was read."""
-        recalled = self._recalled(group, record)
-        if recalled is None:
-            return None
-        manifest, digests = recalled
-        present = group.present()
-        if group.source is None:
-            return self._left_over(group, present, manifest)
-        if sha256 is None and self._is_doubtful(group.source, manifest):
-            return None
-        verdict = self._assess(group.source, manifest, present, digests, sha256)
-        if verdict.doubtful:
-            return None
-        return self._told(group, verdict, _code(manifest))
-
-    def _recalled(self, group: Group, record: Record | None) -> tuple[Manifest | None, dict[str, str | None]] | None:
-        """Return the listed manifest, as it is remembered, and which renditions were found altered.
-
-        None where another version of it is remembered, or nothing.
-        """
+    def _compared(self, group: Group, record: Record | None) -> Standing | None:
         present = group.present()
         listed = present.get(MANIFEST)
         if listed and (record is None or record.manifest != listed.etag):
@@ -141,18 +124,21 @@ class Judge:
             manifest = record.as_manifest(group.key) if listed and record else None
         except (KeyError, ValueError):
             return None  # damaged
+        if group.source is None:
+            return self._left_over(group, present, manifest)
         altered = dict(record.altered) if record else {}
-        return manifest, {name: None for name, info in present.items() if altered.get(name) == info.etag}
-
-    def _is_doubtful(self, source: ObjectInfo, manifest: Manifest | None) -> bool:
-        """Return whether only the bytes of the source tell whether they are the recorded ones."""
-        retried = manifest and manifest.rejection and self.options.retry_rejected
-        return manifest is not None and not retried and may_be_same(source, manifest)
-
-    def _digest_source(self, source: ObjectInfo | None, manifest: Manifest | None) -> str | None:
-        """Return the digest of a source that is doubtful, None of any other, and of one that was replaced since."""
-        if source is None or not self._is_doubtful(source, manifest):
+        digests = {name: None for name, info in present.items() if altered.get(name) == info.etag}
+        verdict = self._assess(group.source, manifest, present, digests)
+        if verdict.doubtful:
             return None
+        return self._told(group, verdict, _code(manifest))
+
+    def _may_be_same(self, source: ObjectInfo, record: Record) -> bool:
+        """Return whether only the bytes of the source tell whether they are the recorded ones."""
+        retried = record.facts and record.facts.rejection and self.options.retry_rejected
+        return not retried and may_be_same(source, record.source_record(source.key))
+
+    def _digest_source(self, source: ObjectInfo) -> str | None:
         hands = Hands(source.key, self.source, self.destination, self.recipe, renderer=None)
         return hands.carry_out(_digest(source.etag))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +18,17 @@ from thumbsmith.record import Record
 from thumbsmith.requests import DEFAULTS, Options
 from thumbsmith.standing import Judge, Standing
 from thumbsmith.store import Store, overlaps
+from thumbsmith.store.folder import FolderStore
 
 # Keys are looked up in the index, and their manifests read, in batches of this many; manifests this many at once.
 _BATCH: Final = 1_000
 READERS: Final = 16
+
+# Folders answer at once: there more threads only wait for one another. With 16, 5,000 small files took twice the CPU.
+_FOLDER_READERS: Final = 4
+
+# Each reader is handed this many at a time: to hand over one costs as much as to read a small file.
+_HANDFUL: Final = 8
 
 # After this many store failures in a row, with no success between them, the store is at fault and not its objects.
 MAX_FAILURES_IN_A_ROW: Final = 10
@@ -72,18 +79,20 @@ def survey(scope: Scope) -> Iterator[Survey]:
         yield Survey(scope, listing)
 
 
-def inspect(found: Survey, *, stop: Callable[[], bool], readers: int = READERS) -> Iterator[Standing]:
+def inspect(found: Survey, *, stop: Callable[[], bool], readers: int | None = None) -> Iterator[Standing]:
     """Yield how every source stands, what is left of those that are gone, and what is foreign; change nothing.
 
     They come in the order of their keys' bytes, and last the objects that by their names cannot be ours. Once `stop`
     says True nothing more is read, and what needs no reading is yielded to the end of the batch.
     """
     scope = found.scope
+    in_folders = isinstance(scope.source, FolderStore) and isinstance(scope.destination, FolderStore)
+    readers = readers or (_FOLDER_READERS if in_folders else READERS)
     failures: list[StoreError] = []  # in a row
     records: dict[str, Record] = {}
 
-    def read(group: Group) -> tuple[Standing, Record | None]:
-        return _read(judge, group, records.get(group.key), failures)
+    def read(groups: Sequence[Group]) -> list[tuple[Standing, Record | None]]:
+        return [_read(judge, group, records.get(group.key), failures) for group in groups if not stop()]
 
     with Index(scope.index) as index:
         judge = Judge(
@@ -94,11 +103,12 @@ def inspect(found: Survey, *, stop: Callable[[], bool], readers: int = READERS) 
             told = {group.key: judge.by_listing(group, records.get(group.key)) for group in groups}
             learnt: dict[str, Record] = {}
             unknown = [group for group in groups if told[group.key] is None]
-            for standing, record in each(read, unknown, threads=readers, stop=stop) if unknown else ():
-                told[standing.key] = standing
-                _count(failures, standing)
-                if record:
-                    learnt[standing.key] = record
+            handfuls = batched(unknown, _HANDFUL)
+            for found_out in each(read, handfuls, threads=readers, stop=stop) if unknown else ():
+                for standing, record in found_out:
+                    told[standing.key] = standing
+                    if record:
+                        learnt[standing.key] = record
             index.remember(learnt)
             yield from (standing for standing in told.values() if standing)
             if stop():
@@ -114,13 +124,11 @@ def _read(
         unreached = StoreError(f"not tried: the stores failed {len(failures)} times in a row", transient=True)
         return judge.failed(group, unreached), None
     try:
-        return judge.by_reading(group, record)
+        told = judge.by_reading(group, record)
+    except StoreError as error:
+        failures.append(error)
+        return judge.failed(group, error), None
     except ThumbsmithError as error:
         return judge.failed(group, error), None
-
-
-def _count(failures: list[StoreError], standing: Standing) -> None:
-    if isinstance(standing.error, StoreError):
-        failures.append(standing.error)
-    else:
-        failures.clear()
+    failures.clear()
+    return told
