@@ -152,7 +152,7 @@ def _make(
         work: Work | Rejected | None = yield Render(source.etag, verdict.wanted)
         if work is None:
             return None
-        sha256 = found.sha256
+        sha256 = old.source.sha256 if old and old.source.etag == source.etag else found.sha256
         if record_digest and not sha256 and source.size <= recipe.limits.max_bytes:
             sha256 = yield DigestSource(source.etag)
             if sha256 is None:

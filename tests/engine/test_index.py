@@ -12,7 +12,13 @@ from thumbsmith.record import Facts, Record
 
 FACTS = Facts(recipe="r", limits="l", format="jpeg", alpha=False, renditions=(("icon.webp", "f"),))
 RECORD = Record(
-    manifest="m", facts=FACTS, source="s", objects="icon.webp\te\t1\nmanifest.json\tm\t2", altered=(("icon.webp", "x"),)
+    manifest="m",
+    facts=FACTS,
+    source="s",
+    size=7,
+    sha256="0a",
+    objects="icon.webp\te\t1\nmanifest.json\tm\t2",
+    altered=(("icon.webp", "x"),),
 )
 UNREADABLE = Record(manifest="m")
 REJECTED = Record(

@@ -84,6 +84,13 @@ def _copy(world: World, key: str) -> None:
         world.destination.put(key, found.data, HEADERS)
 
 
+def _touch(world: World, key: str) -> None:
+    """Write a source again as it is, as a change of its mode does in a folder: it gets another etag."""
+    found = world.source.open(key)
+    if found:
+        world.source.put(key, found.data, HEADERS)
+
+
 def _move_manifest(world: World, key: str) -> None:
     """Put the manifest of one key under another."""
     found = world.destination.open(f"{key}/{MANIFEST}")
@@ -94,6 +101,7 @@ def _move_manifest(world: World, key: str) -> None:
 ACTIONS: dict[str, Callable[[World, str, str], None]] = {
     "upload": lambda world, key, name: world.upload(key),
     "upload what is no image": lambda world, key, name: world.upload(key, BAD),
+    "touch": lambda world, key, name: _touch(world, key),
     "remove": lambda world, key, name: world.source.delete(key),
     "converge": lambda world, key, name: world.converge(key),
     "alter": lambda world, key, name: world.destination.put(f"{key}/{name}", b"altered", HEADERS),
@@ -180,6 +188,57 @@ def test_what_was_copied_is_hashed_once(world: World):
         assert states["1.jpg"] == ("fresh", "as recorded")
         assert states["2.jpg"] == ("stale", "missing or altered: icon.webp")
     assert world.destination.opened == {MANIFEST: 10, "icon.webp": 2}
+
+
+def test_what_was_touched_is_read_once(world: World):
+    """A source with a new etag and the recorded bytes is read once, and its manifest is not read again."""
+    world.plan()
+    for number in range(10):
+        _touch(world, f"{number}.jpg")
+    world.source.opened.clear()
+    world.destination.opened.clear()
+    assert {(each.state, each.why) for each in world.plan()} == {("fresh", "as recorded")}
+    assert {(done.outcome.status, done.planned) for done in world.sync()} == {("fresh", True)}
+    assert (world.source.opened.total(), world.destination.opened.total()) == (10, 0)
+
+
+def test_what_was_touched_is_recorded_where_nothing_remembers_it(world: World):
+    """Without an index that lasts the new etag goes into the manifest: the next run need not read the source."""
+    world = world.without_index()
+    before = world.destination.open("3.jpg/icon.webp").info
+    _touch(world, "3.jpg")
+    assert {each.key: (each.state, each.settled) for each in world.plan()}["3.jpg"] == ("fresh", False)
+    done = {each.key: each for each in world.sync()}["3.jpg"]
+    assert (done.outcome.status, done.outcome.written, done.planned) == ("fresh", 0, False)
+    assert world.destination.open("3.jpg/icon.webp").info == before
+    world.source.opened.clear()
+    assert all(each.settled for each in world.plan())
+    assert not world.source.opened
+
+
+def test_a_source_of_the_same_size_is_another_one(world: World):
+    """Other bytes of the recorded size are stale, with what an index remembers and without."""
+    world.plan()
+    data = world.source.open("3.jpg").data
+    world.source.put("3.jpg", data[:-1] + bytes([data[-1] ^ 1]), HEADERS)
+    for each in (world, world.without_index()):
+        assert {found.key: (found.state, found.why) for found in each.plan()}["3.jpg"] == (
+            "stale",
+            "the source was replaced",
+        )
+    assert {done.key for done in world.sync() if done.outcome.status == "made"} == {"3.jpg"}
+
+
+def test_a_rejection_of_what_was_touched_stands(world: World):
+    """A rejected source with a new etag is not judged again, unless that is asked for."""
+    world.upload("bad.jpg", BAD)
+    world.converge("bad.jpg")
+    world.plan()
+    _touch(world, "bad.jpg")
+    for each in (world.without_index(), world):
+        assert {found.key: found.state for found in each.plan()}["bad.jpg"] == "rejected"
+        retried = {found.key: found.state for found in each.plan(Options(retry_rejected=True))}
+        assert retried["bad.jpg"] != "rejected"
 
 
 def test_what_was_altered_may_be_put_right_by_others(world: World):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final, NamedTuple
 
 from tests.proof.program import Event, Program, Protocol
 from tests.proof.world import NEW, OLD, Destination, Moment, perform, right, verdict
+from thumbsmith.keys import MANIFEST
 from thumbsmith.manifest import parse
 from thumbsmith.requests import Delete, Put
 
@@ -227,12 +228,19 @@ def _moments(run: Run) -> tuple[Moment, ...]:
 
 
 def _taken_for_fresh_wrongly(destination: Destination, moment: Moment) -> bool:
-    """Return whether a look finds nothing to do, though more is wrong than leftovers that it names itself."""
+    """Return whether a look finds nothing to do, though more is wrong than what it names itself.
+
+    It names leftovers, and says where the manifest has an earlier etag of the same source.
+    """
     found = verdict(destination, moment)
     if found is None or not found.settled:
         return False
     for name in found.retired:
         destination = destination.without(name)
+    if found.touched:
+        manifest = destination.get(MANIFEST)
+        recorded = parse(manifest.data) if manifest else None
+        moment = replace(moment, etag=recorded.source.etag) if recorded else moment
     return not right(destination, moment)
 
 

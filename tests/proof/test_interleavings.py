@@ -8,11 +8,12 @@ so that it cannot come to explore nothing; there is no other bound but the numbe
 import pytest
 
 from tests.proof.explorer import Run, explore
-from tests.proof.variants import real
+from tests.proof.variants import digesting, real
 
 
 def _run(history: str, at_least: int, **settings: int) -> None:
-    result = explore(Run(protocol=real, history=history, **settings))
+    protocol = digesting if settings.get("fresh_etags") else real
+    result = explore(Run(protocol=protocol, history=history, **settings))
     print(f"{history} {settings}: {result.states:,} states, {result.at_rest} at rest")  # noqa: T201 - for pytest -rP
     assert not result.wrong, "\n".join([result.wrong, *result.trace])
     assert result.states >= at_least
@@ -52,6 +53,32 @@ def test_there_and_back_twice(made: str, history: str, at_least: int):
 def test_etags_that_never_come_again(history: str, at_least: int):
     """The same in stores where the same bytes get another etag each time, such as folders."""
     _run(history, at_least, duplicates=0, crashes=int(len(history) == 2), fresh_etags=True)
+
+
+@pytest.mark.parametrize(
+    ("made", "history", "at_least"),
+    [
+        ("A", "A", 200),
+        ("X", "X", 200),
+        ("A", "AA", 1_500),
+        ("A", "AB", 15_000),
+        ("A", "BA", 26_000),
+        ("X", "XA", 15_000),
+    ],
+)
+def test_new_etags_for_the_same_bytes(made: str, history: str, at_least: int):
+    """The same where what was made gets a new etag, as by a change of mode, and is replaced before or after that."""
+    _run(history, at_least, made=made, fresh_etags=True, duplicates=int(len(history) == 1))
+
+
+@pytest.mark.parametrize(("made", "history"), [("A", "A"), ("A", "AA"), ("P", "PP"), ("X", "X")])
+def test_the_same_bytes_are_made_once(made: str, history: str):
+    """However often the same bytes get a new etag, and wherever a worker dies, no rendition is written again."""
+    result = explore(Run(protocol=digesting, history=history, made=made, fresh_etags=True, duplicates=0))
+    assert not result.wrong
+    written = {name: count for _, world in result.worlds for name, count in world.writes if name != "manifest.json"}
+    assert set(written.values()) <= {1}
+    assert any(dict(world.writes)["manifest.json"] > 1 for _, world in result.worlds)
 
 
 def test_three_workers():

@@ -19,6 +19,13 @@ QUIET = {"crashes": 0, "duplicates": 0}
         (altered(variants.no_look_afterwards), "AB", QUIET),
         (altered(variants.leftovers_without_a_look), "AXA", {"made": "X", **QUIET}),
         (altered(variants.etag_of_the_listing), "BABA", {"made": "A", **QUIET}),
+        (altered(variants.size_alone, record_digest=True), "AB", {"fresh_etags": True, **QUIET}),
+        (altered(variants.digest_of_any_version, record_digest=True), "BA", {"fresh_etags": True, **QUIET}),
+        (
+            altered(variants.touched_without_a_look, record_digest=True),
+            "AB",
+            {"made": "A", "fresh_etags": True, **QUIET},
+        ),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )

@@ -19,6 +19,7 @@ from thumbsmith.recipe import Recipe
 from thumbsmith.requests import (
     Delete,
     DigestRendition,
+    DigestSource,
     ListRenditions,
     LoadManifest,
     LookAtSource,
@@ -37,11 +38,16 @@ def real(_: Event, recipe: Recipe) -> Generator[Asked, Any, Outcome]:
     return steps(KEY, recipe)
 
 
-def altered(rule: Rule) -> Protocol:
+def digesting(_: Event, recipe: Recipe) -> Generator[Asked, Any, Outcome]:
+    """Return the protocol as it is for sources in folders, whose digests it records."""
+    return steps(KEY, recipe, record_digest=True)
+
+
+def altered(rule: Rule, *, record_digest: bool = False) -> Protocol:
     """Return the protocol under a rule."""
 
     def protocol(event: Event, recipe: Recipe) -> Generator[Asked, Any, Outcome]:
-        return _drive(steps(KEY, recipe), rule, event)
+        return _drive(steps(KEY, recipe, record_digest=record_digest), rule, event)
 
     return protocol
 
@@ -139,6 +145,40 @@ def etag_of_the_listing(request: Asked, event: Event, notes: Notes) -> Generator
         notes.update(listed=reply, digests={})
     if isinstance(request, DigestRendition):
         notes["digests"][request.name] = reply
+    return reply
+
+
+def size_alone(request: Asked, event: Event, notes: Notes) -> Generator[Asked, Any, object]:
+    """Believe that a source of the recorded size has the recorded bytes."""
+    if isinstance(request, LoadManifest):
+        notes["manifest"] = reply = yield request
+        return reply
+    if isinstance(request, DigestSource) and notes["manifest"] and not notes.get("rendered"):
+        return notes["manifest"].source.sha256
+    notes["rendered"] = isinstance(request, Render)
+    return (yield request)
+
+
+def digest_of_any_version(request: Asked, event: Event, notes: Notes) -> Generator[Asked, Any, object]:
+    """Take the digest of the bytes that are there now, whether or not they are those that the picture was made of."""
+    if isinstance(request, DigestSource):
+        now = yield LookAtSource()
+        return (yield DigestSource(now.etag)) if now else None
+    return (yield request)
+
+
+def touched_without_a_look(request: Asked, event: Event, notes: Notes) -> Generator[Asked, Any, object]:
+    """Where only the source's metadata changed, record its new etag and be done."""
+    if isinstance(request, LookAtSource) and notes.get("recorded"):
+        return notes["source"]
+    if isinstance(request, DigestSource):
+        notes["digested"] = True
+    if isinstance(request, Render | LoadManifest):
+        notes["digested"] = False
+    reply = yield request
+    if isinstance(request, LookAtSource):
+        notes["source"] = reply
+    notes["recorded"] = isinstance(request, Put) and request.name == MANIFEST and notes.get("digested")
     return reply
 
 

@@ -23,6 +23,7 @@ from thumbsmith.rendition import Rendition
 from thumbsmith.requests import (
     Delete,
     DigestRendition,
+    DigestSource,
     ListRenditions,
     LoadManifest,
     LookAtSource,
@@ -119,20 +120,27 @@ def perform(
             return destination, manifests.parse(found.data) if found else None
         case ListRenditions():
             return destination, {o.name: ObjectInfo(f"{KEY}/{o.name}", o.etag, 1) for o in destination.objects}
-        case LookAtSource():
-            return destination, moment.info
+        case LookAtSource() | DigestSource() | Render():
+            return destination, _told_of_source(request, moment, recipe)
         case DigestRendition(name):
             found = destination.get(name)
             return destination, _digest(found.data) if found else None
-        case Render(etag, wanted):
-            content = moment.content if moment.etag == etag else None
-            return destination, render(content, recipe, wanted) if content else None
         case Put(name, data):
             return destination.put(name, data)
         case Delete(name):
             return destination.without(name), None
         case Advance(number):
             return replace(destination, highest=max(number, destination.highest)), number > destination.highest
+
+
+def _told_of_source(request: LookAtSource | DigestSource | Render, moment: Moment, recipe: Recipe) -> object:
+    if isinstance(request, LookAtSource):
+        return moment.info
+    if moment.content is None or moment.etag != request.etag:
+        return None
+    if isinstance(request, DigestSource):
+        return _digest(moment.content.encode())
+    return render(moment.content, recipe, request.wanted)
 
 
 def etag_of(data: bytes) -> str:
@@ -171,7 +179,7 @@ def right(destination: Destination, moment: Moment) -> bool:
     if moment.content is None:
         return not stored
     record = manifests.parse(stored.pop(MANIFEST, b""))
-    pictures, manifest = _due(moment)
+    pictures, manifest = _due(moment, with_digest=destination.fresh_etags)
     return stored == pictures and record is not None and _without_etags(record) == manifest
 
 
@@ -189,10 +197,11 @@ def verdict(destination: Destination, moment: Moment) -> Assessment | None:
         _, reply = perform(request, destination, moment, moment.recipe)
 
 
-def _due(moment: Moment) -> tuple[dict[str, bytes], Manifest]:
+def _due(moment: Moment, *, with_digest: bool) -> tuple[dict[str, bytes], Manifest]:
     """Return the renditions that a source calls for, and their manifest with no etag of a rendition in it."""
-    source = SourceRecord(key=KEY, etag=moment.etag, bytes=100)
     recipe, content = moment.recipe, moment.content or ""
+    sha256 = _digest(content.encode()) if with_digest else None
+    source = SourceRecord(key=KEY, etag=moment.etag, bytes=100, sha256=sha256)
     empty = Manifest(recipe=recipe.fingerprint, limits=recipe.limits.fingerprint, source=source)
     work = render(content, recipe, None)
     if isinstance(work, Rejected):
