@@ -49,6 +49,7 @@ class Run:
     crashes: int = 1
     duplicates: int = 1
     fresh_etags: bool = False
+    digests: bool = False
     told: bool = False
     merged: bool = True
     limit: int = 12_000_000
@@ -104,7 +105,7 @@ class _Explorer:
 
     def before(self) -> int:
         """Return the destination that there is at first: what one worker alone leaves."""
-        destination = self.number(Destination(fresh_etags=self.run.fresh_etags))
+        destination = self.number(Destination(fresh_etags=self.run.fresh_etags, digests=self.run.digests))
         worker = self.program.begin(HINT, OLD).number
         while self.program.nodes[worker].asks:
             destination, worker = self.effect(worker, State(0, destination, (), (), (), 0, 0))

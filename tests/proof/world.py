@@ -83,11 +83,12 @@ class Destination:
     """All objects under the key, sorted by name, and the table of the sequencer.
 
     With `fresh_etags` the same bytes have another etag each time they are written, as in a folder; else the same, as in
-    S3. For that it is counted how often each name was written.
+    S3. For that it is counted how often each name was written. With `digests` manifests are to have the source's.
     """
 
     objects: tuple[Stored, ...] = ()
     fresh_etags: bool = False
+    digests: bool = False
     writes: tuple[tuple[str, int], ...] = ()
     highest: int = 0
 
@@ -179,7 +180,7 @@ def right(destination: Destination, moment: Moment) -> bool:
     if moment.content is None:
         return not stored
     record = manifests.parse(stored.pop(MANIFEST, b""))
-    pictures, manifest = _due(moment, with_digest=destination.fresh_etags)
+    pictures, manifest = _due(moment, with_digest=destination.digests)
     return stored == pictures and record is not None and _without_etags(record) == manifest
 
 
