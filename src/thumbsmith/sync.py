@@ -40,12 +40,15 @@ def sync(
     All is inspected before anything is written or deleted. Then RecipeError is raised, unless `may_wipe`, where more
     than half of all renditions would be deleted because their sources are gone: the source may be empty or mistyped.
     Once `stop` says True nothing more is begun, and what has begun is finished. When the stores fail again and again,
-    what was not begun is yielded as failed too.
+    what was not begun is yielded as failed too. Raises StoreError, before a picture is decoded, where nothing can be
+    written to the destination.
     """
     yield from settle(found, stop=stop, may_wipe=may_wipe)
     if stop():
         return
     found.scope.destination.sweep()
+    if any(todo.listed for todo in found.listing.deferred()):
+        found.scope.destination.writable()
     yield from _carry_out(found, renderer, threads, stop)
 
 

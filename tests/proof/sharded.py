@@ -74,6 +74,9 @@ class Sharded:
     def reachable(self) -> None:
         """Do nothing: it always is."""
 
+    def writable(self) -> None:
+        """Do nothing: it always is."""
+
     def sweep(self) -> int:
         """Return 0: nothing is ever left behind."""
         return 0

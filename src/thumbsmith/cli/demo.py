@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Final
@@ -12,7 +13,8 @@ from rich.table import Table
 
 from thumbsmith.cli.arguments import RecipeOption, recipe_from
 from thumbsmith.cli.gallery import page
-from thumbsmith.cli.output import shown
+from thumbsmith.cli.inputs import own_output, tell_skipped
+from thumbsmith.cli.output import people, shown
 from thumbsmith.cli.sync import run
 from thumbsmith.errors import RecipeError
 from thumbsmith.keys import MANIFEST
@@ -42,18 +44,31 @@ def demo(
       thumbsmith demo ~/Pictures/holiday.jpg --recipe shop.toml
     """
     wanted = recipe_from(recipe)
-    pictures = {path.name: path for path in images or ()} or {name: _sample(name) for name in SAMPLES}
-    if len(pictures) < len(images or ()):
-        raise RecipeError("two of the images have the same name: expected different names")
-    contents = {name: _content(path) for name, path in pictures.items()}
     sources = open_store(FOLDER / "sources")
     thumbnails = open_store(FOLDER / "thumbnails").as_destination()
+    skipped = own_output(images or (), wanted) | _thumbnails_of_demo(images or ())
+    given = [path for path in images or () if path not in skipped]
+    pictures = {path.name: path for path in given} if images else {name: _sample(name) for name in SAMPLES}
+    tell_skipped(skipped, people())
+    if not pictures:
+        raise RecipeError("all of the images are thumbnails: expected the images that they were made of")
+    if len(pictures) < len(given):
+        raise RecipeError("two of the images have the same name: expected different names")
+    contents = {name: _content(path) for name, path in pictures.items()}
+    sources.writable()
+    thumbnails.writable()
     _fill(sources, contents)
     code = run(Scope(source=sources, destination=thumbnails, recipe=wanted), jobs=usable_cores(), yes=True)
     manifests = [manifest for name in contents if (manifest := _manifest(thumbnails, name))]
     (FOLDER / "index.html").write_text(page(manifests), encoding="utf-8")
     _show(manifests)
     raise typer.Exit(code)
+
+
+def _thumbnails_of_demo(images: Sequence[Path]) -> dict[Path, str]:
+    """Return those of the images that an earlier demo made, each with the key of its source."""
+    made = (FOLDER / "thumbnails").resolve()
+    return {image: image.resolve().parent.name for image in images if image.resolve().is_relative_to(made)}
 
 
 def _sample(name: str) -> Path:

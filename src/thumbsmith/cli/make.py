@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from thumbsmith.cli.arguments import Jobs, RecipeOption, recipe_from
+from thumbsmith.cli.inputs import check_image, own_output, tell_skipped
 from thumbsmith.cli.interrupt import stoppable
 from thumbsmith.cli.output import people, shown
 from thumbsmith.errors import RecipeError, StoreError, ThumbsmithError
@@ -40,20 +41,23 @@ def make(
 ) -> None:
     """Make thumbnails of single images: photo.jpg becomes photo.jpg.small.webp and so on.
 
+    Thumbnails that an earlier run wrote are skipped.
+
     Examples:
       thumbsmith make photo.jpg
 
       thumbsmith make *.jpg -o thumbs --recipe shop.toml
     """
     wanted = recipe_from(recipe)
-    _check(images, folder)
-    count = jobs or usable_cores()
     console = people()
+    skipped = own_output(images, wanted)
+    sources = tuple(image for image in dict.fromkeys(images) if image not in skipped)
+    _check(sources, folder)
+    tell_skipped(skipped, console)
+    count = jobs or usable_cores()
     failed = 0
     with Workers(count) as workers, stoppable(console) as stopped:
-        for made in each(
-            lambda image: _make(image, folder, wanted, workers), dict.fromkeys(images), threads=count, stop=stopped
-        ):
+        for made in each(lambda image: _make(image, folder, wanted, workers), sources, threads=count, stop=stopped):
             failed += made.error is not None
             if made.error:
                 console.print(f"{shown(str(made.image))}: {shown(str(made.error))}")
@@ -64,17 +68,17 @@ def make(
 
 
 def _check(images: Sequence[Path], folder: Path | None) -> None:
-    """Raise RecipeError for what cannot be carried out as it was asked: told before anything is written."""
+    """Raise RecipeError, StoreError for what cannot be carried out as it was asked, before a picture is decoded."""
     if folder and folder.exists() and not folder.is_dir():
         raise RecipeError(f"{folder}: expected a folder to write to, found a file")
     outputs: dict[Path, Path] = {}
     for image in images:
-        if not image.is_file():
-            found = "a folder (to keep thumbnails of a folder, use sync)" if image.is_dir() else "none"
-            raise RecipeError(f"{image}: expected an image file, found {found}")
+        check_image(image)
         other = outputs.setdefault(_target(image, folder), image)
         if other != image:
             raise RecipeError(f"{other} and {image} would both become {_target(image, folder)}.*")
+    for place in dict.fromkeys(target.parent for target in outputs):
+        open_store(place).writable()
 
 
 def _make(image: Path, folder: Path | None, recipe: Recipe, workers: Workers) -> Made:

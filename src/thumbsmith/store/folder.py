@@ -18,7 +18,7 @@ from thumbsmith.store.incoming import Incoming
 from thumbsmith.store.names import is_private
 from thumbsmith.store.naming import OBJECT, Literal, Mapped, Naming, Place
 from thumbsmith.store.reading import OpenFile, info
-from thumbsmith.store.temporary import is_abandoned, write_whole
+from thumbsmith.store.temporary import is_abandoned, try_writing, write_whole
 from thumbsmith.store.tree import Tree
 from thumbsmith.store.types import MAX_KEY_BYTES, Headers, ObjectInfo
 from thumbsmith.store.walk import walk
@@ -139,6 +139,18 @@ class FolderStore:
                     found = self._own_object(folder, entry.name) if is_folder else self._object(folder, entry)
                     if found and found.key != key:
                         yield found
+
+    def writable(self) -> None:
+        """Write a temporary file and remove it; the root is made where it is missing.
+
+        Raises StoreError, not transient, where that fails: the folder may not be written to, or its disk is full.
+        """
+        try:
+            with self._tree.make(()) as root:
+                try_writing(root.fd)
+        except OSError as error:
+            words = os.strerror(error.errno or 0)
+            raise StoreError(f"{shown(self.root)}: nothing can be written there: {words}", transient=False) from error
 
     def sweep(self) -> int:
         """Remove the temporaries of writers that died, and folders that they left empty; return how many files."""

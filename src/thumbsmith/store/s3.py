@@ -171,6 +171,9 @@ class S3Store:
         """Raise StoreError where the bucket is not there, is another account's, or may not be listed."""
         self._request("list_objects_v2", "", Prefix=self.prefix, MaxKeys=1)
 
+    def writable(self) -> None:
+        """Do nothing: only a write shows what a bucket's policy permits, and it would send an event."""
+
     def sweep(self) -> int:
         """Return 0: what is not written whole is not there."""
         return 0

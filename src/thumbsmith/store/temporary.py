@@ -26,6 +26,9 @@ _NAME: Final = re.compile(re.escape(PRIVATE) + r"(\d{1,10})-(\d{1,20})-([0-9a-f]
 # writes the object anew.
 _SECONDS_UNTOUCHED: Final = 3600
 
+# Bytes by which a folder is tried: a disk with less room holds the thumbnails of hardly any picture.
+_TRIAL: Final = 65_536
+
 
 def write_whole(folder: int, name: str, data: bytes) -> os.stat_result:
     """Write the file `name` in the folder with this descriptor, replacing what is there; return its status.
@@ -47,6 +50,18 @@ def write_whole(folder: int, name: str, data: bytes) -> os.stat_result:
         os.close(fd)
     sync_folder(folder)
     return written
+
+
+def try_writing(folder: int) -> None:
+    """Write a file in the folder with this descriptor and remove it. Raises OSError where that fails."""
+    temporary = temporary_name()
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666, dir_fd=folder)
+    try:
+        _write(fd, bytes(_TRIAL))
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+        os.unlink(temporary, dir_fd=folder)
 
 
 def temporary_name() -> str:

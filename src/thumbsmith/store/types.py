@@ -121,6 +121,10 @@ class Store(Protocol):
         """Raise StoreError, not transient, where nothing can be listed: a folder is missing or may not be read."""
         ...
 
+    def writable(self) -> None:
+        """Raise StoreError, not transient, where it is known in advance that nothing can be written."""
+        ...
+
     def sweep(self) -> int:
         """Remove what writers that died left behind, never what a living one is writing; return how many files."""
         ...

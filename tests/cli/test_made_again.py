@@ -1,0 +1,87 @@
+"""`make` and `demo` never take for an image what an earlier run wrote, and say what they skip."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import Command
+from tests.pictures import picture
+
+JPEG = "[variants.small]\nwidth = 8\nformats = ['jpeg']"
+DENSE = "[variants.small]\nwidth = 8\nformats = ['jpeg', 'png']\ndpr = [1, 1.5, 2]"
+
+
+def _files(folder: Path = Path("photos")) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def _images(folder: str = "photos") -> list[Path]:
+    return sorted(path for path in Path(folder).rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("recipe", [JPEG, DENSE, ""])
+def test_repeated_runs_over_a_folder_add_nothing(thumbsmith: Command, recipe: str):
+    """After the first run over all files, further runs write the same files and name each that they skip."""
+    Path("thumbsmith.toml").write_text(recipe)
+    assert thumbsmith("make", *_images()).code == 0
+    first = _files()
+    for _ in range(2):
+        ran = thumbsmith("make", *_images())
+        assert (ran.code, _files()) == (0, first)
+        assert len(ran.err.splitlines()) == len(first) - 3
+        assert ran.err.startswith("skipped photos/a.jpg.")
+
+
+def test_another_recipe_does_not_take_them(thumbsmith: Command):
+    """Thumbnails by other names of variants are skipped too, where their source is there."""
+    Path("thumbsmith.toml").write_text(DENSE)
+    thumbsmith("make", "photos/a.jpg")
+    Path("thumbsmith.toml").write_text(JPEG.replace("small", "tiny"))
+    thumbsmith("make", *_images())
+    assert {name for name in _files() if "tiny" in name} == {"a.jpg.tiny.jpg", "b.jpg.tiny.jpg", "sub/c.jpg.tiny.jpg"}
+
+
+def test_an_output_folder_among_the_images(thumbsmith: Command):
+    """With -o below the images nothing is made of what lies there, with its source named or not."""
+    Path("thumbsmith.toml").write_text(DENSE)
+    thumbsmith("make", *_images(), "-o", "photos/out")
+    first = _files()
+    assert thumbsmith("make", *_images(), "-o", "photos/out").code == 0
+    assert thumbsmith("make", *_images("photos/out"), "-o", "photos/out").code == 0
+    assert _files() == first
+
+
+def test_a_source_without_an_extension(thumbsmith: Command):
+    """What was made of a file without an extension is known by the recipe's names."""
+    Path("photos/scan").write_bytes(picture())
+    thumbsmith("make", *_images())
+    first = _files()
+    thumbsmith("make", *_images())
+    assert _files() == first
+    Path("photos/a.jpg").unlink()
+    thumbsmith("make", *_images())
+    assert _files() == first - {"a.jpg"}
+
+
+@pytest.mark.parametrize(
+    "name", ["a.b.jpg", "trip.small.webp", "scan.v2.png", "2026.01.02.jpg", ".small.webp", "v1.jpg"]
+)
+def test_a_picture_of_the_users_is_made(thumbsmith: Command, name: str):
+    """A picture with a name like a thumbnail's, but without a source, is an image like any other."""
+    Path("2026.01").write_text("a note, no source of 2026.01.02.jpg")
+    Path(name).write_bytes(picture())
+    ran = thumbsmith("make", name, "-o", "out")
+    assert (ran.code, ran.err) == (0, "")
+    assert len(list(Path("out").iterdir())) == 3
+
+
+def test_the_demo_skips_thumbnails(thumbsmith: Command):
+    """The demo shows neither what make wrote nor what an earlier demo wrote; with nothing else it says so."""
+    thumbsmith("make", "photos/a.jpg")
+    ran = thumbsmith("demo", *sorted(Path("photos").glob("*.*")))
+    assert (ran.code, ran.err.count("skipped")) == (0, 3)
+    assert "2 sources: 2 made" in ran.out
+    made = Path("thumbsmith-demo/thumbnails/a.jpg/small.webp")
+    assert "skipped" in thumbsmith("demo", "photos/b.jpg", made).err
+    ran = thumbsmith("demo", made)
+    assert (ran.code, "all of the images are thumbnails" in ran.err) == (2, True)
