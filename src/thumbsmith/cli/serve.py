@@ -62,8 +62,9 @@ def serve(
     settings = _settings(host, allow_host or [], allow_origin or [])
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     sources = root / "sources"
-    _make(sources)
+    _make(root)
     scope = scope_of(str(sources), str(root / "thumbnails"), recipe, Options())
+    scope.destination.as_destination().writable()
     app = application(scope, settings, jobs=jobs)
     with listen(host, port) as listener:
         name = f"[{host}]" if ":" in host else host
@@ -103,8 +104,14 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _make(folder: Path) -> None:
+def _make(root: Path) -> None:
+    """Make the folders of a new root. A root below a folder that is missing is taken for a typing mistake."""
+    if not root.absolute().parent.is_dir():
+        raise RecipeError(f"--root {root}: expected a folder, found none: create {root.parent} first")
+    is_new = not root.exists()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        (root / "sources").mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RecipeError(f"{folder}: expected a folder to write to, found: {error.strerror}") from error
+        raise RecipeError(f"{root}: expected a folder to write to, found: {error.strerror}") from error
+    if is_new:
+        people().print(f"created {shown(str(root))}")

@@ -1,0 +1,142 @@
+"""Folders to which nothing can be written: reported once, before a picture is decoded, by every command that writes."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import Command
+from tests.pictures import picture
+from tests.store.contract import HEADERS
+from thumbsmith.errors import StoreError
+from thumbsmith.store import open_store
+
+
+def _mounted(*arguments: str) -> None:
+    if os.geteuid() != 0 or subprocess.run(["mount", *arguments], capture_output=True, check=False).returncode:
+        pytest.skip("mounts need rights that this process does not have")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Path]:
+    """Return a folder on which something may be mounted, which is unmounted in the end."""
+    folder = tmp_path / "mounted"
+    folder.mkdir()
+    yield folder
+    while os.path.ismount(folder):
+        subprocess.run(["umount", folder], check=True)
+
+
+def _read_only(folder: Path) -> str:
+    _mounted("-t", "tmpfs", "none", str(folder))
+    subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+    return "Read-only file system"
+
+
+def _full(folder: Path) -> str:
+    _mounted("-t", "tmpfs", "-o", "size=16k", "none", str(folder))
+    return "No space left on device"
+
+
+def _below_a_file(folder: Path) -> str:
+    folder.rmdir()
+    folder.touch()
+    return "Not a directory|found a file"
+
+
+WAYS = pytest.mark.parametrize("spoil", [_read_only, _full, _below_a_file])
+
+
+@WAYS
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "sync photos DST",
+        "sync photos DST/new/folder",
+        "watch photos DST",
+        "make photos/a.jpg photos/b.jpg -o DST",
+        "make photos/a.jpg -o DST/new",
+        "serve --root DST --port 0",
+    ],
+)
+def test_it_is_reported_before_a_picture_is_decoded(
+    thumbsmith: Command, place: Path, spoil: Callable[[Path], str], arguments: str
+):
+    """Exit code 2, one sentence with the reason, and no line about any picture."""
+    words = spoil(place)
+    ran = thumbsmith(*arguments.replace("DST", str(place)).split())
+    assert (ran.code, ran.out, len(ran.err.splitlines())) == (2, "", 1)
+    assert re.search(words, ran.err)
+
+
+@WAYS
+def test_the_demo_reports_it(thumbsmith: Command, place: Path, spoil: Callable[[Path], str]):
+    """The demo writes below the working folder: where that fails it says so, and exits with 2."""
+    words = spoil(place)
+    Path("thumbsmith-demo").symlink_to(place)
+    ran = thumbsmith("demo")
+    assert (ran.code, ran.out, len(ran.err.splitlines())) == (2, "", 1)
+    assert re.search(words, ran.err)
+
+
+def test_beside_an_image_in_a_read_only_folder(thumbsmith: Command, place: Path):
+    """Without -o, make tries the folder of each image."""
+    _mounted("-t", "tmpfs", "none", str(place))
+    (place / "a.jpg").write_bytes(picture())
+    subprocess.run(["mount", "-o", "remount,ro", place], check=True)
+    ran = thumbsmith("make", "photos/b.jpg", place / "a.jpg")
+    assert (ran.code, "Read-only file system" in ran.err) == (2, True)
+    assert not list(Path("photos").glob("*.webp"))
+
+
+def test_nothing_to_make_needs_no_writing(thumbsmith: Command, place: Path):
+    """A destination that agrees with its source may be read-only: exit code 0."""
+    _mounted("-t", "tmpfs", "none", str(place))
+    assert thumbsmith("sync", "photos", place).code == 0
+    subprocess.run(["mount", "-o", "remount,ro", place], check=True)
+    assert thumbsmith("sync", "photos", place).code == 0
+
+
+def test_a_full_disk_still_lets_thumbnails_be_deleted(thumbsmith: Command, place: Path):
+    """Where nothing is to be made, a full disk is no reason to keep what is to be deleted."""
+    _mounted("-t", "tmpfs", "-o", "size=1m", "none", str(place))
+    assert thumbsmith("sync", "photos", place).code == 0
+    with pytest.raises(OSError, match="No space"):
+        (place / "fill").write_bytes(bytes(1 << 20))
+    Path("photos/a.jpg").unlink()
+    ran = thumbsmith("sync", "photos", place, "--json")
+    assert (ran.code, ran.summary["deleted"]) == (0, 4)
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="root keeps its capabilities without setpriv")
+def test_a_user_without_permission(thumbsmith: Command):
+    """A folder that the user may not write to: exit code 2 and one sentence. Root is tried without capabilities."""
+    Path("thumbs").mkdir(mode=0o555)
+    drop = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.geteuid() == 0 else []
+    command = [*drop, sys.executable, "-m", "thumbsmith", "sync", "photos", "thumbs"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (2, ""), ran.stderr
+    assert ran.stderr.endswith("thumbs: nothing can be written there: Permission denied\n")
+    assert len(ran.stderr.splitlines()) == 1
+
+
+def test_trying_leaves_nothing(tmp_path: Path):
+    """A folder that can be written to is empty after the trial, and is made where it was missing."""
+    store = open_store(tmp_path / "new" / "folder").as_destination()
+    store.writable()
+    assert list(Path(store.url).iterdir()) == []
+    store.put("a.jpg", b"1", HEADERS)
+    store.writable()
+
+
+def test_a_root_that_is_a_file(tmp_path: Path):
+    """A file in the place of the folder is permanent, as trying again does not help."""
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="file: nothing can be written there: Not a directory") as raised:
+        open_store(tmp_path / "file").writable()
+    assert not raised.value.transient
