@@ -1,5 +1,6 @@
 """`thumbsmith make` and `demo`."""
 
+import os
 from pathlib import Path
 
 from tests.cli.command import Command
@@ -57,6 +58,33 @@ def test_what_cannot_be_done_is_said_before_anything_is(thumbsmith: Command):
         assert (ran.code, len(ran.err.splitlines())) == (2, 1)
         assert sentence in ran.err
         assert not Path("out").exists()
+
+
+def test_what_is_no_file_is_named(thumbsmith: Command):
+    """Standard input, a pipe, a device and a folder are each named, with exit code 2."""
+    os.mkfifo("pipe")
+    reading, writing = os.pipe()
+    os.close(writing)
+    for argument, found in (
+        ("-", "found standard input: save the image to a file first"),
+        ("pipe", "found a pipe: save the image to a file first"),
+        (f"/dev/fd/{reading}", "found a pipe"),
+        ("/dev/null", "found a device"),
+        ("photos/a.jpg/b.jpg", "found Not a directory"),
+    ):
+        ran = thumbsmith("make", argument, "-o", "out")
+        assert (ran.code, len(ran.err.splitlines())) == (2, 1)
+        assert ran.err.startswith(f"thumbsmith: {argument}: expected an image file, {found}")
+    os.close(reading)
+    Path("-").write_bytes(picture())
+    assert thumbsmith("make", "-", "-o", "out").code == 0
+
+
+def test_the_output_is_a_folder_here(thumbsmith: Command):
+    """An output that is no folder's path is refused before anything is made."""
+    for output in ("s3://bucket/x", "-", "~/x"):
+        ran = thumbsmith("make", "photos/a.jpg", "-o", output)
+        assert (ran.code, "expected a folder's path" in ran.err) == (2, True)
 
 
 def test_the_same_image_twice_is_made_once(thumbsmith: Command):

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,65 @@ from thumbsmith.store import open_store, overlaps
 from thumbsmith.store.failures import failing, shown
 
 
-@pytest.mark.parametrize("name", ["photos", "a:b", "C:\\photos", "x y#1?%41", "s3:/bucket", "Été"])
+@pytest.mark.parametrize("name", ["photos", "a:b", "C:\\photos", "x y#1?%41", "./s3:/bucket", "Été", "a~b", "-x", "s3"])
 def test_paths_are_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """A path with a colon in it is still a path; a relative one is meant from where we are."""
     monkeypatch.chdir(tmp_path)
     assert open_store(name).url == str(tmp_path.resolve() / name)
-    assert open_store(Path(name)).url == str(tmp_path.resolve() / name)
+
+
+@pytest.mark.parametrize("name", ["photos", "a:b", "C:\\photos", "Été", "~there/x", "there:/x"])
+def test_path_objects_are_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A Path is a folder too; one that looks like another address is, where it is there."""
+    monkeypatch.chdir(tmp_path)
+    Path("~there").mkdir()
+    Path("there:").mkdir()
+    assert open_store(Path(name)).url == open_store(name).url == str(tmp_path.resolve() / name)
+
+
+@pytest.mark.parametrize(
+    ("address", "found"),
+    [
+        *((slip, "an address without its ://") for slip in ("s3:/x", "s3//x", "s3:x", "S3:/x", "s3:", "gs:/b", "az:b")),
+        *(
+            (slip, "an address without its ://")
+            for slip in ("file:/x", "http:/h/x", "https:h", "memory:a", "arn:aws:s3")
+        ),
+        *((slip, "a place on another machine") for slip in ("nas:/photos", "me@nas:/photos", "word:/x")),
+        *((slip, "a home folder, which only a shell resolves") for slip in ("~", "~/photos", "~me/photos", "~me")),
+        ("-", "a dash, which stands for standard input or output"),
+    ],
+)
+def test_slips_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, found: str) -> None:
+    """What is probably meant to be something else is no folder, as text or as a Path, and nothing is created."""
+    monkeypatch.chdir(tmp_path)
+    for given in {address, Path(address) if str(Path(address)) == address else address}:
+        with pytest.raises(StoreError) as raised:
+            open_store(given)
+        assert str(raised.value).startswith(f"{address}: expected a folder's path, file:///PATH, s3://BUCKET/PREFIX")
+        assert f", found {found}" in str(raised.value)
+        assert not raised.value.transient
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["file", "pipe", "device", "socket"])
+def test_a_source_that_is_no_folder(tmp_path: Path, kind: str) -> None:
+    """A file, a pipe, a device or a socket in the place of the folder: one sentence, at once, and permanent."""
+    path = tmp_path / kind
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(path))
+    else:
+        path = Path(os.devnull) if kind == "device" else path
+        path.touch()
+    store = open_store(path)
+    with pytest.raises(StoreError, match="Not a directory: expected a folder, found another kind of file") as raised:
+        store.reachable()
+    assert not raised.value.transient
+    with pytest.raises(StoreError, match="Not a directory"):
+        list(store.as_destination().list())
 
 
 def test_file_addresses_are_folders(tmp_path: Path) -> None:

@@ -54,7 +54,10 @@ class FolderStore:
         try:
             os.scandir(self.root).close()
         except OSError as error:
-            raise StoreError(f"{shown(self.root)}: {os.strerror(error.errno or 0)}", transient=False) from error
+            words = os.strerror(error.errno or 0)
+            if isinstance(error, NotADirectoryError):
+                words += ": expected a folder, found another kind of file"
+            raise StoreError(f"{shown(self.root)}: {words}", transient=False) from error
 
     @property
     def longest_key(self) -> int:

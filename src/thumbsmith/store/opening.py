@@ -21,6 +21,14 @@ _ADDRESS: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 # prefix that itself ends like that is given with a "/" behind it.
 _BUCKET: Final = re.compile(r"([A-Za-z0-9._-]{1,255})(?:/(.*?))?(?:\?owner=([0-9]{12}))?", re.DOTALL)
 
+# Beginnings of addresses, spelled with fewer slashes: what "s3://b/x" becomes as a Path, or by a slip of the hand.
+_SLIP: Final = re.compile(r"(?:s3[an]?|gs|gcs|az|abfss?|file|https?|ftp|memory|sqs|arn)(?::|//)", re.IGNORECASE)
+
+# What programs such as rsync take for a folder of another machine. "C:/photos" is none.
+_ELSEWHERE: Final = re.compile(r"[^/]{2,}:/")
+
+_EXPECTED: Final = "a folder's path, file:///PATH, s3://BUCKET/PREFIX or memory://NAME"
+
 _MEMORIES: Final[dict[str, MemoryStore]] = {}
 _LOCK: Final = Lock()
 
@@ -28,15 +36,16 @@ _LOCK: Final = Lock()
 def open_store(url: str | os.PathLike[str], *, patience: float = 0.0) -> Store:
     """Return the store at a folder's path, file:///PATH, s3://BUCKET/PREFIX or memory://NAME.
 
-    A folder need not exist; behind file:// it is percent-encoded (RFC 8089). A prefix is taken as it stands, with a "/"
-    added where it ends in none; ?owner= and twelve digits behind it say which account the bucket has to belong to. A
-    memory store is one for this process and name. `patience` is how many seconds a bucket that answered before and
-    fails for now is waited for. Raises StoreError, not transient, for an address that is none of
-    these, and where the configuration for AWS cannot be used.
+    A folder need not exist. One whose name looks like another address is given as an absolute path or with "./" before.
+    Behind file:// a path is percent-encoded (RFC 8089). A prefix is taken as it stands, with a "/" added where it ends
+    in none; ?owner= and twelve digits behind it say which account the bucket has to belong to. A memory store is one
+    for this process and name. `patience` is how many seconds a bucket that answered before and fails for now is waited
+    for. Raises StoreError, not transient, for an address that is none of these, and where the configuration for AWS
+    cannot be used.
     """
     address = _ADDRESS.fullmatch(url) if isinstance(url, str) else None
     if address is None:
-        return _folder(os.fsdecode(url))
+        return _folder(_checked(os.fsdecode(url)))
     scheme, rest = address[1].lower(), address[2]
     if scheme == "file":
         return _folder(_path(rest))
@@ -47,10 +56,23 @@ def open_store(url: str | os.PathLike[str], *, patience: float = 0.0) -> Store:
 
         with _LOCK:
             return _MEMORIES.setdefault(rest, MemoryStore(rest))
-    raise StoreError(
-        f"{scheme}:// is no store that is known: give a folder's path, file:///PATH, s3://BUCKET/PREFIX or memory://NAME",
-        transient=False,
-    )
+    raise StoreError(f"{scheme}:// is no store that is known: give {_EXPECTED}", transient=False)
+
+
+def _checked(path: str) -> str:
+    """Return the path of a folder. Raises StoreError where it was probably meant to be something else."""
+    first = path.partition("/")[0]
+    if path == "-":
+        found = "a dash, which stands for standard input or output"
+    elif _SLIP.match(path):
+        found = "an address without its ://"
+    elif _ELSEWHERE.match(path) and not os.path.isdir(first):  # noqa: PTH112 - pathlib is loaded where it is needed
+        found = "a place on another machine"
+    elif first.startswith("~") and not os.path.isdir(first):  # noqa: PTH112 - as above
+        found = "a home folder, which only a shell resolves, and only without quotes"
+    else:
+        return path
+    raise StoreError(f"{shown(path)}: expected {_EXPECTED}, found {found}", transient=False)
 
 
 def _path(rest: str) -> str:
