@@ -27,7 +27,7 @@ GRACE: Final = 1.0
 
 
 def watched_folder(source: Store) -> str:
-    """Return the absolute path of a source that is a folder. Raises RecipeError for any other."""
+    """Return the absolute path of a source that is a folder, with its links. Raises RecipeError for any other."""
     from thumbsmith.store.folder import FolderStore  # noqa: PLC0415 - loaded where there is a folder already
 
     if not isinstance(source, FolderStore):
@@ -35,31 +35,51 @@ def watched_folder(source: Store) -> str:
     return source.root
 
 
-def changes(root: str, stop: Callable[[], bool]) -> Iterator[frozenset[str] | None]:
+def followed(source: Store) -> Store:
+    """Return the source; where it is a folder, the one to which its path leads at each use."""
+    from thumbsmith.store.folder import FolderStore  # noqa: PLC0415 - as above
+
+    return source.following() if isinstance(source, FolderStore) else source
+
+
+def changes(
+    root: str, stop: Callable[[], bool], told: Callable[[str], object] = lambda _: None
+) -> Iterator[frozenset[str] | None]:
     """Yield, again and again until `stop`, the keys that something happened to: of files and folders, mostly none.
 
-    None says that whatever happened until now may have gone unseen. So it is what comes first, and what comes when the
-    watch had to be set anew, or could not be set. Raises StoreError, not transient, when the folder is gone.
+    None says that changes until now may have gone unseen. So it comes first, and whenever the watch has to be set anew:
+    also where a link in the path is switched, or another folder comes in its place. Where no watch can be set, None
+    comes every PAUSE seconds, and `told` gets one sentence that says so. Raises StoreError, not transient, when the
+    folder is gone.
     """
+    reported = ""
     while not stop():
-        broken = False
+        reason = ""
         try:
             yield from _watched(root, stop)
-        except (OSError, RuntimeError, UnicodeError):  # what watchfiles raises; of a name that is not UTF-8, too
-            broken = True
-        if broken:
+        except (
+            OSError,
+            RuntimeError,
+            UnicodeError,
+        ) as error:  # what watchfiles raises; of a name that is not UTF-8, too
+            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        if reason:
+            if reason != reported:
+                told(f"{root}: changes cannot be watched ({reason}): all of it is looked at every {PAUSE:.0f} seconds")
             _identity(root)
             yield None
             yield from _pause(stop)
+        reported = reason
 
 
 def _watched(root: str, stop: Callable[[], bool]) -> Iterator[frozenset[str] | None]:
     """Set a watch; yield None, then keys, for as long as it tells all. Raises what watchfiles does, StoreError."""
-    from watchfiles import watch  # noqa: PLC0415 - it loads an event loop that nobody else needs
+    from watchfiles import Change, watch  # noqa: PLC0415 - it loads an event loop that nobody else needs
 
     identity = _identity(root)
+    real = os.path.realpath(root)
     ticks = watch(
-        root,
+        real,
         watch_filter=None,
         step=TICK // 4,
         debounce=2 * TICK,
@@ -70,9 +90,10 @@ def _watched(root: str, stop: Callable[[], bool]) -> Iterator[frozenset[str] | N
     next(ticks)
     yield None
     for changed in ticks:
-        if stop() or _identity(root) != identity or len(changed) >= BURST:
+        # A folder that is made in the place of one that was removed can have the same number.
+        if stop() or _identity(root) != identity or (Change.deleted, real) in changed or len(changed) >= BURST:
             return
-        yield _keys(root, (path for _, path in changed))
+        yield _keys(real, (path for _, path in changed))
 
 
 def _keys(root: str, paths: Iterable[str]) -> frozenset[str]:

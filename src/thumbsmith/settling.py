@@ -28,17 +28,19 @@ DOUBLINGS: Final = 9
 class _Waiting:
     due: float
     seen: object
+    latest: float
 
 
 @dataclass(slots=True)
 class Settling:
-    """Keys that something happened to, each until it has stood still for `quiet` seconds.
+    """Keys that something happened to, each until it has stood still for `quiet` seconds, or has waited for `longest`.
 
     `look` returns what tells one state of a key from another: a file that grows is another one at each look.
     """
 
     look: Callable[[str], object]
     quiet: float
+    longest: float = math.inf
     _waiting: dict[str, _Waiting] = field(default_factory=dict)
     _order: list[tuple[float, str]] = field(default_factory=list)  # with entries that no longer hold
 
@@ -48,12 +50,14 @@ class Settling:
 
     def hint(self, key: str, now: float) -> None:
         """Take note that something happened to the key."""
-        self._wait(key, now + self.quiet)
+        waiting = self._waiting.get(key)
+        latest = now + self.longest
+        self._wait(key, now + self.quiet, min(waiting.latest, latest) if waiting else latest)
 
     def later(self, key: str, due: float) -> None:
         """Give the key out at `due` or a little later, unless it waits already."""
         if key not in self._waiting:
-            self._wait(key, due)
+            self._wait(key, due, due + self.longest)
 
     def settled(self, now: float) -> Iterator[str]:
         """Yield the keys that stand still, the longest waiting first; each is forgotten as it is yielded."""
@@ -62,14 +66,15 @@ class Settling:
             waiting = self._waiting.get(key)
             if waiting is None or waiting.due != due:
                 continue
-            if self.look(key) != waiting.seen:
-                self._wait(key, now + self.quiet)
+            if now < waiting.latest and self.look(key) != waiting.seen:
+                self._wait(key, now + self.quiet, waiting.latest)
             else:
                 del self._waiting[key]
                 yield key
 
-    def _wait(self, key: str, due: float) -> None:
-        self._waiting[key] = _Waiting(due, self.look(key))
+    def _wait(self, key: str, due: float, latest: float) -> None:
+        due = min(due, latest)
+        self._waiting[key] = _Waiting(due, self.look(key), latest)
         heappush(self._order, (due, key))
 
 

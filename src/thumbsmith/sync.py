@@ -18,6 +18,14 @@ from thumbsmith.survey import MAX_FAILURES_IN_A_ROW, Scope, Survey, inspect
 _BATCH: Final = 1_000
 
 
+class WouldWipe(RecipeError):
+    """A sync would delete more than half of all thumbnails. `finding` says so without the options of `sync`."""
+
+    def __init__(self, finding: str) -> None:
+        super().__init__(f"{finding}; to delete more than half of them, say --yes (to leave them, --keep-orphans)")
+        self.finding = finding
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
     """What became of one key: an outcome or an error.
@@ -37,7 +45,7 @@ def sync(
 ) -> Iterator[Done]:
     """Make every key of the survey right; yield what became of each: first what is settled, then what was to be done.
 
-    All is inspected before anything is written or deleted. Then RecipeError is raised, unless `may_wipe`, where more
+    All is inspected before anything is written or deleted. Then WouldWipe is raised, unless `may_wipe`, where more
     than half of all renditions would be deleted because their sources are gone: the source may be empty or mistyped.
     Once `stop` says True nothing more is begun, and what has begun is finished. When the stores fail again and again,
     what was not begun is yielded as failed too. Raises StoreError, before a picture is decoded, where nothing can be
@@ -61,7 +69,7 @@ def settle(
 ) -> Iterator[Done]:
     """Inspect all; yield what is settled, and defer in the survey's listing what is to be done, writing nothing.
 
-    How each key stands is `told`. Raises RecipeError as `sync` does. Once `stop` says True what was deferred is not
+    How each key stands is `told`. Raises WouldWipe as `sync` does. Once `stop` says True what was deferred is not
     all.
     """
     pictures = gone = 0
@@ -75,9 +83,8 @@ def settle(
     if stop():
         return
     if 2 * gone > pictures and not (may_wipe or found.scope.options.keep_orphans):
-        raise RecipeError(
-            f"{found.scope.destination.url}: {gone:,} of {pictures:,} thumbnails there are of sources that are gone;"
-            " to delete more than half of them, say --yes (to leave them, --keep-orphans)"
+        raise WouldWipe(
+            f"{found.scope.destination.url}: {gone:,} of {pictures:,} thumbnails there are of sources that are gone"
         )
 
 

@@ -21,6 +21,9 @@ from thumbsmith.survey import Scope
 # leaves alone for longer is made of what is there, and again after the next write.
 QUIET: Final = 0.5
 
+# Seconds for which a file may change all the time before it is made of what is there. Long enough for most uploads.
+LONGEST: Final = 30.0
+
 # Keys that are handed to each thread ahead, so that none waits for the next tick of the folder's changes.
 AHEAD: Final = 32
 
@@ -48,9 +51,10 @@ def follow(  # noqa: PLR0913 - a shell chooses each
 ) -> Iterator[Followed]:
     """Make right what changes in the source, the folder at this path, for as long as `changes` says what does.
 
-    A key is looked at once it stood still for `quiet` seconds; yields what became of each. `sync` is called where
-    changes may have gone unseen, and every few minutes; it makes everything right, and returns whether it did, or None
-    to end. What is in hand in the end is finished. `make_right` is what is done to a key: by default `converge`.
+    A key is looked at once it stood still for `quiet` seconds, or changed for LONGEST; yields what became of each.
+    `sync` is called where changes may have gone unseen, and every few minutes; it makes everything right, and returns
+    whether it did, or None to end. Keys that were begun are finished at the end. `make_right` is what is done to a key:
+    by default `converge`.
     """
 
     def converged(key: str) -> Outcome:
@@ -89,7 +93,7 @@ class _Keys:
     failures: Failures = field(default_factory=Failures)
 
     def __post_init__(self) -> None:
-        self.settling = Settling(self._state, self.quiet)
+        self.settling = Settling(self._state, self.quiet, LONGEST)
 
     def hint(self, key: str) -> None:
         """Take note that something happened to the key, unless nothing under it can be a source."""

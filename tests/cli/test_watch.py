@@ -260,6 +260,23 @@ def test_an_empty_folder_in_its_place_does_not_wipe(tmp_path: Path, start: Calla
     assert "to delete more than half of them, say --yes" in (tmp_path / "told.txt").read_text()
 
 
+def test_a_link_that_is_switched_is_followed(tmp_path: Path, start: Callable[..., Watch]):
+    """Where the folder is a link that is switched, everything in the new folder is made, now and later."""
+    for name in ("1", "2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{name}.jpg").write_bytes(picture())
+        (tmp_path / name / "both.jpg").write_bytes(picture(f"#00000{name}", (int(name) * 100, 100)))
+    (tmp_path / "photos").symlink_to("1")
+    watch = start("--yes").until_watching()
+    (tmp_path / "next").symlink_to("2")
+    (tmp_path / "next").rename(tmp_path / "photos")
+    watch.until_made({"2.jpg", "both.jpg"})
+    watch.upload("later.jpg")
+    watch.until_told("later.jpg", "made")
+    assert json.loads((watch.thumbs / "both.jpg" / "manifest.json").read_text())["source"]["width"] == 200
+    assert watch.stop() == 130
+
+
 @pytest.mark.parametrize("command", ["watch", "explain", "init"])
 def test_help_has_examples(command: str, thumbsmith: Command):
     """--help of the command ends with code 0 and shows an example."""

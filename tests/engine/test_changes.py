@@ -198,3 +198,48 @@ def test_only_folders_are_watched(root: Path):
     assert watched_folder(open_store(root)) == str(root)
     with pytest.raises(RecipeError, match="memory://photos: only a folder can be watched"):
         watched_folder(open_store("memory://photos"))
+
+
+def test_a_switched_link_loses_nothing(root: Path):
+    """Where a link in the path is switched, everything may have changed; then the new folder's files are named."""
+    for name in ("1", "2"):
+        (root / name / "photos").mkdir(parents=True)
+    (root / "current").symlink_to("1")
+    hints = Hints(root / "current" / "photos")
+    (root / "1" / "photos" / "a.jpg").write_bytes(b"1")
+    hints.until("a.jpg")
+    (root / "next").symlink_to("2")
+    (root / "next").rename(root / "current")
+    hints.until_lost()
+    (root / "2" / "photos" / "b.jpg").write_bytes(b"1")
+    hints.until("b.jpg")
+
+
+def test_a_folder_made_anew_loses_nothing(root: Path):
+    """A folder that is removed and made again at once is watched anew, also where it gets the same inode number."""
+    hints = Hints(root)
+    root.rmdir()
+    root.mkdir()
+    hints.until_lost()
+    (root / "a.jpg").write_bytes(b"1")
+    hints.until("a.jpg")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is that of inotify")
+def test_without_watches_it_is_polled_and_reported(root: Path):
+    """A process that gets no inotify instance: everything is looked at again and again, and one sentence says so."""
+    script = (
+        "import ctypes, itertools, sys; from thumbsmith.changes import changes, PAUSE\n"
+        "import thumbsmith.changes as module; module.PAUSE = 0.2\n"
+        "libc = ctypes.CDLL(None); import watchfiles\n"
+        "while libc.inotify_init() != -1: pass\n"
+        "told = []; rounds = (each for each in changes(sys.argv[1], lambda: False, told.append) if each is None)\n"
+        "print(len(list(itertools.islice(rounds, 3))), len(told), told[0])"
+    )
+    soft = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))\n"
+    ran = subprocess.run(
+        [sys.executable, "-c", soft + script, str(root)], capture_output=True, text=True, check=False, timeout=DEADLINE
+    )
+    assert (ran.returncode, ran.stdout.split()[:2]) == (0, ["3", "1"]), ran.stderr
+    assert f"{root}: changes cannot be watched (" in ran.stdout
+    assert "all of it is looked at every 0 seconds" in ran.stdout

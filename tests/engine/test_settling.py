@@ -164,3 +164,26 @@ def test_success_ends_a_row_of_failures():
         failures.pause("a")
     failures.forget("a")
     assert failures.pause("a") <= 2
+
+
+def test_what_changes_all_the_time_is_given_out_in_the_end():
+    """A key that changes at each moment is given out after the longest time, again and again."""
+    states = {"a": 0}
+    settling = Settling(lambda key: states[key], QUIET, 20)
+    given = []
+    for now in range(100):
+        states["a"] = now
+        settling.hint("a", now)
+        given += [now for _ in settling.settled(now)]
+    assert given == [20, 41, 62, 83]
+    assert list(settling.settled(99 + QUIET)) == ["a"]
+
+
+def test_what_was_put_off_waits_no_longer_for_a_hint():
+    """A key that is due long from now is, once hinted at, given out after the quiet time or the longest."""
+    settling = Settling(lambda _: 0, QUIET, 20)
+    settling.later("a", 1000)
+    for now in range(20):
+        settling.hint("a", now)
+        assert list(settling.settled(now)) == []
+    assert list(settling.settled(20)) == ["a"]

@@ -1,5 +1,6 @@
 """A folder followed: hints in, keys made right, over real folders and a real renderer in this process."""
 
+import json
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -368,3 +369,26 @@ def test_excluded_files_are_let_alone(following: Following):
     following.hint("a.xmp")
     assert following.outcomes() == {"a.xmp": "absent"}
     assert following.thumbs() == set()
+
+
+def test_a_file_that_changes_all_the_time_is_made(following: Following, monkeypatch: pytest.MonkeyPatch):
+    """A file that is replaced at each tick is made of what is there after the longest time, and of its last state."""
+    monkeypatch.setattr("thumbsmith.watching.LONGEST", 0.5)
+    contents = [picture(f"#0000{number:02x}") for number in range(2)]
+
+    def replace(number: int) -> None:
+        (following.folder / "next").write_bytes(contents[number % 2])
+        (following.folder / "next").rename(following.photos / "a.jpg")
+
+    def changes() -> Hints:
+        for number, _ in enumerate(following.until(lambda: len(following.followed) >= 2)):
+            replace(number)
+            yield frozenset({"a.jpg"})
+        before = len(following.followed)
+        (following.photos / "a.jpg").write_bytes(picture("#ffffff", (123, 45)))
+        yield frozenset({"a.jpg"})
+        yield from following.until(lambda: len(following.followed) > before and following.outcomes()["a.jpg"] == "made")
+
+    following.run(changes())
+    manifest = json.loads((following.folder / "thumbs" / "a.jpg" / "manifest.json").read_text())
+    assert manifest["source"]["width"] == 123

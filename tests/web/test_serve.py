@@ -165,3 +165,25 @@ def test_a_missing_extra_is_named(thumbsmith: Command, monkeypatch: pytest.Monke
     assert ran.code == 2
     assert ran.err.strip() == "thumbsmith: serve needs the extra web: pip install 'thumbsmith[web]'"
     monkeypatch.undo()
+
+
+def test_a_root_that_is_mistyped_is_refused(thumbsmith: Command):
+    """A root below a missing folder: exit code 2, one sentence, and nothing is created."""
+    ran = thumbsmith("serve", "--root", "typo/shop", "--port", "0")
+    assert (ran.code, len(ran.err.splitlines())) == (2, 1)
+    assert "--root typo/shop: expected a folder, found none: create typo first" in ran.err
+    assert not Path("typo").exists()
+
+
+def test_sources_that_are_gone_are_reported_without_options_of_sync(tmp_path: Path):
+    """An empty folder in the place of the sources: nothing is deleted, and no option is named that serve has not."""
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "sources" / "x.png").write_bytes(picture())
+    with serving(tmp_path) as running:
+        assert running.client.get("/images/x.png?wait=60").status_code == 200
+    (tmp_path / "sources" / "x.png").unlink()
+    with serving(tmp_path) as running:
+        line = running.process.stderr.readline()
+    assert "thumbnails there are of sources that are gone: none of them is deleted" in line
+    assert "--" not in line
+    assert (tmp_path / "thumbnails" / "x.png" / "small.webp").is_file()

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from thumbsmith.changes import changes, watched_folder
+from thumbsmith.changes import changes, followed, watched_folder
 from thumbsmith.cli.arguments import Destination, Jobs, Json, KeepOrphans, RecipeOption, Source, scope_of
 from thumbsmith.cli.interrupt import stoppable
 from thumbsmith.cli.output import emit, people, shown
@@ -46,20 +46,21 @@ def watch(
       thumbsmith watch ./photos ./thumbs --json
     """
     scope = scope_of(source, destination, recipe, Options(keep_orphans=keep_orphans))
+    scope = replace(scope, source=followed(scope.source))
     folder = watched_folder(scope.source)
     scope.source.reachable()
     console, count = people(), jobs or usable_cores()
     rounds = _Rounds(scope, console, count, yes, as_json)
     with Workers(count) as workers, stoppable(console) as stopped:
-        for followed in follow(
+        for each in follow(
             scope,
-            changes(folder, stopped),
+            changes(folder, stopped, lambda sentence: console.print(shown(sentence))),
             folder=folder,
             renderer=workers,
             threads=THREADS_A_JOB * count,
             sync=rounds.sync,
         ):
-            _tell(followed, console, as_json=as_json)
+            _tell(each, console, as_json=as_json)
     raise typer.Exit(INTERRUPTED)
 
 

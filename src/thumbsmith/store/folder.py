@@ -31,19 +31,27 @@ _ATTEMPTS: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class FolderStore:
-    """The regular files beneath `root`, an absolute path. No symbolic link beneath it is ever followed.
+    """The regular files below `root`, an absolute path. No symbolic link below it is ever followed.
+
+    `given` is the path before its own links were resolved. With `resolving` that is done anew at each use.
 
     Names that begin with ".thumbsmith-" are the store's own and no objects.
     """
 
     root: str
     naming: Naming = field(default_factory=Literal)
+    given: str = ""
+    resolving: bool = False
     _known: KnownEntries = field(default_factory=KnownEntries, repr=False, compare=False)
 
     @property
     def url(self) -> str:
-        """Return the folder's path."""
-        return self.root
+        """Return the folder's path, without links."""
+        return os.path.realpath(self.root) if self.resolving else self.root
+
+    def following(self) -> Self:
+        """Return the folder to which the given path leads at each use, also after a link in it is switched."""
+        return replace(self, root=self.given or self.root, resolving=True)
 
     def as_destination(self) -> Self:
         """Return the same folder as a place where every key fits."""
@@ -166,7 +174,7 @@ class FolderStore:
 
     @property
     def _tree(self) -> Tree:
-        return Tree(self.root, self.naming, self._known)
+        return Tree(self.url, self.naming, self._known)
 
     def _first(self, key: str, look: Callable[[Folder, str], T | None]) -> T | None:
         """Return what `look` finds at the first place of the key where it finds anything."""

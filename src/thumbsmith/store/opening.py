@@ -89,7 +89,13 @@ def _folder(path: str) -> Store:
         raise StoreError(f"{shown(path) or 'nothing'}: expected the path of a folder", transient=False)
     from thumbsmith.store.folder import FolderStore  # noqa: PLC0415 - each store is loaded where it is used
 
-    return FolderStore(os.path.realpath(path))
+    try:
+        given = path if path.startswith("/") else f"{os.getcwd()}/{path}"  # noqa: PTH109 - as above
+    except OSError as error:
+        raise StoreError(
+            f"{shown(path)}: the working folder is gone: give an absolute path", transient=False
+        ) from error
+    return FolderStore(os.path.realpath(given), given=given.rstrip("/") or "/")
 
 
 def _bucket(rest: str, patience: float) -> Store:

@@ -147,14 +147,14 @@ class Keeper:
             try:
                 for _ in self._followed(folder):  # what failed is in the log by now
                     pass
-            except StoreError as error:
+            except (RecipeError, StoreError) as error:  # a switched link can lead into the destination
                 log.warning("%s; looking again every %d seconds", error, _GONE)
                 self._stopped.wait(_GONE)
 
     def _followed(self, folder: str) -> Iterator[Followed]:
         return follow(
             self.scope,
-            changes(folder, self._stopped.is_set),
+            changes(folder, self._stopped.is_set, lambda sentence: log.warning("%s", sentence)),
             folder=folder,
             renderer=self._renderer,
             threads=self._threads,
@@ -169,8 +169,8 @@ class Keeper:
         """
         try:
             return self._sync_by(self.scope)
-        except RecipeError as refusal:
-            log.warning("%s", refusal)
+        except engine.WouldWipe as refusal:
+            log.warning("%s: none of them is deleted. Are the sources in place?", refusal.finding)
             options = replace(self.scope.options, keep_orphans=True)
             return self._sync_by(replace(self.scope, options=options))
 

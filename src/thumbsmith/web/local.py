@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Final
 
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from thumbsmith.changes import followed
 from thumbsmith.errors import RecipeError
 from thumbsmith.store import overlaps
 from thumbsmith.survey import Scope
@@ -40,6 +42,7 @@ def application(scope: Scope, settings: Settings | None = None, *, jobs: int | N
     overlap.
     """
     settings = settings or Settings()
+    scope = replace(scope, source=followed(scope.source))
     if overlaps(scope.source, scope.destination):
         raise RecipeError(f"source {scope.source.url} and destination {scope.destination.url} overlap")
     count = jobs or usable_cores()
