@@ -12,7 +12,7 @@ from tests.proof.variants import digesting, real
 
 
 def _run(history: str, at_least: int, **settings: int) -> None:
-    protocol = digesting if settings.get("fresh_etags") else real
+    protocol = digesting if settings.get("digests") else real
     result = explore(Run(protocol=protocol, history=history, **settings))
     print(f"{history} {settings}: {result.states:,} states, {result.at_rest} at rest")  # noqa: T201 - for pytest -rP
     assert not result.wrong, "\n".join([result.wrong, *result.trace])
@@ -55,6 +55,12 @@ def test_etags_that_never_come_again(history: str, at_least: int):
     _run(history, at_least, duplicates=0, crashes=int(len(history) == 2), fresh_etags=True)
 
 
+@pytest.mark.parametrize(("history", "at_least"), [("AB", 36_000), ("AA", 16_000), ("A-A", 49_000)])
+def test_digests_of_sources(history: str, at_least: int):
+    """The same where manifests have the digests of their sources, as in folders: the same bytes are made once."""
+    _run(history, at_least, duplicates=0, crashes=int(len(history) == 2), fresh_etags=True, digests=True)
+
+
 @pytest.mark.parametrize(
     ("made", "history", "at_least"),
     [
@@ -68,13 +74,13 @@ def test_etags_that_never_come_again(history: str, at_least: int):
 )
 def test_new_etags_for_the_same_bytes(made: str, history: str, at_least: int):
     """The same where what was made gets a new etag, as by a change of mode, and is replaced before or after that."""
-    _run(history, at_least, made=made, fresh_etags=True, duplicates=int(len(history) == 1))
+    _run(history, at_least, made=made, fresh_etags=True, digests=True, duplicates=int(len(history) == 1))
 
 
 @pytest.mark.parametrize(("made", "history"), [("A", "A"), ("A", "AA"), ("P", "PP"), ("X", "X")])
 def test_the_same_bytes_are_made_once(made: str, history: str):
     """However often the same bytes get a new etag, and wherever a worker dies, no rendition is written again."""
-    result = explore(Run(protocol=digesting, history=history, made=made, fresh_etags=True, duplicates=0))
+    result = explore(Run(protocol=digesting, history=history, made=made, fresh_etags=True, digests=True, duplicates=0))
     assert not result.wrong
     written = {name: count for _, world in result.worlds for name, count in world.writes if name != "manifest.json"}
     assert set(written.values()) <= {1}
