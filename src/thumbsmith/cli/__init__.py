@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -16,14 +17,22 @@ def main() -> None:
     0: the destination agrees with the source. 1: something failed and may be tried again. 2: usage, recipe or refused.
     130: interrupted.
     """
+    if sys.getfilesystemencoding() != "utf-8" and not sys.flags.utf8_mode:
+        _run_again_in_utf8()
     from thumbsmith.cli.app import app  # noqa: PLC0415 - `import thumbsmith.cli` costs nothing until a command runs
 
     sys.exit(_run(app))
 
 
+def _run_again_in_utf8() -> None:
+    """Run this command in Python's UTF-8 mode instead: in another encoding, names of files would give wrong keys."""
+    os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606 - it is this very program
+
+
 def _run(app: Callable[[], object]) -> int:
     """Run the command; return the exit code. Every error that the system reports becomes one sentence on stderr."""
     _open_standard_streams()
+    _escape_unprintable()
     code = 0
     try:
         try:
@@ -60,6 +69,13 @@ def _open_standard_streams() -> None:
                 os.close(null)
         if getattr(sys, name) is None:
             setattr(sys, name, open(fd, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - for good
+
+
+def _escape_unprintable() -> None:
+    """Have characters that the encoding of the output lacks escaped: they must not end the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _tell(sentence: str) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from thumbsmith.environment import SIGNING_SECRET, signing_secret_setting
 from thumbsmith.errors import RecipeError
-from thumbsmith.signing import signed_path
+from thumbsmith.signing import OPTIONS, recipe_of, signed_path
 
 
 def sign(
@@ -36,6 +36,7 @@ def sign(
     if secret is None:
         raise RecipeError(f"{SIGNING_SECRET}: expected the secret that addresses are signed with, found nothing")
     fields = dict(map(_field, options))
+    recipe_of({name: value for name, value in fields.items() if name in OPTIONS})  # the server would refuse the others
     path = signed_path(key, fields, secret=secret, expires=int(time.time()) + seconds)
     sys.stdout.write(f"{server.rstrip('/')}{path}\n")
 

@@ -46,6 +46,9 @@ def failing(subject: object) -> Iterator[None]:
     except OSError as error:
         words = os.strerror(error.errno) if error.errno else str(error)
         raise StoreError(f"{shown(str(subject))}: {words}", transient=error.errno in TRANSIENT) from error
+    except UnicodeEncodeError as error:
+        words = f"no file can have this name in this process's encoding, {error.encoding}: set LC_ALL=C.UTF-8"
+        raise StoreError(f"{shown(str(subject))}: {words}", transient=False) from error
 
 
 def shown(subject: str) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
-import re
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
@@ -18,26 +16,18 @@ from starlette.responses import Response
 from thumbsmith.errors import RecipeError
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.selection import is_source
-from thumbsmith.signing import EXPIRES, OPTIONS, SIGNATURE, signature
+from thumbsmith.signing import EXPIRES, OPTIONS, SIGNATURE, recipe_of, signature
 from thumbsmith.web.addresses import key_of
 from thumbsmith.web.conditions import is_known
 from thumbsmith.web.problems import Problem
 from thumbsmith.web.rendering import Rendering
-
-# Pixels of the longest side that is made.
-MAX_SIDE: Final = 2_048
 
 # Pictures that are kept in memory: of one source, of all of them, and in bytes. The oldest goes for a new one.
 MAX_OF_A_SOURCE: Final = 16
 MAX_KEPT: Final = 1_024
 MAX_BYTES: Final = 64 << 20
 
-# Fits by which no side is longer than was said.
-FITS: Final = ("inside", "cover", "contain", "fill")
-
 _YEAR: Final = 31_536_000
-_BARE: Final = re.compile(r"true|false|[0-9]{1,9}(?:\.[0-9]{1,9})?")
-_POINT: Final = re.compile(r"[01](?:\.[0-9]{1,9})?,[01](?:\.[0-9]{1,9})?")
 
 
 class Made(NamedTuple):
@@ -115,22 +105,10 @@ class OnDemand:
 
     def _recipe(self, said: Mapping[str, str]) -> Recipe:
         """Return a recipe of the one picture that is wanted. Raises Problem (400)."""
-        fit = said.get("fit", "inside")
-        sides = {name: said[name] for name in ("width", "height") if name in said}
-        if fit not in FITS:
-            raise Problem(400, f"fit: expected one of {', '.join(FITS)}.", code="bad_query")
-        if not sides or (fit != "inside" and len(sides) < 2):
-            raise Problem(400, "width, height: expected both, or one of them where fit is inside.", code="bad_query")
-        box = {"width": str(MAX_SIDE), "height": str(MAX_SIDE)} if fit == "inside" else {}
-        fields = {name: value for name, value in {**box, **said}.items() if name != "format"}
-        lines = [f"{name} = {_toml(value)}" for name, value in fields.items()]
         try:
-            recipe = Recipe.loads("\n".join(["[variants.on-demand]", *lines, _formats(said)]), file="on demand")
+            recipe = recipe_of(said)
         except RecipeError as error:
             raise Problem(400, str(error), code="bad_query") from None
-        variant = recipe.variants[0]
-        if max(variant.width or 0, variant.height or 0) > MAX_SIDE:
-            raise Problem(400, f"width, height: expected {MAX_SIDE} at most.", code="bad_query")
         return replace(recipe, limits=self.rendering.library.recipe.limits)
 
     async def _made(self, key: str, recipe: Recipe) -> Made:
@@ -158,14 +136,3 @@ def _said(request: Request) -> dict[str, str]:
         expected = ", ".join((*OPTIONS, EXPIRES, SIGNATURE))
         raise Problem(400, f"The query: expected {expected}, each once.", code="bad_query")
     return said
-
-
-def _formats(said: Mapping[str, str]) -> str:
-    return f"formats = [{json.dumps(said.get('format', 'webp'))}]"
-
-
-def _toml(value: str) -> str:
-    """Return a value as a recipe would spell it: numbers and booleans bare, a point as two numbers, else text."""
-    if _POINT.fullmatch(value):
-        return f"[{value}]"
-    return value if _BARE.fullmatch(value) else json.dumps(value)
