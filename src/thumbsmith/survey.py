@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -73,10 +74,15 @@ def survey(scope: Scope) -> Iterator[Survey]:
     if overlaps(source, destination):
         raise RecipeError(f"source {source.url} and destination {destination.url} overlap: one may not hold the other")
     source.reachable()
-    with Listing() as listing:
-        listing.add_sources(info for info in source.list(scope.prefix) if is_source(info.key, selection))
-        listing.add_destination(destination.list(scope.prefix), scope.prefix)
-        yield Survey(scope, listing)
+    try:
+        with Listing() as listing:
+            listing.add_sources(info for info in source.list(scope.prefix) if is_source(info.key, selection))
+            listing.add_destination(destination.list(scope.prefix), scope.prefix)
+            yield Survey(scope, listing)
+    except sqlite3.Error as error:
+        raise StoreError(
+            f"the listings' temporary file: {error}: set TMPDIR to a folder with room", transient=True
+        ) from error
 
 
 def inspect(found: Survey, *, stop: Callable[[], bool], readers: int | None = None) -> Iterator[Standing]:

@@ -6,6 +6,7 @@ import pytest
 
 from tests.engine.scene import HEADERS, Scene
 from thumbsmith.errors import RecipeError, StoreError
+from thumbsmith.listing import Todo
 from thumbsmith.standing import Standing
 from thumbsmith.store import open_store
 from thumbsmith.survey import Scope, inspect, survey
@@ -120,3 +121,17 @@ def test_a_missing_source_is_refused(tmp_path):
     with pytest.raises(StoreError) as failed:
         _inspect(replace(Scene().scope(), source=open_store(tmp_path / "none")))
     assert not failed.value.transient
+
+
+def test_a_full_disk_for_temporary_files_is_a_failure():
+    """Where SQLite has no room for the listings, that is a StoreError which may pass, and names the setting."""
+    scope = Scene().scope()
+
+    def fill() -> None:
+        with survey(scope) as found:
+            found.listing._database.execute("PRAGMA max_page_count = 1")
+            found.listing.defer(Todo(f"{number}.jpg" * 20, True) for number in range(1000))
+
+    with pytest.raises(StoreError, match="disk is full: set TMPDIR") as raised:
+        fill()
+    assert raised.value.transient
