@@ -57,9 +57,10 @@ class RecipeError(ThumbsmithError):
 class StoreError(ThumbsmithError):
     """A store did not do what it was asked."""
 
-    def __init__(self, message: str, *, transient: bool) -> None:
+    def __init__(self, message: str, *, transient: bool, only_here: bool = False) -> None:
         super().__init__(message)
         self.transient = transient
+        self.only_here = only_here
 
 
 class SourceChanged(StoreError):

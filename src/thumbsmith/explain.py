@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -12,8 +13,10 @@ from thumbsmith.keys import density_mark, expected
 from thumbsmith.manifest import Manifest, Rejection
 from thumbsmith.protocol import Finding, look, unusable_key
 from thumbsmith.recipe import Recipe
-from thumbsmith.recipe.selection import Selection, is_source
+from thumbsmith.recipe.selection import Selection, is_source, system_folder
 from thumbsmith.recipe.values import SOURCE
+from thumbsmith.store import Store
+from thumbsmith.store.folder import FolderStore
 from thumbsmith.store.types import ObjectInfo
 from thumbsmith.survey import Scope
 
@@ -79,11 +82,25 @@ def _why_none(key: str, scope: Scope) -> str:
         return "a key that ends in / marks a folder"
     if "/." in f"/{key}":
         return "a name in it begins with a dot"
+    system = system_folder(key)
+    if system:
+        return f"it is in the system folder {system}, which is never entered"
     if is_source(key, selection):
-        opted_out = scope.source.head(key) is not None
-        return "it is opted out: thumbs=off is set on it" if opted_out else "there is no such object in the source"
+        if scope.source.head(key) is not None:
+            return "it is opted out: thumbs=off is set on it"
+        if _is_link(key, scope.source):
+            return "it is a symbolic link, or in a folder that is one; links are not followed"
+        return "there is no such object in the source"
     excluding = next((glob for glob in selection.exclude if Selection(include=(glob,)).selects(key)), None)
     return f'exclude has "{excluding}"' if excluding else "no glob of include matches it"
+
+
+def _is_link(key: str, source: Store) -> bool:
+    """Return whether the key, or a folder above it, is a symbolic link."""
+    if not isinstance(source, FolderStore):
+        return False
+    parts = key.split("/")
+    return any(os.path.islink(os.path.join(source.root, *parts[:end])) for end in range(1, len(parts) + 1))  # noqa: PTH114, PTH118 - no error of the system is raised
 
 
 def _wanted(found: Finding, verdict: Assessment, recipe: Recipe) -> Iterator[Wanted]:

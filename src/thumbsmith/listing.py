@@ -7,6 +7,7 @@ the source's key; it is gone once it is closed (https://www.sqlite.org/tempfiles
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from itertools import islice
 from typing import Final, TypeVar
 
 from thumbsmith.closing import Closing
+from thumbsmith.errors import StoreError
 from thumbsmith.keys import is_ours
 from thumbsmith.store.types import ObjectInfo
 
@@ -72,6 +74,9 @@ class Listing(Closing):
         self._database.executescript(_SCHEMA)
         self.sources = 0
         self.objects = 0
+        self.links = 0
+        self.unreadable: dict[str, StoreError] = {}  # of the source; a folder's key ends in /
+        self.unreadable_there: dict[str, StoreError] = {}  # of the destination
 
     def add_sources(self, found: Iterable[ObjectInfo]) -> None:
         """Add the source's side."""
@@ -95,6 +100,15 @@ class Listing(Closing):
             packed = [(encoded(owner), "\n".join(sorted(lines))) for owner, lines in owners.items()]
             self._insert("INSERT INTO entry (key, objects) VALUES (?, ?)", packed)
             self._insert("INSERT INTO other VALUES (?, ?, ?)", others)
+
+    def withheld(self, key: str) -> bool:
+        """Return whether the key may be a source that could not be listed: it, or a folder above it, is unreadable."""
+        return any(part in self.unreadable for part in (key, *_above(key)))
+
+    def withheld_there(self, key: str) -> StoreError | None:
+        """Return why what stands under the key in the destination could not all be listed, or None."""
+        found = (self.unreadable_there.get(part) for part in _above(f"{key}/"))
+        return next((error for error in found if error), None)
 
     def groups(self) -> Iterator[Group]:
         """Yield every key that is a source, or has something of ours by name under it, in the order of its bytes."""
@@ -159,6 +173,11 @@ def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
     remaining = iter(items)
     while batch := list(islice(remaining, size)):
         yield batch
+
+
+def _above(key: str) -> Iterator[str]:
+    """Yield the folders that the key is in, each with its final "/"."""
+    return (key[: found.end()] for found in re.finditer("/", key))
 
 
 def _line(name: str, etag: str, size: int) -> str:

@@ -14,7 +14,8 @@ class Totals:
     """Counts and bytes of all that was inspected, and what is to be done as an amount."""
 
     sources: dict[str, int] = field(default_factory=lambda: {state.value: 0 for state in State})
-    failed: int = 0
+    failed: int = 0  # sources
+    errors: int = 0
     to_read: int = 0  # bytes of the sources to be made
     orphaned: int = 0
     to_delete: int = 0  # bytes of the objects that are orphaned
@@ -26,7 +27,8 @@ class Totals:
         self.orphaned += len(standing.orphaned)
         self.foreign += len(standing.foreign)
         self.to_delete += sum(info.size for info in standing.orphaned)
-        self.failed += standing.error is not None
+        self.errors += standing.error is not None
+        self.failed += standing.error is not None and standing.source is not None
         if standing.state and standing.source:
             self.sources[standing.state] += 1
             if standing.state in {State.MISSING, State.STALE}:

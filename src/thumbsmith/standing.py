@@ -34,7 +34,8 @@ class Standing:
 
     `source` and `state` are None where there is no such source (any more). `pictures` counts the renditions of ours
     under the key; `orphaned` is ours and no longer wanted; `foreign` is not ours. `settled` says that nothing is to be
-    made, recorded or deleted, `error` why nothing could be found out.
+    made, recorded or deleted, `error` why nothing could be found out. `unlisted` says that listings failed there: the
+    key is a file or, with a final "/", a folder that could not be read, or its thumbnails could not be listed.
     """
 
     key: str
@@ -46,6 +47,7 @@ class Standing:
     orphaned: tuple[ObjectInfo, ...] = ()
     foreign: tuple[ObjectInfo, ...] = ()
     settled: bool = False
+    unlisted: bool = False
     error: ThumbsmithError | None = None
 
 

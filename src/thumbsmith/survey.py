@@ -11,15 +11,17 @@ from typing import Final
 
 from thumbsmith.errors import RecipeError, StoreError, ThumbsmithError
 from thumbsmith.index import Index
+from thumbsmith.keys import is_ours
 from thumbsmith.listing import Group, Listing, batched
 from thumbsmith.parallel import each
 from thumbsmith.recipe import Recipe
-from thumbsmith.recipe.selection import is_source
+from thumbsmith.recipe.selection import Selection, is_hidden, is_source, may_hold_sources
 from thumbsmith.record import Record
 from thumbsmith.requests import DEFAULTS, Options
 from thumbsmith.standing import Judge, Standing
 from thumbsmith.store import Store, overlaps
 from thumbsmith.store.folder import FolderStore
+from thumbsmith.store.types import ObjectInfo, Visitor
 
 # Keys are looked up in the index, and their manifests read, in batches of this many; manifests this many at once.
 _BATCH: Final = 1_000
@@ -60,7 +62,7 @@ class Survey:
     @property
     def sources(self) -> int:
         """Return the number of sources."""
-        return self.listing.sources
+        return self.listing.sources + len(self.listing.unreadable)
 
 
 @contextmanager
@@ -76,13 +78,40 @@ def survey(scope: Scope) -> Iterator[Survey]:
     source.reachable()
     try:
         with Listing() as listing:
-            listing.add_sources(info for info in source.list(scope.prefix) if is_source(info.key, selection))
-            listing.add_destination(destination.list(scope.prefix), scope.prefix)
+            visitor = _source_visitor(listing, selection)
+            listed = source.list(scope.prefix, visitor=visitor)
+            listing.add_sources(info for info in listed if is_source(info.key, selection))
+            visitor = _destination_visitor(listing)
+            listing.add_destination(destination.list(scope.prefix, visitor=visitor), scope.prefix)
             yield Survey(scope, listing)
     except sqlite3.Error as error:
         raise StoreError(
             f"the listings' temporary file: {error}: set TMPDIR to a folder with room", transient=True
         ) from error
+
+
+def _source_visitor(listing: Listing, selection: Selection) -> Visitor:
+    """Return what enters only folders that may hold sources, and notes what may be a source and cannot be read."""
+
+    def unreadable(key: str, error: StoreError) -> None:
+        if key.endswith("/") or is_source(key, selection):
+            listing.unreadable[key] = error
+
+    def link(key: str) -> None:
+        listing.links += not is_hidden(key)
+
+    return Visitor(enters=lambda folder: may_hold_sources(folder, selection), unreadable=unreadable, link=link)
+
+
+def _destination_visitor(listing: Listing) -> Visitor:
+    """Return what notes the folders and thumbnails that cannot be read; of system folders it notes none."""
+
+    def unreadable(key: str, error: StoreError) -> None:
+        if not is_hidden(key) and (key.endswith("/") or is_ours(key.rpartition("/")[2])):
+            place = key if key.endswith("/") else f"{key.rpartition('/')[0]}/"
+            listing.unreadable_there[place] = error
+
+    return Visitor(unreadable=unreadable)
 
 
 def inspect(found: Survey, *, stop: Callable[[], bool], readers: int | None = None) -> Iterator[Standing]:
@@ -100,11 +129,13 @@ def inspect(found: Survey, *, stop: Callable[[], bool], readers: int | None = No
     def read(groups: Sequence[Group]) -> list[tuple[Standing, Record | None]]:
         return [_read(judge, group, records.get(group.key), failures) for group in groups if not stop()]
 
+    listing = found.listing
+    yield from _unlisted(listing)
     with Index(scope.index) as index:
         judge = Judge(
             scope.source, scope.destination.as_destination(), scope.recipe, scope.options, remembers=index.lasts
         )
-        for groups in batched(found.listing.groups(), _BATCH):
+        for groups in batched(_listed(listing), _BATCH):
             records = index.recall([group.key for group in groups])
             told = {group.key: judge.by_listing(group, records.get(group.key)) for group in groups}
             learnt: dict[str, Record] = {}
@@ -122,6 +153,32 @@ def inspect(found: Survey, *, stop: Callable[[], bool], readers: int | None = No
     yield from (Standing(key=info.key, foreign=(info,)) for info in found.listing.others())
 
 
+def _unlisted(listing: Listing) -> Iterator[Standing]:
+    """Yield what could not be listed, each as failed; of the destination, the folders."""
+    for key, error in listing.unreadable.items():
+        yield Standing(key=key, source=ObjectInfo(key, "", 0), unlisted=True, error=error)
+    for key, error in listing.unreadable_there.items():
+        yield Standing(key=key, unlisted=True, error=_of_destination(error))
+    if listing.unreadable_there:
+        for group in listing.groups():
+            error_there = listing.withheld_there(group.key) if group.source else None
+            if error_there:
+                yield Standing(key=group.key, source=group.source, unlisted=True, error=_of_destination(error_there))
+
+
+def _listed(listing: Listing) -> Iterator[Group]:
+    """Yield the keys that listings tell about: none that is, or lies in, something that could not be read."""
+    for group in listing.groups():
+        if group.source is None and listing.withheld(group.key):
+            continue  # its source may be there
+        if listing.withheld_there(group.key) is None:
+            yield group
+
+
+def _of_destination(error: StoreError) -> StoreError:
+    return StoreError(f"destination: {error}", transient=error.transient, only_here=error.only_here)
+
+
 def _read(
     judge: Judge, group: Group, record: Record | None, failures: list[StoreError]
 ) -> tuple[Standing, Record | None]:
@@ -132,7 +189,10 @@ def _read(
     try:
         told = judge.by_reading(group, record)
     except StoreError as error:
-        failures.append(error)
+        if error.only_here:
+            failures.clear()
+        else:
+            failures.append(error)
         return judge.failed(group, error), None
     except ThumbsmithError as error:
         return judge.failed(group, error), None

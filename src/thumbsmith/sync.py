@@ -95,16 +95,18 @@ def _todo(standing: Standing) -> Todo:
 
 def _is_to_do(standing: Standing) -> bool:
     """Return whether `converge` is to look at the key: also where a source's thumbnails could not be inspected."""
+    if standing.unlisted:
+        return False
     return bool(standing.orphaned) if standing.source is None else not standing.settled
 
 
 def _is_done(standing: Standing) -> bool:
-    return standing.settled or (standing.source is None and standing.error is not None)
+    return standing.settled or standing.unlisted or (standing.source is None and standing.error is not None)
 
 
 def _as_it_stands(standing: Standing) -> Done:
     if standing.error:
-        return Done(key=standing.key, listed=False, planned=True, error=standing.error)
+        return Done(key=standing.key, listed=standing.source is not None, planned=True, error=standing.error)
     if standing.state is State.FRESH:
         return Done(key=standing.key, listed=True, planned=True, outcome=Outcome(status="fresh"))
     outcome = Outcome(status="rejected", code=standing.code, detail=standing.why)
@@ -123,7 +125,7 @@ def _carry_out(found: Survey, renderer: Renderer, threads: int, stop: Callable[[
         return stop() or len(failures) >= MAX_FAILURES_IN_A_ROW
 
     for done in each(make_right, keys, threads=threads, stop=stopped):
-        if isinstance(done.error, StoreError):
+        if isinstance(done.error, StoreError) and not done.error.only_here:
             failures.append(done.error)
         else:
             failures.clear()

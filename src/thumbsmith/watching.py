@@ -13,8 +13,10 @@ from typing import Final
 from thumbsmith.converge import Renderer, converge
 from thumbsmith.errors import StoreError, ThumbsmithError
 from thumbsmith.keys import is_ours
+from thumbsmith.recipe.selection import is_hidden
 from thumbsmith.requests import Outcome
 from thumbsmith.settling import Failures, Rounds, Settling
+from thumbsmith.store.types import Visitor
 from thumbsmith.survey import Scope
 
 # Seconds for which size and times of a file stay the same before it is taken to be whole. A file that a slower writer
@@ -78,6 +80,10 @@ def follow(  # noqa: PLR0913 - a shell chooses each
         yield from keys.finished()
 
 
+# What cannot be read is reported by the next look at everything.
+_PATIENT: Final = Visitor(enters=lambda folder: not is_hidden(f"{folder}/"), unreadable=lambda _key, _error: None)
+
+
 @dataclass(slots=True)
 class _Keys:
     """The keys that wait and those in hand. No key is in hand twice."""
@@ -97,7 +103,7 @@ class _Keys:
 
     def hint(self, key: str) -> None:
         """Take note that something happened to the key, unless nothing under it can be a source."""
-        if "/." not in f"/{key}":
+        if not is_hidden(key):
             self.settling.hint(key, time.monotonic())
 
     def begin(self) -> None:
@@ -149,9 +155,12 @@ class _Keys:
         if outcome.status not in {"absent", "deleted"}:
             return
         if Path(self.folder, key).is_dir():
-            yield from (info.key for info in self.scope.source.list(f"{key}/"))
+            yield from (info.key for info in self.scope.source.list(f"{key}/", visitor=_PATIENT))
         if outcome.status == "absent" and not self.scope.options.keep_orphans:
-            owners = (info.key.rpartition("/") for info in self.scope.destination.as_destination().list(f"{key}/"))
+            owners = (
+                info.key.rpartition("/")
+                for info in self.scope.destination.as_destination().list(f"{key}/", visitor=_PATIENT)
+            )
             yield from dict.fromkeys(owner for owner, _, name in owners if owner != key and is_ours(name))
 
     def _state(self, key: str) -> str | None:

@@ -84,7 +84,18 @@ def print_plan(scope: Scope, *, as_json: bool, limit: int | None = SAMPLES) -> i
     else:
         samples.print()
         _print_summary(totals, scope)
-    return 130 if interrupted else 1 if totals.failed else 0
+        print_links(sources=found.sources, links=found.listing.links)
+    return 130 if interrupted else 1 if totals.errors else 0
+
+
+def print_links(*, sources: int, links: int) -> None:
+    """Say why there are no sources where symbolic links are all that there is."""
+    if links and not sources:
+        typer.echo(
+            f"Links are not followed: the source holds {links:,} symbolic links and no other files."
+            " Copy the files there, or name the folder to which the links lead.",
+            err=True,
+        )
 
 
 class _Samples:
@@ -143,11 +154,11 @@ def _emit_summary(totals: Totals, scope: Scope) -> None:
         "seconds": round(model.seconds(totals.amount, usable_cores()), 1),
         **({} if cost is None else {"dollars": round(cost, 4)}),
     }
-    sources = sum(totals.sources.values())
+    counts = {**totals.sources, "failed": totals.failed}
     emit(
         "summary",
-        sources=sources,
-        **totals.sources,
+        sources=sum(counts.values()),
+        **counts,
         orphaned=totals.orphaned,
         foreign=totals.foreign,
         estimate=estimate,
@@ -155,9 +166,10 @@ def _emit_summary(totals: Totals, scope: Scope) -> None:
 
 
 def _print_summary(totals: Totals, scope: Scope) -> None:
-    sources = sum(totals.sources.values())
+    counts = {**totals.sources, "failed": totals.failed}
+    sources = sum(counts.values())
     objects = f"{totals.orphaned:,} orphaned, {totals.foreign:,} foreign"
-    typer.echo(f"{sources:,} sources: {numbers(totals.sources)}; objects: {objects}")
+    typer.echo(f"{sources:,} sources: {numbers(counts)}; objects: {objects}")
     if totals.to_make or totals.orphaned:
         jobs, cost = usable_cores(), _dollars(totals, scope)
         time = duration(_model(scope).seconds(totals.amount, jobs))

@@ -24,7 +24,7 @@ from thumbsmith.cli.arguments import (
 from thumbsmith.cli.fleet import Fleet
 from thumbsmith.cli.interrupt import stoppable
 from thumbsmith.cli.output import emit, numbers, people, progress, shown
-from thumbsmith.cli.plan import print_plan
+from thumbsmith.cli.plan import print_links, print_plan
 from thumbsmith.errors import RecipeError
 from thumbsmith.fleet.queue import is_queue
 from thumbsmith.fleet.sending import Limits
@@ -192,6 +192,7 @@ def run(scope: Scope, *, jobs: int, yes: bool, as_json: bool = False) -> int:
                     advance(numbers({word: count for word, count in tally.sources.items() if count}))
         interrupted = stopped()
     _summarize(tally, time.monotonic() - started, as_json=as_json)
+    print_links(sources=found.sources, links=found.listing.links)
     return 130 if interrupted else 1 if tally.errors else 0
 
 

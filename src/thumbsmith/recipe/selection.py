@@ -12,6 +12,22 @@ _PART: Final = (
     r"(?s)(?P<folders>(?<![^/])\*{2,}/)|(?P<deep>\*{2,})|(?P<star>\*)|(?P<one>\?)"
     r"|\[(?P<negated>!?+)(?P<members>\][^\]]*|[^\]]+)\]|(?P<text>[^*?\[]+)|(?P<unclosed>\[)"
 )
+# Folders of file systems, of NAS devices and of archivers, whose files are no user's pictures, in lower case.
+SYSTEM_FOLDERS: Final = frozenset(
+    {
+        "@eadir",
+        "@recently-snapshot",
+        "@recycle",
+        "@tmp",
+        "#recycle",
+        "#snapshot",
+        "$recycle.bin",
+        "__macosx",
+        "lost+found",
+        "system volume information",
+    }
+)
+
 _MEMBER: Final = r"(?s)(?P<first>.)-(?P<last>.)|(?P<only>.)"
 
 
@@ -28,8 +44,34 @@ class Selection:
 
 
 def is_source(key: str, selection: Selection) -> bool:
-    """Return whether the key is a source: selected, not ending in /, and without a component that begins with a dot."""
-    return bool(key) and not key.endswith("/") and "/." not in f"/{key}" and selection.selects(key)
+    """Return whether the key is a source: selected, not ending in /, not hidden, and in no system folder."""
+    return bool(key) and not key.endswith("/") and not is_hidden(key) and selection.selects(key)
+
+
+def is_hidden(key: str) -> bool:
+    """Return whether a component begins with a dot, or the key is in a system folder."""
+    return "/." in f"/{key}" or system_folder(key) is not None
+
+
+def system_folder(key: str) -> str | None:
+    """Return the first system folder that the key is in, however it is cased, or None."""
+    *folders, _ = key.split("/")
+    return next((folder for folder in folders if folder.lower() in SYSTEM_FOLDERS), None)
+
+
+def may_hold_sources(folder: str, selection: Selection) -> bool:
+    """Return whether a key that begins with `folder` and "/" can be a source.
+
+    A folder is left out when a glob of exclude that ends in ** matches all that is in it, or when no glob of include
+    can match anything in it.
+    """
+    inside = f"{folder}/"
+    if is_hidden(inside):
+        return False
+    if any(glob.endswith(("**", "**/*")) and _matches((glob,), inside) for glob in selection.exclude):
+        return False
+    beginnings = (re.split(r"[*?\[]", glob, maxsplit=1)[0] for glob in selection.include)
+    return any(start.startswith(inside) or inside.startswith(start) for start in beginnings)
 
 
 def is_glob(text: str) -> bool:

@@ -35,6 +35,10 @@ ABSENT: Final = frozenset(
 )
 
 
+# Conditions of one file or folder, which say nothing about the rest of the store.
+_OF_ONE_OBJECT: Final = frozenset({errno.EACCES, errno.EPERM, errno.EIO, errno.EBADMSG, errno.ENAMETOOLONG})
+
+
 @contextmanager
 def failing(subject: object) -> Iterator[None]:
     """Raise what the operating system reports as StoreError: "photos/a.jpg: No space left on device".
@@ -45,10 +49,11 @@ def failing(subject: object) -> Iterator[None]:
         yield
     except OSError as error:
         words = os.strerror(error.errno) if error.errno else str(error)
-        raise StoreError(f"{shown(str(subject))}: {words}", transient=error.errno in TRANSIENT) from error
+        message, transient = f"{shown(str(subject))}: {words}", error.errno in TRANSIENT
+        raise StoreError(message, transient=transient, only_here=error.errno in _OF_ONE_OBJECT) from error
     except UnicodeEncodeError as error:
         words = f"no file can have this name in this process's encoding, {error.encoding}: set LC_ALL=C.UTF-8"
-        raise StoreError(f"{shown(str(subject))}: {words}", transient=False) from error
+        raise StoreError(f"{shown(str(subject))}: {words}", transient=False, only_here=True) from error
 
 
 def shown(subject: str) -> str:

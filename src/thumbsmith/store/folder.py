@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ from thumbsmith.store.naming import OBJECT, Literal, Mapped, Naming, Place
 from thumbsmith.store.reading import OpenFile, info
 from thumbsmith.store.temporary import is_abandoned, try_writing, write_whole
 from thumbsmith.store.tree import Tree
-from thumbsmith.store.types import MAX_KEY_BYTES, Headers, ObjectInfo
+from thumbsmith.store.types import MAX_KEY_BYTES, STRICT, Headers, ObjectInfo, Visitor
 from thumbsmith.store.walk import walk
 
 T = TypeVar("T")
@@ -122,20 +123,30 @@ class FolderStore:
         """Return False: folders have no order."""
         return False
 
-    def list(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectInfo]:
+    def list(self, prefix: str = "", *, after: str = "", visitor: Visitor = STRICT) -> Iterator[ObjectInfo]:
         """Yield every object whose key starts with `prefix` and comes after `after`. Of a root that is missing: none.
 
-        Raises StoreError where a folder may not be read: the sources in it would seem to be gone.
+        The visitor receives what cannot be entered or read. Raises StoreError where the root cannot be listed.
         """
         *folders, _ = prefix.split("/")
-        with failing(self.root):
-            start = self._tree.find(tuple(folders))
+        if folders and not visitor.enters("/".join(folders)):
+            return
+        try:
+            with failing("/".join(folders) or self.root):
+                start = self._tree.find(tuple(folders))
+        except StoreError as error:
+            _report(visitor, "/".join(folders), error)
+            return
         if start is None:
             return
+
+        def enter(parent: Folder, name: str) -> Folder | None:
+            return self._enter_towards(prefix, parent, name, visitor)
+
         with start:
-            for parent, entry in walk(start, lambda parent, name: self._enter_towards(prefix, parent, name)):
-                found = self._object(parent, entry)
-                if found and found.key.startswith(prefix) and found.key > after:
+            for parent, entry in walk(start, enter, lambda folder, error: _report(visitor, folder.key, error)):
+                found = self._visited(parent, entry, prefix, visitor)
+                if found and found.key > after:
                     yield found
 
     def children(self, key: str) -> Iterator[ObjectInfo]:
@@ -164,13 +175,17 @@ class FolderStore:
             raise StoreError(f"{shown(self.root)}: nothing can be written there: {words}", transient=False) from error
 
     def sweep(self) -> int:
-        """Remove the temporaries of writers that died, and folders that they left empty; return how many files."""
+        """Remove the temporaries of writers that died, and folders that they left empty; return how many files.
+
+        What cannot be entered or removed is left: it does no harm.
+        """
         with failing(self.root):
             root = self._tree.top()
             if root is None:
                 return 0
             with root:
-                return sum(_swept(parent, entry, self._tree) for parent, entry in walk(root, self._tree.enter))
+                found = walk(root, self._enter_or_skip, lambda _folder, _error: None)
+                return sum(_swept(parent, entry, self._tree) for parent, entry in found)
 
     @property
     def _tree(self) -> Tree:
@@ -217,6 +232,25 @@ class FolderStore:
             return info(key, found) if stat.S_ISREG(found.st_mode) else None
         return None
 
+    def _visited(self, parent: Folder, entry: os.DirEntry[str], prefix: str, visitor: Visitor) -> ObjectInfo | None:
+        """Return the object that an entry is if its key starts with `prefix`, and report why it cannot be read."""
+        key = self.naming.key(parent, entry.name)
+        if key is None or not key.startswith(prefix):
+            return None
+        if entry.is_symlink():
+            visitor.link(key)
+            return None
+        try:
+            with failing(key), contextlib.suppress(FileNotFoundError):
+                found = entry.stat(follow_symlinks=False)
+                if not stat.S_ISREG(found.st_mode):
+                    return None
+                _require_readable(parent, entry.name, found)
+                return info(key, found)
+        except StoreError as error:
+            visitor.unreadable(key, error)
+        return None
+
     def _own_object(self, parent: Folder, name: str) -> ObjectInfo | None:
         """Return the object whose key is that of the folder `name`, or None."""
         folder = self._tree.enter(parent, name)
@@ -226,20 +260,46 @@ class FolderStore:
             key, found = self.naming.key(folder, OBJECT), stat_file(folder, OBJECT)
             return info(key, found) if key and found else None
 
-    def _enter_towards(self, prefix: str, parent: Folder, name: str) -> Folder | None:
-        """Return the folder `name` unless no key in it can start with `prefix`."""
-        folder = self._tree.enter(parent, name)
-        if folder is None or not prefix:
-            return folder
-        key = f"{folder.key}/"
-        if key.startswith(prefix) or prefix.startswith(key[:-1]):
-            return folder
-        folder.close()
+    def _enter_towards(self, prefix: str, parent: Folder, name: str, visitor: Visitor) -> Folder | None:
+        """Return the folder `name` unless no key in it can start with `prefix` or the visitor does not enter it."""
+        key = _inside(parent, name)
+        try:
+            with failing(_inside(parent, name)):
+                key = _inside(parent, self.naming.component(parent, name))
+            towards = f"{key}/".startswith(prefix) or prefix.startswith(key)
+            return self._tree.enter(parent, name) if towards and visitor.enters(key) else None
+        except StoreError as error:
+            _report(visitor, key, error)
+            return None
+
+    def _enter_or_skip(self, parent: Folder, name: str) -> Folder | None:
+        with contextlib.suppress(StoreError):
+            return self._tree.enter(parent, name)
         return None
 
 
+def _inside(parent: Folder, component: str) -> str:
+    return f"{parent.key}/{component}" if parent.above is not None else component
+
+
+def _report(visitor: Visitor, folder: str, error: StoreError) -> None:
+    """Report a folder. Raises the error where it is the root: without it there is no listing."""
+    if not folder:
+        raise error
+    visitor.unreadable(f"{folder}/", error)
+
+
+def _require_readable(parent: Folder, name: str, found: os.stat_result) -> None:
+    """Raise PermissionError for a file without read permission. Only a file that lacks a read bit is asked for."""
+    readable_by_all = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
+    if found.st_mode & readable_by_all == readable_by_all:
+        return
+    if not os.access(name, os.R_OK, dir_fd=parent.fd, effective_ids=os.access in os.supports_effective_ids):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
+
+
 def _swept(parent: Folder, entry: os.DirEntry[str], tree: Tree) -> bool:
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(OSError):
         if is_private(entry.name) and is_abandoned(entry.name, entry.stat(follow_symlinks=False).st_mtime):
             os.unlink(entry.name, dir_fd=parent.fd)
             tree.prune(parent.names)

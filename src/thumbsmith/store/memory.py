@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Self
 
-from thumbsmith.store.types import MAX_KEY_BYTES, Headers, ObjectInfo, opts_out
+from thumbsmith.store.types import MAX_KEY_BYTES, STRICT, Headers, ObjectInfo, Visitor, opts_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,13 @@ class MemoryStore:
         """Return False: objects are listed as they came."""
         return False
 
-    def list(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectInfo]:
+    def list(
+        self,
+        prefix: str = "",
+        *,
+        after: str = "",
+        visitor: Visitor = STRICT,  # noqa: ARG002 - no folder to enter
+    ) -> Iterator[ObjectInfo]:
         """Yield every object whose key starts with `prefix`, as they were when the listing began."""
         with self._lock:
             found = [each.info for each in self._objects.values() if each.info.key.startswith(prefix)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from thumbsmith.errors import Code, Rejected, SourceChanged, StoreError
 from thumbsmith.store.failures import shown
 from thumbsmith.store.s3_failures import Refused
-from thumbsmith.store.types import MAX_KEY_BYTES, Headers, ObjectInfo, opts_out
+from thumbsmith.store.types import MAX_KEY_BYTES, STRICT, Headers, ObjectInfo, Visitor, opts_out
 
 if TYPE_CHECKING:
     from thumbsmith.store.s3_client import Client, Piece
@@ -152,7 +152,13 @@ class S3Store:
         """
         return "amazonaws." in self.client.endpoint and not self.bucket.endswith("--x-s3")
 
-    def list(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectInfo]:
+    def list(
+        self,
+        prefix: str = "",
+        *,
+        after: str = "",
+        visitor: Visitor = STRICT,  # noqa: ARG002 - no folder to enter
+    ) -> Iterator[ObjectInfo]:
         """Yield every object whose key starts with `prefix` and comes after `after`; one request for 1,000 of them."""
         start = {"StartAfter": self.prefix + after} if after and self.in_order else {}
         return (info for info in self._listed(prefix, **start) if info.key > after)

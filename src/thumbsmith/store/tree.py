@@ -55,7 +55,8 @@ class Tree:
 
     def enter(self, parent: Folder, name: str) -> Folder | None:
         """Return the folder that is called `name` on disk, or None where it is gone. Raises StoreError, naming it."""
-        component = self.naming.component(parent, name)
+        with failing(Folder(CLOSED, parent.known, parent, name, name)):
+            component = self.naming.component(parent, name)
         with failing(Folder(CLOSED, parent.known, parent, name, component)):
             return open_folder(parent, name, component)
 

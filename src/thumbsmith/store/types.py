@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol, Self
 
+from thumbsmith.errors import StoreError
 from thumbsmith.reader import RangeReader
 
 
@@ -55,6 +56,35 @@ class OpenObject(RangeReader, Protocol):
         ...
 
 
+def _all(folder: str) -> bool:  # noqa: ARG001 - every folder is entered
+    return True
+
+
+def _raised(key: str, error: StoreError) -> None:  # noqa: ARG001 - the error names the key
+    raise error
+
+
+def _ignored(key: str) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visitor:
+    """What a listing asks and reports. By default it enters every folder and raises the first error.
+
+    `enters` says whether a folder, given as its key without a final "/", is entered. `unreadable` receives the error
+    for a file, by its key, or for a folder, by its key and a final "/": the listing goes on without it. `link`
+    receives the key of every symbolic link, which no listing follows. Stores without folders call none of them.
+    """
+
+    enters: Callable[[str], bool] = _all
+    unreadable: Callable[[str, StoreError], object] = _raised
+    link: Callable[[str], object] = _ignored
+
+
+STRICT: Final = Visitor()
+
+
 # The longest key of S3 in UTF-8: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 MAX_KEY_BYTES: Final = 1024
 
@@ -102,10 +132,10 @@ class Store(Protocol):
         """Return whether listings are promised to be in the order of the keys' code points."""
         ...
 
-    def list(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectInfo]:
+    def list(self, prefix: str = "", *, after: str = "", visitor: Visitor = STRICT) -> Iterator[ObjectInfo]:
         """Yield every object whose key starts with `prefix` and comes after `after` by code points, each once.
 
-        A page at a time, in order where the store is `in_order`.
+        A page at a time, in order where the store is `in_order`. The visitor decides what an unreadable part means.
         """
         ...
 

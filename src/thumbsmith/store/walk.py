@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from thumbsmith.errors import StoreError
 from thumbsmith.store.beneath import Folder, open_folder
-from thumbsmith.store.failures import failing
+from thumbsmith.store.failures import ABSENT, failing
 from thumbsmith.store.names import is_private
 
 # Of the folders on the way down, the nearest ones stay open; one further up is opened anew, from the top, when needed.
@@ -24,39 +25,65 @@ class _Level:
     pending: list[str]
 
 
-def walk(root: Folder, enter: Callable[[Folder, str], Folder | None]) -> Iterator[tuple[Folder, os.DirEntry[str]]]:
+def walk(
+    root: Folder,
+    enter: Callable[[Folder, str], Folder | None],
+    unreadable: Callable[[Folder, StoreError], object],
+) -> Iterator[tuple[Folder, os.DirEntry[str]]]:
     """Yield everything beneath that is no folder, with the folder it is in, which is open until the next is asked for.
 
     `enter` opens a folder by its name on disk, or returns None where it is gone or to be left out. What vanishes
-    meanwhile is left out. Raises StoreError where a folder may not be read. The root is left open.
+    meanwhile is left out. `unreadable` receives a folder of which not all could be listed; the walk goes on without the
+    rest of it. The root is left open.
     """
     nearest = _Nearest()
     levels = [_Level(root, [])]
     try:
-        yield from _scan(levels[0])
+        yield from _scan(levels[0], unreadable)
         while levels:
             level = levels[-1]
             if not level.pending:
                 levels.pop()
                 continue
             name = level.pending.pop()
-            found = enter(level.folder, name) if nearest.reopen(level.folder) else None
+            try:
+                there = nearest.reopen(level.folder)
+            except StoreError as error:
+                level.pending.clear()
+                unreadable(level.folder, error)
+                continue
+            found = enter(level.folder, name) if there else None
             if found is not None:
                 nearest.keep(found)
                 levels.append(_Level(found, []))
-                yield from _scan(levels[-1])
+                yield from _scan(levels[-1], unreadable)
     finally:
         nearest.close()
 
 
-def _scan(level: _Level) -> Iterator[tuple[Folder, os.DirEntry[str]]]:
+def _scan(
+    level: _Level, unreadable: Callable[[Folder, StoreError], object]
+) -> Iterator[tuple[Folder, os.DirEntry[str]]]:
+    """Yield the files of one folder and note its folders. A folder that is removed meanwhile simply ends."""
     folder = level.folder
-    with failing(folder), os.scandir(folder.fd) as entries:
-        for entry in entries:
-            if not entry.is_dir(follow_symlinks=False):
-                yield folder, entry
-            elif not is_private(entry.name):
-                level.pending.append(entry.name)
+    try:
+        with failing(folder), os.scandir(folder.fd) as entries:
+            for entry in entries:
+                if not _is_folder(entry):
+                    yield folder, entry
+                elif not is_private(entry.name):
+                    level.pending.append(entry.name)
+    except StoreError as error:
+        if not isinstance(error.__cause__, OSError) or error.__cause__.errno not in ABSENT:
+            unreadable(folder, error)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Return whether it is a folder. Where that cannot be told it counts as a file, whose status then fails."""
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,9 @@ from thumbsmith.keys import MANIFEST
 from thumbsmith.manifest import Manifest, RenditionRecord
 from thumbsmith.protocol import Finding, look, unusable_key
 from thumbsmith.recipe import Recipe
-from thumbsmith.recipe.selection import is_source
+from thumbsmith.recipe.selection import is_source, may_hold_sources
 from thumbsmith.store import OpenObject, Store
-from thumbsmith.store.types import ObjectInfo
+from thumbsmith.store.types import ObjectInfo, Visitor
 
 T = TypeVar("T")
 
@@ -129,7 +129,11 @@ class Library:
         Where the store lists in no order, every source with the prefix is listed for it. Raises StoreError.
         """
         selection = self.recipe.selection
-        listed = self.source.list(prefix, after=after)
+        visitor = Visitor(
+            enters=lambda folder: may_hold_sources(folder, selection),
+            unreadable=lambda _key, _error: None,  # sync reports it
+        )
+        listed = self.source.list(prefix, after=after, visitor=visitor)
         found = (info for info in listed if is_source(info.key, selection) and _is_text(info.key))
         if self.source.in_order:
             return list(islice(found, limit))
