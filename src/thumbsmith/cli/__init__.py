@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from thumbsmith.errors import NotIsolated, ThumbsmithError
+from thumbsmith.errors import NotIsolated, StoreError, ThumbsmithError
 
 
 def main() -> None:
@@ -41,7 +41,8 @@ def _run(app: Callable[[], object]) -> int:
             code = end.code if isinstance(end.code, int) else int(bool(end.code))
         sys.stdout.flush()
     except ThumbsmithError as error:
-        code = 1 if error.transient and not isinstance(error, NotIsolated) else 2
+        again = error.transient or (isinstance(error, StoreError) and error.only_here)
+        code = 1 if again and not isinstance(error, NotIsolated) else 2
         _tell(str(error))
     except KeyboardInterrupt:
         code = 130
