@@ -67,7 +67,7 @@ def test_what_cannot_be_found_out_is_told(capsys: pytest.CaptureFixture[str]):
     assert print_plan(world.scope(), as_json=True) == 1
     shown = capsys.readouterr().out
     assert '{"event": "source", "key": "fresh.jpg", "state": "failed", "why": "Input/output error"}\n' in shown
-    assert '"sources": 1, "missing": 1' in shown
+    assert '"sources": 2, "missing": 1' in shown
 
 
 @pytest.mark.parametrize(("amount", "said"), [(0, "0 s"), (89, "89 s"), (700, "11.7 min"), (70_000, "19.4 h")])
