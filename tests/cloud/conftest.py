@@ -1,22 +1,29 @@
 """A cloud for a module of tests, keys that no other test uses, and what a function in a sandbox needs."""
 
+import os
 import secrets
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cloud import local_app
 from tests.cloud.bucket import BUCKET, SOURCES, THUMBNAILS, client
-from tests.cloud.emulator import Cloud, cloud
 from tests.servers.processes import KEYS
-from thumbsmith.cdk import packaging
+
+if TYPE_CHECKING:
+    from tests.cloud.emulator import Cloud
+
+# The folder of a function's code that was built elsewhere: for a machine without CDK and registries.
+CODE = "THUMBSMITH_FUNCTION_CODE"
 
 
 @pytest.fixture(scope="module")
-def where(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+def where(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Cloud"]:
     """Return a cloud in which things can be deployed."""
+    from tests.cloud.emulator import cloud  # noqa: PLC0415 - loads CDK
+
     with cloud(tmp_path_factory.mktemp("cloud")) as made:
         made.bootstrap()
         yield made
@@ -31,6 +38,11 @@ def key() -> str:
 @pytest.fixture(scope="session")
 def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of the function's code, unpacked from the zip that is deployed."""
+    if CODE in os.environ:
+        return Path(os.environ[CODE])
+    from tests.cloud import local_app  # noqa: PLC0415 - loads CDK
+    from thumbsmith.cdk import packaging  # noqa: PLC0415 - likewise
+
     folder = tmp_path_factory.mktemp("function") / "code"
     with zipfile.ZipFile(local_app.code() / f"{packaging.CONVERGING.name}.zip") as archive:
         archive.extractall(folder)

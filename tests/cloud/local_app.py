@@ -19,12 +19,12 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 
+from tests.cloud.sandbox import RUNTIME
 from thumbsmith.cdk import ThumbnailAudit, packaging
 from thumbsmith.cdk.app import ThumbsmithStack
 from thumbsmith.cdk.settings import ARCHITECTURES, settings_of
 
 ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64"}[platform.machine()]
-RUNTIME = Path(__file__).parents[2] / ".venv-runtime" / "bin" / "python"
 BOOTSTRAP = f"""#!/bin/sh
 PYTHONPATH="$LAMBDA_TASK_ROOT" exec {RUNTIME} -m awslambdaric "$_HANDLER"
 """

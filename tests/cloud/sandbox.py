@@ -23,11 +23,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.cloud import ground
-from tests.cloud.local_app import RUNTIME
 from tests.servers.processes import free_ports
 
 VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
 EMULATORS = {"x86_64": "aws-lambda-rie-x86_64", "aarch64": "aws-lambda-rie-arm64"}
+RUNTIME = Path(__file__).parents[2] / ".venv-runtime" / "bin" / "python"
 RIE = RUNTIME.parents[1] / "lib" / VERSION / "site-packages/samcli/local/rapid" / EMULATORS[platform.machine()]
 CGROUPS = Path("/sys/fs/cgroup")
 SECONDS = 120
