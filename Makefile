@@ -54,10 +54,11 @@ check: .venv/dev  ## format, lint, types, imports
 lock:  ## pin the newest releases that requirements/*.in allow
 	for each in uv base cdk dev servers peers; do $(LOCK) requirements/$$each.in -o requirements/$$each.txt; done
 	$(LOCK) --no-deps requirements/runtime.in -o requirements/runtime.txt
+	$(LOCK) -c requirements/dev.txt requirements/guest.in -o requirements/guest.txt
 	for each in function api; do $(LOCK) -c requirements/base.txt requirements/$$each.in -o src/thumbsmith/cdk/$$each.txt; done
 
 clean:
-	rm -rf .venv .venv-servers .venv-peers .venv-runtime thumbsmith-demo cdk.out
+	rm -rf .venv .venv-servers .venv-peers .venv-runtime .venv-arm64 thumbsmith-demo cdk.out
 
 .venv/uv: requirements/uv.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Thumbsmith needs Python 3.11 or later")'
