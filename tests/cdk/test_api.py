@@ -18,7 +18,7 @@ from tests.cdk.test_construct import resources, statements
 from thumbsmith import Recipe
 from thumbsmith.aws import api as function
 from thumbsmith.cdk import ThumbnailApi, ThumbnailGenerator
-from thumbsmith.cdk.api import ROUTES, TIMEOUT
+from thumbsmith.cdk.api import GROUPS, ROUTES, TIMEOUT
 from thumbsmith.errors import RecipeError
 from thumbsmith.store.memory import MemoryStore
 from thumbsmith.web.hosted import hosted
@@ -183,3 +183,72 @@ def test_who_may_invoke_is_granted(stack: Stack, make: Make, template: Render):
     make().grant_invoke(role)
     (policy,) = resources(template(), "AWS::IAM::Policy", "Caller")
     assert policy["PolicyDocument"]["Statement"][0]["Action"] == "execute-api:Invoke"
+
+
+SCOPES = {"read": ["thumbs/read"], "upload": ["thumbs/upload", "thumbs/admin"], "delete": ["thumbs/admin"]}
+
+
+def test_each_group_of_routes_has_its_scopes(make: Make, template: Render):
+    """A token needs a scope of the group that a route belongs to: to read, to upload, to delete."""
+    jwt = HttpJwtAuthorizer("Jwt", "https://issuer.example", jwt_audience=["thumbs"])
+    make(authorizer=jwt, scopes=SCOPES, public_renditions=True)
+    found = {
+        each["RouteKey"]: each.get("AuthorizationScopes") for each in resources(template(), "AWS::ApiGatewayV2::Route")
+    }
+    assert found.pop("POST /uploads") == SCOPES["upload"]
+    assert found.pop("DELETE /images/{key+}") == SCOPES["delete"]
+    for public in ("GET /renditions/{key+}", "HEAD /renditions/{key+}"):
+        assert found.pop(public) is None
+    assert len(found) == 6
+    assert all(scopes == SCOPES["read"] for scopes in found.values())
+
+
+@pytest.mark.parametrize(
+    ("grant", "expected"),
+    [
+        ("grant_upload", {"POST/uploads"}),
+        ("grant_delete", {"DELETE/images/*"}),
+        (
+            "grant_read",
+            {
+                "GET/images",
+                "GET/images/*",
+                "GET/renditions/*",
+                "HEAD/renditions/*",
+                "GET/recipe",
+                "POST/recipe/check",
+                "GET/openapi.json",
+                "GET/health",
+            },
+        ),
+    ],
+)
+def test_a_grant_is_for_its_routes_alone(stack: Stack, make: Make, template: Render, grant: str, expected: set[str]):
+    """Reading, uploading and deleting are granted one by one, each by methods and paths."""
+    getattr(make(), grant)(iam.Role(stack, "Caller", assumed_by=iam.ServicePrincipal("ec2.amazonaws.com")))
+    (policy,) = resources(template(), "AWS::IAM::Policy", "Caller")
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert statement["Action"] == "execute-api:Invoke"
+    listed = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+    assert {each["Fn::Join"][1][-1].removeprefix("/*/") for each in listed} == expected
+
+
+def test_every_route_belongs_to_one_group():
+    """The groups share no route, and hold all of them."""
+    grouped = [(path, method) for routes in GROUPS.values() for path, methods in routes for method in methods]
+    assert len(grouped) == len(set(grouped))
+    assert {(path, method) for path, methods in ROUTES for method in methods} == set(grouped)
+
+
+def test_further_variables_of_the_api_are_added(make: Make, template: Render):
+    """`environment` in function_props is added to the API's own variables too, and its memory may be set there."""
+    props = {"code": inline(), "environment": {"LEVEL": "debug"}, "memory_size": 2048}
+    make(function_props=props, allow_origins=["https://shop.example"])
+    (function,) = resources(template(), "AWS::Lambda::Function", "ApiFunction")
+    assert function["MemorySize"] == 2048
+    assert set(function["Environment"]["Variables"]) == {
+        "LEVEL",
+        "THUMBSMITH_SOURCE",
+        "THUMBSMITH_DESTINATION",
+        "THUMBSMITH_ORIGINS",
+    }

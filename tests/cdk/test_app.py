@@ -103,6 +103,9 @@ def test_context_is_read(tmp_path: Path):
     [
         ({"memory": "much"}, "context memory: expected a whole number, found 'much'"),
         ({"catalogue": "maybe"}, "context catalogue: expected true or yes or on"),
+        ({"source_key": "alias/photos"}, "context source_key: expected the ARN of a key of KMS"),
+        ({"destination_key": "arn:aws:kms:eu-central-1:123456789012:alias/x"}, "context destination_key: expected"),
+        ({"read_scopes": "thumbs/read"}, "expected api=jwt with them"),
         ({"trigger": "sns"}, "context trigger: expected s3 or eventbridge, found 'sns'"),
         ({"api": "open"}, "context api: expected off or iam or jwt, found 'open'"),
         ({"api": "jwt"}, "context api: jwt: expected jwt_issuer and jwt_audience with it"),
@@ -150,6 +153,102 @@ def test_what_cdk_refuses_is_one_sentence_too(tmp_path: Path):
     assert done.returncode == 2
     assert "Invalid S3 bucket name (value: a)" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+KEYS = {
+    "source_key": "arn:aws:kms:eu-central-1:123456789012:key/1111",
+    "destination_key": "arn:aws:kms:eu-central-1:123456789012:key/2222",
+}
+
+
+def test_existing_buckets_with_keys_are_used(tmp_path: Path):
+    """With the keys of existing buckets named, every role of the app may use them as it uses the buckets."""
+    settings = Settings(source="photos", destination="thumbs", api="iam", audit_repair=True, catalogue=True, **KEYS)
+    template = Template.from_stack(_stack(tmp_path, settings)[1])
+    template.resource_count_is("AWS::S3::Bucket", 0)
+    used: dict[str, set[str]] = {}
+    for name, role in template.find_resources("AWS::IAM::Role").items():
+        for policy in role["Properties"].get("Policies", []):
+            for each in policy["PolicyDocument"]["Statement"]:
+                if "crypt" in each.get("Sid", ""):
+                    used.setdefault(each["Sid"], set()).add(name[:10])
+                    wanted = KEYS["source_key" if each["Sid"].endswith("Source") else "destination_key"]
+                    assert each["Resource"] == wanted
+    assert {sid: len(names) for sid, names in used.items()} == {
+        "DecryptSource": 2,  # the function and the API
+        "EncryptSource": 1,
+        "EncryptDestination": 1,
+        "DecryptDestination": 2,  # the API and the audit
+        "DecryptManifests": 1,
+    }
+
+
+def test_a_new_bucket_may_have_a_key(tmp_path: Path):
+    """With a key and no bucket named, the new bucket is encrypted by it, with few calls to KMS."""
+    template = Template.from_stack(_stack(tmp_path, Settings(destination_key=KEYS["destination_key"]))[1])
+    (rule,) = [
+        each["Properties"]["BucketEncryption"]["ServerSideEncryptionConfiguration"][0]
+        for name, each in template.find_resources("AWS::S3::Bucket").items()
+        if name.startswith("Destination")
+    ]
+    assert rule["BucketKeyEnabled"] is True
+    assert rule["ServerSideEncryptionByDefault"]["KMSMasterKeyID"] == KEYS["destination_key"]
+
+
+def test_the_app_says_what_to_add_to_existing_buckets(tmp_path: Path):
+    """Over existing buckets, the outputs hold the bucket's policy, the key's policy, and the CORS rules to add."""
+    settings = Settings(
+        source="photos", destination="thumbs", delivery=True, api="iam", allow_origins="https://a.example", **KEYS
+    )
+    outputs = Template.from_stack(_stack(tmp_path, settings)[1]).find_outputs("*")
+    for start in ("DeliveryBucketPolicy", "DeliveryKeyPolicy", "ApiSourceCors"):
+        assert [each for name, each in outputs.items() if name.startswith(start)]
+
+
+def test_one_word_opens_delivery_and_api_to_pages(tmp_path: Path):
+    """allow_origins holds for the delivery too; without it, thumbnails are for pages of all origins."""
+    for origins, expected in (
+        ("https://a.example, https://b.example", ["https://a.example", "https://b.example"]),
+        ("", ["*"]),
+    ):
+        template = Template.from_stack(_stack(tmp_path, Settings(delivery=True, allow_origins=origins))[1])
+        (policy,) = template.find_resources("AWS::CloudFront::ResponseHeadersPolicy").values()
+        cors = policy["Properties"]["ResponseHeadersPolicyConfig"]["CorsConfig"]
+        assert cors["AccessControlAllowOrigins"]["Items"] == expected
+
+
+def test_scopes_come_from_context(tmp_path: Path):
+    """The scopes of tokens are settings, with commas between them."""
+    settings = Settings(
+        api="jwt",
+        jwt_issuer="https://issuer.example",
+        jwt_audience="a, b",
+        read_scopes="r",
+        upload_scopes="u, admin",
+        delete_scopes="admin",
+    )
+    template = Template.from_stack(_stack(tmp_path, settings)[1])
+    template.has_resource_properties(
+        "AWS::ApiGatewayV2::Route", {"RouteKey": "POST /uploads", "AuthorizationScopes": ["u", "admin"]}
+    )
+
+
+def test_nothing_stays_that_is_not_to_be_kept(tmp_path: Path):
+    """With keep=false no bucket is retained, that of jobs included."""
+    template = Template.from_stack(_stack(tmp_path, Settings(keep=False, batch=True))[1])
+    buckets = template.find_resources("AWS::S3::Bucket").values()
+    assert [each["DeletionPolicy"] for each in buckets] == ["Delete"] * 3
+
+
+def test_no_log_stays_for_ever(tmp_path: Path):
+    """Each function of the app writes to a log group that expires, CDK's own one included."""
+    template = Template.from_stack(_stack(tmp_path, EVERYTHING)[1])
+    groups = template.find_resources("AWS::Logs::LogGroup")
+    assert all(each["Properties"]["RetentionInDays"] for each in groups.values())
+    functions = template.find_resources("AWS::Lambda::Function").values()
+    assert len(functions) == 5
+    for each in functions:
+        assert each["Properties"]["LoggingConfig"]["LogGroup"]["Ref"] in groups
 
 
 def test_without_the_extra_one_sentence_names_it():

@@ -9,6 +9,7 @@ from aws_cdk import Duration, Stack, Tags
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from aws_cdk.assertions import Match, Template
@@ -47,8 +48,8 @@ def test_defaults_are_those_documented(generate: Generate, template: Render):
     assert mapping["BatchSize"] == 10
     assert mapping["ScalingConfig"] == {"MaximumConcurrency": 100}
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    (logs,) = resources(template(), "AWS::Logs::LogGroup")
-    assert logs["RetentionInDays"] == 30
+    (group,) = resources(template(), "AWS::Logs::LogGroup")
+    assert group["RetentionInDays"] == 30
 
 
 def test_the_environment_says_where_and_whose(generate: Generate, template: Render):
@@ -316,3 +317,82 @@ def test_other_machines_can_be_asked_for(generate: Generate, template: Render):
     assert function["TracingConfig"] == {"Mode": "Active"}
     (mapping,) = resources(template(), "AWS::Lambda::EventSourceMapping")
     assert (mapping["BatchSize"], mapping["ScalingConfig"]) == (1, {"MaximumConcurrency": 2})
+
+
+def test_further_variables_are_added(generate: Generate, template: Render):
+    """`environment` in function_props is added to what the construct sets, and takes nothing away."""
+    given = {"OTEL_SERVICE_NAME": "thumbs", "THUMBSMITH_ISOLATION": "required"}
+    generate(function_props={"code": inline(), "environment": given}, recipe="[variants.a]\nwidth = 9\n")
+    (function,) = resources(template(), "AWS::Lambda::Function", "ThumbnailsConverge")
+    variables = function["Environment"]["Variables"]
+    assert given.items() <= variables.items()
+    assert {"THUMBSMITH_SOURCE", "THUMBSMITH_DESTINATION", "THUMBSMITH_RECIPE"} <= variables.keys()
+
+
+def test_props_that_others_depend_on_reach_them(stack: Stack, generate: Generate, template: Render):
+    """A timeout, a processor or a network in function_props holds for the queue, the role and the writer as well."""
+    props = {
+        "code": inline(),
+        "timeout": 120,
+        "architecture": "x86_64",
+        "vpc": ec2.Vpc(stack, "Mine"),
+        "layers": [lambda_.LayerVersion.from_layer_version_arn(stack, "L", "arn:aws:lambda:eu-west-1:1:layer:x:1")],
+    }
+    generate(function_props=props, catalogue=True, batching_window=5)
+    (events,) = resources(template(), "AWS::SQS::Queue", "ConvergeQueueEvents")
+    assert events["VisibilityTimeout"] == 6 * 120 + 5
+    functions = resources(template(), "AWS::Lambda::Function", "Thumbnails")
+    assert len(functions) == 2
+    for each in functions:
+        assert (each["Timeout"], each["Architectures"]) == (120, ["x86_64"])
+        assert each["Layers"] == ["arn:aws:lambda:eu-west-1:1:layer:x:1"]
+        assert each["VpcConfig"]["SubnetIds"]
+    assert "JoinNetwork" in statements(template(), "ThumbnailsConverge")
+    assert list(props) == ["code", "timeout", "architecture", "vpc", "layers"]  # the caller's own is left as it is
+
+
+def test_a_log_group_of_ones_own_is_the_one_allowed(stack: Stack, generate: Generate, template: Render):
+    """With a log_group in function_props, the role may write to that one, and no other is made."""
+    generate(function_props={"code": inline(), "log_group": logs.LogGroup(stack, "Mine")})
+    (name,) = template().find_resources("AWS::Logs::LogGroup")
+    assert name.startswith("Mine")
+    allowed = statements(template(), "ThumbnailsConverge")["WriteLogs"]["Resource"]
+    assert allowed["Fn::Join"][1][0]["Fn::GetAtt"][0] == name
+
+
+def test_a_batch_may_wait(generate: Generate, template: Render):
+    """More than ten messages a call come with a batching window, for which the queue hides a message longer."""
+    generate(batch_size=1000, batching_window=20)
+    (mapping,) = resources(template(), "AWS::Lambda::EventSourceMapping")
+    assert (mapping["BatchSize"], mapping["MaximumBatchingWindowInSeconds"]) == (1000, 20)
+    (events,) = resources(template(), "AWS::SQS::Queue", "Events")
+    assert events["VisibilityTimeout"] == 380
+
+
+def test_the_code_may_not_use_the_networks_interfaces(stack: Stack, generate: Generate, template: Render):
+    """In a VPC, what Lambda needs of interfaces is denied to the function's own code."""
+    generate(vpc=ec2.Vpc(stack, "Mine"))
+    (policy,) = resources(template(), "AWS::IAM::Policy", "LeaveNetwork")
+    (deny,) = policy["PolicyDocument"]["Statement"]
+    assert (deny["Effect"], deny["Resource"]) == ("Deny", "*")
+    assert set(statements(template(), "ThumbnailsConverge")["JoinNetwork"]["Action"]) < set(deny["Action"])
+    (arn,) = deny["Condition"]["ArnEquals"]["lambda:SourceFunctionArn"]
+    assert arn["Fn::GetAtt"][0] in template().find_resources("AWS::Lambda::Function")
+
+
+def test_a_topic_and_an_address_may_both_be_given(stack: Stack, generate: Generate, template: Render):
+    """An address for alarms is subscribed to a topic of one's own."""
+    generate(alarm_topic=sns.Topic(stack, "Mine"), alarm_email="a@example.com")
+    template().resource_count_is("AWS::SNS::Topic", 1)
+    template().has_resource_properties("AWS::SNS::Subscription", {"Protocol": "email", "Endpoint": "a@example.com"})
+
+
+def test_no_log_of_a_network_stays_for_ever(stack: Stack, template: Render):
+    """Rejected packets are kept for a month, and the log group goes with the stack."""
+    IsolatedNetwork(stack, "Network", buckets=[s3.Bucket(stack, "In")], sqs=True)
+    (group,) = template().find_resources("AWS::Logs::LogGroup").values()
+    assert (group["Properties"]["RetentionInDays"], group["DeletionPolicy"]) == (30, "Delete")
+    (endpoint,) = [
+        each for each in resources(template(), "AWS::EC2::VPCEndpoint") if each["VpcEndpointType"] == "Interface"
+    ]
+    assert endpoint["PolicyDocument"]["Statement"][0]["Action"] == "sqs:SendMessage"

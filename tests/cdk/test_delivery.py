@@ -143,9 +143,9 @@ def answered(version: str | None, digest: str | None = DIGEST) -> dict[str, Any]
 
 def test_only_the_very_version_is_kept_for_a_year():
     """`?v=` of this content is immutable; another version, half a one, none, or an unknown content are not."""
-    assert answered(DIGEST[:8]) == {"cache-control": "public, max-age=31536000, immutable", "vary": "Accept"}
+    assert answered(DIGEST[:8]) == {"cache-control": "public, max-age=31536000, immutable", "vary": "Accept, Origin"}
     for version, digest in (("ffffffff", DIGEST), ("0123", DIGEST), ("", DIGEST), (None, DIGEST), (DIGEST[:8], None)):
-        assert answered(version, digest) == {"cache-control": "public, max-age=60", "vary": "Accept"}
+        assert answered(version, digest) == {"cache-control": "public, max-age=60", "vary": "Accept, Origin"}
 
 
 @pytest.mark.parametrize("name", ["request", "response"])
@@ -231,3 +231,22 @@ def test_whatever_a_distribution_can_be_told_can_be_told(make: Make, template: R
     make(distribution_props={"comment": "ours"})
     (distribution,) = resources(template(), "AWS::CloudFront::Distribution")
     assert distribution["DistributionConfig"]["Comment"] == "ours"
+
+
+def test_pages_of_other_origins_may_fetch(make: Make, template: Render):
+    """By default, any page may fetch a manifest and use a thumbnail in a canvas; without credentials."""
+    make()
+    (policy,) = resources(template(), "AWS::CloudFront::ResponseHeadersPolicy")
+    cors = policy["ResponseHeadersPolicyConfig"]["CorsConfig"]
+    assert cors["AccessControlAllowOrigins"] == {"Items": ["*"]}
+    assert cors["AccessControlAllowMethods"] == {"Items": ["GET", "HEAD"]}
+    assert (cors["AccessControlAllowCredentials"], cors["OriginOverride"]) == (False, True)
+
+
+@pytest.mark.parametrize("origins", [["https://Shop.example", "http://localhost:3000"], []])
+def test_the_origins_of_pages_are_a_choice(make: Make, template: Render, origins: list[str]):
+    """Pages of the origins that are named may fetch, and of no other; without any there are no such headers."""
+    make(allow_origins=origins)
+    (policy,) = resources(template(), "AWS::CloudFront::ResponseHeadersPolicy")
+    cors = policy["ResponseHeadersPolicyConfig"].get("CorsConfig")
+    assert cors is None if not origins else cors["AccessControlAllowOrigins"]["Items"] == [o.lower() for o in origins]

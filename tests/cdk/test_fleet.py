@@ -10,6 +10,7 @@ from aws_cdk import App, Size, Stack, Validations
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_events as events
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk.assertions import Match, Template
 from cdk_nag import AwsSolutionsChecks
@@ -17,6 +18,8 @@ from cdk_nag import AwsSolutionsChecks
 from tests.cdk.test_construct import resources, statements
 from thumbsmith.cdk import ThumbnailAudit, ThumbnailGenerator, ThumbnailTask
 from thumbsmith.errors import RecipeError
+
+KEY = "arn:aws:kms:eu-central-1:123456789012:key/1234"
 
 Generate = Callable[..., ThumbnailGenerator]
 Render = Callable[[], Template]
@@ -170,11 +173,15 @@ def test_routing_is_a_choice(generate: Generate, template: Render, stack: Stack)
     assert "THUMBSMITH_LARGE" not in function["Environment"]["Variables"]
 
 
-def test_a_recipe_that_no_variable_holds_is_refused(generate: Generate, stack: Stack):
+def test_a_recipe_that_no_variable_holds_is_refused(tmp_path: Path):
     """A large recipe travels with the function's code, which a task does not have."""
+    context = {"aws:cdk:bundling-stacks": []}  # nothing is deployed, so that no code is built
+    stack = Stack(App(outdir=str(tmp_path / "cdk.out"), context=context), "Large")
+    photos, thumbs = s3.Bucket(stack, "Photos"), s3.Bucket(stack, "Thumbs")
     recipe = "".join(f"[variants.a-long-name-of-a-variant-{number}]\nwidth = {number + 1}\n" for number in range(50))
+    generator = ThumbnailGenerator(stack, "Thumbnails", source=photos, destination=thumbs, recipe=recipe)
     with pytest.raises(RecipeError, match="up to 2 KB"):
-        _task(stack, generate(recipe=recipe))
+        _task(stack, generator)
 
 
 def test_cdk_nag_finds_nothing_unexplained(tmp_path: Path):
@@ -211,3 +218,30 @@ def test_cdk_nag_finds_nothing_unexplained(tmp_path: Path):
         for construct in violation["violatingConstructs"]
     }
     assert found == set()
+
+
+def test_a_job_reads_inventories_with_a_key(generate: Generate, template: Render, stack: Stack):
+    """Where an inventory's bucket has a key of its own, the role of jobs may decrypt with it, by way of S3."""
+    key = kms.Key.from_key_arn(stack, "Key", KEY)
+    mine = s3.Bucket.from_bucket_attributes(stack, "Mine", bucket_name="inventories", encryption_key=key)
+    generate(batch=True, inventories=[s3.Bucket.from_bucket_name(stack, "Plain", "plain"), mine])
+    allowed = statements(template(), "ThumbnailsJobsRole")
+    assert [sid for sid in allowed if sid.startswith("Decrypt")] == ["DecryptInventory1"]
+    statement = allowed["DecryptInventory1"]
+    assert (statement["Action"], statement["Resource"]) == ("kms:Decrypt", KEY)
+    assert "kms:ViaService" in statement["Condition"]["StringEquals"]
+
+
+@pytest.mark.parametrize(("policy", "expected"), [("retain", "Retain"), ("destroy", "Delete")])
+def test_the_bucket_of_jobs_stays_as_asked(generate: Generate, template: Render, policy: str, expected: str):
+    """It stays when the stack is removed, or goes with it."""
+    generate(batch=True, removal_policy=policy)
+    buckets = template().find_resources("AWS::S3::Bucket")
+    assert {each["DeletionPolicy"] for name, each in buckets.items() if "Jobs" in name} == {expected}
+
+
+def test_a_schedule_may_be_a_text(generate: Generate, template: Render, stack: Stack):
+    """A text as EventBridge has it is a schedule."""
+    ThumbnailAudit(stack, "Audit", generator=generate(), schedule="rate(7 days)")
+    (rule,) = resources(template(), "AWS::Events::Rule", "Audit")
+    assert rule["ScheduleExpression"] == "rate(7 days)"

@@ -20,6 +20,7 @@ WILDCARDS: Final = (
     "Any key may come, so permissions on objects end in '*' behind their prefix, and those on logs behind their group;"
     " AWS scopes no action on network interfaces, and none on traces, to what is known beforehand."
 )
+OF_A_RULE: Final = "It is the queue for failed messages itself, of a rule of EventBridge."
 BASIC: Final = "IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole]"
 EVERYTHING: Final = "IAM5[Resource::*]"
 

@@ -1,16 +1,20 @@
-"""What wakes somebody up, and what they look at: docs/runbook.md says what to do about each."""
+"""Alarms and their metrics. docs/runbook.md says what to do about each alarm."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from aws_cdk import Duration
+from aws_cdk import Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
+
+from thumbsmith.cdk.owner import ask_for_policy
 
 NAMESPACE: Final = "Thumbsmith"
 FIVE_MINUTES: Final = Duration.minutes(5)
@@ -20,7 +24,7 @@ REJECTED_PERCENT: Final = 20
 
 
 class Alarms(Construct):
-    """One alarm for each thing that goes wrong, in `alarms` by name; all of them tell `topic`."""
+    """One alarm for each thing that goes wrong, in `alarms` by name; all of them publish to `topic`."""
 
     def __init__(
         self,
@@ -35,6 +39,7 @@ class Alarms(Construct):
     ) -> None:
         super().__init__(scope, id)
         self.topic = topic
+        let_alarms_publish(self, topic)
         self.alarms: dict[str, cloudwatch.Alarm] = {}
         oldest = queue.metric_approximate_age_of_oldest_message(period=FIVE_MINUTES, statistic="Maximum")
         left = dead_letters.metric_approximate_number_of_messages_visible(period=FIVE_MINUTES, statistic="Maximum")
@@ -58,6 +63,41 @@ class Alarms(Construct):
         alarm.add_alarm_action(actions.SnsAction(self.topic))
         alarm.add_ok_action(actions.SnsAction(self.topic))
         self.alarms[name] = alarm
+
+
+def let_alarms_publish(scope: Construct, topic: sns.ITopic) -> None:
+    """Allow CloudWatch, for alarms of this account, to publish to the topic and to use its key.
+
+    A topic's own policy replaces the default one, by which alarms could publish. A topic or a key that the app does not
+    make is its owner's to change: then there is a warning, and an output of what to add.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html
+    """
+    account = Stack.of(scope).account
+    alarms = iam.ServicePrincipal("cloudwatch.amazonaws.com")
+    ours = {"StringEquals": {"aws:SourceAccount": account}}
+    publish = iam.PolicyStatement(
+        sid="LetAlarmsPublish",
+        principals=[alarms],
+        actions=["sns:Publish"],
+        resources=[topic.topic_arn],
+        conditions=ours,
+    )
+    if not topic.add_to_resource_policy(publish).statement_added:
+        what = "The policy of the imported alarm_topic has to let CloudWatch publish, else no alarm reaches anyone."
+        ask_for_policy(scope, "AlarmTopicPolicy", what, [publish])
+    key: kms.IKey | None = getattr(topic, "master_key", None)
+    if key is None:
+        return
+    use = iam.PolicyStatement(
+        sid="LetAlarmsUseKey",
+        principals=[alarms],
+        actions=["kms:Decrypt", "kms:GenerateDataKey*"],
+        resources=["*"],
+        conditions=ours,
+    )
+    if not key.add_to_resource_policy(use).statement_added:
+        what = "The policy of alarm_topic's imported key has to let CloudWatch use it, else no alarm reaches anyone."
+        ask_for_policy(scope, "AlarmTopicKeyPolicy", what, [use])
 
 
 def rejected_percent(function: lambda_.IFunction) -> cloudwatch.MathExpression:

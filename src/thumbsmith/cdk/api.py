@@ -1,9 +1,8 @@
-"""The construct: an API before the thumbnails, into which nobody gets by default."""
+"""The construct: an API for a generator's sources and thumbnails. By default it is closed to everyone."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, cast
@@ -14,13 +13,17 @@ from aws_cdk import aws_apigatewayv2_integrations as integrations
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
+from aws_cdk.aws_apigatewayv2_authorizers import HttpIamAuthorizer, HttpLambdaAuthorizer
 from constructs import Construct, IConstruct
 
 from thumbsmith.cdk import function as functions
 from thumbsmith.cdk import packaging, permissions
+from thumbsmith.cdk import props as checks
 from thumbsmith.cdk.acknowledgements import PUBLIC, acknowledge
 from thumbsmith.cdk.function import LoggedFunction
 from thumbsmith.cdk.generator import ThumbnailGenerator
+from thumbsmith.cdk.machine import MEMORY, overridden
+from thumbsmith.cdk.owner import ask_owner
 from thumbsmith.errors import RecipeError
 
 HANDLER: Final = "thumbsmith.aws.api.handler"
@@ -29,18 +32,26 @@ HANDLER: Final = "thumbsmith.aws.api.handler"
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
 TIMEOUT: Final = Duration.seconds(29)
 
-# All that there is: any other path or method is refused before the function is asked.
+# All routes, by what they do: the gateway refuses any other path or method, and the function is not called.
 RENDITIONS: Final = "/renditions/{key+}"
-ROUTES: Final = (
-    ("/uploads", ("POST",)),
-    ("/images", ("GET",)),
-    ("/images/{key+}", ("GET", "DELETE")),
-    (RENDITIONS, ("GET", "HEAD")),
-    ("/recipe", ("GET",)),
-    ("/recipe/check", ("POST",)),
-    ("/openapi.json", ("GET",)),
-    ("/health", ("GET",)),
-)
+READ: Final = "read"
+GROUPS: Final = {
+    READ: (
+        ("/images", ("GET",)),
+        ("/images/{key+}", ("GET",)),
+        (RENDITIONS, ("GET", "HEAD")),
+        ("/recipe", ("GET",)),
+        ("/recipe/check", ("POST",)),
+        ("/openapi.json", ("GET",)),
+        ("/health", ("GET",)),
+    ),
+    "upload": (("/uploads", ("POST",)),),
+    "delete": (("/images/{key+}", ("DELETE",)),),
+}
+ROUTES: Final = tuple(route for routes in GROUPS.values() for route in routes)
+
+# How long a browser may remember what pages may do.
+CORS_SECONDS: Final = 600
 
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html
 LOGGED: Final = (
@@ -52,8 +63,6 @@ LOGGED: Final = (
     "integrationLatency",
     "error.message",
 )
-
-_ORIGIN: Final = re.compile(r"https?://[^/*\s]+")
 
 
 class ThumbnailApi(Construct):
@@ -69,6 +78,7 @@ class ThumbnailApi(Construct):
         *,
         thumbnails: ThumbnailGenerator,
         authorizer: gateway.IHttpRouteAuthorizer,
+        scopes: Mapping[str, Sequence[str]] | None = None,
         public_renditions: bool = False,
         allow_origins: Sequence[str] = (),
         memory_size: int = 1024,
@@ -77,35 +87,70 @@ class ThumbnailApi(Construct):
     ) -> None:
         """Make all parts, for the source, destination and recipe of `thumbnails`, on the same kind of machine.
 
-        `authorizer` decides who gets in: CDK's HttpIamAuthorizer or HttpJwtAuthorizer, or one of one's own. With
-        `public_renditions` everybody may look at thumbnails, and at nothing else. `allow_origins` are web pages that
-        may ask and upload (CORS), as https://example.com; the source's rules for that are added where the app makes it.
-        `memory_size` is in MB. `throttle` bounds requests a second. `function_props` are props of `aws_lambda.Function`
-        that win over all that is set here.
+        `authorizer` decides who may call: CDK's HttpIamAuthorizer, HttpJwtAuthorizer or HttpUserPoolAuthorizer, or a
+        Lambda authorizer of yours; HttpNoneAuthorizer opens the API to everyone. With tokens, `scopes` names what a
+        token needs for each group of routes: {"read": [...], "upload": [...], "delete": [...]}; one of a group's scopes
+        is enough. Without scopes, every valid token may do everything. With `public_renditions` everyone may read
+        thumbnails, and nothing else.
 
-        Raises RecipeError, one sentence, for an origin that is none.
+        `allow_origins` are web pages that may call and upload (CORS), as https://example.com. The source bucket gets
+        its CORS rule here if the app makes it; for an imported one there is a warning, and an output with the rule.
+        `memory_size` is in MB. `throttle` limits requests a second. `function_props` are further props of
+        `aws_lambda.Function`, which win over all that is set here; its `environment` is added to ours.
+
+        Raises RecipeError, one sentence, for a value that cannot work.
         """
         super().__init__(scope, id)
-        self.origins = [_origin(each) for each in allow_origins]
-        made = self._function(thumbnails, memory_size, dict(function_props or {}))
+        checks.one_of_ours("thumbnails", thumbnails, ThumbnailGenerator)
+        checks.flags(public_renditions=public_renditions)
+        _known(authorizer)
+        self._scopes = _scopes(scopes, authorizer)
+        self.origins = checks.origins("allow_origins", allow_origins)
+        size = checks.whole("memory_size", memory_size, *MEMORY)
+        made = self._function(thumbnails, size, functions.checked_props(function_props))
         self.function, self.role, self.log_group = made.function, made.role, made.log_group
         self.api = gateway.HttpApi(self, "Api", default_authorizer=authorizer, cors_preflight=self._cors())
         self.url = self.api.api_endpoint
         self._route(public=public_renditions)
         self.access_log_group = self._log(throttle)
-        if self.origins and isinstance(thumbnails.source.bucket, s3.Bucket):
+        if self.origins:
             self._let_pages_upload(thumbnails.source.bucket)
         Tags.of(self).add("thumbsmith", self.node.path)
 
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let somebody in whom an IAM authorizer asks for; return the grant."""
-        arn = self.api.arn_for_execute_api()
-        return iam.Grant.add_to_principal(grantee=grantee, actions=["execute-api:Invoke"], resource_arns=[arn])
+        """Allow every route, where the authorizer is IAM's; return the grant."""
+        return self._grant(grantee, [self.api.arn_for_execute_api()])
+
+    def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow to read: images, thumbnails and the recipe; return the grant. It is for an IAM authorizer."""
+        return self._grant(grantee, self._arns(READ))
+
+    def grant_upload(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow to upload, and nothing else; return the grant. It is for an IAM authorizer."""
+        return self._grant(grantee, self._arns("upload"))
+
+    def grant_delete(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow to delete images, and nothing else; return the grant. It is for an IAM authorizer."""
+        return self._grant(grantee, self._arns("delete"))
+
+    def _grant(self, grantee: iam.IGrantable, arns: Sequence[str]) -> iam.Grant:
+        actions = ["execute-api:Invoke"]
+        return iam.Grant.add_to_principal(grantee=grantee, actions=actions, resource_arns=list(arns))
+
+    def _arns(self, group: str) -> list[str]:
+        """Return the ARNs of a group's routes, as IAM sees requests: a key is whatever follows its path."""
+        return [
+            self.api.arn_for_execute_api(method, path.replace("{key+}", "*"))
+            for path, methods in GROUPS[group]
+            for method in methods
+        ]
 
     def _function(self, thumbnails: ThumbnailGenerator, memory_size: int, props: dict[str, Any]) -> LoggedFunction:
-        machine = replace(thumbnails.machine, memory_size=memory_size, timeout=TIMEOUT)
+        machine = overridden(replace(thumbnails.machine, memory_size=memory_size, timeout=TIMEOUT), props)
+        if machine.timeout.to_seconds() > TIMEOUT.to_seconds():
+            raise RecipeError("function_props: expected a timeout of at most 29 seconds, as an HTTP API waits for 30")
         variables, files = functions.recipe_setting(thumbnails.recipe)
-        props["code"] = props.get("code") or functions.code(self, machine, files, packaging.API)
+        props["code"] = functions.code_or(props.get("code"), self, machine, files, packaging.API)
         origins = {"THUMBSMITH_ORIGINS": ",".join(self.origins)} if self.origins else {}
         source, destination = thumbnails.source, thumbnails.destination
         return LoggedFunction(
@@ -118,20 +163,21 @@ class ThumbnailApi(Construct):
         )
 
     def _route(self, *, public: bool) -> None:
-        """Make the routes. They have the authorizer, but for those that are said to be public."""
+        """Make the routes. Each has the authorizer, and its group's scopes; only those of thumbnails may be public."""
         answering = integrations.HttpLambdaIntegration(
             "Function",
             self.function,
             payload_format_version=gateway.PayloadFormatVersion.VERSION_2_0,
             scope_permission_to_route=False,
         )
-        for path, methods in ROUTES:
+        for group, path, methods in ((group, *route) for group, routes in GROUPS.items() for route in routes):
             opened = gateway.HttpNoneAuthorizer() if public and path == RENDITIONS else None
             routes = self.api.add_routes(
                 path=path,
                 methods=[gateway.HttpMethod[each] for each in methods],
                 integration=answering,
                 authorizer=opened,  # None: the API's own
+                authorization_scopes=None if opened else self._scopes.get(group),
             )
             if opened:
                 for route in routes:
@@ -152,11 +198,12 @@ class ThumbnailApi(Construct):
                 "x-amz-security-token",
             ],
             expose_headers=["etag", "location", "content-range", "retry-after"],
-            max_age=Duration.minutes(10),
+            max_age=Duration.seconds(CORS_SECONDS),
         )
 
     def _log(self, throttle: gateway.ThrottleSettings | None) -> logs.LogGroup:
-        """Have each request logged, without whose it was, and bounded; return the log group."""
+        """Log each request, without the caller, and limit requests a second; return the log group."""
+        checks.resource("throttle", throttle or gateway.ThrottleSettings(), "burst_limit", "gateway.ThrottleSettings")
         group = logs.LogGroup(
             self, "AccessLogs", retention=logs.RetentionDays.ONE_MONTH, removal_policy=RemovalPolicy.DESTROY
         )
@@ -171,17 +218,48 @@ class ThumbnailApi(Construct):
             )
         return group
 
-    def _let_pages_upload(self, bucket: s3.Bucket) -> None:
-        """Let pages send what they have leave to upload."""
-        bucket.add_cors_rule(
-            allowed_methods=[s3.HttpMethods.PUT],
-            allowed_origins=self.origins,
-            allowed_headers=["content-type", "if-none-match", "x-amz-expected-bucket-owner"],
-            max_age=600,
+    def _let_pages_upload(self, bucket: s3.IBucket) -> None:
+        """Let pages send presigned uploads to the source bucket; ask the owner of an imported one to."""
+        headers = ["content-type", "if-none-match", "x-amz-expected-bucket-owner"]
+        if isinstance(bucket, s3.Bucket):
+            bucket.add_cors_rule(
+                allowed_methods=[s3.HttpMethods.PUT],
+                allowed_origins=self.origins,
+                allowed_headers=headers,
+                max_age=CORS_SECONDS,
+            )
+            return
+        rule = {
+            "AllowedMethods": ["PUT"],
+            "AllowedOrigins": self.origins,
+            "AllowedHeaders": headers,
+            "MaxAgeSeconds": CORS_SECONDS,
+        }
+        what = "The imported source bucket has to let web pages upload (CORS), else browsers refuse every upload."
+        ask_owner(self, "SourceCors", what, {"CORSRules": [rule]})
+
+
+def _known(authorizer: Any) -> None:
+    """Raise RecipeError for what is no authorizer: with None, the gateway would let in everyone."""
+    if isinstance(authorizer, type) or not hasattr(authorizer, "bind"):
+        raise RecipeError(
+            "authorizer: expected an authorizer, as HttpIamAuthorizer(), or HttpNoneAuthorizer() to let in everyone,"
+            f" found {authorizer!r}"
         )
 
 
-def _origin(text: str) -> str:
-    if not _ORIGIN.fullmatch(text):
-        raise RecipeError(f"allow_origins: expected origins as https://example.com, found {text!r}")
-    return text.lower()
+def _scopes(
+    found: Mapping[str, Sequence[str]] | None, authorizer: gateway.IHttpRouteAuthorizer
+) -> dict[str, list[str]]:
+    """Return the scopes by group. Raises RecipeError for an unknown group, and where the authorizer knows no scopes."""
+    given = checks.further("scopes", found)
+    without_tokens = HttpIamAuthorizer | HttpLambdaAuthorizer | gateway.HttpNoneAuthorizer
+    if given and isinstance(authorizer, without_tokens):
+        raise RecipeError("scopes: expected an authorizer of tokens with them, as HttpJwtAuthorizer")
+    for group in given:
+        if group not in GROUPS:
+            raise RecipeError(f"scopes: expected {', '.join(GROUPS)}, found {group!r}")
+    listed = {group: checks.texts(f"scopes: {group}", each, f"thumbs/{group}") for group, each in given.items()}
+    if given and (missing := [group for group in GROUPS if not listed.get(group)]):
+        raise RecipeError(f"scopes: expected one for each group of routes, found none for {', '.join(missing)}")
+    return listed

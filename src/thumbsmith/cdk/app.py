@@ -6,8 +6,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from aws_cdk import App, CfnOutput, CliCredentialsStackSynthesizer, Duration, Stack
-from aws_cdk import aws_lambda as lambda_
+from aws_cdk import App, CfnOutput, CliCredentialsStackSynthesizer, RemovalPolicy, Stack
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
@@ -18,13 +18,13 @@ from thumbsmith.cdk.buckets import bucket
 from thumbsmith.cdk.delivery import ThumbnailDelivery
 from thumbsmith.cdk.generator import ThumbnailGenerator
 from thumbsmith.cdk.network import IsolatedNetwork
-from thumbsmith.cdk.notifications import Trigger
-from thumbsmith.cdk.settings import ARCHITECTURES, Settings, settings_of
+from thumbsmith.cdk.notifications import keep_logs_a_month
+from thumbsmith.cdk.settings import Settings, listed, settings_of
 from thumbsmith.errors import RecipeError
 
 
 class ThumbsmithStack(Stack):
-    """One generator, with buckets of its own where none are named; its outputs are what people ask for."""
+    """One generator, with new buckets where none are named. The outputs name its parts."""
 
     def __init__(
         self,
@@ -37,8 +37,9 @@ class ThumbsmithStack(Stack):
         """Make all that the settings ask for; `function_props` and `api_props` are those of its functions."""
         synthesizer = CliCredentialsStackSynthesizer() if settings.cli_credentials else None
         super().__init__(scope, settings.stack, synthesizer=synthesizer)
-        source = self._bucket("Source", settings.source, keep=settings.keep)
-        destination = self._bucket("Destination", settings.destination, keep=settings.keep)
+        removal = RemovalPolicy.RETAIN if settings.keep else RemovalPolicy.DESTROY
+        source = self._bucket("Source", settings.source, settings.source_key, removal)
+        destination = self._bucket("Destination", settings.destination, settings.destination_key, removal)
         network = (
             IsolatedNetwork(self, "Network", buckets=[source, destination], dynamodb=settings.catalogue)
             if settings.isolated
@@ -52,18 +53,20 @@ class ThumbsmithStack(Stack):
             source_prefix=settings.source_prefix,
             destination_prefix=settings.destination_prefix,
             recipe=settings.recipe_file,
-            trigger=Trigger(settings.trigger),
+            trigger=settings.trigger,
             runtime=settings.runtime,
-            architecture=ARCHITECTURES[settings.architecture],
+            architecture=settings.architecture,
             memory_size=settings.memory,
-            timeout=Duration.seconds(settings.timeout),
+            timeout=settings.timeout,
             batch_size=settings.batch_size,
+            batching_window=settings.batching_window,
             max_concurrency=settings.max_concurrency,
             max_receive_count=settings.max_receive_count,
             backfill=settings.backfill or settings.audit_repair,
             backfill_max_concurrency=settings.backfill_max_concurrency,
             batch=settings.batch,
-            tracing=lambda_.Tracing.ACTIVE if settings.tracing else lambda_.Tracing.DISABLED,
+            removal_policy=removal,
+            tracing=settings.tracing,
             vpc=network.vpc if network else None,
             catalogue=settings.catalogue,
             announce=settings.announce,
@@ -74,11 +77,12 @@ class ThumbsmithStack(Stack):
             function_props=function_props,
         )
         self.api = self._api(settings, api_props)
-        self.delivery = ThumbnailDelivery(self, "Delivery", thumbnails=self.generator) if settings.delivery else None
+        self.delivery = self._delivery(listed(settings.allow_origins)) if settings.delivery else None
         if settings.audit or settings.audit_repair:
             ThumbnailAudit(self, "Audit", generator=self.generator, repair=settings.audit_repair)
         acknowledge(self, {"S1": ACCESS_LOGS})
         acknowledge_cdks_own(self)
+        keep_logs_a_month(self)
         self._tell()
 
     def _api(self, settings: Settings, props: Mapping[str, Any] | None) -> ThumbnailApi | None:
@@ -91,13 +95,21 @@ class ThumbsmithStack(Stack):
             thumbnails=self.generator,
             authorizer=authorizer,
             public_renditions=settings.public_renditions,
-            allow_origins=[each.strip() for each in settings.allow_origins.split(",") if each.strip()],
+            scopes=settings.scopes,
+            allow_origins=listed(settings.allow_origins),
             function_props=props,
         )
 
-    def _bucket(self, id: str, name: str | None, *, keep: bool) -> s3.IBucket:
-        """Return the bucket of that name, which is there already, or a new one."""
-        return s3.Bucket.from_bucket_name(self, id, name) if name else bucket(self, id, keep=keep)
+    def _delivery(self, origins: list[str]) -> ThumbnailDelivery:
+        """Return the delivery, for pages of these origins or, where none is named, of all."""
+        return ThumbnailDelivery(self, "Delivery", thumbnails=self.generator, allow_origins=origins or ["*"])
+
+    def _bucket(self, id: str, name: str | None, key: str | None, removal: RemovalPolicy) -> s3.IBucket:
+        """Return the existing bucket of that name, or a new one; with its key where one is named."""
+        encryption = kms.Key.from_key_arn(self, f"{id}Key", key) if key else None
+        if name:
+            return s3.Bucket.from_bucket_attributes(self, id, bucket_name=name, encryption_key=encryption)
+        return bucket(self, id, removal_policy=removal, key=encryption)
 
     def _tell(self) -> None:
         made = self.generator

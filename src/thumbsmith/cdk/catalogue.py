@@ -19,8 +19,11 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from thumbsmith.cdk import notifications, permissions
-from thumbsmith.cdk.function import Machine, QueueFunction
+from thumbsmith.cdk.acknowledgements import OF_A_RULE, acknowledge
+from thumbsmith.cdk.function import QueueFunction
+from thumbsmith.cdk.machine import Machine
 from thumbsmith.cdk.place import Place
+from thumbsmith.cdk.queues import dead_letters
 
 HANDLER: Final = "thumbsmith.aws.catalogue.handler"
 KINDS: Final = ("Object Created", "Object Deleted")
@@ -33,12 +36,18 @@ def manifest_rule(scope: Construct, id: str, destination: Place, target: events.
 
 
 class Announcements(Construct):
-    """`topic`: a message whenever a manifest was written or removed, by e-mail too where an address is given."""
+    """`topic`: a message whenever a manifest was written or removed; by e-mail too where an address is given.
+
+    What EventBridge cannot hand to the topic goes to `dead_letters`.
+    """
 
     def __init__(self, scope: Construct, id: str, *, destination: Place, email: str | None) -> None:
         super().__init__(scope, id)
         self.topic = topic(self, "Topic", email)
-        self.rule = manifest_rule(self, "Rule", destination, targets.SnsTopic(self.topic))
+        self.dead_letters = dead_letters(self, "DeadLetters")
+        acknowledge(self.dead_letters, {"SQS3": OF_A_RULE})
+        target = targets.SnsTopic(self.topic, dead_letter_queue=self.dead_letters)
+        self.rule = manifest_rule(self, "Rule", destination, target)
 
 
 class Catalogue(Construct):
@@ -78,7 +87,8 @@ class Catalogue(Construct):
             statements=[*permissions.read_manifests(destination), write],
             props=props,
         )
-        self.rule = manifest_rule(self, "Rule", destination, targets.SqsQueue(self.writer.queue))
+        target = targets.SqsQueue(self.writer.queue, dead_letter_queue=self.writer.dead_letters)
+        self.rule = manifest_rule(self, "Rule", destination, target)
 
 
 def topic(scope: Construct, id: str, email: str | None) -> sns.Topic:

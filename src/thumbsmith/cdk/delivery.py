@@ -1,4 +1,4 @@
-"""The construct: thumbnails to everybody, near them, each in the best format that their client reads."""
+"""The construct: thumbnails by CloudFront, each in the best format that its client reads."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from aws_cdk import Duration, Tags
+from aws_cdk import Duration, Stack, Tags
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_cloudfront as cloudfront
 from aws_cdk import aws_cloudfront_origins as origins
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from thumbsmith.cdk import props as checks
 from thumbsmith.cdk.acknowledgements import ACCESS_LOGS, EDGE_TLS, EVERYWHERE, FIREWALL, acknowledge
 from thumbsmith.cdk.generator import ThumbnailGenerator
+from thumbsmith.cdk.owner import ask_for_policy
 from thumbsmith.errors import RecipeError
 from thumbsmith.keys import density_mark
 from thumbsmith.recipe import Format, Recipe
@@ -39,8 +42,7 @@ POLICY: Final = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; fo
 class ThumbnailDelivery(Construct):
     """CloudFront before the destination of a generator; every part of it is an attribute.
 
-    `distribution`, `url`, `reading` (the statement by which it reads the bucket: to be added to the policy of a bucket
-    that the app does not make).
+    `distribution`, `url`, `reading` (the statement by which it reads the bucket).
     """
 
     def __init__(
@@ -53,20 +55,33 @@ class ThumbnailDelivery(Construct):
         certificate: acm.ICertificate | None = None,
         log_bucket: s3.IBucket | None = None,
         log_prefix: str = "",
+        allow_origins: Sequence[str] = ("*",),
         distribution_props: Mapping[str, Any] | None = None,
     ) -> None:
         """Make all parts, for the destination and recipe of `thumbnails`.
 
         `/KEY/small` is answered in the format that `Accept` wants most, `/KEY/small.webp` is that file, and with `?v=`
         as in a manifest's `srcset` it may be kept for a year. `domain_names` need a `certificate`, of us-east-1.
-        `log_bucket` takes a log of every access; its ACLs have to be on. `distribution_props` are props of
-        `aws_cloudfront.Distribution` that win over all that is set here.
+        `log_bucket` takes a log of every access; its ACLs have to be on. Pages of `allow_origins` (by default "*", all)
+        may fetch manifests and use thumbnails in a canvas (CORS); any page may show thumbnails. `distribution_props`
+        are props of `aws_cloudfront.Distribution` that win over all that is set here.
 
-        Raises RecipeError, one sentence, for names without a certificate, and a recipe of too many variants.
+        A bucket or a key that the app does not make is its owner's to change: then there is a warning, and an output
+        with the policy to add. Raises RecipeError, one sentence, for a value that cannot work.
         """
         super().__init__(scope, id)
+        checks.one_of_ours("thumbnails", thumbnails, ThumbnailGenerator)
+        domain_names = checks.texts("domain_names", domain_names, "img.example.com")
         if bool(domain_names) != (certificate is not None):
             raise RecipeError("domain_names: expected a certificate with them, of region us-east-1, and none without")
+        if certificate is not None:
+            checks.resource("certificate", certificate, "certificate_arn", "a certificate, as an acm.Certificate")
+        if log_bucket is not None:
+            checks.bucket("log_bucket", log_bucket)
+        elif log_prefix:
+            raise RecipeError("log_prefix: expected a log_bucket with it")
+        self.origins = checks.origins("allow_origins", allow_origins, any_origin=True)
+        further = checks.further("distribution_props", distribution_props)
         recipe = Recipe.default() if thumbnails.recipe is None else Recipe.loads(thumbnails.recipe, file="recipe")
         destination = thumbnails.destination
         given: dict[str, Any] = {
@@ -79,14 +94,39 @@ class ThumbnailDelivery(Construct):
             "log_bucket": log_bucket,
             "log_file_prefix": (log_prefix or None) if log_bucket else None,
         }
-        self.distribution = cloudfront.Distribution(self, "Distribution", **(given | dict(distribution_props or {})))
+        self.distribution = checks.built(
+            cloudfront.Distribution, self, "Distribution", given, "distribution_props", further
+        )
         self.url = f"https://{domain_names[0] if domain_names else self.distribution.distribution_domain_name}"
         self.reading = self._reading(destination.objects_arn)
-        destination.bucket.add_to_resource_policy(self.reading)
+        self._let_read(destination.bucket)
         reasons = {"CFR1": EVERYWHERE, "CFR2": FIREWALL}
         acknowledge(self, reasons | ({} if certificate else {"CFR4": EDGE_TLS}))
         acknowledge(self, {} if log_bucket else {"CFR3": ACCESS_LOGS})
         Tags.of(self).add("thumbsmith", self.node.path)
+
+    def _let_read(self, bucket: s3.IBucket) -> None:
+        """Let the distribution read the bucket, and use its key; ask the owner of an imported one to."""
+        if not bucket.add_to_resource_policy(self.reading).statement_added:
+            what = "The policy of the imported destination bucket has to let CloudFront read, else each request is 403."
+            ask_for_policy(self, "BucketPolicy", what, [self.reading])
+        key: kms.IKey | None = bucket.encryption_key
+        if key is None:
+            return
+        # Of all distributions of the account: the bucket refers to its key, and a distribution to its bucket.
+        ours = Stack.of(self).format_arn(service="cloudfront", region="", resource="distribution", resource_name="*")
+        use = iam.PolicyStatement(
+            sid="LetDistributionsDecrypt",
+            principals=[iam.ServicePrincipal("cloudfront.amazonaws.com")],
+            actions=["kms:Decrypt"],
+            resources=["*"],
+            conditions={"ArnLike": {"AWS:SourceArn": ours}},
+        )
+        if not key.add_to_resource_policy(use).statement_added:
+            what = (
+                "The policy of the destination's imported key has to let CloudFront decrypt, else each request is 403."
+            )
+            ask_for_policy(self, "KeyPolicy", what, [use])
 
     def _behavior(self, bucket: s3.IBucket, prefix: str, recipe: Recipe) -> cloudfront.BehaviorOptions:
         # CDK's own way lets the distribution read the whole bucket: `reading` is for what is under the prefix.
@@ -130,10 +170,11 @@ class ThumbnailDelivery(Construct):
         )
 
     def _headers(self) -> cloudfront.ResponseHeadersPolicy:
-        """Return what every answer says besides: https://owasp.org/www-project-secure-headers/."""
+        """Return the headers that every answer has: https://owasp.org/www-project-secure-headers/."""
         return cloudfront.ResponseHeadersPolicy(
             self,
             "Headers",
+            cors_behavior=self._cors(),
             security_headers_behavior=cloudfront.ResponseSecurityHeadersBehavior(
                 content_type_options=cloudfront.ResponseHeadersContentTypeOptions(override=True),
                 content_security_policy=cloudfront.ResponseHeadersContentSecurityPolicy(
@@ -158,8 +199,21 @@ class ThumbnailDelivery(Construct):
             ),
         )
 
+    def _cors(self) -> cloudfront.ResponseHeadersCorsBehavior | None:
+        """Return the headers for pages of other origins; None where no origin is named."""
+        if not self.origins:
+            return None
+        return cloudfront.ResponseHeadersCorsBehavior(
+            access_control_allow_credentials=False,
+            access_control_allow_headers=["*"],
+            access_control_allow_methods=["GET", "HEAD"],
+            access_control_allow_origins=self.origins,
+            access_control_expose_headers=["ETag"],
+            origin_override=True,
+        )
+
     def _reading(self, objects: str) -> iam.PolicyStatement:
-        """Return that this distribution, and nobody else by way of CloudFront, may read thumbnails; it lists nothing.
+        """Return that this distribution, and no other one, may read thumbnails; it lists nothing.
 
         https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/private-content-restricting-access-to-s3.html
         """

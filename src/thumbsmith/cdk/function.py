@@ -8,12 +8,11 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import RemovalPolicy, Stack, Token
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -21,7 +20,9 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from thumbsmith.cdk import packaging, permissions
+from thumbsmith.cdk import props as checks
 from thumbsmith.cdk.acknowledgements import RUNTIME, acknowledge, acknowledge_wildcards
+from thumbsmith.cdk.machine import Machine, python_of
 from thumbsmith.cdk.queues import EventQueue
 from thumbsmith.errors import RecipeError
 from thumbsmith.recipe import Recipe
@@ -31,24 +32,19 @@ RECIPE_BYTES: Final = 2048
 
 RECIPE_FILE: Final = "thumbsmith.toml"
 
+# Variables that tell a function its work: a second value for one of them would lead it elsewhere.
+OWN_VARIABLES: Final = frozenset(
+    f"THUMBSMITH_{each}"
+    for each in ("SOURCE", "DESTINATION", "RECIPE", "ORIGINS", "BACKFILL", "CATALOGUE", "LARGE", "QUEUE")
+)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
-    """What a function runs on, and how it is fed. 1,769 MB are one whole processor.
-
-    https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
-    """
-
-    runtime: lambda_.Runtime
-    architecture: lambda_.Architecture
-    memory_size: int
-    timeout: Duration
-    batch_size: int
-    max_concurrency: int
-    max_receive_count: int
-    log_retention: logs.RetentionDays
-    tracing: lambda_.Tracing
-    vpc: ec2.IVpc | None
+# Props of aws_lambda.Function that other parts depend on, and what to use in their place.
+REFUSED: Final = {
+    "role": "the construct makes a role with the least permissions; add to its attribute role",
+    "log_retention": "the construct has a prop log_retention",
+    "log_retention_role": "the construct has a prop log_retention",
+    "log_removal_policy": "give a log_group of your own",
+}
 
 
 class LoggedFunction:
@@ -64,7 +60,7 @@ class LoggedFunction:
         statements: Sequence[iam.PolicyStatement],
         props: Mapping[str, Any],
     ) -> None:
-        self.log_group = logs.LogGroup(
+        self.log_group = props.get("log_group") or logs.LogGroup(
             scope, "Logs", retention=machine.log_retention, removal_policy=RemovalPolicy.DESTROY
         )
         allowed = [*statements, *permissions.run(self.log_group, in_vpc=machine.vpc is not None)]
@@ -78,10 +74,13 @@ class LoggedFunction:
             "log_group": self.log_group,
             "role": self.role,
             "handler": handler,
-            "environment": dict(environment),
             **_network(machine.vpc),
         }
-        self.function = lambda_.Function(scope, "Function", **(given | dict(props)))
+        further = {**props, "environment": {**environment, **props.get("environment", {})}}
+        self.function = checks.built(lambda_.Function, scope, "Function", given, "function_props", further)
+        if machine.vpc is not None:
+            leave = iam.Policy(scope, "LeaveNetwork", statements=[permissions.leave_network(self.function)])
+            self.role.attach_inline_policy(leave)
         acknowledge(scope, {"L1": RUNTIME})
         acknowledge_wildcards(self.role, allowed)
 
@@ -127,16 +126,44 @@ class QueueFunction(Construct):
         )
 
     def _events(self, id: str, machine: Machine) -> EventQueue:
-        return EventQueue(self, id, function_timeout=machine.timeout, max_receive_count=machine.max_receive_count)
+        return EventQueue(
+            self,
+            id,
+            function_timeout=machine.timeout,
+            batching_window=machine.batching_window,
+            max_receive_count=machine.max_receive_count,
+        )
 
     def _feed(self, id: str, events: EventQueue, machine: Machine, at_once: int) -> lambda_.EventSourceMapping:
         return self.function.add_event_source_mapping(
             id,
             event_source_arn=events.queue.queue_arn,
             batch_size=machine.batch_size,
+            max_batching_window=machine.batching_window if machine.batching_window.to_seconds() else None,
             max_concurrency=at_once,
             report_batch_item_failures=True,
         )
+
+
+def checked_props(found: Any, max_concurrency: int = 0) -> dict[str, Any]:
+    """Return a copy of `function_props`. Raises RecipeError for a prop that would break the function, and says why."""
+    props = checks.further("function_props", found)
+    for name, why in REFUSED.items():
+        if name in props:
+            raise RecipeError(f"function_props: expected no {name}: {why}")
+    environment = checks.further("function_props: environment", props.get("environment"))
+    for name, value in environment.items():
+        if name in OWN_VARIABLES:
+            raise RecipeError(f"function_props: expected no {name} in the environment, which the construct sets itself")
+        if not isinstance(value, str):
+            raise RecipeError(f"function_props: expected a text for {name} in the environment, found {value!r}")
+    reserved = props.get("reserved_concurrent_executions")
+    if isinstance(reserved, int) and reserved < max_concurrency and not Token.is_unresolved(reserved):
+        raise RecipeError(
+            f"function_props: expected reserved_concurrent_executions of at least {max_concurrency}, as max_concurrency"
+            f" is, found {reserved}: events that find no function end in the dead letters"
+        )
+    return props | {"environment": environment}
 
 
 def recipe_text(recipe: str | os.PathLike[str] | None) -> str | None:
@@ -146,6 +173,8 @@ def recipe_text(recipe: str | os.PathLike[str] | None) -> str | None:
     """
     if recipe is None:
         return None
+    if not isinstance(recipe, str | os.PathLike):
+        raise RecipeError(f"recipe: expected the path of a file or TOML text, found a {type(recipe).__name__}")
     if isinstance(recipe, str) and ("\n" in recipe or "=" in recipe):
         Recipe.loads(recipe, file="recipe")
         return recipe
@@ -169,12 +198,30 @@ def code(
 
     Where nothing is deployed, as with `cdk list`, nothing is built.
     """
+    python = python_of(machine.runtime)
     if not Stack.of(scope).bundling_required:
         return lambda_.Code.from_asset(str(Path(__file__).parent))
-    python = machine.runtime.name.removeprefix("python")
-    if python == machine.runtime.name:
-        raise RecipeError(f"runtime: expected one of Python, found {machine.runtime.name}")
     return lambda_.Code.from_asset(_built(python, machine.architecture.name, tuple(files.items()), contents))
+
+
+def code_or(
+    given: Any,
+    scope: Construct,
+    machine: Machine,
+    files: dict[str, str],
+    contents: packaging.Contents = packaging.CONVERGING,
+) -> lambda_.Code:
+    """Return the code that a user gives, else ours. Raises RecipeError where theirs would lack the recipe."""
+    if given is None:
+        return code(scope, machine, files, contents)
+    if not isinstance(given, lambda_.Code):
+        raise RecipeError(f"function_props: expected code as lambda_.Code.from_asset(...), found {given!r}")
+    if files:
+        raise RecipeError(
+            f"function_props: expected no code of your own with a recipe of more than {RECIPE_BYTES} bytes: such a"
+            f" recipe travels with the code as {RECIPE_FILE}"
+        )
+    return given
 
 
 @cache

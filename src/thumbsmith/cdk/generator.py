@@ -1,4 +1,4 @@
-"""The construct: thumbnails of all that is put into a bucket, kept right in another."""
+"""The construct: thumbnails of the sources in a bucket, kept up to date in another."""
 
 from __future__ import annotations
 
@@ -7,24 +7,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from aws_cdk import Duration, Tags
+from aws_cdk import Duration, RemovalPolicy, Tags
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_events as events
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from thumbsmith.cdk import function as functions
 from thumbsmith.cdk import permissions
+from thumbsmith.cdk import props as checks
 from thumbsmith.cdk.alarms import Alarms
 from thumbsmith.cdk.catalogue import Announcements, Catalogue, topic
 from thumbsmith.cdk.dashboard import dashboard_of
-from thumbsmith.cdk.function import Machine, QueueFunction
+from thumbsmith.cdk.function import QueueFunction
 from thumbsmith.cdk.jobs import BatchJobs
+from thumbsmith.cdk.machine import CONCURRENCY, machine_of, overridden
+from thumbsmith.cdk.neighbors import Work, keep_neighbors_apart, keep_one_construct
+from thumbsmith.cdk.network import require_buckets, require_endpoints
 from thumbsmith.cdk.notifications import Trigger, notify_by_eventbridge, notify_by_s3
 from thumbsmith.cdk.place import keep_apart, place
+from thumbsmith.cdk.queues import RETENTION
+from thumbsmith.errors import RecipeError
 
 HANDLER: Final = "thumbsmith.aws.handler.handler"
 
@@ -32,7 +39,9 @@ HANDLER: Final = "thumbsmith.aws.handler.handler"
 WRITER_MEMORY: Final = 256
 
 # Props that go with the code, and so hold for whatever else runs it.
-OF_THE_CODE: Final = ("code", "runtime", "architecture", "layers")
+OF_THE_CODE: Final = ("code", "layers")
+
+REMOVALS: Final = {"retain": RemovalPolicy.RETAIN, "destroy": RemovalPolicy.DESTROY}
 
 
 def of_the_code(props: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,20 +68,22 @@ class ThumbnailGenerator(Construct):
         source_prefix: str = "",
         destination_prefix: str = "",
         recipe: str | os.PathLike[str] | None = None,
-        trigger: Trigger = Trigger.S3,
-        runtime: lambda_.Runtime | None = None,
-        architecture: lambda_.Architecture | None = None,
+        trigger: Trigger | str = Trigger.S3,
+        runtime: lambda_.Runtime | str | None = None,
+        architecture: lambda_.Architecture | str | None = None,
         memory_size: int = 1769,
-        timeout: Duration | None = None,
+        timeout: Duration | float | None = None,
         batch_size: int = 10,
+        batching_window: Duration | float | None = None,
         max_concurrency: int = 100,
         max_receive_count: int = 5,
         backfill: bool = False,
         backfill_max_concurrency: int = 20,
         batch: bool = False,
         inventories: Sequence[s3.IBucket] = (),
-        log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
-        tracing: lambda_.Tracing = lambda_.Tracing.DISABLED,
+        removal_policy: RemovalPolicy | str = RemovalPolicy.RETAIN,
+        log_retention: logs.RetentionDays | int | str = logs.RetentionDays.ONE_MONTH,
+        tracing: lambda_.Tracing | bool | str = lambda_.Tracing.DISABLED,
         vpc: ec2.IVpc | None = None,
         catalogue: bool = False,
         announce: bool = False,
@@ -80,54 +91,64 @@ class ThumbnailGenerator(Construct):
         alarms: bool = False,
         alarm_topic: sns.ITopic | None = None,
         alarm_email: str | None = None,
-        max_age: Duration | None = None,
+        max_age: Duration | float | None = None,
         dashboard: bool = False,
         function_props: Mapping[str, Any] | None = None,
     ) -> None:
         """Make all parts. `recipe` is a path or TOML text; without one, the default recipe holds.
 
-        Prefixes end in "/". `runtime` (default Python 3.13), `architecture` (arm64), `memory_size` in MB, `timeout`
-        (60 seconds), `batch_size` (messages a call), `max_concurrency` (functions at once), `max_receive_count` (tries
-        before the dead letters) and `log_retention` are as in CDK. `backfill` makes a queue for what can wait, of which
-        `backfill_max_concurrency` functions at once are fed; `batch` what a job of S3 Batch Operations needs, which may
-        read the inventories in the buckets given. A topic or an address for alarms turns them on;
-        `max_age` (15 minutes) is how long an event may wait before one. `function_props` are props of `aws_lambda.
-        Function` that win over all that is set here.
+        Prefixes end in "/". `trigger` is "s3" or "eventbridge", `runtime` a version of Python as "3.13" (the default),
+        `architecture` "arm64" (the default) or "x86_64", `tracing` True or False, `log_retention` a number of days;
+        all of these may be CDK's types too. Times (`timeout`, 60 s; `batching_window`, 0; `max_age`, 15 minutes) are
+        seconds or a Duration. `memory_size` is in MB, `batch_size` messages a call, `max_concurrency` functions at
+        once, `max_receive_count` tries before the dead letters. More than 10 messages a call need a `batching_window`.
 
-        Raises RecipeError, one sentence, for a recipe that is none and for places that overlap.
+        `backfill` makes a queue for what can wait, with `backfill_max_concurrency` functions at once. `batch` makes
+        what a job of S3 Batch Operations needs; it may read the inventories in the buckets given, and its own bucket
+        has the `removal_policy` "retain" (the default) or "destroy". A topic or an address for alarms turns them on.
+        An event may wait for `max_age` before an alarm. `function_props` are further props of `aws_lambda.Function`,
+        which win over all that is set here; its `environment` is added to the variables that are set here.
+
+        Raises RecipeError, one sentence, for a recipe, a place, a value or a combination that cannot work.
         """
         super().__init__(scope, id)
+        checks.flags(backfill=backfill, batch=batch, catalogue=catalogue, announce=announce)
+        checks.flags(alarms=alarms, dashboard=dashboard)
         self.source = place(source, source_prefix, "source")
         self.destination = place(destination, destination_prefix, "destination")
-        keep_apart(self.source, self.destination)
-        machine = Machine(
+        self._keep_apart(checks.choice("trigger", trigger, Trigger, {each.value: each for each in Trigger}))
+        machine = machine_of(
             runtime=runtime or lambda_.Runtime.PYTHON_3_13,
             architecture=architecture or lambda_.Architecture.ARM_64,
             memory_size=memory_size,
-            timeout=timeout or Duration.seconds(60),
+            timeout=60 if timeout is None else timeout,
             batch_size=batch_size,
+            batching_window=0 if batching_window is None else batching_window,
             max_concurrency=max_concurrency,
             max_receive_count=max_receive_count,
             log_retention=log_retention,
             tracing=tracing,
             vpc=vpc,
         )
-        props = dict(function_props or {})
-        self.machine, self.recipe = machine, functions.recipe_text(recipe)
+        most = checks.whole("backfill_max_concurrency", backfill_max_concurrency, *CONCURRENCY)
+        self.props = functions.checked_props(function_props, machine.max_concurrency + (most if backfill else 0))
+        self.machine, self.recipe = overridden(machine, self.props), functions.recipe_text(recipe)
+        if self.machine.vpc is not None:
+            self._look_for_ways(self.machine.vpc, catalogue=catalogue)
         variables, files = functions.recipe_setting(self.recipe)
-        props["code"] = props.get("code") or functions.code(self, machine, files)
-        self.converging = self._converge(machine, variables, props, backfill_max_concurrency if backfill else None)
-        self.props = props
+        self.props["code"] = functions.code_or(self.props.get("code"), self, self.machine, files)
+        self.variables = self.places | variables
+        self.converging = self._converge(most if backfill else None)
         self.function, self.role = self.converging.function, self.converging.role
         self.queue, self.dead_letters = self.converging.queue, self.converging.dead_letters
         self.log_group, self.event_source = self.converging.log_group, self.converging.event_source
         self.backfill, self.backfill_source = self.converging.backfill, self.converging.backfill_source
-        self.jobs = BatchJobs(self, "Jobs", function=self.function, inventories=inventories) if batch else None
-        self.rule = self._listen(trigger)
-        self.catalogue = self._catalogue(machine, props) if catalogue else None
-        self.announcements = self._announce(announce_email) if announce or announce_email else None
-        alarmed = alarm_topic or (topic(self, "AlarmTopic", alarm_email) if alarms or alarm_email else None)
-        self.alarms = self._alarm(alarmed, max_age or Duration.minutes(15)) if alarmed else None
+        self.jobs = self._jobs(batch=batch, inventories=inventories, removal_policy=removal_policy)
+        self.rule = self._listen()
+        self.catalogue = self._catalogue() if catalogue else None
+        address = checks.email("announce_email", announce_email)
+        self.announcements = self._announce(address) if announce or address else None
+        self.alarms = self._alarm(alarm_topic, checks.email("alarm_email", alarm_email), max_age, alarms=alarms)
         self.dashboard = dashboard_of(self, "Dashboard", self.converging) if dashboard else None
         Tags.of(self).add("thumbsmith", self.node.path)
 
@@ -136,36 +157,75 @@ class ThumbnailGenerator(Construct):
         """Return the variables that tell a function where sources and thumbnails are."""
         return {"THUMBSMITH_SOURCE": self.source.url, "THUMBSMITH_DESTINATION": self.destination.url}
 
-    def _converge(
-        self, machine: Machine, variables: dict[str, str], props: dict[str, Any], backfill: int | None
-    ) -> QueueFunction:
-        self.variables = self.places | variables
+    def _keep_apart(self, trigger: Trigger) -> None:
+        """Raise RecipeError where source and destination, or other generators of the app, are in the way."""
+        keep_apart(self.source, self.destination)
+        keep_one_construct(self.source.bucket, self.destination.bucket)
+        others = [each for each in self.node.root.node.find_all() if isinstance(each, ThumbnailGenerator)]
+        self.work = Work(self.node.path, self.source, self.destination, trigger)
+        keep_neighbors_apart(self.work, [each.work for each in others if each is not self and hasattr(each, "work")])
+
+    def _look_for_ways(self, vpc: ec2.IVpc, *, catalogue: bool) -> None:
+        """Raise RecipeError where the function's network cannot reach what it needs."""
+        require_buckets(vpc, [self.source.bucket, self.destination.bucket])
+        if "vpc_subnets" not in self.props and vpc.isolated_subnets:
+            require_endpoints(vpc, ["s3"], "the function reads and writes there")
+            if catalogue:
+                require_endpoints(vpc, ["dynamodb"], "the catalogue is a table")
+
+    def _converge(self, backfill: int | None) -> QueueFunction:
         statements = [*permissions.read_source(self.source), *permissions.keep_destination(self.destination)]
         return QueueFunction(
             self,
             "Converge",
-            machine=machine,
+            machine=self.machine,
             handler=HANDLER,
             environment=self.variables,
             statements=statements,
-            props=props,
+            props=self.props,
             backfill=backfill,
         )
 
-    def _listen(self, trigger: Trigger) -> events.Rule | None:
-        if trigger is Trigger.EVENTBRIDGE:
-            return notify_by_eventbridge(self, "Changes", self.source, self.queue)
+    def _jobs(
+        self, *, batch: bool, inventories: Sequence[s3.IBucket], removal_policy: RemovalPolicy | str
+    ) -> BatchJobs | None:
+        listed = [
+            checks.bucket("inventories", each) for each in checks.several("inventories", inventories, "inventories")
+        ]
+        removal = checks.choice("removal_policy", removal_policy, RemovalPolicy, REMOVALS)
+        if listed and not batch:
+            raise RecipeError("inventories: expected batch=True with them, whose jobs read them")
+        if not batch:
+            return None
+        return BatchJobs(self, "Jobs", function=self.function, inventories=listed, removal_policy=removal)
+
+    def _listen(self) -> events.Rule | None:
+        if self.work.trigger is Trigger.EVENTBRIDGE:
+            return notify_by_eventbridge(self, "Changes", self.source, self.queue, self.dead_letters)
         notify_by_s3(self.source, self.queue)
         return None
 
-    def _catalogue(self, machine: Machine, props: dict[str, Any]) -> Catalogue:
-        small = replace(machine, memory_size=WRITER_MEMORY)
-        return Catalogue(self, "Catalogue", destination=self.destination, machine=small, props=of_the_code(props))
+    def _catalogue(self) -> Catalogue:
+        small = replace(self.machine, memory_size=WRITER_MEMORY)
+        return Catalogue(self, "Catalogue", destination=self.destination, machine=small, props=of_the_code(self.props))
 
     def _announce(self, email: str | None) -> Announcements:
         return Announcements(self, "Announcements", destination=self.destination, email=email)
 
-    def _alarm(self, alarmed: sns.ITopic, max_age: Duration) -> Alarms:
+    def _alarm(
+        self, given: sns.ITopic | None, email: str | None, max_age: Duration | float | None, *, alarms: bool
+    ) -> Alarms | None:
+        """Return the alarms where they are asked for by a topic, an address or a word; else None."""
+        if given is None and email is None and not alarms:
+            if max_age is not None:
+                raise RecipeError("max_age: expected alarms=True with it, as it is a limit for an alarm")
+            return None
+        if given is None:
+            alarmed: sns.ITopic = topic(self, "AlarmTopic", email)
+        else:
+            alarmed = checks.resource("alarm_topic", given, "topic_arn", "a topic, as an sns.Topic")
+            if email:
+                alarmed.add_subscription(subscriptions.EmailSubscription(email))
         return Alarms(
             self,
             "Alarms",
@@ -173,5 +233,5 @@ class ThumbnailGenerator(Construct):
             dead_letters=self.dead_letters,
             function=self.function,
             topic=alarmed,
-            max_age=max_age,
+            max_age=checks.duration("max_age", 15 * 60 if max_age is None else max_age, 1, RETENTION.to_seconds()),
         )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import jsii
+from aws_cdk import CfnResource, RemovalPolicy, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
@@ -89,7 +91,7 @@ def notify_by_s3(source: Place, queue: sqs.IQueue) -> None:
     if not _SAFE.fullmatch(source.prefix):
         raise RecipeError(
             f"source_prefix: expected ASCII letters, digits and !_.'()/- alone, found {source.prefix!r}: for any other"
-            " use trigger = eventbridge"
+            ' use trigger="eventbridge"'
         )
     destination = FromOneBucket(queue)
     filters = [s3.NotificationKeyFilter(prefix=source.prefix)] if source.prefix else []
@@ -97,10 +99,28 @@ def notify_by_s3(source: Place, queue: sqs.IQueue) -> None:
         source.bucket.add_event_notification(kind, destination, *filters)  # type: ignore[arg-type]
 
 
-def notify_by_eventbridge(scope: Construct, id: str, place: Place, queue: sqs.IQueue) -> events.Rule:
-    """Have EventBridge send every change under the prefix; return the rule."""
+def notify_by_eventbridge(
+    scope: Construct, id: str, place: Place, queue: sqs.IQueue, dead_letters: sqs.IQueue
+) -> events.Rule:
+    """Have EventBridge send every change under the prefix; return the rule.
+
+    An event that EventBridge cannot send for 24 hours goes to `dead_letters`, in its own format.
+    """
     keys = {"key": [{"prefix": place.prefix}]} if place.prefix else {}
-    return rule(scope, id, place.bucket, EVENTBRIDGE_EVENTS, keys, targets.SqsQueue(queue))
+    return rule(
+        scope, id, place.bucket, EVENTBRIDGE_EVENTS, keys, targets.SqsQueue(queue, dead_letter_queue=dead_letters)
+    )
+
+
+def keep_logs_a_month(stack: Stack) -> None:
+    """Give a log group to CDK's own function, which sets the notifications of buckets: its logs would never expire."""
+    handlers = [each for each in stack.node.children if each.node.id.startswith("BucketNotificationsHandler")]
+    for each in handlers:
+        group = logs.LogGroup(
+            stack, "NotificationsLogs", retention=logs.RetentionDays.ONE_MONTH, removal_policy=RemovalPolicy.DESTROY
+        )
+        made = cast("CfnResource", each.node.find_child("Resource"))
+        made.add_property_override("LoggingConfig.LogGroup", group.log_group_name)
 
 
 def rule(

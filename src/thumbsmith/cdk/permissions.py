@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from thumbsmith.cdk.place import Place
+
+INTERFACES: Final = ("CreateNetworkInterface", "DescribeNetworkInterfaces", "DescribeSubnets", "DeleteNetworkInterface")
+ADDRESSES: Final = ("AssignPrivateIpAddresses", "UnassignPrivateIpAddresses")
 
 
 def role(
@@ -26,8 +32,9 @@ def role(
 
 
 def read_source(source: Place) -> list[iam.PolicyStatement]:
-    """Return what looking at sources takes. Without ListBucket, S3 answers 403 for an object that is gone.
+    """Return what looking at sources takes. Without ListBucket, S3 answers 403 for an object that is absent.
 
+    ListBucket has no condition on the prefix: a request for an object brings no prefix that could meet it.
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
     """
     return [
@@ -102,12 +109,29 @@ def run(log_group: logs.ILogGroup, *, in_vpc: bool) -> list[iam.PolicyStatement]
     AWS scopes no action on network interfaces to a resource that is known beforehand, so these stand on "*":
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions
     """
-    interfaces = ["CreateNetworkInterface", "DescribeNetworkInterfaces", "DescribeSubnets", "DeleteNetworkInterface"]
-    addresses = ["AssignPrivateIpAddresses", "UnassignPrivateIpAddresses"]
     statements = [write_logs(log_group)]
     if in_vpc:
-        statements.append(_allow("JoinNetwork", [f"ec2:{action}" for action in (*interfaces, *addresses)], "*"))
+        statements.append(_allow("JoinNetwork", [f"ec2:{action}" for action in (*INTERFACES, *ADDRESSES)], "*"))
     return statements
+
+
+def leave_network(function: lambda_.IFunction) -> iam.PolicyStatement:
+    """Return that the function's own code may do nothing with network interfaces: that is for Lambda alone.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-best-practice
+    """
+    return iam.PolicyStatement(
+        sid="LeaveNetwork",
+        effect=iam.Effect.DENY,
+        actions=[f"ec2:{action}" for action in (*INTERFACES, "DetachNetworkInterface", *ADDRESSES)],
+        resources=["*"],
+        conditions={"ArnEquals": {"lambda:SourceFunctionArn": [function.function_arn]}},
+    )
+
+
+def decrypt(sid: str, bucket: s3.IBucket) -> list[iam.PolicyStatement]:
+    """Return what reading a bucket with a key of its own takes; nothing where it has none."""
+    return _key(sid, ["kms:Decrypt"], Place(bucket, ""))
 
 
 def _key(sid: str, actions: Iterable[str], place: Place) -> list[iam.PolicyStatement]:

@@ -1,12 +1,17 @@
-"""Where images are and thumbnails go: a bucket and a prefix, checked when the app is synthesized."""
+"""Where sources are and thumbnails go: a bucket and a prefix, checked when the app is synthesized."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from aws_cdk import aws_s3 as s3
 
+from thumbsmith.cdk import props
 from thumbsmith.errors import RecipeError
+
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+KEY_BYTES: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,12 @@ class Place:
 
 
 def place(bucket: s3.IBucket, prefix: str, what: str) -> Place:
-    """Return the place. Raises RecipeError for a prefix that does not end in "/", or that no prefix of keys can be."""
+    """Return the place. Raises RecipeError for what is no bucket, and for a prefix that is no folder of keys."""
+    props.bucket(what, bucket)
+    if not isinstance(prefix, str):
+        raise RecipeError(f"{what}_prefix: expected a text that ends in '/', found {prefix!r}")
+    if len(prefix.encode()) > KEY_BYTES:
+        raise RecipeError(f"{what}_prefix: expected at most {KEY_BYTES} bytes, as a key of S3 holds, found more")
     if prefix and not prefix.endswith("/"):
         raise RecipeError(f"{what}_prefix: expected nothing, or a prefix that ends in '/', found {prefix!r}")
     if "*" in prefix or "?" in prefix or "$" in prefix:  # they mean something in a policy
@@ -41,9 +51,7 @@ def place(bucket: s3.IBucket, prefix: str, what: str) -> Place:
 
 def keep_apart(source: Place, destination: Place) -> None:
     """Raise RecipeError where one place lies in the other: each thumbnail would be a source of further ones."""
-    if not _same(source.bucket, destination.bucket):
-        return
-    if source.prefix.startswith(destination.prefix) or destination.prefix.startswith(source.prefix):
+    if overlap(source, destination):
         raise RecipeError(
             "source and destination overlap: expected two buckets, or two prefixes of one bucket of which neither lies"
             f" in the other, found {source.prefix or 'the whole bucket'!r} and"
@@ -51,7 +59,13 @@ def keep_apart(source: Place, destination: Place) -> None:
         )
 
 
-def _same(one: s3.IBucket, other: s3.IBucket) -> bool:
+def overlap(one: Place, other: Place) -> bool:
+    """Return whether both are in one bucket, and one prefix holds the other."""
+    nested = one.prefix.startswith(other.prefix) or other.prefix.startswith(one.prefix)
+    return nested and same(one.bucket, other.bucket)
+
+
+def same(one: s3.IBucket, other: s3.IBucket) -> bool:
     """Return whether both are one bucket: a name that is not known before deployment is one text for one bucket."""
     return one.bucket_arn == other.bucket_arn or not _names(one).isdisjoint(_names(other))
 

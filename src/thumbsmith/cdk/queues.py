@@ -8,8 +8,8 @@ from aws_cdk import Duration
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-# https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html: six times the function's timeout, so that
-# a batch that is throttled is not delivered a second time meanwhile.
+# https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html: six times the function's timeout, and the
+# batching window, so that a batch that is throttled is not delivered a second time meanwhile.
 VISIBILITY_TIMEOUTS: Final = 6
 
 # The longest that SQS keeps a message; the time to find a cause and redrive.
@@ -20,27 +20,43 @@ MESSAGE_BYTES: Final = 262_144
 
 
 class EventQueue(Construct):
-    """`queue`, encrypted and reached by TLS alone, and `dead_letters`, where a message goes after so many receives."""
+    """`queue`, and `dead_letters` for messages received `max_receive_count` times; encrypted, by TLS alone."""
 
-    def __init__(self, scope: Construct, id: str, *, function_timeout: Duration, max_receive_count: int) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        function_timeout: Duration,
+        max_receive_count: int,
+        batching_window: Duration | None = None,
+    ) -> None:
         super().__init__(scope, id)
-        self.dead_letters = self._queue("DeadLetters")
-        self.queue = self._queue(
+        window = batching_window.to_seconds() if batching_window else 0
+        self.dead_letters = dead_letters(self, "DeadLetters")
+        self.queue = _queue(
+            self,
             "Events",
-            Duration.seconds(VISIBILITY_TIMEOUTS * function_timeout.to_seconds()),
+            Duration.seconds(VISIBILITY_TIMEOUTS * function_timeout.to_seconds() + window),
             sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=max_receive_count),
         )
 
-    def _queue(
-        self, id: str, visibility: Duration | None = None, dead_letters: sqs.DeadLetterQueue | None = None
-    ) -> sqs.Queue:
-        return sqs.Queue(
-            self,
-            id,
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
-            enforce_ssl=True,
-            max_message_size_bytes=MESSAGE_BYTES,
-            retention_period=RETENTION,
-            visibility_timeout=visibility,
-            dead_letter_queue=dead_letters,
-        )
+
+def dead_letters(scope: Construct, id: str) -> sqs.Queue:
+    """Return a queue for messages that could not be handled."""
+    return _queue(scope, id)
+
+
+def _queue(
+    scope: Construct, id: str, visibility: Duration | None = None, failed: sqs.DeadLetterQueue | None = None
+) -> sqs.Queue:
+    return sqs.Queue(
+        scope,
+        id,
+        encryption=sqs.QueueEncryption.SQS_MANAGED,
+        enforce_ssl=True,
+        max_message_size_bytes=MESSAGE_BYTES,
+        retention_period=RETENTION,
+        visibility_timeout=visibility,
+        dead_letter_queue=failed,
+    )

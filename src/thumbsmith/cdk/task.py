@@ -1,7 +1,8 @@
-"""Beyond Lambda: sources that need more memory or time than a function has, made by tasks on Fargate."""
+"""Tasks on Fargate, for sources that need more memory or time than a function has."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from aws_cdk import Duration, RemovalPolicy
@@ -14,23 +15,50 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from thumbsmith.cdk import permissions
+from thumbsmith.cdk import props as checks
 from thumbsmith.cdk.acknowledgements import acknowledge, acknowledge_wildcards
+from thumbsmith.cdk.function import RECIPE_FILE
 from thumbsmith.cdk.generator import ThumbnailGenerator
+from thumbsmith.cdk.machine import RECEIVES
+from thumbsmith.cdk.network import require_endpoints
 from thumbsmith.cdk.queues import VISIBILITY_TIMEOUTS, EventQueue
 from thumbsmith.errors import RecipeError
 
 COMMAND: Final = ["python", "-m", "thumbsmith.aws.task"]
 
-VARIABLES: Final = "What a task is told are places and a recipe: no secret is among them."
-INSIGHTS: Final = "Container Insights cost more than such tasks do: who wants them names a cluster of their own."
+VARIABLES: Final = "The variables of a task are places and a recipe: no secret is among them."
+INSIGHTS: Final = "Container Insights cost more than such tasks do. To have them, give a cluster of your own."
 FETCHING: Final = "An image in ECR is fetched with a token for all repositories: AWS scopes that action to nothing."
 
-# From so many messages on there are so many tasks.
+# From this number of messages on, this number of tasks.
 STEPS: Final = ((1, 1), (100, 2), (1_000, 10))
 
 
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html: tasks of one service.
+MOST_TASKS: Final = 5_000
+
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
+LONGEST_HIDDEN: Final = 12 * 60 * 60
+
+# Memory in MiB by CPU units.
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-size
+SIZES: Final[dict[int, Sequence[int]]] = {
+    256: (512, 1024, 2048),
+    512: range(1024, 4097, 1024),
+    1024: range(2048, 8193, 1024),
+    2048: range(4096, 16385, 1024),
+    4096: range(8192, 30721, 1024),
+    8192: range(16384, 61441, 4096),
+    16384: range(32768, 122881, 8192),
+}
+
+# What Fargate asks for where there is no way out, besides S3, where layers of images are, and the task's own queue.
+# https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html
+OF_FARGATE: Final = ("ecr.api", "ecr.dkr", "s3", "logs", "sqs")
+
+
 class ThumbnailTask(Construct):
-    """Tasks that are there as long as there is something for them: `queue`, `dead_letters`, `definition`, `service`."""
+    """Tasks that run while their queue has messages: `queue`, `dead_letters`, `definition`, `service`."""
 
     def __init__(
         self,
@@ -44,21 +72,31 @@ class ThumbnailTask(Construct):
         cpu: int = 2048,
         memory_limit_mib: int = 8192,
         max_tasks: int = 10,
-        timeout: Duration | None = None,
+        timeout: Duration | float | None = None,
         max_receive_count: int = 3,
         cluster: ecs.ICluster | None = None,
     ) -> None:
         """Make all parts. `image` is yours, with thumbsmith installed (examples/task/Dockerfile); `timeout` 10 minutes.
 
         With `route`, the generator's function passes on what is too large for it: what would take more memory than it
-        has, or twice more time; else only what you send to `queue` is made. Raises RecipeError where the recipe is not
-        among the variables of the function, but beside its code.
+        has, or twice more time; else only what you send to `queue` is made. A function in a network without a way out
+        needs an endpoint for SQS then, and tasks in such a network need those of Fargate.
+
+        Raises RecipeError for a recipe that is too large for a variable, and for a value that cannot work.
         """
         super().__init__(scope, id)
-        if generator.variables.get("THUMBSMITH_RECIPE") == "thumbsmith.toml":
-            raise RecipeError("ThumbnailTask: expected a recipe of up to 2 KB, which a task is told as a variable")
-        limit = timeout or Duration.minutes(10)
-        part = Duration.seconds(max(1, limit.to_seconds() // VISIBILITY_TIMEOUTS))
+        checks.one_of_ours("generator", generator, ThumbnailGenerator)
+        checks.resource("image", image, "bind", "an image, as ecs.ContainerImage.from_registry(...)")
+        checks.resource("vpc", vpc, "vpc_id", "a network, as an ec2.Vpc")
+        checks.flags(route=route)
+        checks.whole("max_tasks", max_tasks, 1, MOST_TASKS)
+        checks.whole("max_receive_count", max_receive_count, *RECEIVES)
+        _fargate(cpu, memory_limit_mib)
+        if generator.variables.get("THUMBSMITH_RECIPE") == RECIPE_FILE:
+            raise RecipeError("ThumbnailTask: expected a recipe of up to 2 KB, which a task gets as a variable")
+        _look_for_ways(generator, vpc, route=route)
+        limit = checks.duration("timeout", 600 if timeout is None else timeout, VISIBILITY_TIMEOUTS, LONGEST_HIDDEN)
+        part = Duration.seconds(limit.to_seconds() // VISIBILITY_TIMEOUTS)
         large = EventQueue(self, "Large", function_timeout=part, max_receive_count=max_receive_count)
         self.queue, self.dead_letters = large.queue, large.dead_letters
         self.log_group = logs.LogGroup(
@@ -147,3 +185,24 @@ class ThumbnailTask(Construct):
         generator.role.attach_inline_policy(
             iam.Policy(self, "Route", statements=[permissions.send("SendLarge", self.queue)])
         )
+
+
+def _fargate(cpu: int, memory: int) -> None:
+    """Raise RecipeError for a size of tasks that Fargate does not have."""
+    if not isinstance(cpu, int) or cpu not in SIZES:
+        raise RecipeError(f"cpu: expected {', '.join(map(str, SIZES))}, found {cpu!r}")
+    if memory not in SIZES[cpu]:
+        sizes = ", ".join(map(str, SIZES[cpu]))
+        raise RecipeError(f"memory_limit_mib: expected one of {sizes} with a cpu of {cpu}, found {memory!r}")
+
+
+def _look_for_ways(generator: ThumbnailGenerator, vpc: ec2.IVpc, *, route: bool) -> None:
+    """Raise RecipeError where the function cannot reach the tasks' queue, or tasks cannot start in their network."""
+    machine = generator.machine
+    if route and machine.vpc is not None and machine.vpc.isolated_subnets and "vpc_subnets" not in generator.props:
+        require_endpoints(machine.vpc, ["sqs"], "the generator's function sends there what is too large for it")
+    if not isinstance(vpc, ec2.Vpc) or vpc.private_subnets:
+        return
+    if not vpc.isolated_subnets:
+        raise RecipeError("vpc: expected private subnets: in public ones a task without an address cannot start")
+    require_endpoints(vpc, OF_FARGATE, "tasks fetch their image and work by them")

@@ -4,7 +4,7 @@
 // The version is the beginning of the content's SHA-256: 8 digits in hexadecimal.
 const VERSION = /^[0-9a-f]{8}$/;
 
-// What S3 says of an object besides: nobody's business.
+// Headers of S3 that clients do not need.
 const PRIVATE = /^x-amz-(meta-|server-side-|version-id|expiration)/;
 
 function handler(event) {
@@ -15,7 +15,8 @@ function handler(event) {
   if (version && VERSION.test(version.value) && digest && digest.value.startsWith(version.value)) {
     headers["cache-control"] = { value: "public, max-age=31536000, immutable" };
   }
-  headers["vary"] = { value: "Accept" };
+  // A browser that kept an answer without CORS headers must not use it where a page needs them.
+  headers["vary"] = { value: "Accept, Origin" };
   Object.keys(headers).forEach((name) => {
     if (PRIVATE.test(name)) delete headers[name];
   });
