@@ -137,6 +137,11 @@ def aws_settings() -> frozenset[tuple[str, str]]:
     )
 
 
+def ca_bundle_setting() -> str | None:
+    """Return what REQUESTS_CA_BUNDLE holds, the authorities that AWS's tools trust where they are given no others."""
+    return os.environ.get("REQUESTS_CA_BUNDLE") or None
+
+
 def has_aws_files() -> bool:
     """Return whether AWS's tools would find files with settings or credentials, and something in them."""
     config = os.environ.get("AWS_CONFIG_FILE") or "~/.aws/config"

@@ -6,7 +6,8 @@
     ├─ StoreError      a store did not do what it was asked; `.transient` as the store's answer implies
     │  └─ SourceChanged  the object was replaced or removed while it was read: look again
     ├─ WorkerError     a worker process died or hung for a reason that is not the picture's: retry
-    └─ MissingDecoder  the picture is fine, but the package that reads it is not installed
+    ├─ MissingDecoder  the picture is fine, but the package that reads it is not installed
+    └─ Stopped         the user asked to stop before this was done
 
 Which one is raised is decided by the stage that failed, never by the text of somebody else's exception.
 """
@@ -84,3 +85,12 @@ class MissingDecoder(ThumbsmithError):
     """The package that reads this format is not installed; the sentence names the extra that brings it."""
 
     transient = True
+
+
+class Stopped(ThumbsmithError):
+    """The user asked to stop before this was done."""
+
+    transient = True
+
+    def __init__(self) -> None:
+        super().__init__("stopped before it was finished")

@@ -217,7 +217,7 @@ def test_connections_are_kept(script: Scripted, monkeypatch: pytest.MonkeyPatch)
     """One connection serves one request after the other; one that the server ended meanwhile is not used again."""
     made = []
     new = Connections._new
-    monkeypatch.setattr(Connections, "_new", lambda pool, host: made.append(new(pool, host)) or made[-1])
+    monkeypatch.setattr(Connections, "_new", lambda pool, *how: made.append(new(pool, *how)) or made[-1])
     monkeypatch.setenv("AWS_SESSION_TOKEN", "a client of this test's own")
     store = open_store("s3://bucket")
     script.script(Answer(200, b"", {"ETag": '"e"'}))

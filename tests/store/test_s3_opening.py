@@ -93,7 +93,7 @@ def test_addresses_at_aws(monkeypatch: pytest.MonkeyPatch) -> None:
     for region, host in (("eu-west-2", "bucket.s3.eu-west-2.amazonaws.com"), ("", "bucket.s3.amazonaws.com")):
         monkeypatch.setenv("AWS_REGION", region)
         store = open_store("s3://bucket")
-        store.client.transport.s3.meta.events.register("before-send.s3", stop)
+        store.client.transport.s3.meta.events.register_first("before-send.s3", stop)
         for key, path in (("a/b.jpg", "a/b.jpg"), ("/../a//b", "/../a//b"), ("é +%2F?#", "%C3%A9%20%2B%252F%3F%23")):
             with pytest.raises(Stopped, match=re.escape(f"https://{host}/{path}") + "$"):
                 store.head(key)

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from thumbsmith.errors import NotIsolated, StoreError, ThumbsmithError
+from thumbsmith.errors import NotIsolated, Stopped, StoreError, ThumbsmithError
 
 
 def main() -> None:
@@ -40,12 +40,12 @@ def _run(app: Callable[[], object]) -> int:
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(bool(end.code))
         sys.stdout.flush()
+    except (KeyboardInterrupt, Stopped):
+        code = 130
     except ThumbsmithError as error:
         again = error.transient or (isinstance(error, StoreError) and error.only_here)
         code = 1 if again and not isinstance(error, NotIsolated) else 2
         _tell(str(error))
-    except KeyboardInterrupt:
-        code = 130
     except BrokenPipeError:
         code = 1  # the reader has seen enough: there is nothing to say
     except OSError as error:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import base64
+import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from thumbsmith.errors import Code, Rejected, SourceChanged, StoreError
 from thumbsmith.store.failures import shown
-from thumbsmith.store.s3_failures import Refused
+from thumbsmith.store.s3_failures import Refused, words
 from thumbsmith.store.types import MAX_KEY_BYTES, STRICT, Headers, ObjectInfo, Visitor, opts_out
 
 if TYPE_CHECKING:
@@ -17,6 +19,16 @@ if TYPE_CHECKING:
 # To open an object is to read this much of it: the request that tells its version brings the header of nearly every
 # picture, and the whole of most thumbnails and of every manifest.
 HEAD: Final = 128 << 10
+
+
+# The longest ETag that is taken for one: S3's have 70 characters at most.
+_MAX_ETAG: Final = 1024
+
+# More bytes than any object has, and than 64 bits can count.
+_TOO_MANY_BYTES: Final = 1 << 63
+
+# S3 may give pages without a key: of a bucket with many delete markers, or where only folders were found.
+_MAX_EMPTY_PAGES: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +94,9 @@ class S3Store:
             if not refusal.no_such_object:
                 raise
         else:
-            return ObjectInfo(key, self._etag(answer.get("ETag"), key), answer["ContentLength"], opted_out)
+            return ObjectInfo(
+                key, self._etag(answer.get("ETag"), key), self._size(answer, "ContentLength", key), opted_out
+            )
         # The answer to HEAD has no body that would say what is missing, object or bucket: the answer to GET has.
         found = self.open(key)
         return found.info if found else None
@@ -120,7 +134,11 @@ class S3Store:
         raise SourceChanged(f"{self._address(info.key)}: replaced or removed while it was read")
 
     def put(self, key: str, data: bytes, headers: Headers) -> str:
-        """Store the object whole or not at all, replacing what was there; return the new etag."""
+        """Store the object whole or not at all, replacing what was there; return the new etag.
+
+        A bucket that locks its objects by default takes none without a checksum.
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html
+        """
         if not self._can_hold(key):
             raise StoreError(f"{self._address(key)}: no object can have this key", transient=False)
         answer = self._request(
@@ -130,6 +148,7 @@ class S3Store:
             Body=data,
             ContentType=headers.content_type,
             CacheControl=headers.cache_control,
+            ChecksumCRC32=base64.b64encode(zlib.crc32(data).to_bytes(4, "big")).decode(),
             Metadata=dict(headers.metadata or {}),
         )
         return self._etag(answer.get("ETag"), key)
@@ -208,20 +227,24 @@ class S3Store:
 
     def _listed(self, prefix: str, **parameters: Any) -> Iterator[ObjectInfo]:
         wanted = self.prefix + prefix
-        tokens: set[str] = set()
+        progress = _Progress(self.in_order)
         while True:
             page = self._request("list_objects_v2", prefix, Prefix=wanted, **parameters)
+            keys = [each["Key"] for each in page.get("Contents", ())]
+            token = page.get("NextContinuationToken", "") if page.get("IsTruncated") else None
+            if not progress.made(keys, token):
+                raise StoreError(
+                    f"{self._address(prefix)}: the listing does not advance: its pages come again and again, or are"
+                    " empty or out of order",
+                    transient=False,
+                )
             for each in page.get("Contents", ()):
                 key = each["Key"][len(self.prefix) :]
                 # Left out are the "folder" that the prefix itself may be, and what a server has spelled otherwise.
                 if key and each["Key"].startswith(wanted):
-                    yield ObjectInfo(key, self._etag(each.get("ETag"), key), each["Size"])
-            if not page.get("IsTruncated"):
+                    yield ObjectInfo(key, self._etag(each.get("ETag"), key), self._size(each, "Size", key))
+            if token is None:
                 return
-            token = page.get("NextContinuationToken", "")
-            if token in tokens or not token:
-                raise StoreError(f"{self._address(prefix)}: the listing goes round in circles", transient=False)
-            tokens.add(token)
             parameters["ContinuationToken"] = token
 
     @property
@@ -242,4 +265,44 @@ class S3Store:
         etag = (written or "").strip('"')
         if not etag:
             raise StoreError(f"{self._address(key)}: answered without an ETag", transient=False)
+        if not (etag.isascii() and etag.isprintable() and len(etag) <= _MAX_ETAG):
+            raise StoreError(
+                f"{self._address(key)}: answered with an ETag that is none: {words(etag)}", transient=False
+            )
         return etag
+
+    def _size(self, answer: dict[str, Any], name: str, key: str) -> int:
+        size = answer.get(name)
+        if not isinstance(size, int) or not 0 <= size < _TOO_MANY_BYTES:
+            raise StoreError(f"{self._address(key)}: answered with a size that is none", transient=False)
+        return size
+
+
+class _Progress:
+    """Whether a listing advances from page to page: it ends then, for a bucket holds a number of keys.
+
+    Where the keys are promised to be in order, each must come after the one before. Elsewhere no two pages may begin
+    with the same key or follow from the same token.
+    """
+
+    def __init__(self, in_order: bool) -> None:
+        self._in_order = in_order
+        self._last = ""
+        self._empty = 0
+        self._seen: set[int] = set()
+
+    def made(self, keys: Sequence[str], token: str | None) -> bool:
+        """Return whether a page with these keys is progress; `token` is what the next one is asked for by, if any."""
+        self._empty = 0 if keys else self._empty + 1
+        if self._empty > _MAX_EMPTY_PAGES or token == "":
+            return False
+        if self._in_order:
+            for key in keys:
+                if key <= self._last:
+                    return False
+                self._last = key
+        marks = {hash(("key", key)) for key in keys[:1]} | {hash(("token", token)) for _ in range(token is not None)}
+        if marks & self._seen:
+            return False
+        self._seen |= marks
+        return True

@@ -12,7 +12,9 @@ from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectionClosedError,
     CredentialRetrievalError,
+    EndpointConnectionError,
     HTTPClientError,
     IncompleteReadError,
     NoCredentialsError,
@@ -22,32 +24,32 @@ from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
 from thumbsmith.errors import StoreError
-from thumbsmith.store.failures import shown
-from thumbsmith.store.s3_attempts import ATTEMPTS, CONNECT_TIMEOUT, CONNECTIONS, READ_TIMEOUT
-from thumbsmith.store.s3_failures import refused
+from thumbsmith.store.s3_attempts import CONNECT_TIMEOUT, CONNECTIONS, READ_TIMEOUT
+from thumbsmith.store.s3_connections import BROKEN
+from thumbsmith.store.s3_failures import broken_off, refused, unreachable, words
+from thumbsmith.store.s3_sending import send_by_ours
 
 _CONFIG: Final = Config(
     user_agent_extra="thumbsmith",
     signature_version="s3v4",
-    retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+    retries={"mode": "standard", "total_max_attempts": 1},  # what passes is tried again by whoever asked
     connect_timeout=CONNECT_TIMEOUT,
     read_timeout=READ_TIMEOUT,
-    tcp_keepalive=True,
     max_pool_connections=CONNECTIONS,
     # What is sent is signed with its SHA-256 anyway; checksums on top are not known to every server that speaks S3.
     request_checksum_calculation="when_required",
     response_checksum_validation="when_required",
 )
 
-# What botocore says about an answer that it cannot read has all of the answer in it: so many characters tell enough.
-_MAX_WORDS: Final = 300
+# The bucket is a part of the host's name, after it the region. Other servers have it in the path.
+_AT_AWS: Final = Config(s3={"addressing_style": "virtual"})
 
 # Failures that pass: no connection, none in time, one that broke off, an answer that cannot be read, credentials that
 # could not be fetched just now.
 _PASSING: Final = (NoConnectionError, HTTPClientError, ResponseParserError, CredentialRetrievalError)
 
-# What reading a body raises when the connection breaks off.
-_BROKEN_OFF: Final = (HTTPClientError, IncompleteReadError, HTTPError, OSError)
+# What reading a body raises when the connection breaks off, or more comes than was asked for.
+_BROKEN_OFF: Final = (HTTPClientError, IncompleteReadError, HTTPError, *BROKEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +62,20 @@ class Botocore:
     def connected(cls, region: str | None) -> Self:
         """Return the client for the present environment and the files that it names.
 
-        The region is given apart: botocore reads AWS_DEFAULT_REGION alone. Raises StoreError where the configuration
-        cannot be used.
+        The region is given apart: botocore reads AWS_DEFAULT_REGION alone. At AWS the host of every address names the
+        region: a new bucket is not known at the host that names none, for hours. Raises StoreError where the
+        configuration cannot be used.
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html#VirtualHostingBackwardsCompatibility
         """
         try:
             session = botocore.session.Session()
             # Nothing here needs times as objects, and making them takes two thirds of the time of a listing.
             session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=str)
-            return cls(session.create_client("s3", region_name=region, config=_CONFIG))
+            client = session.create_client("s3", region_name=region, config=_CONFIG)
+            if "amazonaws." in client.meta.endpoint_url:
+                client = session.create_client("s3", region_name=region, config=_CONFIG.merge(_AT_AWS))
+            send_by_ours(client, session)
+            return cls(client)
         except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no URL
             raise StoreError(f"AWS configuration: {error}", transient=False) from error
 
@@ -78,7 +86,7 @@ class Botocore:
 
     def send(self, operation: str, subject: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Return the answer to an operation. Raises StoreError: Refused where S3 answered with an error."""
-        with _failing(operation, subject):
+        with _failing(operation, subject, parameters.get("ExpectedBucketOwner")):
             answer: dict[str, Any] = getattr(self.s3, operation)(**parameters)
         if "Body" in answer:
             answer["Body"] = Body(subject, answer["Body"])
@@ -104,7 +112,7 @@ class Body:
         try:
             content: bytes = self._stream.read()
         except _BROKEN_OFF as problem:
-            raise StoreError(f"{self._subject}: the connection broke off", transient=True) from problem
+            raise broken_off(self._subject, problem) from problem
         return content
 
     def close(self) -> None:
@@ -113,17 +121,25 @@ class Body:
 
 
 @contextlib.contextmanager
-def _failing(operation: str, subject: str) -> Iterator[None]:
+def _failing(operation: str, subject: str, owner: str | None = None) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
         said = error.response.get("Error", {})
         code, message = str(said.get("Code", status)), str(said.get("Message", ""))
-        raise refused(subject, operation, status=status, code=code, message=message) from error
+        raise refused(subject, operation, status=status, code=code, message=message, owner=owner) from error
     except NoCredentialsError as error:
         sentence = "no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
         raise StoreError(f"{subject}: {sentence}", transient=False) from error
+    except EndpointConnectionError as error:
+        problem: Exception = error.kwargs.get("error") or error
+        raise unreachable(subject, str(error.kwargs["endpoint_url"]), problem) from error
+    except ConnectionClosedError as error:
+        raise broken_off(subject, error.kwargs.get("error") or error) from error
+    except BROKEN as error:
+        raise broken_off(subject, error) from error
     except (BotoCoreError, ResponseParserError) as error:
-        words = " ".join(str(error).split())[:_MAX_WORDS]
-        raise StoreError(f"{subject}: {shown(words)}", transient=isinstance(error, _PASSING)) from error
+        raise StoreError(f"{subject}: {words(str(error))}", transient=isinstance(error, _PASSING)) from error
+    except ValueError as error:  # a header of the answer that is no number
+        raise StoreError(f"{subject}: an answer that cannot be read: {words(str(error))}", transient=True) from error

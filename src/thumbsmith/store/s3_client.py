@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from thumbsmith.environment import aws_region, aws_settings, has_aws_files
 from thumbsmith.errors import StoreError
+from thumbsmith.lifetime import lifetime
 from thumbsmith.store.s3_address import Site, site
-from thumbsmith.store.s3_attempts import ATTEMPTS, FIRST_PAUSE
+from thumbsmith.store.s3_attempts import ATTEMPTS, FIRST_PAUSE, WINDOW
 
 if TYPE_CHECKING:
     from thumbsmith.store.s3_botocore import Botocore
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _OUTAGE_PAUSE: Final = (0.5, 2.0)
 
 # RFC 9110, section 14.4
-_CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+_CONTENT_RANGE: Final = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Piece:
 
 
 class Transport(Protocol):
-    """Who sends requests and tries again what passes."""
+    """Who sends a request, once."""
 
     @property
     def endpoint(self) -> str:
@@ -56,9 +57,9 @@ class Transport(Protocol):
 class Client:
     """Requests to one S3 with one set of credentials, for all threads.
 
-    `patience` is the seconds that a failure which passes is waited out, on top of the transport's own attempts, once
-    anything was answered at all: what a run over a whole bucket wants, and a function that is paid by the second does
-    not.
+    What passes is tried again, each time after a longer pause by chance. `patience` is the seconds for which that goes
+    on, once anything was answered at all: what a run over a whole bucket wants, and a function that is paid by the
+    second does not. Nothing is tried again once the lifetime that applies is over.
     """
 
     transport: Transport
@@ -75,17 +76,25 @@ class Client:
 
         `subject` is the address that the error's sentence begins with.
         """
-        patient_until = time.monotonic() + self.patience
+        began, attempt = time.monotonic(), 1
         while True:
             try:
                 answer = self.transport.send(operation, subject, parameters)
             except StoreError as error:
-                if not error.transient or not self._heard.is_set() or time.monotonic() >= patient_until:
+                if not error.transient:
+                    raise
+                spent = time.monotonic() - began
+                if attempt < ATTEMPTS and spent < WINDOW:
+                    pause = random.uniform(0, FIRST_PAUSE * 2**attempt)  # noqa: S311 - a pause is no secret
+                elif self._heard.is_set() and spent < self.patience:
+                    pause = random.uniform(*_OUTAGE_PAUSE)  # noqa: S311 - as above
+                else:
                     raise
             else:
                 self._heard.set()
                 return answer
-            time.sleep(random.uniform(*_OUTAGE_PAUSE))  # noqa: S311 - a pause is no secret
+            lifetime().sleep(pause)
+            attempt += 1
 
     def presigned(self, operation: str, subject: str, parameters: Mapping[str, Any], seconds: int) -> str:
         """Return a URL with which anybody can make this one request for so many seconds.
@@ -101,15 +110,26 @@ class Client:
         An answer that breaks off is asked for again: transports try again only until the body begins. Raises
         StoreError; Refused with status 416 where the object ends before the first byte.
         """
-        for attempt in range(ATTEMPTS):
+        began, attempt = time.monotonic(), 0
+        problem: StoreError | None = None
+        while attempt < ATTEMPTS and (not attempt or time.monotonic() - began < WINDOW):
             if attempt:
-                time.sleep(random.uniform(0, FIRST_PAUSE * 2**attempt))  # noqa: S311 - a pause is no secret
+                lifetime().sleep(random.uniform(0, FIRST_PAUSE * 2**attempt))  # noqa: S311 - a pause is no secret
+            attempt += 1
             answer = self.request("get_object", subject, Range=f"bytes={first}-{last}", **parameters)
             with contextlib.closing(answer["Body"]):
-                piece = _piece(answer, first, last)
+                try:
+                    piece = _piece(answer, first, last)
+                except StoreError as error:
+                    problem = error
+                    continue
             if piece:
                 return piece
-        raise StoreError(f"{subject}: {ATTEMPTS} answers to GET broke off or were for other bytes", transient=True)
+            problem = None
+        why = str(problem).removeprefix(f"{subject}: ") if problem else "the last one was for other bytes"
+        raise StoreError(
+            f"{subject}: {attempt} answers to GET broke off or were for other bytes: {why}", transient=True
+        )
 
 
 def connect(bucket: str, region: str | None, settings: frozenset[tuple[str, str]], patience: float = 0.0) -> Client:
@@ -144,17 +164,15 @@ def _signer(region: str | None, settings: frozenset[tuple[str, str]]) -> Botocor
 
 
 def _piece(answer: dict[str, Any], first: int, last: int) -> Piece | None:
-    """Return the bytes that were asked for; None where the answer breaks off, or is for other bytes.
+    """Return the bytes that were asked for; None where the answer is for other bytes.
 
     A server that knows no ranges answers with the whole object: that is taken where it is no more than was wanted.
+    Raises StoreError where the answer breaks off.
     """
     span = _CONTENT_RANGE.fullmatch(answer.get("ContentRange", ""))
     size = int(span[3]) if span else answer.get("ContentLength", 0)
     expected = min(last + 1, size) - first
     if (int(span[1]) if span else 0) != first or answer.get("ContentLength", expected) != expected:
         return None
-    try:
-        data = answer["Body"].read()
-    except StoreError:
-        return None
+    data = answer["Body"].read()
     return Piece(data, answer.get("ETag", ""), size) if len(data) == expected else None

@@ -2,75 +2,107 @@
 
 from __future__ import annotations
 
+import re
 import select
-import socket
 import ssl
+import weakref
 from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
-from thumbsmith.store.s3_attempts import CONNECT_TIMEOUT, CONNECTIONS, READ_TIMEOUT
+from thumbsmith.store.s3_attempts import CONNECTIONS, LARGEST_BODY, LARGEST_ERROR, LARGEST_HEAD
+from thumbsmith.store.s3_line import Exchange, Line, TooLong, reach, secured
 from thumbsmith.store.s3_signing import Request
 
 # What a connection raises that cannot be made, or breaks off.
 BROKEN: Final = (OSError, HTTPException)
+
+# RFC 9110, section 14.1.2
+_RANGE: Final = re.compile(r"bytes=([0-9]{1,19})-([0-9]{1,19})")
 
 
 class Unreachable(Exception):
     """No connection could be made: one line says why."""
 
 
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A server that connections go through, and the headers that it wants."""
+
+    host: str
+    port: int
+    headers: Mapping[str, str]
+
+
 class Connections:
     """Connections by TLS, or without where not `secure`, to any number of hosts.
 
     `authorities` is the file of those that certificates are checked against, None for those that AWS's tools trust.
+    All go through `proxy`, where there is one.
     """
 
-    def __init__(self, *, secure: bool, authorities: str | None = None) -> None:
+    def __init__(self, *, secure: bool, authorities: str | None = None, proxy: Proxy | None = None) -> None:
         self._secure = secure
         self._authorities = authorities
-        self._idle: dict[str, deque[HTTPConnection]] = {}
+        self._proxy = proxy
+        self._idle: dict[str, deque[_Connection]] = {}
+        weakref.finalize(self, _close, self._idle)
 
-    def ask(self, request: Request, headers: dict[str, str]) -> Answer:
-        """Send a request; return the answer, of which the body is still to be read. Raises Unreachable or `BROKEN`."""
-        connection = self._take(request.host)
+    def ask(self, request: Request, headers: Mapping[str, str]) -> Answer:
+        """Send a request; return the answer, of which the body is still to be read.
+
+        Raises Unreachable, `BROKEN`, or the error of the lifetime that applies here.
+        """
+        exchange = Exchange()
+        connection = self._take(request.host, exchange)
         target = f"{request.path}?{request.query}" if request.query else request.path
+        if self._proxy and not self._secure:
+            target = f"http://{request.host}{target}"
+        largest = _largest(headers)
+        exchange.largest = LARGEST_HEAD + 2 * largest  # chunks have lengths of their own
         try:
+            connection.line.begin(exchange)
             connection.putrequest(request.method, target, skip_host=True, skip_accept_encoding=True)
             for name, value in headers.items():
                 connection.putheader(name, value)
-            if request.method == "PUT":
+            if self._proxy and not self._secure:
+                for name, value in self._proxy.headers.items():
+                    connection.putheader(name, value)
+            if request.method in {"PUT", "POST"}:
                 connection.putheader("content-length", str(len(request.body)))
             connection.endheaders(request.body or None)
-            return Answer(connection.getresponse(), connection, self._idle[request.host])
+            return Answer(connection.getresponse(), connection, self._idle[request.host], largest)
         except BaseException:
             connection.close()
             raise
 
-    def _take(self, host: str) -> HTTPConnection:
+    def _take(self, host: str, exchange: Exchange) -> _Connection:
         """Return a connection that was kept and that the server has not ended meanwhile, else a new one."""
         idle = self._idle.setdefault(host, deque(maxlen=CONNECTIONS))
         while idle:
             connection = idle.pop()
-            if not _is_readable(connection.sock):  # what can be read before anything was asked is the end
+            if not _is_readable(connection.line):  # what can be read before anything was asked is the end
                 return connection
             connection.close()
-        return self._new(host)
+        return self._new(host, exchange)
 
-    def _new(self, host: str) -> HTTPConnection:
-        connection = HTTPConnection(host, timeout=CONNECT_TIMEOUT)
-        if self._secure:
-            connection = HTTPSConnection(host, timeout=CONNECT_TIMEOUT, context=self._tls)
+    def _new(self, host: str, exchange: Exchange) -> _Connection:
+        connection = _Connection(host, self._tls if self._secure else None, self._proxy)
         try:
-            connection.connect()
-        except OSError as problem:
+            connection.open(exchange)
+        except BROKEN as problem:
             connection.close()
-            raise Unreachable(problem.strerror or str(problem)) from problem
-        connection.sock.settimeout(READ_TIMEOUT)
-        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            exchange.lifetime.check()
+            raise Unreachable(getattr(problem, "strerror", None) or str(problem) or type(problem).__name__) from problem
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     @cached_property
@@ -89,20 +121,56 @@ class Connections:
         return ssl.create_default_context(cafile=bundle if bundle and bundle.exists() else None)
 
 
+class _Connection(HTTPConnection):
+    """A connection that keeps to the time of the exchange that it is opened for, and of each that it is used for."""
+
+    def __init__(self, host: str, tls: ssl.SSLContext | None, proxy: Proxy | None) -> None:
+        parts = urlsplit(f"//{host}")
+        super().__init__(parts.hostname or "", parts.port or (443 if tls else 80))
+        self.auto_open = 0
+        self._tls, self._proxy = tls, proxy
+        self.line: Line
+
+    def open(self, exchange: Exchange) -> None:
+        """Connect. Raises `BROKEN`, or the lifetime's error."""
+        proxy = self._proxy
+        connection = reach(proxy.host, proxy.port, exchange) if proxy else reach(self.host, self.port, exchange)
+        if proxy and self._tls:
+            line = Line(connection)
+            line.begin(exchange)
+            self.set_tunnel(self.host, self.port, dict(proxy.headers))
+            self.sock = line
+            self._tunnel()  # type: ignore[attr-defined]
+            line.end()
+        if self._tls:
+            connection = secured(connection, self.host, self._tls, exchange)
+        self.line = Line(connection)
+        self.sock = self.line
+
+
 class Answer:
     """The answer to one request. What is read to its end gives its connection back; to `close` ends both."""
 
-    def __init__(self, response: HTTPResponse, connection: HTTPConnection, idle: deque[HTTPConnection]) -> None:
+    def __init__(self, response: HTTPResponse, connection: _Connection, idle: deque[_Connection], largest: int) -> None:
         self.status, self.reason = response.status, response.reason
         self.headers = dict(response.headers.items())
         self._response, self._connection, self._idle = response, connection, idle
+        self._largest = largest if response.status < 300 else LARGEST_ERROR
         self._kept = False
 
     def read(self) -> bytes:
-        """Return the whole body. Raises `BROKEN` where it breaks off."""
-        body = self._response.read()
-        if self._connection.sock and not self._response.will_close and not self._kept:
+        """Return the whole body. Raises `BROKEN` where it breaks off, is too slow or too long; the lifetime's error."""
+        if self._kept:
+            return b""
+        length = self._response.length
+        if length is not None and length > self._largest:
+            raise TooLong("the answer is longer than what was asked for")
+        body = self._response.read() if length is not None else self._response.read(self._largest + 1)
+        if len(body) > self._largest:
+            raise TooLong("the answer is longer than what was asked for")
+        if not self._response.will_close and self._response.isclosed():
             self._kept = True
+            self._connection.line.end()
             self._idle.append(self._connection)
         return body
 
@@ -113,7 +181,19 @@ class Answer:
             self._connection.close()
 
 
-def _is_readable(connection: socket.socket) -> bool:
+def _largest(headers: Mapping[str, str]) -> int:
+    """Return how many bytes the body of an answer may have: as many as were asked for, where a range was."""
+    span = next((_RANGE.fullmatch(value) for name, value in headers.items() if name.lower() == "range"), None)
+    return int(span[2]) - int(span[1]) + 1 if span else LARGEST_BODY
+
+
+def _close(idle: Mapping[str, deque[_Connection]]) -> None:
+    for connections in idle.values():
+        for connection in connections:
+            connection.close()
+
+
+def _is_readable(line: Line) -> bool:
     poll = select.poll()
-    poll.register(connection, select.POLLIN)
+    poll.register(line.fileno(), select.POLLIN)
     return bool(poll.poll(0))

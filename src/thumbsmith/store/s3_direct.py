@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
@@ -12,9 +10,8 @@ from thumbsmith.errors import StoreError
 from thumbsmith.store import s3_messages as messages
 from thumbsmith.store.failures import shown
 from thumbsmith.store.s3_address import Site, is_region
-from thumbsmith.store.s3_attempts import ATTEMPTS, FIRST_PAUSE
 from thumbsmith.store.s3_connections import BROKEN, Answer, Connections, Unreachable
-from thumbsmith.store.s3_failures import refused
+from thumbsmith.store.s3_failures import broken_off, refused, unreachable
 from thumbsmith.store.s3_signing import Keys, Request, signed
 
 # The header by which AWS tells where a bucket is to whom asks in the wrong region.
@@ -44,20 +41,10 @@ class Direct:
         return self.site.url
 
     def send(self, operation: str, subject: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the answer to an operation. What passes is tried again, each time after a longer pause by chance.
+        """Return the answer to an operation. The body of an object is a reader, to be closed.
 
-        The body of an object is a reader, to be closed. Raises StoreError: Refused where S3 answered with an error.
+        Raises StoreError: Refused where S3 answered with an error.
         """
-        for attempt in range(1, ATTEMPTS):
-            try:
-                return self._ask(operation, subject, parameters)
-            except StoreError as error:
-                if not error.transient:
-                    raise
-            time.sleep(random.uniform(0, FIRST_PAUSE * 2**attempt))  # noqa: S311 - a pause is no secret
-        return self._ask(operation, subject, parameters)
-
-    def _ask(self, operation: str, subject: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         bucket = parameters["Bucket"]
         region = self._regions.get(bucket, self.site.region)
         answer = self._answer(operation, subject, parameters, region)
@@ -67,7 +54,7 @@ class Direct:
                 answer.close()
                 self._regions[bucket] = moved
                 answer = self._answer(operation, subject, parameters, moved)
-        return _understood(operation, subject, answer)
+        return _understood(operation, subject, answer, parameters.get("ExpectedBucketOwner"))
 
     def _answer(self, operation: str, subject: str, parameters: Mapping[str, Any], region: str) -> Answer:
         host, path = replace(self.site, region=region).place(parameters["Bucket"], parameters.get("Key"))
@@ -86,9 +73,9 @@ class Direct:
         try:
             return self._connections.ask(request, headers)
         except Unreachable as problem:
-            raise StoreError(f"{subject}: Could not connect to {self.endpoint}: {problem}", transient=True) from problem
+            raise unreachable(subject, self.endpoint, problem) from problem
         except BROKEN as problem:
-            raise _broken_off(subject, problem) from problem
+            raise broken_off(subject, problem) from problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,20 +90,20 @@ class Body:
         try:
             return self._answer.read()
         except BROKEN as problem:
-            raise _broken_off(self._subject, problem) from problem
+            raise broken_off(self._subject, problem) from problem
 
     def close(self) -> None:
         """Let go of it. Safe to repeat."""
         self._answer.close()
 
 
-def _understood(operation: str, subject: str, answer: Answer) -> dict[str, Any]:
+def _understood(operation: str, subject: str, answer: Answer, owner: str | None) -> dict[str, Any]:
     """Return what an answer says. Raises StoreError."""
     body = Body(subject, answer)
     try:
         if answer.status >= 300:
             code, message = messages.error(answer.status, answer.reason, body.read())
-            raise refused(subject, operation, status=answer.status, code=code, message=message)
+            raise refused(subject, operation, status=answer.status, code=code, message=message, owner=owner)
         said = messages.answer(answer.headers)
         if operation == "get_object":
             return said | {"Body": body}
@@ -132,8 +119,3 @@ def _understood(operation: str, subject: str, answer: Answer) -> dict[str, Any]:
     except StoreError:
         answer.close()
         raise
-
-
-def _broken_off(subject: str, problem: Exception) -> StoreError:
-    words = " ".join(str(problem).split()) or type(problem).__name__
-    return StoreError(f"{subject}: the connection broke off: {shown(words)}", transient=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from thumbsmith.errors import StoreError
+from thumbsmith.store.failures import shown
 
 # Codes that S3 sends with a status of the 400s although the request was in order.
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
@@ -19,6 +20,9 @@ _ACTIONS: Final = {
     "delete_object": "s3:DeleteObject",
     "list_objects_v2": "s3:ListBucket",
 }
+
+# What a server says is cut off after so many characters.
+_MAX_WORDS: Final = 300
 
 _ADVICE: Final = {
     "NoSuchBucket": "there is no such bucket",
@@ -59,16 +63,44 @@ class Refused(StoreError):
         return self.code == "InvalidObjectState"
 
 
-def refused(subject: str, operation: str, *, status: int, code: str, message: str) -> Refused:
-    """Return what S3 answered to an operation of botocore's on `subject`, as an error with one sentence."""
+def refused(subject: str, operation: str, *, status: int, code: str, message: str, owner: str | None = None) -> Refused:
+    """Return what S3 answered to an operation of botocore's on `subject`, as an error with one sentence.
+
+    `owner` is the account that the bucket had to belong to, where the request said so.
+    """
+    code, message = words(code), words(message)
     answer = str(status) if code == str(status) else f"{status} {code}"
+    told = f"{answer}: {message}" if message else answer
     if code in _ADVICE:
         sentence = f"{_ADVICE[code]} ({answer})"
     elif status == 403:
-        sentence = f"{_forbidden(operation)} ({answer})"
+        whose = f"; the bucket has to belong to account {owner} (?owner=)" if owner else ""
+        sentence = f"{_forbidden(operation)}{whose} ({told})"
+    elif (status, operation) == (
+        400,
+        "head_object",
+    ):  # an answer to HEAD has no words; S3 gives this one for nothing else
+        sentence = f"S3 shows it to nobody without its key: it is encrypted with a key of its owner (SSE-C) ({answer})"
     else:
-        sentence = f"{answer}: {' '.join(message.split())}" if message else answer
+        sentence = told
     return Refused(f"{subject}: {sentence}", status=status, code=code)
+
+
+def broken_off(subject: str, problem: Exception) -> StoreError:
+    """Return what it means that a connection breaks off, or that what comes over it is too slow or too long."""
+    how = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
+    return StoreError(f"{subject}: the connection broke off: {words(how) or type(problem).__name__}", transient=True)
+
+
+def unreachable(subject: str, endpoint: str, problem: Exception) -> StoreError:
+    """Return what it means that no connection can be made."""
+    return StoreError(f"{subject}: Could not connect to {endpoint}: {words(str(problem))}", transient=True)
+
+
+def words(text: str) -> str:
+    """Return what a server said, in one line that a terminal shows and does not act on, of a bounded length."""
+    line = " ".join(text.split())
+    return shown(line if len(line) <= _MAX_WORDS else f"{line[:_MAX_WORDS]}...")
 
 
 def _forbidden(operation: str) -> str:

@@ -25,6 +25,7 @@ _HEADERS: Final = {
     "ContentType": "content-type",
     "CacheControl": "cache-control",
     "ExpectedBucketOwner": "x-amz-expected-bucket-owner",
+    "ChecksumCRC32": "x-amz-checksum-crc32",
 }
 
 _QUERY: Final = {
@@ -45,6 +46,9 @@ _ANSWERED: Final = {
     "x-amz-tagging-count": ("TagCount", True),
 }
 _META: Final = "x-amz-meta-"
+
+# What has no more digits fits into 64 bits.
+_MAX_DIGITS: Final = 18
 
 
 def method(operation: str) -> str:
@@ -79,7 +83,7 @@ def answer(fields: Mapping[str, str]) -> dict[str, Any]:
             said["Metadata"][small[len(_META) :]] = value
         elif small in _ANSWERED:
             key, number = _ANSWERED[small]
-            said[key] = int(value) if number else value
+            said[key] = _number(value) if number else value
     return said
 
 
@@ -95,7 +99,7 @@ def listing(body: bytes) -> dict[str, Any]:
         if _name(each) == "Contents":
             found = {_name(part): part.text or "" for part in each}
             key = found.get("Key", "")
-            size = int(found.get("Size", ""))
+            size = _number(found.get("Size", ""))
             contents.append({"Key": unquote_plus(key) if encoded else key, "ETag": found.get("ETag"), "Size": size})
     more = {name: said[name] for name in ("NextContinuationToken",) if name in said}
     return {"Contents": contents, "IsTruncated": said.get("IsTruncated") == "true", **more}
@@ -117,6 +121,13 @@ def error(status: int, reason: str, body: bytes) -> tuple[str, str]:
     except ValueError:
         said = {}
     return said.get("Code") or str(status), said.get("Message", reason)
+
+
+def _number(text: str) -> int:
+    """Return a number of bytes or of tags. Raises ValueError for what is none, or more than any object has."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS):
+        raise ValueError(f"expected a number, found {text[:40]!a}")
+    return int(text)
 
 
 def _parsed(body: bytes) -> Xml.Element:
