@@ -27,7 +27,7 @@ def test_a_key_is_begun_where_it_can_be_ended():
     with pytest.raises(OutOfTime):
         Deadline(time.monotonic() + 14.9, 15).begin()
     with pytest.raises(OutOfTime):
-        Deadline(time.monotonic(), 0).check()
+        Deadline(time.monotonic(), 0).lifetime().check()
 
 
 def test_what_there_is_no_room_for_is_not_begun(scene: Scene, capsys: pytest.CaptureFixture[str]):

@@ -70,7 +70,8 @@ def from_environment() -> Settings:
 def larger_machine(settings: Settings) -> Callable[[str], None] | None:
     """Return what sends a source's key to the queue of larger machines; None where there are none.
 
-    It raises StoreError where the queue does not take the key.
+    It raises StoreError where the queue does not take the key. It is asked once: the event comes again anyway, and a
+    pause before another attempt may be longer than the time that is left.
     """
     url = large_setting()
     if url is None:
@@ -80,7 +81,7 @@ def larger_machine(settings: Settings) -> Callable[[str], None] | None:
         from thumbsmith.fleet.queue import open_queue  # noqa: PLC0415 - most invocations need none
 
         place = place_of(settings.source)
-        open_queue(url).send([asked(place.bucket, place.prefix + key, retry=True)])
+        open_queue(url, attempts=1).send([asked(place.bucket, place.prefix + key, retry=True)])
 
     return send
 

@@ -45,7 +45,7 @@ def work(queue: Queue, converger: Converger, stop: Callable[[], bool], *, second
         try:
             messages = queue.receive(seconds)
             empty = 0 if messages else empty + 1
-            deadline = Deadline(time.monotonic() + max(hidden - ANSWERING, hidden / 2), 0)
+            deadline = Deadline(time.monotonic() + max(hidden - ANSWERING, hidden / 2), 0, min(ANSWERING, hidden / 2))
             done += _carry_out(queue, messages, Invocation(converger, telemetry, deadline)) if messages else 0
         except StoreError as error:
             tell_problem(error)

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Final, Protocol
 
-from thumbsmith.aws.deadline import Deadline, OutOfTime
+from thumbsmith.aws.deadline import Deadline, OutOfTime, not_finished
 from thumbsmith.aws.settings import Settings
 from thumbsmith.converge import converge
 from thumbsmith.errors import Code, ThumbsmithError
+from thumbsmith.lifetime import Lifetime
 from thumbsmith.reader import RangeReader
 from thumbsmith.recipe import Recipe
 from thumbsmith.requests import Options, Outcome
@@ -98,44 +99,54 @@ class Converger:
     def make_right(self, jobs: Collection[Job], deadline: Deadline) -> Iterator[Done]:
         """Yield what became of each job as it is done, in no promised order, and at the deadline of all that are not.
 
-        What is in hand then ends by itself before its next step: it holds nobody up, and writes nothing any more.
+        Keys that were tried before come first. All requests of the others are ended at the deadline: nothing that they
+        were about to write is written later, also where the process is frozen once it has answered and runs again for
+        another invocation.
         """
-        waiting = list(jobs)
+        first = sorted(jobs, key=lambda job: not job.again)
+        requests, last = deadline.lifetime(), deadline.last_lifetime()
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="thumbsmith")
-        in_hand = {pool.submit(self._make_right, job, deadline): job for job in waiting}
+        running = {pool.submit(self._done, job, deadline, requests): job for job in first}
         try:
-            for future in as_completed(in_hand, timeout=deadline.left):
-                waiting.remove(in_hand[future])
-                yield self._passed_on(future.result())
+            for future in as_completed(list(running), timeout=deadline.left):
+                del running[future]
+                yield future.result()
         except TimeoutError:
-            late = OutOfTime("not finished: the function's time was over")
-            yield from (self._passed_on(Done(job=job, error=late)) for job in waiting)
+            requests.end()
+            for job in running.values():
+                yield self._passed_on(Done(job=job, error=not_finished()), last)
         finally:
+            requests.end()
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _passed_on(self, done: Done) -> Done:
+    def _done(self, job: Job, deadline: Deadline, requests: Lifetime) -> Done:
+        return self._passed_on(self._make_right(job, deadline, requests), requests)
+
+    def _passed_on(self, done: Done, requests: Lifetime) -> Done:
         """Return what became of a job; one that a larger machine is to do is done here once that was asked to."""
         if self.larger is None or not _is_too_large(done):
             return done
         try:
-            self.larger(done.job.key)
+            with requests.applied():
+                self.larger(done.job.key)
         except ThumbsmithError as error:
             return replace(done, outcome=None, error=error)
         return done if done.outcome else replace(done, outcome=Outcome(status="absent", code="passed_on"), error=None)
 
-    def _make_right(self, job: Job, deadline: Deadline) -> Done:
+    def _make_right(self, job: Job, deadline: Deadline, requests: Lifetime) -> Done:
         settings, timed = self.settings, Measured(self.renderer, deadline.at, monotonic())
         try:
             deadline.begin()
-            outcome = converge(
-                job.key,
-                settings.source,
-                settings.destination,
-                settings.recipe,
-                renderer=timed,
-                options=Options(retry_rejected=job.retry),
-                check=deadline.check,
-            )
+            with requests.applied():
+                outcome = converge(
+                    job.key,
+                    settings.source,
+                    settings.destination,
+                    settings.recipe,
+                    renderer=timed,
+                    options=Options(retry_rejected=job.retry),
+                    check=requests.check,
+                )
         except Exception as error:  # also what nobody named: it is told, and handed back
             return _done(job, timed, None, error)
         return _done(job, timed, outcome, None)

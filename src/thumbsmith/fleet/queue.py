@@ -136,10 +136,13 @@ def is_queue(address: str) -> bool:
     return address.startswith(("sqs://", "https://", "http://"))
 
 
-def open_queue(address: str) -> Queue:
-    """Return the queue at sqs://NAME, sqs://ACCOUNT/NAME, or its URL. Raises RecipeError, StoreError."""
+def open_queue(address: str, attempts: int = calls.ATTEMPTS) -> Queue:
+    """Return the queue at sqs://NAME, sqs://ACCOUNT/NAME, or its URL. Raises RecipeError, StoreError.
+
+    `attempts` is how often each call is made in all, where it fails for now.
+    """
     named = _NAMED.fullmatch(address)
-    sqs = calls.client("sqs")
+    sqs = calls.client("sqs", attempts)
     if not named:
         if not address.startswith(("https://", "http://")):
             raise RecipeError(f"{address}: expected sqs://NAME or a queue's URL")
