@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from itertools import islice
-from typing import TypeVar
+from time import monotonic, sleep
+from typing import Final, TypeVar
 
 from thumbsmith.errors import WorkerError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+# Seconds after which a pause notices that it is to end.
+_LOOK: Final = 0.1
 
 
 def each(
@@ -28,7 +33,7 @@ def each(
         while True:
             free = 0 if stop() else threads - len(in_hand)
             try:
-                in_hand |= {pool.submit(work, item) for item in islice(remaining, free)}
+                in_hand |= {pool.submit(copy_context().run, work, item) for item in islice(remaining, free)}
             except RuntimeError as problem:  # CPython's "can't start new thread"
                 raise WorkerError(f"no further thread can be started: {problem}") from problem
             if not in_hand:
@@ -36,3 +41,10 @@ def each(
             done, in_hand = wait(in_hand, return_when=FIRST_COMPLETED)
             for future in done:
                 yield future.result()
+
+
+def wait_or_stop(seconds: float, stop: Callable[[], bool]) -> None:
+    """Wait, until `stop` says True."""
+    until = monotonic() + seconds
+    while not stop() and (left := until - monotonic()) > 0:
+        sleep(min(left, _LOOK))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from thumbsmith.errors import RecipeError, StoreError, ThumbsmithError
+from thumbsmith.errors import RecipeError, Stopped, StoreError, ThumbsmithError
 from thumbsmith.index import Index
 from thumbsmith.keys import is_ours
 from thumbsmith.listing import Group, Listing, batched
@@ -66,10 +66,11 @@ class Survey:
 
 
 @contextmanager
-def survey(scope: Scope) -> Iterator[Survey]:
+def survey(scope: Scope, stop: Callable[[], bool] = lambda: False) -> Iterator[Survey]:
     """List both stores and yield what they hold, for as long as it is used.
 
-    Raises StoreError when a store cannot be listed, RecipeError when one store lies within the other: what is made
+    Raises Stopped once `stop` says True: a part of a listing tells nothing. Raises StoreError when a store cannot be
+    listed, RecipeError when one store lies within the other: what is made
     would be taken for a source.
     """
     source, destination, selection = scope.source, scope.destination.as_destination(), scope.recipe.selection
@@ -79,15 +80,25 @@ def survey(scope: Scope) -> Iterator[Survey]:
     try:
         with Listing() as listing:
             visitor = _source_visitor(listing, selection)
-            listed = source.list(scope.prefix, visitor=visitor)
+            listed = _until(stop, source.list(scope.prefix, visitor=visitor))
             listing.add_sources(info for info in listed if is_source(info.key, selection))
             visitor = _destination_visitor(listing)
-            listing.add_destination(destination.list(scope.prefix, visitor=visitor), scope.prefix)
+            listed = _until(stop, destination.list(scope.prefix, visitor=visitor))
+            listing.add_destination(listed, scope.prefix)
             yield Survey(scope, listing)
     except sqlite3.Error as error:
         raise StoreError(
             f"the listings' temporary file: {error}: set TMPDIR to a folder with room", transient=True
         ) from error
+
+
+def _until(stop: Callable[[], bool], found: Iterator[ObjectInfo]) -> Iterator[ObjectInfo]:
+    for info in found:
+        if stop():
+            break
+        yield info
+    if stop():
+        raise Stopped
 
 
 def _source_visitor(listing: Listing, selection: Selection) -> Visitor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -113,7 +114,7 @@ class _Keys:
             if key in busy:
                 self.settling.hint(key, now)
             else:
-                self.in_hand[self.pool.submit(self._make_right, key)] = key
+                self.in_hand[self.pool.submit(copy_context().run, self._make_right, key)] = key
 
     def done(self) -> Iterator[Followed]:
         """Yield what became of the keys that are done."""

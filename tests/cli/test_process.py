@@ -1,5 +1,6 @@
 """The command as a process: version, help, signals, pipes, and two at once."""
 
+import json
 import os
 import re
 import signal
@@ -78,25 +79,27 @@ def test_no_command_is_help(tmp_path: Path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stopping_finishes_the_pictures_in_hand(number: signal.Signals, tmp_path: Path):
-    """A signal in the middle: exit code 130, whole sources only, no leftovers; the next run does the rest."""
+def test_stopping_finishes_the_pictures_being_made(number: signal.Signals, tmp_path: Path):
+    """A signal in the middle: exit code 130, what is told as made is whole; the next run does the rest."""
     _photos(tmp_path, 60, (1500, 1000))
     arguments = [*COMMAND, "sync", "photos", "thumbs", "--json", "--jobs", "1"]
     with subprocess.Popen(
         arguments, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        process.stdout.readline()
+        first = process.stdout.readline()
         process.send_signal(number)
         out, err = process.communicate(timeout=300)
     assert process.returncode == 130
-    assert "finishing the pictures in hand" in err
-    assert '"event": "summary"' in out.splitlines()[-1]
-    done = len(out.splitlines())
-    assert 1 <= done < 60
-    thumbs = [path for path in (tmp_path / "thumbs").rglob("*") if path.is_file()]
-    assert len(thumbs) == 4 * done
+    assert "stopping: finishing the pictures being made, for at most 3 seconds" in err
+    *sources, summary = map(json.loads, [first, *out.splitlines()])
+    assert summary["event"] == "summary"
+    done = [each for each in sources if each["outcome"] == "made"]
+    assert 1 <= len(done) < 60
+    assert all("stopped" in each["detail"] or "closed" in each["detail"] for each in sources if each not in done)
+    for each in done:
+        assert len(list((tmp_path / "thumbs" / each["key"]).iterdir())) == 4
     rest = _run("sync", "photos", "thumbs", cwd=tmp_path)
-    assert f"60 sources: {60 - done} made, {done} fresh" in rest.stdout
+    assert f"60 sources: {60 - len(done)} made, {len(done)} fresh" in rest.stdout
 
 
 def test_a_killed_sync_leaves_nothing_that_the_next_does_not_mend(tmp_path: Path):

@@ -24,6 +24,7 @@ from thumbsmith.fleet.ledger import Ledger
 from thumbsmith.fleet.queue import Queue, is_queue, open_queue
 from thumbsmith.fleet.sending import NO_LIMITS, Limits, Sending, Sent, amount_of
 from thumbsmith.index import index_file
+from thumbsmith.parallel import wait_or_stop
 from thumbsmith.survey import Scope, Survey, survey
 
 # Functions at once that an estimate of time assumes: as many as the construct gives a backfill.
@@ -94,7 +95,7 @@ class _Backfill:
         """Plan, tell what it takes, and send; return what was sent."""
         self.began, bucket, sent = time.monotonic(), bucket_of(self.scope), Sent()
         retry = self.scope.options.retry_rejected
-        with survey(self.scope) as found:
+        with survey(self.scope, self.stopped) as found:
             self.sources = found.sources
             self.settled = plan_here(found, self.console, self.stopped, yes=yes)
             if self.stopped():
@@ -126,7 +127,7 @@ class _Backfill:
             until = until or time.monotonic() + (CONSISTENT if sent.keys or sent.in_flight else 0)
             if not found.keys or time.monotonic() >= until or sent.over_budget or sent.given_up:
                 break
-            time.sleep(CONSISTENT / 12)
+            wait_or_stop(CONSISTENT / 12, self.stopped)
         if not found.keys:
             self.ledger.forget()
         self._tell_left(found)

@@ -1,33 +1,90 @@
-"""Ctrl-C: the first one finishes what is in hand, the second ends the process."""
+"""Ctrl-C and SIGTERM: the first ends a command within five seconds, the second at once."""
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
+from typing import Final
 
 from rich.console import Console
 
+from thumbsmith.errors import WorkerError
+from thumbsmith.lifetime import Lifetime
+
+# Seconds that what has begun is given to finish; and after that, until the process ends whatever it is doing.
+GRACE: Final = 3.0
+LAST: Final = 0.8
+
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
 
 @contextmanager
-def stoppable(console: Console, doing: str = "the pictures in hand") -> Iterator[Callable[[], bool]]:
-    """Yield a function that says whether the user asked to stop, by SIGINT or SIGTERM."""
-    asked = threading.Event()
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in signals}
+def stoppable(
+    console: Console,
+    doing: str = "the pictures being made",
+    *,
+    grace: float = GRACE,
+    cut: Callable[[], object] = lambda: None,
+) -> Iterator[Callable[[], bool]]:
+    """Yield a function that says whether the user asked to stop, by SIGINT or SIGTERM.
 
-    def ask(_number: int, _frame: FrameType | None) -> None:
+    What has begun has `grace` seconds to finish. Then all requests of the block are ended and `cut` is called, which
+    ends what else may take long. Where that does not end the block within LAST seconds, or the user asks again, the
+    process ends. A thread listens: the main thread may be busy where it cannot be interrupted. Raises WorkerError where
+    no thread can be started.
+    """
+    asked, requests = threading.Event(), Lifetime()
+    told, telling = socket.socketpair()
+    telling.setblocking(False)
+
+    def listen() -> None:
+        if not _next(told, None):
+            return
         asked.set()
-        for number in signals:
-            signal.signal(number, signal.SIG_DFL)
-        console.print(f"finishing {doing}; once more to stop at once")
+        finishing = f"finishing {doing}, for at most {grace:g} seconds; " if grace else ""
+        console.print(f"stopping: {finishing}press Ctrl-C again to stop at once")
+        for seconds, then in ((grace, requests.end), (0.0, cut), (LAST, lambda: None)):
+            try:
+                again = _next(told, seconds)
+            except TimeoutError:
+                then()
+                continue
+            if again:
+                break
+            return
+        console.show_cursor()
+        os._exit(128 + signal.SIGINT)
 
-    for number in signals:
-        signal.signal(number, ask)
+    listener = threading.Thread(target=listen, name="signals", daemon=True)
     try:
-        yield asked.is_set
+        listener.start()
+    except RuntimeError as problem:  # CPython's "can't start new thread"
+        raise WorkerError(f"no thread can be started: {problem}") from problem
+    before = {number: signal.signal(number, lambda *_: None) for number in _SIGNALS}
+    descriptor = signal.set_wakeup_fd(telling.fileno(), warn_on_full_buffer=False)
+    try:
+        with requests.applied():
+            yield asked.is_set
     finally:
+        signal.set_wakeup_fd(descriptor)
         for number, handler in before.items():
             signal.signal(number, handler)
+        telling.close()
+        listener.join()
+        told.close()
+
+
+def _next(told: socket.socket, seconds: float | None) -> bool:
+    """Wait for one of our signals; return False once there is nobody left who needs it. Raises TimeoutError.
+
+    https://docs.python.org/3/library/signal.html#signal.set_wakeup_fd
+    """
+    told.settimeout(None if seconds is None else max(seconds, 0.001))
+    while number := told.recv(1):
+        if number[0] in _SIGNALS:
+            return True
+    return False

@@ -19,6 +19,7 @@ from thumbsmith.errors import RecipeError, StoreError
 from thumbsmith.fleet import calls
 from thumbsmith.fleet.job import Jobs, Manifest, Means, inventory, read_report, rows, write_manifest
 from thumbsmith.fleet.sending import amount_of
+from thumbsmith.parallel import wait_or_stop
 from thumbsmith.store import Store, open_store
 from thumbsmith.survey import Scope, survey
 
@@ -42,7 +43,7 @@ def run(scope: Scope, fleet: Fleet, *, yes: bool, dry_run: bool, as_json: bool) 
     """Write or take a manifest, create the job, have it confirmed, and follow it; return the exit code."""
     console = people()
     means = Means.of_stack(_stack(fleet.address))
-    with stoppable(console, "nothing more; the job goes on at AWS") as stopped:
+    with stoppable(console, "the call to AWS; a job that runs there goes on") as stopped:
         work = _Work(scope, fleet, means, console, stopped, as_json)
         manifest, amount = work.manifest(yes=yes, dry_run=dry_run)
         if manifest is None or stopped():
@@ -73,7 +74,7 @@ class _Work:
             folder = self.fleet.inventory.rpartition("/")[0]
             listed = inventory(self.fleet.inventory, open_store(folder))
             return None if dry_run else listed, None
-        with survey(self.scope) as found:
+        with survey(self.scope, self.stopped) as found:
             plan_here(found, self.console, self.stopped, yes=yes)
             amount = amount_of(found.listing)
             tell_estimate(self._model(), amount, AT_ONCE, self.console, as_json=self.as_json)
@@ -89,7 +90,7 @@ class _Work:
         jobs = Jobs(calls.client("s3control"), self.means)
         job = jobs.create(manifest, REPORTS)
         self._say(f"job {job} created", event="job", job=job)
-        *_, counted = jobs.follow(job, _pause, self.stopped, frozenset({"Suspended"}))
+        *_, counted = jobs.follow(job, self._pause, self.stopped, frozenset({"Suspended"}))
         if counted.status != "Suspended":
             return self._ended(job, counted.status, counted.reasons)
         whole = amount or _typical(counted.total)
@@ -108,7 +109,7 @@ class _Work:
     def _follow(self, jobs: Jobs, job: str, total: int) -> int:
         with progress(self.console, "job", total) as advance:
             done = 0
-            for told in jobs.follow(job, _pause, self.stopped):
+            for told in jobs.follow(job, self._pause, self.stopped):
                 now = told.succeeded + told.failed
                 advance(f"{told.failed:,} failed", now - done)
                 done = now
@@ -150,6 +151,9 @@ class _Work:
             return 130
         raise StoreError(f"job {job}: {status}: {'; '.join(reasons) or 'no reason was given'}", transient=False)
 
+    def _pause(self) -> None:
+        wait_or_stop(PAUSE, self.stopped)
+
     def _say(self, sentence: str, **fields: object) -> None:
         if self.as_json:
             emit(str(fields.pop("event")), **fields)
@@ -159,7 +163,3 @@ class _Work:
 
 def _typical(tasks: int) -> Amount:
     return source(TYPICAL_BYTES) * tasks
-
-
-def _pause() -> None:
-    time.sleep(PAUSE)

@@ -56,7 +56,7 @@ def make(
     tell_skipped(skipped, console)
     count = jobs or usable_cores()
     failed = 0
-    with Workers(count) as workers, stoppable(console) as stopped:
+    with Workers(count) as workers, stoppable(console, cut=workers.close) as stopped:
         for made in each(lambda image: _make(image, folder, wanted, workers), sources, threads=count, stop=stopped):
             failed += made.error is not None
             if made.error:

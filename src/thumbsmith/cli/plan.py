@@ -66,8 +66,8 @@ def print_plan(scope: Scope, *, as_json: bool, limit: int | None = SAMPLES) -> i
     """
     console, totals, samples = people(), Totals(), _Samples(limit)
     with (
-        stoppable(console) as stopped,
-        survey(scope) as found,
+        stoppable(console, grace=0) as stopped,
+        survey(scope, stopped) as found,
         progress(console, "plan", found.sources) as advance,
     ):
         for standing in inspect(found, stop=stopped):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 
@@ -25,7 +26,7 @@ from thumbsmith.cli.fleet import Fleet
 from thumbsmith.cli.interrupt import stoppable
 from thumbsmith.cli.output import emit, numbers, people, progress, shown
 from thumbsmith.cli.plan import print_links, print_plan
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import RecipeError, Stopped
 from thumbsmith.fleet.queue import is_queue
 from thumbsmith.fleet.sending import Limits
 from thumbsmith.requests import Options, Outcome
@@ -182,9 +183,9 @@ def run(scope: Scope, *, jobs: int, yes: bool, as_json: bool = False) -> int:
     """Sync, telling of it as it goes; return the exit code. Raises what stops it from beginning."""
     started = time.monotonic()
     console, tally = people(), Tally()
-    with Workers(jobs) as workers, stoppable(console) as stopped:
+    with Workers(jobs) as workers, stoppable(console, cut=workers.close) as stopped:
         workers.start()  # on a core of its own, while the stores are listed
-        with survey(scope) as found, progress(console, "sync", found.sources) as advance:
+        with suppress(Stopped), survey(scope, stopped) as found, progress(console, "sync", found.sources) as advance:
             threads = THREADS_A_JOB * jobs
             for done in engine.sync(found, renderer=workers, threads=threads, stop=stopped, may_wipe=yes):
                 _tell(done, tally.add(done), console, as_json=as_json)

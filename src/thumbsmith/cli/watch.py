@@ -38,7 +38,7 @@ def watch(
 
     A new picture has its thumbnails about a second after it is written whole.
     Every five minutes, and when changes may have gone unseen, everything is looked at again.
-    Ctrl-C finishes the pictures in hand.
+    Ctrl-C ends it within five seconds; most pictures that have begun are finished by then.
 
     Examples:
       thumbsmith watch ./photos ./thumbs
@@ -51,7 +51,7 @@ def watch(
     scope.source.reachable()
     console, count = people(), jobs or usable_cores()
     rounds = _Rounds(scope, console, count, yes, as_json)
-    with Workers(count) as workers, stoppable(console) as stopped:
+    with Workers(count) as workers, stoppable(console, cut=workers.close) as stopped:
         for each in follow(
             scope,
             changes(folder, stopped, lambda sentence: console.print(shown(sentence))),

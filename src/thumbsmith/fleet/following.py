@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -10,6 +9,7 @@ from typing import Final, Protocol
 from thumbsmith.assess import State
 from thumbsmith.errors import StoreError
 from thumbsmith.fleet.queue import Depth
+from thumbsmith.parallel import wait_or_stop
 from thumbsmith.plan import Totals
 from thumbsmith.standing import Standing
 from thumbsmith.survey import Scope, inspect, survey
@@ -63,16 +63,16 @@ def drain(queue: Deep, stop: Callable[[], bool], pause: float = PAUSE, looks: in
             empty = 0 if depth.total else empty + 1
             yield depth
         if empty < looks:
-            time.sleep(pause)
+            wait_or_stop(pause, stop)
 
 
 def left(scope: Scope, stop: Callable[[], bool], samples: int = 10) -> Left:
-    """Return how every key stands now, by listings and manifests. Raises StoreError.
+    """Return how every key stands now, by listings and manifests. Raises StoreError, Stopped.
 
     A source that is opted out, or gone since it was listed, is right without thumbnails.
     """
     found = Left()
-    with survey(scope) as surveyed:
+    with survey(scope, stop) as surveyed:
         for standing in inspect(surveyed, stop=stop):
             if not _is_right(standing, scope):
                 found.keys += 1

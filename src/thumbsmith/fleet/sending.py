@@ -11,7 +11,7 @@ from thumbsmith.cost import GONE, NOTHING, Amount, Model, source
 from thumbsmith.errors import RecipeError
 from thumbsmith.fleet.ledger import Ledger
 from thumbsmith.listing import Listing, Todo, batched
-from thumbsmith.parallel import each
+from thumbsmith.parallel import each, wait_or_stop
 
 # Batches on their way at once: so many keys times ten may be sent again where this process is killed.
 THREADS: Final = 8
@@ -77,7 +77,7 @@ class Sending:
 
         The order is that of the listing. Raises StoreError where a batch cannot be sent; what was sent is noted.
         """
-        for batch in each(self._send, self._paced(listing), threads=threads, stop=stop):
+        for batch in each(self._send, self._paced(listing, stop), threads=threads, stop=stop):
             self.ledger.note(batch)
             self.sent.keys += len(batch)
             self.sent.amount += _amount(batch)
@@ -87,7 +87,7 @@ class Sending:
         self.sender.send([self.message(todo.key) for todo in batch])
         return batch
 
-    def _paced(self, listing: Listing) -> Iterator[list[Todo]]:
+    def _paced(self, listing: Listing, stop: Callable[[], bool]) -> Iterator[list[Todo]]:
         """Yield batches as the rate allows, until the budget is used up."""
         rate = self.limits.rate
         size = min(BATCH, max(1, int(rate))) if rate else BATCH
@@ -99,7 +99,9 @@ class Sending:
             for batch in batched(sorted_.send, size):
                 affordable = self._affordable(planned, batch)
                 if affordable:
-                    time.sleep(max(0.0, due - time.monotonic()))
+                    wait_or_stop(due - time.monotonic(), stop)
+                    if stop():
+                        return
                     due = max(due, time.monotonic() - 1) + (len(affordable) / rate if rate else 0)
                     planned += _amount(affordable)
                     yield affordable
