@@ -133,6 +133,14 @@ def test_a_depth_that_is_not_read_is_no_damage(bits: tuple[int, ...]):
     assert f"of {bits[0]} bits" in caught.value.detail
 
 
+def test_a_picture_without_pixels_is_corrupt():
+    """A directory that names neither strips nor tiles is damage, not a kind."""
+    data = _gray(16, "<", 1).replace(struct.pack("<HHI", 273, LONG, 1), struct.pack("<HHI", 272, LONG, 1))
+    with pytest.raises(Rejected, match="where its pixels are") as caught:
+        _decoded(data)
+    assert caught.value.code == "corrupt"
+
+
 @pytest.mark.parametrize("data", [_subsampled(), _gray(32, "<", 1), _gray(16, ">", 0)])
 def test_no_picture_is_made_of_a_file_that_is_cut(data: bytes):
     """A file that lacks pixels is rejected by libvips too."""

@@ -20,9 +20,11 @@ from thumbsmith.probe.types import Probe
 BITS: Final = 258
 COMPRESSION: Final = 259
 PHOTOMETRIC: Final = 262
+STRIPS: Final = 273
 ORIENTATION: Final = 274
 PLANAR: Final = 284
 COLOR_MAP: Final = 320
+TILES: Final = 324
 SAMPLE_FORMAT: Final = 339
 SUBSAMPLING: Final = 530
 WHITE_IS_ZERO: Final = 0
@@ -51,7 +53,12 @@ class _File(TiffImagePlugin.TiffImageFile):
             self._byte = stored[0]
             self.tag_v2.tagtype[ORIENTATION] = 3  # SHORT
             self.tag_v2[ORIENTATION] = self._byte
-        super()._setup()
+        try:
+            super()._setup()
+        except SyntaxError as unknown:
+            if STRIPS not in self.tag_v2 and TILES not in self.tag_v2:
+                raise Rejected(Code.CORRUPT, "the TIFF does not say where its pixels are") from unknown
+            raise
 
     def load_end(self) -> None:
         """Turn the picture."""
