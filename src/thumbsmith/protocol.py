@@ -242,7 +242,7 @@ def _manifest(
     names = expected(recipe, facts.format or "", alpha=bool(facts.alpha))
     return Manifest(
         recipe=recipe.fingerprint,
-        limits=recipe.limits.judgment,
+        limits=recipe.limits.fingerprint,
         source=facts,
         color=shown.color,
         thumbhash=shown.thumbhash,

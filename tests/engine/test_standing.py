@@ -346,7 +346,7 @@ class _Listed:
     def as_destination(self):
         return self
 
-    def list(self, prefix: str = ""):
+    def list(self, prefix: str = "", visitor: object = None):
         return iter(self._listed)
 
 

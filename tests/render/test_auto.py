@@ -38,7 +38,7 @@ def _likeness(image: Image.Image, data: bytes) -> float:
 @pytest.mark.parametrize("kind", KINDS)
 def test_smooth_pictures_get_less_and_rough_ones_more(kind: Format):
     """A picture that is easy to code is smaller than at the default quality, and still good; a hard one is larger."""
-    smooth = textured(300, 200)
+    smooth = _own(textured(300, 200))
     easy, default = _encoded(smooth, kind, "auto"), _encoded(smooth, kind, getattr(Quality(), kind.value))
     assert len(easy) < len(default)
     assert _likeness(smooth, easy) >= LIKENESS
@@ -55,7 +55,7 @@ def test_bytes_bound_it():
 
 def test_transparency_is_no_obstacle():
     """A picture with transparent parts is compared as it is seen."""
-    clear = textured(300, 200).convert("RGBA")
+    clear = _own(textured(300, 200)).convert("RGBA")
     clear.putalpha(clear.getchannel("R"))
     assert _likeness(clear, _encoded(clear, Format.WEBP, "auto")) >= LIKENESS
 

@@ -154,7 +154,7 @@ def _emit_summary(totals: Totals, scope: Scope) -> None:
         "seconds": round(model.seconds(totals.amount, usable_cores()), 1),
         **({} if cost is None else {"dollars": round(cost, 4)}),
     }
-    counts = {**totals.sources, "failed": totals.failed}
+    counts = _counts(totals)
     emit(
         "summary",
         sources=sum(counts.values()),
@@ -165,8 +165,13 @@ def _emit_summary(totals: Totals, scope: Scope) -> None:
     )
 
 
+def _counts(totals: Totals) -> dict[str, int]:
+    """Return the number of sources by state; `failed` only where some could not be looked at."""
+    return {**totals.sources, **({"failed": totals.failed} if totals.failed else {})}
+
+
 def _print_summary(totals: Totals, scope: Scope) -> None:
-    counts = {**totals.sources, "failed": totals.failed}
+    counts = _counts(totals)
     sources = sum(counts.values())
     objects = f"{totals.orphaned:,} orphaned, {totals.foreign:,} foreign"
     typer.echo(f"{sources:,} sources: {numbers(counts)}; objects: {objects}")
