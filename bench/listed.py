@@ -42,7 +42,7 @@ class Listed:
         """Return S3's limit."""
         return MAX_KEY_BYTES
 
-    def list(self, prefix: str = "", visitor: object = None) -> Iterator[ObjectInfo]:
+    def list(self, prefix: str = "", visitor: object = None) -> Iterator[ObjectInfo]:  # noqa: ARG002 - all is readable
         """Yield every object of the sources whose keys start so, in the order in which S3 lists them."""
         for number in range(self.sources):
             key = f"{number // 1000:06}/IMG_{number:08}.jpg"
