@@ -27,11 +27,11 @@ class Dying:
         return self._counted(found) if name == self._call else found
 
     def _counted(self, carry_out):
-        def counted(*arguments):
+        def counted(*arguments, **options):
             self._left -= 1
             if self._left == 0 and self._moment == "before":
                 os.kill(os.getpid(), signal.SIGKILL)
-            answer = carry_out(*arguments)
+            answer = carry_out(*arguments, **options)
             if self._left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
             return answer

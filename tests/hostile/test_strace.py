@@ -41,15 +41,25 @@ def _traced(files: Sequence[Path], log: Path) -> Seen:
 
 
 def _read(lines: Sequence[str]) -> Seen:
-    """Return what the children did: the processes that templates, which were started with -I, have forked."""
-    templates = {line.split()[0] for line in lines if "execve(" in line and '"-I"' in line}
+    """Return what the children did: the processes that templates have forked.
+
+    A template is started with -P and -S. Its first child handles no source: it tries what the system refuses.
+    """
+    templates = {line.split()[0] for line in lines if "execve(" in line and '"-P", "-S"' in line}
+    begun: set[str] = set()
+    trying: set[str] = set()
     family: dict[str, str] = {}
     for line in lines:
         process, rest = line.split(maxsplit=1)
         if (found := FORKED.search(rest)) and (process in templates or process in family):
-            family[found[1] or found[2]] = process
-    children = {child for child, parent in family.items() if parent in templates}
-    calls = [(found[2], found[3]) for line in lines if (found := BEGUN.match(line)) and found[1] in family]
+            child = found[1] or found[2]
+            if process in trying or (process in templates and process not in begun):
+                trying.add(child)
+            family[child] = process
+            begun.add(process)
+    handling = family.keys() - trying
+    children = {child for child in handling if family[child] in templates}
+    calls = [(found[2], found[3]) for line in lines if (found := BEGUN.match(line)) and found[1] in handling]
     return Seen(len(children), calls)
 
 
@@ -91,7 +101,9 @@ def test_all_hostile_files_are_decoded_without_power(tmp_path: Path):
 def test_power_would_be_seen():
     """A log in which a child does each of these things is not taken for a powerless one."""
     log = [
-        '10 execve("/usr/bin/python3", ["python3", "-I", "-S"], 0x1 /* 2 vars */) = 0',
+        '10 execve("/usr/bin/python3", ["python3", "-s", "-P", "-S"], 0x1 /* 2 vars */) = 0',
+        "10 clone(child_stack=NULL, flags=CLONE_CHILD_SETTID|SIGCHLD) = 9",
+        '9 execve("/nonexistent/thumbsmith", ["/nonexistent/thumbsmith"], 0x1 /* 2 vars */) = -1 EPERM',
         "10 clone(child_stack=NULL, flags=CLONE_CHILD_SETTID|SIGCHLD) = 11",
         '11 openat(AT_FDCWD, "/proc/self/statm", O_RDONLY|O_CLOEXEC) = 5',
     ]

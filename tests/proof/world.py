@@ -206,7 +206,8 @@ def _due(moment: Moment, *, with_digest: bool) -> tuple[dict[str, bytes], Manife
     empty = Manifest(recipe=recipe.fingerprint, limits=recipe.limits.fingerprint, source=source)
     work = render(content, recipe, None)
     if isinstance(work, Rejected):
-        return {}, replace(empty, rejection=Rejection(code=work.code, detail=work.detail))
+        rejection = Rejection(code=work.code, detail=work.detail)
+        return {}, replace(empty, limits=recipe.limits.judgment, rejection=rejection)
     names = expected(recipe, FORMATS[content], alpha=False)
     pictures = {name: each.data for name, each in zip(names, work.renditions, strict=True)}
     source = replace(source, format=FORMATS[content], width=60, height=40, frames=1, alpha=False)

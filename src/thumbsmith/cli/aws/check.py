@@ -63,7 +63,7 @@ def _tell_isolation(deployment: Deployment, *, as_json: bool) -> None:
     else:
         why = "unknown: its log has no line on isolation from the last hour"
     if as_json:
-        emit("isolation", open=found)
+        emit("step", step="isolation", open=found)
     elif found is None:
         typer.echo(f"isolation {why}")
     else:
