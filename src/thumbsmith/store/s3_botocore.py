@@ -27,7 +27,7 @@ from thumbsmith.errors import StoreError
 from thumbsmith.store.s3_attempts import CONNECT_TIMEOUT, CONNECTIONS, READ_TIMEOUT
 from thumbsmith.store.s3_connections import BROKEN
 from thumbsmith.store.s3_failures import broken_off, refused, unreachable, words
-from thumbsmith.store.s3_sending import send_by_ours
+from thumbsmith.store.s3_sending import Redirected, one_call, send_by_ours
 
 _CONFIG: Final = Config(
     user_agent_extra="thumbsmith",
@@ -86,8 +86,10 @@ class Botocore:
 
     def send(self, operation: str, subject: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Return the answer to an operation. Raises StoreError: Refused where S3 answered with an error."""
-        with _failing(operation, subject, parameters.get("ExpectedBucketOwner")):
+        with _failing(operation, subject, parameters.get("ExpectedBucketOwner")), one_call():
             answer: dict[str, Any] = getattr(self.s3, operation)(**parameters)
+            if operation == "list_objects_v2" and not answer.keys() - {"ResponseMetadata"}:
+                raise ValueError("expected a listing, found nothing of one")
         if "Body" in answer:
             answer["Body"] = Body(subject, answer["Body"])
         if "Metadata" in answer:  # names of headers are the same in any case, and servers differ
@@ -137,6 +139,8 @@ def _failing(operation: str, subject: str, owner: str | None = None) -> Iterator
         raise unreachable(subject, str(error.kwargs["endpoint_url"]), problem) from error
     except ConnectionClosedError as error:
         raise broken_off(subject, error.kwargs.get("error") or error) from error
+    except Redirected as error:
+        raise StoreError(f"{subject}: redirected from region to region, again and again", transient=False) from error
     except BROKEN as error:
         raise broken_off(subject, error) from error
     except (BotoCoreError, ResponseParserError) as error:

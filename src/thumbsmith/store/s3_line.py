@@ -15,7 +15,7 @@ from thumbsmith.lifetime import Lifetime, lifetime
 from thumbsmith.store import s3_attempts as limits
 
 # Bytes that are sent at once: for each of them a slow connection is given its time.
-_PIECE: Final = 64 << 10
+PIECE: Final = 64 << 10
 
 
 class TooLong(HTTPException):
@@ -31,12 +31,13 @@ class Exchange:
         self.lifetime.check()
         self.largest: float = math.inf
         self._began = monotonic()
-        self._moved = self._received = 0
+        self.moved = 0  # bytes that came or went
+        self._received = 0
 
     def timeout(self, most: float | None = None) -> float:
         """Return the seconds that the next step may take. Raises the lifetime's error, or TimeoutError."""
         self.lifetime.check()
-        slow = self._began + limits.REQUEST_TIMEOUT + self._moved / limits.SLOWEST - monotonic()
+        slow = self._began + limits.REQUEST_TIMEOUT + self.moved / limits.SLOWEST - monotonic()
         if slow <= 0:
             seconds = f"{limits.REQUEST_TIMEOUT:g} seconds and 1 more for every {limits.SLOWEST >> 10} KiB"
             raise TimeoutError(f"too slow: a request may take {seconds}")
@@ -44,11 +45,11 @@ class Exchange:
 
     def sent(self, size: int) -> None:
         """Take note of bytes that went."""
-        self._moved += size
+        self.moved += size
 
     def received(self, size: int) -> None:
         """Take note of bytes that came. Raises TooLong."""
-        self._moved += size
+        self.moved += size
         self._received += size
         if self._received > self.largest:
             raise TooLong("the answer is longer than what was asked for")
@@ -82,7 +83,7 @@ class Line:
         """Send all of it. Raises OSError, TimeoutError, or the lifetime's error."""
         rest = memoryview(data)
         while rest:
-            size = self._step(lambda piece=rest[:_PIECE]: self._connection.send(piece))  # type: ignore[misc]
+            size = self._step(lambda piece=rest[:PIECE]: self._connection.send(piece))  # type: ignore[misc]
             self._current.sent(size)
             rest = rest[size:]
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,6 +22,10 @@ from botocore.utils import get_environ_proxies
 from thumbsmith.environment import ca_bundle_setting
 from thumbsmith.store.s3_connections import BROKEN, Answer, Connections, Proxy, Unreachable
 from thumbsmith.store.s3_signing import Request
+
+# Requests that one call of botocore's may lead to: the call, a look for its bucket's region, and the call again there.
+_MOST_REQUESTS = 6
+_LEFT: ContextVar[list[int] | None] = ContextVar("requests", default=None)
 
 # Headers that our way of sending brings itself, or that it does without: to wait for a server that agrees to a body
 # takes a round trip.
@@ -42,11 +48,33 @@ def send_by_ours(client: Any, session: Any) -> None:
     client.meta.events.register(f"before-send.{service}", partial(_sent, connections))
 
 
+class Redirected(Exception):
+    """Answers lead from one region to another, again and again."""
+
+
+@contextmanager
+def one_call() -> Iterator[None]:
+    """Make one call of a client in the block. Raises Redirected where it leads to more requests than any call needs.
+
+    botocore follows a bucket to the region that an answer names, and again from there, for as long as answers do.
+    """
+    before = _LEFT.set([_MOST_REQUESTS])
+    try:
+        yield
+    finally:
+        _LEFT.reset(before)
+
+
 def _sent(connections: Connections, request: Any, **_: object) -> AWSResponse:
     """Return the answer to a request of botocore's. Raises what botocore takes for a connection that fails.
 
     https://botocore.amazonaws.com/v1/documentation/api/latest/topics/events.html, "before-send"
     """
+    left = _LEFT.get()
+    if left is not None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise Redirected
     parts = urlsplit(request.url)
     body = request.body or b""
     asked = Request(

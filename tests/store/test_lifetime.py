@@ -1,0 +1,215 @@
+"""Requests that are ended from another thread: not one byte of them is sent afterwards."""
+
+import contextlib
+import os
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers.odd import Asked, Odd, running
+from tests.store.contract import HEADERS
+from thumbsmith.errors import Stopped, ThumbsmithError
+from thumbsmith.lifetime import Lifetime, lifetime
+from thumbsmith.store import Store, open_store
+from thumbsmith.store.s3_line import PIECE, Exchange, Line, reach, secured
+
+
+class TooLate(ThumbsmithError):
+    """What a lifetime of these tests says."""
+
+
+@pytest.fixture
+def odd(monkeypatch: pytest.MonkeyPatch) -> Iterator[Odd]:
+    """Return a server, where AWS_ENDPOINT_URL leads to."""
+    with running() as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.address)
+        yield server
+
+
+@pytest.fixture
+def store(way: str, odd: Odd) -> Store:
+    """Return the bucket on that server, with requests sent each way."""
+    return open_store("s3://bucket")
+
+
+@contextlib.contextmanager
+def listener() -> Iterator[socket.socket]:
+    """Run a server that accepts connections and reads nothing; its buffer is small."""
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        yield server
+
+
+def begun(server: socket.socket, requests: Lifetime, tls: ssl.SSLContext | None = None) -> tuple[Line, socket.socket]:
+    """Return a connection over which a request has begun, and the server's end of it."""
+    accepted: list[socket.socket] = []
+
+    def accept() -> None:
+        connection, _ = server.accept()
+        accepted.append(tls.wrap_socket(connection, server_side=True) if tls else connection)
+
+    thread = threading.Thread(target=accept)
+    thread.start()
+    with requests.applied():
+        exchange = Exchange()
+    host, port = server.getsockname()
+    connection = reach(host, port, exchange)
+    if tls:
+        trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+        connection = secured(connection, host, trusting, exchange)
+    line = Line(connection)
+    line.begin(exchange)
+    thread.join()
+    return line, accepted[0]
+
+
+def received(connection: socket.socket) -> bytes:
+    """Return all that comes until the other side ends the connection, in order or not."""
+    pieces = []
+    with contextlib.suppress(OSError):
+        while piece := connection.recv(1 << 16):
+            pieces.append(piece)
+    return b"".join(pieces)
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
+    """Return a server's settings with a certificate of its own."""
+    folder: Path = tmp_path_factory.mktemp("tls")
+    words = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=test -keyout key.pem -out cert.pem"
+    subprocess.run(words.split(), cwd=folder, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    return context
+
+
+@pytest.mark.parametrize("secure", [False, True])
+def test_a_thread_that_is_about_to_send_sends_nothing(secure: bool, tls: ssl.SSLContext) -> None:
+    """It was stopped right before it sends, the requests were ended, and it runs again: nothing arrives."""
+    requests = Lifetime(why=TooLate)
+    with listener() as server:
+        line, other = begun(server, requests, tls if secure else None)
+        line.sendall(b"PUT")
+        requests.end()
+        with pytest.raises(TooLate):
+            line.sendall(b"the rest")
+        with pytest.raises(TooLate):
+            line.receive(bytearray(10))
+        line.close()
+        with other:
+            assert received(other) in {b"PUT", b""}
+
+
+def test_what_the_kernel_still_holds_is_dropped() -> None:
+    """A body that was handed to the kernel, but not sent, is not sent once the server reads on."""
+    requests, body = Lifetime(why=TooLate), b"x" * (32 << 20)
+    with listener() as server:
+        line, other = begun(server, requests)
+        raised: list[Exception] = []
+
+        def send() -> None:
+            try:
+                line.sendall(body)
+            except TooLate as error:
+                raised.append(error)
+
+        assert line.exchange
+        exchange, sending = line.exchange, threading.Thread(target=send)
+        sending.start()
+        while exchange.moved < 2 * PIECE:
+            time.sleep(0.01)
+        requests.end()
+        sending.join()
+        assert raised
+        with other:
+            assert len(received(other)) < exchange.moved
+        line.close()
+
+
+def test_the_descriptor_is_nobody_elses(odd: Odd) -> None:
+    """Until the thread lets go of it, no other file gets the number under which it may still be about to send."""
+    requests = Lifetime(why=TooLate)
+    with listener() as server:
+        line, other = begun(server, requests)
+        number = line.fileno()
+        requests.end()
+        assert os.path.samestat(os.fstat(number), os.stat(os.devnull))  # noqa: PTH116 - a descriptor beside it
+        line.close()
+        other.close()
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(number)
+
+
+@pytest.mark.parametrize("kind", ["LIST", "GET", "HEAD", "PUT", "DELETE"])
+def test_a_request_that_waits_is_ended(store: Store, odd: Odd, kind: str) -> None:
+    """Its thread is told why, makes no other attempt, and the server sees the connection end."""
+    came, gone = threading.Event(), threading.Event()
+
+    def oddly(asked: Asked) -> object:
+        if asked.kind != kind:
+            return False
+        came.set()
+        received(asked.connection)
+        gone.set()
+        return True
+
+    odd.oddly = oddly
+    asks = {
+        "LIST": lambda: list(store.list()),
+        "GET": lambda: store.open("a"),
+        "HEAD": lambda: store.head("a"),
+        "PUT": lambda: store.put("a", b"x", HEADERS),
+        "DELETE": lambda: store.delete("a"),
+    }
+    requests, raised = Lifetime(why=TooLate), []
+
+    def ask() -> None:
+        try:
+            with requests.applied():
+                asks[kind]()
+        except TooLate as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    assert came.wait(60)
+    requests.end()
+    thread.join(60)
+    assert raised
+    assert gone.wait(60)
+    assert [asked.kind for asked in odd.asked] == [kind]
+
+
+def test_nothing_begins_after_the_end(store: Store, odd: Odd) -> None:
+    """Where the time is over, or somebody ended it, nothing is asked; outside of the block all goes on."""
+    for over in (Lifetime(0.0), Lifetime()):
+        over.end()
+        with over.applied(), pytest.raises(Stopped):
+            store.put("a", b"x", HEADERS)
+        assert over.left == 0
+    assert not odd.asked
+    assert lifetime().left > 0
+    store.put("a", b"x", HEADERS)
+
+
+def test_no_attempt_is_made_after_the_end(store: Store, odd: Odd) -> None:
+    """A failure that passes is not waited out any longer."""
+    requests = Lifetime()
+
+    def oddly(asked: Asked) -> None:
+        requests.end()
+        asked.connection.close()
+
+    odd.oddly = oddly
+    with requests.applied(), pytest.raises(Stopped):
+        store.put("a", b"x", HEADERS)
+    assert len(odd.asked) == 1
