@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sized
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from functools import cache
 from typing import Any, Final, NamedTuple
 
@@ -27,9 +28,21 @@ class State(NamedTuple):
     destination: int
     queue: tuple[Event, ...]
     workers: tuple[int, ...]  # those at work
-    late: tuple[int, ...]  # killed workers whose last write is still under way; their messages are hidden so long
+    late: tuple[
+        int, ...
+    ]  # workers that are gone, but the store has their last write; their messages are hidden so long
+    frozen: tuple[int, ...]  # stopped in the middle of a write, after their messages were handed back
     crashes: int
     duplicates: int
+    freezes: int
+
+
+class Answer(StrEnum):
+    """How a function that runs out of time in the middle of a write hands its message back, before it is frozen."""
+
+    CUT = "the connection is ended before, and the message hidden while the store may have the whole write"
+    OPEN = "the connection is left open, and the write sent again after the thaw"
+    AT_ONCE = "the connection is ended before, but others see the message at once"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +51,8 @@ class Run:
 
     `history` has a letter for each change of the source: a content (world.py), "-" for a deletion, "r" for a new
     recipe, "s" for the `sync` after it. `made` is a content that was there, and was made, before. `crashes` and
-    `duplicates` say how many there may be at most. `told` is whether messages differ; the real protocol looks only at
+    `duplicates` say how many there may be at most, and `freezes` how many functions are frozen, which hand their
+    messages back as `answer` says. `told` is whether messages differ; the real protocol looks only at
     the key.
     """
 
@@ -48,6 +62,8 @@ class Run:
     workers: int = 2
     crashes: int = 1
     duplicates: int = 1
+    freezes: int = 0
+    answer: Answer = Answer.CUT
     fresh_etags: bool = False
     digests: bool = False
     told: bool = False
@@ -85,12 +101,12 @@ class _Explorer:
         self.judged: dict[tuple[int, int], tuple[bool, bool]] = {}
 
     def explore(self) -> Result:
-        start = State(0, self.before(), (), (), (), 0, 0)
+        start = State(0, self.before(), (), (), (), (), 0, 0, 0)
         came_from: dict[State, State | None] = {start: None}
         todo, at_rest = deque([start]), 0
         while todo:
             state = todo.popleft()
-            resting = not (state.queue or state.workers or state.late)
+            resting = not (state.queue or state.workers or state.late or state.frozen)
             at_rest += resting
             wrong = self.wrong(state, resting=resting)
             if wrong:
@@ -108,7 +124,7 @@ class _Explorer:
         destination = self.number(Destination(fresh_etags=self.run.fresh_etags, digests=self.run.digests))
         worker = self.program.begin(HINT, OLD).number
         while self.program.nodes[worker].asks:
-            destination, worker = self.effect(worker, State(0, destination, (), (), (), 0, 0))
+            destination, worker = self.effect(worker, State(0, destination, (), (), (), (), 0, 0, 0))
         return destination
 
     def result(self, states: Sized, at_rest: int, wrong: str = "", trace: tuple[str, ...] = ()) -> Result:
@@ -138,6 +154,12 @@ class _Explorer:
             landed, _ = self.effect(worker, state)
             yield "a late write lands", state._replace(destination=landed, queue=queue, late=late)
             yield "a late write is lost", state._replace(queue=queue, late=late)
+        for place, worker in enumerate(state.frozen):
+            frozen = _without(state.frozen, place)
+            if self.run.answer is not Answer.CUT:  # else nothing can be sent: the connection is gone
+                landed, _ = self.effect(worker, state)
+                yield "a frozen worker's write lands", state._replace(destination=landed, frozen=frozen)
+            yield "a frozen worker thaws, and writes nothing", state._replace(frozen=frozen)
 
     def changes(self, state: State) -> Iterator[tuple[str, State]]:
         """Yield the next change of the history. Only `sync` waits: until nobody works by an older recipe."""
@@ -177,6 +199,19 @@ class _Explorer:
             yield f"{node.event.number}: dies", crashed._replace(queue=_with(state.queue, node.event))
             if isinstance(node.asks, Put | Delete):
                 yield f"{node.event.number}: dies, still writing", crashed._replace(late=_with(state.late, worker))
+        if state.freezes < self.run.freezes:
+            yield from self.freezings(state._replace(workers=others, freezes=state.freezes + 1), worker)
+
+    def freezings(self, state: State, worker: int) -> Iterator[tuple[str, State]]:
+        """Yield how a worker that runs out of time hands its message back; then it is frozen, until any later time."""
+        node, frozen = self.program.nodes[worker], _with(state.frozen, worker)
+        back = state._replace(queue=_with(state.queue, node.event))
+        if not isinstance(node.asks, Put | Delete):
+            yield f"{node.event.number}: freezes", back
+            return
+        yield f"{node.event.number}: freezes, writing", back._replace(frozen=frozen)
+        if self.run.answer is Answer.CUT:  # the store may have all of the write: it lands while the message is hidden
+            yield f"{node.event.number}: freezes, written", state._replace(late=_with(state.late, worker))
 
     def effect(self, worker: int, state: State) -> tuple[int, int]:
         """Return the destination and the worker after its next request."""

@@ -87,6 +87,15 @@ def test_the_same_bytes_are_made_once(made: str, history: str):
     assert any(dict(world.writes)["manifest.json"] > 1 for _, world in result.worlds)
 
 
+@pytest.mark.parametrize(
+    ("history", "crashes", "at_least"),
+    [("A", 1, 300), ("AB", 0, 37_000), ("A-", 0, 8_600), ("AX", 0, 17_000)],
+)
+def test_a_function_that_is_frozen(history: str, crashes: int, at_least: int):
+    """The same where a function runs out of time at any request, is frozen, and thaws at any later time."""
+    _run(history, at_least, crashes=crashes, duplicates=0, freezes=1)
+
+
 def test_three_workers():
     """The same with three workers that have three messages between them."""
     _run("A-", 90_000, workers=3, crashes=0)
@@ -97,6 +106,8 @@ def test_three_workers():
     ("history", "settings", "at_least"),
     [
         ("ABA", {}, 6_000_000),
+        ("AB", {"duplicates": 0, "freezes": 1}, 250_000),
+        ("A-A", {"crashes": 0, "duplicates": 0, "freezes": 1}, 590_000),
         ("A-A", {}, 1_600_000),
         ("AXA", {}, 2_800_000),
         ("ABrs", {"duplicates": 0}, 120_000),

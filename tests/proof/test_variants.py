@@ -3,7 +3,7 @@
 import pytest
 
 from tests.proof import variants
-from tests.proof.explorer import Run, explore
+from tests.proof.explorer import Answer, Run, explore
 from tests.proof.variants import altered
 
 QUIET = {"crashes": 0, "duplicates": 0}
@@ -39,6 +39,15 @@ def test_what_breaks_a_rule_ends_wrong(protocol, history: str, settings: dict[st
     print("\n".join([result.wrong, *result.trace]))  # noqa: T201 - for pytest -rP
     assert result.wrong
     assert len(result.trace) > 5
+
+
+@pytest.mark.parametrize("answer", [Answer.OPEN, Answer.AT_ONCE])
+def test_a_function_that_hands_back_too_early_ends_wrong(answer: Answer):
+    """With a request left open, or a message shown while the store may have the write, the end is wrong."""
+    result = explore(Run(protocol=variants.real, history="AB", answer=answer, freezes=1, **QUIET))
+    print("\n".join([result.wrong, *result.trace]))  # noqa: T201 - for pytest -rP
+    assert result.wrong
+    assert any("frozen worker's write lands" in action for action in result.trace)
 
 
 @pytest.mark.parametrize("rule", [variants.source_first, variants.manifest_first, variants.delete_last])
