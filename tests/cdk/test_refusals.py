@@ -15,6 +15,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
+from aws_cdk.assertions import Annotations, Match
 from aws_cdk.aws_apigatewayv2_authorizers import HttpIamAuthorizer, HttpJwtAuthorizer
 
 from tests.cdk.conftest import inline
@@ -70,8 +71,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"runtime": "3.99"}, "runtime: expected a version of Python"),
     ({"runtime": 3.13}, "runtime: expected a version of Python"),
     ({"runtime": "nodejs22.x"}, "runtime: expected a version of Python"),
-    ({"runtime": lambda_.Runtime.NODEJS_22_X, "function_props": None}, "runtime: expected one of Python 3.11"),
-    ({"runtime": "3.9", "function_props": None}, "runtime: expected one of Python 3.11 or later"),
+    ({"runtime": lambda_.Runtime.NODEJS_22_X}, "runtime: expected one of Python 3.11"),
+    ({"runtime": "3.9"}, "runtime: expected one of Python 3.11 or later"),
     ({"memory_size": 127}, "memory_size: expected a whole number from 128 to 10240, found 127"),
     ({"memory_size": 10241}, "memory_size"),
     ({"memory_size": "512"}, "memory_size: expected a whole number from 128 to 10240, found '512'"),
@@ -133,6 +134,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     (_function(environment={"LEVEL": 5}), "expected a text for LEVEL in the environment, found 5"),
     (_function(environment=["LEVEL"]), "function_props: environment: expected props by name"),
     (_function(reserved_concurrent_executions=5), "reserved_concurrent_executions of at least 100"),
+    ({"function_props": {"runtime": lambda_.Runtime.NODEJS_22_X}}, "runtime: expected one of Python 3.11"),
     ({"function_props": {"code": "src/"}}, "expected code as lambda_.Code.from_asset"),
 ]
 
@@ -421,6 +423,22 @@ def test_two_generators_name_a_bucket_once(stack: Stack, generate: Generate):
     elsewhere = Stack(stack.node.root, "Elsewhere")  # type: ignore[arg-type]
     apart = s3.Bucket.from_bucket_name(elsewhere, "Other", "photos")
     assert _second(elsewhere, source=apart, source_prefix="c/").queue
+
+
+def test_two_stacks_may_name_one_bucket(stack: Stack, generate: Generate):
+    """Stacks that import the same bucket may be two choices, of which one is deployed: a warning says what if not."""
+    generate(source=s3.Bucket.from_bucket_name(stack, "One", "photos"))
+    elsewhere = Stack(stack.node.root, "Elsewhere")  # type: ignore[arg-type]
+    assert _second(elsewhere, source=s3.Bucket.from_bucket_name(elsewhere, "Other", "photos")).queue
+    Annotations.from_stack(elsewhere).has_warning("*", Match.string_like_regexp("If both stacks are deployed: source"))
+
+
+def test_a_bucket_of_the_app_is_known_in_every_stack(stack: Stack, generate: Generate):
+    """Another stack that uses a bucket of the app, or imports it by its name, is refused."""
+    generate(source=s3.Bucket(stack, "Made", bucket_name="photos"))
+    elsewhere = Stack(stack.node.root, "Elsewhere")  # type: ignore[arg-type]
+    apart = s3.Bucket.from_bucket_name(elsewhere, "Other", "photos")
+    assert 'trigger="eventbridge"' in _sentence(lambda: _second(elsewhere, source=apart))
 
 
 def _isolated(stack: Stack, *services: Any) -> ec2.Vpc:

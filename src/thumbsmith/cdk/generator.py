@@ -25,7 +25,7 @@ from thumbsmith.cdk.catalogue import Announcements, Catalogue, topic
 from thumbsmith.cdk.dashboard import dashboard_of
 from thumbsmith.cdk.function import QueueFunction
 from thumbsmith.cdk.jobs import BatchJobs
-from thumbsmith.cdk.machine import CONCURRENCY, machine_of, overridden
+from thumbsmith.cdk.machine import CONCURRENCY, machine_of, overridden, python_of
 from thumbsmith.cdk.neighbors import Work, keep_neighbors_apart, keep_one_construct
 from thumbsmith.cdk.network import require_buckets, require_endpoints
 from thumbsmith.cdk.notifications import Trigger, notify_by_eventbridge, notify_by_s3
@@ -130,6 +130,7 @@ class ThumbnailGenerator(Construct):
             tracing=tracing,
             vpc=vpc,
         )
+        python_of(machine.runtime)
         most = checks.whole("backfill_max_concurrency", backfill_max_concurrency, *CONCURRENCY)
         self.props = functions.checked_props(function_props, machine.max_concurrency + (most if backfill else 0))
         self.machine, self.recipe = overridden(machine, self.props), functions.recipe_text(recipe)
@@ -163,7 +164,9 @@ class ThumbnailGenerator(Construct):
         keep_one_construct(self.source.bucket, self.destination.bucket)
         others = [each for each in self.node.root.node.find_all() if isinstance(each, ThumbnailGenerator)]
         self.work = Work(self.node.path, self.source, self.destination, trigger)
-        keep_neighbors_apart(self.work, [each.work for each in others if each is not self and hasattr(each, "work")])
+        keep_neighbors_apart(
+            self, self.work, [each.work for each in others if each is not self and hasattr(each, "work")]
+        )
 
     def _look_for_ways(self, vpc: ec2.IVpc, *, catalogue: bool) -> None:
         """Raise RecipeError where the function's network cannot reach what it needs."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from aws_cdk import Stack
+from aws_cdk import Annotations, Stack
 from aws_cdk import aws_s3 as s3
 from constructs import IConstruct
 
@@ -24,27 +24,45 @@ class Work:
     trigger: Trigger
 
 
-def keep_neighbors_apart(one: Work, others: Sequence[Work]) -> None:
-    """Raise RecipeError where a generator and one that the app has already cannot work together."""
+def keep_neighbors_apart(scope: IConstruct, one: Work, others: Sequence[Work]) -> None:
+    """Raise RecipeError where a generator and one that the app has already cannot work together.
+
+    Where two stacks import one bucket by its name, perhaps only one of them is deployed: that is a warning.
+    """
     for other in others:
-        if overlap(one.destination, other.destination):
-            raise RecipeError(
-                f"destination: expected one that no other generator writes to, found that of {other.path}: each would"
-                " replace or remove thumbnails of the other; give each a destination_prefix of its own"
-            )
-        if overlap(one.destination, other.source) or overlap(one.source, other.destination):
-            raise RecipeError(
-                f"source and destination: expected no overlap with those of {other.path}: thumbnails of one generator"
-                " would be sources of the other"
-            )
-        if one.trigger is other.trigger is Trigger.S3 and overlap(one.source, other.source):
-            raise RecipeError(
-                f"source: expected a prefix that does not overlap with that of {other.path}, as S3 notifies one queue"
-                ' of a change; use trigger="eventbridge" for one of them'
-            )
-        for place in (one.source, one.destination):
+        for mine, known, sentence in _conflicts(one, other):
+            if Stack.of(mine.bucket) is Stack.of(known.bucket) or _made(mine.bucket) or _made(known.bucket):
+                raise RecipeError(sentence)
+            Annotations.of(scope).add_warning_v2("@thumbsmith/Neighbors", f"If both stacks are deployed: {sentence}")
+        for mine in (one.source, one.destination):
             for known in (other.source, other.destination):
-                keep_one_construct(place.bucket, known.bucket)
+                keep_one_construct(mine.bucket, known.bucket)
+
+
+def _conflicts(one: Work, other: Work) -> Iterator[tuple[Place, Place, str]]:
+    """Yield each pair of places that must not overlap and does, with the sentence about it."""
+    if overlap(one.destination, other.destination):
+        yield (
+            one.destination,
+            other.destination,
+            f"destination: expected one that no other generator writes to, found that of {other.path}: each would"
+            " replace or remove thumbnails of the other; give each a destination_prefix of its own",
+        )
+    for mine, known in ((one.destination, other.source), (one.source, other.destination)):
+        if overlap(mine, known):
+            yield (
+                mine,
+                known,
+                f"source and destination: expected no overlap with those of {other.path}: thumbnails of one generator"
+                " would be sources of the other",
+            )
+    if one.trigger is other.trigger is Trigger.S3 and overlap(one.source, other.source):
+        yield (
+            one.source,
+            other.source,
+            f"source: expected a prefix that does not overlap with that of {other.path}, as S3 notifies one queue"
+            ' of a change; use trigger="eventbridge" for one of them',
+        )
 
 
 def keep_one_construct(one: s3.IBucket, other: s3.IBucket) -> None:
@@ -54,7 +72,7 @@ def keep_one_construct(one: s3.IBucket, other: s3.IBucket) -> None:
     """
     if _place(one) == _place(other) or not same(one, other):
         return
-    if isinstance(one, s3.Bucket) or isinstance(other, s3.Bucket) or Stack.of(one) is Stack.of(other):
+    if _made(one) or _made(other) or Stack.of(one) is Stack.of(other):
         raise RecipeError(
             "source and destination: expected one construct for one bucket, found"
             f" {_place(one)} and {_place(other)}: CDK would write their notifications over each other"
@@ -63,3 +81,8 @@ def keep_one_construct(one: s3.IBucket, other: s3.IBucket) -> None:
 
 def _place(construct: IConstruct) -> str:
     return construct.node.path
+
+
+def _made(bucket: s3.IBucket) -> bool:
+    """Return whether the app makes the bucket."""
+    return isinstance(bucket, s3.Bucket)
