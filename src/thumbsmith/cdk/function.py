@@ -77,7 +77,9 @@ class LoggedFunction:
             **_network(machine.vpc),
         }
         further = {**props, "environment": {**environment, **props.get("environment", {})}}
-        self.function = checks.built(lambda_.Function, scope, "Function", given, "function_props", further)
+        self.function: lambda_.Function = checks.built(
+            lambda_.Function, scope, "Function", given, "function_props", further
+        )
         if machine.vpc is not None:
             leave = iam.Policy(scope, "LeaveNetwork", statements=[permissions.leave_network(self.function)])
             self.role.attach_inline_policy(leave)

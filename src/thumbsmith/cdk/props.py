@@ -38,7 +38,7 @@ def whole(name: str, found: Any, least: int, most: int) -> int:
     return found
 
 
-def duration(name: str, found: Any, least: int, most: int) -> Duration:
+def duration(name: str, found: Any, least: int, most: float) -> Duration:
     """Return a time, given as CDK's Duration, Python's timedelta, or a number of seconds.
 
     Raises RecipeError for anything else, for parts of a second, and outside of `least` to `most` seconds.
@@ -52,7 +52,7 @@ def duration(name: str, found: Any, least: int, most: int) -> Duration:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         raise RecipeError(f"{name}: expected a Duration or a number of seconds, found {found!r}")
     if not least <= seconds <= most or seconds != int(seconds):
-        raise RecipeError(f"{name}: expected whole seconds from {least} to {most}, found {seconds:g}")
+        raise RecipeError(f"{name}: expected whole seconds from {least} to {int(most)}, found {seconds:g}")
     return Duration.seconds(int(seconds))
 
 
