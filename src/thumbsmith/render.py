@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from thumbsmith.animation import moves
+from thumbsmith.environment import ISOLATION, isolation_required
+from thumbsmith.errors import NotIsolated
 from thumbsmith.geometry import Layout, plan
 from thumbsmith.keys import rendition_name
 from thumbsmith.reader import BytesReader, RangeReader
@@ -41,8 +43,11 @@ class Rendered:
 def render(data: bytes | RangeReader, recipe: Recipe) -> tuple[Rendition, ...]:
     """Return all renditions of a source, in the recipe's order. In this process: limits, but no isolation.
 
-    Raises Rejected where the source never gives a thumbnail, MissingDecoder, and what the reader raises.
+    Raises Rejected where the source never gives a thumbnail, MissingDecoder, and what the reader raises; NotIsolated
+    where THUMBSMITH_ISOLATION is `required`.
     """
+    if isolation_required():
+        raise NotIsolated(f"{ISOLATION}=required, and render works in the calling process: use Workers or converge")
     from thumbsmith import animation, limits, memory, shrink  # noqa: PLC0415 - a shell that leaves pictures to workers needs none of it
     from thumbsmith.probe import probe as look  # noqa: PLC0415 - as above
 

@@ -18,6 +18,7 @@ from thumbsmith.worker.isolation import Isolation, measure
 from thumbsmith.worker.layers import LAYERS
 
 from .processes import linux
+from .sandbox import SANDBOX
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 
@@ -124,11 +125,12 @@ def test_required_isolation_is_refused_where_a_layer_is_missing(monkeypatch: pyt
     monkeypatch.setattr(
         "thumbsmith.worker.process.Template.layers", lambda _: dict.fromkeys(LAYERS, True) | {"files": False}
     )
-    with Workers(1) as workers:
+    workers = Workers(1)
+    for ask in (workers.start, workers.layers):
         with pytest.raises(NotIsolated, match="does not block opening files: no picture is handled"):
-            workers.start()
-        with pytest.raises(NotIsolated):
-            workers.layers()
+            ask()
+    with pytest.raises(NotIsolated), workers:
+        pass
 
 
 @linux
@@ -150,3 +152,71 @@ def test_an_unknown_value_is_one_sentence(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("THUMBSMITH_ISOLATION", "require")
     with pytest.raises(RecipeError, match="THUMBSMITH_ISOLATION: expected 'required' or nothing, found 'require'"):
         Workers(1)
+
+
+MAKE = """
+import json, sys
+from pathlib import Path
+from thumbsmith import Recipe, render
+from thumbsmith.reader import BytesReader
+from thumbsmith.worker import Workers
+data = Path(sys.argv[1]).read_bytes()
+recipe = Recipe.default()
+with Workers(1) as workers:
+    same = [workers.render(BytesReader(data), recipe).renditions == render(data, recipe) for _ in range(2)]
+    open_ones = [name for name, holds in workers.layers().items() if not holds]
+print(json.dumps([same, open_ones]))
+"""
+
+BY_FILTER = {"programs", "processes", "signals", "names"}
+BY_LIMITS = {"files", "network", "writing", "cores", "cpu", "memory"}
+
+
+@linux
+@pytest.mark.skipif(FILTER is None, reason="no filter of system calls is known for this machine")
+@pytest.mark.parametrize(
+    ("action", "calls", "missing"),
+    [
+        ("refuse", "seccomp", BY_FILTER),
+        ("lack", "prctl,seccomp", BY_FILTER),
+        ("refuse", "prctl,seccomp,unshare", BY_FILTER | {"memory_of_others"}),
+        ("kill", "prctl,seccomp,unshare", BY_FILTER | {"memory_of_others"}),
+        ("kill", "prctl,seccomp,unshare,process_vm_readv,ptrace", BY_FILTER),
+        ("refuse", "prlimit64", BY_LIMITS - {"files", "network"}),
+        ("refuse", "prlimit64,prctl,seccomp", BY_FILTER | BY_LIMITS),
+        ("refuse", "setsid,kill", set()),
+        ("lack", "setsid,kill,prctl,seccomp", BY_FILTER - {"signals"}),
+    ],
+)
+def test_pictures_are_made_whatever_a_sandbox_refuses(action: str, calls: str, missing: set[str]):
+    """Two pictures come out as elsewhere, and the layers that are said to be missing are those that are.
+
+    The filter alone blocks files and connections too, and CPU time and memory have no limit then.
+    """
+    picture = ROOT / "src/thumbsmith/samples/chelsea.jpg"
+    command = [sys.executable, SANDBOX, action, calls, sys.executable, "-c", MAKE, str(picture)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    same, open_ones = json.loads(done.stdout)
+    assert same == [True, True]
+    assert set(open_ones) == missing
+
+
+def test_a_layer_that_cannot_be_tried_does_not_hold(monkeypatch: pytest.MonkeyPatch):
+    """Only a signal of the system's shows that it does not let a process try: no mistake of ours does."""
+
+    class Trial:
+        def __init__(self, holds: object) -> None:
+            self.holds = holds
+
+    def fail() -> bool:
+        raise PermissionError
+
+    def mistake() -> bool:
+        raise KeyError
+
+    monkeypatch.setattr(isolation, "steps", lambda *_: {})
+    monkeypatch.setattr(
+        isolation, "LAYERS", {"fails": Trial(fail), "mistaken": Trial(mistake), "last": Trial(lambda: True)}
+    )
+    assert measure().layers == {"fails": False, "mistaken": False, "last": True}

@@ -14,6 +14,8 @@ from thumbsmith.worker.wire import Channel, Closed, Frame
 
 from ..pictures import picture
 from .pictures import SMALL
+from .processes import alive, eventually, linux
+from .sandbox import SANDBOX
 
 
 @contextmanager
@@ -136,3 +138,62 @@ def test_nothing_is_left_to_import():
     """A child could not: after preparing, no picture of any format imports anything."""
     done = subprocess.run([sys.executable, "-c", REHEARSAL], capture_output=True, text=True, timeout=300, check=True)
     assert done.stdout.strip() == "[]"
+
+
+ORPHAN = """
+import os, signal, sys, time
+from thumbsmith.worker.template import end_with
+life, alive = os.pipe()
+template = os.getpid()
+if os.fork() == 0:
+    os.close(life)
+    end_with(template, alive)
+    print(os.getpid(), flush=True)
+    signal.signal(signal.SIGIO, signal.SIG_IGN)
+    time.sleep(600)
+os.close(alive)
+time.sleep(600)
+"""
+
+
+@linux
+@pytest.mark.parametrize("sandbox", [[], [sys.executable, SANDBOX, "refuse", "prctl,seccomp"]], ids=["", "sandbox"])
+def test_a_child_ends_with_its_template(sandbox: list[str]):
+    """The kernel ends it, no matter what it does, also where the sandbox refuses prctl(2)."""
+    with subprocess.Popen([*sandbox, sys.executable, "-c", ORPHAN], stdout=subprocess.PIPE, text=True) as template:
+        assert template.stdout is not None
+        child = int(template.stdout.readline())
+        assert alive(child)
+        template.kill()
+        assert eventually(lambda: not alive(child))
+
+
+@linux
+def test_a_child_whose_template_is_gone_already_ends():
+    """Where the template ended before the kernel was asked, the child ends by itself."""
+    code = "import os; from thumbsmith.worker.template import end_with; end_with(os.getppid() + 1, os.pipe()[1])"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 1
+
+
+HIDING = """
+import os, socket, time
+from thumbsmith.worker.isolation import Isolation
+from thumbsmith.worker.template import serve
+
+def work(channel, isolation, template):
+    channel.send("hidden")
+    for descriptor in range(3, 50):  # its end of the pipe that tells of its life, too
+        if os.path.exists(f"/proc/self/fd/{descriptor}") and descriptor != channel._end.fileno():
+            os.close(descriptor)
+    time.sleep(600)
+
+serve(socket.socket(fileno=0), work, Isolation(frozenset(), {}))
+"""
+
+
+@linux
+def test_a_child_that_pretends_to_have_ended_is_ended():
+    """A child that closes the pipe by which its end is noticed is killed, so that its template is never blocked."""
+    with template(HIDING) as control, job(control) as channel:
+        assert channel.receive(0).word == "hidden"
+        assert os.waitstatus_to_exitcode(_ending(control).fields["status"]) == -signal.SIGKILL

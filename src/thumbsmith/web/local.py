@@ -39,7 +39,7 @@ def application(scope: Scope, settings: Settings | None = None, *, jobs: int | N
     """Return the ASGI application that keeps the scope's destination right and serves it, `jobs` pictures at once.
 
     What it needs is started with the server (ASGI lifespan) and ended with it. Raises RecipeError where the stores
-    overlap.
+    overlap; NotIsolated where isolation is required, and a layer is missing.
     """
     settings = settings or Settings()
     scope = replace(scope, source=followed(scope.source))
@@ -48,6 +48,7 @@ def application(scope: Scope, settings: Settings | None = None, *, jobs: int | N
     count = jobs or usable_cores()
     threads = ThreadPoolExecutor(READERS, thread_name_prefix="thumbsmith-read")
     workers = Workers(count)
+    workers.check_isolation()
     keeper = Keeper(scope, workers, THREADS_A_JOB * count)
     library = Library(scope.source, scope.destination.as_destination(), scope.recipe, threads)
 

@@ -30,7 +30,11 @@ def work(channel: Channel, isolation: Isolation, template: int) -> None:
     """
     order = channel.receive(largest=MAX_ORDER)
     recipe = Recipe.from_json(order.blobs[0].decode())
-    confine(recipe.limits, order.fields.get("ceiling"), isolation.refused, template)
+    try:
+        confine(recipe.limits, order.fields.get("ceiling"), isolation.refused, template)
+    except OSError as problem:  # a step that the system granted when it was tried: this process is not isolated enough
+        channel.send("failed", detail=str(problem))
+        return
     refuse_bombs(recipe.limits.max_pixels)
     carry_out(order, recipe, channel)
 

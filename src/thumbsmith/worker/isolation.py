@@ -16,7 +16,7 @@ from time import monotonic
 from typing import Final, NoReturn
 
 from thumbsmith.recipe import Limits
-from thumbsmith.worker.confine import is_due, steps
+from thumbsmith.worker.confine import Step, is_due, steps
 from thumbsmith.worker.layers import LAYERS
 
 # Seconds that one throwaway process may take. It takes milliseconds, so this is for a machine that is overloaded.
@@ -55,8 +55,8 @@ def measure(seconds: float = SECONDS) -> Isolation:
 def _try_all(granted: dict[str, bool], held: dict[str, bool], seconds: float) -> tuple[str, str, bool] | None:
     """Try in one process what has no answer yet, and note the answers; return None when it has tried all.
 
-    Else return the trial that the process did not survive, its kind and name, and whether the system ended it: False
-    for one that did not return in time.
+    Else return the trial that the process did not survive, its kind and name, and whether the system ended it by a
+    signal: False for one that did not return in time.
     """
     reading, writing = os.pipe()
     child = os.fork()
@@ -67,16 +67,16 @@ def _try_all(granted: dict[str, bool], held: dict[str, bool], seconds: float) ->
     os.close(reading)
     if not in_time:
         os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     trial: tuple[str, str] | None = None
     for kind, name, answer in (line.split(" ") for line in text.splitlines()):
         trial = (kind, name) if answer == BEGINS else None
         if answer != BEGINS:
             (granted if kind == "step" else held)[name] = answer == YES
     if trial:
-        return *trial, in_time
-    if os.waitstatus_to_exitcode(status):
-        raise OSError(f"a process that tries the system's layers of isolation ended with status {status}")
+        return *trial, in_time and code < 0
+    if code:
+        raise OSError(f"a process that tries the system's layers of isolation ended with exit code {code}")
     return None
 
 
@@ -96,7 +96,7 @@ def _be_thrown_away(writing: int, refused: Collection[str], held: Collection[str
     try:
         failed = set(refused)
         for name, step in steps(Limits()).items():
-            if is_due(name, failed) and not _tried(writing, "step", name, partial(_is_granted, step)):
+            if is_due(name, failed) and not _tried(writing, "step", name, partial(_done, step)):
                 failed.add(name)
         for name, layer in LAYERS.items():
             if name not in held:
@@ -107,16 +107,19 @@ def _be_thrown_away(writing: int, refused: Collection[str], held: Collection[str
 
 
 def _tried(writing: int, kind: str, name: str, trial: Callable[[], bool]) -> bool:
-    """Return what a trial gives, and write before and after it what the parent process needs to know."""
+    """Return what a trial gives, and write before and after it what the parent process needs to know.
+
+    A trial that the system does not let end has not succeeded: setrlimit(2) may be refused, and getrlimit(2) with it.
+    """
     os.write(writing, f"{kind} {name} {BEGINS}\n".encode())
-    answer = trial()
+    try:
+        answer = trial()
+    except (OSError, ValueError):  # ValueError: how Python words some errors of setrlimit(2)
+        answer = False
     os.write(writing, f"{kind} {name} {YES if answer else NO}\n".encode())
     return answer
 
 
-def _is_granted(step: Callable[[], None]) -> bool:
-    try:
-        step()
-    except (OSError, ValueError):  # ValueError: how Python words some errors of setrlimit(2)
-        return False
+def _done(step: Step) -> bool:
+    step()
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
@@ -59,15 +60,25 @@ def _start(control: socket.socket) -> subprocess.Popen[bytes]:
     flags = [flag for flag in FLAGS if not (frozen and flag == "-S")]
     # Some of its modules nobody else imports: who never keeps their bytecode compiles them at each start, 0.1 s.
     flags += ["-B"] if sys.dont_write_bytecode else []
-    return subprocess.Popen(  # noqa: S603 - an interpreter like this one, and nothing from outside
-        [interpreter(), *flags, "-c", BOOT, *(() if frozen else _import_path())],
-        stdin=control.fileno(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=worker_environment(),
-        cwd="/",
-        start_new_session=True,
-    )
+    command = [interpreter(), *flags, "-c", BOOT, *(() if frozen else _import_path())]
+
+    def started(*, new_session: bool) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603 - an interpreter like this one, and nothing from outside
+            command,
+            stdin=control.fileno(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=worker_environment(),
+            cwd="/",
+            start_new_session=new_session,
+        )
+
+    try:
+        return started(new_session=True)
+    except OSError as problem:
+        if problem.errno not in (errno.EPERM, errno.ENOSYS):
+            raise
+        return started(new_session=False)  # a sandbox may refuse setsid(2): then Ctrl-C reaches workers too
 
 
 def _import_path() -> list[str]:

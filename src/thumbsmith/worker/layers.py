@@ -14,6 +14,9 @@ from typing import Final
 READABLE: Final = "/dev/null"
 NOWHERE: Final = "/nonexistent/thumbsmith"
 
+# How a system refuses a call as such, whatever its arguments.
+DENIED: Final = (errno.EPERM, errno.ENOSYS)
+
 
 @dataclass(frozen=True, slots=True)
 class Layer:
@@ -66,11 +69,10 @@ def _cannot_read_memory() -> bool:
     byte = ctypes.create_string_buffer(1)
     here, there = (ctypes.c_size_t * 2)(ctypes.addressof(byte), 1), (ctypes.c_size_t * 2)(0, 1)  # struct iovec
     parent = os.getppid()
-    refused = (errno.EPERM, errno.ENOSYS)
     read = LIBC.process_vm_readv(parent, ctypes.byref(here), 1, ctypes.byref(there), 1, 0)
-    if read >= 0 or ctypes.get_errno() not in refused:
+    if read >= 0 or ctypes.get_errno() not in DENIED:
         return False
-    return bool(LIBC.ptrace(_PTRACE_SEIZE, parent, None, None) < 0 and ctypes.get_errno() in refused)
+    return bool(LIBC.ptrace(_PTRACE_SEIZE, parent, None, None) < 0 and ctypes.get_errno() in DENIED)
 
 
 LAYERS: Final[Mapping[str, Layer]] = {
@@ -112,22 +114,22 @@ LAYERS: Final[Mapping[str, Layer]] = {
     "programs": Layer(
         "starting programs",
         "could start programs of this machine, which can open nothing either",
-        lambda: _refused(lambda: os.execv(NOWHERE, [NOWHERE]), errno.EPERM),  # noqa: S606 - there is no such program
+        lambda: _refused(lambda: os.execv(NOWHERE, [NOWHERE]), *DENIED),  # noqa: S606 - there is no such program
     ),
     "processes": Layer(
         "starting processes",
         "could go on after its time, and slow the machine down",
-        lambda: _refused(_fork, errno.EPERM),
+        lambda: _refused(_fork, *DENIED),
     ),
     "signals": Layer(
         "sending signals",
         "could end processes of this user",
-        lambda: _refused(lambda: os.kill(os.getpid(), 0), errno.EPERM),
+        lambda: _refused(lambda: os.kill(os.getpid(), 0), *DENIED),
     ),
     "names": Layer(
         "removing and renaming files",
         "could remove or rename files of this user",
-        lambda: _refused(lambda: os.unlink(NOWHERE), errno.EPERM),  # noqa: PTH108 - the call itself
+        lambda: _refused(lambda: os.unlink(NOWHERE), *DENIED),  # noqa: PTH108 - the call itself
     ),
     "memory_of_others": Layer(
         "reading the memory of other processes",

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Collection, Mapping
 from functools import cache
 from time import monotonic
+from typing import Self
 
 from thumbsmith import purity
 from thumbsmith.closing import Closing
@@ -35,7 +36,8 @@ class Workers(Closing):
     is rejected as over_memory.
 
     Where the environment variable THUMBSMITH_ISOLATION is `required`, no source is handled on a system that lacks a
-    layer of isolation. Making `Workers` raises RecipeError where that variable has an unknown value.
+    layer of isolation; a `with` block does not begin there. Making `Workers` raises RecipeError where that variable has
+    an unknown value.
     """
 
     def __init__(self, count: int | None = None, memory: int | None = None, ceiling: int | None = None) -> None:
@@ -48,6 +50,23 @@ class Workers(Closing):
         self._all: set[Template] = set()
         self._closed = False
         self._owner = os.getpid()
+
+    def __enter__(self) -> Self:
+        """Return itself. Raises as `check_isolation` does."""
+        self.check_isolation()
+        return self
+
+    def check_isolation(self) -> None:
+        """Where THUMBSMITH_ISOLATION is `required`, start a worker now, and see.
+
+        Raises NotIsolated, WorkerError; then these workers are closed.
+        """
+        if self._required:
+            try:
+                self.start()
+            except WorkerError:
+                self.close()
+                raise
 
     def start(self, launched: Launched | None = None) -> None:
         """Start a worker process ahead, so that the first source need not wait for it, and return at once.
@@ -66,12 +85,16 @@ class Workers(Closing):
         """
         template = self._take()
         try:
+            return self._layers_of(template)
+        finally:
+            self._put_back(template)
+
+    def _layers_of(self, template: Template) -> dict[str, bool]:
+        try:
             found = dict.fromkeys(LAYERS, False) | template.layers()
         except (Closed, Garbled, TimeoutError) as problem:
             template.busy = True  # so that it is not used again
             raise WorkerError("the worker process ended before it could say how it is isolated") from problem
-        finally:
-            self._put_back(template)
         if self._required:
             refuse_missing(found)
         return found
@@ -111,7 +134,7 @@ class Workers(Closing):
             seconds = patience(order.recipe.limits)
             seconds = min(seconds, until - monotonic()) if until else seconds
             if self._required:
-                refuse_missing(template.layers())
+                self._layers_of(template)
             return _checked(attempt(order, template, self._budget, seconds), order.recipe)
         finally:
             self._put_back(template)

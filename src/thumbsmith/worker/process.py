@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
@@ -92,13 +93,19 @@ class Template:
     def kill(self) -> None:
         """Kill template and child, and wait for the template's end. May be called from any thread, and repeated.
 
-        The group is killed before its leader is waited for: until then the id cannot be anybody else's.
+        The group is killed before its leader is waited for: until then the id cannot be anybody else's. Where a sandbox
+        refuses groups or signals, the template ends because its socket is shut, and kills its child.
         """
         with self._killing:
             if not self._killed:
-                with suppress(ProcessLookupError, PermissionError):  # macOS refuses where only zombies are left
+                with suppress(OSError):  # there is no such group; macOS refuses where only zombies are left
                     os.killpg(self._process.pid, signal.SIGKILL)
-                self._process.wait()
+                with suppress(OSError):
+                    self._process.kill()
+                with suppress(OSError):
+                    self._control.shutdown(socket.SHUT_RDWR)
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(GRACE_SECONDS)
                 self._killed = True
 
     def discard(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import os
 import select
@@ -83,7 +84,7 @@ def prepare() -> Work:
 def serve(control: socket.socket, work: Work, isolation: Isolation) -> None:
     """Fork a child that does `work` for every socket that the parent hands over, one at a time; tell how each ended.
 
-    Returns when the parent is gone. When it goes while a child works, both end at once.
+    Returns when the parent is gone: a child that works then is killed before.
     """
     while True:
         mark, descriptors, _, _ = socket.recv_fds(control, 1, 1)
@@ -100,17 +101,35 @@ def serve(control: socket.socket, work: Work, isolation: Isolation) -> None:
         if child == 0:
             os.close(life)
             control.close()
+            end_with(template, alive)
             _live(template, job, work, isolation)
         os.close(alive)
         job.close()
         ready, _, _ = select.select([control.fileno(), life], [], [])
-        if control.fileno() in ready:  # the parent says nothing meanwhile: if it can be heard, it is gone
-            os.kill(child, signal.SIGKILL)  # where the group cannot be killed, as a sandbox may refuse
-            os.killpg(0, signal.SIGKILL)
+        with suppress(OSError):  # where no signal may be sent, the end of this process ends the child
+            os.kill(child, signal.SIGKILL)  # it has ended, or has closed `alive` and goes on; or its parent is gone
         os.close(life)
+        if control.fileno() in ready:  # the parent says nothing meanwhile: if it can be heard, it is gone
+            return
         _, status, usage = os.wait4(child, 0)
         peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)  # getrusage(2): bytes there, else KiB
         Channel(control).send("ended", status=status, cpu=usage.ru_utime + usage.ru_stime, peak=peak)
+
+
+def end_with(template: int, alive: int) -> None:
+    """Have the kernel kill this process when its template ends, and with it the other end of the pipe `alive`.
+
+    The kernel sends a signal to the owner of a descriptor whose other end is closed: fcntl(2), F_SETOWN and F_SETSIG.
+    That is granted where a sandbox refuses prctl(2) and so PR_SET_PDEATHSIG. Where neither is, as on macOS, a child
+    ends when it next asks for bytes, or by its limits.
+    """
+    if hasattr(fcntl, "F_SETSIG"):
+        with suppress(OSError):
+            fcntl.fcntl(alive, fcntl.F_SETOWN, os.getpid())
+            fcntl.fcntl(alive, fcntl.F_SETSIG, signal.SIGKILL)
+            fcntl.fcntl(alive, fcntl.F_SETFL, os.O_WRONLY | os.O_ASYNC)
+    if os.getppid() != template:  # it ended before the kernel knew
+        os._exit(1)
 
 
 def _live(template: int, job: socket.socket, work: Work, isolation: Isolation) -> NoReturn:
