@@ -1,7 +1,9 @@
 """`thumbsmith doctor`: what is told is what is so."""
 
 import importlib.util
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from PIL import features
@@ -48,7 +50,9 @@ def test_an_open_layer_is_told_with_its_risk(thumbsmith: Command, monkeypatch: p
     monkeypatch.setattr(Template, "layers", lambda _: held)
     ran = thumbsmith("doctor")
     assert ran.code == 0
-    assert f"OPEN       {LAYERS['programs'].blocks}: a harmful picture {LAYERS['programs'].risk}" in ran.out
+    (line,) = [line for line in ran.out.splitlines() if line.startswith("refused")]
+    assert "starting programs is not blocked" in line
+    assert line.endswith(f"a harmful picture {LAYERS['programs'].risk}")
 
 
 def test_a_missing_extra_is_named(thumbsmith: Command, monkeypatch: pytest.MonkeyPatch):
@@ -72,9 +76,19 @@ def test_a_format_that_is_not_there_is_a_failure(thumbsmith: Command, monkeypatc
 
 
 def test_a_process_that_is_not_confined_says_so():
-    """What is tried here, unconfined, succeeds: a layer that is open is not taken for one that holds."""
-    for name in ("files", "network", "programs", "processes", "signals", "names"):
-        assert not LAYERS[name].holds(), name
+    """What is tried, unconfined, succeeds: a layer that is open is not taken for one that holds.
+
+    Limits that this process may raise again do not hold.
+    """
+    code = (
+        "import resource; from thumbsmith.worker.layers import LAYERS;"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (3, resource.getrlimit(resource.RLIMIT_NOFILE)[1]));"
+        "print(*[name for name, layer in LAYERS.items() if layer.holds()])"
+    )
+    environment = {"PYTHONPATH": str(Path(confine.__file__).parents[2]), "HOME": "/"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    open_ones = LAYERS.keys() - set(done.stdout.split())
+    assert open_ones >= {"environment", "files", "network", "programs", "processes", "signals", "names"}
 
 
 def test_a_worker_that_dies_is_told(monkeypatch: pytest.MonkeyPatch):

@@ -22,7 +22,7 @@ def doctor(recipe: RecipeOption = None, as_json: Json = False) -> None:
     """Show versions, what can be read and written, and what a process that handles a picture cannot do.
 
     The last is tried by such a process. Exit code 1 where a format that should be read or written is not, or no worker
-    process can be started. A layer of isolation that this system refuses is reported as OPEN; with the environment
+    process can be started. A layer of isolation that this system refuses is reported as such; with the environment
     variable THUMBSMITH_ISOLATION=required it is an error, exit code 2.
 
     Examples:
@@ -76,4 +76,5 @@ def _lines(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "workers", f"{found['workers']}, with {found['memory'] >> 20:,} MiB for all pictures in work"
     for name, there in found["isolation"].items():
         layer = LAYERS[name]
-        yield ("blocked", layer.blocks) if there else ("OPEN", f"{layer.blocks}: a harmful picture {layer.risk}")
+        open_text = f"{layer.blocks} is not blocked, this system refuses that: a harmful picture {layer.risk}"
+        yield ("blocked", layer.blocks) if there else ("refused", open_text)

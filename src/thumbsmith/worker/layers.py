@@ -7,6 +7,7 @@ import os
 import resource
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,7 +24,7 @@ class Layer:
     """One thing that a worker must not be able to do.
 
     `blocks` names it, and `risk` says what a picture that takes over its decoder could do without this layer. `holds`
-    returns whether this process is unable to.
+    returns whether this process is unable to. It is for a process that is thrown away: it tries to raise limits.
     """
 
     blocks: str
@@ -47,8 +48,18 @@ def _fork() -> None:
     os.waitpid(pid, 0)
 
 
-def _has_limit(what: int) -> bool:
+def _is_limited(what: int) -> bool:
+    """Return whether a limit holds, which root may raise where the filter does not keep it from that: setrlimit(2)."""
+    with suppress(OSError, ValueError):
+        resource.setrlimit(what, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     return resource.getrlimit(what)[0] != resource.RLIM_INFINITY
+
+
+def _with_descriptors(attempt: Callable[[], object]) -> object:
+    """Attempt what takes a descriptor, once this process has tried to be granted some."""
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    return attempt()
 
 
 # <linux/ptrace.h>: to follow a process without stopping it; it ends with the process that follows.
@@ -84,32 +95,32 @@ LAYERS: Final[Mapping[str, Layer]] = {
     "files": Layer(
         "opening files",
         "could read files of this user",
-        lambda: _refused(lambda: os.open(READABLE, os.O_RDONLY)),
+        lambda: _refused(lambda: _with_descriptors(lambda: os.open(READABLE, os.O_RDONLY))),
     ),
     "network": Layer(
         "opening connections",
         "could send what it knows to any machine in reach",
-        lambda: _refused(lambda: socket.socket().close()),
+        lambda: _refused(lambda: _with_descriptors(lambda: socket.socket().close())),
     ),
     "writing": Layer(
         "writing to files",
         "could fill the disk",
-        lambda: resource.getrlimit(resource.RLIMIT_FSIZE)[1] == 0,
+        lambda: _is_limited(resource.RLIMIT_FSIZE),
     ),
     "cores": Layer(
         "leaving core dumps",
         "could leave its memory on the disk",
-        lambda: resource.getrlimit(resource.RLIMIT_CORE)[1] == 0,
+        lambda: _is_limited(resource.RLIMIT_CORE),
     ),
     "cpu": Layer(
         "using CPU time without limit",
         "could keep a core busy until the wall clock stops it",
-        lambda: _has_limit(resource.RLIMIT_CPU),
+        lambda: _is_limited(resource.RLIMIT_CPU),
     ),
     "memory": Layer(
         "using memory without limit",
         "could use up the machine's memory",
-        lambda: _has_limit(resource.RLIMIT_AS),
+        lambda: _is_limited(resource.RLIMIT_AS),
     ),
     "programs": Layer(
         "starting programs",
