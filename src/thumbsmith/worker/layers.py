@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-# A file that everybody may read, and a name that nothing has: what is asked for is the right, and nothing is changed.
-READABLE: Final = "/dev/null"
+# A folder that is there, and a name that nothing has: what is asked for is the right, and nothing is changed.
+READABLE: Final = "/"
 NOWHERE: Final = "/nonexistent/thumbsmith"
 
 # How a system refuses a call as such, whatever its arguments.
