@@ -1,5 +1,6 @@
 """What a child says of its source. It is run here in a thread, with all its power; test_workers.py runs real ones."""
 
+import os
 import socket
 import sys
 import threading
@@ -13,7 +14,8 @@ from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Limits, Recipe
 from thumbsmith.render import render
 from thumbsmith.worker.answers import Admit, Made, Order, Read, understand
-from thumbsmith.worker.child import carry_out
+from thumbsmith.worker.child import carry_out, work
+from thumbsmith.worker.isolation import Isolation
 from thumbsmith.worker.wire import Channel, Frame
 
 from ..pictures import picture
@@ -123,3 +125,18 @@ def test_a_decoder_that_is_missing_is_told(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "pi_heif", None)
     with pytest.raises(MissingDecoder, match=r"thumbsmith\[heic\]"):
         _said(HEIC, SMALL)
+
+
+def test_a_child_that_is_not_confined_handles_nothing(monkeypatch: pytest.MonkeyPatch):
+    """A step that the system granted when it was tried, and then refuses, is told; no source is asked for."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("resource.setrlimit", refuse)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        Channel(ours).send("make", SMALL.to_json().encode(), picture(), size=len(picture()), wanted=None)
+        work(Channel(theirs), Isolation(frozenset(), {}), os.getppid())
+        with pytest.raises(WorkerError, match=r"confining a worker process failed at core: .*Operation not permitted"):
+            understand(Channel(ours).receive(0), Order(BytesReader(picture()), SMALL, None))
