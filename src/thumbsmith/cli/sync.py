@@ -191,9 +191,11 @@ def run(scope: Scope, *, jobs: int, yes: bool, as_json: bool = False) -> int:
                 _tell(done, tally.add(done), console, as_json=as_json)
                 if done.listed:
                     advance(numbers({word: count for word, count in tally.sources.items() if count}))
+            sources, links = found.sources, found.listing.links
         interrupted = stopped()
     _summarize(tally, time.monotonic() - started, as_json=as_json)
-    print_links(sources=found.sources, links=found.listing.links)
+    if not interrupted:
+        print_links(sources=sources, links=links)
     return 130 if interrupted else 1 if tally.errors else 0
 
 
