@@ -74,7 +74,7 @@ def changes(
 
 def _watched(root: str, stop: Callable[[], bool]) -> Iterator[frozenset[str] | None]:
     """Set a watch; yield None, then keys, for as long as it tells all. Raises what watchfiles does, StoreError."""
-    from watchfiles import Change, watch  # noqa: PLC0415 - it loads an event loop that nobody else needs
+    from watchfiles import Change, watch  # noqa: PLC0415 - it loads an event loop that few commands need
 
     identity = _identity(root)
     real = os.path.realpath(root)

@@ -22,8 +22,8 @@ _DROP: Final = struct.pack("ii", 1, 0)
 class Lifetime:
     """A time within which requests may be made, from any number of threads.
 
-    It is over at `at`, by time.monotonic(), or once `end` was called. Whoever then asks for something is answered with
-    the error that `why` makes.
+    It is over at `at`, by time.monotonic(), or once `end` was called. A request after that
+    raises the error that `why` makes.
     """
 
     def __init__(self, at: float = math.inf, why: Callable[[], ThumbsmithError] = Stopped) -> None:

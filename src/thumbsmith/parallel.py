@@ -24,7 +24,7 @@ def each(
     """Yield `work(item)` of every item as each is done, in no promised order, with at most `threads` in hand.
 
     Items are taken one by one as places become free. Once `stop` says True no further item is taken; those in hand are
-    finished and yielded. An exception of `work` is raised here, after the others in hand are finished. Raises
+    finished and yielded. An exception of `work` is raised here, after the other items that have begun. Raises
     WorkerError where this process may start no thread.
     """
     remaining = iter(items)

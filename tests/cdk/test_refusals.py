@@ -203,7 +203,7 @@ API_WRONG: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("props", "words"), API_WRONG)
 def test_an_api_that_cannot_work(stack: Stack, generate: Generate, props: dict[str, Any], words: str):
-    """An API is closed unless it is opened in so many words, and its props are checked as the generator's are."""
+    """An API is closed unless it is opened explicitly, and its props are checked as the generator's are."""
     given = {"thumbnails": generate(), "authorizer": HttpIamAuthorizer(), **_function()} | props
     assert words in _sentence(lambda: ThumbnailApi(stack, "Api", **given))
 

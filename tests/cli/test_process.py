@@ -80,7 +80,7 @@ def test_no_command_is_help(tmp_path: Path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopping_finishes_the_pictures_being_made(number: signal.Signals, tmp_path: Path):
-    """A signal in the middle: exit code 130, what is told as made is whole; the next run does the rest."""
+    """A signal in the middle: exit code 130, what is reported as made is whole; the next run does the rest."""
     _photos(tmp_path, 60, (1500, 1000))
     arguments = [*COMMAND, "sync", "photos", "thumbs", "--json", "--jobs", "1"]
     with subprocess.Popen(

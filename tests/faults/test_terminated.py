@@ -15,7 +15,7 @@ STOPPED = 130
 
 
 def _terminated(yard: Yard, more: int, seconds: float) -> int:
-    """Return the exit code of a sync that is sent SIGTERM after it has made so many more; it ends in these seconds."""
+    """Return the exit code of a sync that gets SIGTERM after `more` pictures; it ends in these seconds."""
     before = _made(yard)
     command = [sys.executable, "-m", "thumbsmith", "sync", "photos", "thumbs", "--yes"]
     with subprocess.Popen(command, cwd=yard.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

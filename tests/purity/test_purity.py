@@ -331,7 +331,7 @@ def _steps(data: bytes, kind: Format, extras: Extras) -> tuple[str, int]:
 
 
 def _swollen(kind: Format, count: int) -> bytes:
-    """Return a picture with so many empty parts that every picture may have."""
+    """Return a picture with this number of empty parts of an allowed kind."""
     data = _made(kind).data
     if kind is Format.JPEG:
         return data[:-2] + b"\xff\xc4\x00\x02" * count + data[-2:]

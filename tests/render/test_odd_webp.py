@@ -36,7 +36,7 @@ FILES = {
 
 
 def sized(data: bytes, more: int) -> bytes:
-    """Return a file that announces so many more bytes than it has."""
+    """Return a file that announces more bytes than it has, by this number."""
     return data[:4] + struct.pack("<I", min(len(data) - 8 + more, (1 << 32) - 1)) + data[8:]
 
 

@@ -151,7 +151,7 @@ def test_the_descriptor_is_nobody_elses(odd: Odd) -> None:
 
 @pytest.mark.parametrize("kind", ["LIST", "GET", "HEAD", "PUT", "DELETE"])
 def test_a_request_that_waits_is_ended(store: Store, odd: Odd, kind: str) -> None:
-    """Its thread is told why, makes no other attempt, and the server sees the connection end."""
+    """Its thread gets the reason, makes no other attempt, and the server sees the connection end."""
     came, gone = threading.Event(), threading.Event()
 
     def oddly(asked: Asked) -> object:

@@ -164,7 +164,7 @@ def test_no_more_is_read_than_was_asked_for(store: Store, odd: Odd) -> None:
 
 @pytest.mark.usefixtures("impatient")
 def test_an_honest_slow_server_is_waited_for(store: Store, odd: Odd) -> None:
-    """Whoever sends faster than the slowest rate that is allowed has all the time that it takes."""
+    """A server that sends faster than the slowest allowed rate has all the time that it takes."""
     body = listing(*(f"{number:04}" + "k" * 900 for number in range(40)))
     size = s3_attempts.SLOWEST // 8
 

@@ -128,7 +128,7 @@ def test_a_decoder_that_is_missing_is_told(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_child_that_is_not_confined_handles_nothing(monkeypatch: pytest.MonkeyPatch):
-    """A step that the system granted when it was tried, and then refuses, is told; no source is asked for."""
+    """A step that the system granted when it was tried, and then refuses, is reported; no source is read."""
 
     def refuse(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")

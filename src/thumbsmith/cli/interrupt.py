@@ -79,7 +79,7 @@ def stoppable(
 
 
 def _next(told: socket.socket, seconds: float | None) -> bool:
-    """Wait for one of our signals; return False once there is nobody left who needs it. Raises TimeoutError.
+    """Wait for one of our signals; return False once no thread needs it any more. Raises TimeoutError.
 
     https://docs.python.org/3/library/signal.html#signal.set_wakeup_fd
     """

@@ -54,7 +54,7 @@ _RESTART: Final = re.compile(rb"\xff[\xd0-\xd7]")
 # What libjpeg makes of blocks that are missing: the middle of each channel, which CMYK turns upside down.
 _MISSING: Final = frozenset({127, 128})
 
-# Zeros, of which so many are looked at, may stand in the place of a picture's data.
+# Zeros may be in the place of a picture's data. This number of bytes is looked at.
 _TAIL: Final = 16
 
 

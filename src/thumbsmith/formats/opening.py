@@ -40,7 +40,7 @@ class Readable(Protocol):
 
 
 def refuse_bombs(pixels: int) -> None:
-    """Have our Pillow raise where it meets a picture of more than so many pixels: it does at twice its limit."""
+    """Make our Pillow raise for a picture of more than this number of pixels: it does at twice its own limit."""
     Image.MAX_IMAGE_PIXELS = -(-pixels // 2)
 
 

@@ -33,7 +33,7 @@ SEPARATE: Final = 2
 YCBCR: Final = 6
 JPEG: Final = (6, 7)  # the JPEG decoder itself undoes the subsampling
 
-# Held while Pillow is told by which way to read a TIFF: it has one switch for all.
+# Held while Pillow's one switch for the way to read a TIFF is set.
 _LIBTIFF: Final = Lock()
 
 # Bits and channels of kinds that Pillow has no mode for: a palette of 16 bits and gray that is stored white as zero;

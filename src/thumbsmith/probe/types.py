@@ -37,7 +37,9 @@ class Probe:
         0  # PNG, AVIF, HEIC: code points of ITU-T H.273 for the colours and their curve; 0 where none are told
     )
     transfer: int = 0
-    gamma: int = 0  # PNG: the exponent from light to level, times 100,000, where nothing better is told; 0 for none
+    gamma: int = (
+        0  # PNG: the exponent from light to level, times 100,000, where the file has nothing more exact; 0 for none
+    )
     chromaticities: str = ""  # PNG: what cHRM holds, in hexadecimal: x and y of white, red, green, blue, times 100,000
     hidden: bool = False  # PNG: its first picture is no frame of its animation, and is not shown
     metadata: int = 0  # JPEG: bytes of profiles, texts and EXIF before the picture, which its decoder keeps

@@ -10,7 +10,8 @@ class Impure(Exception):
     """A rendition is not the plain picture that it should be; says what it holds instead."""
 
 
-# Segments, chunks or units of a plain file; of one with all frames that a probe counts; and one more for so many bytes.
+# How many segments, chunks or units a plain file may have, and one with all frames: both, and one more for each
+# _BYTES_A_PART.
 _MOST: Final = 2_000
 _MOST_MOVING: Final = 10_000
 _BYTES_A_PART: Final = 2_048

@@ -14,7 +14,7 @@ from thumbsmith.purity.parts import Impure, number, require, require_few
 _NEEDED: Final = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 _CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
-# Chunks that may come so many times at most: one profile, one EXIF block, texts of author, copyright and XMP.
+# How often each chunk may come: one profile, one EXIF block, texts of author, copyright and XMP.
 _AT_MOST: Final = {b"IHDR": 1, b"PLTE": 1, b"tRNS": 1, b"IEND": 1, b"iCCP": 1, b"eXIf": 1, b"iTXt": 3, b"acTL": 1}
 
 # Bytes that are unpacked at a time, and that are given to be unpacked: what is left of these is copied each time.

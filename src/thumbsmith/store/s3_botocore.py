@@ -32,7 +32,7 @@ from thumbsmith.store.s3_sending import Redirected, one_call, send_by_ours
 _CONFIG: Final = Config(
     user_agent_extra="thumbsmith",
     signature_version="s3v4",
-    retries={"mode": "standard", "total_max_attempts": 1},  # what passes is tried again by whoever asked
+    retries={"mode": "standard", "total_max_attempts": 1},  # the caller tries again what may pass
     connect_timeout=CONNECT_TIMEOUT,
     read_timeout=READ_TIMEOUT,
     max_pool_connections=CONNECTIONS,

@@ -21,7 +21,7 @@ _ACTIONS: Final = {
     "list_objects_v2": "s3:ListBucket",
 }
 
-# What a server says is cut off after so many characters.
+# Text of a server is cut off after this number of characters.
 _MAX_WORDS: Final = 300
 
 _ADVICE: Final = {
@@ -80,7 +80,7 @@ def refused(subject: str, operation: str, *, status: int, code: str, message: st
         400,
         "head_object",
     ):  # an answer to HEAD has no words; S3 gives this one for nothing else
-        sentence = f"S3 shows it to nobody without its key: it is encrypted with a key of its owner (SSE-C) ({answer})"
+        sentence = f"it is encrypted with a customer's key (SSE-C), and S3 serves it only with that key ({answer})"
     else:
         sentence = told
     return Refused(f"{subject}: {sentence}", status=status, code=code)

@@ -77,8 +77,8 @@ def steps(limits: Limits, ceiling: int | None = None, parent: int | None = None)
 
     No core first: a sandbox may end the process at any later step. RLIMIT_NOFILE last of the limits, it ends all
     opening of files; the filter after all that it would forbid. A user namespace of its own is for systems that refuse
-    the filter (under the filter it fails): from there, the memory of processes outside cannot be read, whoever runs
-    them (ptrace(2), "Ptrace access mode checking").
+    the filter (under the filter it fails): from there, the memory of processes outside cannot be read, also of the
+    same user (ptrace(2), "Ptrace access mode checking").
     """
     space = address_space()
     found: dict[str, Step] = {

@@ -78,7 +78,7 @@ class Channel:
         return Frame(word, fields, tuple(self._exactly(length) for length in lengths))
 
     def _exactly(self, length: int) -> bytes:
-        """Return the next bytes, so many. They are held once: BytesIO gives out its own, and grows as they come."""
+        """Return the next `length` bytes. They are held once: BytesIO returns its own buffer, and grows with them."""
         found = self._some(length) if length else b""
         if len(found) == length:
             return found
