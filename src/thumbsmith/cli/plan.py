@@ -92,8 +92,8 @@ def print_links(*, sources: int, links: int) -> None:
     """Say why there are no sources where symbolic links are all that there is."""
     if links and not sources:
         typer.echo(
-            f"Links are not followed: the source holds {links:,} symbolic links and no other files."
-            " Copy the files there, or name the folder to which the links lead.",
+            f"Links are not followed: the source holds {links:,} symbolic link{'s' if links > 1 else ''}"
+            " and no other files. Copy the files there, or name the folder to which the links lead.",
             err=True,
         )
 
