@@ -46,10 +46,11 @@ class Command:
         """Send signals; return the exit code and what was said."""
         for number in numbers:
             self.process.send_signal(number)
-        try:
-            out, err = self.process.communicate(timeout=SECONDS)
-        finally:
-            self.process.kill()
+        with self.process:
+            try:
+                out, err = self.process.communicate(timeout=SECONDS)
+            finally:
+                self.process.kill()
         assert "Traceback" not in err
         return self.process.returncode, out + err
 

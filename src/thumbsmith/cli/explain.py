@@ -9,7 +9,8 @@ import typer
 
 from thumbsmith.assess import State
 from thumbsmith.cli.arguments import Destination, Json, RecipeOption, Source, scope_of
-from thumbsmith.cli.output import emit, shown
+from thumbsmith.cli.interrupt import stoppable
+from thumbsmith.cli.output import emit, people, shown
 from thumbsmith.explain import Explanation
 from thumbsmith.explain import explain as look_at
 from thumbsmith.recipe import Recipe
@@ -36,7 +37,8 @@ def explain(
       thumbsmith explain ./photos sub/cat.jpg ./thumbs --json
     """
     scope = scope_of(source, destination, recipe, DEFAULTS)
-    found = look_at(scope, key)
+    with stoppable(people(), grace=0):
+        found = look_at(scope, key)
     if as_json:
         emit("explain", **_fields(found, scope.recipe))
     else:

@@ -10,6 +10,8 @@ import typer
 from thumbsmith import html as markup
 from thumbsmith import manifest as manifests
 from thumbsmith.cli.arguments import PATIENCE, Destination
+from thumbsmith.cli.interrupt import stoppable
+from thumbsmith.cli.output import people
 from thumbsmith.errors import StoreError
 from thumbsmith.keys import MANIFEST
 from thumbsmith.manifest import Manifest
@@ -41,7 +43,9 @@ def html(
       thumbsmith html photos/cat.jpg ./thumbs --base https://img.example.com --variant icon
     """
     choice = markup.Choice(base=base, variant=variant, sizes=sizes, alt=alt)
-    typer.echo(markup.picture(_manifest(key, destination), choice))
+    with stoppable(people(), grace=0):
+        found = _manifest(key, destination)
+    typer.echo(markup.picture(found, choice))
 
 
 def _manifest(key: str, destination: str) -> Manifest:

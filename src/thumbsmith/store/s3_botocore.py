@@ -74,6 +74,7 @@ class Botocore:
             client = session.create_client("s3", region_name=region, config=_CONFIG)
             if "amazonaws." in client.meta.endpoint_url:
                 client = session.create_client("s3", region_name=region, config=_CONFIG.merge(_AT_AWS))
+            client.meta.events.register("before-parse.s3.ListObjectsV2", _check_listing)
             send_by_ours(client, session)
             return cls(client)
         except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no URL
@@ -88,8 +89,6 @@ class Botocore:
         """Return the answer to an operation. Raises StoreError: Refused where S3 answered with an error."""
         with _failing(operation, subject, parameters.get("ExpectedBucketOwner")), one_call():
             answer: dict[str, Any] = getattr(self.s3, operation)(**parameters)
-            if operation == "list_objects_v2" and not answer.keys() - {"ResponseMetadata"}:
-                raise ValueError("expected a listing, found nothing of one")
         if "Body" in answer:
             answer["Body"] = Body(subject, answer["Body"])
         if "Metadata" in answer:  # names of headers are the same in any case, and servers differ
@@ -120,6 +119,15 @@ class Body:
     def close(self) -> None:
         """Let go of it. Safe to repeat."""
         self._stream.close()
+
+
+def _check_listing(response_dict: Mapping[str, Any], **_: object) -> None:
+    """Raise ValueError where a server answers a listing with something else: botocore would read an empty one.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html#API_ListObjectsV2_ResponseSyntax
+    """
+    if response_dict["status_code"] < 300 and b"<ListBucketResult" not in response_dict["body"]:
+        raise ValueError("expected a listing, found nothing of one")
 
 
 @contextlib.contextmanager
