@@ -139,3 +139,22 @@ def test_the_second_signal_ends_it_at_once(odd: Odd, tmp_path: Path) -> None:
     assert "stopping: " in command.process.stderr.readline()
     code, said = command.ends(signal.SIGTERM)
     assert (code, "summary" in said) == (STOPPED, False)
+
+
+NESTED = """
+import os, signal
+from thumbsmith.cli.interrupt import stoppable
+from thumbsmith.cli.output import people
+with stoppable(people()) as outer:
+    with stoppable(people()) as inner:
+        os.kill(os.getpid(), signal.SIGINT)
+        while not inner():
+            pass
+    print("outer", outer())
+"""
+
+
+def test_a_block_within_another_shares_its_signals() -> None:
+    """A signal that comes while watch repeats a sync is not lost when that sync ends."""
+    done = subprocess.run([sys.executable, "-c", NESTED], capture_output=True, text=True, timeout=SECONDS, check=True)
+    assert done.stdout == "outer True\n"

@@ -8,6 +8,8 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Final
 
 from rich.console import Console
@@ -20,6 +22,17 @@ GRACE: Final = 3.0
 LAST: Final = 0.8
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """A block that can be stopped: whether the user asked for that, and what ends what takes long in it."""
+
+    asked: threading.Event
+    cuts: list[Callable[[], object]]
+
+
+_OUTER: Final[ContextVar[_Block | None]] = ContextVar("stoppable", default=None)
 
 
 @contextmanager
@@ -36,10 +49,25 @@ def stoppable(
     ends what else may take long. Where that does not end the block within LAST seconds, or the user asks again, the
     process ends. A thread listens: the main thread may be busy where it cannot be interrupted. Raises WorkerError where
     no thread can be started.
+
+    A block within another one, as of the sync that watch repeats, shares its signals: one that came while the inner
+    block ended would be lost for the outer one.
     """
-    asked, requests = threading.Event(), Lifetime()
+    outer = _OUTER.get()
+    if outer:
+        outer.cuts.append(cut)
+        try:
+            yield outer.asked.is_set
+        finally:
+            outer.cuts.remove(cut)
+        return
+    asked, requests, cuts = threading.Event(), Lifetime(), [cut]
     told, telling = socket.socketpair()
     telling.setblocking(False)
+
+    def cut_all() -> None:
+        for each in tuple(cuts):
+            each()
 
     def listen() -> None:
         if not _next(told, None):
@@ -47,7 +75,7 @@ def stoppable(
         asked.set()
         finishing = f"finishing {doing}, for at most {grace:g} seconds; " if grace else ""
         console.print(f"stopping: {finishing}press Ctrl-C again to stop at once")
-        for seconds, then in ((grace, requests.end), (0.0, cut), (LAST, lambda: None)):
+        for seconds, then in ((grace, requests.end), (0.0, cut_all), (LAST, lambda: None)):
             try:
                 again = _next(told, seconds)
             except TimeoutError:
@@ -66,10 +94,12 @@ def stoppable(
         raise WorkerError(f"no thread can be started: {problem}") from problem
     before = {number: signal.signal(number, lambda *_: None) for number in _SIGNALS}
     descriptor = signal.set_wakeup_fd(telling.fileno(), warn_on_full_buffer=False)
+    applied = _OUTER.set(_Block(asked, cuts))
     try:
         with requests.applied():
             yield asked.is_set
     finally:
+        _OUTER.reset(applied)
         signal.set_wakeup_fd(descriptor)
         for number, handler in before.items():
             signal.signal(number, handler)
