@@ -109,8 +109,8 @@ def unpack(packages: list[Path], root: Path) -> None:
             (root / name).symlink_to(f"usr/{name}")
     excluded = [f"--exclude=./usr/share/{name}" for name in LEFT_OUT]
     for package in packages:
-        contents = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE)
         extract = ["tar", "--extract", "--keep-directory-symlink", "--no-same-owner", "--directory", root, *excluded]
-        subprocess.run(extract, stdin=contents.stdout, check=True)
-        if contents.wait():
+        with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE) as contents:
+            subprocess.run(extract, stdin=contents.stdout, check=True)
+        if contents.returncode:
             raise subprocess.CalledProcessError(contents.returncode, contents.args)
