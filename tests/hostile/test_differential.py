@@ -13,8 +13,10 @@ from tests.hostile.mutants import mutants
 from tests.probe.files import good
 from thumbsmith.errors import Rejected
 from thumbsmith.formats.decoding import Base, decode
+from thumbsmith.limits import judge
 from thumbsmith.probe import probe
 from thumbsmith.reader import BytesReader
+from thumbsmith.recipe import Limits
 
 tifffile = pytest.importorskip("tifffile", reason="NOT TESTED: there is no second decoder here")
 
@@ -30,9 +32,15 @@ def _theirs(data: bytes) -> np.ndarray | None:
             return None
 
 
+# Pictures above these are left out: some hostile files would take gigabytes of the test's own process.
+LIMITS = Limits(max_pixels=1 << 26)
+
+
 def _ours(data: bytes, reduction: float = 1.0) -> Base | None:
     try:
-        return decode(BytesReader(data), probe(BytesReader(data)), reduction)
+        header = probe(BytesReader(data))
+        judge(header, LIMITS)
+        return decode(BytesReader(data), header, reduction)
     except (Rejected, MemoryError):
         return None
 
