@@ -10,6 +10,7 @@ import ctypes
 import os
 import resource
 import signal
+import struct
 import sys
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
@@ -28,6 +29,11 @@ PR_SET_NO_NEW_PRIVS: Final = 38
 # <linux/sched.h>
 CLONE_NEWUSER: Final = 0x10000000
 
+# <linux/capability.h>: 64 capabilities, as two structures of three words of 32 bits.
+LINUX_CAPABILITY_VERSION_3: Final = 0x20080522
+_CAPABILITY_HEADER: Final = struct.pack("=Ii", LINUX_CAPABILITY_VERSION_3, 0)
+_NO_CAPABILITIES: Final = bytes(24)
+
 LINUX: Final = sys.platform == "linux"
 
 # Raises OSError where the system refuses it.
@@ -39,6 +45,7 @@ def _c_library() -> ctypes.CDLL:
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
     libc.unshare.argtypes = [ctypes.c_int]
+    libc.capset.argtypes = [ctypes.c_char_p, ctypes.c_char_p]
     local_and_remote = (ctypes.c_void_p, ctypes.c_ulong) * 2  # struct iovec, and how many
     libc.process_vm_readv.argtypes = (ctypes.c_int, *local_and_remote, ctypes.c_ulong)
     libc.process_vm_readv.restype = ctypes.c_ssize_t
@@ -76,7 +83,9 @@ def steps(limits: Limits, ceiling: int | None = None, parent: int | None = None)
     """Return what confines a process, by name, in the order in which it is done.
 
     No core first: a sandbox may end the process at any later step. RLIMIT_NOFILE last of the limits, it ends all
-    opening of files; the filter after all that it would forbid. A user namespace of its own is for systems that refuse
+    opening of files; the filter after all that it would forbid. Root gives up its capabilities: with them a process
+    may raise its limits again, and without them it may not read the memory of a process that has them, capabilities(7)
+    and ptrace(2). A user namespace of its own is for systems that refuse
     the filter (under the filter it fails): from there, the memory of processes outside cannot be read, also of the
     same user (ptrace(2), "Ptrace access mode checking").
     """
@@ -87,6 +96,7 @@ def steps(limits: Limits, ceiling: int | None = None, parent: int | None = None)
     if LIBC:
         found["parent_death"] = partial(_die_with, os.getppid() if parent is None else parent, LIBC)
         found["no_new_rights"] = partial(_checked, LIBC.prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        found["capabilities"] = partial(_checked, LIBC.capset, _CAPABILITY_HEADER, _NO_CAPABILITIES)
         if FILTER:
             found["filter"] = partial(FILTER.install, LIBC)
         found["namespace"] = partial(_checked, LIBC.unshare, CLONE_NEWUSER)
@@ -147,7 +157,7 @@ def address_space() -> int | None:
         return None
 
 
-def _checked(function: Callable[..., int], *arguments: int) -> None:
+def _checked(function: Callable[..., int], *arguments: int | bytes) -> None:
     """Call a function of the C library; raise OSError with what it failed with."""
     if function(*arguments) != 0:
         number = ctypes.get_errno()
