@@ -103,7 +103,7 @@ def test_modules_are_not_looked_for_in_the_current_folder(tmp_path: Path):
 
 def test_a_broken_installation_is_told(tmp_path: Path):
     """Where a worker cannot import what it needs, the sentence says so; it is no process that was killed."""
-    shutil.copytree(ROOT / "src" / "thumbsmith", tmp_path / "thumbsmith")
+    shutil.copytree(ROOT / "src" / "thumbsmith", tmp_path / "thumbsmith", ignore=shutil.ignore_patterns("__pycache__"))
     for source in ("worker/template.py", "worker/child.py"):
         (tmp_path / "thumbsmith" / source).write_text("import no_such_module")
         told = _told(f"sys.path.insert(0, {str(tmp_path)!r})")
