@@ -103,7 +103,7 @@ class Listing(Closing):
 
     def withheld(self, key: str) -> bool:
         """Return whether the key may be a source that could not be listed: it, or a folder above it, is unreadable."""
-        return any(part in self.unreadable for part in (key, *_above(key)))
+        return any(part in self.unreadable for part in (key, *_above(f"{key}/")))
 
     def withheld_there(self, key: str) -> StoreError | None:
         """Return why what stands under the key in the destination could not all be listed, or None."""

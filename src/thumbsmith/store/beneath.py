@@ -16,7 +16,7 @@ from typing import Final
 
 from thumbsmith.closing import Closing
 from thumbsmith.store.entries import KnownEntries
-from thumbsmith.store.failures import ABSENT
+from thumbsmith.store.failures import GONE, UNUSABLE_NAME
 from thumbsmith.store.names import namesake
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -79,7 +79,7 @@ def open_root(path: str, known: KnownEntries) -> Folder | None:
 
 def open_folder(parent: Folder, name: str, component: str) -> Folder | None:
     """Return the folder of exactly this name in `parent`, or None. Raises OSError where it may not be read."""
-    fd = _open(name, _FOLDER, parent.fd)
+    fd = _open(name, _FOLDER, parent)
     if fd is None:
         return None
     folder = Folder(fd, parent.known, parent, name, component)
@@ -96,7 +96,7 @@ def open_folder(parent: Folder, name: str, component: str) -> Folder | None:
 
 def stat_file(parent: Folder, name: str) -> os.stat_result | None:
     """Return the status of the regular file of exactly this name in `parent`, or None where there is none."""
-    found = _stat(name, parent.fd)
+    found = _stat(name, parent)
     if found is None or not stat.S_ISREG(found.st_mode):
         return None
     return found if _is_called(name, parent, found) else None
@@ -106,7 +106,7 @@ def open_file(parent: Folder, name: str) -> int | None:
     """Return a descriptor of the regular file of exactly this name in `parent`, or None where there is none."""
     if stat_file(parent, name) is None:
         return None  # a device is not even opened: for some of them that alone does something
-    fd = _open(name, _FILE, parent.fd)
+    fd = _open(name, _FILE, parent)
     if fd is None or stat.S_ISREG(os.fstat(fd).st_mode):
         return fd
     os.close(fd)
@@ -129,22 +129,29 @@ def locked(folder: Folder) -> Iterator[None]:
             fcntl.flock(folder.fd, fcntl.LOCK_UN)
 
 
-def _open(name: str, flags: int, parent: int) -> int | None:
+def _open(name: str, flags: int, parent: Folder) -> int | None:
     try:
-        return os.open(name, flags, dir_fd=parent)
+        return os.open(name, flags, dir_fd=parent.fd)
     except OSError as error:
-        if error.errno in ABSENT:
+        if _is_absent(name, parent, error):
             return None
         raise
 
 
-def _stat(name: str, parent: int) -> os.stat_result | None:
+def _stat(name: str, parent: Folder) -> os.stat_result | None:
     try:
-        return os.stat(name, dir_fd=parent, follow_symlinks=False)
+        return os.stat(name, dir_fd=parent.fd, follow_symlinks=False)
     except OSError as error:
-        if error.errno in ABSENT:
+        if _is_absent(name, parent, error):
             return None
         raise
+
+
+def _is_absent(name: str, parent: Folder, error: OSError) -> bool:
+    """Return whether the error says that nothing has this name. A name that the folder lists cannot be unusable."""
+    if error.errno in UNUSABLE_NAME:
+        return name not in parent.known.of(parent.fd).names
+    return error.errno in GONE
 
 
 def _is_called(name: str, parent: Folder, found: os.stat_result) -> bool:
@@ -153,7 +160,7 @@ def _is_called(name: str, parent: Folder, found: os.stat_result) -> bool:
     It does where the namesake leads to the same entry. Only then the folder's entries have to be read.
     """
     other = namesake(name)
-    alias = _stat(other, parent.fd) if other is not None else None
+    alias = _stat(other, parent) if other is not None else None
     if alias is None or not os.path.samestat(alias, found):
         return True
     return name in parent.known.of(parent.fd).names

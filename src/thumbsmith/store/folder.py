@@ -62,6 +62,7 @@ class FolderStore:
         """Raise StoreError, not transient, where the root is missing, is no folder, or may not be read."""
         try:
             os.scandir(self.root).close()
+            os.stat(os.path.join(self.root, "."))  # noqa: PTH116, PTH118 - pathlib removes the dot. May it be entered?
         except OSError as error:
             words = os.strerror(error.errno or 0)
             if isinstance(error, NotADirectoryError):
@@ -237,11 +238,11 @@ class FolderStore:
         key = self.naming.key(parent, entry.name)
         if key is None or not key.startswith(prefix):
             return None
-        if entry.is_symlink():
-            visitor.link(key)
-            return None
         try:
             with failing(key), contextlib.suppress(FileNotFoundError):
+                if entry.is_symlink():
+                    visitor.link(key)
+                    return None
                 found = entry.stat(follow_symlinks=False)
                 if not stat.S_ISREG(found.st_mode):
                     return None

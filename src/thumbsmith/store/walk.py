@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from thumbsmith.errors import StoreError
-from thumbsmith.store.beneath import Folder, open_folder
-from thumbsmith.store.failures import ABSENT, failing
+from thumbsmith.store.beneath import CLOSED, Folder, open_folder
+from thumbsmith.store.failures import GONE, as_store_error, failing
 from thumbsmith.store.names import is_private
 
 # Of the folders on the way down, the nearest ones stay open; one further up is opened anew, from the top, when needed.
@@ -68,22 +68,21 @@ def _scan(
     folder = level.folder
     try:
         with failing(folder), os.scandir(folder.fd) as entries:
+            os.stat(".", dir_fd=folder.fd)  # fails where the folder can be listed but not entered: once, not for each file
             for entry in entries:
-                if not _is_folder(entry):
+                try:
+                    is_folder = entry.is_dir(follow_symlinks=False)
+                except OSError as error:  # the listing has no types, and to ask for this one fails
+                    unknown = Folder(CLOSED, folder.known, folder, entry.name, entry.name)
+                    unreadable(unknown, as_store_error(unknown, error))
+                    continue
+                if not is_folder:
                     yield folder, entry
                 elif not is_private(entry.name):
                     level.pending.append(entry.name)
     except StoreError as error:
-        if not isinstance(error.__cause__, OSError) or error.__cause__.errno not in ABSENT:
+        if not isinstance(error.__cause__, OSError) or error.__cause__.errno not in GONE:
             unreadable(folder, error)
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Return whether it is a folder. Where that cannot be told it counts as a file, whose status then fails."""
-    try:
-        return entry.is_dir(follow_symlinks=False)
-    except OSError:
-        return False
 
 
 @dataclass(frozen=True, slots=True)
