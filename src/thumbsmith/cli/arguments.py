@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Final, TypeAlias
 
 import typer
 
 from thumbsmith.environment import cache_folder, recipe_setting
+from thumbsmith.errors import RecipeError
 from thumbsmith.index import index_file
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.setting import RECIPE_FILE, recipe_set
@@ -23,6 +25,7 @@ RecipeOption: TypeAlias = Annotated[
     typer.Option(
         "--recipe",
         metavar="FILE",
+        readable=False,
         help=f"The recipe. Else $THUMBSMITH_RECIPE (a path, or TOML), else ./{RECIPE_FILE}, else the default.",
     ),
 ]
@@ -50,6 +53,22 @@ RetryRejected: TypeAlias = Annotated[
 Prefix: TypeAlias = Annotated[
     str, typer.Option("--prefix", metavar="P", help="Only sources whose keys begin with P, and what is made of them.")
 ]
+
+
+def is_given(context: typer.Context, name: str) -> bool:
+    """Return whether the user gave the option or argument of this parameter, with any value."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
+
+
+def refuse_ignored(context: typer.Context, names: Iterable[str], where: str) -> None:
+    """Raise RecipeError for the first of these parameters that the user gave: `where` says where it is used instead."""
+    for name in names:
+        if is_given(context, name):
+            spelled = next(each.opts[0] for each in context.command.params if each.name == name)
+            if context.params[name] is False:
+                spelled = f"--no-{spelled.removeprefix('--')}"
+            raise RecipeError(f"{spelled}: expected only {where}; this run would ignore it")
 
 
 def recipe_from(option: Path | None) -> Recipe:

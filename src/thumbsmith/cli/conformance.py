@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 import typer
 
-from thumbsmith.cli.arguments import PATIENCE, Json, RecipeOption, recipe_from
+from thumbsmith.cli.arguments import PATIENCE, Json, RecipeOption, recipe_from, refuse_ignored
 from thumbsmith.cli.aws.deployment import deployment_of
 from thumbsmith.cli.output import emit, shown
 from thumbsmith.conformance.cases import cases
@@ -28,6 +28,7 @@ STACK: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,127}")
 
 
 def conformance(
+    context: typer.Context,
     first: Annotated[
         str | None,
         typer.Argument(metavar="[STACK|DST|SRC", help="A deployed stack, a destination, or where images come from."),
@@ -56,8 +57,10 @@ def conformance(
     """
     fresh = f"{prefix}{secrets.token_hex(4)}/"  # two runs at once do not disturb each other
     if second is None and not (first and _is_stack(first)):
+        refuse_ignored(context, ["wait"], "with STACK, or SRC and DST")
         results = _here(open_store(first) if first else MemoryStore("conformance"), recipe, fresh)
     else:
+        refuse_ignored(context, ["recipe"], "with DST alone, or without arguments: a deployment has its own recipe")
         results = run_there(tuple(cases()), *_deployed(str(first), second), fresh, wait)
     wrong = 0
     for result in results:

@@ -6,7 +6,7 @@ from typing import Annotated, cast, get_args
 
 import typer
 
-from thumbsmith.cli.arguments import Json, RecipeOption, recipe_from
+from thumbsmith.cli.arguments import Json, RecipeOption, recipe_from, refuse_ignored
 from thumbsmith.cli.output import duration, emit, number
 from thumbsmith.cost import BYTES_A_PIXEL, MILLION, Bill, Model, Way, source
 from thumbsmith.errors import RecipeError
@@ -24,6 +24,7 @@ Megabytes = Annotated[int, typer.Option("--memory", metavar="MB", min=128, max=1
 
 
 def cost(
+    context: typer.Context,
     images: Annotated[str, typer.Option("--images", metavar="N", help="How many: 1000, or 1e6.")],
     megapixels: Annotated[float, typer.Option("--megapixels", metavar="MP", min=0.01, help="Size of each.")] = 12,
     size: Annotated[
@@ -50,6 +51,8 @@ def cost(
     """
     if via not in get_args(Way):
         raise RecipeError(f"--via: expected queue, batch or here, found {via}")
+    if via == "here":
+        refuse_ignored(context, ["memory"], "with --via queue or batch")
     model = Model(
         recipe=recipe_from(recipe),
         way=cast(Way, via),

@@ -9,7 +9,7 @@ import typer
 
 from thumbsmith import html as markup
 from thumbsmith import manifest as manifests
-from thumbsmith.cli.arguments import PATIENCE, Destination
+from thumbsmith.cli.arguments import PATIENCE, Destination, refuse_ignored
 from thumbsmith.cli.interrupt import stoppable
 from thumbsmith.cli.output import people
 from thumbsmith.errors import StoreError
@@ -19,6 +19,7 @@ from thumbsmith.store import open_store
 
 
 def html(
+    context: typer.Context,
     key: Annotated[str, typer.Argument(metavar="KEY", help="The image's key: its path below the source.")],
     destination: Destination,
     base: Annotated[
@@ -42,6 +43,8 @@ def html(
 
       thumbsmith html photos/cat.jpg ./thumbs --base https://img.example.com --variant icon
     """
+    if variant:
+        refuse_ignored(context, ["sizes"], "without --variant, whose pictures have one size")
     choice = markup.Choice(base=base, variant=variant, sizes=sizes, alt=alt)
     with stoppable(people(), grace=0):
         found = _manifest(key, destination)

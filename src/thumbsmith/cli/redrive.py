@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from thumbsmith.cli.arguments import Json, RecipeOption, scope_of
+from thumbsmith.cli.arguments import Json, RecipeOption, refuse_ignored, scope_of
 from thumbsmith.cli.output import emit, shown
 from thumbsmith.errors import RecipeError
 from thumbsmith.fleet.queue import open_queue
@@ -16,6 +16,7 @@ from thumbsmith.requests import DEFAULTS
 
 
 def redrive(
+    context: typer.Context,
     queue: Annotated[str, typer.Argument(metavar="QUEUE", help="The queue of dead letters: sqs://NAME, or its URL.")],
     source: Annotated[str | None, typer.Argument(metavar="[SRC", help="With DST: each key is explained.")] = None,
     destination: Annotated[str | None, typer.Argument(metavar="DST]", help="Where its thumbnails are.")] = None,
@@ -38,6 +39,10 @@ def redrive(
     """
     if (source is None) != (destination is None):
         raise RecipeError("expected SRC and DST, or neither, found one of them")
+    if source is None:
+        refuse_ignored(context, ["recipe"], "with SRC and DST")
+    if dry_run:
+        refuse_ignored(context, ["to"], "without --dry-run")
     scope = scope_of(source, str(destination), recipe, DEFAULTS) if source else None
     dead = open_queue(queue)
     target = None if dry_run else open_queue(to) if to else home(dead)

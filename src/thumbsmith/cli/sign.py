@@ -35,7 +35,10 @@ def sign(
     secret = signing_secret_setting()
     if secret is None:
         raise RecipeError(f"{SIGNING_SECRET}: expected the secret that addresses are signed with, found nothing")
-    fields = dict(map(_field, options))
+    fields: dict[str, str] = {}
+    for name, value in map(_field, options):
+        if fields.setdefault(name, value) != value:
+            raise RecipeError(f"{name}: expected once, found {fields[name]!r} and {value!r}")
     recipe_of({name: value for name, value in fields.items() if name in OPTIONS})  # the server would refuse the others
     path = signed_path(key, fields, secret=secret, expires=int(time.time()) + seconds)
     sys.stdout.write(f"{server.rstrip('/')}{path}\n")
