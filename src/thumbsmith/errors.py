@@ -41,6 +41,13 @@ class ThumbsmithError(Exception):
 
     transient: bool = False
 
+    def about(self, key: str) -> str:
+        """Return the message for a line that names the key already: without the key at its beginning."""
+        message = str(self)
+        for name in (key, key.removesuffix("/"), ascii(key)):
+            message = message.removeprefix(f"{name}: ")
+        return message
+
 
 class Rejected(ThumbsmithError):
     """The source will never give a thumbnail. `code` is stable; `detail` is one sentence for people."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal
 
@@ -51,7 +52,10 @@ class Explanation:
 
 
 def explain(scope: Scope, key: str) -> Explanation:
-    """Look at one key in both stores and return how it stands. Raises StoreError, also for a source that is missing."""
+    """Look at one key in both stores and return how it stands.
+
+    Raises StoreError, also where the source is missing or the file cannot be read.
+    """
     scope.source.reachable()
     refusal = unusable_key(key, scope.recipe, scope.destination.longest_key)
     if refusal:
@@ -59,6 +63,8 @@ def explain(scope: Scope, key: str) -> Explanation:
     hands = Hands(key, scope.source, scope.destination.as_destination(), scope.recipe, renderer=None)
     found = hands.carry_out(look(scope.recipe, scope.options))
     verdict = found.assessment
+    if found.source is not None and isinstance(scope.source, FolderStore):
+        _require_readable(key, scope.source)
     if verdict is None:
         return Explanation(key=key, why=_why_none(key, scope), recorded=found.manifest, left=tuple(found.present))
     return Explanation(
@@ -71,6 +77,14 @@ def explain(scope: Scope, key: str) -> Explanation:
         wanted=tuple(_wanted(found, verdict, scope.recipe)),
         left=verdict.retired,
     )
+
+
+def _require_readable(key: str, source: FolderStore) -> None:
+    """Raise StoreError where the file is there, but cannot be read."""
+    reader = source.open(key)
+    if reader is not None:
+        with closing(reader):
+            reader.read(0, 1)
 
 
 def _why_none(key: str, scope: Scope) -> str:

@@ -127,12 +127,11 @@ class Listing(Closing):
         rows = [(encoded(each.key), each.listed, each.size, each.etag) for each in keys]
         self._insert("INSERT INTO unsettled VALUES (?, ?, ?, ?)", rows)
 
-    def deferred(self) -> Iterator[Todo]:
-        """Yield what was noted, in the order in which it was."""
-        for raw, listed, size, etag in self._database.execute(
-            "SELECT key, listed, size, etag FROM unsettled ORDER BY rowid"
-        ):
-            yield Todo(decoded(raw), bool(listed), size, etag)
+    def deferred(self, *, listed: bool | None = None) -> Iterator[Todo]:
+        """Yield what was noted, in the order in which it was: all, or only keys that are sources, or that are not."""
+        every = "SELECT key, listed, size, etag FROM unsettled WHERE ?1 IS NULL OR listed = ?1 ORDER BY rowid"
+        for raw, is_source, size, etag in self._database.execute(every, (listed,)):
+            yield Todo(decoded(raw), bool(is_source), size, etag)
 
     def close(self) -> None:
         """Let go of the file. Safe to repeat."""

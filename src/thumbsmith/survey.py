@@ -169,12 +169,14 @@ def _unlisted(listing: Listing) -> Iterator[Standing]:
     for key, error in listing.unreadable.items():
         yield Standing(key=key, source=ObjectInfo(key, "", 0), unlisted=True, error=error)
     for key, error in listing.unreadable_there.items():
-        yield Standing(key=key, unlisted=True, error=_of_destination(error))
+        yield Standing(key=key, unlisted=True, error=_of_destination(key, error))
     if listing.unreadable_there:
         for group in listing.groups():
             error_there = listing.withheld_there(group.key) if group.source else None
             if error_there:
-                yield Standing(key=group.key, source=group.source, unlisted=True, error=_of_destination(error_there))
+                yield Standing(
+                    key=group.key, source=group.source, unlisted=True, error=_of_destination(group.key, error_there)
+                )
 
 
 def _listed(listing: Listing) -> Iterator[Group]:
@@ -186,8 +188,8 @@ def _listed(listing: Listing) -> Iterator[Group]:
             yield group
 
 
-def _of_destination(error: StoreError) -> StoreError:
-    return StoreError(f"destination: {error}", transient=error.transient, only_here=error.only_here)
+def _of_destination(key: str, error: StoreError) -> StoreError:
+    return StoreError(f"destination: {error.about(key)}", transient=error.transient, only_here=error.only_here)
 
 
 def _read(

@@ -48,16 +48,28 @@ def sync(
     All is inspected before anything is written or deleted. Then WouldWipe is raised, unless `may_wipe`, where more
     than half of all renditions would be deleted because their sources are gone: the source may be empty or mistyped.
     Once `stop` says True nothing more is begun, and what has begun is finished. When the stores fail again and again,
-    what was not begun is yielded as failed too. Raises StoreError, before a picture is decoded, where nothing can be
-    written to the destination.
+    what was not begun is yielded as failed too. What is left of gone sources is deleted first. Where nothing can be
+    written to the destination after that, no picture is decoded: raises StoreError, or, where something was deleted,
+    yields each source that was to be made as failed.
     """
     yield from settle(found, stop=stop, may_wipe=may_wipe)
     if stop():
         return
     found.scope.destination.sweep()
-    if any(todo.listed for todo in found.listing.deferred()):
-        found.scope.destination.writable()
-    yield from _carry_out(found, renderer, threads, stop)
+    deleted = 0
+    for done in _carry_out(found, found.listing.deferred(listed=False), renderer, threads, stop):  # this frees space
+        deleted += done.outcome.deleted if done.outcome else 0
+        yield done
+    sources = found.listing.deferred(listed=True)
+    try:
+        if not stop() and any(found.listing.deferred(listed=True)):
+            found.scope.destination.writable()
+    except StoreError as error:
+        if not deleted:
+            raise
+        yield from (Done(key=todo.key, listed=True, error=error) for todo in sources)
+        return
+    yield from _carry_out(found, sources, renderer, threads, stop)
 
 
 def settle(
@@ -113,9 +125,10 @@ def _as_it_stands(standing: Standing) -> Done:
     return Done(key=standing.key, listed=True, planned=True, outcome=outcome)
 
 
-def _carry_out(found: Survey, renderer: Renderer, threads: int, stop: Callable[[], bool]) -> Iterator[Done]:
-    """Converge the keys that were deferred; yield what became of each, in no promised order."""
-    keys = found.listing.deferred()
+def _carry_out(
+    found: Survey, keys: Iterator[Todo], renderer: Renderer, threads: int, stop: Callable[[], bool]
+) -> Iterator[Done]:
+    """Converge keys that were deferred; yield what became of each, in no promised order."""
     failures: list[StoreError] = []  # in a row
 
     def make_right(todo: Todo) -> Done:

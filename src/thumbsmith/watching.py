@@ -41,6 +41,27 @@ class Followed:
     beneath: tuple[str, ...] = ()
 
 
+@dataclass(slots=True)
+class Reported:
+    """Failures that were reported, by key: each is reported once, until it ends or has another reason."""
+
+    _before: dict[str, str] = field(default_factory=dict)
+    _now: dict[str, str] = field(default_factory=dict)
+
+    def is_new(self, key: str, failure: str | None) -> bool:
+        """Take note of why the key failed, None where it did not; return whether that is to be reported."""
+        known = self._before.pop(key, None)
+        known = self._now.pop(key, None) or known
+        if failure is None:
+            return False
+        self._now[key] = failure
+        return known != failure
+
+    def next_round(self) -> None:
+        """Take note that everything is looked at again: what does not fail then has ended."""
+        self._before, self._now = self._now, {}
+
+
 def follow(  # noqa: PLR0913 - a shell chooses each
     scope: Scope,
     changes: Iterable[frozenset[str] | None],

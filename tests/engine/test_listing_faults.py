@@ -50,7 +50,7 @@ def run(tmp_path: Path, workers: Workers) -> Run:
 
 def _in(path_of: object, name: str) -> bool:
     """Return whether an open descriptor leads to the folder or file of this name."""
-    return isinstance(path_of, int) and os.readlink(f"/proc/self/fd/{path_of}").endswith(f"photos/{name}")
+    return isinstance(path_of, int) and str(Path(f"/proc/self/fd/{path_of}").readlink()).endswith(f"photos/{name}")
 
 
 class Breaking:
@@ -116,7 +116,7 @@ def test_a_file_that_breaks_off(tmp_path: Path, run: Run, monkeypatch: pytest.Mo
     read, number = os.pread, getattr(errno, name)
 
     def pread(fd: int, length: int, offset: int) -> bytes:
-        if "/photos/sick/" in os.readlink(f"/proc/self/fd/{fd}"):
+        if "/photos/sick/" in str(Path(f"/proc/self/fd/{fd}").readlink()):
             raise OSError(number, os.strerror(number))
         return read(fd, length, offset)
 
@@ -164,7 +164,9 @@ def test_an_entry_of_unknown_type_whose_status_fails(tmp_path: Path, run: Run, m
                 yield Entry(SICK) if entry.name == SICK else entry  # type: ignore[misc]
 
     scandir = os.scandir
-    monkeypatch.setattr(os, "scandir", lambda at: Listed(scandir(at), 0) if _in(at, "") or _in_root(at) else scandir(at))
+    monkeypatch.setattr(
+        os, "scandir", lambda at: Listed(scandir(at), 0) if _in(at, "") or _in_root(at) else scandir(at)
+    )
     done = run()
     assert done[f"{SICK}/"] == "failed"
     assert "deleted" not in done.values()
@@ -172,4 +174,4 @@ def test_an_entry_of_unknown_type_whose_status_fails(tmp_path: Path, run: Run, m
 
 
 def _in_root(at: object) -> bool:
-    return isinstance(at, int) and os.readlink(f"/proc/self/fd/{at}").endswith("/photos")
+    return isinstance(at, int) and str(Path(f"/proc/self/fd/{at}").readlink()).endswith("/photos")

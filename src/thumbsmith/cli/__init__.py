@@ -50,7 +50,8 @@ def _run(app: Callable[[], object]) -> int:
         code = 1  # the reader has seen enough: there is nothing to say
     except OSError as error:
         code = 1
-        _tell(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))
+        where = error.filename or ("" if _can_print() else "standard output")
+        _tell(": ".join(str(part) for part in (where, error.strerror or error) if part))
     except MemoryError:
         code = 1
         _tell("the system has not enough memory for this")
@@ -84,6 +85,15 @@ def _tell(sentence: str) -> None:
 
     with contextlib.suppress(OSError):
         print(f"thumbsmith: {shown(sentence)}", file=sys.stderr, flush=True)  # noqa: T201 - errors become sentences here
+
+
+def _can_print() -> bool:
+    """Return whether standard output takes what is still to be written to it."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return False
+    return True
 
 
 def _abandon_unwritable() -> None:

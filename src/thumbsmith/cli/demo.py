@@ -29,7 +29,8 @@ SAMPLES: Final = ("astronaut.jpg", "camera.png", "chelsea.jpg", "coffee.webp", "
 
 def demo(
     images: Annotated[
-        list[Path] | None, typer.Argument(metavar="[IMAGE]...", help="Images to show. Else five sample photographs.")
+        list[Path] | None,
+        typer.Argument(metavar="[IMAGE]...", readable=False, help="Images to show. Else five sample photographs."),
     ] = None,
     recipe: RecipeOption = None,
 ) -> None:

@@ -11,6 +11,7 @@ from thumbsmith.assess import State
 from thumbsmith.cli.arguments import Destination, Json, RecipeOption, Source, scope_of
 from thumbsmith.cli.interrupt import stoppable
 from thumbsmith.cli.output import emit, people, shown
+from thumbsmith.errors import StoreError
 from thumbsmith.explain import Explanation
 from thumbsmith.explain import explain as look_at
 from thumbsmith.recipe import Recipe
@@ -37,8 +38,16 @@ def explain(
       thumbsmith explain ./photos sub/cat.jpg ./thumbs --json
     """
     scope = scope_of(source, destination, recipe, DEFAULTS)
-    with stoppable(people(), grace=0):
-        found = look_at(scope, key)
+    try:
+        with stoppable(people(), grace=0):
+            found = look_at(scope, key)
+    except StoreError as error:
+        if error.only_here and as_json:
+            emit("explain", key=key, state="failed", why=f"it cannot be read: {error.about(key)}")
+        if not error.only_here:
+            raise
+        words = f"{shown(key)}: it cannot be read: {error.about(key)}"
+        raise StoreError(words, transient=error.transient, only_here=True) from error
     if as_json:
         emit("explain", **_fields(found, scope.recipe))
     else:

@@ -183,7 +183,7 @@ class _Backfill:
 
     def _tell_left(self, found: Left) -> None:
         for standing in found.first:
-            why = str(standing.error) if standing.error else standing.why or "to be deleted"
+            why = standing.error.about(standing.key) if standing.error else standing.why or "to be deleted"
             if self.as_json:
                 emit("left", key=standing.key, state=standing.state, why=why)
             else:

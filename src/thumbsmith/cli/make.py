@@ -32,7 +32,7 @@ class Made:
 
 
 def make(
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="The images.")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", readable=False, help="The images.")],
     folder: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="DIR", help="Where to write. Else beside each image.")
     ] = None,
@@ -60,7 +60,7 @@ def make(
         for made in each(lambda image: _make(image, folder, wanted, workers), sources, threads=count, stop=stopped):
             failed += made.error is not None
             if made.error:
-                console.print(f"{shown(str(made.image))}: {shown(str(made.error))}")
+                console.print(f"{shown(str(made.image))}: {shown(made.error.about(made.image.name))}")
             for path, picture in made.files:
                 typer.echo(f"{shown(str(path))}  {picture.width} x {picture.height}  {len(picture.data):,} bytes")
         interrupted = stopped()

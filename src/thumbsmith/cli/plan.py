@@ -17,6 +17,7 @@ from thumbsmith.cli.arguments import (
     RecipeOption,
     RetryRejected,
     Source,
+    refuse_ignored,
     scope_of,
 )
 from thumbsmith.cli.interrupt import stoppable
@@ -33,6 +34,7 @@ SAMPLES: Final = 10
 
 
 def plan(
+    context: typer.Context,
     source: Source,
     destination: Destination,
     recipe: RecipeOption = None,
@@ -54,6 +56,8 @@ def plan(
 
       thumbsmith plan ./photos ./thumbs --prefix 2026/ --json
     """
+    if as_json:
+        refuse_ignored(context, ["everything"], "without --json, which prints all")
     options = Options(keep_orphans=keep_orphans, retry_rejected=retry_rejected)
     scope = scope_of(source, destination, recipe, options, prefix)
     raise typer.Exit(print_plan(scope, as_json=as_json, limit=None if everything else SAMPLES))
@@ -80,7 +84,7 @@ def print_plan(scope: Scope, *, as_json: bool, limit: int | None = SAMPLES) -> i
                 advance(numbers({word: count for word, count in totals.sources.items() if count}))
         interrupted = stopped()
     if as_json:
-        _emit_summary(totals, scope)
+        _emit_summary(totals, scope, found.listing.links)
     else:
         samples.print()
         _print_summary(totals, scope)
@@ -128,7 +132,7 @@ class _Samples:
 def _lines(standing: Standing) -> Iterator[tuple[str, str]]:
     """Yield what people are to know of one key, each with its word."""
     if standing.error:
-        yield "failed", f"{shown(standing.key)}: {shown(str(standing.error))}"
+        yield "failed", f"{shown(standing.key)}: {shown(standing.error.about(standing.key))}"
     elif standing.state and standing.state is not State.FRESH:
         yield standing.state.value, f"{shown(standing.key)}: {shown(standing.why)}"
     for word, objects in (("orphaned", standing.orphaned), ("foreign", standing.foreign)):
@@ -138,7 +142,7 @@ def _lines(standing: Standing) -> Iterator[tuple[str, str]]:
 
 def _emit(standing: Standing) -> None:
     if standing.error:
-        emit("source", key=standing.key, state="failed", why=str(standing.error))
+        emit("source", key=standing.key, state="failed", why=standing.error.about(standing.key))
     elif standing.state:
         emit("source", key=standing.key, state=standing.state, code=standing.code, why=standing.why)
     for word, objects in (("orphaned", standing.orphaned), ("foreign", standing.foreign)):
@@ -146,7 +150,7 @@ def _emit(standing: Standing) -> None:
             emit(word, key=info.key)
 
 
-def _emit_summary(totals: Totals, scope: Scope) -> None:
+def _emit_summary(totals: Totals, scope: Scope, links: int) -> None:
     cost, model = _dollars(totals, scope), _model(scope)
     estimate = {
         "bytes_to_read": totals.to_read,
@@ -161,6 +165,7 @@ def _emit_summary(totals: Totals, scope: Scope) -> None:
         **counts,
         orphaned=totals.orphaned,
         foreign=totals.foreign,
+        links=links or None,
         estimate=estimate,
     )
 

@@ -20,17 +20,19 @@ from thumbsmith.cli.arguments import (
     RecipeOption,
     RetryRejected,
     Source,
+    refuse_ignored,
     scope_of,
 )
 from thumbsmith.cli.fleet import Fleet
 from thumbsmith.cli.interrupt import stoppable
 from thumbsmith.cli.output import emit, numbers, people, progress, shown
 from thumbsmith.cli.plan import print_links, print_plan
-from thumbsmith.errors import RecipeError, Stopped
+from thumbsmith.errors import Stopped
 from thumbsmith.fleet.queue import is_queue
 from thumbsmith.fleet.sending import Limits
 from thumbsmith.requests import Options, Outcome
 from thumbsmith.survey import Scope, survey
+from thumbsmith.watching import Reported
 from thumbsmith.worker import Workers, usable_cores
 
 # While one thread of a pair waits for its store, the other has a picture in a worker.
@@ -53,6 +55,15 @@ WAYS: Final = {
     "drain": (QUEUE,),
     "stop": (QUEUE,),
     "inventory": (BATCH,),
+}
+
+# What a backfill ignores that does only a part of the work.
+OF_A_PLAN: Final = ("prefix", "retry_rejected")
+OF_SENDING: Final = ("max_usd", "rate", "yes", "retry_rejected")
+ALONE: Final = {
+    "stop": ("drain", "dry_run", "wait", "prefix", "milliseconds", *OF_SENDING),
+    "drain": ("dry_run", "wait", *OF_SENDING),
+    "dry_run": ("wait", "rate", "max_usd"),
 }
 
 
@@ -173,41 +184,51 @@ def _way(via: str) -> str:
 def _refuse_ignored(context: typer.Context, way: str) -> None:
     """Raise RecipeError for an option that was given, with any value, and that this way of syncing ignores."""
     for name, ways in WAYS.items():
-        source = context.get_parameter_source(name)
-        if way not in ways and source is not None and source.name != "DEFAULT":
-            option = "--no-wait" if (name, context.params[name]) == ("wait", False) else f"--{name.replace('_', '-')}"
-            raise RecipeError(f"{option}: expected only with {', '.join(ways)}; this run would ignore it")
+        if way not in ways:
+            refuse_ignored(context, [name], f"with {', '.join(ways)}")
+    if way == BATCH:
+        if context.params["inventory"]:
+            refuse_ignored(context, OF_A_PLAN, "without --inventory")
+        return
+    for name, ignored in ALONE.items():
+        if way != HERE and context.params[name]:
+            refuse_ignored(context, ignored, f"without --{name.replace('_', '-')}")
 
 
-def run(scope: Scope, *, jobs: int, yes: bool, as_json: bool = False) -> int:
-    """Sync, telling of it as it goes; return the exit code. Raises what stops it from beginning."""
-    started = time.monotonic()
-    console, tally = people(), Tally()
+def run(scope: Scope, *, jobs: int, yes: bool, as_json: bool = False, reported: Reported | None = None) -> int:
+    """Sync, printing the outcomes as they come; return the exit code. Raises what stops it from beginning.
+
+    People do not see failures that were `reported` before.
+    """
+    started, reported = time.monotonic(), reported or Reported()
+    console, tally, sources, links = people(), Tally(), 0, 0
     with Workers(jobs) as workers, stoppable(console, cut=workers.close) as stopped:
         workers.start()  # on a core of its own, while the stores are listed
         with suppress(Stopped), survey(scope, stopped) as found, progress(console, "sync", found.sources) as advance:
             threads = THREADS_A_JOB * jobs
             for done in engine.sync(found, renderer=workers, threads=threads, stop=stopped, may_wipe=yes):
-                _tell(done, tally.add(done), console, as_json=as_json)
+                _tell(done, tally.add(done), console, reported, as_json=as_json)
                 if done.listed:
                     advance(numbers({word: count for word, count in tally.sources.items() if count}))
             sources, links = found.sources, found.listing.links
         interrupted = stopped()
-    _summarize(tally, time.monotonic() - started, as_json=as_json)
+    _summarize(tally, links, time.monotonic() - started, as_json=as_json)
     if not interrupted:
         print_links(sources=sources, links=links)
     return 130 if interrupted else 1 if tally.errors else 0
 
 
-def _tell(done: engine.Done, word: str, console: Console, *, as_json: bool) -> None:
+def _tell(done: engine.Done, word: str, console: Console, reported: Reported, *, as_json: bool) -> None:
     """Tell what became of one key: a JSON line for every one, a sentence for those that people should know of."""
     outcome, event = done.outcome, "source" if word in Tally().sources and done.listed else "orphan"
     code = outcome.code if outcome else None
-    detail = str(done.error) if done.error else outcome.detail if outcome else None
+    detail = done.error.about(done.key) if done.error else outcome.detail if outcome else None
     if as_json:
         counts = {"renditions": outcome.written if outcome else 0, "deleted": outcome.deleted if outcome else 0}
         emit(event, key=done.key, outcome=word, code=code, detail=detail, **counts)
-    elif word == "failed" or (outcome and word == "rejected" and _is_news(done, outcome)):
+        return
+    is_new = reported.is_new(done.key, detail if word == "failed" else None)
+    if is_new or (outcome and word == "rejected" and _is_news(done, outcome)):
         console.print(f"{word} {shown(done.key)}: {code + ', ' if code else ''}{shown(detail or '')}")
 
 
@@ -216,7 +237,7 @@ def _is_news(done: engine.Done, outcome: Outcome) -> bool:
     return not done.planned and (outcome.recorded or not outcome.manifest)
 
 
-def _summarize(tally: Tally, seconds: float, *, as_json: bool) -> None:
+def _summarize(tally: Tally, links: int, seconds: float, *, as_json: bool) -> None:
     sources = sum(tally.sources.values())
     if as_json:
         emit(
@@ -225,6 +246,7 @@ def _summarize(tally: Tally, seconds: float, *, as_json: bool) -> None:
             **tally.sources,
             renditions=tally.renditions,
             deleted=tally.deleted,
+            links=links or None,
             seconds=round(seconds, 3),
         )
         return

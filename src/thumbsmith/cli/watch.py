@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 import typer
@@ -16,7 +16,7 @@ from thumbsmith.cli.sync import THREADS_A_JOB, run
 from thumbsmith.errors import RecipeError, StoreError
 from thumbsmith.requests import Options
 from thumbsmith.survey import Scope
-from thumbsmith.watching import Followed, follow
+from thumbsmith.watching import Followed, Reported, follow
 from thumbsmith.worker import Workers, usable_cores
 
 INTERRUPTED = 130
@@ -60,7 +60,7 @@ def watch(
             threads=THREADS_A_JOB * count,
             sync=rounds.sync,
         ):
-            _tell(each, console, as_json=as_json)
+            _tell(each, console, rounds.reported, as_json=as_json)
     raise typer.Exit(INTERRUPTED)
 
 
@@ -74,9 +74,11 @@ class _Rounds:
     yes: bool
     as_json: bool
     watching: bool = False
+    reported: Reported = field(default_factory=Reported)
 
     def sync(self) -> bool | None:
         """Return whether nothing failed, None when interrupted. What stops the first time it raises, later it tells."""
+        self.reported.next_round()
         try:
             code = self._run()
         except StoreError as error:
@@ -95,13 +97,16 @@ class _Rounds:
         """Sync. Where it is refused later on, as of a folder that something else was mounted on, delete nothing."""
         yes = self.yes and not self.watching
         try:
-            return run(self.scope, jobs=self.jobs, yes=yes, as_json=self.as_json)
+            return self._sync(self.scope, yes=yes)
         except RecipeError as refusal:
             if not self.watching:
                 raise
             self.console.print(shown(str(refusal)))
             options = replace(self.scope.options, keep_orphans=True)
-            return run(replace(self.scope, options=options), jobs=self.jobs, yes=False, as_json=self.as_json)
+            return self._sync(replace(self.scope, options=options), yes=False)
+
+    def _sync(self, scope: Scope, *, yes: bool) -> int:
+        return run(scope, jobs=self.jobs, yes=yes, as_json=self.as_json, reported=self.reported)
 
 
 def _tell_watching(scope: Scope, console: Console, *, as_json: bool) -> None:
@@ -111,19 +116,24 @@ def _tell_watching(scope: Scope, console: Console, *, as_json: bool) -> None:
         console.print(f"watching {shown(scope.source.url)}; Ctrl-C to stop")
 
 
-def _tell(followed: Followed, console: Console, *, as_json: bool) -> None:
-    """Tell what became of a key, in the words and lines of sync; nothing of a key that was no source and is none."""
+def _tell(followed: Followed, console: Console, reported: Reported, *, as_json: bool) -> None:
+    """Print what became of a key, as sync does; nothing for a key that was no source and is none.
+
+    People see each failure once.
+    """
     key, error, outcome = followed.key, followed.error, followed.outcome
     word = "failed" if error else outcome.status if outcome else "absent"
     if word == "absent":
         return
     code = outcome.code if outcome else None
-    detail = str(error) if error else outcome.detail if outcome else None
+    detail = error.about(key) if error else outcome.detail if outcome else None
     written, deleted = (outcome.written, outcome.deleted) if outcome else (0, 0)
     if as_json:
         event = "orphan" if word == "deleted" else "source"
         emit(event, key=key, outcome=word, code=code, detail=detail, renditions=written, deleted=deleted)
-    elif word in {"failed", "rejected"}:
+        return
+    is_new = reported.is_new(key, detail if error else None)
+    if word == "rejected" or is_new:
         console.print(f"{word} {shown(key)}: {code + ', ' if code else ''}{shown(detail or '')}")
-    elif word != "fresh":
+    elif word not in {"failed", "fresh"}:
         typer.echo(f"{word} {shown(key)}: {written:,} thumbnails written, {deleted:,} objects deleted")

@@ -68,7 +68,9 @@ def _scan(
     folder = level.folder
     try:
         with failing(folder), os.scandir(folder.fd) as entries:
-            os.stat(".", dir_fd=folder.fd)  # fails where the folder can be listed but not entered: once, not for each file
+            os.stat(
+                ".", dir_fd=folder.fd
+            )  # fails where the folder can be listed but not entered: once, not for each file
             for entry in entries:
                 try:
                     is_folder = entry.is_dir(follow_symlinks=False)

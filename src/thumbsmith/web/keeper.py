@@ -20,7 +20,7 @@ from thumbsmith.errors import RecipeError, StoreError, ThumbsmithError
 from thumbsmith.requests import Outcome
 from thumbsmith.store.folder import FolderStore
 from thumbsmith.survey import Scope, survey
-from thumbsmith.watching import Followed, follow
+from thumbsmith.watching import Followed, Reported, follow
 
 # A key that failed is left alone for so many seconds, however often it is asked for.
 PAUSE: Final = 2.0
@@ -47,6 +47,7 @@ class Keeper:
         self._waiting: dict[str, Future[Outcome]] = {}
         self._running: dict[str, Future[Outcome]] = {}
         self._failed: OrderedDict[str, tuple[float, ThumbsmithError]] = OrderedDict()
+        self._reported = Reported()
         self._stopped = threading.Event()
         self._watch: threading.Thread | None = None
 
@@ -63,7 +64,8 @@ class Keeper:
         """Return the future of a key that is not right yet, begun if need be; None where it failed a moment ago."""
         with self._changed:
             future = self._waiting.get(key) or self._running.get(key)
-        if future is None and self.failure(key) is None:
+            failed_at, _ = self._failed.get(key, (-PAUSE, None))
+        if future is None and time.monotonic() - failed_at >= PAUSE:
             future = self.changed(key)
         return future
 
@@ -76,9 +78,9 @@ class Keeper:
             await asyncio.wait([waiting], timeout=seconds)
 
     def failure(self, key: str) -> ThumbsmithError | None:
-        """Return why the key failed a moment ago, or None."""
+        """Return why the key failed: what may pass by itself for a moment, anything else until the key is right."""
         when, error = self._failed.get(key, (0.0, None))
-        return error if time.monotonic() - when < PAUSE else None
+        return error if error and (not error.transient or time.monotonic() - when < PAUSE) else None
 
     def follow(self) -> None:
         """Follow the source from now on, in a thread, where it is a folder: what others put there is made right too."""
@@ -120,14 +122,23 @@ class Keeper:
                 key, scope.source, scope.destination, scope.recipe, renderer=self._renderer, options=scope.options
             )
         except ThumbsmithError as error:
-            log.warning("%r: %s", key, error)
+            self._report(key, error)
             with self._changed:
                 self._failed[key] = time.monotonic(), error
                 while len(self._failed) > _MAX_FAILURES:
                     self._failed.popitem(last=False)
             raise
+        self._report(key, None)
         self._failed.pop(key, None)
         return outcome
+
+    def _report(self, key: str, error: ThumbsmithError | None) -> None:
+        """Log why the key failed, once until it does not fail any more."""
+        reason = error.about(key) if error else None
+        with self._changed:
+            is_new = self._reported.is_new(key, reason)
+        if is_new:
+            log.warning("failed %r: %s", key, reason)
 
     @contextmanager
     def _alone(self, key: str) -> Iterator[None]:
@@ -176,8 +187,11 @@ class Keeper:
 
     def _sync_by(self, scope: Scope) -> bool | None:
         failed = False
+        with self._changed:
+            self._reported.next_round()
         stop: Callable[[], bool] = self._stopped.is_set
         with survey(scope) as found:
             for done in engine.sync(found, renderer=self._renderer, threads=self._threads, stop=stop):
                 failed = failed or done.error is not None
+                self._report(done.key, done.error)
         return None if stop() else not failed
