@@ -30,6 +30,7 @@ from thumbsmith.requests import (
     Render,
     Request,
 )
+from thumbsmith.store.folder import FolderStore
 from thumbsmith.store.types import ObjectInfo, OpenObject, Store
 
 if TYPE_CHECKING:
@@ -119,8 +120,13 @@ class Hands:
                 return None
 
     def _look_at_source(self) -> ObjectInfo | None:
-        """Return the source; None where there is none, and where there shall be no thumbnails of it."""
+        """Return the source; None where there is none, and where there shall be no thumbnails of it.
+
+        Raises StoreError, also where a folder of sources is gone.
+        """
         source = self.source.head(self.key) if is_source(self.key, self.recipe.selection) else None
+        if source is None and isinstance(self.source, FolderStore):
+            self.source.reachable()  # where the whole folder is gone, that says nothing about this file
         return None if source is None or source.opted_out else source
 
     def _load_manifest(self) -> Manifest | None:

@@ -104,7 +104,7 @@ def _why_none(key: str, scope: Scope) -> str:
             return "it is opted out: thumbs=off is set on it"
         if _is_link(key, scope.source):
             return "it is a symbolic link, or in a folder that is one; links are not followed"
-        return "there is no such object in the source"
+        return _what_is_there(key, scope.source)
     excluding = next((glob for glob in selection.exclude if Selection(include=(glob,)).selects(key)), None)
     return f'exclude has "{excluding}"' if excluding else "no glob of include matches it"
 
@@ -115,6 +115,13 @@ def _is_link(key: str, source: Store) -> bool:
         return False
     parts = key.split("/")
     return any(os.path.islink(os.path.join(source.root, *parts[:end])) for end in range(1, len(parts) + 1))  # noqa: PTH114, PTH118 - no error of the system is raised
+
+
+def _what_is_there(key: str, source: Store) -> str:
+    path = os.path.join(source.root, key) if isinstance(source, FolderStore) else ""  # noqa: PTH118 - as above
+    if os.path.lexists(path) and not os.path.isdir(path):  # noqa: PTH112 - as above
+        return "it is a pipe, a socket or a device: only regular files are sources"
+    return "there is no such object in the source"
 
 
 def _wanted(found: Finding, verdict: Assessment, recipe: Recipe) -> Iterator[Wanted]:

@@ -1,5 +1,7 @@
 """`thumbsmith explain`: one key, what is wanted, what is there, and why."""
 
+import os
+
 import pytest
 
 from tests.cli.command import Command
@@ -152,3 +154,10 @@ def test_a_missing_source_is_told(thumbsmith: Command):
     ran = thumbsmith("explain", "nowhere", "a.jpg", "thumbs")
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.endswith("nowhere: No such file or directory\n")
+
+
+def test_a_pipe_is_no_source(thumbsmith: Command):
+    """Of something that is there but no regular file it says so."""
+    os.mkfifo(thumbsmith.folder / "photos/pipe.jpg")
+    found = _explained(thumbsmith, "pipe.jpg")
+    assert (found["state"], "only regular files are sources" in found["why"]) == ("none", True)

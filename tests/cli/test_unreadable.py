@@ -4,9 +4,11 @@ import ctypes
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,79 @@ def test_what_cannot_be_read_fails_alone_and_keeps_its_thumbnails(photos):
     assert run("explain", photos, "locked/b.jpg", thumbs).returncode == 1
 
 
+def test_each_message_names_the_key_once(photos):
+    """Sync, plan and make name an unreadable file and its reason, and make goes on with the others."""
+    (photos / "many/3.jpg").chmod(0)
+    for command in ("sync", "plan"):
+        ran = run(command, photos, photos.parent / "thumbs")
+        line = next(line for line in (ran.stdout + ran.stderr).splitlines() if "many/3.jpg" in line)
+        assert line.count("many/3.jpg") == 1
+        assert line.endswith("many/3.jpg: Permission denied")
+    ran = run("make", photos / "many/3.jpg", photos / "a.jpg", "-o", photos.parent / "made")
+    assert (ran.returncode, ran.stderr) == (1, f"{photos}/many/3.jpg: Permission denied\n")
+    assert (photos.parent / "made/a.jpg.small.webp").exists()
+
+
+def test_explain_says_that_a_file_cannot_be_read(photos):
+    """Whatever its manifest says: also where there is none, or the file has another size now."""
+    thumbs = photos.parent / "thumbs"
+    for name in ("a.jpg", "new.jpg", "many/1.jpg"):
+        (photos / name).write_bytes(picture("#405060", (99, 77)))
+        (photos / name).chmod(0)
+        ran = run("explain", photos, name, thumbs, "--json")
+        assert (ran.returncode, json.loads(ran.stdout)["state"]) == (1, "failed")
+        assert ran.stderr == f"thumbsmith: {name}: it cannot be read: Permission denied\n"
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o111, 0o444])
+def test_a_folder_fails_once(photos, mode: int):
+    """A folder that cannot be listed, or not entered, is one failure, and its thumbnails are kept."""
+    (photos / "locked").chmod(mode)
+    ran = run("sync", photos, photos.parent / "thumbs", "--json")
+    *events, summary = map(json.loads, ran.stdout.splitlines())
+    assert [event["key"] for event in events if event["outcome"] == "failed"] == ["locked/"]
+    assert (ran.returncode, summary["sources"], summary["deleted"]) == (1, 14, 0)
+
+
+def test_a_root_that_cannot_be_entered(photos):
+    """A source that can be listed but not entered is refused: exit code 2, and one sentence."""
+    photos.chmod(0o444)
+    ran = run("plan", photos, photos.parent / "thumbs")
+    photos.chmod(0o755)
+    assert (ran.returncode, ran.stderr) == (2, f"thumbsmith: {photos}: Permission denied\n")
+
+
+def test_watch_reports_once_and_recovers(photos):
+    """Watch reports a folder and a file once over several rounds, and makes them when they become readable."""
+    thumbs, report = photos.parent / "thumbs", photos.parent / "report"
+    (photos / "locked/new.jpg").write_bytes(picture("#405060"))
+    (photos / "locked").chmod(0)
+    (photos / "a.jpg").chmod(0)
+    with report.open("w") as stderr, (photos.parent / "out").open("w") as stdout:
+        command = [sys.executable, "-m", "thumbsmith", "watch", photos, thumbs]
+        watch = subprocess.Popen(command, preexec_fn=lose_rights, stdout=stdout, stderr=stderr)  # noqa: PLW1509 - no threads
+        _wait(lambda: (photos.parent / "out").read_text().count(" sources: ") >= 3)
+        (photos / "while.jpg").write_bytes(picture("#708090"))
+        _wait((thumbs / "while.jpg/manifest.json").exists)
+        (photos / "locked").chmod(0o755)
+        _wait((thumbs / "locked/new.jpg/manifest.json").exists)
+        watch.send_signal(signal.SIGINT)
+        assert watch.wait() == 130
+    lines = report.read_text().splitlines()
+    assert [line for line in lines if line.startswith("failed")] == [
+        "failed a.jpg: Permission denied",
+        "failed locked/: Permission denied",
+    ]
+
+
+def _wait(until: Callable[[], bool]) -> None:
+    """Wait until it is so; a test that hangs fails after two minutes."""
+    end = time.monotonic() + 120
+    while not until():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 def test_folders_that_cannot_hold_sources_are_not_entered(photos):
     """Hidden, system and excluded folders that cannot be read are no failures."""
     for name in ("lost+found", "sub/@eaDir", "$RECYCLE.BIN", ".hidden", "private"):
@@ -97,4 +172,7 @@ def test_a_folder_of_links_explains_that_links_are_not_followed(photos):
     (links / "a.jpg").symlink_to(photos / "a.jpg")
     thumbs = photos.parent / "other"
     assert "1 symbolic link" in run("sync", links, thumbs).stderr
+    for command in ("plan", "sync"):
+        summary = json.loads(run(command, links, thumbs, "--json").stdout.splitlines()[-1])
+        assert (summary["sources"], summary["links"]) == (0, 1)
     assert "links are not followed" in run("explain", links, "a.jpg", thumbs).stdout

@@ -113,6 +113,20 @@ def test_a_full_disk_still_lets_thumbnails_be_deleted(thumbsmith: Command, place
     assert (ran.code, ran.summary["deleted"]) == (0, 4)
 
 
+def test_a_full_disk_does_not_refuse_what_frees_space(thumbsmith: Command, place: Path):
+    """Deletions come first. What then has no room fails, or is made where there is room: exit code 1, or 0."""
+    _mounted("-t", "tmpfs", "-o", "size=2m", "none", str(place))
+    assert thumbsmith("sync", "photos", place).code == 0
+    Path("photos/a.jpg").rename("photos/new.jpg")
+    free = os.statvfs(place).f_bavail * os.statvfs(place).f_frsize
+    (place / "fill").write_bytes(bytes(free))
+    ran = thumbsmith("sync", "photos", place, "--json")
+    assert (ran.code, ran.summary["deleted"], ran.summary["failed"]) == (1, 4, 1)
+    (place / "fill").unlink()
+    ran = thumbsmith("sync", "photos", place, "--json")
+    assert (ran.code, ran.summary["made"]) == (0, 1)
+
+
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="root keeps its capabilities without setpriv")
 def test_a_user_without_permission(thumbsmith: Command):
     """A folder that the user may not write to: exit code 2 and one sentence. Root is tried without capabilities."""

@@ -175,3 +175,22 @@ def test_an_entry_of_unknown_type_whose_status_fails(tmp_path: Path, run: Run, m
 
 def _in_root(at: object) -> bool:
     return isinstance(at, int) and str(Path(f"/proc/self/fd/{at}").readlink()).endswith("/photos")
+
+
+@pytest.mark.parametrize("vanishing", ["photos", "thumbs"])
+def test_a_root_that_vanishes_during_a_run(tmp_path: Path, workers: Workers, run: Run, vanishing: str):
+    """Without its source, all that was to be made fails and nothing is deleted. A destination is made again."""
+    (tmp_path / "photos/a.jpg").write_bytes(picture("#708090"))
+    scope = Scope(
+        source=open_store(tmp_path / "photos"),
+        destination=open_store(tmp_path / "thumbs"),
+        recipe=Recipe.loads("[variants.icon]\nwidth = 8\nheight = 8\n"),
+    )
+    with survey(scope) as found:
+        (tmp_path / vanishing).rename(tmp_path / "elsewhere")
+        done = {each.key: each for each in engine.sync(found, renderer=workers, threads=2, stop=lambda: False)}
+    if vanishing == "photos":
+        assert str(done["a.jpg"].error) == f"{tmp_path}/photos: No such file or directory"
+        assert (tmp_path / "thumbs/a.jpg/icon.webp").exists()
+    else:
+        assert set(run().values()) <= {"made", "fresh"}

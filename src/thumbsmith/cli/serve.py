@@ -106,7 +106,11 @@ def _is_loopback(host: str) -> bool:
 
 def _make(root: Path) -> None:
     """Make the folders of a new root. A root below a folder that is missing is taken for a typing mistake."""
-    if not root.absolute().parent.is_dir():
+    try:
+        parent = root.absolute().parent
+    except FileNotFoundError:
+        raise RecipeError(f"--root {root}: the working folder is gone: give an absolute path") from None
+    if not parent.is_dir():
         raise RecipeError(f"--root {root}: expected a folder, found none: create {root.parent} first")
     is_new = not root.exists()
     try:
