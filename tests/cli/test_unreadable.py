@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.pictures import picture
@@ -131,6 +132,36 @@ def test_watch_reports_once_and_recovers(photos):
     assert [line for line in lines if line.startswith("failed")] == [
         "failed a.jpg: Permission denied",
         "failed locked/: Permission denied",
+    ]
+
+
+def test_serve_reports_once_and_recovers(photos):
+    """Serve answers for the rest, calls an unreadable image failed, logs it once, and makes it when it is readable."""
+    root = photos.parent / "root"
+    (root / "sources").parent.mkdir()
+    photos.rename(root / "sources")
+    (root / "sources/locked").chmod(0)
+    (root / "sources/a.jpg").chmod(0)
+    command = [sys.executable, "-m", "thumbsmith", "serve", "--root", root, "--port", "0"]
+    with (photos.parent / "log").open("w") as log:
+        server = subprocess.Popen(command, preexec_fn=lose_rights, stderr=log)  # noqa: PLW1509 - no threads
+        _wait(lambda: "http://" in (photos.parent / "log").read_text())
+        address = (photos.parent / "log").read_text().split("/  over")[0]
+        with httpx.Client(base_url=address, timeout=60) as client:
+            assert client.get("/images/many%2F1.jpg?wait=30").status_code == 200
+            _wait(lambda: client.get("/images/a.jpg?wait=5").status_code == 500)
+            assert client.get("/images/a.jpg").status_code == 500
+            assert client.get("/images").status_code == 200
+            (root / "sources/locked").chmod(0o755)
+            (root / "sources/a.jpg").chmod(0o644)
+            _wait(lambda: client.get("/images/a.jpg?wait=5").status_code == 200)
+            _wait(lambda: client.get("/images/locked%2Fb.jpg?wait=5").status_code == 200)
+        server.terminate()
+        assert server.wait() == 130
+    lines = (photos.parent / "log").read_text().splitlines()
+    assert sorted(line for line in lines if line.startswith("failed")) == [
+        "failed 'a.jpg': Permission denied",
+        "failed 'locked/': Permission denied",
     ]
 
 
