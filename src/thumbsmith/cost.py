@@ -184,7 +184,7 @@ class Model:
         return {
             "PUT": writes * amount.sources * (1 + self.names),
             "LIST": writes * (amount.sources + amount.gone),
-            "GET": reads * amount.reads + writes * (amount.sources + 3 * amount.gone),
+            "GET": reads * (amount.reads + 2 * amount.gone) + writes * (amount.sources + amount.gone),
             "HEAD": reads * 2 * (amount.sources + amount.gone),
         }
 

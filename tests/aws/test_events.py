@@ -74,6 +74,43 @@ def test_what_never_ends_is_named():
     assert list(said_in({"Records": [nested]})) == [Unreadable("no record that is known: nested without end")]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ObjectCreated:Put",
+        "ObjectCreated:CompleteMultipartUpload",
+        "ObjectRemoved:Delete",
+        "ObjectRemoved:DeleteMarkerCreated",
+        "LifecycleExpiration:Delete",
+        "LifecycleExpiration:DeleteMarkerCreated",
+        "ObjectTagging:Put",
+        "ObjectTagging:Delete",
+    ],
+)
+def test_every_event_that_may_change_a_thumbnail_is_a_hint(name: str):
+    """An object that was written, deleted, expired or tagged is named by its bucket and key."""
+    assert list(said_in({"Records": [record("a.jpg", name)]})) == [Hint("src", "a.jpg")]
+
+
+@pytest.mark.parametrize("kind", ["Object Created", "Object Deleted", "Object Tags Added", "Object Tags Deleted"])
+def test_every_announcement_that_may_change_a_thumbnail_is_a_hint(kind: str):
+    """EventBridge has one word for a deletion and an expiration."""
+    assert list(said_in(announcement("a.jpg", kind))) == [Hint("src", "a.jpg")]
+
+
+@pytest.mark.parametrize("version", ["2.0", "2.1", "2.10", "2.345"])
+def test_every_minor_version_is_read(version: str):
+    """S3 may raise the minor version, to any number: a reader compares the major version alone."""
+    assert list(said_in({"Records": [record("a.jpg") | {"eventVersion": version}]})) == [Hint("src", "a.jpg")]
+
+
+@pytest.mark.parametrize("version", ["", "2", "2.", "20.1", "3.0", "2.1 ", "x2.1"])
+def test_another_major_version_is_not_read(version: str):
+    """What another version means is not known: it is reported."""
+    (said,) = said_in({"Records": [record("a.jpg") | {"eventVersion": version}]})
+    assert said == Unreadable(f"a record of version {version!r}; known is 2")
+
+
 def test_other_servers_spell_alike():
     """MinIO writes the prefix that configurations have before the event's name."""
     assert list(said_in({"Records": [record("a b.jpg", "s3:ObjectCreated:Put")]})) == [Hint("src", "a b.jpg")]

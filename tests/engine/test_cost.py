@@ -97,6 +97,46 @@ def test_folders_cost_nothing():
     assert "Lambda" not in model.bill(source(1)).lines
 
 
+def test_a_key_that_is_gone_takes_the_requests_of_the_table():
+    """Those that docs/s3.md lists: two looks at the source, a HEAD and a GET each; a GET and a LIST of thumbnails."""
+    recipe = Recipe.default()
+    assert Model(recipe=recipe).requests(GONE) == {"PUT": 0, "LIST": 1, "GET": 3, "HEAD": 2}
+    assert Model(recipe=recipe, writes=False).requests(GONE) == {"PUT": 0, "LIST": 0, "GET": 2, "HEAD": 2}
+    assert Model(recipe=recipe, reads=False).requests(GONE) == {"PUT": 0, "LIST": 1, "GET": 1, "HEAD": 0}
+
+
+@needs_servers
+def test_a_key_that_is_gone_takes_what_was_estimated(ministack: str, asked: Counter[str]):
+    """Removing the thumbnails of a source on S3 takes exactly the estimated requests, wherever the other store is."""
+    recipe = Recipe.default()
+    on_s3, here = f"{ministack}/{{}}", "memory://{}"
+    for number, (source_url, thumbs_url) in enumerate([(on_s3, on_s3), (on_s3, here), (here, on_s3)]):
+        source_url, thumbs_url = source_url.format("from"), thumbs_url.format("to")
+        key, store, thumbs = f"{number}.jpg", open_store(source_url), open_store(thumbs_url)
+        for name in ("manifest.json", "small.webp"):
+            thumbs.put(f"{key}/{name}", b"{}", HEADERS)
+        asked.clear()
+        assert converge(key, store, thumbs, recipe).status == "deleted"
+        expected = Model.between(recipe, source_url, thumbs_url).requests(GONE)
+        assert {name: asked[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(("milliseconds", "seconds"), [(1, (0.001 + 9 * 0.015) / 2), (135, 0.135), (10_000, 10)])
+def test_a_function_works_while_it_waits(milliseconds: float, seconds: float):
+    """Two threads share a core: nine requests are half as long as for one, until the core is busy all the time."""
+    model = Model(recipe=Recipe.default(), way="queue", milliseconds=milliseconds)
+    assert sum(model.requests(source(1)).values()) == 9
+    assert model.function_seconds(source(1)) == pytest.approx(seconds)
+
+
+def test_a_queue_costs_three_calls_for_ten_messages():
+    """A million messages are sent, received and deleted ten at a time; each batch of ten is one invocation."""
+    lines = Model(recipe=Recipe.default(), way="queue").bill(source(1) * 1e6).lines
+    assert lines["SQS"] == pytest.approx(300_000 * 0.40 / 1e6)
+    assert lines["Lambda invocations"] == pytest.approx(100_000 * 0.20 / 1e6)
+    assert lines["logs"] == pytest.approx(1.4 * 0.50)  # 1,400 bytes an image
+
+
 def test_time_is_shared():
     """Twice as many at once take half the time, here and on functions; what is gone takes next to none."""
     for way in ("here", "queue", "batch"):

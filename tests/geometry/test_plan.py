@@ -50,6 +50,14 @@ def test_sizes_are_sharps(fit, size, box, canvas):
 
 
 @pytest.mark.parametrize(
+    ("box", "offset"), [((40, 30), (10, 10)), ((41, 30), (10, 10)), ((40, 31), (10, 10)), ((21, 11), (0, 0))]
+)
+def test_padding_is_even_and_the_odd_pixel_is_right_or_below(box, offset):
+    """A contained picture is in the middle; where that is half a pixel it is nearer to the left and the top."""
+    assert made((20, 10), Fit.CONTAIN, box).offset == offset
+
+
+@pytest.mark.parametrize(
     ("fit", "canvas"),
     [
         (Fit.INSIDE, (300, 150)),
