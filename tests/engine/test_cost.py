@@ -109,10 +109,9 @@ def test_a_key_that_is_gone_takes_the_requests_of_the_table():
 def test_a_key_that_is_gone_takes_what_was_estimated(ministack: str, asked: Counter[str]):
     """Removing the thumbnails of a source on S3 takes exactly the estimated requests, wherever the other store is."""
     recipe = Recipe.default()
-    on_s3, here = f"{ministack}/{{}}", "memory://{}"
-    for number, (source_url, thumbs_url) in enumerate([(on_s3, on_s3), (on_s3, here), (here, on_s3)]):
-        source_url, thumbs_url = source_url.format("from"), thumbs_url.format("to")
-        key, store, thumbs = f"{number}.jpg", open_store(source_url), open_store(thumbs_url)
+    on_s3, in_memory = f"{ministack}/gone", "memory://gone"
+    for source_url, thumbs_url in [(on_s3, f"{on_s3}/thumbs"), (on_s3, in_memory), (in_memory, f"{on_s3}/more")]:
+        key, store, thumbs = "a.jpg", open_store(source_url), open_store(thumbs_url)
         for name in ("manifest.json", "small.webp"):
             thumbs.put(f"{key}/{name}", b"{}", HEADERS)
         asked.clear()
