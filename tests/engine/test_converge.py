@@ -9,13 +9,9 @@ import pytest
 from tests.engine.scene import HEADERS, RECIPE, Scene, content
 from tests.pictures import opened, picture
 from thumbsmith import Recipe
-from thumbsmith.errors import SourceChanged, StoreError
 from thumbsmith.protocol import unusable_key
-from thumbsmith.reader import RangeReader
 from thumbsmith.recipe import Limits, Selection, values
-from thumbsmith.requests import Outcome
 from thumbsmith.store import open_store
-from thumbsmith.worker import Work
 
 ALL = {"a.jpg/icon.webp", "a.jpg/small.webp", "a.jpg/small.jpg", "a.jpg/manifest.json"}
 
@@ -274,65 +270,6 @@ def test_the_longest_possible_key_is_made():
     key = "k" * (1024 - len("/manifest.json"))
     scene.upload(key)
     assert scene.converge(key).status == "made"
-
-
-class _Meddling:
-    """A renderer in whose time something happens to the source."""
-
-    def __init__(self, scene: Scene, *happenings) -> None:
-        self.renderer, self.happenings = scene.renderer, list(happenings)
-
-    def render(self, reader: RangeReader, recipe: Recipe, wanted=None) -> Work:
-        work = self.renderer.render(reader, recipe, wanted)
-        if self.happenings:
-            self.happenings.pop(0)()
-        return work
-
-
-def _converge_meddled(scene: Scene, *happenings) -> Outcome:
-    scene.renderer = _Meddling(scene, *happenings)  # type: ignore[assignment]
-    return scene.converge("a.jpg")
-
-
-def test_a_source_replaced_meanwhile_is_made_again():
-    """A source that is replaced while its pictures are made ends with the thumbnails of the last content."""
-    scene, twin = Scene(), Scene()
-    scene.upload("a.jpg")
-    outcome = _converge_meddled(scene, lambda: scene.upload("a.jpg", picture("#2040c0")))
-    twin.upload("a.jpg", picture("#2040c0"))
-    twin.converge("a.jpg")
-    assert outcome.status == "made"
-    assert scene.objects() == twin.objects()
-
-
-def test_a_source_deleted_meanwhile_leaves_nothing():
-    """A source that goes while its pictures are made leaves nothing behind."""
-    scene = Scene()
-    scene.upload("a.jpg")
-    assert _converge_meddled(scene, lambda: scene.source.delete("a.jpg")).status == "deleted"
-    assert scene.objects() == {}
-
-
-def test_a_source_that_never_rests_is_handed_back():
-    """A source replaced again and again meanwhile is a transient failure, not an endless loop."""
-    scene = Scene()
-    scene.upload("a.jpg")
-    colors = [f"#{number:06x}" for number in range(0, 200_000, 9_999)]
-    changes = [lambda color=color: scene.upload("a.jpg", picture(color)) for color in colors]
-    with pytest.raises(StoreError, match="again and again") as failed:
-        _converge_meddled(scene, *changes)
-    assert failed.value.transient
-
-
-def _changed() -> None:
-    raise SourceChanged("a.jpg was replaced")
-
-
-def test_a_source_that_changes_under_the_reader_is_looked_at_again():
-    """SourceChanged in the middle of reading starts over instead of failing."""
-    scene = Scene()
-    scene.upload("a.jpg")
-    assert _converge_meddled(scene, _changed).status == "made"
 
 
 def test_both_ways_to_the_same_recipe_end_in_the_same_bytes():
