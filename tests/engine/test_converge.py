@@ -106,6 +106,15 @@ def test_orphans_are_kept_on_demand():
     assert scene.objects().keys() == ALL
 
 
+def test_a_source_that_went_bad_keeps_its_thumbnails_on_demand():
+    """With keep_orphans a rejection is recorded, and the renditions of the earlier content stay."""
+    scene = _made()
+    scene.upload("a.jpg", b"")
+    outcome = scene.converge("a.jpg", keep_orphans=True)
+    assert (outcome.code, outcome.deleted) == ("empty", 0)
+    assert scene.objects().keys() == ALL
+
+
 def test_a_changed_variant_is_the_only_one_remade():
     """Changing one variant makes that one, from one read of the source, and leaves the others as they are."""
     scene = _made()
@@ -204,6 +213,13 @@ def test_a_rejection_is_tried_again_on_demand_and_under_other_limits():
     assert not scene.converge("a.jpg").recorded
     scene.recipe = replace(scene.recipe, limits=Limits(max_side=60))
     assert scene.converge("a.jpg").status == "made"
+
+
+def test_retrying_rejections_makes_nothing_again():
+    """retry_rejected is about rejected sources: one whose thumbnails are right stays as it is."""
+    scene = _made()
+    assert scene.converge("a.jpg", retry_rejected=True).status == "fresh"
+    assert not scene.renderer.asked
 
 
 def test_a_version_that_reads_more_tries_rejections_again_and_remakes_nothing(monkeypatch: pytest.MonkeyPatch):

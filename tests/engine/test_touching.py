@@ -1,5 +1,6 @@
 """Folders in which only the metadata of sources changes: nothing is made again."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.scene import Scene
+from tests.engine.unpainted import World
 from tests.pictures import picture
 from thumbsmith import Recipe, open_store
 from thumbsmith.explain import explain
@@ -133,6 +135,48 @@ def test_a_new_recipe_for_what_was_touched(scene: Scene, tmp_path: Path):
     assert scene.converge("cat.jpg").written == 1
     assert scene.renderer.asked == [frozenset({"small.webp"})]
     assert scene.converge("cat.jpg").status == "fresh"
+
+
+@pytest.mark.parametrize(("touched", "reads"), [(False, 1), (True, 2)])
+def test_a_digest_is_made_once(touched: bool, reads: int):
+    """For a new recipe the source is read to make pictures; only where its etag changed is it read for its digest."""
+    world = World()
+    world.upload("cat.jpg", b"cat")
+    world.converge("cat.jpg")
+    if touched:
+        world.upload("cat.jpg", b"cat")
+    world.source.opened.clear()
+    world.recipe = Recipe.loads("[variants.icon]\nwidth = 9\n")
+    world.converge("cat.jpg")
+    assert world.source.opened == {"cat.jpg": reads}
+    assert _recorded_digest(world) == hashlib.sha256(b"cat").hexdigest()
+
+
+def test_the_new_etag_is_recorded_where_only_a_variant_goes():
+    """With a smaller recipe nothing is made, and the manifest gets the etag that the source has now."""
+    world = World()
+    for _ in range(2):
+        world.upload("cat.jpg", b"cat")
+        world.converge("cat.jpg")
+        world.recipe = replace(world.recipe, variants=world.recipe.variants[:1])
+    reader = world.destination.open("cat.jpg/manifest.json")
+    assert json.loads(reader.data)["source"]["etag"] == world.source.head("cat.jpg").etag
+    assert {key.rpartition("/")[2] for key in world.objects()} == {"icon.webp", "manifest.json"}
+
+
+def test_a_replaced_source_gets_a_digest_of_its_own():
+    """What was recorded for the earlier content is not taken over."""
+    world = World()
+    for content in (b"cat", b"dog", b"horse"):
+        world.upload("cat.jpg", content)
+        world.converge("cat.jpg")
+        assert _recorded_digest(world) == hashlib.sha256(content).hexdigest()
+
+
+def _recorded_digest(world: World) -> str:
+    reader = world.destination.open("cat.jpg/manifest.json")
+    assert reader is not None
+    return json.loads(reader.data)["source"]["sha256"]
 
 
 def test_a_replaced_source_of_equal_size_is_made(scene: Scene, tmp_path: Path):

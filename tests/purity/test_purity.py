@@ -267,6 +267,46 @@ def test_parts_of_an_avif_that_are_no_picture_are_refused(spoil: Callable[[bytes
     _refused(made, spoil(made.data))
 
 
+def _described(*path: bytes, more: bytes) -> Callable[[bytes], bytes]:
+    """Return what puts bytes at the end of a box in `meta`, and corrects sizes and the place of the picture."""
+
+    def grow(data: bytes) -> bytes:
+        grown, end = bytearray(data), 0
+        for kind in (b"meta", *path):
+            start = data.index(kind, end) - 4
+            size = struct.unpack_from(">I", data, start)[0]
+            struct.pack_into(">I", grown, start, size + len(more))
+            end = start + 8
+        place = data.index(b"iloc") + 18
+        struct.pack_into(">I", grown, place, struct.unpack_from(">I", data, place)[0] + len(more))
+        return bytes(grown[: start + size] + more + grown[start + size :])
+
+    return grow
+
+
+def _box(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", 8 + len(body)) + kind + body
+
+
+@pytest.mark.parametrize(
+    ("spoil", "refused"),
+    [
+        (_described(more=_box(b"uuid", bytes(16) + SECRET)), "a box b'uuid'"),
+        (_described(more=_box(b"pitm", bytes(4) + b"\0\1")), "describes its picture twice"),
+        (_described(b"iprp", b"ipco", more=_box(b"ispe", SECRET[:12]) * 60), "the description of its picture takes"),
+        (_described(b"iprp", b"ipco", more=_box(b"ispe", SECRET)), "its box b'ispe' takes 17 bytes"),
+        (_described(b"iprp", more=_box(b"free", SECRET)), "its properties are written in another way"),
+        (_described(b"iinf", more=_box(b"infe", b"\3" + bytes(7) + b"av01Color\0")), "an item b'av01Color"),
+        (_described(b"iinf", more=_box(b"infe", b"\2" + bytes(7) + b"mimeXMP\0")), "an item b'mimeXMP"),
+    ],
+)
+def test_descriptions_of_no_use_are_refused(spoil: Callable[[bytes], bytes], refused: str):
+    """An AVIF describes one picture, in boxes of known lengths, each of them once."""
+    made = _made(Format.AVIF)
+    check(replace(made, data=_described(b"iprp", b"ipco", more=b"")(made.data)))
+    assert refused in _refused(made, spoil(made.data))
+
+
 def test_a_picture_beside_the_picture_is_refused():
     """A second picture may be the alpha of the first, and nothing else."""
     made = _made(Format.AVIF, alpha=True)
