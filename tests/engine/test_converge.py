@@ -11,7 +11,7 @@ from tests.pictures import opened, picture
 from thumbsmith import Recipe
 from thumbsmith.protocol import unusable_key
 from thumbsmith.recipe import Limits, Selection, values
-from thumbsmith.store import open_store
+from thumbsmith.store import Headers, open_store
 
 ALL = {"a.jpg/icon.webp", "a.jpg/small.webp", "a.jpg/small.jpg", "a.jpg/manifest.json"}
 
@@ -54,6 +54,21 @@ def test_a_new_source_is_made():
         "frames": 1,
         "alpha": False,
     }
+
+
+def test_objects_say_what_they_are():
+    """Renditions have their media type, and their variant, fingerprint and digest as metadata; a manifest is JSON."""
+    scene = _made()
+    for record in scene.manifest("a.jpg")["renditions"]:
+        names = {
+            "thumbsmith-variant": "variant",
+            "thumbsmith-fingerprint": "fingerprint",
+            "thumbsmith-sha256": "sha256",
+        }
+        metadata = {name: record[field] for name, field in names.items()}
+        expected = Headers(content_type=record["type"], metadata=metadata)
+        assert scene.destination.open(record["key"]).headers == expected
+    assert scene.destination.open("a.jpg/manifest.json").headers == Headers(content_type="application/json")
 
 
 def test_a_fresh_source_costs_nothing():

@@ -267,6 +267,43 @@ def test_parts_of_an_avif_that_are_no_picture_are_refused(spoil: Callable[[bytes
     _refused(made, spoil(made.data))
 
 
+@pytest.mark.parametrize("kind", sorted({*range(16)} - {1, 2, 3, 4, 6}))
+def test_units_that_draw_nothing_are_refused(kind: int):
+    """AV1 units of metadata, of padding, of a tile list, of a redundant header and of reserved kinds."""
+    made = _made(Format.AVIF)
+    unit = bytes([kind << 3 | 2, 2]) + SECRET[:2]
+    assert f"an AV1 unit of kind {kind}" in _refused(made, _shifted(made.data, len(made.data), unit))
+
+
+@pytest.mark.parametrize("flags", [0b1000_0000, 0b0000_0100, 0b0000_0001])
+def test_units_with_other_flags_are_refused(flags: int):
+    """The forbidden bit, the reserved bit, and an extension of the header: bits and bytes that could say something."""
+    made = _made(Format.AVIF)
+    check(replace(made, data=_shifted(made.data, len(made.data), b"\x12\0")))  # a temporal delimiter
+    _refused(made, _shifted(made.data, len(made.data), bytes([0x12 | flags, 0])))
+
+
+def _hidden_behind_the_picture(data: bytes) -> bytes:
+    media = data.index(b"mdat") - 4
+    return data[:media] + struct.pack(">I", len(data) - media + len(SECRET)) + data[media + 4 :] + SECRET
+
+
+def _elsewhere(data: bytes) -> bytes:
+    """Return an AVIF that says that its picture is in another file: of the data reference 1 (ISO/IEC 14496-12)."""
+    source = data.index(b"iloc") + 14
+    return data[:source] + b"\0\1" + data[source + 2 :]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "refused"),
+    [(_hidden_behind_the_picture, "bytes that no picture uses"), (_elsewhere, "its picture is cut to pieces")],
+)
+def test_media_data_are_the_picture(spoil: Callable[[bytes], bytes], refused: str):
+    """All media data of an AVIF are its picture's, and the picture is nowhere else."""
+    made = _made(Format.AVIF)
+    assert refused in _refused(made, spoil(made.data))
+
+
 def _described(*path: bytes, more: bytes) -> Callable[[bytes], bytes]:
     """Return what puts bytes at the end of a box in `meta`, and corrects sizes and the place of the picture."""
 
