@@ -295,6 +295,16 @@ def test_a_prefix_leaves_less_room():
     assert refusal.code == "key_too_long"
 
 
+def test_a_long_name_of_a_variant_leaves_less_room():
+    """A key has room for the longest name of the recipe, which may be a rendition's."""
+    recipe = Recipe.loads(f"[variants.{'v' * 64}]\nwidth = 8\ndpr = [1, 2]\nformats = ['webp']\n")
+    fits = "k" * (1024 - len(f"/{'v' * 64}@2x.webp"))
+    assert unusable_key(fits, recipe, 1024) is None
+    refusal = unusable_key(f"{fits}k", recipe, 1024)
+    assert refusal is not None
+    assert refusal.code == "key_too_long"
+
+
 def test_the_longest_possible_key_is_made():
     """A key that just leaves room for the longest name is made."""
     scene = Scene()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.scene import Scene
-from tests.engine.unpainted import World
+from tests.engine.unpainted import HEADERS, World
 from tests.pictures import picture
 from thumbsmith import Recipe, open_store
 from thumbsmith.explain import explain
@@ -162,6 +162,21 @@ def test_the_new_etag_is_recorded_where_only_a_variant_goes():
     reader = world.destination.open("cat.jpg/manifest.json")
     assert json.loads(reader.data)["source"]["etag"] == world.source.head("cat.jpg").etag
     assert {key.rpartition("/")[2] for key in world.objects()} == {"icon.webp", "manifest.json"}
+
+
+def test_a_library_whose_etags_all_changed_is_fresh():
+    """Where source and renditions have new etags and the recorded bytes, all are read, and nothing is made again."""
+    world = World()
+    world.upload("cat.jpg", b"cat")
+    world.converge("cat.jpg")
+    world.upload("cat.jpg", b"cat")
+    names = ("icon.webp", "small.webp", "small.jpg")
+    for name in names:
+        key = f"cat.jpg/{name}"
+        world.destination.put(key, world.destination.open(key).data, HEADERS)
+    before = {name: world.destination.head(f"cat.jpg/{name}") for name in names}
+    world.converge("cat.jpg")
+    assert {name: world.destination.head(f"cat.jpg/{name}") for name in names} == before
 
 
 def test_a_replaced_source_gets_a_digest_of_its_own():

@@ -58,6 +58,16 @@ def test_what_a_variant_asks_for_passes_and_only_there(variant: Variant, kind: F
             check(made)
 
 
+@pytest.mark.parametrize("kind", Format)
+@pytest.mark.parametrize("variant", [CREDIT, KEEP, MOVES], ids=["credit", "profile", "frames"])
+def test_what_follows_the_end_is_refused(variant: Variant, kind: Format):
+    """With extras, too, a file has not one byte after its end."""
+    made = _made(variant)[kind]
+    for tail in (b"\0", b"SN:73-4411"):
+        with pytest.raises(Impure):
+            check(replace(made, data=made.data + tail), Extras.of(variant))
+
+
 @pytest.mark.parametrize("kind", [Format.JPEG, Format.PNG, Format.WEBP])
 def test_a_credit_is_no_way_in_for_other_metadata(kind: Format):
     """A block of EXIF with a position or a serial number in it is refused where a credit is allowed."""
