@@ -3,12 +3,14 @@
 import hashlib
 import json
 from dataclasses import replace
+from itertools import count
 
 import pytest
 
 from tests.engine.scene import HEADERS, RECIPE, Scene, content
 from tests.pictures import opened, picture
-from thumbsmith import Recipe
+from thumbsmith import Recipe, converge
+from thumbsmith.errors import Stopped
 from thumbsmith.protocol import unusable_key
 from thumbsmith.recipe import Limits, Selection, values
 from thumbsmith.store import Headers, open_store
@@ -139,6 +141,28 @@ def test_a_changed_variant_is_the_only_one_remade():
     assert scene.renderer.asked == [{"small.webp", "small.jpg"}]
     assert scene.objects()["a.jpg/icon.webp"] == before["a.jpg/icon.webp"]
     assert scene.manifest("a.jpg")["recipe"] == scene.recipe.fingerprint
+
+
+def test_leftovers_of_a_fresh_source_go():
+    """A rendition that no recipe wants is deleted, and counted; what is right stays, and so does its record."""
+    scene = _made()
+    before = scene.objects()
+    scene.destination.put("a.jpg/old@2x.avif", b"left", HEADERS)
+    outcome = scene.converge("a.jpg")
+    assert (outcome.status, outcome.deleted, outcome.recorded) == ("fresh", 1, False)
+    assert scene.objects() == before
+
+
+def test_each_density_is_recorded_as_itself():
+    """Renditions of one variant for several densities are fresh the next time, and the record tells them apart."""
+    scene = Scene(Recipe.loads("[variants.icon]\nwidth = 8\ndpr = [1, 2]\nformats = ['webp']\n"))
+    scene.upload("a.jpg")
+    scene.converge("a.jpg")
+    assert [(each["key"], each.get("dpr"), each["width"]) for each in scene.manifest("a.jpg")["renditions"]] == [
+        ("a.jpg/icon.webp", None, 8),
+        ("a.jpg/icon@2x.webp", 2, 16),
+    ]
+    assert scene.converge("a.jpg").status == "fresh"
 
 
 def test_a_removed_variant_goes():
@@ -311,6 +335,23 @@ def test_the_longest_possible_key_is_made():
     key = "k" * (1024 - len("/manifest.json"))
     scene.upload(key)
     assert scene.converge(key).status == "made"
+
+
+@pytest.mark.parametrize(
+    ("step", "rendered", "written"), [(1, 0, 0), (4, 0, 0), (5, 1, 0), (6, 1, 1), (8, 1, 3), (9, 1, 4)]
+)
+def test_a_check_stops_the_work_before_a_step(step: int, rendered: int, written: int):
+    """Three looks, the rendering, four writes and a last look: what a check raises stops the one that comes next."""
+    scene, checks = Scene(), count(1)
+    scene.upload("a.jpg")
+
+    def check() -> None:
+        if next(checks) == step:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        converge("a.jpg", scene.source, scene.destination, scene.recipe, renderer=scene.renderer, check=check)
+    assert (len(scene.renderer.asked), len(scene.objects())) == (rendered, written)
 
 
 def test_both_ways_to_the_same_recipe_end_in_the_same_bytes():

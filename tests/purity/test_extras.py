@@ -1,6 +1,7 @@
 """What a variant asks for may be in its renditions, that and nothing else."""
 
 import io
+import zlib
 from dataclasses import replace
 
 import pytest
@@ -56,6 +57,54 @@ def test_what_a_variant_asks_for_passes_and_only_there(variant: Variant, kind: F
     if variant is not MOVES or kind.holds_animation:
         with pytest.raises(Impure):
             check(made)
+
+
+@pytest.mark.parametrize("kind", Format)
+@pytest.mark.parametrize("variant", [CREDIT, KEEP, MOVES], ids=["credit", "profile", "frames"])
+def test_one_extra_allows_no_other(variant: Variant, kind: Format):
+    """A rendition with a credit, a profile or frames is refused where only the two others are allowed."""
+    extras = Extras.of(variant)
+    others = Extras(profile=not extras.profile, credit=not extras.credit, frames=not extras.frames)
+    if variant is not MOVES or kind.holds_animation:
+        with pytest.raises(Impure):
+            check(_made(variant)[kind], others)
+
+
+def test_a_profile_of_frames_is_a_profile():
+    """An animated AVIF has profiles in its description and in its track: each is refused where frames alone are not."""
+    stream = io.BytesIO()
+    frames = [Image.new("RGB", (64, 48), color) for color in ("red", "green")]
+    frames[0].save(stream, "avif", save_all=True, append_images=frames[1:], icc_profile=WIDE)
+    both = stream.getvalue()
+    assert both.count(b"prof") == 2
+    in_track = both.replace(b"prof", b"nclx", 1)
+    in_description = in_track[: both.rindex(b"prof")].replace(b"nclx", b"prof", 1) + both[both.rindex(b"prof") :]
+    made = replace(_made(MOVES)[Format.AVIF], width=64, height=48)
+    check(replace(made, data=both), Extras(frames=True, profile=True))
+    for data in (both, in_track, in_description):
+        with pytest.raises(Impure, match="profile"):
+            check(replace(made, data=data), Extras(frames=True))
+
+
+def test_nothing_is_hidden_behind_a_packed_profile():
+    """The chunk of a PNG ends where its compressed profile ends."""
+    made = _made(KEEP)[Format.PNG]
+    start = made.data.index(b"iCCP")
+    length = int.from_bytes(made.data[start - 4 : start], "big")
+    body = made.data[start : start + 4 + length] + b"SN:73-4411"
+    chunk = (length + 10).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
+    data = made.data[: start - 4] + chunk + made.data[start + 8 + length :]
+    with pytest.raises(Impure, match="profile does not end"):
+        check(replace(made, data=data), Extras.of(KEEP))
+
+
+@pytest.mark.parametrize("name", [b"av01Color\0", b"ExifExif\0"])
+def test_items_of_an_avif_have_no_names_of_their_own(name: bytes):
+    """Where a credit is allowed the names of items are still those that the encoder writes."""
+    made = _made(CREDIT)[Format.AVIF]
+    assert made.data.count(name) == 1
+    with pytest.raises(Impure, match="an item"):
+        check(replace(made, data=made.data.replace(name, name[:4] + b"SN" + name[6:])), Extras.of(CREDIT))
 
 
 @pytest.mark.parametrize("kind", Format)

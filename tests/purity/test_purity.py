@@ -288,6 +288,11 @@ def _hidden_behind_the_picture(data: bytes) -> bytes:
     return data[:media] + struct.pack(">I", len(data) - media + len(SECRET)) + data[media + 4 :] + SECRET
 
 
+def _with_flags(data: bytes) -> bytes:
+    """Return an AVIF whose `iloc` has flags, which mean nothing."""
+    return data.replace(b"iloc\0\0\0\0D", b"iloc\0SN\1D")
+
+
 def _elsewhere(data: bytes) -> bytes:
     """Return an AVIF that says that its picture is in another file: of the data reference 1 (ISO/IEC 14496-12)."""
     source = data.index(b"iloc") + 14
@@ -296,7 +301,11 @@ def _elsewhere(data: bytes) -> bytes:
 
 @pytest.mark.parametrize(
     ("spoil", "refused"),
-    [(_hidden_behind_the_picture, "bytes that no picture uses"), (_elsewhere, "its picture is cut to pieces")],
+    [
+        (_hidden_behind_the_picture, "bytes that no picture uses"),
+        (_elsewhere, "its picture is cut to pieces"),
+        (_with_flags, "where its picture is in another way"),
+    ],
 )
 def test_media_data_are_the_picture(spoil: Callable[[bytes], bytes], refused: str):
     """All media data of an AVIF are its picture's, and the picture is nowhere else."""

@@ -5,12 +5,12 @@ https://aomediacodec.github.io/av1-avif/ and https://aomediacodec.github.io/av1-
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Final
 
 from thumbsmith.errors import Rejected
-from thumbsmith.probe.isobmff import Box, boxes, is_alpha
+from thumbsmith.probe.isobmff import Box, boxes, find, is_alpha
 from thumbsmith.probe.window import ShortRead, Window
 from thumbsmith.purity.extras import Extras
 from thumbsmith.purity.parts import Impure, require, require_few
@@ -33,13 +33,14 @@ _UNITS: Final = frozenset({1, 2, 3, 4, 6})
 
 # With extras the file is laid out in more ways than are told apart here: its boxes are known, and no item is foreign.
 _MOVING: Final = [b"ftyp", b"meta", b"moov", b"mdat"]
+_SAMPLE_ENTRY: Final = 78  # bytes before the boxes of a VisualSampleEntry (ISO/IEC 14496-12, 12.1.3)
 _NAMES: Final = {b"av01": (b"Color\0", b"Alpha\0"), b"Exif": (b"Exif\0",), b"mime": (b"XMP\0application/rdf+xml\0",)}
 
 
 def check(data: bytes, extras: Extras) -> None:
     """Raise Impure for an AVIF that holds more than a picture: EXIF, XMP, a profile, frames, bytes that none uses.
 
-    Of one that may hold some of these, it is checked that it holds no others, and not what they say.
+    Of one that may hold some of these it is checked that it holds no others. Of these only a profile is read.
     """
     try:
         file = Window.over(BytesReader(data))
@@ -82,6 +83,23 @@ def _check_loosely(file: Window, extras: Extras) -> None:
         kind, name = body.read(8, 4), body.read(12, body.size - 12)
         allowed = kind == b"av01" or (extras.credit and kind in _NAMES)
         require(allowed and name in _NAMES[kind], f"it holds an item {kind!r}")
+    for properties in _properties(parts):
+        for kind, body in properties:
+            if kind == b"colr" and body.read(0, 4) != b"nclx":
+                extras.require_profile(body.read(4, body.size - 4))
+
+
+def _properties(parts: Iterable[Box]) -> Iterator[Iterator[Box]]:
+    """Yield the properties of the pictures in `meta`, and of the frames of each track in `moov`."""
+    for kind, body in parts:
+        if kind == b"meta":
+            described = find(body.window(4), b"iprp", b"ipco")
+            yield boxes(described) if described else iter(())
+        if kind == b"moov":
+            for track in (each.body for each in boxes(body) if each.kind == b"trak"):
+                samples = find(track, b"mdia", b"minf", b"stbl", b"stsd")
+                for entry in boxes(samples, 8) if samples else ():
+                    yield boxes(entry.body, _SAMPLE_ENTRY)
 
 
 def _only(found: Iterable[Box], allowed: frozenset[bytes]) -> None:

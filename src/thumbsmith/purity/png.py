@@ -65,10 +65,13 @@ def _check_extra(kind: bytes, body: bytes, extras: Extras) -> None:
 
 
 def _unpacked(packed: bytes) -> bytes:
+    stream = zlib.decompressobj()
     try:
-        return zlib.decompressobj().decompress(packed, 1 << 22)
+        unpacked = stream.decompress(packed, 1 << 22)
     except zlib.error as problem:
         raise Impure(f"its profile cannot be unpacked: {problem}") from problem
+    require(stream.eof and not stream.unused_data, "its profile does not end with its chunk")
+    return unpacked
 
 
 def _bytes_unpacked(data: bytes) -> int:
