@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from thumbsmith.errors import Stopped
 from thumbsmith.protocol import unusable_key
 from thumbsmith.recipe import Limits, Selection, values
 from thumbsmith.store import Headers, open_store
+from thumbsmith.store.memory import MemoryStore
 
 ALL = {"a.jpg/icon.webp", "a.jpg/small.webp", "a.jpg/small.jpg", "a.jpg/manifest.json"}
 
@@ -232,6 +234,18 @@ def test_a_rejected_source_is_recorded_once():
     assert scene.converge("a.txt").status == "made"
 
 
+def test_leftovers_beside_a_rejection_go():
+    """A rejected source has no renditions: one that another worker wrote late is deleted, and the record stays."""
+    scene = Scene()
+    scene.upload("a.txt", b"hello, this is no image")
+    scene.converge("a.txt")
+    before = scene.objects()
+    scene.destination.put("a.txt/icon.webp", b"late", HEADERS)
+    outcome = scene.converge("a.txt")
+    assert (outcome.status, outcome.deleted, outcome.recorded) == ("rejected", 1, False)
+    assert scene.objects() == before
+
+
 def test_a_source_that_went_bad_loses_its_thumbnails():
     """When a picture is replaced by something that is none, its thumbnails go and the reason is recorded."""
     scene = _made()
@@ -317,6 +331,34 @@ def test_a_prefix_leaves_less_room():
     refusal = unusable_key(f"{fits}k", recipe, room)
     assert refusal is not None
     assert refusal.code == "key_too_long"
+
+
+class _Short(MemoryStore):
+    """A store whose keys are short, as in a bucket with a long prefix."""
+
+    __slots__ = ()
+
+    @property
+    def longest_key(self) -> int:
+        """Return 30 bytes."""
+        return 30
+
+
+def test_the_destination_limits_a_key():
+    """Its keys are the longer ones: what fits into the source alone is rejected."""
+    scene = Scene(destination=_Short("short"))
+    for key, status in (("k" * 16, "made"), ("k" * 17, "rejected")):
+        scene.upload(key)
+        assert scene.converge(key).status == status
+
+
+def test_a_folder_takes_what_is_made_of_any_key(tmp_path: Path):
+    """Also of keys that are no path."""
+    scene = Scene(destination=open_store(tmp_path / "thumbs"))
+    for key in ("b//c.jpg", "d\x00.jpg"):
+        scene.upload(key)
+        assert scene.converge(key).status == "made"
+    assert [path.name for path in tmp_path.iterdir()] == ["thumbs"]
 
 
 def test_a_long_name_of_a_variant_leaves_less_room():

@@ -1,5 +1,6 @@
 """One source made right while something else happens to the stores: the last content counts, and nothing is lost."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -49,6 +50,17 @@ class Interrupted(MemoryStore):
         """Remove this object, if it is there."""
         self.happen("delete", key)
         MemoryStore.delete(self, key)
+
+
+class Opaque(Interrupted):
+    """The same, with etags that do not tell the content, so that digests are recorded."""
+
+    __slots__ = ()
+
+    @property
+    def etags_tell_content(self) -> bool:
+        """Return False."""
+        return False
 
 
 @dataclass
@@ -217,3 +229,36 @@ def test_a_rendition_replaced_while_it_is_read_is_made_again():
     scene.destination.happenings["read", "a.jpg/icon.webp"] = _changed
     assert scene.converge("a.jpg").written == 1
     assert scene.objects() == before
+
+
+def test_a_source_that_goes_before_it_is_opened_has_no_thumbnails():
+    """It is looked at again, and absent."""
+    scene = Scene(source=Interrupted("source"))
+    scene.upload("a.jpg")
+    scene.source.happenings["open", "a.jpg"] = lambda: MemoryStore.delete(scene.source, "a.jpg")
+    assert scene.converge("a.jpg").status == "absent"
+    assert scene.objects() == {}
+
+
+@pytest.mark.parametrize(("deed", "happening"), [("open", _archived), ("read", _changed)])
+def test_a_source_that_cannot_be_digested_is_looked_at_again(deed: str, happening: Callable[[], None]):
+    """It was archived or replaced after its pictures were made: no digest is recorded that was not read whole."""
+    scene = Scene(source=Opaque("source"))
+    scene.upload("a.jpg")
+    outcome = _converge_meddled(scene, lambda: scene.source.happenings.update({(deed, "a.jpg"): happening}))
+    assert outcome.status == "made"
+    assert len(scene.renderer.renderer.asked) == 2
+    assert scene.manifest("a.jpg")["source"]["sha256"] == hashlib.sha256(picture()).hexdigest()
+
+
+def test_the_digest_is_that_of_the_version_that_was_made():
+    """Where a source is replaced, and put back, after it was rendered, no other version's digest is recorded."""
+    scene = Scene(source=Opaque("source"))
+    scene.upload("a.jpg")
+
+    def exchange() -> None:
+        scene.source.happenings["open", "a.jpg"] = lambda: scene.upload("a.jpg", picture(BLUE))
+        scene.source.happenings["read", "a.jpg"] = lambda: scene.upload("a.jpg")
+
+    assert _converge_meddled(scene, exchange).status == "made"
+    assert scene.manifest("a.jpg")["source"]["sha256"] == hashlib.sha256(picture()).hexdigest()

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import random
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,8 +15,11 @@ from tests.engine.scene import Scene
 from tests.engine.unpainted import HEADERS, World
 from tests.pictures import picture
 from thumbsmith import Recipe, open_store
+from thumbsmith.assess import may_be_same
+from thumbsmith.converge import digest
 from thumbsmith.explain import explain
-from thumbsmith.manifest import parse
+from thumbsmith.manifest import SourceRecord, parse
+from thumbsmith.store import ObjectInfo
 from thumbsmith.survey import Scope, inspect, survey
 from thumbsmith.sync import sync
 
@@ -137,6 +141,17 @@ def test_a_new_recipe_for_what_was_touched(scene: Scene, tmp_path: Path):
     assert scene.converge("cat.jpg").status == "fresh"
 
 
+@pytest.mark.parametrize("size", [0, 1, 1 << 20, (1 << 20) + 1, (5 << 19) + 3])
+def test_a_digest_is_that_of_all_bytes(size: int):
+    """Whatever the size, which is read in pieces."""
+    data = random.Random(size).randbytes(size)
+    store = open_store(f"memory://digest-{size}")
+    store.put("a", data, HEADERS)
+    reader = store.open("a")
+    assert reader is not None
+    assert digest(reader) == hashlib.sha256(data).hexdigest()
+
+
 @pytest.mark.parametrize(("touched", "reads"), [(False, 1), (True, 2)])
 def test_a_digest_is_made_once(touched: bool, reads: int):
     """For a new recipe the source is read to make pictures; only where its etag changed is it read for its digest."""
@@ -162,6 +177,16 @@ def test_the_new_etag_is_recorded_where_only_a_variant_goes():
     reader = world.destination.open("cat.jpg/manifest.json")
     assert json.loads(reader.data)["source"]["etag"] == world.source.head("cat.jpg").etag
     assert {key.rpartition("/")[2] for key in world.objects()} == {"icon.webp", "manifest.json"}
+
+
+@pytest.mark.parametrize(
+    ("etag", "size", "sha256", "may_be"),
+    [("new", 3, "f", True), ("old", 3, "f", False), ("new", 4, "f", False), ("new", 3, None, False)],
+)
+def test_only_what_may_be_the_same_is_compared(etag: str, size: int, sha256: str | None, may_be: bool):
+    """A source is read for its digest where its etag is new, its size the recorded one, and a digest was recorded."""
+    recorded = SourceRecord(key="a", etag="old", bytes=3, sha256=sha256)
+    assert may_be_same(ObjectInfo("a", etag, size), recorded) is may_be
 
 
 def test_a_library_whose_etags_all_changed_is_fresh():

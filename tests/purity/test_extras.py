@@ -128,6 +128,15 @@ def test_a_credit_is_no_way_in_for_other_metadata(kind: Format):
         check(replace(_made(CREDIT)[kind], data=stream.getvalue()), Extras.of(CREDIT))
 
 
+def test_a_credit_of_a_jpeg_comes_once():
+    """One block of EXIF and one of XMP: further ones, also of a credit alone, are refused."""
+    made = _made(CREDIT)[Format.JPEG]
+    start = made.data.index(b"\xff\xe1")
+    segment = made.data[start : start + 2 + int.from_bytes(made.data[start + 2 : start + 4], "big")]
+    with pytest.raises(Impure, match="more than once"):
+        check(replace(made, data=made.data[:start] + segment * 3 + made.data[start:]), Extras.of(CREDIT))
+
+
 @pytest.mark.parametrize("kind", [Format.JPEG, Format.WEBP])
 def test_a_packet_holds_a_credit_and_nothing_else(kind: Format):
     """XMP that says more is refused where a credit is allowed."""

@@ -155,6 +155,36 @@ def test_parts_of_a_jpeg_that_are_no_picture_are_refused(spoil: Callable[[bytes]
     _refused(made, spoil(made.data))
 
 
+def test_restart_markers_are_part_of_a_picture():
+    """A scan may be divided by them (ITU-T T.81, E.1.4)."""
+    made = _saved(Format.JPEG, restart_marker_blocks=1)
+    assert b"\xff\xd0" in made.data
+    check(made)
+
+
+def test_what_is_between_segments_is_refused():
+    """Where a marker is due there is one."""
+    made = _made(Format.JPEG)
+    start = made.data.index(b"\xff\xdb")
+    for between in (b"\0", b"\xff", SECRET):
+        _refused(made, made.data[:start] + between + made.data[start:])
+    _refused(made, made.data[:start] + b"\0" + made.data[start + 1 :])
+
+
+def test_unknown_segments_of_a_jpeg_are_refused():
+    """Whatever its marker, a segment that no baseline or progressive picture needs."""
+    made = _made(Format.JPEG)
+    for marker in {*range(1, 255)} - {0xC0, 0xC1, 0xC2, 0xC4, 0xDA, 0xDB, 0xDD}:
+        _refused(made, _segment(0xFF00 | marker, SECRET)(made.data))
+
+
+def test_a_thumbnail_is_not_even_announced():
+    """The sizes of a JFIF thumbnail are 0, also where none follows."""
+    made = _made(Format.JPEG)
+    assert made.data[6:11] == b"JFIF\0"
+    assert "a segment FFE0" in _refused(made, made.data[:18] + b"\1\0" + made.data[20:])
+
+
 def _chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
