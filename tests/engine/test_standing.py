@@ -322,6 +322,23 @@ def test_a_manifest_with_an_impossible_etag_is_not_remembered(world: World, etag
     assert world.destination.opened[MANIFEST] >= 1
 
 
+@pytest.mark.parametrize(
+    ("deed", "state"),
+    [
+        (lambda world: world.destination.delete(f"3.jpg/{MANIFEST}"), "missing"),
+        (lambda world: world.destination.put(f"3.jpg/{MANIFEST}", b"{}", HEADERS), "stale"),
+        (lambda world: world.upload("3.jpg"), "stale"),
+    ],
+    ids=["no manifest", "no manifest that can be read", "another source"],
+)
+def test_only_what_no_recipe_wants_is_an_orphan(world: World, deed: Callable[[World], object], state: str):
+    """Of a source that is to be made again, renditions of the recipe are replaced, and others deleted."""
+    world.destination.put("3.jpg/old.webp", b"left", HEADERS)
+    deed(world)
+    told = {each.key: each for each in world.plan()}["3.jpg"]
+    assert (told.state, [info.key for info in told.orphaned]) == (state, ["3.jpg/old.webp"])
+
+
 def test_a_damaged_record_is_as_good_as_none(world: World):
     """Where a record is not what it should be the manifest is read."""
     world.plan()

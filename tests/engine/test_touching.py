@@ -112,6 +112,14 @@ def test_one_source_with_other_metadata(change: Callable[[Path], object], scene:
     assert not scene.renderer.asked
 
 
+def test_a_rejected_source_with_other_metadata(scene: Scene, tmp_path: Path):
+    """Its new etag is recorded, so that the next time nothing is read; nothing is judged again."""
+    (tmp_path / "photos" / "bad.jpg").chmod(0o640)
+    assert [scene.converge("bad.jpg").recorded for _ in range(2)] == [True, False]
+    assert scene.manifest("bad.jpg")["source"]["etag"] == scene.source.head("bad.jpg").etag
+    assert not scene.renderer.asked
+
+
 def test_a_library_that_is_copied_makes_nothing(scene: Scene, tmp_path: Path):
     """Sources and thumbnails in another place, with another index, are fresh."""
     for name in ("photos", "thumbs"):

@@ -128,6 +128,31 @@ def test_a_credit_is_no_way_in_for_other_metadata(kind: Format):
         check(replace(_made(CREDIT)[kind], data=stream.getvalue()), Extras.of(CREDIT))
 
 
+def test_a_profile_of_a_jpeg_may_have_parts():
+    """A profile that is cut into segments is put together; in another order, or with more, it is none."""
+    made = _made(KEEP)[Format.JPEG]
+    start = made.data.index(b"\xff\xe2")
+    end = start + 2 + int.from_bytes(made.data[start + 2 : start + 4], "big")
+    profile = made.data[start + 18 : end]
+
+    def of_parts(*parts: bytes) -> Rendition:
+        segments = (
+            b"\xff\xe2" + (len(part) + 16).to_bytes(2, "big") + b"ICC_PROFILE\0" + bytes([number, len(parts)]) + part
+            for number, part in enumerate(parts, start=1)
+        )
+        return replace(made, data=made.data[:start] + b"".join(segments) + made.data[end:])
+
+    check(of_parts(profile[:200], profile[200:]), Extras.of(KEEP))
+    for parts in (
+        (profile[200:], profile[:200]),
+        (profile, b"SN:73-4411"),
+        (b"SN:73-4411", profile),
+        (profile, profile),
+    ):
+        with pytest.raises(Impure, match="profile"):
+            check(of_parts(*parts), Extras.of(KEEP))
+
+
 def test_a_credit_of_a_jpeg_comes_once():
     """One block of EXIF and one of XMP: further ones, also of a credit alone, are refused."""
     made = _made(CREDIT)[Format.JPEG]

@@ -1,5 +1,6 @@
 """Spellings of components: text in, text out."""
 
+import hashlib
 import os
 
 import pytest
@@ -100,9 +101,17 @@ def test_a_name_stands_for_one_component_at_most(name: str) -> None:
     assert component is None or name in {plain(component), strict(component)}
 
 
+def test_the_longest_name_is_not_shortened() -> None:
+    """A component of 255 bytes is a name as it is; of a longer one the beginning and a digest of all of it are."""
+    assert spellings("x" * 255)[0] == "x" * 255
+    digest = hashlib.sha256(b"x" * 256).hexdigest()
+    assert spellings("x" * 256) == (shortened("x" * 256),) == (f"{'x' * 30}%~{digest}",)
+
+
 @untimed
 @given(components, components)
 @example("a", "A")
+@example("k" * 1023 + "a", "k" * 1023 + "b")
 @example("K" * 100, "k" * 100)
 def test_shortened_names_are_distinct(one: str, other: str) -> None:
     """No two components share a shortened name, and none is ever taken for a plain or strict one, in whatever case."""
