@@ -1,12 +1,14 @@
 """One source made right: what `converge` writes, keeps, removes and records."""
 
 import hashlib
+import io
 import json
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.engine.scene import HEADERS, RECIPE, Scene, content
 from tests.pictures import opened, picture
@@ -153,6 +155,17 @@ def test_leftovers_of_a_fresh_source_go():
     outcome = scene.converge("a.jpg")
     assert (outcome.status, outcome.deleted, outcome.recorded) == ("fresh", 1, False)
     assert scene.objects() == before
+
+
+@pytest.mark.parametrize(("mode", "name"), [("RGBA", "icon.png"), ("RGB", "icon.jpg")])
+def test_the_format_of_a_source_that_is_not_written_follows_its_alpha(mode: str, name: str):
+    """A TIFF becomes a PNG where it has alpha, else a JPEG; the next time that is fresh."""
+    scene, data = Scene(Recipe.loads("[variants.icon]\nwidth = 8\nformats = ['source']\n")), io.BytesIO()
+    Image.new(mode, (20, 10)).save(data, "tiff")
+    scene.upload("a.tif", data.getvalue())
+    scene.converge("a.tif")
+    assert scene.objects().keys() == {f"a.tif/{name}", "a.tif/manifest.json"}
+    assert scene.converge("a.tif").status == "fresh"
 
 
 def test_each_density_is_recorded_as_itself():

@@ -17,6 +17,7 @@ from tests.corpus import CORPUS, needs_corpus
 from tests.store.contract import HEADERS, content_of
 from thumbsmith.store import Store, open_store
 from thumbsmith.store.names import fold, shortened
+from thumbsmith.store.naming import FOREIGN
 
 TRICKY = (
     *("", "", ".", "..", "a", "A", "a.jpg", "A.JPG", "é", "e\u0301", "ß", "SS", "ss", "k", "\u212a", "%", "%41", "%~"),
@@ -101,6 +102,30 @@ def test_cases_are_kept_apart(store: Store) -> None:
         store.put(f"{key}/small.webp", b"x", HEADERS)
     expected = {"A.jpg/small.webp", "%61.jpg/small.webp", "é.jpg/small.webp", "%65%CC%81.jpg/small.webp"}
     assert set(paths(Path(store.url))) == expected
+
+
+def test_cases_are_kept_apart_in_either_order(store: Store) -> None:
+    """The first one keeps its name, whichever has capital letters."""
+    for key in ("a.jpg", "A.jpg"):
+        store.put(f"{key}/small.webp", b"x", HEADERS)
+    assert set(paths(Path(store.url))) == {"a.jpg/small.webp", "%41.jpg/small.webp"}
+
+
+def test_other_objects_lie_in_folders_of_their_own(store: Store) -> None:
+    """An object whose name no rendition has never stands in the way of a folder of the same name."""
+    store.put("notes.txt", b"x", HEADERS)
+    store.put("notes.txt/small.webp", b"x", HEADERS)
+    assert set(paths(Path(store.url))) == {"notes.txt/.thumbsmith-object", "notes.txt/small.webp"}
+
+
+@pytest.mark.parametrize("named", ["something else", "k" * 40 + "/x"])
+def test_a_wrong_note_makes_a_folder_foreign(store: Store, named: str) -> None:
+    """A note counts if it is a component, and the one that the folder is named after."""
+    name = shortened(named if "/" in named else "k" * 300)
+    Path(store.url, name).mkdir()
+    Path(store.url, name, ".thumbsmith-name").write_text(named)
+    Path(store.url, name, "small.webp").write_bytes(b"x")
+    assert [info.key for info in store.list()] == [f"{FOREIGN}{name}/small.webp"]
 
 
 def test_a_source_stays_where_it_is(store: Store) -> None:

@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import string
+import unicodedata
 
 import pytest
 from hypothesis import example, given, settings
@@ -80,6 +82,9 @@ def test_strict_spells_out_case_and_form() -> None:
     """The strict spelling has one case and one Unicode form, and never begins like the component."""
     assert strict("a.jpg") == "%61.jpg"
     assert strict("A É.jpg") == "%41%20%C3%89.jpg"
+    for letter in string.ascii_uppercase:
+        assert strict(f"x{letter}") == f"%78%{ord(letter):02X}"
+    assert strict("xabz-_.09") == "%78abz-_.09"
 
 
 @untimed
@@ -132,6 +137,28 @@ def test_names_are_names(component: str) -> None:
         assert not set(name) & {"/", "\0", "\n", "\\"}
         assert name not in {".", ".."}
         assert not fold(name).startswith(PRIVATE)
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("cat.jpg", "CAT.JPG"),
+        ("CAT.jpg", "cat.JPG"),
+        (unicodedata.normalize("NFC", "が"), unicodedata.normalize("NFD", "が")),
+        (unicodedata.normalize("NFD", "が"), unicodedata.normalize("NFC", "が")),
+        ("2026", None),
+    ],
+)
+def test_a_namesake_has_another_case_or_form(name: str, other: str | None) -> None:
+    """The name in the other case, or where it has no case in the other Unicode form; None where it has neither."""
+    assert namesake(name) == other
+
+
+def test_a_shortened_name_ends_in_its_digest() -> None:
+    """A name that goes on after a digest is another one."""
+    assert is_shortened(shortened("cat"))
+    assert not is_shortened(f"{shortened('cat')}.jpg")
+    assert not is_shortened(f"{shortened('cat')}\n")
 
 
 @untimed
