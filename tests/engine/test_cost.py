@@ -136,6 +136,12 @@ def test_a_queue_costs_three_calls_for_ten_messages():
     assert lines["logs"] == pytest.approx(1.4 * 0.50)  # 1,400 bytes an image
 
 
+def test_a_gigabyte_second_is_one_of_1024_megabytes():
+    """A million images of one second each in 1,024 MB are a million of what Lambda is paid by."""
+    model = Model(recipe=Recipe.default(), way="queue", milliseconds=1000, megabytes=1024)
+    assert model.bill(source(1) * 1e6).lines["Lambda"] == pytest.approx(1e6 * PRICES.gigabyte_second)
+
+
 def test_time_is_shared():
     """Twice as many at once take half the time, here and on functions; what is gone takes next to none."""
     for way in ("here", "queue", "batch"):
