@@ -158,3 +158,42 @@ def test_a_block_within_another_shares_its_signals() -> None:
     """A signal that comes while watch repeats a sync is not lost when that sync ends."""
     done = subprocess.run([sys.executable, "-c", NESTED], capture_output=True, text=True, timeout=SECONDS, check=True)
     assert done.stdout == "outer True\n"
+
+
+BLOCKED = """
+import os, signal, threading
+from thumbsmith.cli.interrupt import stoppable
+from thumbsmith.cli.output import people
+wait = threading.Event().wait
+full, cut = {full}, {cut}
+console = people()
+if full:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    try:
+        while True:
+            os.write(writing, bytes(4096))
+    except BlockingIOError:
+        os.set_blocking(writing, True)
+    os.dup2(writing, 2)
+with stoppable(console, grace=0, cut=cut):
+    os.kill(os.getpid(), signal.SIGTERM)
+    {block}
+"""
+
+
+@pytest.mark.parametrize(
+    ("full", "cut", "block"),
+    [
+        (False, "wait", "wait()"),
+        (True, "int", "wait()"),
+        (True, "wait", "print('x', file=console.file, flush=True); wait()"),
+    ],
+    ids=["what ends the rest waits", "standard error is a full pipe", "both"],
+)
+def test_the_signal_waits_for_nothing(full: bool, cut: str, block: str) -> None:
+    """The process ends in its time where the block goes on, what is to end it waits, and no message can be written."""
+    done = subprocess.run(
+        [sys.executable, "-c", BLOCKED.format(full=full, cut=cut, block=block)], timeout=SECONDS, check=False
+    )
+    assert done.returncode == STOPPED

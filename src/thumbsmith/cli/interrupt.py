@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
@@ -20,6 +20,9 @@ from thumbsmith.lifetime import Lifetime
 # Seconds that what has begun is given to finish; and after that, until the process ends whatever it is doing.
 GRACE: Final = 3.0
 LAST: Final = 0.8
+
+# Seconds that a message may take. A terminal that the user has paused, or a pipe that is full, accepts none.
+PRINTING: Final = 0.3
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -46,9 +49,11 @@ def stoppable(
     """Yield a function that says whether the user asked to stop, by SIGINT or SIGTERM.
 
     What has begun has `grace` seconds to finish. Then all requests of the block are ended and `cut` is called, which
-    ends what else may take long. Where that does not end the block within LAST seconds, or the user asks again, the
-    process ends. A thread listens: the main thread may be busy where it cannot be interrupted. Raises WorkerError where
-    no thread can be started.
+    ends what else may take long. Where the block does not end within LAST seconds, or the user asks again, the process
+    ends: `cut` may take longer, and nothing that is printed is waited for, since a pipe or terminal may be stopped.
+
+    A thread listens: the main thread may be busy where it cannot be interrupted. Raises WorkerError where no thread can
+    be started.
 
     A block within another one, as of the sync that watch repeats, shares its signals: one that came while the inner
     block ended would be lost for the outer one.
@@ -67,14 +72,14 @@ def stoppable(
 
     def cut_all() -> None:
         for each in tuple(cuts):
-            each()
+            _try(each, 0.0)
 
     def listen() -> None:
         if not _next(told, None):
             return
         asked.set()
         finishing = f"finishing {doing}, for at most {grace:g} seconds; " if grace else ""
-        console.print(f"stopping: {finishing}press Ctrl-C again to stop at once")
+        _try(lambda: console.print(f"stopping: {finishing}press Ctrl-C again to stop at once"), PRINTING)
         for seconds, then in ((grace, requests.end), (0.0, cut_all), (LAST, lambda: None)):
             try:
                 again = _next(told, seconds)
@@ -84,7 +89,7 @@ def stoppable(
             if again:
                 break
             return
-        console.show_cursor()
+        _try(console.show_cursor, PRINTING)
         os._exit(128 + signal.SIGINT)
 
     listener = threading.Thread(target=listen, name="signals", daemon=True)
@@ -106,6 +111,14 @@ def stoppable(
         telling.close()
         listener.join()
         told.close()
+
+
+def _try(action: Callable[[], object], seconds: float) -> None:
+    """Begin an action in a thread of its own, and wait for it so long at most; do nothing where no thread can start."""
+    thread = threading.Thread(target=action, daemon=True)
+    with suppress(RuntimeError):  # CPython's "can't start new thread"
+        thread.start()
+        thread.join(seconds)
 
 
 def _next(told: socket.socket, seconds: float | None) -> bool:
