@@ -1,7 +1,9 @@
 """Servers that are slow, that never end, or that lie: each request ends within its limits, with one sentence."""
 
+import gzip
 import io
 import itertools
+import socket
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -95,6 +97,7 @@ OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = head(200, {"ETag": '"e"', "Transfer-Encoding": "chunked"})
 UNMEASURED = head(206, {"ETag": '"e"', "Content-Range": "bytes 0-999/1000"})
 REFUSED = head(500, {})
+COMPRESSED = {"Content-Encoding": "gzip"}
 
 ODD = {
     "says nothing": silence,
@@ -112,6 +115,12 @@ ODD = {
     "a refusal now and then": after(REFUSED, forever(b"<", 0.05)),
     "no HTTP": lambda _, asked: asked.send(b"\x00\x01garbage\r\n\r\n"),
     "a length that is none": lambda _, asked: asked.send(OK + b"Content-Length: many\r\nConnection: close\r\n\r\n"),
+    "a length that is too long": lambda _, asked: asked.send(head(200, {"ETag": '"e"', "Content-Length": "9"}) + b"x"),
+    "early hints without end": forever(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", 0.01),
+    "no content": lambda _, asked: asked.send(head(204, {"ETag": '"e"'})),
+    "a page for people": lambda _, asked: asked.send(reply(200, b"<html><body>Log in</body></html>")),
+    "XML that is cut off": lambda _, asked: asked.send(reply(200, listing("a")[:-9])),
+    "a compressed bomb": lambda _, asked: asked.send(reply(200, gzip.compress(bytes(1 << 24)), **COMPRESSED)),
     "a negative length": lambda _, asked: asked.send(OK + b"Content-Length: -5\r\nConnection: close\r\n\r\n"),
 }
 
@@ -133,6 +142,8 @@ def test_every_request_ends(store: Store, odd: Odd, mode: str, ask: str) -> None
         "open": lambda: store.open("a.jpg"),
         "put": lambda: store.put("a.jpg", DATA, HEADERS),
     }
+    if mode == "no content" and ask == "put":
+        return  # what was written needs none
     bodiless = mode.startswith(("a body", "chunks", "an extension", "a trailer", "a length", "a negative"))
     if bodiless and ask == "head":
         return  # what has no body, or needs none, is understood without
@@ -182,6 +193,7 @@ def test_an_honest_slow_server_is_waited_for(store: Store, odd: Odd) -> None:
 
 ENDLESS = {
     "the same token": lambda n: listing(f"{n}", token="t"),
+    "tokens in a circle": lambda n: listing(f"{n}", token="ab"[n % 2]),
     "the same keys": lambda n: listing("a", "b", token=f"t{n}"),
     "the same keys in turn": lambda n: listing(*("abc"[n % 3 :] + "abc"[: n % 3]), token=f"t{n}"),
     "no keys": lambda n: listing(token=f"t{n}"),
@@ -198,6 +210,42 @@ def test_a_listing_that_does_not_advance(store: Store, odd: Odd, monkeypatch: py
     with pytest.raises(StoreError, match="the listing does not advance") as raised:
         list(store.list())
     assert raised.value.transient is False
+
+
+@pytest.mark.usefixtures("way")
+def test_keys_of_other_places(odd: Odd) -> None:
+    """What a server lists besides the prefix that was asked for is left out, and so is the prefix itself."""
+    odd.oddly = lambda asked: asked.send(reply(200, listing("a.jpg", "x", "x/", "xa.jpg", "y/a.jpg", "x/b.jpg")))
+    assert [info.key for info in open_store("s3://bucket/x").list()] == ["b.jpg"]
+
+
+def test_a_character_set_that_does_not_exist(store: Store, odd: Odd) -> None:
+    """A listing that declares one is read as UTF-8, in which S3 answers."""
+    page = b'<?xml version="1.0" encoding="x-none"?>' + listing("é")
+    odd.oddly = lambda asked: asked.send(reply(200, page))
+    assert [info.key for info in store.list()] == ["é"]
+
+
+@pytest.mark.usefixtures("impatient", "odd", "way")
+@pytest.mark.parametrize("ask", ["list", "put"])
+def test_a_handshake_that_does_not_come(monkeypatch: pytest.MonkeyPatch, ask: str) -> None:
+    """A server that accepts a connection and says nothing of TLS has the time of a connection."""
+    monkeypatch.setattr(s3_attempts, "CONNECT_TIMEOUT", SECONDS)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://127.0.0.1:{silent.getsockname()[1]}")
+        store = open_store("s3://bucket")
+        with pytest.raises(StoreError, match=r"Could not connect to https://127\.0\.0\.1") as raised:
+            list(store.list()) if ask == "list" else store.put("a.jpg", DATA, HEADERS)
+        assert raised.value.transient
+
+
+@pytest.mark.usefixtures("impatient", "odd", "way")
+def test_a_name_that_cannot_be_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is one sentence, and may pass: RFC 6761 keeps names under .invalid from ever being one."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://s3.invalid")
+    with pytest.raises(StoreError, match=r"Could not connect to http://s3\.invalid") as raised:
+        list(open_store("s3://bucket").list())
+    assert raised.value.transient
 
 
 def test_keys_out_of_order(odd: Odd, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,8 +17,9 @@ from rich.console import Console
 from thumbsmith.errors import WorkerError
 from thumbsmith.lifetime import Lifetime
 
-# Seconds that what has begun is given to finish; and after that, until the process ends whatever it is doing.
-GRACE: Final = 3.0
+# Seconds that what has begun is given to finish; and after that, until the process ends whatever it is doing. Together
+# they are well below five seconds, because a busy machine needs time to end a process.
+GRACE: Final = 2.0
 LAST: Final = 0.8
 
 # Seconds that a message may take. A terminal that the user has paused, or a pipe that is full, accepts none.

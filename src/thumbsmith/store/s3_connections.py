@@ -26,6 +26,9 @@ BROKEN: Final = (OSError, HTTPException)
 # RFC 9110, section 14.1.2
 _RANGE: Final = re.compile(r"bytes=([0-9]{1,19})-([0-9]{1,19})")
 
+# RFC 9110, sections 15.3.5 and 15.3.6: success, but no content
+_NOTHING: Final = frozenset({204, 205})
+
 
 class Unreachable(Exception):
     """No connection could be made: one line says why."""
@@ -77,7 +80,7 @@ class Connections:
             if request.method in {"PUT", "POST"}:
                 connection.putheader("content-length", str(len(request.body)))
             connection.endheaders(request.body or None)
-            return Answer(connection.getresponse(), connection, self._idle[request.host], largest)
+            return Answer(connection.answer(request.method), connection, self._idle[request.host], largest)
         except BaseException:
             connection.close()
             raise
@@ -146,6 +149,13 @@ class _Connection(HTTPConnection):
             connection = secured(connection, self.host, self._tls, exchange)
         self.line = Line(connection)
         self.sock = self.line
+
+    def answer(self, method: str) -> HTTPResponse:
+        """Return the answer to a request that was sent. Raises `BROKEN`, also for a status that is no answer to it."""
+        response = self.getresponse()
+        if response.status < 200 or (method == "GET" and response.status in _NOTHING):
+            raise HTTPException(f"expected an answer to {method}, found status {response.status}")
+        return response
 
 
 class Answer:

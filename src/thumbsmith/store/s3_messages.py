@@ -131,8 +131,9 @@ def _number(text: str) -> int:
 
 
 def _parsed(body: bytes) -> Xml.Element:
+    """Return the root of an answer, which is in UTF-8 whatever its first line declares. Raises ValueError."""
     try:
-        return Xml.fromstring(body)  # noqa: S314 - the server that holds the pictures is trusted
+        return Xml.fromstring(body, Xml.XMLParser(encoding="utf-8"))  # noqa: S314 - expat limits entities
     except Xml.ParseError as problem:
         raise ValueError(f"no XML: {problem}") from problem
 
