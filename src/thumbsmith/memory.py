@@ -52,9 +52,9 @@ def judge_memory(probe: Probe, recipe: Recipe) -> int:
 def predicted_bytes(probe: Probe, shrink: int) -> int:
     """Return an upper bound of the bytes that decoding takes, with what a decoder holds besides the picture.
 
-    `shrink` is what the sides of a JPEG or TIFF are divided by. Each rule was checked against the peak of a fresh
-    process on a picture of 12 megapixels; what a probe does not tell (how planes are sampled, how a TIFF is cut) is
-    taken to be the worst.
+    `shrink` is what the sides of a JPEG, a TIFF or a HEIC of tiles are divided by. Each rule was checked against the
+    peak of a fresh process on a picture of 12 megapixels; what a probe does not tell (how planes are sampled, how a
+    TIFF is cut) is taken to be the worst.
     """
     width, height = _scaled(probe, shrink)
     match probe.format:
@@ -63,6 +63,9 @@ def predicted_bytes(probe: Probe, shrink: int) -> int:
             held = width * height * PIXEL + in_full + _coefficients(probe) + 2 * probe.metadata
         case "webp":  # two canvases and the frame that is handed over, in RGBA; then Pillow's own; the file twice
             held = _pixels(probe) * (3 * 4 + _picture(probe)) + 2 * probe.bytes
+        case "heic" if probe.piece and not probe.alpha:  # the picture, and it turned; a tile's planes and frames
+            tile = probe.piece * (2 * max(probe.channels, 3) * _depth_bytes(probe) + 2 * PIXEL)
+            held = width * height * 2 * PIXEL + tile + probe.bytes
         case "avif" | "heic":  # planes at full resolution; the frame that is handed over; then Pillow's own
             planes = max(probe.channels, 3 + probe.alpha)
             held = _pixels(probe) * (planes * _depth_bytes(probe) + planes + _picture(probe)) + 2 * probe.bytes

@@ -132,14 +132,14 @@ def test_samples_are_told(properties: list[bytes], channels: int, depth: int):
 @pytest.mark.parametrize(
     ("name", "references", "alpha"),
     [
-        (ALPHA, _reference(b"auxl", 1, 1), True),
-        (b"urn:mpeg:hevc:2015:auxid:1\0", _reference(b"auxl", 1, 1), True),
-        (b"urn:mpeg:hevc:2015:auxid:2\0", _reference(b"auxl", 1, 1), False),
-        (ALPHA, _reference(b"thmb", 1, 1), False),
-        (ALPHA, _reference(b"auxl", 1, 9), False),
-        (ALPHA, _reference(b"dimg", 1, 7, 8) + _reference(b"auxl", 1, 8), True),
+        (ALPHA, _reference(b"auxl", 2, 1), True),
+        (b"urn:mpeg:hevc:2015:auxid:1\0", _reference(b"auxl", 2, 1), True),
+        (b"urn:mpeg:hevc:2015:auxid:2\0", _reference(b"auxl", 2, 1), False),
+        (ALPHA, _reference(b"thmb", 2, 1), False),
+        (ALPHA, _reference(b"auxl", 2, 9), False),
+        (ALPHA, _reference(b"dimg", 1, 2, 2) + _reference(b"auxl", 3, 2), False),
         (ALPHA, b"", False),
-        (b"", _reference(b"auxl", 1, 1), False),
+        (b"", _reference(b"auxl", 2, 1), False),
     ],
 )
 def test_alpha_is_an_auxiliary_picture(name: bytes, references: bytes, alpha: bool):

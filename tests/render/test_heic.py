@@ -15,11 +15,11 @@ from skimage.metrics import structural_similarity
 
 from tests.render.pictures import BLUE, GREEN, RED, WHITE, difference, saved, shown
 from thumbsmith.errors import StoreError
-from thumbsmith.formats import stream
+from thumbsmith.formats import heic, stream
 from thumbsmith.formats.preview import preview
 from thumbsmith.formats.stream import SourceStream
 from thumbsmith.probe import probe, window
-from thumbsmith.probe.previews import read_parts
+from thumbsmith.probe.previews import read_previews
 from thumbsmith.reader import BytesReader
 
 FILES = Path(__file__).parent / "heic"
@@ -80,18 +80,17 @@ def test_a_thumbnail_of_what_the_picture_was_is_not_believed():
 
 @pytest.mark.parametrize("tag", [b"thmb", b"dimg", b"iinf", b"iref"])
 def test_without_tiles_or_thumbnails_the_picture_is_decoded(tag):
-    """What cannot be found, or not be held against the picture, is not used, and costs no picture."""
-    data = TILES.replace(tag, b"none", 1)
-    found = probe(BytesReader(TILES))
-    parts = read_parts(SourceStream(BytesReader(data)).window(), found)
-    assert len(parts.tiles) == 0 or not parts.previews
+    """What cannot be found, or not be held against the picture, is not used."""
+    data, found = TILES.replace(tag, b"none", 1), probe(BytesReader(TILES))
+    assert preview(SourceStream(BytesReader(data)), found, 8.0) is None
 
 
 def test_a_broken_thumbnail_costs_no_picture():
     """Where it cannot be decoded, the picture is."""
-    parts = read_parts(SourceStream(BytesReader(TILES)).window(), probe(BytesReader(TILES)))
-    assert len(parts.tiles) == 12
-    broken = TILES[:-2000] + bytes(2000)  # the thumbnail lies at the end
+    items = heic.read(SourceStream(BytesReader(TILES)))
+    (thumbnail,) = read_previews(items, probe(BytesReader(TILES)))
+    (place,) = thumbnail.windows
+    broken = TILES[: place.start + 4] + bytes(place.size - 4) + TILES[place.start + place.size :]
     assert previewed(broken, 8.0) is None
     assert difference(shown(broken), shown(STALE)) < 3
 
@@ -103,7 +102,7 @@ def test_a_store_that_fails_meanwhile_is_told(monkeypatch):
         size = len(TILES)
 
         def read(self, offset: int, length: int) -> bytes:
-            if length > 4096:
+            if offset > 4096:
                 raise StoreError("no answer", transient=True)
             return TILES[offset : offset + length]
 

@@ -127,7 +127,7 @@ def _loaded(
         return small, meaning(image, small.mode, probe), probe.size[0] / small.width
     if averaged := streaming.averaged(stream, probe, image, reduction):
         return averaged[0], meaning(image, averaged[0].mode, probe), averaged[1]
-    if probe.format == "jpeg" and shrink > 1:
+    if probe.format in ("jpeg", "heic") and shrink > 1:
         image.draft(image.mode, (image.width // shrink, image.height // shrink))
     image.load()
     found = to_plain(_cropped(image, probe), probe.depth)
@@ -135,7 +135,7 @@ def _loaded(
 
 
 def _cropped(image: Image.Image, probe: Probe) -> Image.Image:
-    """Return the part of a picture that is meant to be seen: libheif leaves no other, libavif leaves all."""
+    """Return the part of a picture that is meant to be seen: a HEIC has no other, libavif leaves all."""
     if probe.format != "avif" or not probe.crop_width:
         return image
     left, top = probe.crop_left, probe.crop_top

@@ -27,7 +27,7 @@ READERS: Final = {
     "avif": ("AvifImagePlugin", "AvifImageFile"),
 }
 
-# What comes from these decoders is turned already: Pillow turns a TIFF, libheif a HEIC.
+# What is opened here is turned already when it is loaded: by Pillow a TIFF, by heic.py a HEIC.
 TURNED: Final = frozenset({"tiff", "heic"})
 
 
@@ -47,7 +47,7 @@ def refuse_bombs(pixels: int) -> None:
 def opened(file: Readable, probe: Probe) -> Image.Image:
     """Return the picture with its header read, by the decoder of the format that the probe found, and no other."""
     if probe.format == "heic":
-        return open_heic(file.read())
+        return open_heic(cast("SourceStream", file))
     if probe.format == "png":
         return StillPng(cast("IO[bytes]", file))
     if probe.format == "tiff":

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from thumbsmith.errors import MissingDecoder
-from thumbsmith.formats import picture
-from thumbsmith.formats.heic import open_heic
+from thumbsmith.formats import heic, picture
 from thumbsmith.formats.modes import to_plain
 from thumbsmith.formats.pillow import Image, ImageChops, ImageStat
 from thumbsmith.formats.stream import SourceStream
-from thumbsmith.geometry import CASCADE_MARGIN, within
-from thumbsmith.probe.previews import Part, Parts, read_parts
+from thumbsmith.geometry import CASCADE_MARGIN, Box, within
+from thumbsmith.probe.grid import Grid, read_grid
+from thumbsmith.probe.items import Items
+from thumbsmith.probe.previews import read_previews
 from thumbsmith.probe.types import Probe
 
 # So many tiles are held against the thumbnail: those of which it shows most. A photograph of 12 megapixels has 48.
@@ -35,13 +36,15 @@ def preview(stream: SourceStream, probe: Probe, reduction: float) -> Image.Image
     Whether the picture was altered since is found by decoding some of the tiles that it is made of; a picture in one
     piece would have to be decoded whole for that, which leaves nothing to gain.
     """
-    parts = read_parts(stream.window(), probe)
-    enough = [each for each in parts.previews if reduction * each.width >= CASCADE_MARGIN * probe.width]
-    if not enough or len(parts.tiles) < 2 * TILES:
-        return None
     try:
-        found = _decoded(stream, enough[0], probe)
-        return found if _is_current(stream, found, parts, probe) else None
+        items = heic.read(stream)
+        grid = read_grid(items)
+        previews = read_previews(items, probe)
+        enough = [each for each in previews if reduction * each.size[0] >= CASCADE_MARGIN * probe.width]
+        if not enough or grid is None or len(grid.tiles) < 2 * TILES:
+            return None
+        found = to_plain(heic.shown(enough[0]), probe.depth)
+        return found if _is_current(found, items, grid, probe) else None
     except (MemoryError, MissingDecoder):
         raise
     except Exception:  # a thumbnail that is broken costs no picture
@@ -50,30 +53,27 @@ def preview(stream: SourceStream, probe: Probe, reduction: float) -> Image.Image
         return None
 
 
-def _decoded(stream: SourceStream, part: Part, probe: Probe) -> Image.Image:
-    image = open_heic(stream.edited(part.edits))
-    image.load()
-    return to_plain(image, probe.depth)
-
-
-def _is_current(stream: SourceStream, found: Image.Image, parts: Parts, probe: Probe) -> bool:
+def _is_current(found: Image.Image, items: Items, grid: Grid, probe: Probe) -> bool:
     """Return whether the tiles of which a thumbnail shows most look like it."""
     stored = picture.turned(found, BACK.get(probe.orientation, probe.orientation)).convert("RGB")
-    sketches = {tile: _sketch(stored, tile, probe) for tile in parts.tiles}
-    telling = sorted(sketches, key=lambda tile: sum(ImageStat.Stat(sketches[tile]).stddev))[-TILES:]
-    return all(_alike(sketches[tile], _decoded(stream, tile, probe).convert("RGB"), tile) for tile in telling)
+    width, height = grid.tile
+    sketches = {
+        item: _sketch(stored, (left, top, left + width, top + height), probe)
+        for item, left, top in grid.places()
+        if left + width <= probe.width and top + height <= probe.height
+    }
+    telling = sorted(sketches, key=lambda item: sum(ImageStat.Stat(sketches[item]).stddev))[-TILES:]
+    colors = heic.own_colors(items)
+    return all(_alike(sketches[item], heic.shown(items.of(item), 1, colors).convert("RGB")) for item in telling)
 
 
-def _sketch(stored: Image.Image, tile: Part, probe: Probe) -> Image.Image:
-    """Return the part of a thumbnail that shows a tile, smaller still."""
-    place = (tile.left, tile.top, tile.left + tile.width, tile.top + tile.height)
+def _sketch(stored: Image.Image, place: Box, probe: Probe) -> Image.Image:
+    """Return the part of a thumbnail that shows this part of the picture, smaller still."""
     left, top, right, bottom = within(place, (probe.width, probe.height), stored.size)
     size = (max(1, round((right - left) / COARSER)), max(1, round((bottom - top) / COARSER)))
     return stored.resize(size, Image.Resampling.BOX, (left, top, min(right, stored.width), min(bottom, stored.height)))
 
 
-def _alike(sketch: Image.Image, whole: Image.Image, tile: Part) -> bool:
-    if whole.size != (tile.width, tile.height):
-        return False
+def _alike(sketch: Image.Image, whole: Image.Image) -> bool:
     difference = ImageChops.difference(sketch, whole.resize(sketch.size, Image.Resampling.BOX))
     return max(ImageStat.Stat(difference).mean) <= SAME

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -56,14 +55,6 @@ class SourceStream:
     def window(self) -> Window:
         """Return the same source to be read by offset."""
         return Window.over(_Ranges(self, self._reader.size))
-
-    def edited(self, edits: Iterable[tuple[int, bytes]]) -> bytes:
-        """Return the whole source with some of its bytes made others: (offset, bytes)."""
-        self.seek(0)
-        data = bytearray(self.read())
-        for offset, edit in edits:
-            data[offset : offset + len(edit)] = edit
-        return bytes(data)
 
     def _bytes(self, start: int, length: int) -> bytes:
         """Return bytes that are within the source; little ones through a block that is read ahead."""

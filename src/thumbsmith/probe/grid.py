@@ -1,37 +1,46 @@
-"""Pictures that are put together from tiles, as telephones write them. ISO/IEC 23008-12, 6.6.2.3; 14496-12, 8.11.3."""
+"""Pictures that are put together from tiles, as phones write them. ISO/IEC 23008-12, 6.6.2.3."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.probe.isobmff import Box, boxes
-from thumbsmith.probe.items import MAX_ITEMS, Items
-from thumbsmith.probe.window import Window
+from thumbsmith.probe.isobmff import Box
+from thumbsmith.probe.items import Items
 
 
-def check_grid(file: Window, meta: Window, items: Items) -> int:
-    """Return how many pixels a tile of the primary item has, 0 where it is not a grid.
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A picture of tiles: how many there are in a row, their size, and the size of the picture that they cover."""
+
+    columns: int
+    tile: tuple[int, int]
+    size: tuple[int, int]
+    tiles: tuple[int, ...]
+
+    def places(self) -> Iterator[tuple[int, int, int]]:
+        """Yield each tile's item, and its left and top in the picture: rows from the top, each from the left."""
+        for number, item in enumerate(self.tiles):
+            row, column = divmod(number, self.columns)
+            yield item, column * self.tile[0], row * self.tile[1]
+
+
+def read_grid(items: Items) -> Grid | None:
+    """Return the tiles of the primary item, None where it is not a grid.
 
     Raises Rejected(corrupt), or ShortRead, for a grid whose tiles are not as many as it says, are not all of one size,
     leave a part of the picture open, or lie wholly outside of it: those would be decoded in vain.
     """
-    parts = {box.kind: box.body for box in boxes(meta, 4)}
-    if b"iinf" not in parts or b"iloc" not in parts or _kind(parts[b"iinf"], items.primary) != b"grid":
-        return 0
-    place = _place(parts[b"iloc"], items.primary)
-    if place is None:
-        raise Rejected(Code.CORRUPT, "the picture says nowhere how it is put together")
-    inside, offset = place
-    holder = parts.get(b"idat") if inside else file
-    if holder is None:
-        raise Rejected(Code.CORRUPT, "the picture says nowhere how it is put together")
-    _, flags, rows, columns = holder.unpack(">BBBB", offset)
-    size = holder.unpack(">II" if flags & 1 else ">HH", offset + 4)
-    return _check_tiles(items, rows + 1, columns + 1, (size[0], size[1]))
+    if items.kind != b"grid":
+        return None
+    holder = items.windows[0]
+    _, flags, rows, columns = holder.unpack(">BBBB", 0)
+    width, height = holder.unpack(">II" if flags & 1 else ">HH", 4)
+    return _checked(items, rows + 1, columns + 1, (width, height))
 
 
-def _check_tiles(items: Items, rows: int, columns: int, size: tuple[int, int]) -> int:
+def _checked(items: Items, rows: int, columns: int, size: tuple[int, int]) -> Grid:
     sizes = {_size(items.properties.get(tile, ())) for tile in items.tiles}
     if len(items.tiles) != rows * columns or len(sizes) != 1:
         what = f"{len(items.tiles)} tiles of {len(sizes)} sizes"
@@ -42,7 +51,7 @@ def _check_tiles(items: Items, rows: int, columns: int, size: tuple[int, int]) -
     if size != items.size or reach[0] < size[0] or reach[1] < size[1] or any(idle):
         what = f"{rows} x {columns} tiles of {width} x {height}"
         raise Rejected(Code.CORRUPT, f"{what} do not make a picture of {size[0]} x {size[1]}")
-    return width * height
+    return Grid(columns, (width, height), size, items.tiles)
 
 
 def _size(properties: Iterable[Box]) -> tuple[int, int]:
@@ -51,44 +60,3 @@ def _size(properties: Iterable[Box]) -> tuple[int, int]:
             width, height = body.unpack(">II", 4)
             return width, height
     return 0, 0
-
-
-def _kind(listed: Window, item: int) -> bytes | None:
-    """Return the type of an item, from the body of an `iinf` box."""
-    for kind, body in boxes(listed, 8 if listed.byte(0) else 6):
-        if kind == b"infe" and (version := body.byte(0)) >= 2:
-            layout, after = (">H", 8) if version == 2 else (">I", 10)
-            if body.unpack(layout, 4)[0] == item:
-                return body.read(after, 4)
-    return None
-
-
-def _place(places: Window, item: int) -> tuple[bool, int] | None:
-    """Return whether an item's first bytes lie in `idat`, and where, from the body of an `iloc` box."""
-    return next(((inside, offset) for number, inside, offset in _places(places) if number == item), None)
-
-
-def _places(places: Window) -> Iterator[tuple[int, bool, int]]:
-    """Yield number, whether it lies in `idat`, and the offset of the first extent, of each item."""
-    version, sizes, more = places.unpack("BxxxBB", 0)
-    offsets, lengths, bases, indexes = sizes >> 4, sizes & 15, more >> 4, more & 15 if version else 0
-    if not {offsets, lengths, bases, indexes} <= {0, 4, 8}:
-        raise Rejected(Code.CORRUPT, "the file writes offsets in a way that no file can")
-    number = 4 if version == 2 else 2
-    count, at = _number(places, 6, number), 6 + number
-    if count > MAX_ITEMS:
-        raise Rejected(Code.CORRUPT, f"the file places {count} items")
-    for _ in range(count):
-        item = _number(places, at, number)
-        at += number
-        inside = bool(version) and _number(places, at, 2) & 15 == 1
-        at += 4 if version else 2  # the construction; then the file that the data are in, which is this one
-        base, extents = _number(places, at, bases), _number(places, at + bases, 2)
-        at += bases + 2
-        if extents:
-            yield item, inside, base + _number(places, at + indexes, offsets)
-        at += extents * (indexes + offsets + lengths)
-
-
-def _number(data: Window, offset: int, length: int) -> int:
-    return int.from_bytes(data.read(offset, length), "big") if length else 0

@@ -9,16 +9,26 @@ from collections.abc import Iterable
 from typing import Final
 
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.probe.grid import check_grid
+from thumbsmith.probe.grid import read_grid
 from thumbsmith.probe.isobmff import Box, boxes, find
-from thumbsmith.probe.items import read_items
+from thumbsmith.probe.items import Items, read_items
 from thumbsmith.probe.tracks import read_tracks
 from thumbsmith.probe.types import Probe
-from thumbsmith.probe.window import Window
+from thumbsmith.probe.window import ShortRead, Window
 
 _AVIF: Final = frozenset({b"avif", b"avis"})
 _HEIC: Final = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
-_NEITHER: Final = frozenset({b"mif1", b"msf1"})
+_NEITHER: Final = frozenset({b"mif1", b"msf1", b"mif2", b"miaf"})
+
+# Types of items that a HEIC is made of here: coded by HEVC, and put together from others.
+CODED: Final = b"hvc1"
+DERIVED: Final = frozenset({b"grid", b"iovl", b"iden"})
+
+# Pixels of all pictures that are laid on a canvas.
+_MOST_OVERLAID: Final = 1 << 26
+
+# How often the sides of a tile are halved at most: to an eighth, as of a JPEG's blocks.
+_MOST_HALVINGS: Final = 3
 
 # How much of the list of brands is read.
 _MAX_BRANDS: Final = 1024
@@ -43,14 +53,14 @@ def read(data: Window) -> Probe:
 
 
 def _brands(data: Window) -> tuple[bytes, str]:
-    """Return the major brand and the format: as Pillow's plugins choose, by the major brand, then by the others."""
+    """Return the major brand and the format: by the major brand, then by the others, AVIF before HEIC."""
     ftyp = next(boxes(data)).body
     brands = ftyp.read(0, min(ftyp.size, _MAX_BRANDS))
     major = brands[:4]
     compatible = {brands[start : start + 4] for start in range(8, len(brands), 4)}
-    if major in _AVIF or (major in _NEITHER and compatible & _AVIF):
+    if major in _AVIF or (major not in _HEIC and compatible & _AVIF):
         return major, "avif"
-    if major in _HEIC | _NEITHER:
+    if major in _HEIC | _NEITHER or compatible & _HEIC:
         return major, "heic"
     shown = major.decode("ascii", "backslashreplace").strip()
     detail = f"this is a video or another ISO container (brand {shown!r}), not an image that is read here"
@@ -96,10 +106,13 @@ def _picture(data: Window, name: str) -> Probe:
         )
     if meta is None:
         raise Rejected(Code.CORRUPT, "the file holds no picture")
-    items = read_items(meta)
-    tile = check_grid(data, meta, items)
+    items = read_items(data, meta)
+    members = items.members()
+    _check_kind(items, name)
+    grid = read_grid(items)
+    _check_whole(items, members)
     (width, height), alpha = items.size, items.alpha
-    crop_left, crop_top, crop_width, crop_height = items.crop
+    (crop_left, crop_top, crop_width, crop_height), orientation = items.view
     channels, depth = _samples(items.configuration)
     primaries, transfer = _code_points(items.configuration)
     return Probe(
@@ -111,14 +124,52 @@ def _picture(data: Window, name: str) -> Probe:
         crop_top=crop_top,
         crop_width=crop_width,
         crop_height=crop_height,
-        orientation=items.orientation,
+        orientation=orientation,
         channels=channels + alpha,
         depth=depth,
         alpha=alpha,
         primaries=primaries,
         transfer=transfer,
-        piece=tile,
+        piece=grid.tile[0] * grid.tile[1] if grid else _largest_part(items, members),
+        levels=_halvings(grid.tile) if grid and name == "heic" and not alpha and not crop_width else 0,
     )
+
+
+def _check_kind(items: Items, name: str) -> None:
+    """Raise Rejected(unsupported_format) for a HEIC whose picture is coded by another codec, or in parts of others."""
+    if name == "heic" and items.kind and items.kind not in DERIVED | {CODED}:
+        shown = items.kind.decode("ascii", "backslashreplace").strip()
+        raise Rejected(Code.UNSUPPORTED_FORMAT, f"a picture of type {shown!r} in a HEIF file is not read here")
+    if any(kind == b"pred" and item == items.primary for kind, item, _ in items.references):
+        raise Rejected(Code.UNSUPPORTED_FORMAT, "the picture is coded as changes to another, which is not read here")
+
+
+def _check_whole(items: Items, members: Iterable[int]) -> None:
+    """Raise Rejected(truncated) where the file ends before the data of the picture, its parts or its alpha do."""
+    try:
+        for item in members:
+            if item in items.places:
+                items.of(item).windows  # noqa: B018 - what it raises is what counts
+    except ShortRead:
+        raise Rejected(Code.TRUNCATED, "the file ends before the picture does") from None
+
+
+def _largest_part(items: Items, members: tuple[int, ...]) -> int:
+    """Return the pixels of the largest part of a picture that is put together from others, 0 of any other.
+
+    Raises Rejected(unsupported_format) for an overlay of more than is decoded for one picture.
+    """
+    if not items.tiles:
+        return 0
+    pixels = [width * height for width, height in (items.of(item).size for item in members[1:])]
+    if sum(pixels) > _MOST_OVERLAID:
+        raise Rejected(Code.UNSUPPORTED_FORMAT, f"an overlay of {sum(pixels)} pixels is not read here")
+    return max(pixels)
+
+
+def _halvings(tile: tuple[int, int]) -> int:
+    """Return how often both sides of a tile can be halved."""
+    return next(count for count in range(_MOST_HALVINGS, -1, -1) if not any(side % (1 << count) for side in tile))
 
 
 def _samples(configuration: Iterable[Box]) -> tuple[int, int]:

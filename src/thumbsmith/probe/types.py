@@ -30,7 +30,7 @@ class Probe:
     progressive: bool = False  # JPEG SOF2, SOF10
     scans: int = 1  # of a JPEG: those that are decoded
     first_scan: int = 0  # progressive JPEG: where the first scan ends, if that alone is decoded, at an eighth; else 0
-    levels: int = 0  # TIFF: how often the picture is there once more, halved each time
+    levels: int = 0  # TIFF: how often the picture is there once more, halved each time; HEIC: how often tiles can be
     subsampled: bool = True  # JPEG: chroma is stored smaller than luma (decides a progressive JPEG's memory)
     piece: int = 0  # TIFF: bytes of the largest strip or tile, unpacked; HEIC and AVIF: pixels of one tile
     primaries: int = (
