@@ -1,7 +1,7 @@
-"""AVIF without its metadata items: damage of EXIF or XMP never costs the picture.
+"""AVIF without what libavif refuses and browsers pass over: damage of EXIF or XMP, and unusual descriptions.
 
-libavif refuses a file whose EXIF item is empty or broken; browsers show it. What an item is, its entry in `iinf` says:
-ISO/IEC 14496-12, 8.11.6.
+libavif refuses a file whose EXIF item is empty or broken. What an item is, its entry in `iinf` says: ISO/IEC 14496-12,
+8.11.6.
 """
 
 from __future__ import annotations
@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from thumbsmith.errors import Rejected
+from thumbsmith.formats.heif_file import Item, box, written
 from thumbsmith.formats.patched import Patched
 from thumbsmith.probe.isobmff import boxes, find
+from thumbsmith.probe.items import Items, read_items
+from thumbsmith.probe.types import Probe
 from thumbsmith.probe.window import ShortRead, Window
 from thumbsmith.reader import RangeReader
 
@@ -32,6 +35,42 @@ def plain(reader: RangeReader) -> RangeReader:
     except (Rejected, ShortRead):
         return reader
     return Patched(reader, edits) if edits else reader
+
+
+def described_again(reader: RangeReader, probe: Probe) -> RangeReader | None:
+    """Return a still AVIF of nothing but the picture, its tiles and its alpha, described in the plainest way.
+
+    Browsers read associations that are spread over several boxes, alpha without a size (it has the picture's), and
+    groups and properties of other items that they do not know. None where there is nothing to describe. Raises what
+    the reader raises.
+    """
+    file = Window.over(reader)
+    try:
+        meta = find(file, b"meta")
+        if meta is None or probe.frames > 1:
+            return None
+        items = read_items(file, meta)
+        alpha = items.alpha_item
+        parts = (items.primary, *items.tiles)
+        more = (alpha, *items.of(alpha).tiles) if alpha else ()
+        numbers = {item: number for number, item in enumerate((*parts, *more), 1)}
+        references = [(b"dimg", numbers[each], [numbers[tile] for tile in items.of(each).tiles]) for each in numbers]
+        if alpha:
+            references.append((b"auxl", numbers[alpha], [1]))
+        references += [(b"prem", 1, [numbers[alpha]]) for kind, *_ in items.references if alpha and kind == b"prem"]
+        made = [_item(items.of(each), items) for each in numbers]
+        return written(reader, b"avif", made, [each for each in references if each[2]])
+    except (Rejected, ShortRead, KeyError):
+        return None
+
+
+def _item(items: Items, whole: Items) -> Item:
+    """Return the primary item as it is to be written; without a size of its own it has that of the whole."""
+    properties = list(items.properties.get(items.primary, ()))
+    if not any(each.kind == b"ispe" for each in properties):
+        properties += [each for each in whole.properties[whole.primary] if each.kind == b"ispe"]
+    boxed = tuple(box(kind, body.read(0, body.size)) for kind, body in properties)
+    return Item(items.kind or b"av01", boxed, items.windows)
 
 
 def _metadata(meta: Window) -> Iterator[int]:

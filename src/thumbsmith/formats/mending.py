@@ -1,8 +1,8 @@
-"""A second try for a source that its decoder refused: without what is wrong behind the picture."""
+"""A second try for a source that its decoder refused: without what is wrong besides the picture."""
 
 from __future__ import annotations
 
-from thumbsmith.formats import jpeg_end, png, webp
+from thumbsmith.formats import avif, jpeg_end, png, webp
 from thumbsmith.formats.spliced import Spliced
 from thumbsmith.probe.types import Probe
 from thumbsmith.probe.window import ShortRead, Window
@@ -23,4 +23,6 @@ def mended(reader: RangeReader, probe: Probe) -> RangeReader | None:
             return None
     if probe.format == "webp":
         return webp.picture_alone(reader)
+    if probe.format == "avif":
+        return avif.described_again(reader, probe)
     return None
