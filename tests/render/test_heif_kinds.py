@@ -9,7 +9,7 @@ from PIL import Image
 
 from tests.probe.files import box, exif_block, ispe
 from tests.render.heif_items import SIDE, TILES, Entry, Layout, alpha, clap, grid, heif, imir, irot, tile
-from tests.render.pictures import difference, shown
+from tests.render.pictures import difference, saved, shown, textured
 from thumbsmith.errors import Rejected
 from thumbsmith.formats.decoding import decode
 from thumbsmith.memory import judge_memory, predicted_bytes
@@ -161,6 +161,19 @@ def test_a_picture_that_is_cut_is_truncated(cut: int):
     data = heif([grid(2, 1, 128, 64), tile(), tile(1)], [(b"dimg", 1, [2, 3])])
     assert refused(data[:-cut]) == "truncated"
     assert refused(heif([tile()])[:-cut]) == "truncated"
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.8])
+def test_zeros_in_place_of_data_are_truncated(share: float):
+    """A file that was copied in part, to its full length, gives no picture: HEIC and AVIF, picture and alpha."""
+    start = int(len(tile(1).data) * share)
+    half = Entry(b"hvc1", tile(1).properties, tile(1).data[:start] + bytes(len(tile(1).data) - start))
+    assert refused(heif([grid(2, 1, 128, 64), tile(), half], [(b"dimg", 1, [2, 3])])) == "truncated"
+    for picture in (textured(64, 48), textured(64, 48).convert("RGBA")):
+        picture.putpixel((0, 0), (9,) * len(picture.getbands()))  # so that there is alpha
+        data = saved(picture, "AVIF")
+        missing = int(200 * (1 - share)) + 64
+        assert refused(data[:-missing] + bytes(missing)) == "truncated"
 
 
 def test_a_broken_tile_is_no_black_square():

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from thumbsmith.errors import Rejected
-from thumbsmith.formats.heif_file import Item, box, written
+from thumbsmith.formats.heif_file import Item, box, check_end, written
 from thumbsmith.formats.patched import Patched
+from thumbsmith.formats.stream import SourceStream
 from thumbsmith.probe.isobmff import boxes, find
 from thumbsmith.probe.items import Items, read_items
 from thumbsmith.probe.types import Probe
@@ -35,6 +36,23 @@ def plain(reader: RangeReader) -> RangeReader:
     except (Rejected, ShortRead):
         return reader
     return Patched(reader, edits) if edits else reader
+
+
+def check_ends(stream: SourceStream) -> None:
+    """Raise Rejected(truncated) where zeros stand for the end of a still AVIF, its tiles or its alpha.
+
+    Descriptions that are broken are left to the decoder. Raises what the reader raises.
+    """
+    file = stream.window()
+    try:
+        meta = find(file, b"meta")
+        items = read_items(file, meta) if meta else None
+        coded = [each for each in items.members() if items.kinds.get(each) == b"av01"] if items else []
+    except (Rejected, ShortRead):
+        return
+    for each in coded:
+        if items and each in items.places:
+            check_end(items.of(each))
 
 
 def described_again(reader: RangeReader, probe: Probe) -> RangeReader | None:

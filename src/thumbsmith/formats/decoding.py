@@ -117,6 +117,9 @@ def _loaded(
         if not color.cut_off(made, colors.to_srgb):
             return made, colors, scale
     stream.seek(0)
+    if probe.format == "avif":
+        avif.check_ends(stream)
+        stream.seek(0)
     image = opened(stream, probe)
     check_size(image, probe)
     laid = probe.hidden or (probe.format == "gif" and probe.alpha)

@@ -11,7 +11,7 @@ from io import BytesIO
 from typing import Any, Final, TypeAlias
 
 from thumbsmith.errors import Code, MissingDecoder, Rejected
-from thumbsmith.formats.heif_file import Item, box, written
+from thumbsmith.formats.heif_file import Item, box, check_end, written
 from thumbsmith.formats.modes import to_plain
 from thumbsmith.formats.picture import turned
 from thumbsmith.formats.pillow import Image, ImageFile
@@ -132,6 +132,7 @@ def _coded(items: Items, colors: Colors) -> Image.Image:
     """Return what HEVC codes in the primary item."""
     from pi_heif import HeifFile  # noqa: PLC0415 - an extra that need not be there
 
+    check_end(items)
     kept = [each for each in items.properties.get(items.primary, ()) if each.kind in _NEEDED]
     properties = (*map(_boxed, kept), *colors)
     alone = written(items.file.buffer.reader, b"heic", [Item(b"hvc1", properties, items.windows)])

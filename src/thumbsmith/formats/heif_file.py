@@ -7,12 +7,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from thumbsmith.errors import Code, Rejected
 from thumbsmith.formats.spliced import Spliced
+from thumbsmith.probe.items import Items
 from thumbsmith.probe.window import Window
 from thumbsmith.reader import RangeReader
 
 # Properties without which an item must not be shown.
 _ESSENTIAL: Final = frozenset({b"hvcC", b"av1C", b"irot", b"imir", b"clap", b"lsel", b"a1op"})
+
+# Zeros at the end of coded data that stand for data that are missing: HEVC never has three in a row within a unit
+# (ITU-T H.265, 7.4.2), and AV1 ends with a bit that is set (AV1, 8.2.4), behind which an encoder adds hardly any.
+_ZEROS: Final = 64
 
 # Of the index of a property in 16 bits, what says that it is essential.
 _ESSENTIAL_BIT: Final = 0x8000
@@ -49,6 +55,17 @@ def written(
     lengths = sum(_length(item) for item in items)
     head += _meta(description, items, start) + struct.pack(">I4s", lengths + 8, b"mdat")
     return Spliced(reader, (head, *((each.start, each.start + each.size) for item in items for each in item.data)))
+
+
+def check_end(items: Items) -> None:
+    """Raise Rejected(truncated) where the data of the primary item end in zeros, as of a file that was copied in part.
+
+    Decoders make a picture of them. Raises as `Items.windows` does, and what the reader raises.
+    """
+    last = items.windows[-1]
+    length = min(last.size, _ZEROS)
+    if not any(last.read(last.size - length, length)):
+        raise Rejected(Code.TRUNCATED, "a part of the picture is missing: there are zeros in its place")
 
 
 def box(kind: bytes, *parts: bytes) -> bytes:
