@@ -74,10 +74,20 @@ def test_other_containers_are_named(brand: bytes):
     ],
 )
 def test_turns_and_mirrors_apply_in_their_order(properties: list[bytes], orientation: int):
-    """Turns of irot (anticlockwise) and mirrors of imir (0: top and bottom) apply one after the other."""
-    found = probed(heif(ispe(8, 6), *properties))
+    """Turns of irot (anticlockwise) and mirrors of imir (0: top and bottom) of a HEIC apply one after the other."""
+    found = probed(heif(ispe(8, 6), *properties, brand=b"heic"))
     assert found.orientation == orientation
     assert (found.width, found.height) == (8, 6)
+
+
+@pytest.mark.parametrize("turn", range(4))
+@pytest.mark.parametrize("axis", range(2))
+def test_an_avif_is_turned_before_it_is_mirrored(turn: int, axis: int):
+    """Whatever the order in the file, as browsers do."""
+    found, listed = (
+        probed(heif(ispe(8, 6), *each)).orientation for each in ((_imir(axis), _irot(turn)), (_irot(turn), _imir(axis)))
+    )
+    assert found == listed
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -23,13 +23,15 @@ Reference = tuple[bytes, int, Sequence[int]]
 class Layout:
     """How `iloc` places data: its version, what offsets count from, in how many pieces, and by which method.
 
-    The method is of the first item; None stands for what the item needs.
+    The method is of the first item; None stands for what the item needs. `spread` has a box of its own say each item's
+    properties.
     """
 
     version: int = 1
     base: int = 0
     pieces: int = 1
     method: int | None = None
+    spread: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,11 +126,15 @@ def _meta(items: Sequence[Entry], references: Sequence[Reference], primary: int,
         box(b"hdlr", bytes(8), b"pict", bytes(13)),
         box(b"pitm", bytes(4), struct.pack(">H", primary)),
         box(b"iinf", bytes(4), struct.pack(">H", len(items)), *entries),
-        box(b"iprp", box(b"ipco", *shared), box(b"ipma", b"\0\0\0\1", struct.pack(">I", len(items)), *owners)),
-        box(b"iref", bytes(4), *(_reference(*each) for each in references)),
-        box(b"idat", *(each.data for each in items if each.inside)),
+        box(b"iprp", box(b"ipco", *shared), *_owners(owners if layout.spread else [b"".join(owners)], len(items))),
+        box(b"iref", bytes(4), *(_reference(*each) for each in references)) if references else b"",
+        box(b"idat", *(each.data for each in items if each.inside)) if any(each.inside for each in items) else b"",
         box(b"iloc", bytes((layout.version, 0, 0, 0, 0x44, 0x40)), count, *places),
     )
+
+
+def _owners(parts: list[bytes], count: int) -> list[bytes]:
+    return [box(b"ipma", b"\0\0\0\1", struct.pack(">I", count // len(parts)), each) for each in parts]
 
 
 def _place(number: int, length: int, at: int, method: int, layout: Layout) -> bytes:

@@ -79,7 +79,7 @@ def read(stream: SourceStream) -> Items:
     meta = find(file, b"meta")
     if meta is None:
         raise Rejected(Code.CORRUPT, "the file holds no picture")
-    return read_items(file, meta)
+    return read_items(file, meta).master()
 
 
 def shown(items: Items, count: int = 1, colors: Colors = ()) -> Image.Image:

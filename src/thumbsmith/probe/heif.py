@@ -24,6 +24,9 @@ _NEITHER: Final = frozenset({b"mif1", b"msf1", b"mif2", b"miaf"})
 CODED: Final = b"hvc1"
 DERIVED: Final = frozenset({b"grid", b"iovl", b"iden"})
 
+# Types of items that libavif reads as a picture.
+_AVIF_ITEMS: Final = frozenset({b"av01", b"grid"})
+
 # Pixels of all pictures that are laid on a canvas.
 _MOST_OVERLAID: Final = 1 << 26
 
@@ -40,9 +43,9 @@ _MAX_DESCRIPTION: Final = 1 << 20
 def read(data: Window) -> Probe:
     """Return what an AVIF or HEIC says. Raises Rejected for other containers and for broken boxes, ShortRead.
 
-    The size is as stored; `orientation` is what irot and imir come to, in the order they are listed in. An EXIF
-    orientation counts for nothing (ISO/IEC 23008-12, annex A). libheif crops and turns the pixels it decodes and hides
-    that it did; libavif decodes them as stored, and Pillow writes irot and imir into the EXIF block it hands out.
+    The size is as stored; `orientation` is what irot and imir come to: of a HEIC in the order they are listed in, of an
+    AVIF the turn before the mirror. An EXIF orientation counts for nothing (ISO/IEC 23008-12, annex A). libavif decodes
+    pixels as stored, and Pillow writes irot and imir into the EXIF block it hands out.
     """
     brand, name = _brands(data)
     moov = _description(data, b"moov") if name == "avif" and brand != b"avif" else None
@@ -107,6 +110,8 @@ def _picture(data: Window, name: str) -> Probe:
     if meta is None:
         raise Rejected(Code.CORRUPT, "the file holds no picture")
     items = read_items(data, meta)
+    # Browsers turn an AVIF in the prescribed order, whatever the order in the file; libheif takes that of the file.
+    items = items.master() if name == "heic" else items.in_fixed_order()
     members = items.members()
     _check_kind(items, name)
     grid = read_grid(items)
@@ -136,8 +141,9 @@ def _picture(data: Window, name: str) -> Probe:
 
 
 def _check_kind(items: Items, name: str) -> None:
-    """Raise Rejected(unsupported_format) for a HEIC whose picture is coded by another codec, or in parts of others."""
-    if name == "heic" and items.kind and items.kind not in DERIVED | {CODED}:
+    """Raise Rejected(unsupported_format) for a picture that is coded by another codec, or in parts of others."""
+    read = DERIVED | {CODED} if name == "heic" else _AVIF_ITEMS
+    if items.kind and items.kind not in read:
         shown = items.kind.decode("ascii", "backslashreplace").strip()
         raise Rejected(Code.UNSUPPORTED_FORMAT, f"a picture of type {shown!r} in a HEIF file is not read here")
     if any(kind == b"pred" and item == items.primary for kind, item, _ in items.references):

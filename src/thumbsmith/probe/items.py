@@ -14,6 +14,9 @@ from thumbsmith.probe.window import Window
 # A picture may be made of pictures that are made of others, and have alpha: more than that is a circle.
 _DEEPEST: Final = 5
 
+# The order that is prescribed for crops, turns and mirrors (ISO/IEC 23000-22, 7.3.6.7).
+_FIXED_ORDER: Final = {b"irot": 1, b"imir": 2}
+
 # EXIF's orientation after one more quarter turn anticlockwise, after swapping top and bottom, and left and right:
 # what stands at the place of the orientation before, 1 to 8.
 _ANTICLOCKWISE: Final = (0, 8, 5, 6, 7, 4, 1, 2, 3)
@@ -126,6 +129,16 @@ class Items:
         """Return the properties of the primary item, then those of its first tile: what they tell of samples."""
         return self._own() + tuple(box for tile in self.tiles[:1] for box in self.properties.get(tile, ()))
 
+    def master(self) -> Items:
+        """Return the same with what the primary item is a thumbnail of for the primary item, where it is one."""
+        masters = (targets[0] for kind, item, targets in self.references if (kind, item) == (b"thmb", self.primary))
+        return self.of(next(masters, self.primary))
+
+    def in_fixed_order(self) -> Items:
+        """Return the same with the primary item's crop before its turn, and its mirror last."""
+        own = sorted(self._own(), key=lambda box: _FIXED_ORDER.get(box.kind, 0))
+        return replace(self, properties={**self.properties, self.primary: tuple(own)})
+
     @property
     def colors(self) -> tuple[Box, ...]:
         """Return what the primary item itself says of its colors: profiles and code points."""
@@ -173,10 +186,7 @@ def _start(whole: int, part: int, off_center: float) -> int:
 
 
 def read_items(file: Window, meta: Window) -> Items:
-    """Return the items in the body of a file's `meta` box. Raises Rejected(corrupt) for one that cannot be, ShortRead.
-
-    Where the primary item is a thumbnail, what it is a thumbnail of is the picture.
-    """
+    """Return the items in the body of a file's `meta` box. Raises Rejected(corrupt) for a broken one, ShortRead."""
     children = {box.kind: box.body for box in boxes(meta, 4)}
     primary, properties, references = (children.get(kind) for kind in (b"pitm", b"iprp", b"iref"))
     listed, places = children.get(b"iinf"), children.get(b"iloc")
@@ -187,7 +197,7 @@ def read_items(file: Window, meta: Window) -> Items:
     (item,) = primary.unpack(_id(primary), 4)
     return Items(
         file,
-        next((targets[0] for kind, each, targets in pointing if kind == b"thmb" and each == item and targets), item),
+        item,
         owned,
         pointing,
         _inputs(pointing),
