@@ -69,7 +69,7 @@ def predicted_bytes(probe: Probe, shrink: int) -> int:
         case "avif" | "heic":  # planes at full resolution; the frame that is handed over; then Pillow's own
             planes = max(probe.channels, 3 + probe.alpha)
             held = _pixels(probe) * (planes * _depth_bytes(probe) + planes + _picture(probe)) + 2 * probe.bytes
-            held += probe.piece * (planes + 1) * _depth_bytes(probe)
+            held += probe.piece * ((planes + 1) * _depth_bytes(probe) + planes + PIXEL)  # and what is made of a part
         case "tiff":  # libtiff is given the whole file, and may find one strip in it
             held = width * height * (probe.channels * _depth_bytes(probe) + _picture(probe)) + probe.bytes + probe.piece
         case "gif" | "png" if probe.hidden or (probe.alpha and probe.format == "gif"):  # its frame is laid on a canvas

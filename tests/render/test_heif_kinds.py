@@ -233,6 +233,35 @@ def test_a_photo_of_200_megapixels_is_within_the_default_memory():
         judge_memory(Probe(format="heic", bytes=9, width=16_320, height=12_240), Recipe.default())
 
 
+def test_alpha_larger_than_its_picture_counts():
+    """Alpha of gigabytes beside a small picture is over memory before it is decoded."""
+    large = Entry(b"hvc1", tuple(each if each[4:8] != b"ispe" else ispe(30_000, 30_000) for each in alpha().properties))
+    found = probe(BytesReader(heif([tile(), large], [(b"auxl", 2, [1])])))
+    with pytest.raises(Rejected) as problem:
+        judge_memory(found, Recipe.default())
+    assert problem.value.code.value == "over_memory"
+
+
+def test_what_lies_apart_is_read_once():
+    """Tiles that lie far from their description do not have either read again for each of them."""
+    numbers = range(12)
+    data = heif(
+        [grid(4, 3, 256, 192), *map(tile, numbers)],
+        [(b"dimg", 1, [2 + each for each in numbers])],
+        between=box(b"free", bytes(9_000_000)),
+    )
+    found, given = probe(BytesReader(data)), []
+
+    class Counting(BytesReader):
+        def read(self, offset: int, length: int) -> bytes:
+            part = super().read(offset, length)
+            given.append(len(part))
+            return part
+
+    decode(Counting(data), found, 1.0)
+    assert sum(given) < 20_000_000
+
+
 def test_how_often_tiles_can_be_halved_is_told():
     """Both sides of a tile must divide; pictures with alpha or a crop are decoded whole."""
     relation = (b"dimg", 1, [2, 3])

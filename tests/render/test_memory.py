@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from PIL.Image import Resampling
 
+from tests.render.heif_items import SIDE, grid, heif, irot, tile
 from tests.render.pictures import saved, textured
 from thumbsmith.errors import Code, Rejected
 from thumbsmith.memory import judge_memory, predicted_bytes
@@ -80,6 +81,20 @@ def test_no_decoder_takes_more_than_was_predicted(tmp_path, mode, kind, options)
     ran = subprocess.run(command, check=True, capture_output=True, text=True, env={"PYTHONPATH": ":".join(sys.path)})
     peak, predicted = map(int, ran.stdout.split())
     assert peak <= predicted <= 3 * peak
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process is read from Linux's /proc")
+@pytest.mark.parametrize("turn", [0, 1])
+def test_a_heic_of_tiles_takes_no_more_than_was_predicted(tmp_path, turn):
+    """Tiles are averaged as they come: half of what the whole picture would take is never reached, turned or not."""
+    small, large = tmp_path / "small", tmp_path / "large"
+    small.write_bytes(heif([tile().having(irot(turn))]))
+    whole = grid(104, 72, 104 * SIDE, 72 * SIDE).having(irot(turn))
+    large.write_bytes(heif([whole, *map(tile, range(12))], [(b"dimg", 1, [2 + each % 12 for each in range(104 * 72)])]))
+    command = [sys.executable, "-c", PEAK, str(small), str(large)]
+    ran = subprocess.run(command, check=True, capture_output=True, text=True, env={"PYTHONPATH": ":".join(sys.path)})
+    peak, predicted = map(int, ran.stdout.split())
+    assert peak <= predicted < 5 * 104 * 72 * SIDE * SIDE
 
 
 @pytest.mark.parametrize("kind", ["png", "gif", "webp", "tiff", "bmp", "avif", "heic", "jpeg"])

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from thumbsmith.errors import Rejected
-from thumbsmith.formats.heif_file import Item, box, check_end, written
+from thumbsmith.formats.heif_file import ZEROS, Item, box, check_end, written
 from thumbsmith.formats.patched import Patched
 from thumbsmith.formats.stream import SourceStream
 from thumbsmith.probe.isobmff import boxes, find
@@ -52,7 +52,9 @@ def check_ends(stream: SourceStream) -> None:
         return
     for each in coded:
         if items and each in items.places:
-            check_end(items.of(each))
+            last = items.of(each).windows[-1]
+            tail = min(last.size, ZEROS)
+            check_end(last.read(last.size - tail, tail))
 
 
 def described_again(reader: RangeReader, probe: Probe) -> RangeReader | None:
@@ -88,7 +90,7 @@ def _item(items: Items, whole: Items) -> Item:
     if not any(each.kind == b"ispe" for each in properties):
         properties += [each for each in whole.properties[whole.primary] if each.kind == b"ispe"]
     boxed = tuple(box(kind, body.read(0, body.size)) for kind, body in properties)
-    return Item(items.kind or b"av01", boxed, items.windows)
+    return Item(items.kind or b"av01", boxed, tuple((each.start, each.start + each.size) for each in items.windows))
 
 
 def _metadata(meta: Window) -> Iterator[int]:

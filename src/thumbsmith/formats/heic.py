@@ -19,7 +19,8 @@ from thumbsmith.formats.stream import SourceStream
 from thumbsmith.probe.grid import read_grid
 from thumbsmith.probe.isobmff import Box, find
 from thumbsmith.probe.items import Items, read_items
-from thumbsmith.probe.window import ShortRead
+from thumbsmith.probe.window import ShortRead, Window
+from thumbsmith.reader import BytesReader
 
 # What a decoder needs to know of a coded item besides its colors. Crops and turns are made here.
 _NEEDED: Final = frozenset({b"hvcC", b"ispe", b"pixi"})
@@ -79,7 +80,9 @@ def read(stream: SourceStream) -> Items:
     meta = find(file, b"meta")
     if meta is None:
         raise Rejected(Code.CORRUPT, "the file holds no picture")
-    return read_items(file, meta).master()
+    # The description in a buffer of its own: it is read again for each tile, and lies far from the tiles.
+    description = Window.over(BytesReader(meta.read(0, meta.size)))
+    return read_items(file, description).master()
 
 
 def shown(items: Items, count: int = 1, colors: Colors = ()) -> Image.Image:
@@ -132,16 +135,16 @@ def _coded(items: Items, colors: Colors) -> Image.Image:
     """Return what HEVC codes in the primary item."""
     from pi_heif import HeifFile  # noqa: PLC0415 - an extra that need not be there
 
-    check_end(items)
+    data = items.data
+    check_end(data)
     kept = [each for each in items.properties.get(items.primary, ()) if each.kind in _NEEDED]
-    properties = (*map(_boxed, kept), *colors)
-    alone = written(items.file.buffer.reader, b"heic", [Item(b"hvc1", properties, items.windows)])
+    alone = written(BytesReader(b""), b"heic", [Item(b"hvc1", (*map(_boxed, kept), *colors), (data,))])
     file = HeifFile(
         BytesIO(alone.read(0, alone.size)), convert_hdr_to_8bit=True, hdr_to_16bit=True, remove_stride=False
     )
     picture = file[0]
-    data = picture.data
-    image = Image.frombytes(picture.mode, picture.size, data, "raw", picture.mode, picture.stride)
+    pixels = picture.data  # the size may change in decoding
+    image = Image.frombytes(picture.mode, picture.size, pixels, "raw", picture.mode, picture.stride)
     return to_plain(image, 16)  # pi_heif hands out deep gray in 16 bits
 
 

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.formats.spliced import Spliced
-from thumbsmith.probe.items import Items
-from thumbsmith.probe.window import Window
+from thumbsmith.formats.spliced import Part, Spliced, part_length
 from thumbsmith.reader import RangeReader
 
 # Properties without which an item must not be shown.
@@ -18,7 +16,7 @@ _ESSENTIAL: Final = frozenset({b"hvcC", b"av1C", b"irot", b"imir", b"clap", b"ls
 
 # Zeros at the end of coded data that stand for data that are missing: HEVC never has three in a row within a unit
 # (ITU-T H.265, 7.4.2), and AV1 ends with a bit that is set (AV1, 8.2.4), behind which an encoder adds hardly any.
-_ZEROS: Final = 64
+ZEROS: Final = 64
 
 # Of the index of a property in 16 bits, what says that it is essential.
 _ESSENTIAL_BIT: Final = 0x8000
@@ -26,11 +24,11 @@ _ESSENTIAL_BIT: Final = 0x8000
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An item to be written: its type, its properties as whole boxes, and its data in the source."""
+    """An item to be written: its type, its properties as whole boxes, and its data, or where they are in the source."""
 
     kind: bytes
     properties: tuple[bytes, ...]
-    data: tuple[Window, ...]
+    data: tuple[Part, ...]
 
 
 def written(
@@ -54,17 +52,15 @@ def written(
     start = len(head) + len(_meta(description, items, 0)) + 8  # of the data, behind the header of their box
     lengths = sum(_length(item) for item in items)
     head += _meta(description, items, start) + struct.pack(">I4s", lengths + 8, b"mdat")
-    return Spliced(reader, (head, *((each.start, each.start + each.size) for item in items for each in item.data)))
+    return Spliced(reader, (head, *(part for item in items for part in item.data)))
 
 
-def check_end(items: Items) -> None:
-    """Raise Rejected(truncated) where the data of the primary item end in zeros, as of a file that was copied in part.
+def check_end(tail: bytes) -> None:
+    """Raise Rejected(truncated) where coded data end in zeros, as of a file that was copied in part.
 
-    Decoders make a picture of them. Raises as `Items.windows` does, and what the reader raises.
+    `tail` are at least the last 64 bytes of the data. Decoders make a picture of zeros.
     """
-    last = items.windows[-1]
-    length = min(last.size, _ZEROS)
-    if not any(last.read(last.size - length, length)):
+    if not any(tail[-ZEROS:]):
         raise Rejected(Code.TRUNCATED, "a part of the picture is missing: there are zeros in its place")
 
 
@@ -79,7 +75,7 @@ def _numbered(items: Sequence[Item]) -> Iterable[tuple[int, Item]]:
 
 
 def _length(item: Item) -> int:
-    return sum(window.size for window in item.data)
+    return sum(map(part_length, item.data))
 
 
 def _entry(number: int, item: Item) -> bytes:

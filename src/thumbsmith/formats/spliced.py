@@ -22,7 +22,7 @@ class Spliced:
     _ends: tuple[int, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_ends", tuple(accumulate(map(_length, self.parts))))
+        object.__setattr__(self, "_ends", tuple(accumulate(map(part_length, self.parts))))
 
     @property
     def size(self) -> int:
@@ -36,7 +36,7 @@ class Spliced:
         index = bisect_right(self._ends, offset)
         while offset < end:
             part = self.parts[index]
-            start = offset - self._ends[index] + _length(part)
+            start = offset - self._ends[index] + part_length(part)
             count = min(end, self._ends[index]) - offset
             piece = part[start : start + count] if isinstance(part, bytes) else self.reader.read(part[0] + start, count)
             pieces.append(piece)
@@ -47,5 +47,6 @@ class Spliced:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def _length(part: Part) -> int:
+def part_length(part: Part) -> int:
+    """Return the number of bytes of a part."""
     return len(part) if isinstance(part, bytes) else part[1] - part[0]

@@ -135,7 +135,7 @@ def _picture(data: Window, name: str) -> Probe:
         alpha=alpha,
         primaries=primaries,
         transfer=transfer,
-        piece=grid.tile[0] * grid.tile[1] if grid else _largest_part(items, members),
+        piece=max(grid.tile[0] * grid.tile[1] if grid else _largest_part(items, members), _larger_alpha(items)),
         levels=_halvings(grid.tile) if grid and name == "heic" and not alpha and not crop_width else 0,
     )
 
@@ -171,6 +171,14 @@ def _largest_part(items: Items, members: tuple[int, ...]) -> int:
     if sum(pixels) > _MOST_OVERLAID:
         raise Rejected(Code.UNSUPPORTED_FORMAT, f"an overlay of {sum(pixels)} pixels is not read here")
     return max(pixels)
+
+
+def _larger_alpha(items: Items) -> int:
+    """Return the pixels of the picture's alpha where it has more than the picture, else 0."""
+    if not items.alpha_item or not items.of(items.alpha_item).has_size:
+        return 0
+    pixels, own = (width * height for width, height in (items.of(items.alpha_item).size, items.size))
+    return pixels if pixels > own else 0
 
 
 def _halvings(tile: tuple[int, int]) -> int:

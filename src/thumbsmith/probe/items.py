@@ -70,6 +70,11 @@ class Items:
         return width, height
 
     @property
+    def has_size(self) -> bool:
+        """Return whether the primary item says its size: alpha of an AVIF may leave it out."""
+        return any(box.kind == b"ispe" for box in self._own())
+
+    @property
     def seen(self) -> tuple[int, int]:
         """Return width and height of the primary item after its crop and turn."""
         (_, _, width, height), orientation = self.view

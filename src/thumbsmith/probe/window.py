@@ -25,7 +25,7 @@ class Buffer:
     """The block of a source that was read last."""
 
     def __init__(self, reader: RangeReader) -> None:
-        self.reader = reader
+        self._reader = reader
         self._start = 0
         self._block = b""
         self._ahead = FIRST_BLOCK // 2
@@ -48,7 +48,7 @@ class Buffer:
     def _fetch(self, offset: int, length: int) -> None:
         nearby = self._start <= offset <= self._start + len(self._block) + self._leap
         self._ahead = min(2 * self._ahead, LARGEST_BLOCK) if nearby else BLOCK_AFTER_JUMP
-        self._block = self.reader.read(offset, min(max(length, self._ahead), self.size - offset))
+        self._block = self._reader.read(offset, min(max(length, self._ahead), self.size - offset))
         self._start = offset
         if len(self._block) < length:
             raise ShortRead
