@@ -5,13 +5,15 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from tests.probe.files import box, exif_block, ispe
 from tests.render.heif_items import SIDE, TILES, Entry, Layout, alpha, clap, grid, heif, imir, irot, tile
 from tests.render.pictures import difference, saved, shown, textured
 from thumbsmith.errors import Rejected
 from thumbsmith.formats.decoding import decode
+from thumbsmith.formats.heic import open_heic
+from thumbsmith.formats.stream import SourceStream
 from thumbsmith.memory import judge_memory, predicted_bytes
 from thumbsmith.probe import probe
 from thumbsmith.probe.types import Probe
@@ -260,6 +262,26 @@ def test_what_lies_apart_is_read_once():
 
     decode(Counting(data), found, 1.0)
     assert sum(given) < 20_000_000
+
+
+def test_a_profile_is_followed_and_metadata_is_read():
+    """The profile of the picture, or of its first tile, comes before numbers; metadata beyond the file are left out."""
+    swapped = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    colored = tile().having(box(b"colr", b"prof", swapped))
+    exif, xmp = Entry(b"Exif", (), bytes(4) + exif_block(1)), Entry(b"mime", (), b"<x/>")
+    items = [grid(1, 1, SIDE, SIDE), colored, exif, xmp]
+    data = heif(items, [(b"dimg", 1, [2]), (b"cdsc", 3, [1]), (b"cdsc", 4, [1])])
+    info = open_heic(SourceStream(BytesReader(data))).info
+    assert (info["icc_profile"], info["exif"], info["xmp"]) == (swapped, b"Exif\0\0" + exif_block(1), b"<x/>")
+    cut = heif([tile(), exif], [(b"cdsc", 2, [1])])[:-1]
+    assert open_heic(SourceStream(BytesReader(cut))).info == {}
+    assert decoded(cut).tobytes() == decoded(PLAIN).tobytes()
+
+
+def test_an_overlay_that_contradicts_itself_is_corrupt():
+    """The canvas has the size of the item."""
+    overlay = Entry(b"iovl", (ispe(100, 80),), bytes(10) + struct.pack(">HHhh", 90, 80, 0, 0), inside=True)
+    assert refused(heif([overlay, tile()], [(b"dimg", 1, [2])])) == "corrupt"
 
 
 def test_how_often_tiles_can_be_halved_is_told():
