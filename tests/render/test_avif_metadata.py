@@ -113,6 +113,14 @@ def test_pictures_that_libavif_does_not_put_together_are_unsupported(kind: bytes
     assert problem.value.code == "unsupported_format"
 
 
+def test_alpha_of_another_size_is_unsupported():
+    """Alpha that is smaller than its picture is valid, and no damage."""
+    color, alpha = _described(b"ispe")
+    with pytest.raises(Rejected) as problem:
+        _decoded(heif([color, alpha.having(ispe(32, 32))], [(b"auxl", 2, [1])], brands=AVIF))
+    assert problem.value.code == "unsupported_format"
+
+
 def test_what_cannot_be_described_again_is_left():
     """A sequence, and a file without a picture, have no second description."""
     reader = BytesReader(heif(_described(), brands=AVIF))

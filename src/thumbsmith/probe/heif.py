@@ -146,6 +146,11 @@ def _check_kind(items: Items, name: str) -> None:
     if items.kind and items.kind not in read:
         shown = items.kind.decode("ascii", "backslashreplace").strip()
         raise Rejected(Code.UNSUPPORTED_FORMAT, f"a picture of type {shown!r} in a HEIF file is not read here")
+    alpha = items.of(items.alpha_item)
+    if name == "avif" and items.alpha_item and alpha.has_size and alpha.size != items.size:  # libavif refuses it
+        raise Rejected(
+            Code.UNSUPPORTED_FORMAT, "an AVIF whose alpha has another size than its picture is not read here"
+        )
     if any(kind == b"pred" and item == items.primary for kind, item, _ in items.references):
         raise Rejected(Code.UNSUPPORTED_FORMAT, "the picture is coded as changes to another, which is not read here")
 
