@@ -158,6 +158,14 @@ def test_alpha_is_an_auxiliary_picture(name: bytes, references: bytes, alpha: bo
     assert (found.alpha, found.channels) == (alpha, 3 + alpha)
 
 
+@pytest.mark.parametrize("matrix", [3, 10, 11, 13, 14])
+def test_matrices_that_libavif_does_not_convert_are_unsupported(matrix: int):
+    """They are valid, and no damage; in a HEIC they are read."""
+    color = box(b"colr", b"nclx", struct.pack(">HHHB", 9, 16, matrix, 0))
+    assert rejected(heif(ispe(), color))[0] == "unsupported_format"
+    assert probed(heif(ispe(), color, brand=b"heic")).primaries == 9
+
+
 def test_long_item_numbers_are_read():
     """Numbers of 32 bits and property indexes of 15 say the same."""
     assert probed(heif(ispe(), _irot(1), version=1, item=70_000, wide=True)).orientation == 8

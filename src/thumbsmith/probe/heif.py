@@ -27,6 +27,9 @@ DERIVED: Final = frozenset({b"grid", b"iovl", b"iden"})
 # Types of items that libavif reads as a picture.
 _AVIF_ITEMS: Final = frozenset({b"av01", b"grid"})
 
+# Matrices of ITU-T H.273, table 4, that libavif does not convert (its src/reformat.c).
+_MATRICES_NOT_READ: Final = frozenset({3, 10, 11, 13, 14})
+
 # Pixels of all pictures that are laid on a canvas.
 _MOST_OVERLAID: Final = 1 << 26
 
@@ -151,6 +154,8 @@ def _check_kind(items: Items, name: str) -> None:
         raise Rejected(
             Code.UNSUPPORTED_FORMAT, "an AVIF whose alpha has another size than its picture is not read here"
         )
+    if name == "avif" and (matrix := _matrix(items.configuration)) in _MATRICES_NOT_READ:
+        raise Rejected(Code.UNSUPPORTED_FORMAT, f"an AVIF with colors by matrix {matrix} of H.273 is not read here")
     if any(kind == b"pred" and item == items.primary for kind, item, _ in items.references):
         raise Rejected(Code.UNSUPPORTED_FORMAT, "the picture is coded as changes to another, which is not read here")
 
@@ -204,10 +209,19 @@ def _samples(configuration: Iterable[Box]) -> tuple[int, int]:
     return 3, 8
 
 
+def _matrix(configuration: Iterable[Box]) -> int:
+    """Return the matrix coefficients that an `nclx` tells, or 2, which is unspecified."""
+    return next((body.unpack(">H", 8)[0] for kind, body in configuration if _is_nclx(kind, body)), 2)
+
+
+def _is_nclx(kind: bytes, body: Window) -> bool:
+    return kind == b"colr" and body.read(0, 4) == b"nclx"
+
+
 def _code_points(configuration: Iterable[Box]) -> tuple[int, int]:
     """Return the colour primaries and the transfer characteristics that an `nclx` tells, or zeros."""
     for kind, body in configuration:
-        if kind == b"colr" and body.read(0, 4) == b"nclx":
+        if _is_nclx(kind, body):
             primaries, transfer = body.unpack(">HH", 4)
             return primaries, transfer
     return 0, 0
