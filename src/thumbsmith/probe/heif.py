@@ -168,6 +168,8 @@ def _check_whole(items: Items, members: Iterable[int]) -> None:
                 items.of(item).windows  # noqa: B018 - what it raises is what counts
     except ShortRead:
         raise Rejected(Code.TRUNCATED, "the file ends before the picture does") from None
+    except Rejected:  # a place that cannot be read is for the decoder to judge
+        return
 
 
 def _largest_part(items: Items, members: tuple[int, ...]) -> int:
