@@ -25,7 +25,7 @@ RecipeOption: TypeAlias = Annotated[
     typer.Option(
         "--recipe",
         metavar="FILE",
-        readable=False,
+        readable=False,  # reading it reports what is wrong
         help=f"The recipe. Else $THUMBSMITH_RECIPE (a path, or TOML), else ./{RECIPE_FILE}, else the default.",
     ),
 ]

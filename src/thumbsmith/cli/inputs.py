@@ -32,9 +32,14 @@ _KINDS: Final = (
 
 
 def check_image(path: Path) -> None:
-    """Raise RecipeError unless the path leads to a regular file; it says what was found instead."""
+    """Raise RecipeError unless the path leads to a regular file; it says what was found instead.
+
+    A file in a folder that may not be entered passes: opening it fails for that file alone.
+    """
     try:
         mode = path.stat().st_mode
+    except PermissionError:
+        return
     except OSError as error:
         if str(path) == "-":
             raise RecipeError(
@@ -58,7 +63,7 @@ def own_output(images: Iterable[Path], recipe: Recipe) -> dict[Path, str]:
     names, given = possible_names(recipe), {image.name for image in images}
 
     def signs(image: Path, source: str, name: str) -> int:
-        is_there = source in given or image.with_name(source).is_file()
+        is_there = source in given or _is_file(image.with_name(source))
         return is_there + (Path(source).suffix.lower() in IMAGE_SUFFIXES) + (name in names)
 
     found: dict[Path, str] = {}
@@ -74,6 +79,14 @@ def tell_skipped(skipped: Mapping[Path, str], console: Console) -> None:
     """Print one line for each thumbnail that `own_output` found."""
     for image, source in skipped.items():
         console.print(f"skipped {shown(str(image))}: it is a thumbnail of {shown(source)}")
+
+
+def _is_file(path: Path) -> bool:
+    """Return whether the path leads to a regular file, as far as this user can see."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _parts(name: str) -> Iterator[tuple[str, str]]:

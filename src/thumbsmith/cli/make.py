@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -32,9 +32,10 @@ class Made:
 
 
 def make(
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", readable=False, help="The images.")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="The images.", readable=False)],
     folder: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Where to write. Else beside each image.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="DIR", help="Where to write. Else beside each image.", readable=False),
     ] = None,
     recipe: RecipeOption = None,
     jobs: Jobs = None,
@@ -69,8 +70,9 @@ def make(
 
 def _check(images: Sequence[Path], folder: Path | None) -> None:
     """Raise RecipeError, StoreError for what cannot be carried out as it was asked, before a picture is decoded."""
-    if folder and folder.exists() and not folder.is_dir():
-        raise RecipeError(f"{folder}: expected a folder to write to, found a file")
+    with suppress(OSError):  # a folder that cannot be entered, `writable` reports
+        if folder and folder.is_file():
+            raise RecipeError(f"{folder}: expected a folder to write to, found a file")
     outputs: dict[Path, Path] = {}
     for image in images:
         check_image(image)

@@ -24,7 +24,10 @@ NEEDED: Final = ("httptools", "starlette", "uvicorn", "uvloop")
 
 def serve(
     root: Annotated[
-        Path, typer.Option("--root", metavar="DIR", help="Images in DIR/sources, thumbnails in DIR/thumbnails.")
+        Path,
+        typer.Option(
+            "--root", metavar="DIR", help="Images in DIR/sources, thumbnails in DIR/thumbnails.", readable=False
+        ),
     ] = Path(),
     host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, metavar="N", help="0 takes a free one.")] = 8080,
@@ -110,10 +113,10 @@ def _make(root: Path) -> None:
         parent = root.absolute().parent
     except FileNotFoundError:
         raise RecipeError(f"--root {root}: the working folder is gone: give an absolute path") from None
-    if not parent.is_dir():
-        raise RecipeError(f"--root {root}: expected a folder, found none: create {root.parent} first")
-    is_new = not root.exists()
     try:
+        if not parent.is_dir():
+            raise RecipeError(f"--root {root}: expected a folder, found none: create {root.parent} first")
+        is_new = not root.exists()
         (root / "sources").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RecipeError(f"{root}: expected a folder to write to, found: {error.strerror}") from error

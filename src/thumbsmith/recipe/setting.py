@@ -18,7 +18,18 @@ def recipe_set(setting: str | None, folder: str = "") -> Recipe:
     path = os.path.join(folder, setting or RECIPE_FILE)  # noqa: PTH118 - an error names the path as it was given
     if setting and _looks_like_toml(setting) and not os.path.lexists(path):
         return Recipe.loads(setting, file="THUMBSMITH_RECIPE")
-    return Recipe.load(path) if setting or os.path.lexists(path) else Recipe.default()
+    return Recipe.load(path) if setting or _may_exist(path) else Recipe.default()
+
+
+def _may_exist(path: str) -> bool:
+    """Return False only where there is no such file: one in a folder that may not be entered may exist."""
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _looks_like_toml(setting: str) -> bool:

@@ -284,9 +284,9 @@ def _inside(parent: Folder, component: str) -> str:
 
 
 def _report(visitor: Visitor, folder: str, error: StoreError) -> None:
-    """Report a folder. Raises the error where it is the root: without it there is no listing."""
+    """Report a folder. Raises StoreError about the whole store where it is the root: without it there is no listing."""
     if not folder:
-        raise error
+        raise StoreError(str(error), transient=error.transient) from error
     visitor.unreadable(f"{folder}/", error)
 
 
