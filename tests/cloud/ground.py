@@ -25,8 +25,8 @@ import resource
 import stat
 import struct
 import sys
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -105,33 +105,42 @@ def own_mounts(is_root: bool) -> None:
 
 
 def restrict_files(readable: Sequence[Path]) -> None:
-    """Make the root read-only, /tmp empty and writable, and /dev minimal. Raises OSError.
-
-    A `readable` path that this hides, or that lies in a folder which only its owner may enter, is mounted again.
-    """
-    with ExitStack() as closing:
-
-        def opened(path: Path) -> int:
-            descriptor = os.open(path, os.O_PATH)
-            closing.callback(os.close, descriptor)
-            return descriptor
-
-        paths = {path: opened(path) for path in readable}
-        devices = {Path("/dev", name): opened(Path("/dev", name)) for name in DEVICES}
-        private = {path: found for path in readable if (found := _first_private(path))}
-        for folder in sorted(set(private.values())):
-            mount("tmpfs", str(folder), "tmpfs", data="mode=755")
+    """Make the root read-only, /tmp empty and writable, and /dev minimal; see `reveal`. Raises OSError."""
+    with opened([Path("/dev", name) for name in DEVICES]) as devices, opened(readable) as paths:
+        reveal([path for path in readable if not path.is_relative_to("/tmp")])
         mount("tmpfs", "/dev", "tmpfs", data="mode=755")
-        bind({path: paths[path] for path in private} | devices)
+        bind(devices)
         set_read_only("/")
         mount("tmpfs", "/tmp", "tmpfs", data="mode=1777")
         bind({path: descriptor for path, descriptor in paths.items() if path.is_relative_to("/tmp")})
 
 
+def reveal(readable: Sequence[Path]) -> None:
+    """Mount paths again that lie in a folder which only its owner may enter. Raises OSError.
+
+    An empty folder, which all may enter, takes the place of that one.
+    """
+    private = {path: found for path in readable if (found := _first_private(path))}
+    with opened(private) as paths:
+        for folder in sorted(set(private.values())):
+            mount("tmpfs", str(folder), "tmpfs", data="mode=755")
+        bind(paths)
+
+
+@contextmanager
+def opened(paths: Iterable[Path]) -> Iterator[dict[Path, int]]:
+    """Give a descriptor for each path, which still refers to it when something hides the path. Raises OSError."""
+    with ExitStack() as closing:
+        descriptors = {path: os.open(path, os.O_PATH) for path in paths}
+        for descriptor in descriptors.values():
+            closing.callback(os.close, descriptor)
+        yield descriptors
+
+
 def _first_private(path: Path) -> Path | None:
     """Return the first folder on the way to a path that only its owner or group may enter."""
     for folder in [*reversed(path.parents)]:
-        if not folder.stat().st_mode & stat.S_IXOTH and not folder.is_relative_to("/tmp"):
+        if not folder.stat().st_mode & stat.S_IXOTH:
             return folder
     return None
 
