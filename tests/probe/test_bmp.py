@@ -56,11 +56,11 @@ def test_a_mask_for_alpha_counts_where_the_header_holds_one(size: int, masks: tu
 
 @pytest.mark.parametrize(
     "masks",
-    [(0, 0, 0, 0), (0xFF00FF, 0xFF00, 0xFF000000, 0), (0xFF, 0xFF, 0xFF00, 0), (0xFF, 0xFF00, 0xFF0000, 0xFF0000)],
-    ids=["zero", "with a gap", "overlapping colors", "overlapping alpha"],
+    [(0, 0, 0, 0), (0xFF00FF, 0xFF00, 0xFF000000, 0)],
+    ids=["zero", "with a gap"],
 )
 def test_masks_that_tell_no_color_are_not_read(masks: tuple[int, ...]):
-    """Masks that are all zero, have a gap or overlap are a kind that is not read."""
+    """Masks that are all zero or have a gap are a kind that is not read."""
     assert rejected(_bmp(56, bits=32, compression=3, masks=masks))[0] == "unsupported_format"
 
 
@@ -87,7 +87,7 @@ def test_rows_may_come_from_the_top():
         (_bmp(width=0), "corrupt"),
         (_bmp(width=-5), "corrupt"),
         (_bmp(height=0), "corrupt"),
-        (_bmp(16), "unsupported_format"),
+        (_bmp(68), "unsupported_format"),
         (_bmp(bits=3), "unsupported_format"),
         (_bmp(bits=1, compression=3), "unsupported_format"),
         (_bmp(compression=4), "unsupported_format"),

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import IO, Any, Final, Protocol, cast
 
 from thumbsmith.errors import Code, MissingDecoder, Rejected
-from thumbsmith.formats import bitfields, pillow, tiff
+from thumbsmith.formats import bmp, pillow, tiff
 from thumbsmith.formats.heic import open_heic
 from thumbsmith.formats.pillow import Image
 from thumbsmith.formats.png import StillPng
@@ -23,7 +23,6 @@ READERS: Final = {
     "jpeg": ("JpegImagePlugin", "JpegImageFile"),
     "gif": ("GifImagePlugin", "GifImageFile"),
     "webp": ("WebPImagePlugin", "WebPImageFile"),
-    "bmp": ("BmpImagePlugin", "BmpImageFile"),
     "avif": ("AvifImagePlugin", "AvifImageFile"),
 }
 
@@ -53,13 +52,9 @@ def opened(file: Readable, probe: Probe) -> Image.Image:
     if probe.format == "tiff":
         return tiff.opened(cast("SourceStream", file), probe)
     if probe.format == "bmp":
-        if masked := bitfields.read(cast("SourceStream", file)):
-            return masked
-        cast("IO[bytes]", file).seek(0)
+        return bmp.read(cast("SourceStream", file))
     module, name = READERS[probe.format]
     plugin: Any = pillow.plugin(module)
-    if probe.format == "bmp":
-        plugin.BIT2MODE[2] = ("P", "P;2")  # 2 bits a pixel, of Windows CE, is missing there
     if probe.format == "avif":
         plugin.DEFAULT_MAX_THREADS = 1  # a picture is one core's work: others have theirs
     image: Image.Image = getattr(plugin, name)(cast("IO[bytes]", file))
