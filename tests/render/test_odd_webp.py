@@ -25,6 +25,7 @@ def turned() -> Image.Exif:
 
 
 PICTURE = textured(161, 120)
+PICTURE_IN_PNG = saved(PICTURE, "PNG")
 FILES = {
     "lossy": saved(PICTURE, "WEBP"),
     "lossless": saved(PICTURE, "WEBP", lossless=True),
@@ -93,3 +94,67 @@ def test_flags_of_chunks_that_are_not_there_do_no_harm(flags: int):
     data[20] |= flags
     assert difference(shown(bytes(data)), shown(FILES["alpha"])) == 0
     assert difference(shown(sized(bytes(data), 10)), shown(FILES["alpha"])) == 0
+
+
+def without_hints(data: bytes) -> bytes:
+    """Return a WebP whose headers deny that there is alpha, the lossless picture's own header too."""
+    odd = bytearray(data)
+    if odd[12:16] == b"VP8X":
+        odd[20] &= ~0x10
+    for start in range(12, len(odd)):
+        if odd[start : start + 4] == b"VP8L":
+            odd[start + 12] &= ~0x10
+    return bytes(odd)
+
+
+@pytest.mark.parametrize("extended", [False, True])
+@pytest.mark.parametrize("side", [300, 24])
+def test_alpha_that_is_not_announced_is_shown(side: int, extended: bool):
+    """Whether a lossless picture has alpha, its pixels decide, as in browsers."""
+    options = {"exif": Image.Exif()} if extended else {}
+    data = saved(clear(), "WEBP", lossless=True, **options)
+    assert (data[12:16] == b"VP8X") == extended
+    assert (
+        shown(without_hints(data), width=side, height=side).tobytes() == shown(data, width=side, height=side).tobytes()
+    )
+
+
+@pytest.mark.parametrize("side", [300, 24])
+def test_a_picture_that_is_opaque_stays_so(side: int):
+    """A lossless picture without alpha has none, however its bit is set."""
+    found = shown(without_hints(FILES["lossless"]), width=side, height=side)
+    assert found.mode == "RGB"
+    assert difference(found, shown(PICTURE_IN_PNG, width=side, height=side)) < 2
+
+
+def test_alpha_of_frames_is_shown_without_a_flag():
+    """Of an animation the frames decide, and whether the first covers the canvas."""
+    for lossless in (False, True):
+        data = saved(
+            clear(), "WEBP", lossless=lossless, save_all=True, append_images=[clear().rotate(180)], duration=99
+        )
+        odd = bytearray(data)
+        odd[20] &= ~0x10
+        assert shown(bytes(odd)).tobytes() == shown(data).tobytes()
+        (found,) = render(bytes(odd), recipe(formats=("webp",), animation="keep"))
+        (wanted,) = render(data, recipe(formats=("webp",), animation="keep"))
+        assert found.data == wanted.data
+
+
+def test_a_first_frame_that_is_smaller_leaves_the_rest_clear():
+    """The canvas is transparent around it, though the header says that there is no alpha."""
+    frame = saved(PICTURE, "WEBP")[12:]
+    place = bytes(6) + (160).to_bytes(3, "little") + (119).to_bytes(3, "little") + bytes(4)
+    sides = (199).to_bytes(3, "little") + (139).to_bytes(3, "little")
+    chunks = b"VP8X" + struct.pack("<II", 10, 2) + sides + b"ANIM" + struct.pack("<IIH", 6, 0xFFFFFFFF, 0)
+    chunks += b"ANMF" + struct.pack("<I", 16 + len(frame)) + place + frame
+    found = shown(b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WEBP" + chunks, width=300, height=300)
+    assert (found.size, found.mode) == ((200, 140), "RGBA")
+    assert [found.getpixel(place)[3] for place in ((0, 0), (160, 119), (161, 119), (160, 120))] == [255, 255, 0, 0]
+
+
+def test_alpha_of_a_still_without_a_flag_is_left():
+    """Of a lossy still, browsers follow the header that announces no alpha."""
+    odd = bytearray(FILES["alpha"])
+    odd[20] &= ~0x10
+    assert shown(bytes(odd)).mode == "RGB"

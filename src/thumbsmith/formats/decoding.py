@@ -6,10 +6,23 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from thumbsmith.errors import Rejected
-from thumbsmith.formats import avif, canvas, cicp, color, first_scan, gamma, jpeg_end, mending, png, streaming
+from thumbsmith.formats import (
+    avif,
+    canvas,
+    cicp,
+    color,
+    first_scan,
+    gamma,
+    jpeg_end,
+    mending,
+    png,
+    streaming,
+    webp,
+)
 from thumbsmith.formats.level import at_level
 from thumbsmith.formats.modes import to_plain
 from thumbsmith.formats.opening import TURNED, check_size, opened, verdict
+from thumbsmith.formats.picture import without_idle_alpha
 from thumbsmith.formats.pillow import Image
 from thumbsmith.formats.preview import preview
 from thumbsmith.formats.stream import SourceStream
@@ -66,7 +79,8 @@ def _decoded(reader: RangeReader, probe: Probe, reduction: float) -> Base:
     shrink = shrink_of(probe, reduction)
     if probe.format == "tiff":
         reader, probe = at_level(reader, probe, shrink)
-    stream = SourceStream(prepared(reader, probe))
+    source = prepared(reader, probe)
+    stream = SourceStream(webp.revealed(source, alpha=probe.alpha) if probe.format == "webp" else source)
     with verdict(stream):
         image, colors, scale = _loaded(stream, probe, shrink, reduction)
         doubtful = probe.format == "jpeg" and jpeg_end.is_doubtful(image, stream, probe)
@@ -110,8 +124,8 @@ def _loaded(
     stream: SourceStream, probe: Probe, shrink: int, reduction: float = 1.0
 ) -> tuple[Image.Image, color.Colors, float]:
     """Return the decoded picture, what its colours mean, and what its sides were divided by: of a JPEG, `shrink`."""
-    if webp := streaming.scaled(stream, probe, reduction):
-        made, profile, scale = webp
+    if small_webp := streaming.scaled(stream, probe, reduction):
+        made, profile, scale = small_webp
         colors = color.meaning(profile, made.mode)
         # libwebp averages before it cuts off what RGB cannot hold, as a JPEG decoder does at a DCT scale.
         if not color.cut_off(made, colors.to_srgb):
@@ -134,6 +148,8 @@ def _loaded(
         image.draft(image.mode, (image.width // shrink, image.height // shrink))
     image.load()
     found = to_plain(_cropped(image, probe), probe.depth)
+    if probe.format == "webp" and not probe.alpha:
+        found = without_idle_alpha(found)
     return found, meaning(image, found.mode, probe), shrink
 
 

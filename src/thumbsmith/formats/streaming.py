@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from thumbsmith.formats import vips
+from thumbsmith.formats.picture import without_idle_alpha
 from thumbsmith.formats.pillow import Image
 from thumbsmith.formats.stream import SourceStream
 from thumbsmith.geometry import GAP
@@ -97,7 +98,7 @@ def scaled(stream: SourceStream, probe: Probe, reduction: float) -> tuple[Image.
     def made(file: Feed | bytes) -> Image.Image | None:
         read = vips.Picture.read("webpload", file, scale=1 / count)
         profiles.append(read.profile())
-        return _taken(read)
+        return _opaque(read) if read.shape[2] == 4 else _taken(read)
 
     found = _tried(stream, probe, made)
     if found is None:
@@ -132,6 +133,13 @@ def _taken(picture: vips.Picture) -> Image.Image | None:
     width, height, bands = picture.shape
     mode = MODES.get(bands)
     return Image.frombuffer(mode, (width, height), picture.pixels(), "raw", mode, 0, 1) if mode else None
+
+
+def _opaque(picture: vips.Picture) -> Image.Image | None:
+    """Return a picture of libvips with alpha as RGB, None where a pixel is not opaque. Raises VipsError."""
+    image: Image.Image = Image.frombuffer("RGBA", picture.shape[:2], picture.pixels(), "raw", "RGBA", 0, 1)
+    found = without_idle_alpha(image)
+    return found if found.mode == "RGB" else None
 
 
 def fits(probe: Probe, image: Image.Image) -> bool:

@@ -1,6 +1,6 @@
-"""WebP without what is wrong around its picture: a size that does not fit the file, metadata that is cut.
+"""WebP without what is wrong around its picture: a size or flags that do not fit, metadata that is cut.
 
-RFC 9649, section 2. libwebp takes a file whose RIFF size is beyond its end for one that is still on its way.
+RFC 9649. libwebp takes a file whose RIFF size is beyond its end for one that is still on its way.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ import struct
 from typing import Final
 
 from thumbsmith.errors import Code, Rejected
+from thumbsmith.formats.patched import Patched
 from thumbsmith.formats.spliced import Part, Spliced
 from thumbsmith.probe.types import MAX_FRAMES
+from thumbsmith.probe.webp import lossless_pictures
 from thumbsmith.probe.window import Window
 from thumbsmith.reader import RangeReader
 
@@ -21,6 +23,11 @@ _HEADER: Final = 8
 _PICTURES: Final = frozenset({b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF"})
 _PROFILE: Final = 0x20
 _ALPHA_AND_ANIMATION: Final = 0x12
+_ALPHA: Final = 0x10
+
+# Of a lossless picture: where the byte is that says whether it has alpha, and its bit (RFC 9649, 3.4).
+_HINT: Final = 4
+_HAS_ALPHA: Final = 0x10
 
 _MOST_CHUNKS: Final = MAX_FRAMES + 1_000
 
@@ -53,3 +60,17 @@ def picture_alone(reader: RangeReader) -> RangeReader:
         parts.insert(0, head)
     made = Spliced(reader, tuple(parts))
     return Spliced(reader, (b"RIFF" + struct.pack("<I", 4 + made.size) + b"WEBP", *parts))
+
+
+def revealed(reader: RangeReader, *, alpha: bool) -> RangeReader:
+    """Return a WebP, which was probed before, whose header admits the alpha that its pictures have.
+
+    A lossless picture holds alpha in any case, and says whether it matters: "a hint only" (RFC 9649, 3.4). `alpha` says
+    that there is some. Decoders leave out what is not announced; browsers show it. Raises what the reader raises.
+    """
+    data = Window.over(reader)
+    hints = [place + _HINT for place in lossless_pictures(data) if place + _HINT < data.size]
+    edits = [(place, bytes((data.byte(place) | _HAS_ALPHA,))) for place in hints]
+    if data.read(_FIRST_CHUNK, 4) == b"VP8X" and (alpha or hints):
+        edits.append((_FIRST_CHUNK + _HEADER, bytes((data.byte(_FIRST_CHUNK + _HEADER) | _ALPHA,))))
+    return Patched(reader, tuple(edits)) if edits else reader

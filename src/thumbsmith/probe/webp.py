@@ -15,6 +15,7 @@ from thumbsmith.probe.window import Window
 
 _ANIMATION, _EXIF, _ALPHA = 0x02, 0x08, 0x10
 _PICTURES: Final = (b"VP8 ", b"VP8L")
+_FRAME_HEADER: Final = 16
 
 # Chunks that must be whole: a picture lacks something if one of them is cut.
 _NEEDED: Final = (*_PICTURES, b"ALPH", b"ANMF")
@@ -28,7 +29,8 @@ def read(data: Window) -> Probe:
 
     The size is that of the canvas. A frame that does not fit it is corrupt, as it is to libwebp. Of a RIFF size beyond
     the file only what is there counts; whether that is all of the picture is for the decoder to find. `frames` counts
-    to MAX_FRAMES.
+    to MAX_FRAMES. There is alpha where the extended header says so, and also where a picture has it, or the first frame
+    leaves a part of the canvas free. VP8L may have alpha although it says no: only its decoder knows.
     """
     riff = data.window(0, 8 + data.unpack("<I", 4)[0])
     kind, body = riff.read(12, 4), riff.window(20)
@@ -47,14 +49,17 @@ def _extended(riff: Window, body: Window) -> Probe:
     flags = body.byte(0)
     sides = body.read(4, 6)
     width, height = int.from_bytes(sides[:3], "little") + 1, int.from_bytes(sides[3:], "little") + 1
-    frames, orientation = 0, 1
+    frames, orientation, alpha = 0, 1, bool(flags & _ALPHA)
     riff.buffer.expect_walk()
     for kind, chunk in _chunks(riff):
         if kind == b"ANMF":
-            _check_frame(chunk, width, height)
+            frame = _check_frame(chunk, width, height)
+            alpha = alpha or (not frames and frame != (width, height)) or _frame_has_alpha(chunk)
             frames += 1
         elif kind == b"EXIF" and flags & _EXIF:
             orientation = exif.orientation(chunk)
+        elif kind == b"VP8L":  # of a lossy still, what the extended header says decides, as in browsers
+            alpha |= _lossless(chunk)[2]
         if frames == MAX_FRAMES or (kind in _PICTURES and not flags & _EXIF):
             break
     return Probe(
@@ -64,17 +69,39 @@ def _extended(riff: Window, body: Window) -> Probe:
         height=height,
         orientation=orientation,
         frames=max(1, frames) if flags & _ANIMATION else 1,
-        channels=4 if flags & _ALPHA else 3,
-        alpha=bool(flags & _ALPHA),
+        channels=3 + alpha,
+        alpha=alpha,
     )
 
 
-def _check_frame(chunk: Window, width: int, height: int) -> None:
-    """Reject a frame that lies outside of the canvas: its place counts in steps of two pixels, its sides from one."""
+def lossless_pictures(riff: Window) -> Iterator[int]:
+    """Yield where in a WebP the data of each lossless picture begin, those of frames too. Raises ShortRead."""
+    if riff.read(12, 4) == b"VP8L":
+        yield 20
+    if riff.read(12, 4) != b"VP8X":
+        return
+    for kind, chunk in _chunks(riff):
+        if kind == b"VP8L":
+            yield chunk.start
+        elif kind == b"ANMF" and chunk.read(_FRAME_HEADER, 4) == b"VP8L":
+            yield chunk.start + _FRAME_HEADER + 8
+
+
+def _frame_has_alpha(frame: Window) -> bool:
+    kind = frame.read(_FRAME_HEADER, 4)
+    return kind == b"ALPH" or (kind == b"VP8L" and _lossless(frame.window(_FRAME_HEADER + 8))[2])
+
+
+def _check_frame(chunk: Window, width: int, height: int) -> tuple[int, int]:
+    """Return the sides of a frame, and reject one that lies outside of the canvas.
+
+    Its place counts in steps of two pixels, its sides from one.
+    """
     numbers = [int.from_bytes(chunk.read(offset, 3), "little") for offset in (0, 3, 6, 9)]
     right, bottom = 2 * numbers[0] + numbers[2] + 1, 2 * numbers[1] + numbers[3] + 1
     if right > width or bottom > height:
         raise Rejected(Code.CORRUPT, f"a frame of the WebP reaches to {right} x {bottom}, beyond its canvas")
+    return numbers[2] + 1, numbers[3] + 1
 
 
 def _chunks(riff: Window) -> Iterator[tuple[bytes, Window]]:
