@@ -197,3 +197,70 @@ def test_a_hidden_picture_is_not_shown():
     assert difference(shown(animation(packed[:-4] + b"abcd")), wanted) < 1
     assert refusals(animation(zlib.compress(rows(turned[:-1])))) == {Code.TRUNCATED}
     assert difference(shown(animation(packed, announced=0)), shown(saved(Image.fromarray(RGB), "PNG"))) < 1
+
+
+@pytest.mark.parametrize("interlaced", [0, 1])
+@pytest.mark.parametrize("depth", [1, 2, 4, 8])
+@pytest.mark.parametrize("side", [300, 16])
+def test_colors_beyond_the_palette_are_its_last(side: int, depth: int, interlaced: int):
+    """As in Chromium, large and small; and the file is not handed on, as other viewers take other colors."""
+    count = max(1, (1 << depth) - 1)
+    colors = bytes(range(30, 30 + 3 * count)) if depth < 8 else bytes(range(256)) * 3
+    colors = colors[: 3 * count]
+    indexes = (GRAY >> (8 - depth)).astype(np.uint8)
+    bits = np.unpackbits(indexes[..., None], axis=-1)[..., 8 - depth :]
+    data = b"".join(
+        rows(np.packbits(bits[top::down, left::right].reshape(-(-(HEIGHT - top) // down), -1), axis=1))
+        for left, top, right, down in (PASSES if interlaced else ((0, 0, 1, 1),))
+    )
+    odd, full = (
+        png(header(3, depth, interlaced) + chunk(b"PLTE", palette), zlib.compress(data))
+        for palette in (colors, colors + colors[-3:])
+    )
+    found, wanted = (shown(each, width=side, height=side).convert("RGB") for each in (odd, full))
+    assert difference(found, wanted) == 0
+
+
+def test_an_animations_palette_may_be_short():
+    """Frames that come after the first picture have the same palette."""
+    short, full = (chunk(b"PLTE", bytes((9, 99, 199)) * count) for count in (2, 256))
+    control = struct.pack(">IIIIIHHBB", 0, WIDTH, HEIGHT, 0, 0, 1, 10, 0, 0)
+    packed = zlib.compress(rows(GRAY))
+    tail = chunk(b"IDAT", packed) + chunk(b"fcTL", control) + chunk(b"fdAT", struct.pack(">I", 1) + packed) + END
+    head = HEAD + header(3) + chunk(b"acTL", struct.pack(">II", 1, 0))
+    assert difference(shown(head + short + tail), shown(head + full + tail)) == 0
+
+
+ORIENTED = b"MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0\6\0\0\0\0\0\0"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        chunk(b"acTL", b"\0\0"),
+        chunk(b"acTL", b""),
+        chunk(b"iCCP", b""),
+        chunk(b"iCCP", b"name"),
+        chunk(b"iCCP", b"name\0\5" + zlib.compress(bytes(200))),
+        chunk(b"iCCP", b"name\0\0broken"),
+        chunk(b"eXIf", ORIENTED)[:-4] + b"dead",
+        chunk(b"eXIf", b""),
+        chunk(b"eXIf", b"junk"),
+        chunk(b"sBIT", b"\0\xff"),
+        chunk(b"pHYs", b"\1"),
+        chunk(b"bKGD", b"")[:-4] + b"dead",
+        chunk(b"abCd", b"who knows"),
+        chunk(b"sRGB", b"\x09\1"),
+        chunk(b"gAMA", b"\0\1"),
+    ],
+)
+def test_broken_chunks_beside_the_picture_cost_nothing(odd: bytes):
+    """Chunks that are no part of the pixels and are too short, unknown or have a wrong checksum are ignored."""
+    head, data = LAYOUTS["rgb"]
+    for side in (300, 16):
+        found, wanted = (shown(png(head + extra, zlib.compress(data)), width=side, height=side) for extra in (odd, b""))
+        assert difference(found, wanted) == 0
+    assert shown(png(head + chunk(b"eXIf", ORIENTED), zlib.compress(data)), width=300, height=300).size == (
+        HEIGHT,
+        WIDTH,
+    )

@@ -119,6 +119,14 @@ def test_alpha_that_is_not_announced_is_shown(side: int, extended: bool):
     )
 
 
+def test_the_sources_own_file_announces_its_alpha():
+    """Where the file stands for its picture, other viewers find the alpha as well."""
+    data = saved(Image.new("RGBA", (99, 99), (9, 99, 199, 128)), "WEBP", lossless=True)
+    for odd in (without_hints(data), data):
+        (made,) = render(odd, recipe(width=999, height=999, formats=("webp",)))
+        assert made.data == data
+
+
 @pytest.mark.parametrize("side", [300, 24])
 def test_a_picture_that_is_opaque_stays_so(side: int):
     """A lossless picture without alpha has none, however its bit is set."""

@@ -13,6 +13,7 @@ from thumbsmith.formats import (
     color,
     first_scan,
     gamma,
+    gif,
     jpeg_end,
     mending,
     png,
@@ -112,11 +113,13 @@ def _decoded(reader: RangeReader, probe: Probe, reduction: float) -> Base:
 
 
 def prepared(reader: RangeReader, probe: Probe) -> RangeReader:
-    """Return a source without what its decoder need not see."""
+    """Return a source without what its decoder need not see, or with what it misses."""
     if probe.format == "png" and not probe.hidden:
         return png.plain(reader)
     if probe.format == "avif":
         return avif.plain(reader)
+    if probe.format == "gif":
+        return gif.with_table(reader)
     return first_scan.alone(reader, probe.first_scan) if probe.first_scan else reader
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.formats import canvas, webp
+from thumbsmith.formats import canvas, gif, webp
 from thumbsmith.formats.decoding import Base, meaning
 from thumbsmith.formats.modes import to_plain
 from thumbsmith.formats.opening import opened, verdict
@@ -32,6 +32,8 @@ def frames(reader: RangeReader, probe: Probe) -> Iterator[Frame]:
     """Yield the frames of a source, in full size. Raises as `decoding.decode` does, where a frame is missing too."""
     if probe.format == "webp" and probe.alpha:
         reader = webp.revealed(reader, alpha=True)
+    if probe.format == "gif":
+        reader = gif.with_table(reader)
     stream = SourceStream(reader)
     with verdict(stream):
         image = opened(stream, probe)

@@ -11,12 +11,15 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import IO, Final, TypeAlias, cast
 
 from thumbsmith import purity
 from thumbsmith.errors import Rejected
 from thumbsmith.formats.decoding import Base, decode, prepared
 from thumbsmith.formats.icc import is_srgb
+from thumbsmith.formats.png import StillPng
+from thumbsmith.formats.stream import SourceStream
+from thumbsmith.formats.webp import revealed
 from thumbsmith.probe import probe as look
 from thumbsmith.probe.png import unpacked_bytes
 from thumbsmith.probe.types import Probe
@@ -32,6 +35,7 @@ MOST_PIXELS: Final = 4_000_000
 # Baseline, extended and progressive frames; Huffman and quantization tables; the restart interval; scans.
 JPEG_KEPT: Final = frozenset({0xC0, 0xC1, 0xC2, 0xC4, 0xDB, 0xDD, 0xDA})
 JPEG_METADATA: Final = frozenset({*range(0xE0, 0xF0), 0xFE})
+PALETTE, MOST_COLORS = 3, 256  # a color type, and what its depth can tell at most
 PNG_HEAD: Final = b"\x89PNG\r\n\x1a\n"
 WEBP_METADATA: Final = frozenset({b"EXIF", b"XMP ", b"ICCP"})
 WEBP_PICTURES: Final = ([b"VP8 "], [b"VP8L"], [b"VP8X", b"VP8 "], [b"VP8X", b"VP8L"], [b"VP8X", b"ALPH", b"VP8 "])
@@ -69,6 +73,8 @@ def own_bytes(reader: RangeReader, probe: Probe, base: Base, below: int) -> byte
         return None
     try:
         source = prepared(reader, probe)
+        if probe.format == "webp" and base.image.mode == "RGBA":  # viewers differ where alpha is not announced
+            source = revealed(source, alpha=True)
         data, profile = STRIPPERS[probe.format](source.read(0, source.size))
         if len(data) >= below or (profile and not is_srgb(profile)):
             return None
@@ -124,6 +130,7 @@ def _scan_end(data: bytes, position: int) -> int:
 def _png(data: bytes) -> Stripped:
     """Return header, palette, transparency and pixels, whose coded stream must hold them and nothing else."""
     kept, profile, packed, position, name = [PNG_HEAD], b"", b"", len(PNG_HEAD), b""
+    colors = MOST_COLORS
     while name != b"IEND":
         length, name = struct.unpack_from(">I4s", data, position)
         content = data[position + 8 : position + 8 + length]
@@ -134,12 +141,24 @@ def _png(data: bytes) -> Stripped:
             packed += content
         elif name in (b"IHDR", b"PLTE", b"tRNS"):
             kept.append(_chunk(name, content))
+            colors = length // 3 if name == b"PLTE" and data[25] == PALETTE else colors
     interlaced = data[28]
     unpacked = unpacked_bytes(data[16:29])
     stream = zlib.decompressobj()
     if interlaced or len(stream.decompress(packed, unpacked + 1)) != unpacked or not stream.eof or stream.unused_data:
         raise ValueError("more than its pixels")
-    return b"".join([*kept, _chunk(b"IDAT", packed), _chunk(b"IEND", b"")]), profile
+    made = b"".join([*kept, _chunk(b"IDAT", packed), _chunk(b"IEND", b"")])
+    if colors < 1 << data[24] and _most(made) >= colors:
+        raise ValueError("a color beyond the palette, of which viewers make what they like")
+    return made, profile
+
+
+def _most(data: bytes) -> int:
+    """Return the highest index into the palette of a PNG."""
+    image = StillPng(cast("IO[bytes]", SourceStream(BytesReader(data))))
+    image.load()
+    _, highest = image.getextrema()
+    return int(cast("int", highest))
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:

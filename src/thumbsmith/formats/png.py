@@ -25,6 +25,8 @@ _SIGNATURE_AND_HEADER: Final = 8 + 12 + 13
 # What stands in the last row until the decoder writes it, by mode: a color that few pictures end with.
 _UNWRITTEN: Final[dict[str, Any]] = {"L": 77, "P": 77, "LA": (77, 3), "RGB": (77, 1, 2), "RGBA": (77, 1, 2, 3)}
 
+_COLORS: Final = 256
+
 # Bytes that are unpacked at a time.
 _BLOCK: Final = 1 << 16
 
@@ -36,7 +38,9 @@ class StillPng(PngImagePlugin.PngImageFile):
     """
 
     def load_prepare(self) -> None:
-        """Prepare loading."""
+        """Prepare loading. Colors beyond the palette are its last one, as in Chromium; Pillow makes them white."""
+        if self.palette and self.palette.palette:
+            self.palette.palette = _filled(bytes(self.palette.palette))
         super().load_prepare()
         if self.mode in _UNWRITTEN:
             self.im.paste(_UNWRITTEN[self.mode], self._last_row)
@@ -55,6 +59,11 @@ class StillPng(PngImagePlugin.PngImageFile):
     def _may_lack_rows(self) -> bool:
         unwritten = Image.new(self.mode, (self.width, 1), _UNWRITTEN.get(self.mode, 0))
         return self.crop(self._last_row).tobytes() == unwritten.tobytes()
+
+
+def _filled(palette: bytes) -> bytes:
+    """Return a palette in RGB with 256 colors, the last one repeated."""
+    return palette + palette[-3:] * (_COLORS - len(palette) // 3)
 
 
 def plain(reader: RangeReader) -> RangeReader:
@@ -113,10 +122,12 @@ def data_end(data: Window) -> int:
 
 
 def _is_sound(body: Window) -> bool:
-    """Return whether a profile's checksum is right, and it unpacks to what can be a profile."""
+    """Return whether a profile's checksum is right, and it unpacks, by deflate, to what can be a profile."""
     if body.size > _LARGEST_PROFILE or not is_intact(b"iCCP", body):
         return False
     _, _, packed = body.read(0, body.size).partition(b"\0")
+    if not packed.startswith(b"\0"):  # the name of the compression
+        return False
     try:
         profile = zlib.decompressobj().decompress(packed[1:], _LARGEST_PROFILE + 1)
     except zlib.error:

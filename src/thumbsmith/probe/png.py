@@ -44,6 +44,7 @@ _FOR_IPHONES: Final = b"CgBI"
 _LAST_INTENT: Final = 3
 _UNSPECIFIED: Final = 2
 
+_ACTL_BYTES: Final = 8
 _FIRST_CHUNK: Final = 8
 _AFTER_HEADER: Final = _FIRST_CHUNK + 12 + 13
 _MAX_LENGTH: Final = 2**31 - 1
@@ -68,12 +69,12 @@ def read(data: Window) -> Probe:
             palette = body.size // 3
         elif kind == b"tRNS":
             transparent |= is_transparency(body, colour, palette)
-        elif kind == b"acTL":
+        elif kind == b"acTL" and body.size >= _ACTL_BYTES:
             (announced,) = body.unpack(">I", 0)
         elif kind == b"fcTL":
             _check_frame(body, width, height)
             controlled = True
-        elif kind == b"eXIf":
+        elif kind == b"eXIf" and is_intact(kind, body):
             orientation = exif.orientation(body)
         elif kind in _COLOUR_CHUNKS and kind not in told:
             told |= _told(kind, body)
