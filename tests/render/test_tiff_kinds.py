@@ -1,6 +1,7 @@
 """Kinds of TIFF that Pillow misreads or refuses: each shows what was stored, or is named as a kind that is not read."""
 
 import struct
+from io import BytesIO
 
 import pytest
 
@@ -147,3 +148,140 @@ def test_no_picture_is_made_of_a_file_that_is_cut(data: bytes):
     with pytest.raises(Rejected) as caught:
         _decoded(data[:-20])
     assert caught.value.code in ("corrupt", "truncated")
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_half_floats_are_read(order: str):
+    """Gray in floating point of 16 bits goes from 0 to 1."""
+    row = struct.pack(f"{order}{WIDTH}e", *(level / 255 for level in RAMP))
+    assert _near(_row(_decoded(_tiff((16,), 1, row * HEIGHT, order, t339=(SHORT, 3))).convert("L")), RAMP)
+
+
+@pytest.mark.parametrize(("bits", "letter"), [(16, "e"), (32, "f")])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_floats_with_white_at_zero_are_not_read(bits: int, letter: str, order: str):
+    """No library turns them, so none is shown inverted."""
+    row = struct.pack(f"{order}{WIDTH}{letter}", *(level / 255 for level in RAMP))
+    with pytest.raises(Rejected) as caught:
+        _decoded(_tiff((bits,), 0, row * HEIGHT, order, t339=(SHORT, 3)))
+    assert caught.value.code == "unsupported_format"
+
+
+@pytest.mark.parametrize("extra", [(0, 0), (2, 0), (2, 0, 0)])
+def test_channels_beyond_color_and_alpha_are_left_out(extra: tuple[int, ...]):
+    """RGB of 16 bits with masks or spot colors, as image editors store it."""
+    row = [level for x in range(WIDTH) for level in (*[x * 65535 // (WIDTH - 1)] * 3, 32768, *[999] * (len(extra) - 1))]
+    bits = (16,) * (3 + len(extra))
+    image = _decoded(_tiff(bits, 2, struct.pack(f"<{len(row)}H", *row) * HEIGHT, t338=(SHORT, *extra)))
+    assert _near(_row(image), RAMP)
+    assert image.mode == ("RGBA" if extra[0] else "RGB")
+    assert not extra[0] or _near(_row(image, 3), [128] * WIDTH)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_inks_with_a_further_channel_are_inks(bits: int):
+    """CMYK with a fifth channel is the picture of CMYK without it."""
+    top = (1 << bits) - 1
+    letter = "B" if bits == 8 else "H"
+
+    def stored(count: int) -> bytes:
+        row = [level for x in range(WIDTH) for level in (x * top // (WIDTH - 1), 0, top // 3, 0, top)[:count]]
+        more = {"t338": (SHORT, 0)} if count > 4 else {}
+        return _tiff((bits,) * count, 5, struct.pack(f"<{len(row)}{letter}", *row) * HEIGHT, **more)
+
+    assert _decoded(stored(5)).tobytes() == _decoded(stored(4)).tobytes()
+
+
+def _big(bits: tuple[int, ...], photometric: int, data: bytes, **fields: int) -> bytes:
+    """Return a BigTIFF with the highest byte first; all its fields are one number, of SHORT or LONG."""
+    tags = {256: WIDTH, 257: HEIGHT, 262: photometric, 277: len(bits), 278: HEIGHT, 279: len(data)}
+    tags |= {int(name[1:]): value for name, value in fields.items()}
+    start = 16 + 8 + 20 * (len(tags) + 2) + 8
+    entries = {tag: struct.pack(">HHQQ", tag, LONG, 1, value << 32) for tag, value in tags.items()}
+    depths = struct.pack(f">{len(bits)}H", *bits).ljust(8, b"\0")
+    entries |= {
+        258: struct.pack(">HHQ", 258, SHORT, len(bits)) + depths,
+        273: struct.pack(">HHQQ", 273, LONG, 1, start << 32),
+    }
+    table = b"".join(entries[tag] for tag in sorted(entries))
+    return b"MM\0+" + struct.pack(">HHQQ", 8, 0, 16, len(entries)) + table + bytes(8) + data
+
+
+@pytest.mark.parametrize("photometric", [0, 1])
+@pytest.mark.parametrize("bits", [8, 16, 32])
+def test_gray_of_a_bigtiff_with_the_highest_byte_first(bits: int, photometric: int):
+    """Pillow takes its offsets for those of a TIFF."""
+    top = (1 << bits) - 1
+    levels = [round(x * top / (WIDTH - 1)) for x in range(WIDTH)]
+    levels = levels if photometric else [top - level for level in levels]
+    row = struct.pack(f">{WIDTH}{ {8: 'B', 16: 'H', 32: 'I'}[bits] }", *levels)
+    image = _decoded(_big((bits,), photometric, row * HEIGHT))
+    assert _near(_row(image.convert("L")), RAMP)
+    turned = _decoded(_big((bits,), photometric, row * HEIGHT, t274=6))
+    assert turned.convert("L").tobytes() == image.convert("L").transpose(Image.Transpose.ROTATE_270).tobytes()
+
+
+def test_colors_of_a_bigtiff_with_the_highest_byte_first():
+    """RGB, with alpha and cut; Lab and Zstandard, which libvips lacks, are named."""
+    row = bytes(level for x in range(WIDTH) for level in (round(RAMP[x]), 0, 255 - round(RAMP[x])))
+    image = _decoded(_big((8, 8, 8), 2, row * HEIGHT))
+    assert (image.mode, _near(_row(image), RAMP), _near(_row(image, 2), RAMP[::-1])) == ("RGB", True, True)
+    clear = bytes(level for x in range(WIDTH) for level in (9, 99, 199, round(RAMP[x])))
+    assert _near(_row(_decoded(_big((8,) * 4, 2, clear * HEIGHT, t338=2)), 3), RAMP)
+    for odd in (_big((8, 8, 8), 8, row * HEIGHT), _big((8, 8, 8), 2, row * HEIGHT, t259=50000)):
+        with pytest.raises(Rejected) as caught:
+            _decoded(odd)
+        assert caught.value.code == "unsupported_format"
+    with pytest.raises(Rejected) as caught:
+        _decoded(_big((8, 8, 8), 2, row * HEIGHT)[:-50])
+    assert caught.value.code in ("corrupt", "truncated")
+
+
+def _webp_inside(alpha: bool) -> bytes:
+    """Return a TIFF of one lossless WebP."""
+    image = Image.new("RGBA" if alpha else "RGB", (WIDTH, HEIGHT))
+    image.paste(Image.merge("RGB", [Image.linear_gradient("L").rotate(90).resize((WIDTH, HEIGHT))] * 3))
+    if alpha:
+        image.putalpha(77)
+    file = BytesIO()
+    image.save(file, "WEBP", lossless=True, exact=True)
+    more = {"t338": (SHORT, 2)} if alpha else {}
+    return _tiff((8,) * (3 + alpha), 2, file.getvalue(), t259=(SHORT, 50001), **more)
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_webp_inside_a_tiff_is_read(alpha: bool):
+    """The libtiff of Pillow lacks it, that of libvips does not."""
+    image = _decoded(_webp_inside(alpha))
+    wanted = list(Image.linear_gradient("L").rotate(90).resize((WIDTH, HEIGHT)).crop((0, 4, WIDTH, 5)).tobytes())
+    assert image.mode == ("RGBA" if alpha else "RGB")
+    assert _near(_row(image), wanted)
+    assert not alpha or _row(image, 3) == [77] * WIDTH
+
+
+@pytest.mark.parametrize(
+    ("tag", "values"),
+    [
+        (259, (9, 9999, 32766, 32809, 32909, 34676, 34712, 34887, 34933, 34934, 50002)),
+        (262, (4, 9, 10, 32803, 32844, 32845, 34892, 51177)),
+        (339, (4, 5, 6)),
+    ],
+)
+def test_what_is_not_read_is_named(tag: int, values: tuple[int, ...]):
+    """A compression, an interpretation or a sample format that is not read is no damage, whatever the depth."""
+    for value in values:
+        for bits in ((8,), (16,), (8, 8, 8), (16, 16, 16)):
+            fields = {"t262": (SHORT, 2 if len(bits) > 1 else 1)} | {f"t{tag}": (SHORT, value)}
+            with pytest.raises(Rejected, match=str(value)) as caught:
+                _decoded(_tiff(bits, 1, bytes(WIDTH * HEIGHT * 8), **fields))
+            assert caught.value.code == "unsupported_format"
+
+
+@pytest.mark.parametrize("count", [None, 0, 9_999])
+def test_the_size_of_a_strip_may_be_missing_or_wrong(count: int | None):
+    """Rows that are not compressed are counted from the size of the picture."""
+    levels = bytes(round(level) for level in RAMP) * HEIGHT
+    data = _tiff((8,), 1, levels, t279=(LONG, 0 if count is None else count))
+    if count is None:
+        data = data.replace(struct.pack("<HHII", 279, LONG, 1, 0), struct.pack("<HHII", 280, LONG, 1, 0))
+    assert _near(_row(_decoded(data)), RAMP)

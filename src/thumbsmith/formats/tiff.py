@@ -6,6 +6,7 @@ rejected.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from threading import Lock
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from thumbsmith.formats import vips
 from thumbsmith.formats.picture import turned
 from thumbsmith.formats.pillow import Image, TiffImagePlugin
 from thumbsmith.formats.stream import SourceStream
+from thumbsmith.probe.tiff import fields
 from thumbsmith.probe.types import Probe
 
 # Tags of TIFF 6.0, and values that matter here.
@@ -28,18 +30,35 @@ TILES: Final = 324
 SAMPLE_FORMAT: Final = 339
 SUBSAMPLING: Final = 530
 WHITE_IS_ZERO: Final = 0
-SIGNED: Final = 2
+SIGNED, FLOATING = 2, 3
 SEPARATE: Final = 2
-YCBCR: Final = 6
+CMYK, YCBCR, LAB = 5, 6, 8
 JPEG: Final = (6, 7)  # the JPEG decoder itself undoes the subsampling
+ZSTANDARD, LZMA, WEBP = 50000, 34925, 50001
 
 # Held while Pillow's one switch for the way to read a TIFF is set.
 _LIBTIFF: Final = Lock()
 
-# Bits and channels of kinds that Pillow has no mode for: a palette of 16 bits and gray that is stored white as zero;
-# gray with alpha; gray of 32 bits with the highest byte first.
-_ONLY_VIPS: Final = frozenset({(16, 1), (16, 2), (32, 1)})
-_MODES: Final = {3: "RGB", 4: "RGBA"}
+# Bits, channels and photometric interpretations of kinds that Pillow has no mode for: palettes of 16 bits and gray that
+# is stored white as zero; gray with alpha; gray of 32 bits with the highest byte first; RGB and CMYK with more channels
+# than they need.
+_ONLY_VIPS: Final = frozenset(
+    {
+        *((16, 1, photometric) for photometric in (0, 1, 3)),
+        *((16, 2, photometric) for photometric in (0, 1)),
+        *((32, 1, photometric) for photometric in (0, 1)),
+        *((16, channels, 2) for channels in (5, 6)),
+        *((depth, 5, CMYK) for depth in (8, 16)),
+    }
+)
+
+# Compressions that the libvips which is installed lacks.
+_NOT_IN_VIPS: Final = (ZSTANDARD, LZMA)
+
+_INKS: Final = 4
+
+# How a BigTIFF begins that has the highest byte first: Pillow takes its offsets for those of a TIFF.
+_BIG_END_FIRST: Final = b"MM\0+"
 
 
 class _File(TiffImagePlugin.TiffImageFile):
@@ -73,19 +92,31 @@ def opened(stream: SourceStream, probe: Probe) -> Image.Image:
     Raises Rejected, `unsupported_format`, for a combination of depth and channels that neither library reads; and what
     Pillow and libvips raise for a broken file.
     """
+    tags = fields(stream.window())
+    photometric = tags.get(PHOTOMETRIC, (WHITE_IS_ZERO,))[0]
+    stream.seek(0)
+    if stream.read(len(_BIG_END_FIRST)) == _BIG_END_FIRST:
+        return _by_vips(stream, probe, tags)
     try:
         image = _by_pillow(stream)
     except SyntaxError as unknown:  # raised where Pillow has no mode for what the header says
-        if (probe.depth, probe.channels) in _ONLY_VIPS:
-            return _by_vips(stream, probe)
-        what = f"{probe.channels} {'channels' if probe.channels > 1 else 'channel'} of {probe.depth} bits"
-        raise Rejected(Code.UNSUPPORTED_FORMAT, f"a TIFF of {what}, stored as this one, is not read here") from unknown
-    return _by_vips(stream, probe) if _is_misread(image) else image
+        if (probe.depth, probe.channels, photometric) not in _ONLY_VIPS:
+            raise _unread(probe) from unknown
+        return _by_vips(stream, probe, tags)
+    if image.mode == "F" and photometric == WHITE_IS_ZERO:
+        raise _unread(probe)  # both libraries leave it the wrong way around
+    return _by_vips(stream, probe, tags) if _is_misread(image) else image
+
+
+def _unread(probe: Probe) -> Rejected:
+    what = f"{probe.channels} {'channels' if probe.channels > 1 else 'channel'} of {probe.depth} bits"
+    return Rejected(Code.UNSUPPORTED_FORMAT, f"a TIFF of {what}, stored as this one, is not read here")
 
 
 def _by_pillow(stream: SourceStream) -> TiffImagePlugin.TiffImageFile:
     """Return the picture, opened. Uncompressed planes go through libtiff: Pillow itself reads 8 bits only."""
     file: Any = stream
+    stream.seek(0)
     with _LIBTIFF:
         TiffImagePlugin.READ_LIBTIFF = False
         image = _File(file)
@@ -100,34 +131,49 @@ def _is_misread(image: TiffImagePlugin.TiffImageFile) -> bool:
     """Return whether Pillow would misread a picture that it opened.
 
     It takes subsampled YCbCr for full size where it is not JPEG; the values of a color map that go to 255 only for
-    black, which libtiff and libvips take for 8 bits; gray of 16 bits for black as zero; and gray of 32 bits for signed.
+    black, which libtiff and libvips take for 8 bits; gray of 16 bits for whole numbers, and for black as zero; and gray
+    of 32 bits for signed. WebP inside TIFF it cannot decode.
     """
     tags = image.tag_v2
+    if tags.get(COMPRESSION) == WEBP:
+        return True
     if image.mode.startswith("I"):
-        bits = tags.get(BITS, (1,))[0]
-        signed = tags.get(SAMPLE_FORMAT, (1,))[0] == SIGNED
-        return bool((bits == 32 and not signed) or (bits == 16 and tags.get(PHOTOMETRIC, 0) == WHITE_IS_ZERO))
+        bits, form = tags.get(BITS, (1,))[0], tags.get(SAMPLE_FORMAT, (1,))[0]
+        if bits == 16:
+            return bool(form == FLOATING or tags.get(PHOTOMETRIC, 0) == WHITE_IS_ZERO)
+        return bool(bits == 32 and form != SIGNED)
     if tags.get(PHOTOMETRIC) == YCBCR and tags.get(COMPRESSION, 1) not in JPEG:
         return bool(tags.get(SUBSAMPLING, (2, 2)) != (1, 1))  # TIFF 6.0, section 21: 2, 2 is the default
     return image.mode == "P" and bool(max(tags.get(COLOR_MAP) or (0,)) < 256)
 
 
-def _by_vips(stream: SourceStream, probe: Probe) -> Image.Image:
-    """Return the picture decoded by libvips: in RGB, in RGBA where it has alpha, and gray of 32 bits in F.
+def _by_vips(stream: SourceStream, probe: Probe, tags: Mapping[int, tuple[int, ...]]) -> Image.Image:
+    """Return the picture decoded by libvips: RGB, RGBA where it has alpha, CMYK, and gray of 32 bits or floating in F.
 
-    Raises vips.VipsError.
+    Raises vips.VipsError; Rejected, `unsupported_format`, for what libvips lacks or reads wrongly.
     """
+    compression, photometric, form = (
+        tags.get(tag, (usual,))[0] for tag, usual in ((COMPRESSION, 1), (PHOTOMETRIC, 0), (SAMPLE_FORMAT, 1))
+    )
+    floating = form == FLOATING
+    deep = floating or probe.depth == 32
+    if compression in _NOT_IN_VIPS or photometric == LAB or (deep and probe.channels > 1):
+        raise _unread(probe)
+    if floating and photometric == WHITE_IS_ZERO:
+        raise _unread(probe)
     stream.seek(0)
     read = vips.Picture.read("tiffload", stream.read())
     profile = read.profile()
-    if probe.depth == 32:
+    if deep:
         made, mode = read.run("cast", format="float"), "F"
+    elif photometric == CMYK:
+        made, mode = read.run("extract_band", band=0, n=_INKS), "CMYK"
+        if probe.depth == 16:
+            made = made.run("cast", format="uchar", shift="true")
     else:
-        made = read.run("colourspace", space="srgb")
-        mode = _MODES[made.shape[2]]
+        mode = "RGBA" if probe.alpha else "RGB"
+        made = read.run("colourspace", space="srgb").run("extract_band", band=0, n=len(mode))
     image: Image.Image = Image.frombuffer(mode, made.shape[:2], made.pixels(), "raw", mode, 0, 1)
-    if mode == "RGBA" and not probe.alpha:
-        image = image.convert("RGB")
     if profile:
         image.info["icc_profile"] = profile
     turn: Image.Image = turned(image, probe.orientation)

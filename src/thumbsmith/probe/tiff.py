@@ -5,6 +5,7 @@ TIFF 6.0, sections 3 to 8 and 18.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from thumbsmith.errors import Code, Rejected
@@ -24,10 +25,19 @@ from thumbsmith.probe.pyramid import (
 from thumbsmith.probe.types import Probe
 from thumbsmith.probe.window import ShortRead, Window
 
-_TILE_WIDTH, _TILE_LENGTH, _EXTRA = 322, 323, 338
-_TAGS: Final = TAGS | {COMPRESSION, _TILE_WIDTH, _TILE_LENGTH, _EXTRA}
+_TILE_WIDTH, _TILE_LENGTH, _EXTRA, _SAMPLE_FORMAT = 322, 323, 338, 339
+_TAGS: Final = TAGS | {COMPRESSION, _TILE_WIDTH, _TILE_LENGTH, _EXTRA, _SAMPLE_FORMAT}
 _RGB, _CMYK = 2, 5
 _OLD_JPEG: Final = 6
+
+# None, CCITT, LZW, two kinds of JPEG, Deflate, uncompressed words, PackBits, Deflate, LZMA, Zstandard, WebP.
+_COMPRESSIONS: Final = (1, 2, 3, 4, 5, 6, 7, 8, 32771, 32773, 32946, 34925, 50000, 50001)
+
+# Gray, RGB, palettes, CMYK, YCbCr and Lab.
+_PHOTOMETRICS: Final = (0, 1, 2, 3, 5, 6, 8)
+
+# Whole numbers without and with sign, floating point; not complex numbers.
+_SAMPLE_FORMATS: Final = (1, 2, 3)
 
 # ExtraSamples that Pillow takes for alpha: associated, unassociated, and what Corel Draw 10 writes.
 _ALPHA: Final = (1, 2, 999)
@@ -53,6 +63,13 @@ def read(data: Window) -> Probe:
     samples = first.first(SAMPLES, 3 if first.first(COMPRESSION, 1) == _OLD_JPEG else 1)
     if not 1 <= samples <= _MAX_SAMPLES:
         raise Rejected(Code.UNSUPPORTED_FORMAT, f"this is a TIFF of {samples} samples a pixel, which is not read here")
+    for name, tag, usual, known in (
+        ("compression", COMPRESSION, 1, _COMPRESSIONS),
+        ("photometric interpretation", PHOTOMETRIC, 0, _PHOTOMETRICS),
+        ("sample format", _SAMPLE_FORMAT, 1, _SAMPLE_FORMATS),
+    ):
+        if (value := first.first(tag, usual)) not in known:
+            raise Rejected(Code.UNSUPPORTED_FORMAT, f"this is a TIFF with the {name} {value}, which is not read here")
     following = _following(data, layout, offset, first.next)
     return Probe(
         format="tiff",
@@ -67,6 +84,12 @@ def read(data: Window) -> Probe:
         alpha=_has_alpha(first, samples),
         piece=_tile_bytes(first, samples),
     )
+
+
+def fields(data: Window) -> Mapping[int, tuple[int, ...]]:
+    """Return the numbers of the first directory of a TIFF that was read before, by tag."""
+    layout, offset = open_block(data)
+    return read_directory(data, layout, offset, _TAGS).fields
 
 
 def pyramid_of(data: Window) -> tuple[Layout, tuple[Level, ...]]:
