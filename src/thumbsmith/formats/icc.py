@@ -7,7 +7,7 @@ parametricCurveType, 10.31 XYZType).
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Final, TypeAlias
 
@@ -28,6 +28,29 @@ CURVE_TOLERANCE: Final = 1 / 255
 
 # A profile with one of these is more than its primaries and curves.
 LUTS: Final = frozenset({"A2B0", "A2B1", "A2B2", "D2B0", "D2B1", "D2B2"})
+
+
+# Bytes that stand in a JPEG before each part of a profile.
+_PART: Final = 2
+
+# A profile that is none, for one of which parts are missing.
+INCOMPLETE: Final = b"incomplete"
+
+
+def joined(parts: Sequence[bytes]) -> bytes | None:
+    """Return the profile of a JPEG from its parts, in any order; None for no parts, INCOMPLETE where one is missing.
+
+    A part begins with its number, and that of all parts (ICC.1:2022, B.4). They must agree on the latter. Of parts with
+    one number the first counts, as in Chromium 156.
+    """
+    if not parts:
+        return None
+    found = {part[:_PART]: part[_PART:] for part in reversed(parts)}
+    count = parts[0][1] if len(parts[0]) >= _PART else 0
+    wanted = [bytes((number, count)) for number in range(1, count + 1)]
+    if not count or set(found) != set(wanted):
+        return INCOMPLETE
+    return b"".join(found[key] for key in wanted) or INCOMPLETE
 
 
 def space(profile: bytes) -> str:

@@ -9,9 +9,11 @@ from typing import IO, Any, Final, Protocol, cast
 from thumbsmith.errors import Code, MissingDecoder, Rejected
 from thumbsmith.formats import bmp, pillow, tiff
 from thumbsmith.formats.heic import open_heic
+from thumbsmith.formats.icc import joined
 from thumbsmith.formats.pillow import Image
 from thumbsmith.formats.png import StillPng
 from thumbsmith.formats.stream import SourceStream
+from thumbsmith.probe.jpeg import profile_parts
 from thumbsmith.probe.types import Probe
 from thumbsmith.probe.window import ShortRead
 
@@ -58,6 +60,8 @@ def opened(file: Readable, probe: Probe) -> Image.Image:
     if probe.format == "avif":
         plugin.DEFAULT_MAX_THREADS = 1  # a picture is one core's work: others have theirs
     image: Image.Image = getattr(plugin, name)(cast("IO[bytes]", file))
+    if probe.format == "jpeg":  # Pillow counts the parts of a profile, and does not look at their numbers
+        image.info["icc_profile"] = joined(profile_parts(cast("SourceStream", file).window()))
     return image
 
 

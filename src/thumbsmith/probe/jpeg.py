@@ -16,13 +16,15 @@ from thumbsmith.probe import exif
 from thumbsmith.probe.types import Probe
 from thumbsmith.probe.window import ShortRead, Window
 
-_SOI, _EOI, _SOS, _APP0, _APP1, _DHP = 0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xDE
+_SOI, _EOI, _SOS, _APP0, _APP1, _APP2, _DHP = 0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xE2, 0xDE
+_PROFILE: Final = b"ICC_PROFILE\0"
 
 # Start of frame: baseline, extended and progressive, with Huffman or arithmetic coding, and whether it is progressive.
 # Pillow reads no other: not even the lossless one, which libjpeg-turbo could (tried with Pillow 13, libjpeg-turbo 3.2).
 _READ: Final = {0xC0: False, 0xC1: False, 0xC2: True, 0xC9: False, 0xCA: True}
 _NOT_READ: Final = {
     **dict.fromkeys((0xC3, 0xCB), "lossless"),
+    0xF7: "near-lossless (JPEG-LS)",
     **dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF, _DHP), "hierarchical"),
 }
 
@@ -111,6 +113,17 @@ def segments(data: Window) -> Iterator[tuple[int, Window]]:
     raise Rejected(Code.CORRUPT, f"the JPEG has more than {_MAX_SEGMENTS} segments")
 
 
+def profile_parts(data: Window) -> list[bytes]:
+    """Return the parts of a color profile of a JPEG that was probed before, without their name: ICC.1:2022, B.4."""
+    parts = []
+    for marker, body in segments(data):
+        if marker == _SOS:
+            break
+        if marker == _APP2 and body.size >= len(_PROFILE) and body.read(0, len(_PROFILE)) == _PROFILE:
+            parts.append(body.read(len(_PROFILE), body.size - len(_PROFILE)))
+    return parts
+
+
 def last_scan(data: Window) -> tuple[int, int]:
     """Return where the data of the last scan that a picture needs begin and end; (0, 0) where a scan is missing.
 
@@ -158,6 +171,8 @@ def _frame(marker: int, body: Window) -> _Frame:
     if precision != 8 or count not in (1, 3, 4):
         what = f"{precision} bits and {count} components"
         raise Rejected(Code.UNSUPPORTED_FORMAT, f"this is a JPEG of {what}, which is not read here")
+    if width and not height:  # T.81, B.2.5
+        raise Rejected(Code.UNSUPPORTED_FORMAT, "this is a JPEG that tells its height after its data (DNL)")
     factors = [body.byte(7 + 3 * index) for index in range(count)]
     if not (width and height and all(1 <= each >> 4 <= 4 and 1 <= each & 15 <= 4 for each in factors)):
         raise Rejected(Code.CORRUPT, "the JPEG's frame header has no size or impossible sampling factors")
