@@ -285,3 +285,17 @@ def test_the_size_of_a_strip_may_be_missing_or_wrong(count: int | None):
     if count is None:
         data = data.replace(struct.pack("<HHII", 279, LONG, 1, 0), struct.pack("<HHII", 280, LONG, 1, 0))
     assert _near(_row(_decoded(data)), RAMP)
+
+
+def test_missing_tiles_are_found_by_libvips():
+    """A tile that is cut is not left black."""
+    tile = bytes(range(16)) * 16
+    fields = {"t322": 16, "t323": 16, "t325": len(tile)}
+    whole = _big((8,), 1, tile, t256=16, t257=16, t339=1, **fields)
+    tiled = whole.replace(struct.pack(">HH", 273, LONG), struct.pack(">HH", 324, LONG))
+    entries = [tiled[at : at + 20] for at in range(24, len(tiled) - len(tile) - 8, 20)]
+    kept = sorted(each for each in entries if each[:2] not in (b"\x01\x16", b"\x01\x17"))
+    data = tiled[:16] + struct.pack(">Q", len(kept)) + b"".join(kept) + bytes(48) + tile
+    assert _decoded(data).size == (16, 16)
+    with pytest.raises(Rejected):
+        _decoded(data[:-40])

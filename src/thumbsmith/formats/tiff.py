@@ -15,7 +15,7 @@ from thumbsmith.formats import vips
 from thumbsmith.formats.picture import turned
 from thumbsmith.formats.pillow import Image, TiffImagePlugin
 from thumbsmith.formats.stream import SourceStream
-from thumbsmith.probe.tiff import fields
+from thumbsmith.probe.tiff import check_tiles, fields
 from thumbsmith.probe.types import Probe
 
 # Tags of TIFF 6.0, and values that matter here.
@@ -162,7 +162,9 @@ def _by_vips(stream: SourceStream, probe: Probe, tags: Mapping[int, tuple[int, .
     if floating and photometric == WHITE_IS_ZERO:
         raise _unread(probe)
     stream.seek(0)
-    read = vips.Picture.read("tiffload", stream.read())
+    data = stream.read()
+    check_tiles(tags, len(data))
+    read = vips.Picture.read("tiffload", data)
     profile = read.profile()
     if deep:
         made, mode = read.run("cast", format="float"), "F"

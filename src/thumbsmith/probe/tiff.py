@@ -30,6 +30,8 @@ _TAGS: Final = TAGS | {COMPRESSION, _TILE_WIDTH, _TILE_LENGTH, _EXTRA, _SAMPLE_F
 _RGB, _CMYK = 2, 5
 _OLD_JPEG: Final = 6
 
+_TILES, _TILE_SIZES = 324, 325
+
 # None, CCITT, LZW, two kinds of JPEG, Deflate, uncompressed words, PackBits, Deflate, LZMA, Zstandard, WebP.
 _COMPRESSIONS: Final = (1, 2, 3, 4, 5, 6, 7, 8, 32771, 32773, 32946, 34925, 50000, 50001)
 
@@ -87,9 +89,17 @@ def read(data: Window) -> Probe:
 
 
 def fields(data: Window) -> Mapping[int, tuple[int, ...]]:
-    """Return the numbers of the first directory of a TIFF that was read before, by tag."""
+    """Return the numbers of the first directory of a TIFF that was read before, by tag. Raises ShortRead."""
     layout, offset = open_block(data)
-    return read_directory(data, layout, offset, _TAGS).fields
+    return read_directory(data, layout, offset, _TAGS | {_TILES, _TILE_SIZES}).fields
+
+
+def check_tiles(found: Mapping[int, tuple[int, ...]], size: int) -> None:
+    """Raise ShortRead where a tile of these fields reaches beyond a file of this size: libvips leaves it black."""
+    if any(
+        start + length > size for start, length in zip(found.get(_TILES, ()), found.get(_TILE_SIZES, ()), strict=False)
+    ):
+        raise ShortRead
 
 
 def pyramid_of(data: Window) -> tuple[Layout, tuple[Level, ...]]:
