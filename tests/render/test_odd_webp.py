@@ -166,3 +166,14 @@ def test_alpha_of_a_still_without_a_flag_is_left():
     odd = bytearray(FILES["alpha"])
     odd[20] &= ~0x10
     assert shown(bytes(odd)).mode == "RGB"
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_every_cut_ends_in_a_picture_or_a_rejection(kind: str):
+    """Also where a header is cut that is read to find alpha."""
+    data = FILES[kind]
+    for end in (*range(12, 120, 3), *range(120, len(data), 97)):
+        try:
+            shown(data[:end])
+        except Rejected as refused:
+            assert refused.code in (Code.TRUNCATED, Code.CORRUPT, Code.UNSUPPORTED_FORMAT)

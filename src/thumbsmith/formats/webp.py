@@ -13,7 +13,7 @@ from thumbsmith.formats.patched import Patched
 from thumbsmith.formats.spliced import Part, Spliced
 from thumbsmith.probe.types import MAX_FRAMES
 from thumbsmith.probe.webp import lossless_pictures
-from thumbsmith.probe.window import Window
+from thumbsmith.probe.window import ShortRead, Window
 from thumbsmith.reader import RangeReader
 
 _FIRST_CHUNK: Final = 12
@@ -66,10 +66,14 @@ def revealed(reader: RangeReader, *, alpha: bool) -> RangeReader:
     """Return a WebP, which was probed before, whose header admits the alpha that its pictures have.
 
     A lossless picture holds alpha in any case, and says whether it matters: "a hint only" (RFC 9649, 3.4). `alpha` says
-    that there is some. Decoders leave out what is not announced; browsers show it. Raises what the reader raises.
+    that there is some. Decoders leave out what is not announced; browsers show it. A file that is cut stays as it is,
+    for the decoder to judge. Raises what the reader raises.
     """
     data = Window.over(reader)
-    hints = [place + _HINT for place in lossless_pictures(data) if place + _HINT < data.size]
+    try:
+        hints = [place + _HINT for place in lossless_pictures(data) if place + _HINT < data.size]
+    except (ShortRead, Rejected):
+        return reader
     edits = [(place, bytes((data.byte(place) | _HAS_ALPHA,))) for place in hints]
     if data.read(_FIRST_CHUNK, 4) == b"VP8X" and (alpha or hints):
         edits.append((_FIRST_CHUNK + _HEADER, bytes((data.byte(_FIRST_CHUNK + _HEADER) | _ALPHA,))))
