@@ -178,6 +178,7 @@ def built(operation: Pointer, options: dict[str, float | str]) -> Pointer:
 
     It is let go of whatever happens.
     """
+    lib.vips_error_clear()  # of warnings of earlier pictures, which would fill its buffer
     made = ffi.gc(operation, lib.g_object_unref)
     words = ",".join(f"{name}={value}" for name, value in options.items())
     if lib.vips_object_set_from_string(ffi.cast("VipsObject *", made), words.encode()):
