@@ -2,7 +2,7 @@
 
     python bench/auto.py [FOLDER]
 
-FOLDER as in quality.py. Likeness is the metric's own (formats/similarity.py).
+FOLDER as in quality.py. Likeness is the metric's own (image/encode.py).
 """
 
 from __future__ import annotations
@@ -14,12 +14,10 @@ from io import BytesIO
 from statistics import mean
 
 from folder import photos
-from thumbsmith.formats.encoding import encode
-from thumbsmith.formats.pillow import Image
-from thumbsmith.formats.search import LEAST, LIKENESS, MOST, TRIALS, alike
-from thumbsmith.formats.similarity import Moments, similarity
+from thumbsmith.image.encode import LEAST, LIKENESS, MOST, TRIALS, Moments, alike, encode, similarity
+from thumbsmith.image.pillow import Image
+from thumbsmith.image.render import render
 from thumbsmith.recipe import Format, Quality, Recipe, Variant
-from thumbsmith.render import render
 
 SIDES = {256: (Format.JPEG, Format.WEBP, Format.AVIF), 1024: (Format.JPEG, Format.WEBP)}
 

@@ -1,4 +1,4 @@
-"""What a million photographs of 12 megapixels cost on AWS: thumbsmith.cost's model, fed with CPU time measured here.
+"""What a million photographs of 12 megapixels cost on AWS: the cost model, fed with CPU time measured here.
 
     PYTHONPATH=. python bench/cost.py [ROUNDS]
 
@@ -24,7 +24,7 @@ from tests.servers.processes import KEYS, ministack
 
 from folder import photos
 from thumbsmith import Recipe
-from thumbsmith.cost import MILLION, Model, source
+from thumbsmith.bulk.cost import MILLION, Model, source
 
 ROUNDS = 15
 MEGABYTES = 1769

@@ -17,8 +17,8 @@ from statistics import geometric_mean, median
 from PIL import Image
 
 from folder import photos
+from thumbsmith.image.render import render
 from thumbsmith.recipe import Format, Recipe, Variant
-from thumbsmith.render import render
 
 ROUNDS = 15
 SETS = {"256": (256,), "64+256+1024": (64, 256, 1024)}

@@ -22,8 +22,8 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 
 import speed
 from hard import Hard, pictures
+from thumbsmith.image.render import render
 from thumbsmith.recipe import Format, Recipe, Variant
-from thumbsmith.render import render
 
 SIDE = 96
 WRONG = 3.0

@@ -27,14 +27,14 @@ from tests.servers.processes import KEYS, ministack
 
 from listed import RECIPE, Listed
 from plan import peak_bytes
-from thumbsmith.cost import Model
+from thumbsmith.backfill.clients import Queue, open_queue
+from thumbsmith.backfill.send import Limits, Sending, amount_of
+from thumbsmith.backfill.sent_log import Ledger
+from thumbsmith.bulk.cost import Model
+from thumbsmith.bulk.scan import Scope, survey
+from thumbsmith.bulk.sync import settle
 from thumbsmith.events import asked
-from thumbsmith.fleet.ledger import Ledger
-from thumbsmith.fleet.queue import Queue, open_queue
-from thumbsmith.fleet.sending import Limits, Sending, amount_of
 from thumbsmith.store.memory import MemoryStore
-from thumbsmith.survey import Scope, survey
-from thumbsmith.sync import settle
 
 SOURCES = 1_000_000
 CLIENTS = 4

@@ -16,7 +16,7 @@ from time import perf_counter, process_time
 from PIL import Image
 
 from thumbsmith import Recipe, open_store
-from thumbsmith.aws.function import handle
+from thumbsmith.aws.dispatch import handle
 from thumbsmith.aws.settings import Settings
 from thumbsmith.aws.work import Converger
 from thumbsmith.reader import BytesReader

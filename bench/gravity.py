@@ -18,12 +18,12 @@ from pathlib import Path
 from PIL import Image
 
 from subjects import Box, Labelled, pictures
-from thumbsmith.formats import pillow
-from thumbsmith.formats.decoding import Base
-from thumbsmith.formats.focus import focused
-from thumbsmith.geometry import plan
+from thumbsmith.image import pillow
+from thumbsmith.image.decode import Base
+from thumbsmith.image.geometry import plan
+from thumbsmith.image.saliency import focused
 from thumbsmith.recipe import Fit, Variant
-from thumbsmith.recipe.values import AUTO, CENTER, Gravity
+from thumbsmith.recipe.model import AUTO, CENTER, Gravity
 
 PEERS = Path(__file__).parents[1] / ".venv-peers" / "bin" / "python"
 KINDS = ("whole", "framed", "pasted")

@@ -17,7 +17,7 @@ from tests.render import test_cicp
 from tests.render.animations import Patch, apng, gif, seen_apng, seen_gif
 from tests.render.test_colors import ADOBE, DISPLAY_P3, SRGB_CURVE, gamma, parametric, profile
 
-from thumbsmith.formats import cmyk
+from thumbsmith.image import profiles
 
 SIZE = (192, 128)
 TURNS = {5: 5, 6: 2, 7: 6, 8: 4, 3: 3}
@@ -99,11 +99,11 @@ def colored() -> list[Hard]:
     found.append(Hard("png Display P3, cICP", test_cicp.png(scene(), 12, 13), p3))
     found.append(Hard("avif Display P3, nclx", test_cicp.told(avif, 12, 13), p3))
     inks = scene().convert("CMYK")
-    tagged = converted(inks, cmyk.profile())
+    tagged = converted(inks, profiles.profile())
     for kind in ("JPEG", "TIFF"):
         options = {"quality": 95} if kind == "JPEG" else {}
         found.append(
-            Hard(f"{kind.lower()} CMYK, profile", saved(inks, kind, icc_profile=cmyk.profile(), **options), tagged)
+            Hard(f"{kind.lower()} CMYK, profile", saved(inks, kind, icc_profile=profiles.profile(), **options), tagged)
         )
         found.append(Hard(f"{kind.lower()} CMYK, none", saved(inks, kind, **options), tagged))
     lab = ImageCms.profileToProfile(

@@ -8,14 +8,14 @@ from hashlib import md5
 from pathlib import Path
 from typing import Self
 
+from thumbsmith.bulk.scan import Scope
 from thumbsmith.errors import StoreError
-from thumbsmith.keys import MANIFEST
-from thumbsmith.manifest import Manifest, RenditionRecord, SourceRecord
 from thumbsmith.recipe import Recipe
+from thumbsmith.recipe.names import MANIFEST
+from thumbsmith.reconcile.manifest import Manifest, RenditionRecord, SourceRecord
 from thumbsmith.store import Headers, ObjectInfo
+from thumbsmith.store.base import MAX_KEY_BYTES
 from thumbsmith.store.memory import MemoryObject
-from thumbsmith.store.types import MAX_KEY_BYTES
-from thumbsmith.survey import Scope
 
 RECIPE = Recipe.default()
 FINGERPRINT, LIMITS = RECIPE.fingerprint, RECIPE.limits.fingerprint

@@ -17,8 +17,8 @@ from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 
 from listed import scope_of
-from thumbsmith.plan import Totals
-from thumbsmith.survey import inspect, survey
+from thumbsmith.bulk.scan import inspect, survey
+from thumbsmith.bulk.status import Totals
 
 SIZES = (20_000, 200_000)  # 1e5 and 1e6 entries
 ENTRIES_A_SOURCE = 5

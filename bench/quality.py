@@ -16,8 +16,8 @@ from PIL import Image, ImageCms, ImageOps
 from skimage.metrics import structural_similarity
 
 from folder import photos
+from thumbsmith.image.render import render
 from thumbsmith.recipe import Format, Recipe, Variant
-from thumbsmith.render import render
 
 SIDES = (256, 1024)
 

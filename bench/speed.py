@@ -206,7 +206,7 @@ def shown(file: Path) -> Image.Image:
     data = file.read_bytes()
     image = Image.open(BytesIO(data))
     if image.mode == "CMYK" and not image.info.get("icc_profile"):
-        from thumbsmith.formats import color  # noqa: PLC0415 - for one row
+        from thumbsmith.image import color  # noqa: PLC0415 - for one row
 
         transform = color.meaning(None, "CMYK").to_srgb
         assert transform

@@ -29,14 +29,14 @@ def caches(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
 @pytest.fixture
 def streamed(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Give, for each picture that libvips is to decode, whether it made something of it."""
-    from thumbsmith.formats import streaming  # noqa: PLC0415 - few tests need it, and it loads libvips
+    from thumbsmith.image import vips_stream  # noqa: PLC0415 - few tests need it, and it loads libvips
 
     made: list[bool] = []
-    whole = streaming._tried
+    whole = vips_stream._tried
 
     def tried(*arguments):
         made.append((found := whole(*arguments)) is not None)
         return found
 
-    monkeypatch.setattr(streaming, "_tried", tried)
+    monkeypatch.setattr(vips_stream, "_tried", tried)
     return made

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from thumbsmith import Recipe
-from thumbsmith.cost import MILLION, Model, source
+from thumbsmith.bulk.cost import MILLION, Model, source
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "backfill.md").read_text()
@@ -69,7 +69,7 @@ def test_every_option_named_is_one():
     options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE))
     assert options >= {"--via", "--max-usd", "--rate", "--drain", "--stop", "--inventory"}
     assert not {option for option in options if not any(option in text for text in helps)}
-    settings = (ROOT / "src/thumbsmith/cdk/settings.py").read_text()
+    settings = (ROOT / "src/thumbsmith/cdk/app.py").read_text()
     assert all(f"    {name}: " in settings for name in re.findall(r"-c (\w+)=", PAGE))
 
 

@@ -23,7 +23,7 @@ def test_importing_the_engine_loads_no_heavy_library():
     """What `thumbsmith` names loads no image, command-line, web or network library, and no TOML reader."""
     heavy = {"PIL", "pi_heif", "typer", "click", "rich", "tomllib", "asyncio", "socketserver", "http", "urllib.request"}
     loaded = _imported("from thumbsmith import *")
-    assert {"thumbsmith.converge", "thumbsmith.render"} <= loaded
+    assert {"thumbsmith.reconcile.converge", "thumbsmith.image.render"} <= loaded
     assert not heavy & loaded
 
 
@@ -36,7 +36,6 @@ def test_a_worker_process_can_be_launched_before_all_else():
         "thumbsmith.errors",
         "thumbsmith.environment",
         "thumbsmith.worker",
-        "thumbsmith.worker.interpreter",
         "thumbsmith.worker.launch",
     }
     assert not {"dataclasses", "pathlib", "json", "hashlib"} & loaded
@@ -51,8 +50,8 @@ def test_the_public_names_are_there():
 
 def test_modules_do_not_hide_the_functions_of_their_names():
     """`converge` and `render` are functions too where the modules of these names were imported first."""
-    first = "import thumbsmith.converge, thumbsmith.render, thumbsmith.sync; from thumbsmith import converge, render; "
-    _imported(first + "assert callable(converge) and callable(render)")
+    first = "import thumbsmith.reconcile.converge, thumbsmith.image.render, thumbsmith.bulk.sync; "
+    _imported(first + "from thumbsmith import converge, render; assert callable(converge) and callable(render)")
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from line import serve
 
+from thumbsmith.image.render import render
 from thumbsmith.recipe import Format, Quality, Recipe, Variant
-from thumbsmith.render import render
 
 
 def make(data: bytes, sides: list[int], kind: str, quality: int) -> list[bytes]:

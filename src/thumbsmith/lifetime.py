@@ -1,4 +1,7 @@
-"""How long requests over the network may go on: until a moment, or until somebody ends all of them."""
+"""How long requests over the network may go on: until a moment, or until somebody ends all of them.
+
+What is closed at the end of a `with` block.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,13 @@ import os
 import socket
 import struct
 import threading
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from time import monotonic
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 from thumbsmith.errors import Stopped, ThumbsmithError
 
@@ -108,3 +113,21 @@ def _cut(connection: socket.socket) -> None:
             os.dup2(null, number, inheritable=False)
         finally:
             os.close(null)
+
+
+class Closing:
+    """Something to be closed. What a `with` block is given is itself."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what it holds. Safe to repeat."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()

@@ -10,7 +10,7 @@ import pytest
 from tests.engine.scene import HEADERS, RECIPE
 from tests.pictures import picture
 from thumbsmith import Recipe
-from thumbsmith.aws.function import handle
+from thumbsmith.aws.dispatch import handle
 from thumbsmith.aws.settings import Settings
 from thumbsmith.aws.work import Converger, TimedRenderer
 from thumbsmith.store import Store

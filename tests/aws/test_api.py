@@ -21,10 +21,10 @@ from tests.engine.scene import HEADERS
 from tests.pictures import picture
 from tests.servers.fixtures import needs_servers
 from thumbsmith import Recipe, converge, open_store
-from thumbsmith.aws.gateway import Gateway
+from thumbsmith.aws.api import Gateway
 from thumbsmith.store import Store
 from thumbsmith.store.memory import MemoryStore
-from thumbsmith.web.hosted import hosted
+from thumbsmith.web.app import hosted
 from thumbsmith.web.renditions import PIECE
 from thumbsmith.web.settings import Settings
 from thumbsmith.worker import shared
@@ -268,7 +268,10 @@ def test_what_is_loaded():
     loaded = set(python(LOADED, measured=False, **settings, **NO_FILES).split())
     absent = {"PIL", "pi_heif", "uvicorn", "httptools", "watchfiles", "typer", "rich", "aws_cdk", "botocore", "httpx"}
     assert not absent & loaded
-    assert not {"thumbsmith.web.local", "thumbsmith.web.keeper", "thumbsmith.worker.pool", "thumbsmith.sync"} & loaded
+    assert (
+        not {"thumbsmith.web.local", "thumbsmith.web.background", "thumbsmith.worker.pool", "thumbsmith.bulk.sync"}
+        & loaded
+    )
 
 
 def test_it_goes_by_its_environment(tmp_path: Path):

@@ -16,8 +16,8 @@ from thumbsmith import open_store
 from thumbsmith.aws import audit as module
 from thumbsmith.aws.audit import audit, handler, metrics
 from thumbsmith.aws.settings import Settings
-from thumbsmith.fleet import calls
-from thumbsmith.fleet.queue import open_queue
+from thumbsmith.backfill import clients
+from thumbsmith.backfill.clients import open_queue
 
 
 def _settings(scene: Scene) -> Settings:
@@ -95,7 +95,7 @@ def test_what_was_not_finished_deletes_nothing(drifted: Scene, monkeypatch: pyte
 def test_the_function_tells_metrics(ministack: str, monkeypatch: pytest.MonkeyPatch, capsys: Any):
     """By its environment it finds both places and the queue; what it counted is one line in the metric format."""
     name = f"repairs-{secrets.token_hex(6)}"
-    calls.client("sqs").create_queue(QueueName=name)
+    clients.client("sqs").create_queue(QueueName=name)
     queue = open_queue(f"sqs://{name}")
     open_store(f"{ministack}/in").put("2026/a.jpg", picture(), HEADERS)
     open_store(f"{ministack}/in").put("2025/a.jpg", picture(), HEADERS)

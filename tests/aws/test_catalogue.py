@@ -11,7 +11,7 @@ from thumbsmith.aws import catalogue
 from thumbsmith.aws.catalogue import Table, attribute, deliver, record
 from thumbsmith.errors import StoreError
 from thumbsmith.store import Store, open_store
-from thumbsmith.store.types import Headers
+from thumbsmith.store.base import Headers
 
 JSON = Headers(content_type="application/json")
 NUMBER = count()

@@ -9,7 +9,7 @@ import pytest
 from tests.aws.scene import Scene, failed, lines, queued
 from tests.corpus import CORPUS, needs_corpus
 from tests.pictures import picture
-from thumbsmith.aws.invocation import HandedBack
+from thumbsmith.aws.dispatch import HandedBack
 
 pytestmark = needs_corpus
 

@@ -7,7 +7,7 @@ from tests.aws.scene import Scene, announcement, enveloped, failed, lines, notif
 from tests.engine.scene import HEADERS
 from tests.pictures import picture
 from thumbsmith import open_store
-from thumbsmith.aws.invocation import HandedBack
+from thumbsmith.aws.dispatch import HandedBack
 from thumbsmith.errors import StoreError
 from thumbsmith.store import Headers
 from thumbsmith.worker import Workers

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from tests.aws.scene import Context, Scene, announcement, enveloped, notification
 from tests.aws.test_batch_operations import job, task
-from thumbsmith.aws.batch_operations import PERMANENT, SUCCEEDED
-from thumbsmith.aws.invocation import HandedBack
+from thumbsmith.aws.dispatch import PERMANENT, SUCCEEDED, HandedBack
 from thumbsmith.events import asked
 
 KEYS = st.text(min_size=1, max_size=40) | st.sampled_from(["../../etc/passwd", "a\0b", "%2e%2e/x", "a//b", "💥" * 300])

@@ -15,15 +15,14 @@ from tests.engine.scene import HEADERS, RECIPE
 from tests.pictures import picture
 from tests.servers.fixtures import needs_servers
 from thumbsmith import Recipe, open_store
-from thumbsmith.aws.deadline import Deadline
-from thumbsmith.aws.function import handle
+from thumbsmith.aws.dispatch import handle
 from thumbsmith.aws.settings import Settings, larger_machine
 from thumbsmith.aws.task import work
-from thumbsmith.aws.work import Converger
+from thumbsmith.aws.work import Converger, Deadline
+from thumbsmith.backfill import clients
+from thumbsmith.backfill.clients import Queue, open_queue
 from thumbsmith.errors import Code, Rejected, StoreError
 from thumbsmith.events import asked
-from thumbsmith.fleet import calls
-from thumbsmith.fleet.queue import Queue, open_queue
 
 SECONDS = 60
 
@@ -49,7 +48,7 @@ class Slow:
 def queue(ministack: str) -> Queue:
     """Return a queue whose messages are hidden for a while."""
     name = f"large-{secrets.token_hex(6)}"
-    calls.client("sqs").create_queue(QueueName=name, Attributes={"VisibilityTimeout": "30"})
+    clients.client("sqs").create_queue(QueueName=name, Attributes={"VisibilityTimeout": "30"})
     return open_queue(f"sqs://{name}")
 
 
@@ -138,7 +137,7 @@ def test_what_fails_comes_again(places: Settings, queue: Queue, scene: Scene):
 @needs_servers
 def test_a_queue_that_is_gone_is_told(places: Settings, scene: Scene):
     """For good: the task ends, and whoever runs it starts another."""
-    gone = Queue("http://127.0.0.1/000000000000/gone", calls.client("sqs"))
+    gone = Queue("http://127.0.0.1/000000000000/gone", clients.client("sqs"))
     with pytest.raises(StoreError):
         work(gone, Converger(places, scene.renderer), lambda: False)
 

@@ -21,7 +21,7 @@ from thumbsmith.cdk import ThumbnailApi, ThumbnailGenerator
 from thumbsmith.cdk.api import GROUPS, ROUTES, TIMEOUT
 from thumbsmith.errors import RecipeError
 from thumbsmith.store.memory import MemoryStore
-from thumbsmith.web.hosted import hosted
+from thumbsmith.web.app import hosted
 from thumbsmith.web.settings import Settings
 
 Render = Callable[[], Template]

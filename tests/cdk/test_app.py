@@ -13,8 +13,7 @@ from aws_cdk.assertions import Template
 from cdk_nag import AwsSolutionsChecks
 
 from tests.cdk.conftest import inline
-from thumbsmith.cdk.app import ThumbsmithStack
-from thumbsmith.cdk.settings import Settings, settings_of
+from thumbsmith.cdk.app import Settings, ThumbsmithStack, settings_of
 from thumbsmith.errors import RecipeError
 
 ROOT = Path(__file__).parents[2]

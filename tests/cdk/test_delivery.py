@@ -19,7 +19,7 @@ from thumbsmith import Recipe
 from thumbsmith.cdk import ThumbnailDelivery, ThumbnailGenerator
 from thumbsmith.cdk.delivery import EDGE, request_code
 from thumbsmith.errors import RecipeError
-from thumbsmith.web import accept
+from thumbsmith.web import renditions
 
 Render = Callable[[], Template]
 Make = Callable[..., ThumbnailDelivery]
@@ -105,13 +105,13 @@ def test_the_edge_chooses_as_the_api_does(formats: list[str]):
     """For any header, what the edge chooses is what the API would, where that has an acceptable answer."""
     recipe = Recipe.loads(f"[variants.small]\nwidth = 9\nformats = {formats!r}")
     sizes = {"image/avif": 1, "image/webp": 2, "image/jpeg": 3, "image/png": 4}
-    offers = [accept.Offer(f"image/{kind}", sizes[f"image/{kind}"]) for kind in formats]
+    offers = [renditions.Offer(f"image/{kind}", sizes[f"image/{kind}"]) for kind in formats]
     kinds = ("image/avif", "image/webp", "image/jpeg", "image/png", "image/*", "*/*", "text/html")
     headers = [
         f"{one}{quality},{other}" for one in kinds for other in kinds for quality in ("", ";q=0", ";q=0.5", ";q=1.000")
     ]
     found = run(request_code(recipe), [asked("/x/small", header) for header in headers])
-    expected = [accept.choose(offers, accept.parse(header)) for header in headers]
+    expected = [renditions.choose(offers, renditions.parse(header)) for header in headers]
     compared = [
         (each["uri"], f"/x/small.{EXTENSIONS[best.type]}") for each, best in zip(found, expected, strict=True) if best
     ]

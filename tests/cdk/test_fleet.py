@@ -187,7 +187,7 @@ def test_a_recipe_that_no_variable_holds_is_refused(tmp_path: Path):
 def test_cdk_nag_finds_nothing_unexplained(tmp_path: Path):
     """All of it at once: each finding of AWS Solutions is acknowledged, with its reason."""
     from tests.cdk.conftest import inline  # noqa: PLC0415 - it must be loaded before aws_cdk, and is
-    from thumbsmith.cdk.acknowledgements import acknowledge, acknowledge_cdks_own  # noqa: PLC0415 - as above
+    from thumbsmith.cdk.parts import acknowledge, acknowledge_cdks_own  # noqa: PLC0415 - as above
 
     app = App(outdir=str(tmp_path / "cdk.out"))
     stack = Stack(app, "Everything")

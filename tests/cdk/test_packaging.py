@@ -56,7 +56,7 @@ def test_the_api_has_what_it_answers_with(tmp_path: Path):
     assert target.stat().st_size <= 5_000_000
     with zipfile.ZipFile(target) as archive:
         names = set(archive.namelist())
-    assert {"thumbsmith/aws/api.py", "thumbsmith/web/hosted.py", "starlette/routing.py", "anyio/__init__.py"} <= names
+    assert {"thumbsmith/aws/api.py", "thumbsmith/web/app.py", "starlette/routing.py", "anyio/__init__.py"} <= names
     assert f"thumbsmith-{version('thumbsmith')}.dist-info/METADATA" in names
     assert not {name.split("/")[0] for name in names} & {"PIL", "pi_heif", "uvicorn", "uvloop", "watchfiles"}
     assert not [

@@ -16,7 +16,7 @@ from aws_cdk.aws_apigatewayv2_authorizers import HttpIamAuthorizer
 
 from tests.cdk.conftest import inline
 from thumbsmith.cdk import ThumbnailApi, ThumbnailAudit, ThumbnailDelivery, ThumbnailGenerator, ThumbnailTask
-from thumbsmith.cdk.alarms import let_alarms_publish
+from thumbsmith.cdk.monitoring import let_alarms_publish
 
 Generate = Callable[..., ThumbnailGenerator]
 Resources = dict[str, dict[str, Any]]

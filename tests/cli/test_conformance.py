@@ -12,10 +12,10 @@ from PIL import Image, ImageOps
 from tests.cli.command import Command
 from thumbsmith import Recipe, converge
 from thumbsmith.conformance.cases import Case, cases
-from thumbsmith.conformance.runs import Result, run_here, run_there
+from thumbsmith.conformance.checks import Result, run_here, run_there
 from thumbsmith.errors import Code, Rejected
+from thumbsmith.image.render import render_source
 from thumbsmith.recipe.selection import is_source
-from thumbsmith.render import render_source
 from thumbsmith.store import Headers
 from thumbsmith.store.memory import MemoryStore
 from thumbsmith.worker import Work
@@ -34,8 +34,8 @@ class Engine:
 
     def render(self, reader, recipe, wanted=None) -> Work:
         """Return the pictures, spoilt."""
-        from thumbsmith import limits  # noqa: PLC0415 - only here
-        from thumbsmith.probe import probe  # noqa: PLC0415 - only here
+        from thumbsmith.image import limits  # noqa: PLC0415 - only here
+        from thumbsmith.image.probe import probe  # noqa: PLC0415 - only here
 
         limits.judge_bytes(reader.size, recipe.limits)
         facts = probe(reader)

@@ -10,9 +10,9 @@ from PIL import features
 
 from tests.cli.command import Command
 from thumbsmith.errors import WorkerError
-from thumbsmith.worker import Workers, confine
-from thumbsmith.worker.layers import LAYERS
-from thumbsmith.worker.process import Template
+from thumbsmith.worker import Workers, sandbox
+from thumbsmith.worker.isolation import LAYERS
+from thumbsmith.worker.parent import Template
 from thumbsmith.worker.wire import Closed
 
 
@@ -30,7 +30,7 @@ def test_versions_formats_and_isolation_are_told(thumbsmith: Command):
     assert found["memory"] > 1 << 20
 
 
-@pytest.mark.skipif(sys.platform != "linux" or confine.FILTER is None, reason="only Linux has all layers")
+@pytest.mark.skipif(sys.platform != "linux" or sandbox.FILTER is None, reason="only Linux has all layers")
 def test_all_layers_are_on_here(thumbsmith: Command):
     """On Linux a child is without everything that is listed."""
     assert all(thumbsmith("doctor", "--json").events[0]["isolation"].values())
@@ -58,9 +58,7 @@ def test_an_open_layer_is_told_with_its_risk(thumbsmith: Command, monkeypatch: p
 def test_a_missing_extra_is_named(thumbsmith: Command, monkeypatch: pytest.MonkeyPatch):
     """Without HEIC all is well, and the line says how to get it."""
     real = importlib.util.find_spec
-    monkeypatch.setattr(
-        "thumbsmith.formats.inventory.find_spec", lambda name: None if name == "pi_heif" else real(name)
-    )
+    monkeypatch.setattr("thumbsmith.image.opening.find_spec", lambda name: None if name == "pi_heif" else real(name))
     ran = thumbsmith("doctor")
     assert ran.code == 0
     assert 'missing    heic: pip install "thumbsmith[heic]"' in ran.out
@@ -81,11 +79,11 @@ def test_a_process_that_is_not_confined_says_so():
     Limits that this process may raise again do not hold.
     """
     code = (
-        "import resource; from thumbsmith.worker.layers import LAYERS;"
+        "import resource; from thumbsmith.worker.isolation import LAYERS;"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (3, resource.getrlimit(resource.RLIMIT_NOFILE)[1]));"
         "print(*[name for name, layer in LAYERS.items() if layer.holds()])"
     )
-    environment = {"PYTHONPATH": str(Path(confine.__file__).parents[2]), "HOME": "/"}
+    environment = {"PYTHONPATH": str(Path(sandbox.__file__).parents[2]), "HOME": "/"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     open_ones = LAYERS.keys() - set(done.stdout.split())
     assert open_ones >= {"environment", "files", "network", "programs", "processes", "signals", "names"}

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from tests.cli.command import Command
 from tests.pictures import picture
 from thumbsmith import Recipe, converge, open_store
-from thumbsmith.html import Choice
-from thumbsmith.html import picture as markup
-from thumbsmith.manifest import Manifest, RenditionRecord, SourceRecord
+from thumbsmith.reconcile.html import Choice
+from thumbsmith.reconcile.html import picture as markup
+from thumbsmith.reconcile.manifest import Manifest, RenditionRecord, SourceRecord
 
 RECIPE = """
 [defaults]

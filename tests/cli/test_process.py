@@ -46,7 +46,7 @@ def test_a_command_waits_for_no_other(tmp_path: Path):
     )
     loaded = set(done.stdout.splitlines())
     assert done.returncode == 2
-    assert "thumbsmith.sync" in loaded
+    assert "thumbsmith.bulk.sync" in loaded
     assert not loaded & {
         "PIL",
         "_libvips",

@@ -143,8 +143,8 @@ def test_the_second_signal_ends_it_at_once(odd: Odd, tmp_path: Path) -> None:
 
 NESTED = """
 import os, signal
-from thumbsmith.cli.interrupt import stoppable
-from thumbsmith.cli.output import people
+from thumbsmith.cli.terminal import stoppable
+from thumbsmith.cli.terminal import people
 with stoppable(people()) as outer:
     with stoppable(people()) as inner:
         os.kill(os.getpid(), signal.SIGINT)
@@ -162,8 +162,8 @@ def test_a_block_within_another_shares_its_signals() -> None:
 
 BLOCKED = """
 import os, signal, threading
-from thumbsmith.cli.interrupt import stoppable
-from thumbsmith.cli.output import people
+from thumbsmith.cli.terminal import stoppable
+from thumbsmith.cli.terminal import people
 wait = threading.Event().wait
 full, cut = {full}, {cut}
 console = people()

@@ -16,14 +16,14 @@ from tests.fleet.service import Client, Service
 from tests.pictures import picture
 from tests.servers.fixtures import needs_servers
 from thumbsmith import Recipe, open_store
-from thumbsmith.aws.function import handle
+from thumbsmith.aws.dispatch import handle
 from thumbsmith.aws.settings import Settings
 from thumbsmith.aws.task import work
 from thumbsmith.aws.work import Converger
-from thumbsmith.cli import fleet, jobs
-from thumbsmith.fleet import calls, following
-from thumbsmith.fleet.job import Means
-from thumbsmith.fleet.queue import Queue, open_queue
+from thumbsmith.backfill import clients, send
+from thumbsmith.backfill.batch_job import Means
+from thumbsmith.backfill.clients import Queue, open_queue
+from thumbsmith.cli import sync_by_batch, sync_on_queue
 from thumbsmith.store import Headers, Store
 from thumbsmith.worker import Workers
 
@@ -81,10 +81,10 @@ def backfill(
     thumbsmith: Command, ministack: str, workers: Workers, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> Backfill:
     """Return a backfill whose looks take no time."""
-    monkeypatch.setattr(following.drain, "__defaults__", (0.01, 3))
-    monkeypatch.setattr(fleet, "CONSISTENT", 0.0)
+    monkeypatch.setattr(send.drain, "__defaults__", (0.01, 3))
+    monkeypatch.setattr(sync_on_queue, "CONSISTENT", 0.0)
     name = f"q-{secrets.token_hex(6)}"
-    calls.client("sqs").create_queue(QueueName=name)
+    clients.client("sqs").create_queue(QueueName=name)
     return Backfill(thumbsmith, ministack, open_queue(f"sqs://{name}"), workers)
 
 
@@ -256,10 +256,10 @@ def service(backfill: Backfill, ministack: str, monkeypatch: pytest.MonkeyPatch)
         "BatchRole": "arn:aws:iam::123456789012:role/jobs",
         "BatchBucket": bucket,
     }
-    monkeypatch.setattr(calls, "outputs", {"Mine": outputs, "Thumbsmith": {}}.__getitem__)
-    client = calls.client
-    monkeypatch.setattr(calls, "client", lambda name: Client(service) if name == "s3control" else client(name))
-    monkeypatch.setattr(jobs, "PAUSE", 0.0)
+    monkeypatch.setattr(clients, "outputs", {"Mine": outputs, "Thumbsmith": {}}.__getitem__)
+    client = clients.client
+    monkeypatch.setattr(clients, "client", lambda name: Client(service) if name == "s3control" else client(name))
+    monkeypatch.setattr(sync_by_batch, "PAUSE", 0.0)
     return service
 
 
@@ -297,8 +297,8 @@ def test_a_job_is_not_begun_unconfirmed(backfill: Backfill, service: Service):
 @pytest.mark.parametrize("yes", [True, False])
 def test_people_are_asked(backfill: Backfill, service: Service, monkeypatch: pytest.MonkeyPatch, yes: bool):
     """On a terminal: a yes begins the job, a no cancels it."""
-    monkeypatch.setattr(jobs.sys.stdin, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr(jobs.typer, "confirm", lambda *_, **__: yes)
+    monkeypatch.setattr(sync_by_batch.sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sync_by_batch.typer, "confirm", lambda *_, **__: yes)
     ran = backfill.sync(via="batch://Mine")
     assert (ran.code, service.status) == ((0, "Complete") if yes else (1, "Cancelled"))
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from tests.cloud.emulator import REGION, Cloud, cloud
 from tests.servers.processes import KEYS
-from thumbsmith.cdk.settings import WORDS, Settings
+from thumbsmith.cdk.app import WORDS, Settings
 
 SAMPLE = Path(__file__).parents[2] / "src" / "thumbsmith" / "samples" / "coffee.webp"
 

@@ -21,9 +21,8 @@ from aws_cdk import aws_sqs as sqs
 
 from tests.cloud.sandbox import RUNTIME
 from thumbsmith.cdk import ThumbnailAudit, packaging
-from thumbsmith.cdk.app import ThumbsmithStack
+from thumbsmith.cdk.app import ThumbsmithStack, settings_of
 from thumbsmith.cdk.machine import ARCHITECTURES
-from thumbsmith.cdk.settings import settings_of
 
 ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64"}[platform.machine()]
 BOOTSTRAP = f"""#!/bin/sh

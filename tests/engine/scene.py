@@ -7,14 +7,14 @@ from itertools import count
 
 from tests.pictures import picture
 from thumbsmith import Recipe, converge, open_store
-from thumbsmith.animation import frames
-from thumbsmith.limits import judge, judge_bytes
-from thumbsmith.probe import probe
+from thumbsmith.bulk.scan import Scope
+from thumbsmith.image.geometry import frames
+from thumbsmith.image.limits import judge, judge_bytes
+from thumbsmith.image.probe import probe
+from thumbsmith.image.render import render_source
 from thumbsmith.reader import RangeReader
-from thumbsmith.render import render_source
-from thumbsmith.requests import DEFAULTS, Options, Outcome
+from thumbsmith.reconcile.effects import DEFAULTS, Options, Outcome
 from thumbsmith.store import Headers, Store
-from thumbsmith.survey import Scope
 from thumbsmith.worker import Work
 
 HEADERS = Headers(content_type="application/octet-stream")

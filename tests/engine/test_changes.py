@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from thumbsmith import open_store
-from thumbsmith.changes import BURST, changes, watched_folder
+from thumbsmith.bulk.changes import BURST, changes, watched_folder
 from thumbsmith.errors import RecipeError, StoreError
 
 DEADLINE = 60
@@ -126,7 +126,7 @@ def test_a_name_that_is_no_text_counts_as_a_loss(root: Path):
 # In a process of its own: a limit on descriptors would hit the servers that other tests run as threads of this one.
 WITHOUT_DESCRIPTORS = """
 import resource, sys
-from thumbsmith.changes import changes
+from thumbsmith.bulk.changes import changes
 
 tries = changes(sys.argv[1], lambda: False)
 soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -229,8 +229,8 @@ def test_a_folder_made_anew_loses_nothing(root: Path):
 def test_without_watches_it_is_polled_and_reported(root: Path):
     """A process that gets no inotify instance: everything is looked at again and again, and one sentence says so."""
     script = (
-        "import ctypes, itertools, sys; from thumbsmith.changes import changes, PAUSE\n"
-        "import thumbsmith.changes as module; module.PAUSE = 0.2\n"
+        "import ctypes, itertools, sys; from thumbsmith.bulk.changes import changes, PAUSE\n"
+        "import thumbsmith.bulk.changes as module; module.PAUSE = 0.2\n"
         "libc = ctypes.CDLL(None); import watchfiles\n"
         "while libc.inotify_init() != -1: pass\n"
         "told = []; rounds = (each for each in changes(sys.argv[1], lambda: False, told.append) if each is None)\n"

@@ -14,8 +14,8 @@ from tests.engine.scene import HEADERS, RECIPE, Scene, content
 from tests.pictures import opened, picture
 from thumbsmith import Recipe, converge
 from thumbsmith.errors import Stopped
-from thumbsmith.protocol import unusable_key
-from thumbsmith.recipe import Limits, Selection, values
+from thumbsmith.recipe import Limits, Selection, model
+from thumbsmith.reconcile.protocol import unusable_key
 from thumbsmith.store import Headers, open_store
 from thumbsmith.store.memory import MemoryStore
 
@@ -294,7 +294,7 @@ def test_a_version_that_reads_more_tries_rejections_again_and_remakes_nothing(mo
     scene.upload("b.jpg", b"")
     assert scene.converge("b.jpg").code == "empty"
     assert not scene.converge("b.jpg").recorded
-    monkeypatch.setattr(values, "JUDGMENT_REVISION", values.JUDGMENT_REVISION + 1)
+    monkeypatch.setattr(model, "JUDGMENT_REVISION", model.JUDGMENT_REVISION + 1)
     assert scene.converge("b.jpg").recorded
     scene.renderer.asked.clear()
     outcome = scene.converge("a.jpg")

@@ -11,9 +11,9 @@ from PIL import Image
 from tests.pictures import picture
 from tests.servers.fixtures import needs_servers
 from thumbsmith import Recipe, open_store
-from thumbsmith.converge import converge
-from thumbsmith.cost import GONE, NOTHING, PRICES, Amount, Model, planning, source
-from thumbsmith.recipe.values import Format
+from thumbsmith.bulk.cost import GONE, NOTHING, PRICES, Amount, Model, planning, source
+from thumbsmith.recipe.model import Format
+from thumbsmith.reconcile.converge import converge
 from thumbsmith.store import Headers
 from thumbsmith.store.s3_direct import Direct
 from thumbsmith.worker import Workers

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from thumbsmith.index import Index, index_file
-from thumbsmith.record import Facts, Record
+from thumbsmith.bulk.manifest_cache import Facts, Index, Record, index_file
 
 FACTS = Facts(recipe="r", limits="l", format="jpeg", alpha=False, renditions=(("icon.webp", "f"),))
 RECORD = Record(
@@ -134,7 +133,7 @@ def test_two_runs_at_once(tmp_path: Path):
 
 def test_a_file_that_is_locked_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """While somebody else has the file, nothing is remembered or recalled, and it is not damaged."""
-    monkeypatch.setattr("thumbsmith.index._WAIT_SECONDS", 0.05)
+    monkeypatch.setattr("thumbsmith.bulk.manifest_cache._WAIT_SECONDS", 0.05)
     path = tmp_path / "index"
     _filled(path)
     with Index(path) as index:

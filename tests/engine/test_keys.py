@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thumbsmith.keys import is_ours, rendition_key, rendition_name
 from thumbsmith.recipe import Format
+from thumbsmith.recipe.names import is_ours, rendition_key, rendition_name
 
 
 def test_a_rendition_lies_under_its_source():

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.pictures import picture
-from thumbsmith import sync as engine
+from thumbsmith.bulk import sync as engine
+from thumbsmith.bulk.scan import Scope, survey
 from thumbsmith.errors import StoreError
 from thumbsmith.recipe import Recipe
 from thumbsmith.store import open_store
-from thumbsmith.survey import Scope, survey
 from thumbsmith.worker import Workers
 
 SICK = "sick"

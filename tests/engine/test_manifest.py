@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thumbsmith.manifest import Manifest, Rejection, RenditionRecord, SourceRecord, parse
+from thumbsmith.reconcile.manifest import Manifest, Rejection, RenditionRecord, SourceRecord, parse
 
 RENDITION = RenditionRecord(
     variant="small",

@@ -11,7 +11,7 @@ from tests.pictures import picture
 from thumbsmith import Recipe
 from thumbsmith.errors import Code, Rejected, SourceChanged, StoreError
 from thumbsmith.reader import RangeReader
-from thumbsmith.requests import Outcome
+from thumbsmith.reconcile.effects import Outcome
 from thumbsmith.store import ObjectInfo
 from thumbsmith.store.memory import MemoryObject, MemoryStore
 from thumbsmith.worker import Work

@@ -5,7 +5,7 @@ import pytest
 from tests.engine.scene import HEADERS, Scene
 from tests.pictures import picture
 from tests.store.test_opting_out import OFF
-from thumbsmith.explain import explain
+from thumbsmith.bulk.explain import explain
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@
 import pytest
 
 from tests.engine.unpainted import HEADERS, OpaqueStore, World
-from thumbsmith.cli.output import duration
+from thumbsmith.bulk.cost import GONE, source
+from thumbsmith.bulk.status import Totals
 from thumbsmith.cli.plan import print_plan
-from thumbsmith.cost import GONE, source
+from thumbsmith.cli.terminal import duration
 from thumbsmith.errors import StoreError
-from thumbsmith.plan import Totals
 
 
 class _OnS3(OpaqueStore):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.unpainted import HEADERS, World
-from thumbsmith.standing import Standing
+from thumbsmith.bulk.status import Standing
 
 FAULTS = 1000
 SHAPES = (

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thumbsmith.settling import AT_LEAST_EVERY, EVERY, SHARE, TRIES, Failures, Rounds, Settling, backoff
+from thumbsmith.bulk.watch import AT_LEAST_EVERY, EVERY, SHARE, TRIES, Failures, Rounds, Settling, backoff
 
 QUIET = 5.0
 KEYS = st.sampled_from("abc")

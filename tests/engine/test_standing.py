@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.engine.unpainted import BAD, HEADERS, RECIPE, World
-from thumbsmith.converge import Hands
 from thumbsmith.errors import SourceChanged
-from thumbsmith.keys import MANIFEST, is_ours, possible_names
-from thumbsmith.protocol import look, unusable_key
 from thumbsmith.recipe import Recipe
-from thumbsmith.requests import DEFAULTS, Options
-from thumbsmith.store.types import MAX_KEY_BYTES
+from thumbsmith.recipe.names import MANIFEST, is_ours, possible_names
+from thumbsmith.reconcile.converge import Hands
+from thumbsmith.reconcile.effects import DEFAULTS, Options
+from thumbsmith.reconcile.protocol import look, unusable_key
+from thumbsmith.store.base import MAX_KEY_BYTES
 
 KEYS = ("a", "a/b", "a/b/small.webp", "x.jpg", "x.jpg.bak", "x.jpg!", "x.jpg/n.png", "é.jpg", "small.webp", "y" * 1020)
 NAMES = ("icon.webp", "small.webp", "small.jpg", "old.webp", "notes.txt", MANIFEST)
@@ -300,7 +300,7 @@ def test_bytes_of_a_later_version_are_not_remembered(world: World):
 
 def test_manifests_of_many_kinds(world: World, monkeypatch: pytest.MonkeyPatch):
     """However many kinds of manifest there are, verdicts are those of each."""
-    monkeypatch.setattr("thumbsmith.standing._VERDICTS", 2)
+    monkeypatch.setattr("thumbsmith.bulk.status._VERDICTS", 2)
     for number, recipe in enumerate(RECIPES):
         world.recipe = recipe
         world.upload(f"{number}.new.jpg")

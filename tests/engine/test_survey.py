@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from tests.engine.scene import HEADERS, Scene
+from thumbsmith.bulk.join import Todo
+from thumbsmith.bulk.scan import Scope, inspect, survey
+from thumbsmith.bulk.status import Standing
 from thumbsmith.errors import RecipeError, StoreError
-from thumbsmith.listing import Todo
-from thumbsmith.standing import Standing
 from thumbsmith.store import open_store
-from thumbsmith.survey import Scope, inspect, survey
 
 
 def _inspect(scope: Scope) -> list[Standing]:

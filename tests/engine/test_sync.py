@@ -7,14 +7,14 @@ import pytest
 from tests.engine.scene import HEADERS, Scene
 from tests.engine.unpainted import OpaqueStore, Unpainted, World
 from tests.pictures import picture
+from thumbsmith.bulk.parallel import each
+from thumbsmith.bulk.scan import MAX_FAILURES_IN_A_ROW, READERS, inspect, survey
+from thumbsmith.bulk.status import Standing
+from thumbsmith.bulk.sync import Done, sync
 from thumbsmith.errors import RecipeError, StoreError
-from thumbsmith.parallel import each
 from thumbsmith.reader import RangeReader
 from thumbsmith.recipe import Recipe
-from thumbsmith.requests import DEFAULTS, Options
-from thumbsmith.standing import Standing
-from thumbsmith.survey import MAX_FAILURES_IN_A_ROW, READERS, inspect, survey
-from thumbsmith.sync import Done, sync
+from thumbsmith.reconcile.effects import DEFAULTS, Options
 from thumbsmith.worker import Work
 
 

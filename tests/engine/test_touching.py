@@ -15,13 +15,13 @@ from tests.engine.scene import Scene
 from tests.engine.unpainted import HEADERS, World
 from tests.pictures import picture
 from thumbsmith import Recipe, open_store
-from thumbsmith.assess import may_be_same
-from thumbsmith.converge import digest
-from thumbsmith.explain import explain
-from thumbsmith.manifest import SourceRecord, parse
+from thumbsmith.bulk.explain import explain
+from thumbsmith.bulk.scan import Scope, inspect, survey
+from thumbsmith.bulk.sync import sync
+from thumbsmith.reconcile.converge import digest
+from thumbsmith.reconcile.decide import may_be_same
+from thumbsmith.reconcile.manifest import SourceRecord, parse
 from thumbsmith.store import ObjectInfo
-from thumbsmith.survey import Scope, inspect, survey
-from thumbsmith.sync import sync
 
 
 def _away_and_back(path: Path) -> None:

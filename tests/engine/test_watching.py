@@ -12,12 +12,12 @@ import pytest
 from tests.engine.scene import RECIPE, InProcess
 from tests.pictures import picture
 from thumbsmith import Recipe, open_store
+from thumbsmith.bulk.scan import Scope
+from thumbsmith.bulk.watch import Followed, follow
 from thumbsmith.errors import StoreError, WorkerError
 from thumbsmith.reader import RangeReader
 from thumbsmith.recipe.selection import Selection
-from thumbsmith.requests import Options
-from thumbsmith.survey import Scope
-from thumbsmith.watching import Followed, follow
+from thumbsmith.reconcile.effects import Options
 from thumbsmith.worker import Work
 
 DEADLINE = 60
@@ -373,7 +373,7 @@ def test_excluded_files_are_let_alone(following: Following):
 
 def test_a_file_that_changes_all_the_time_is_made(following: Following, monkeypatch: pytest.MonkeyPatch):
     """A file that is replaced at each tick is made of what is there after the longest time, and of its last state."""
-    monkeypatch.setattr("thumbsmith.watching.LONGEST", 0.5)
+    monkeypatch.setattr("thumbsmith.bulk.watch.LONGEST", 0.5)
     contents = [picture(f"#0000{number:02x}") for number in range(2)]
 
     def replace(number: int) -> None:

@@ -8,17 +8,16 @@ from itertools import count
 from pathlib import Path
 
 from thumbsmith import Recipe, converge
+from thumbsmith.bulk.scan import Scope, inspect, survey
+from thumbsmith.bulk.status import Standing
+from thumbsmith.bulk.sync import Done, sync
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.keys import expected
-from thumbsmith.probe import Probe
+from thumbsmith.image.probe import Probe
 from thumbsmith.reader import RangeReader
-from thumbsmith.rendition import Rendition
-from thumbsmith.requests import DEFAULTS, Options
-from thumbsmith.standing import Standing
+from thumbsmith.recipe.names import Rendition, expected
+from thumbsmith.reconcile.effects import DEFAULTS, Options
 from thumbsmith.store import Headers, ObjectInfo
 from thumbsmith.store.memory import MemoryObject, MemoryStore
-from thumbsmith.survey import Scope, inspect, survey
-from thumbsmith.sync import Done, sync
 from thumbsmith.worker import Work
 
 HEADERS = Headers(content_type="application/octet-stream")

@@ -8,10 +8,10 @@ import signal
 import sys
 from pathlib import Path
 
+from thumbsmith.bulk.scan import Scope
 from thumbsmith.cli.sync import run
 from thumbsmith.recipe import Recipe
 from thumbsmith.store import Store, open_store
-from thumbsmith.survey import Scope
 
 
 class Dying:

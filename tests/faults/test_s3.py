@@ -9,11 +9,11 @@ import pytest
 from tests.faults.proxy import Proxy, running
 from tests.pictures import picture
 from tests.servers.fixtures import fresh_bucket, needs_servers
+from thumbsmith.bulk.scan import Scope
 from thumbsmith.cli.arguments import PATIENCE
 from thumbsmith.cli.sync import run
 from thumbsmith.recipe import Recipe
 from thumbsmith.store import Store, open_store
-from thumbsmith.survey import Scope
 
 pytestmark = [needs_servers, pytest.mark.usefixtures("way")]
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.aws.scene import Scene
-from thumbsmith.cost import Model
+from thumbsmith.backfill.clients import Depth
+from thumbsmith.backfill.send import NO_LIMITS, Limits, Sending, Sent
+from thumbsmith.backfill.sent_log import Ledger
+from thumbsmith.bulk.cost import Model
+from thumbsmith.bulk.scan import Scope, survey
+from thumbsmith.bulk.sync import settle
 from thumbsmith.events import asked
-from thumbsmith.fleet.ledger import Ledger
-from thumbsmith.fleet.queue import Depth
-from thumbsmith.fleet.sending import NO_LIMITS, Limits, Sending, Sent
-from thumbsmith.requests import DEFAULTS, Options
-from thumbsmith.survey import Scope, survey
-from thumbsmith.sync import settle
+from thumbsmith.reconcile.effects import DEFAULTS, Options
 
 BATCH = 10
 

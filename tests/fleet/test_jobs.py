@@ -12,8 +12,8 @@ from tests.aws.scene import Scene
 from tests.engine.unpainted import BAD, RECIPE, OpaqueStore, Unpainted
 from tests.fleet.scene import counted
 from tests.fleet.service import Client, Service
+from thumbsmith.backfill.batch_job import Jobs, Means, Progress, inventory, read_report, rows, write_manifest
 from thumbsmith.errors import RecipeError, StoreError
-from thumbsmith.fleet.job import Jobs, Means, Progress, inventory, read_report, rows, write_manifest
 from thumbsmith.store import Headers
 from thumbsmith.store.memory import MemoryStore
 

@@ -8,10 +8,10 @@ from botocore.session import get_session
 from botocore.stub import Stubber
 
 from tests.servers.fixtures import needs_servers
+from thumbsmith.backfill import clients
+from thumbsmith.backfill.clients import Depth, Queue, is_queue, open_queue, received
+from thumbsmith.backfill.send import drain
 from thumbsmith.errors import RecipeError, StoreError
-from thumbsmith.fleet import calls
-from thumbsmith.fleet.following import drain
-from thumbsmith.fleet.queue import Depth, Queue, is_queue, open_queue, received
 
 URL = "https://sqs.us-east-1.amazonaws.com/123456789012/work"
 
@@ -20,7 +20,7 @@ URL = "https://sqs.us-east-1.amazonaws.com/123456789012/work"
 def queue(ministack: str) -> Queue:
     """Return a new queue on the emulator."""
     name = f"q-{secrets.token_hex(6)}"
-    calls.client("sqs").create_queue(QueueName=name)
+    clients.client("sqs").create_queue(QueueName=name)
     return open_queue(f"sqs://{name}")
 
 
@@ -137,7 +137,7 @@ def test_where_dead_letters_come_from(stubbed: tuple[Queue, Stubber]):
 
 def test_nothing_listens(monkeypatch: pytest.MonkeyPatch):
     """A server that cannot be reached is a failure that may pass."""
-    sqs = calls.client("sqs")
+    sqs = clients.client("sqs")
     monkeypatch.setattr(sqs.meta.config, "retries", {"total_max_attempts": 1})
     with pytest.raises(StoreError) as caught:
         Queue("http://127.0.0.1:1/000000000000/x", sqs).depth()
@@ -175,8 +175,8 @@ def test_a_queue_that_cannot_be_looked_at_is_told():
 def test_stacks(ministack: str):
     """A stack's outputs by name; a stack that is not there is an error for good."""
     template = {"Resources": {"Q": {"Type": "AWS::SQS::Queue"}}, "Outputs": {"Name": {"Value": "x"}}}
-    calls.client("cloudformation").create_stack(StackName="some", TemplateBody=json.dumps(template))
-    assert calls.outputs("some") == {"Name": "x"}
+    clients.client("cloudformation").create_stack(StackName="some", TemplateBody=json.dumps(template))
+    assert clients.outputs("some") == {"Name": "x"}
     with pytest.raises(StoreError, match="stack other: ") as caught:
-        calls.outputs("other")
+        clients.outputs("other")
     assert not caught.value.transient

@@ -9,11 +9,11 @@ from tests.aws.scene import notification
 from tests.cli.command import Command
 from tests.engine.scene import HEADERS
 from tests.servers.fixtures import needs_servers
+from thumbsmith.backfill import clients
+from thumbsmith.backfill.clients import Queue, open_queue
+from thumbsmith.backfill.redrive import home
 from thumbsmith.errors import StoreError
 from thumbsmith.events import asked
-from thumbsmith.fleet import calls
-from thumbsmith.fleet.queue import Queue, open_queue
-from thumbsmith.fleet.redriving import home
 from thumbsmith.store import open_store
 
 pytestmark = needs_servers
@@ -24,7 +24,7 @@ def queues(ministack: str) -> tuple[Queue, Queue]:
     """Return a queue of dead letters, and the one they came from."""
     names = [f"{kind}-{secrets.token_hex(6)}" for kind in ("dead", "live")]
     for name in names:
-        calls.client("sqs").create_queue(QueueName=name)
+        clients.client("sqs").create_queue(QueueName=name)
     return open_queue(f"sqs://{names[0]}"), open_queue(f"sqs://{names[1]}")
 
 

@@ -9,12 +9,12 @@ from tests.aws.faulty import Faulty, raising
 from tests.aws.scene import Scene, notification, queued
 from tests.fleet.scene import MemoryQueue, backfill, counted, never
 from tests.pictures import picture
-from thumbsmith.cost import Model, source
+from thumbsmith.backfill.send import Limits, Sending
+from thumbsmith.backfill.sent_log import MAX_SENDS, Ledger
+from thumbsmith.bulk.cost import Model, source
+from thumbsmith.bulk.join import Listing, Todo
 from thumbsmith.errors import RecipeError, StoreError, WorkerError
 from thumbsmith.events import asked
-from thumbsmith.fleet.ledger import MAX_SENDS, Ledger
-from thumbsmith.fleet.sending import Limits, Sending
-from thumbsmith.listing import Listing, Todo
 from thumbsmith.recipe import Recipe
 from thumbsmith.store.memory import MemoryStore
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thumbsmith.geometry import parents, plan, within
+from thumbsmith.image.geometry import parents, plan, within
 from thumbsmith.recipe import Fit, Variant
 
 SIZE = (4000, 3000)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thumbsmith.geometry import Plan, dct_shrink, plan, unturned
+from thumbsmith.image.geometry import Plan, dct_shrink, plan, unturned
 from thumbsmith.recipe import Fit, Variant
 
 sides = st.integers(1, 60_000)

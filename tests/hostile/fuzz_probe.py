@@ -10,9 +10,8 @@ import atheris
 
 with atheris.instrument_imports(include=["thumbsmith"]):
     from thumbsmith.errors import Rejected
-    from thumbsmith.limits import judge
-    from thumbsmith.memory import judge_memory
-    from thumbsmith.probe import probe
+    from thumbsmith.image.limits import judge, judge_memory
+    from thumbsmith.image.probe import probe
     from thumbsmith.reader import BytesReader
     from thumbsmith.recipe import Recipe
 

@@ -13,10 +13,9 @@ from tests.hostile.trials import Bench, bench, calls, complaint
 from tests.probe.readers import CountingReader, judged
 from thumbsmith import render
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.limits import judge
-from thumbsmith.memory import judge_memory
-from thumbsmith.probe import probe
-from thumbsmith.probe.types import MAX_FRAMES
+from thumbsmith.image.containers.base import MAX_FRAMES
+from thumbsmith.image.limits import judge, judge_memory
+from thumbsmith.image.probe import probe
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Limits, Recipe
 

@@ -12,9 +12,9 @@ from tests.corpus import hostile, needs_corpus
 from tests.hostile.mutants import mutants
 from tests.probe.files import good
 from thumbsmith.errors import Rejected
-from thumbsmith.formats.decoding import Base, decode
-from thumbsmith.limits import judge
-from thumbsmith.probe import probe
+from thumbsmith.image.decode import Base, decode
+from thumbsmith.image.limits import judge
+from thumbsmith.image.probe import probe
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Limits
 

@@ -20,7 +20,7 @@ from tests.pictures import opened, picture
 from thumbsmith import Recipe, converge
 from thumbsmith.errors import StoreError
 from thumbsmith.store import Store, open_store
-from thumbsmith.store.types import Headers
+from thumbsmith.store.base import Headers
 
 RECIPE = Recipe.loads('[variants.a]\nwidth = 16\nformats = ["png"]')
 

@@ -8,9 +8,8 @@ import pytest
 from tests.hostile.mutants import mutants
 from tests.hostile.trials import bench, complaint
 from thumbsmith.errors import Rejected
-from thumbsmith.limits import judge
-from thumbsmith.memory import judge_memory
-from thumbsmith.probe import probe
+from thumbsmith.image.limits import judge, judge_memory
+from thumbsmith.image.probe import probe
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Recipe
 

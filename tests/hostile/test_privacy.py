@@ -10,7 +10,7 @@ from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin
 
 from tests.hostile.trials import bench
 from tests.probe.files import HEIC, box, chunk, segment
-from thumbsmith.purity import check
+from thumbsmith.image.check_output import check
 from thumbsmith.recipe import Recipe
 
 RECIPE = Recipe.loads('[variants.a]\nwidth = 48\nheight = 48\nformats = ["jpeg", "png", "webp", "avif"]')

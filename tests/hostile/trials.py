@@ -11,9 +11,9 @@ import pytest
 from thumbsmith.errors import Rejected, ThumbsmithError
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Recipe
-from thumbsmith.rendition import Rendition
-from thumbsmith.worker import Workers, job
-from thumbsmith.worker.process import Ending, Template
+from thumbsmith.recipe.names import Rendition
+from thumbsmith.worker import Workers, parent
+from thumbsmith.worker.parent import Ending, Template
 
 MAX_CPU_SECONDS = 10
 MAX_MEMORY = 768 << 20
@@ -39,18 +39,18 @@ class Bench:
         self._workers, self._recipe = workers, recipe
         self._endings: list[Ending] = []
         self._admitted = 0
-        ending, admit = Template.ending, job.Conversation._admit
+        ending, admit = Template.ending, parent.Conversation._admit
 
         def watched_ending(template: Template) -> Ending:
             self._endings.append(ending(template))
             return self._endings[-1]
 
-        def watched_admit(conversation: job.Conversation, memory: int) -> None:
+        def watched_admit(conversation: parent.Conversation, memory: int) -> None:
             self._admitted += 1
             admit(conversation, memory)
 
         patch.setattr(Template, "ending", watched_ending)
-        patch.setattr(job.Conversation, "_admit", watched_admit)
+        patch.setattr(parent.Conversation, "_admit", watched_admit)
 
     def __call__(self, data: bytes) -> Verdict:
         """Return what becomes of these bytes."""

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.probe import Probe, probe
+from thumbsmith.image.probe import Probe, probe
 from thumbsmith.reader import BytesReader
 
 FORMATS = {"MPO": "jpeg", "HEIF": "heic", **{name.upper(): name for name in ("jpeg", "png", "gif", "webp")}}

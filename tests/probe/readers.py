@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from thumbsmith.errors import Rejected, StoreError
-from thumbsmith.probe import Probe, probe
+from thumbsmith.image.probe import Probe, probe
 from thumbsmith.reader import BytesReader, RangeReader
 
 

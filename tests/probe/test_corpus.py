@@ -7,7 +7,7 @@ from tests.probe.files import good
 from tests.probe.pillow import disagreement, opinion
 from tests.probe.readers import CountingReader, judged
 from thumbsmith.errors import Rejected
-from thumbsmith.probe import Probe, probe
+from thumbsmith.image.probe import Probe, probe
 
 
 @pytest.mark.parametrize("name", sorted(good()))

@@ -6,8 +6,8 @@ import pytest
 
 from tests.probe.files import good
 from tests.probe.readers import CountingReader, probed, rejected
-from thumbsmith.probe import probe
-from thumbsmith.probe.types import MAX_FRAMES
+from thumbsmith.image.containers.base import MAX_FRAMES
+from thumbsmith.image.probe import probe
 
 TRAILER = b";"
 CONTROL = b"!\xf9\x04\x01\0\0\0\0"

@@ -6,7 +6,7 @@ import pytest
 
 from tests.probe.files import HEIC, box, good, heif, ispe, saved
 from tests.probe.readers import CountingReader, probed, rejected
-from thumbsmith.probe import probe
+from thumbsmith.image.probe import probe
 
 ALPHA = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0"
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.probe.files import exif_block, frame, good, scan, segment
 from tests.probe.readers import CountingReader, probed, rejected
-from thumbsmith.probe import Probe, probe
+from thumbsmith.image.probe import Probe, probe
 
 SOI, EOI = b"\xff\xd8", b"\xff\xd9"
 

@@ -5,10 +5,9 @@ from dataclasses import replace
 import pytest
 
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.limits import judge, judge_bytes
-from thumbsmith.memory import judge_memory
-from thumbsmith.probe import Probe
-from thumbsmith.recipe.values import Limits, Recipe
+from thumbsmith.image.limits import judge, judge_bytes, judge_memory
+from thumbsmith.image.probe import Probe
+from thumbsmith.recipe.model import Limits, Recipe
 
 LIMITS = Limits(max_bytes=1000, max_pixels=600, max_side=100, max_frames=4, max_scans=7)
 

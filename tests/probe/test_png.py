@@ -6,7 +6,7 @@ import pytest
 
 from tests.probe.files import chunk, exif_block, png
 from tests.probe.readers import CountingReader, probed, rejected
-from thumbsmith.probe import probe
+from thumbsmith.image.probe import probe
 
 
 def _header(width: int = 5, height: int = 4, depth: int = 8, colour: int = 2, *rest: int) -> bytes:

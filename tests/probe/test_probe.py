@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.probe.files import good
 from tests.probe.readers import CountingReader, FailingReader, LyingReader, judged
 from thumbsmith.errors import Code, Rejected, SourceChanged, StoreError
-from thumbsmith.probe import Probe, probe
+from thumbsmith.image.probe import Probe, probe
 
 CODES = {Code.EMPTY, Code.UNSUPPORTED_FORMAT, Code.CORRUPT, Code.TRUNCATED}
 

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from tests.render.pictures import difference, shown, textured
-from thumbsmith.probe import probe
-from thumbsmith.probe.tiff import pyramid_of
-from thumbsmith.probe.window import Window
+from thumbsmith.image.containers.base import Window
+from thumbsmith.image.containers.tiff import pyramid_of
+from thumbsmith.image.probe import probe
 from thumbsmith.reader import BytesReader
 
 REDUCED, PAGE = 1, 0

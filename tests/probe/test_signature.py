@@ -3,7 +3,7 @@
 import pytest
 
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.probe import probe
+from thumbsmith.image.probe import probe
 from thumbsmith.reader import BytesReader
 
 

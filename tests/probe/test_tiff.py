@@ -6,8 +6,9 @@ import pytest
 
 from tests.probe.files import exif_block, tiff
 from tests.probe.readers import CountingReader, probed, rejected
-from thumbsmith.probe import exif, probe
-from thumbsmith.probe.window import Window
+from thumbsmith.image.containers import exif
+from thumbsmith.image.containers.base import Window
+from thumbsmith.image.probe import probe
 from thumbsmith.reader import BytesReader
 
 WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC, ORIENTATION, SAMPLES, EXTRA = 256, 257, 258, 259, 262, 274, 277, 338

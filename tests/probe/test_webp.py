@@ -6,8 +6,8 @@ import pytest
 
 from tests.probe.files import exif_block, good, riff
 from tests.probe.readers import CountingReader, probed, rejected
-from thumbsmith.probe import probe
-from thumbsmith.probe.types import MAX_FRAMES
+from thumbsmith.image.containers.base import MAX_FRAMES
+from thumbsmith.image.probe import probe
 
 ANIMATION, EXIF, ALPHA = 0x02, 0x08, 0x10
 

@@ -11,9 +11,9 @@ from typing import Any, Final, NamedTuple
 
 from tests.proof.program import Event, Program, Protocol
 from tests.proof.world import NEW, OLD, Destination, Moment, perform, right, verdict
-from thumbsmith.keys import MANIFEST
-from thumbsmith.manifest import parse
-from thumbsmith.requests import Delete, Put
+from thumbsmith.recipe.names import MANIFEST
+from thumbsmith.reconcile.effects import Delete, Put
+from thumbsmith.reconcile.manifest import parse
 
 HINT: Final = Event(0, exists=True)
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from tests.proof.world import Advance
 from thumbsmith.recipe import Recipe
-from thumbsmith.requests import Outcome, Request
+from thumbsmith.reconcile.effects import Outcome, Request
 
 
 class Event(NamedTuple):

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from thumbsmith.store.base import MAX_KEY_BYTES, Headers, ObjectInfo
 from thumbsmith.store.memory import MemoryObject, MemoryStore
-from thumbsmith.store.types import MAX_KEY_BYTES, Headers, ObjectInfo
 
 SHARDS: Final = 1024
 

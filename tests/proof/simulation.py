@@ -15,18 +15,17 @@ from typing import Any, Final
 from tests.engine.scene import HEADERS, content
 from tests.proof.events import REPEAT
 from tests.proof.sharded import Sharded
-from thumbsmith.converge import Hands, Renderer
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.keys import expected
-from thumbsmith.manifest import parse
-from thumbsmith.probe.types import Probe
-from thumbsmith.protocol import steps
+from thumbsmith.image.containers.base import Probe
 from thumbsmith.reader import RangeReader
 from thumbsmith.recipe import Recipe
-from thumbsmith.rendition import Rendition
-from thumbsmith.requests import Outcome, Request
+from thumbsmith.recipe.names import Rendition, expected
+from thumbsmith.reconcile.converge import Hands, Renderer
+from thumbsmith.reconcile.effects import Outcome, Request
+from thumbsmith.reconcile.manifest import parse
+from thumbsmith.reconcile.protocol import steps
+from thumbsmith.store.base import ObjectInfo
 from thumbsmith.store.memory import MemoryObject
-from thumbsmith.store.types import ObjectInfo
 from thumbsmith.worker import Work
 
 RECIPE: Final = Recipe.loads("[variants.icon]\nwidth = 8\n[variants.small]\nwidth = 16\nformats = ['webp', 'source']\n")

@@ -14,9 +14,10 @@ from tests.pictures import picture
 from tests.proof.events import REPEAT, cheap_contents, timeline
 from tests.proof.sharded import Sharded
 from tests.proof.simulation import RECIPE, Cheap, Simulation, compare
-from thumbsmith import converge, protocol
-from thumbsmith.requests import Outcome
-from thumbsmith.store.types import ObjectInfo
+from thumbsmith import converge
+from thumbsmith.reconcile import protocol
+from thumbsmith.reconcile.effects import Outcome
+from thumbsmith.store.base import ObjectInfo
 
 NOTHING = {"missing": [], "stale": [], "orphaned": []}
 KINDS = ("jpeg", "jpeg", "jpeg", "png", "webp")

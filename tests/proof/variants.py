@@ -12,11 +12,9 @@ from typing import Any, TypeAlias
 
 from tests.proof.program import Asked, Event, Protocol
 from tests.proof.world import KEY, Advance, etag_of
-from thumbsmith.keys import MANIFEST
-from thumbsmith.manifest import parse
-from thumbsmith.protocol import steps
 from thumbsmith.recipe import Recipe
-from thumbsmith.requests import (
+from thumbsmith.recipe.names import MANIFEST
+from thumbsmith.reconcile.effects import (
     Delete,
     DigestRendition,
     DigestSource,
@@ -27,7 +25,9 @@ from thumbsmith.requests import (
     Put,
     Render,
 )
-from thumbsmith.store.types import ObjectInfo
+from thumbsmith.reconcile.manifest import parse
+from thumbsmith.reconcile.protocol import steps
+from thumbsmith.store.base import ObjectInfo
 
 Notes: TypeAlias = dict[str, Any]
 Rule: TypeAlias = Callable[[Asked, Event, Notes], Generator[Asked, Any, object]]

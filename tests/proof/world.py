@@ -11,16 +11,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
-from thumbsmith import manifest as manifests
-from thumbsmith.assess import Assessment
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.keys import MANIFEST, expected, rendition_key
-from thumbsmith.manifest import Manifest, Rejection, RenditionRecord, SourceRecord
-from thumbsmith.probe.types import Probe
-from thumbsmith.protocol import look
+from thumbsmith.image.containers.base import Probe
 from thumbsmith.recipe import Recipe
-from thumbsmith.rendition import Rendition
-from thumbsmith.requests import (
+from thumbsmith.recipe.names import MANIFEST, Rendition, expected, rendition_key
+from thumbsmith.reconcile import manifest as manifests
+from thumbsmith.reconcile.decide import Assessment
+from thumbsmith.reconcile.effects import (
     Delete,
     DigestRendition,
     DigestSource,
@@ -31,7 +28,9 @@ from thumbsmith.requests import (
     Render,
     Request,
 )
-from thumbsmith.store.types import ObjectInfo
+from thumbsmith.reconcile.manifest import Manifest, Rejection, RenditionRecord, SourceRecord
+from thumbsmith.reconcile.protocol import look
+from thumbsmith.store.base import ObjectInfo
 from thumbsmith.worker import Work
 
 KEY = "cat"

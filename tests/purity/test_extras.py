@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 from PIL import Image, ImageCms
 
-from thumbsmith.purity import Extras, Impure, check
+from thumbsmith.image.check_output import Extras, Impure, check
+from thumbsmith.image.render import render
 from thumbsmith.recipe import Format, Recipe, Variant
-from thumbsmith.recipe.values import Animation, Color, Metadata
-from thumbsmith.render import render
-from thumbsmith.rendition import Rendition
+from thumbsmith.recipe.model import Animation, Color, Metadata
+from thumbsmith.recipe.names import Rendition
 
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 

@@ -16,10 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from thumbsmith.purity import Extras, Impure, check
+from thumbsmith.image.check_output import Extras, Impure, check
+from thumbsmith.image.render import render
 from thumbsmith.recipe import Format, Recipe, Variant
-from thumbsmith.render import render
-from thumbsmith.rendition import Rendition
+from thumbsmith.recipe.names import Rendition
 
 from ..corpus import needs_corpus, photos
 from ..probe.files import good

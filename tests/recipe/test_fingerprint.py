@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.recipe.documents import documents, toml
 from tests.recipe.sample import SAMPLE
-from thumbsmith.recipe import Recipe, Variant, values
+from thumbsmith.recipe import Recipe, Variant, model
 
 BASE = "[variants.a]\nwidth = 1\nheight = 2\n"
 
@@ -113,7 +113,7 @@ def test_a_new_engine_revision_changes_every_fingerprint(monkeypatch: pytest.Mon
     """Raising the engine's revision makes every variant and recipe a different one."""
     before = Recipe.default()
     prints = [before.fingerprint, before.limits.fingerprint, *(variant.fingerprint for variant in before.variants)]
-    monkeypatch.setattr(values, "ENGINE_REVISION", values.ENGINE_REVISION + 1)
+    monkeypatch.setattr(model, "ENGINE_REVISION", model.ENGINE_REVISION + 1)
     after = Recipe.default()
     assert not {after.fingerprint, after.limits.fingerprint, *(v.fingerprint for v in after.variants)} & {*prints}
 

@@ -155,7 +155,7 @@ def test_a_worker_parses_no_toml():
     """To import the values and to take a recipe from JSON loads neither the TOML reader nor what words its mistakes."""
     code = (
         "import sys; from thumbsmith.recipe import Recipe; Recipe.from_json(Recipe.default().to_json());"
-        "print(*{'tomllib', 'difflib', 'thumbsmith.recipe.toml'} & sys.modules.keys())"
+        "print(*{'tomllib', 'difflib', 'thumbsmith.recipe.load'} & sys.modules.keys())"
     )
     done = subprocess.run([sys.executable, "-c", code], env={}, capture_output=True, text=True, check=True)
     assert done.stdout == "\n"

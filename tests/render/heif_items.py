@@ -7,9 +7,9 @@ from itertools import pairwise
 from pathlib import Path
 
 from tests.probe.files import HEIC, box, ispe
-from thumbsmith.formats.heic import read
-from thumbsmith.formats.stream import SourceStream
-from thumbsmith.probe.items import Items
+from thumbsmith.image.containers.items import Items
+from thumbsmith.image.decode_heic import read
+from thumbsmith.image.stream import SourceStream
 from thumbsmith.reader import BytesReader
 
 # 12 tiles of 64 x 64, which are items that a grid of 4 x 3 refers to, with a thumbnail of 128 x 96.

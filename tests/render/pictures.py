@@ -5,9 +5,9 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
+from thumbsmith.image.render import render
 from thumbsmith.recipe import Format, Recipe, Variant
-from thumbsmith.render import render
-from thumbsmith.rendition import Rendition
+from thumbsmith.recipe.names import Rendition
 
 RED, GREEN, BLUE, WHITE = (220, 30, 30), (30, 200, 40), (30, 40, 220), (250, 250, 250)
 

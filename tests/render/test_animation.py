@@ -15,14 +15,14 @@ from tests.corpus import needs_corpus, photos
 from tests.render.animations import CLEAR, SIDE, Patch, apng, gif, seen_apng, seen_gif
 from tests.render.pictures import recipe, saved, textured
 from tests.render.test_colors import ADOBE, gamma, profile
-from thumbsmith.animation import durations
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.memory import judge_memory
-from thumbsmith.probe import probe
+from thumbsmith.image.geometry import durations
+from thumbsmith.image.limits import judge_memory
+from thumbsmith.image.probe import probe
+from thumbsmith.image.render import render
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Fit, Format, Limits, Recipe
-from thumbsmith.recipe.values import Animation, Color
-from thumbsmith.render import render
+from thumbsmith.recipe.model import Animation, Color
 
 
 def kept(data: bytes, *kinds: Format, **fields) -> list[bytes]:

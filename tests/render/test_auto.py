@@ -10,11 +10,10 @@ from skimage.metrics import structural_similarity
 
 from tests.corpus import needs_corpus, photos
 from tests.render.pictures import saved, textured
-from thumbsmith.formats.pillow import Image
-from thumbsmith.formats.search import LEAST, LIKENESS, MOST, TRIALS, alike
-from thumbsmith.formats.similarity import Moments, similarity
+from thumbsmith.image.encode import LEAST, LIKENESS, MOST, TRIALS, Moments, alike, similarity
+from thumbsmith.image.pillow import Image
+from thumbsmith.image.render import render
 from thumbsmith.recipe import Format, Quality, Recipe, Variant
-from thumbsmith.render import render
 
 NOISE = Image.fromarray(np.random.default_rng(3).integers(0, 256, (200, 300, 3), dtype=np.uint8))
 KINDS = [Format.JPEG, Format.WEBP, Format.AVIF]

@@ -10,12 +10,12 @@ from tests.probe.files import box, ispe
 from tests.render.heif_items import Entry, Layout, grid, heif
 from tests.render.pictures import saved, textured
 from thumbsmith.errors import Rejected
-from thumbsmith.formats import avif
-from thumbsmith.formats.decoding import decode
-from thumbsmith.probe import probe
-from thumbsmith.probe.isobmff import find
-from thumbsmith.probe.items import read_items
-from thumbsmith.probe.window import Window
+from thumbsmith.image import decode_avif
+from thumbsmith.image.containers.base import Window
+from thumbsmith.image.containers.isobmff import find
+from thumbsmith.image.containers.items import read_items
+from thumbsmith.image.decode import decode
+from thumbsmith.image.probe import probe
 from thumbsmith.reader import BytesReader
 
 
@@ -53,7 +53,7 @@ def test_broken_lists_of_items_are_left_to_the_decoder():
     place = data.index(b"infe")
     for broken in (data[: place - 4] + b"\xff" * 4 + data[place:], data.replace(b"iinf", b"free"), data[:40]):
         reader = BytesReader(broken)
-        assert avif.plain(reader) is reader
+        assert decode_avif.plain(reader) is reader
 
 
 def _described(*kinds: bytes) -> tuple[Entry, Entry]:
@@ -100,7 +100,7 @@ def test_multiplied_alpha_and_tiles_are_described_again():
     items = [grid(2, 1, 128, 64), color, color, grid(2, 1, 128, 64).having(name), alpha, alpha]
     references = [(b"dimg", 1, [2, 3]), (b"dimg", 4, [5, 6]), (b"auxl", 4, [1]), (b"prem", 1, [4])]
     reader = BytesReader(heif(items, references, brands=AVIF))
-    again = avif.described_again(reader, probe(reader))
+    again = decode_avif.described_again(reader, probe(reader))
     assert again
     assert decode(again, probe(again), 1.0).image.tobytes() == decode(reader, probe(reader), 1.0).image.tobytes()
 
@@ -125,6 +125,6 @@ def test_what_cannot_be_described_again_is_left():
     """A sequence, and a file without a picture, have no second description."""
     reader = BytesReader(heif(_described(), brands=AVIF))
     found = probe(reader)
-    assert avif.described_again(reader, replace(found, frames=2)) is None
+    assert decode_avif.described_again(reader, replace(found, frames=2)) is None
     for broken in (b"", reader.read(0, 60), reader.read(0, reader.size).replace(b"pitm", b"none")):
-        assert avif.described_again(BytesReader(broken), found) is None
+        assert decode_avif.described_again(BytesReader(broken), found) is None

@@ -6,11 +6,11 @@ import pytest
 
 from tests.render.pictures import recipe
 from thumbsmith.errors import Rejected
-from thumbsmith.formats import cicp
-from thumbsmith.formats.decoding import decode
-from thumbsmith.probe import probe
+from thumbsmith.image import transfer
+from thumbsmith.image.decode import decode
+from thumbsmith.image.probe import probe
+from thumbsmith.image.render import render
 from thumbsmith.reader import BytesReader
-from thumbsmith.render import render
 
 WIDTH, HEIGHT = 5, 3  # rows of 16 bits end in padding
 
@@ -172,7 +172,7 @@ def _v5(compression: int, kind: bytes, profile: bytes, offset: int | None = None
 
 def test_an_embedded_profile_is_followed():
     """A profile in the file changes the colors; one that is linked, broken or beyond the file does not."""
-    profile = cicp.profile(12, 13)
+    profile = transfer.cicp_profile(12, 13)
     plain = _v5(0, b"BGRs", b"")
 
     def shown(data: bytes) -> tuple[bool, bytes]:

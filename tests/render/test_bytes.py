@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from tests.corpus import needs_corpus, photos
 from tests.render.pictures import saved, textured
-from thumbsmith.formats.search import ENCODES, LOWEST, within
+from thumbsmith.image.encode import ENCODES, LOWEST, within
+from thumbsmith.image.render import render
 from thumbsmith.recipe import Format, Quality, Recipe, Variant
-from thumbsmith.render import render
 
 SOURCE = saved(textured(640, 480), "JPEG", quality=95)
 

@@ -10,11 +10,11 @@ from PIL import Image
 
 from tests.render.pictures import difference, recipe, saved, shown, textured
 from tests.render.test_colors import ADOBE, DISPLAY_P3, SRGB_CURVE, gamma, parametric, profile
-from thumbsmith.formats import cicp, hdr, profiles
-from thumbsmith.probe import probe
+from thumbsmith.image import profiles, transfer
+from thumbsmith.image.probe import probe
+from thumbsmith.image.render import render
 from thumbsmith.reader import BytesReader
-from thumbsmith.recipe.values import Color
-from thumbsmith.render import render
+from thumbsmith.recipe.model import Color
 
 P3, BT_2020, DCI = 12, 9, 11
 SRGB_TRANSFER, LINEAR, PQ, HLG = 13, 8, 16, 18
@@ -59,7 +59,7 @@ def test_primaries_are_those_of_the_table(primaries):
     columns = columns * np.linalg.solve(columns, xyz(*white))
     gain = np.diag((BRADFORD @ profiles.WHITE) / (BRADFORD @ xyz(*white)))
     adapted = np.linalg.inv(BRADFORD) @ gain @ BRADFORD @ columns
-    assert np.abs(adapted.T - cicp.PRIMARIES[primaries]).max() < 0.0001
+    assert np.abs(adapted.T - transfer.PRIMARIES[primaries]).max() < 0.0001
 
 
 def test_an_avif_in_display_p3_looks_like_one_with_the_profile():
@@ -97,7 +97,7 @@ def test_a_png_is_what_its_code_points_say(mode):
 @pytest.mark.parametrize(("primaries", "transfer"), [(1, 1), (2, 2), (6, 6), (1, 13), (255, 255), (0, 0)])
 def test_what_is_srgb_or_unknown_is_left_alone(primaries, transfer):
     """Of television's colours and of what nobody knows, nothing is converted."""
-    assert cicp.profile(primaries, transfer) is None
+    assert transfer.cicp_profile(primaries, transfer) is None
     image = textured(64, 48)
     assert difference(shown(png(image, primaries, transfer), width=64, height=48), image) == 0
 
@@ -125,7 +125,7 @@ def test_the_file_of_a_picture_told_by_numbers_is_never_kept():
     assert b"iCCP" in render(png(image, P3, SRGB_TRANSFER), keeping)[0].data
 
 
-@pytest.mark.parametrize("curve", [hdr.from_pq, hdr.from_hlg])
+@pytest.mark.parametrize("curve", [transfer.from_pq, transfer.from_hlg])
 def test_high_range_is_bent_into_a_displays(curve):
     """Black is black, the brightest is white, and brighter is never darker."""
     found = [curve(level / 255) for level in range(256)]
@@ -136,9 +136,9 @@ def test_high_range_is_bent_into_a_displays(curve):
 
 def test_what_a_display_can_show_is_shown_as_it_is():
     """40 cd/m2 are the same in both ways of storing them, 40 of the 203 that white has; 203 are nearly white."""
-    assert hdr.from_pq(0.4193) == pytest.approx(40 / 203, rel=0.02)
-    assert hdr.from_hlg(0.75) == pytest.approx(hdr.from_pq(0.5807), abs=0.01)
-    assert 0.7 < hdr.from_pq(0.5807) < 0.9
+    assert transfer.from_pq(0.4193) == pytest.approx(40 / 203, rel=0.02)
+    assert transfer.from_hlg(0.75) == pytest.approx(transfer.from_pq(0.5807), abs=0.01)
+    assert 0.7 < transfer.from_pq(0.5807) < 0.9
 
 
 @pytest.mark.parametrize("transfer", [PQ, HLG])

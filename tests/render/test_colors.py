@@ -10,18 +10,18 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 
 from tests.corpus import needs_corpus, photos
 from tests.render.pictures import difference, recipe, saved, shown, textured
-from thumbsmith.formats import cmyk, color, icc, pillow
-from thumbsmith.probe import probe
+from thumbsmith.image import color, pillow, profiles
+from thumbsmith.image.probe import probe
+from thumbsmith.image.render import render, render_source
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Format, Recipe, Variant
-from thumbsmith.recipe.values import Color
-from thumbsmith.render import render, render_source
+from thumbsmith.recipe.model import Color
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 # Primaries of Adobe RGB (1998), adapted to D50, from its specification.
 ADOBE = ((0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457))
-SRGB_PRIMARIES = tuple(icc.SRGB_PRIMARIES.values())
+SRGB_PRIMARIES = tuple(profiles.SRGB_PRIMARIES.values())
 
 
 def ours(image: Image.Image) -> pillow.Image.Image:
@@ -87,7 +87,7 @@ def to_srgb(image: Image.Image, found: bytes | None) -> Image.Image:
 )
 def test_srgb_is_recognised_by_what_it_is(found):
     """Profiles that mean sRGB are known as such, however they spell it; their pictures are left alone."""
-    assert icc.is_srgb(found)
+    assert profiles.is_srgb(found)
     image = textured(40, 30)
     assert to_srgb(image, found).tobytes() == image.tobytes()
 
@@ -112,7 +112,7 @@ def test_srgb_is_recognised_by_what_it_is(found):
 )
 def test_what_is_not_plainly_srgb_is_not_taken_for_it(found):
     """Other primaries, other curves, tables, other spaces and rubbish are no sRGB."""
-    assert not icc.is_srgb(found)
+    assert not profiles.is_srgb(found)
 
 
 def test_adobe_rgb_is_converted():
@@ -197,10 +197,10 @@ def test_the_table_of_cmyk_is_fine_enough(monkeypatch):
     inks = np.random.default_rng(3).integers(0, 256, (64, 64, 4), dtype=np.uint8)
     image = Image.fromarray(inks, "CMYK")
     coarse = np.asarray(color.converted(image, color.meaning(None, "CMYK").to_srgb))
-    monkeypatch.setattr(cmyk, "NODES", 17)
-    cmyk.profile.cache_clear()
-    fine = np.asarray(color.converted(image, color.meaning(cmyk.profile(), "CMYK").to_srgb))
-    cmyk.profile.cache_clear()
+    monkeypatch.setattr(profiles, "NODES", 17)
+    profiles.profile.cache_clear()
+    fine = np.asarray(color.converted(image, color.meaning(profiles.profile(), "CMYK").to_srgb))
+    profiles.profile.cache_clear()
     found = distance(coarse, fine)
     assert found.max() < 3
     assert found.mean() < 0.5
@@ -268,7 +268,7 @@ def test_patches_have_the_colours_of_an_exact_conversion(kind, space):
 def test_a_profile_of_inks_is_followed():
     """A picture that has the printing profile looks as one that has none: the same table, by the same way."""
     inks = Image.fromarray(np.random.default_rng(5).integers(0, 256, (32, 32, 4), dtype=np.uint8), "CMYK")
-    with_profile = shown(saved(inks, "TIFF", icc_profile=cmyk.profile()))
+    with_profile = shown(saved(inks, "TIFF", icc_profile=profiles.profile()))
     assert with_profile.tobytes() == shown(saved(inks, "TIFF")).tobytes()
 
 
@@ -295,7 +295,7 @@ def test_an_rgb_picture_keeps_its_colour_space(kind):
 def test_other_pictures_become_srgb_all_the_same(mode):
     """Grey, CMYK and Lab have no RGB space to keep, and sRGB needs no profile."""
     grey = profile((), b"", space=b"GRAY", extra=((b"kTRC", gamma(1.8)),))
-    found = {"L": grey, "CMYK": cmyk.profile(), "LAB": None, "RGB": SRGB}[mode]
+    found = {"L": grey, "CMYK": profiles.profile(), "LAB": None, "RGB": SRGB}[mode]
     image = lab(textured(64, 48)) if mode == "LAB" else textured(64, 48).convert(mode)
     data = saved(image, "TIFF", icc_profile=found)
     kept = rendered(data, color=Color.KEEP)

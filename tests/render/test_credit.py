@@ -7,11 +7,11 @@ import pytest
 from PIL import Image, TiffImagePlugin
 
 from tests.render.pictures import cornered, recipe, saved
-from thumbsmith.formats.pillow import PngImagePlugin
-from thumbsmith.formats.xmp import creator_and_rights
+from thumbsmith.image.credit import creator_and_rights
+from thumbsmith.image.pillow import PngImagePlugin
+from thumbsmith.image.render import render
 from thumbsmith.recipe import Format
-from thumbsmith.recipe.values import Metadata
-from thumbsmith.render import render
+from thumbsmith.recipe.model import Metadata
 
 ARTIST, COPYRIGHT, GPS, MAKE = 0x013B, 0x8298, 0x8825, 0x010F
 PLACE = b"Hof 12, Wien"

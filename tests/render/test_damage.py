@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from tests.probe.files import HEIC
 from tests.render.pictures import recipe, saved, shown, textured
 from thumbsmith.errors import Code, MissingDecoder, Rejected, SourceChanged, StoreError
-from thumbsmith.formats.decoding import decode
-from thumbsmith.formats.stream import BLOCK, SourceStream
-from thumbsmith.probe import probe
-from thumbsmith.probe.types import Probe
+from thumbsmith.image.containers.base import Probe
+from thumbsmith.image.decode import decode
+from thumbsmith.image.probe import probe
+from thumbsmith.image.render import render
+from thumbsmith.image.stream import BLOCK, SourceStream
 from thumbsmith.reader import BytesReader
-from thumbsmith.render import render
-from thumbsmith.rendition import Rendition
+from thumbsmith.recipe.names import Rendition
 
 KINDS = ["JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "AVIF"]
 

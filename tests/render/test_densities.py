@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from tests.pictures import picture
 from tests.render.pictures import cornered, saved
 from thumbsmith import Recipe, converge
-from thumbsmith.geometry import plan
+from thumbsmith.image.geometry import plan
+from thumbsmith.image.render import render
 from thumbsmith.recipe import Fit, Variant
-from thumbsmith.render import render
 from thumbsmith.store import Headers
 from thumbsmith.store.memory import MemoryStore
 

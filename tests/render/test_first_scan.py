@@ -10,10 +10,10 @@ from skimage.metrics import structural_similarity
 
 from tests.render.pictures import pixels, recipe, saved, textured
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.probe import probe
+from thumbsmith.image.geometry import eighth_serves
+from thumbsmith.image.probe import probe
+from thumbsmith.image.render import render
 from thumbsmith.recipe import Limits
-from thumbsmith.render import render
-from thumbsmith.shrink import eighth_serves
 
 SIDE = 200
 SMALL = recipe(width=SIDE, height=SIDE)

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.render.pictures import GREEN, RED, cornered, pixels, recipe, saved, shown
+from thumbsmith.image.render import render
 from thumbsmith.recipe import Fit, Format
-from thumbsmith.render import render
 
 SOURCE = saved(cornered(300, 200), "PNG")
 

@@ -10,11 +10,11 @@ from PIL import Image
 from tests.probe.files import chunk
 from tests.render.pictures import difference, recipe, saved, shown, textured
 from tests.render.test_colors import DISPLAY_P3, SRGB_CURVE, parametric, profile
-from thumbsmith.formats import gamma
-from thumbsmith.probe import probe
+from thumbsmith.image import transfer
+from thumbsmith.image.probe import probe
+from thumbsmith.image.render import render
 from thumbsmith.reader import BytesReader
-from thumbsmith.recipe.values import Color
-from thumbsmith.render import render
+from thumbsmith.recipe.model import Color
 
 PICTURE = textured(96, 64)
 SRGB = (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
@@ -152,8 +152,8 @@ def test_a_picture_is_averaged_before_its_gamma_is_followed(streamed: list[bool]
 def test_impossible_numbers_give_no_profile():
     """No number makes anything fail."""
     for value in (1, 2**31 - 1, 2**32 - 1):
-        assert gamma.profile(value, "", False)
+        assert transfer.gamma_profile(value, "", False)
         assert render(png(gama(value)), recipe())
     for points in ("00" * 32, "ff" * 32, "7f" * 32):
-        assert gamma.profile(45_455, points, False) is None
+        assert transfer.gamma_profile(45_455, points, False) is None
     assert probe(BytesReader(png(gama(7), chrm(*P3)))).gamma == 7

@@ -35,7 +35,7 @@ def file(kind, size=(120, 90), **options):
     made = io.BytesIO()
     Image.linear_gradient("L").resize(size).convert("RGB").save(made, kind, **options)
     return made.getvalue()
-from thumbsmith.formats import decoding, encoding, film, heic, vips
+from thumbsmith.image import decode, decode_heic, encode, vips, write
 assert state() == before, "importing changes something"
 from thumbsmith.errors import Rejected
 files = [file(kind) for kind in ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "AVIF")]

@@ -7,11 +7,11 @@ import pytest
 from gravity import ours
 from subjects import Labelled, pictures
 from tests.render.pictures import pixels, recipe, saved, shown
-from thumbsmith.formats.pillow import Image, ImageDraw
-from thumbsmith.formats.saliency import focus, saliency
+from thumbsmith.image.pillow import Image, ImageDraw
+from thumbsmith.image.render import render
+from thumbsmith.image.saliency import focus, saliency
 from thumbsmith.recipe import Fit, Recipe
-from thumbsmith.recipe.values import AUTO, CENTER
-from thumbsmith.render import render
+from thumbsmith.recipe.model import AUTO, CENTER
 
 SAMPLES = Path(__file__).parents[2] / "src" / "thumbsmith" / "samples"
 WIDE = {"width": 40, "height": 40, "fit": Fit.COVER, "gravity": AUTO}

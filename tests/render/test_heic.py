@@ -15,11 +15,11 @@ from skimage.metrics import structural_similarity
 
 from tests.render.pictures import BLUE, GREEN, RED, WHITE, difference, saved, shown
 from thumbsmith.errors import StoreError
-from thumbsmith.formats import heic, stream
-from thumbsmith.formats.preview import preview
-from thumbsmith.formats.stream import SourceStream
-from thumbsmith.probe import probe, window
-from thumbsmith.probe.previews import read_previews
+from thumbsmith.image import decode_heic, stream
+from thumbsmith.image.containers import base
+from thumbsmith.image.probe import probe
+from thumbsmith.image.shrink_on_load import preview, read_previews
+from thumbsmith.image.stream import SourceStream
 from thumbsmith.reader import BytesReader
 
 FILES = Path(__file__).parent / "heic"
@@ -87,7 +87,7 @@ def test_without_tiles_or_thumbnails_the_picture_is_decoded(tag):
 
 def test_a_broken_thumbnail_costs_no_picture():
     """Where it cannot be decoded, the picture is."""
-    items = heic.read(SourceStream(BytesReader(TILES)))
+    items = decode_heic.read(SourceStream(BytesReader(TILES)))
     (thumbnail,) = read_previews(items, probe(BytesReader(TILES)))
     (place,) = thumbnail.windows
     broken = TILES[: place.start + 4] + bytes(place.size - 4) + TILES[place.start + place.size :]
@@ -108,7 +108,7 @@ def test_a_store_that_fails_meanwhile_is_told(monkeypatch):
 
     found = probe(BytesReader(TILES))
     monkeypatch.setattr(stream, "BLOCK", 4096)
-    monkeypatch.setattr(window, "FIRST_BLOCK", 4096)
+    monkeypatch.setattr(base, "FIRST_BLOCK", 4096)
     with pytest.raises(StoreError):
         preview(SourceStream(Failing()), found, 8.0)
 

@@ -11,12 +11,12 @@ from tests.probe.files import box, exif_block, ispe
 from tests.render.heif_items import SIDE, TILES, Entry, Layout, alpha, clap, grid, heif, imir, irot, tile
 from tests.render.pictures import difference, saved, shown, textured
 from thumbsmith.errors import Rejected
-from thumbsmith.formats.decoding import decode
-from thumbsmith.formats.heic import open_heic
-from thumbsmith.formats.stream import SourceStream
-from thumbsmith.memory import judge_memory, predicted_bytes
-from thumbsmith.probe import probe
-from thumbsmith.probe.types import Probe
+from thumbsmith.image.containers.base import Probe
+from thumbsmith.image.decode import decode
+from thumbsmith.image.decode_heic import open_heic
+from thumbsmith.image.limits import judge_memory, predicted_bytes
+from thumbsmith.image.probe import probe
+from thumbsmith.image.stream import SourceStream
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Recipe
 

@@ -16,7 +16,7 @@ resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
 resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
 from thumbsmith.errors import MissingDecoder, Rejected
 from thumbsmith.recipe import Recipe
-from thumbsmith.render import render
+from thumbsmith.image.render import render
 for name in sys.stdin.read().splitlines():
     try:
         render(Path(name).read_bytes(), Recipe.default())

@@ -10,10 +10,10 @@ from PIL import Image
 from tests.probe.files import segment
 from tests.render.pictures import difference, pixels, recipe, saved, shown, textured
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.probe import probe
+from thumbsmith.image.probe import probe
+from thumbsmith.image.render import render
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Limits
-from thumbsmith.render import render
 
 EOI = b"\xff\xd9"
 SIZES = (300, 64, 16)  # decoded in full and at smaller scales

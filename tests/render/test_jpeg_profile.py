@@ -3,12 +3,12 @@
 import pytest
 
 from tests.render.pictures import saved, textured
-from thumbsmith.formats import cicp
-from thumbsmith.formats.decoding import Base, decode
-from thumbsmith.probe import probe
+from thumbsmith.image import transfer
+from thumbsmith.image.decode import Base, decode
+from thumbsmith.image.probe import probe
 from thumbsmith.reader import BytesReader
 
-PROFILE = cicp.profile(12, 13)
+PROFILE = transfer.cicp_profile(12, 13)
 HALF = len(PROFILE) // 2
 FIRST, SECOND = PROFILE[:HALF], PROFILE[HALF:]
 

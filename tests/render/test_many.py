@@ -8,9 +8,9 @@ from types import FrameType
 
 from PIL import Image
 
-from thumbsmith.geometry import Layout
+from thumbsmith.image.geometry import Layout
+from thumbsmith.image.render import render
 from thumbsmith.recipe import Recipe
-from thumbsmith.render import render
 
 from ..pictures import picture
 

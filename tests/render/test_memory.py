@@ -11,9 +11,9 @@ from PIL.Image import Resampling
 from tests.render.heif_items import SIDE, grid, heif, irot, tile
 from tests.render.pictures import saved, textured
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.memory import judge_memory, predicted_bytes
-from thumbsmith.probe import probe
-from thumbsmith.probe.types import Probe
+from thumbsmith.image.containers.base import Probe
+from thumbsmith.image.limits import judge_memory, predicted_bytes
+from thumbsmith.image.probe import probe
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Format, Limits, Recipe, Variant
 
@@ -21,12 +21,12 @@ from thumbsmith.recipe import Format, Limits, Recipe, Variant
 PEAK = """
 import sys
 from pathlib import Path
-from thumbsmith.formats import cascade, decoding, encoding, heic, picture
-from thumbsmith.memory import judge_memory
-from thumbsmith.probe import probe
+from thumbsmith.image import cascade, decode, decode_heic, encode, transform
+from thumbsmith.image.limits import judge_memory
+from thumbsmith.image.probe import probe
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Recipe
-from thumbsmith.render import render
+from thumbsmith.image.render import render
 def peak():
     return next(int(line.split()[1]) for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line)
 small, data = (Path(name).read_bytes() for name in sys.argv[1:])

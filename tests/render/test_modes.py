@@ -11,7 +11,7 @@ from PIL import Image, ImageChops, ImageDraw
 
 from tests.probe.files import chunk
 from tests.render.pictures import difference, saved, shown, textured
-from thumbsmith.formats.modes import to_plain
+from thumbsmith.image.color import to_plain
 from thumbsmith.recipe import Format
 
 

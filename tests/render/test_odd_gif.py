@@ -6,7 +6,7 @@ import pytest
 
 from tests.render.pictures import difference, pixels, recipe, saved, shown, textured
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.render import render
+from thumbsmith.image.render import render
 
 DATA = saved(textured(160, 120).quantize(64), "GIF")
 

@@ -10,10 +10,10 @@ from PIL import Image
 from tests.probe.files import chunk
 from tests.render.pictures import difference, recipe, saved, shown, textured
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.probe import probe
-from thumbsmith.probe.png import unpacked_bytes
+from thumbsmith.image.containers.png import unpacked_bytes
+from thumbsmith.image.probe import probe
+from thumbsmith.image.render import render
 from thumbsmith.reader import BytesReader
-from thumbsmith.render import render
 
 WIDTH, HEIGHT = 161, 120
 HEAD = b"\x89PNG\r\n\x1a\n"

@@ -7,7 +7,7 @@ from PIL import Image
 
 from tests.render.pictures import difference, recipe, saved, shown, textured
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.render import render
+from thumbsmith.image.render import render
 
 
 def clear() -> Image.Image:

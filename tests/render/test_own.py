@@ -8,11 +8,11 @@ import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
 from tests.render.pictures import pixels, saved, textured
-from thumbsmith.formats import own
+from thumbsmith.image import passthrough
+from thumbsmith.image.render import render
 from thumbsmith.recipe import Format, Quality, Recipe, Variant
-from thumbsmith.recipe.values import Metadata
-from thumbsmith.render import render
-from thumbsmith.rendition import Rendition
+from thumbsmith.recipe.model import Metadata
+from thumbsmith.recipe.names import Rendition
 
 SECRET = b"48.2082 N 16.3738 E"
 IMAGE = textured(120, 90)
@@ -140,7 +140,7 @@ DEEP = Image.new("I;16", (120, 90), 7000)
 def test_what_cannot_stand_for_itself_is_made(data: bytes, monkeypatch: pytest.MonkeyPatch):
     """A source that is turned, in other colours, deeper or moving is written as if it were not kept at all."""
     made = _made(data)
-    monkeypatch.setattr(own, "MOST_PIXELS", 0)
+    monkeypatch.setattr(passthrough, "MOST_PIXELS", 0)
     assert _made(data) == made
 
 

@@ -11,9 +11,9 @@ from tests.hostile.bombs import text_bombs
 from tests.probe.files import chunk, good
 from tests.render.pictures import difference, recipe, saved, shown, textured
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.formats.png import plain
+from thumbsmith.image.decode_png import plain
+from thumbsmith.image.render import render
 from thumbsmith.reader import BytesReader
-from thumbsmith.render import render
 
 PICTURE = textured(60, 40)
 

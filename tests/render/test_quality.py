@@ -9,8 +9,8 @@ from skimage.metrics import structural_similarity
 
 from tests.corpus import needs_corpus, photos
 from tests.render.pictures import pixels, saved
+from thumbsmith.image.render import render
 from thumbsmith.recipe import Format, Recipe, Variant
-from thumbsmith.render import render
 
 SIDES = (256, 1024)
 RECIPE = Recipe(

@@ -7,11 +7,11 @@ import pytest
 
 from tests.render.pictures import difference, pixels, recipe, saved, textured
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.keys import rendition_name
-from thumbsmith.probe import probe
+from thumbsmith.image.probe import probe
+from thumbsmith.image.render import render, render_source
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Fit, Format, Limits, Recipe, Variant
-from thumbsmith.render import render, render_source
+from thumbsmith.recipe.names import rendition_name
 
 ALL = Recipe(
     variants=(
@@ -64,7 +64,7 @@ def test_nothing_is_made_where_nothing_is_wanted():
 def test_bytes_are_the_same_in_every_process():
     """A rendition is a function of the source and the recipe."""
     script = (
-        "import sys, hashlib; from tests.render.test_render import ALL, JPEG; from thumbsmith.render import render\n"
+        "import hashlib; from tests.render.test_render import ALL, JPEG; from thumbsmith import render\n"
         "print(hashlib.sha256(b''.join(each.data for each in render(JPEG, ALL))).hexdigest())"
     )
     runs = {
@@ -131,5 +131,5 @@ def test_quality_is_obeyed():
 
 def test_importing_it_loads_no_image_library():
     """Pillow is loaded when the first picture is made."""
-    script = "import sys, thumbsmith.render; sys.exit('PIL' in sys.modules)"
+    script = "import sys, thumbsmith.image.render; sys.exit('PIL' in sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True, env={"PYTHONPATH": ":".join(sys.path)})

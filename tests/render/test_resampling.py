@@ -11,8 +11,8 @@ from hypothesis.strategies import booleans, floats, tuples
 from PIL import Image
 
 from tests.render.pictures import textured
-from thumbsmith.formats import vips
-from thumbsmith.formats.resampling import FEWEST, _spans, lanczos
+from thumbsmith.image import vips
+from thumbsmith.image.transform import FEWEST, _spans, lanczos
 
 LANCZOS = Image.Resampling.LANCZOS
 
@@ -100,7 +100,7 @@ import io, sys
 from pathlib import Path
 from PIL import Image
 from thumbsmith.recipe import Recipe
-from thumbsmith.render import render
+from thumbsmith.image.render import render
 recipe = Recipe.loads('[variants.a]\\nwidth=200\\nformats=["jpeg"]')
 for size in ((1600, 1200), (1601, 1203)):
     stream = io.BytesIO()

@@ -4,9 +4,9 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from tests.render.pictures import saved, shown, textured
-from thumbsmith.formats.picture import sharpened
+from thumbsmith.image.render import render
+from thumbsmith.image.transform import sharpened
 from thumbsmith.recipe import Format, Recipe, Variant
-from thumbsmith.render import render
 
 
 def _edges(image: Image.Image) -> float:

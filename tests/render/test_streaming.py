@@ -9,11 +9,11 @@ from PIL import Image
 from tests.render.pictures import difference, recipe, saved, shown, textured
 from tests.render.test_colors import DISPLAY_P3, SRGB_CURVE, parametric, profile
 from thumbsmith.errors import Code, Rejected, StoreError
-from thumbsmith.formats import streaming
-from thumbsmith.formats.stream import SourceStream
-from thumbsmith.formats.streaming import Feed
+from thumbsmith.image import vips_stream
+from thumbsmith.image.render import render
+from thumbsmith.image.stream import SourceStream
+from thumbsmith.image.vips_stream import Feed
 from thumbsmith.reader import BytesReader
-from thumbsmith.render import render
 
 WIDTH, HEIGHT = 803, 602
 DEFLATE = {"compression": "tiff_adobe_deflate"}
@@ -48,7 +48,7 @@ BY_PILLOW = [
 
 def _by_pillow(monkeypatch: pytest.MonkeyPatch, data: bytes, **fields) -> Image.Image:
     with monkeypatch.context() as patch:
-        patch.setattr(streaming, "_count", lambda *_: 1)
+        patch.setattr(vips_stream, "_count", lambda *_: 1)
         return shown(data, **fields)
 
 
@@ -68,7 +68,7 @@ def test_it_is_the_picture_that_pillow_decodes(data: bytes, side: int, streamed:
 def test_it_is_the_same_from_a_file_that_is_too_large_for_memory(data: bytes, monkeypatch: pytest.MonkeyPatch):
     """Read piece by piece, a file gives what it gives read whole."""
     whole = shown(data)
-    monkeypatch.setattr(streaming, "IN_MEMORY", 0)
+    monkeypatch.setattr(vips_stream, "IN_MEMORY", 0)
     assert shown(data).tobytes() == whole.tobytes()
 
 
@@ -90,7 +90,7 @@ def test_what_libvips_would_see_otherwise_is_left_to_pillow(data: bytes, streame
 @pytest.mark.parametrize("data", STREAMED)
 def test_a_file_that_is_cut_off_is_truncated(data: bytes, in_memory: bool, monkeypatch: pytest.MonkeyPatch):
     """Whoever decodes it, at every length: what Pillow says of it stands."""
-    monkeypatch.setattr(streaming, "IN_MEMORY", len(data) if in_memory else 0)
+    monkeypatch.setattr(vips_stream, "IN_MEMORY", len(data) if in_memory else 0)
     for share in (0.3, 0.6, 0.95):
         with pytest.raises(Rejected) as refused:
             render(data[: int(len(data) * share)], recipe())
@@ -102,10 +102,10 @@ def test_damage_is_judged_by_pillow(in_memory: bool, monkeypatch: pytest.MonkeyP
     """Of a PNG whose pixels cannot be unpacked the verdict is the same with libvips and without."""
     data = bytearray(saved(picture(), "PNG"))
     data[len(data) // 2 : len(data) // 2 + 40] = bytes(40)
-    monkeypatch.setattr(streaming, "IN_MEMORY", len(data) if in_memory else 0)
+    monkeypatch.setattr(vips_stream, "IN_MEMORY", len(data) if in_memory else 0)
     with pytest.raises(Rejected) as refused:
         render(bytes(data), recipe())
-    monkeypatch.setattr(streaming, "_count", lambda *_: 1)
+    monkeypatch.setattr(vips_stream, "_count", lambda *_: 1)
     with pytest.raises(Rejected) as alone:
         render(bytes(data), recipe())
     assert refused.value.code == alone.value.code
@@ -128,8 +128,8 @@ def test_a_profile_is_followed(kind: str, options: dict, streamed: list[bool], m
 @pytest.mark.parametrize("after", [1, 2, 3])
 def test_what_the_reader_raises_is_raised(data: bytes, after: int, monkeypatch: pytest.MonkeyPatch):
     """A store that fails while libvips reads fails the picture, and is no verdict on it."""
-    monkeypatch.setattr(streaming, "IN_MEMORY", 0)
-    monkeypatch.setattr("thumbsmith.formats.stream.BLOCK", 1 << 12)
+    monkeypatch.setattr(vips_stream, "IN_MEMORY", 0)
+    monkeypatch.setattr("thumbsmith.image.stream.BLOCK", 1 << 12)
     failure = StoreError("gone", transient=True)
 
     class Failing(BytesReader):
@@ -167,7 +167,7 @@ def test_a_picture_of_another_size_is_not_taken(monkeypatch: pytest.MonkeyPatch)
     """Where libvips reads other sides or channels than Pillow it is not believed."""
     data = saved(picture(), "PNG")
     other = Image.open(BytesIO(saved(picture("L"), "PNG")))
-    from thumbsmith.probe import probe  # noqa: PLC0415 - of this test alone
+    from thumbsmith.image.probe import probe  # noqa: PLC0415 - of this test alone
 
     found = probe(BytesReader(data))
-    assert streaming.averaged(SourceStream(BytesReader(data)), found, other, 20.0) is None
+    assert vips_stream.averaged(SourceStream(BytesReader(data)), found, other, 20.0) is None

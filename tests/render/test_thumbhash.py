@@ -10,10 +10,10 @@ from tests.corpus import needs_corpus, photos
 from tests.pictures import picture
 from tests.render.pictures import saved, textured
 from thumbsmith import Recipe, converge
-from thumbsmith.formats.thumbhash import thumbhash
-from thumbsmith.probe import probe
+from thumbsmith.image.probe import probe
+from thumbsmith.image.render import render_source
+from thumbsmith.image.thumbhash import thumbhash
 from thumbsmith.reader import BytesReader
-from thumbsmith.render import render_source
 from thumbsmith.store import Headers
 from thumbsmith.store.memory import MemoryStore
 

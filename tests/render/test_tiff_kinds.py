@@ -6,9 +6,9 @@ from io import BytesIO
 import pytest
 
 from thumbsmith.errors import Rejected
-from thumbsmith.formats.decoding import decode
-from thumbsmith.formats.pillow import Image
-from thumbsmith.probe import probe
+from thumbsmith.image.decode import decode
+from thumbsmith.image.pillow import Image
+from thumbsmith.image.probe import probe
 from thumbsmith.reader import BytesReader
 
 WIDTH, HEIGHT = 32, 8

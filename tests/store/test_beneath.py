@@ -13,8 +13,7 @@ import pytest
 from tests.store.contract import HEADERS, content_of, unprivileged
 from thumbsmith.errors import StoreError
 from thumbsmith.store import Store, open_store
-from thumbsmith.store.beneath import locked, open_root
-from thumbsmith.store.entries import KnownEntries
+from thumbsmith.store.safe_open import KnownEntries, locked, open_root
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ import pytest
 from tests.corpus import CORPUS, needs_corpus
 from tests.store.contract import HEADERS, content_of
 from thumbsmith.store import Store, open_store
-from thumbsmith.store.names import fold, shortened
-from thumbsmith.store.naming import FOREIGN
+from thumbsmith.store.file_names import fold, shortened
+from thumbsmith.store.folder_layout import FOREIGN
 
 TRICKY = (
     *("", "", ".", "..", "a", "A", "a.jpg", "A.JPG", "é", "e\u0301", "ß", "SS", "ss", "k", "\u212a", "%", "%41", "%~"),

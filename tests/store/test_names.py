@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from thumbsmith.store.names import (
+from thumbsmith.store.file_names import (
     MAX_NAME_BYTES,
     PRIVATE,
     component_of,

@@ -10,7 +10,7 @@ import pytest
 from tests.store.contract import HEADERS
 from thumbsmith.errors import StoreError
 from thumbsmith.store import open_store, overlaps
-from thumbsmith.store.failures import failing, shown
+from thumbsmith.store.base import failing, shown
 
 
 @pytest.mark.parametrize("name", ["photos", "a:b", "C:\\photos", "x y#1?%41", "./s3:/bucket", "Été", "a~b", "-x", "s3"])

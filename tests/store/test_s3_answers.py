@@ -13,7 +13,7 @@ from thumbsmith.errors import Code, Rejected, SourceChanged, StoreError
 from thumbsmith.store import Headers, ObjectInfo, open_store
 from thumbsmith.store.memory import MemoryStore
 from thumbsmith.store.s3 import HEAD, S3Object, S3Store
-from thumbsmith.store.s3_attempts import ATTEMPTS
+from thumbsmith.store.s3_common import ATTEMPTS
 from thumbsmith.web.library import Library
 
 BIG = HEAD + 10

@@ -17,12 +17,10 @@ from tests.store.contract import HEADERS
 from thumbsmith.environment import has_aws_files
 from thumbsmith.errors import StoreError
 from thumbsmith.store import open_store
-from thumbsmith.store.s3_address import Site, site
 from thumbsmith.store.s3_botocore import Botocore
-from thumbsmith.store.s3_connections import Connections
-from thumbsmith.store.s3_direct import Direct
-from thumbsmith.store.s3_messages import query
-from thumbsmith.store.s3_signing import Keys, Request, signed
+from thumbsmith.store.s3_common import Site, site
+from thumbsmith.store.s3_connections import Connections, Keys, Request, signed
+from thumbsmith.store.s3_direct import Direct, query
 
 HERE = Answer(200, headers={"ETag": '"e"'})
 NOW = 1_700_000_000.0

@@ -11,7 +11,7 @@ import pytest
 from tests.servers.odd import Asked, Odd, head, listing, reply, running
 from tests.store.contract import HEADERS
 from thumbsmith.errors import StoreError
-from thumbsmith.store import Store, open_store, s3_attempts, s3_client
+from thumbsmith.store import Store, open_store, s3_client, s3_common
 from thumbsmith.store.s3 import S3Store
 
 DATA = b"x" * 1000
@@ -40,7 +40,7 @@ def odd(server: Odd, monkeypatch: pytest.MonkeyPatch) -> Iterator[Odd]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have requests given up early, and made twice at most."""
     for name in ("READ_TIMEOUT", "REQUEST_TIMEOUT"):
-        monkeypatch.setattr(s3_attempts, name, SECONDS)
+        monkeypatch.setattr(s3_common, name, SECONDS)
     monkeypatch.setattr(s3_client, "WINDOW", SECONDS)
     monkeypatch.setattr(s3_client, "ATTEMPTS", 2)
 
@@ -151,7 +151,7 @@ def test_every_request_ends(store: Store, odd: Odd, mode: str, ask: str) -> None
         asks[ask]()
     assert str(raised.value).startswith("s3://bucket/")
     assert str(raised.value).isprintable()
-    assert len(odd.asked) <= 2 * s3_attempts.ATTEMPTS
+    assert len(odd.asked) <= 2 * s3_common.ATTEMPTS
 
 
 @pytest.mark.usefixtures("impatient")
@@ -177,7 +177,7 @@ def test_no_more_is_read_than_was_asked_for(store: Store, odd: Odd) -> None:
 def test_an_honest_slow_server_is_waited_for(store: Store, odd: Odd) -> None:
     """A server that sends faster than the slowest allowed rate has all the time that it takes."""
     body = listing(*(f"{number:04}" + "k" * 900 for number in range(40)))
-    size = s3_attempts.SLOWEST // 8
+    size = s3_common.SLOWEST // 8
 
     def oddly(asked: Asked) -> None:
         asked.send(head(200, {"Content-Length": str(len(body))}))
@@ -230,7 +230,7 @@ def test_a_character_set_that_does_not_exist(store: Store, odd: Odd) -> None:
 @pytest.mark.parametrize("ask", ["list", "put"])
 def test_a_handshake_that_does_not_come(monkeypatch: pytest.MonkeyPatch, ask: str) -> None:
     """A server that accepts a connection and says nothing of TLS has the time of a connection."""
-    monkeypatch.setattr(s3_attempts, "CONNECT_TIMEOUT", SECONDS)
+    monkeypatch.setattr(s3_common, "CONNECT_TIMEOUT", SECONDS)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://127.0.0.1:{silent.getsockname()[1]}")
         store = open_store("s3://bucket")

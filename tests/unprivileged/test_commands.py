@@ -15,13 +15,13 @@ import pytest
 
 from tests.pictures import picture
 from tests.unprivileged.conftest import SECONDS, User
-from thumbsmith.worker import confine
-from thumbsmith.worker.layers import LAYERS
+from thumbsmith.worker import sandbox
+from thumbsmith.worker.isolation import LAYERS
 
 REQUIRED = {"THUMBSMITH_ISOLATION": "required"}
 REFUSAL = "(nothing can be written there|expected a folder to write to, found|locked[a-z/]*): Permission denied"
 
-confined = pytest.mark.skipif(confine.FILTER is None, reason="only Linux on x86-64 and arm64 has all layers")
+confined = pytest.mark.skipif(sandbox.FILTER is None, reason="only Linux on x86-64 and arm64 has all layers")
 
 
 def lines_of(process: subprocess.Popen[str]) -> Iterator[str]:

@@ -12,7 +12,7 @@ import httpx
 
 from tests.pictures import picture
 from thumbsmith import Recipe, open_store
-from thumbsmith.survey import Scope
+from thumbsmith.bulk.scan import Scope
 from thumbsmith.web import Settings, application
 from thumbsmith.web.server import listen, server
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from thumbsmith.web.accept import Offer, choose, parse
+from thumbsmith.web.renditions import Offer, choose, parse
 
 WEBP, JPEG, AVIF, PNG = (
     Offer("image/webp", 200),

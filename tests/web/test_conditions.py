@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thumbsmith.web.conditions import is_known, span
+from thumbsmith.web.http import is_known, span
 
 ETAG = '"abc"'
 

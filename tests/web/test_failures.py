@@ -14,10 +14,10 @@ from PIL import Image
 from tests.pictures import picture
 from tests.web.serving import RECIPE, served, serving, url
 from thumbsmith import Recipe, open_store
+from thumbsmith.bulk.scan import Scope
 from thumbsmith.errors import RecipeError
-from thumbsmith.survey import Scope
-from thumbsmith.web import application, intake
-from thumbsmith.web.intake import Grant, Tickets
+from thumbsmith.web import application, uploads
+from thumbsmith.web.uploads import Grant, Tickets
 
 LARGE = "[variants.large]\nwidth = 900\nformats = ['png']"
 
@@ -105,7 +105,7 @@ def test_sources_that_are_gone_at_the_start_wipe_nothing(tmp_path: Path):
 
 def test_a_folder_that_comes_back_is_followed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Sources that are taken away and put back while the server runs are watched as before."""
-    monkeypatch.setattr("thumbsmith.web.keeper._GONE", 0.2)
+    monkeypatch.setattr("thumbsmith.web.background._GONE", 0.2)
     with served(tmp_path) as server:
         server.upload("before.png")
         server.sources.rename(tmp_path / "away")
@@ -149,7 +149,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(tmp_path: Path):
 
 def test_uploads_that_are_not_made_are_forgotten(monkeypatch: pytest.MonkeyPatch):
     """The oldest is taken back for a new one; what ran out holds its name no longer."""
-    monkeypatch.setattr(intake, "_MAX_OPEN", 2)
+    monkeypatch.setattr(uploads, "_MAX_OPEN", 2)
     tickets, now = Tickets(), time.time()
     first, second, third = (
         tickets.issue(Grant(key=key, type="image/png", bytes=1, replace=False, until=now + 60))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.web.serving import Served
-from thumbsmith.web import patience
+from thumbsmith.web import app
 from thumbsmith.web import server as bounds
 
 HOST = b"Host: 127.0.0.1\r\n"
@@ -58,8 +58,8 @@ def test_a_body_that_comes_too_slowly_is_refused(
 ):
     """408 where the next piece does not come, and where pieces come but all of them take too long; nothing is left."""
     monkeypatch.setattr(bounds, "HEAD_SECONDS", 0.5)
-    monkeypatch.setattr(patience, "PIECE_SECONDS", piece_seconds)
-    monkeypatch.setattr(patience, "BODY_SECONDS", body_seconds)
+    monkeypatch.setattr(app, "PIECE_SECONDS", piece_seconds)
+    monkeypatch.setattr(app, "BODY_SECONDS", body_seconds)
     upload = server.grant("slow.png", 600).json()["upload"]
     head = f"PUT {upload['url']} HTTP/1.1\r\nContent-Type: image/png\r\nContent-Length: 600\r\n".encode()
     with socket.create_connection(server.address, timeout=SECONDS) as connection:

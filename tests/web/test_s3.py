@@ -9,7 +9,7 @@ from tests.pictures import picture
 from tests.servers.fixtures import needs_servers
 from tests.web.serving import serving, url
 from thumbsmith import Recipe, open_store
-from thumbsmith.survey import Scope
+from thumbsmith.bulk.scan import Scope
 from thumbsmith.web.presigned import Grant, presigned_put
 
 pytestmark = needs_servers

@@ -18,8 +18,7 @@ from schemathesis.specs.openapi.checks import (
 
 from tests.web.serving import Served, served, url
 from thumbsmith.web import Settings
-from thumbsmith.web.openapi import document
-from thumbsmith.web.reference import reference
+from thumbsmith.web.openapi import document, reference
 
 CHECKS = [
     not_a_server_error,

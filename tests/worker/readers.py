@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from thumbsmith.worker.source import HEAD
+from thumbsmith.worker.wire import HEAD
 
 
 @dataclass

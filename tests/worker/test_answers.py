@@ -9,12 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thumbsmith.errors import Code, MissingDecoder, Rejected, WorkerError
-from thumbsmith.probe import Probe
+from thumbsmith.image.probe import Probe
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Format, Recipe, Variant
 from thumbsmith.worker.answers import MAX_SENTENCE, Admit, Made, Order, Read, check_sizes, understand
-from thumbsmith.worker.source import LARGEST
-from thumbsmith.worker.wire import Frame, Garbled
+from thumbsmith.worker.wire import LARGEST, Frame, Garbled
 
 RECIPE = Recipe(
     variants=(Variant(name="small", width=9, formats=(Format.WEBP, "source")), Variant(name="big", width=20))

@@ -9,10 +9,10 @@ from collections.abc import Collection
 import pytest
 
 from thumbsmith.errors import Code, MissingDecoder, Rejected, WorkerError
-from thumbsmith.keys import rendition_name
+from thumbsmith.image.render import render
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Limits, Recipe
-from thumbsmith.render import render
+from thumbsmith.recipe.names import rendition_name
 from thumbsmith.worker.answers import Admit, Made, Order, Read, understand
 from thumbsmith.worker.child import carry_out, work
 from thumbsmith.worker.isolation import Isolation

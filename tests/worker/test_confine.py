@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from thumbsmith.recipe import Limits
-from thumbsmith.worker.confine import SPARE, address_space, bounds, confine, lower, steps
+from thumbsmith.worker.sandbox import SPARE, address_space, bounds, confine, lower, steps
 
 from .processes import alive, eventually, linux
 
@@ -135,7 +135,7 @@ def test_a_process_dies_with_its_parent():
 def test_a_process_whose_parent_is_there_goes_on():
     """Being bound to a parent that lives changes nothing."""
     code = (
-        "from thumbsmith.recipe import Limits; from thumbsmith.worker.confine import steps;"
+        "from thumbsmith.recipe import Limits; from thumbsmith.worker.sandbox import steps;"
         "steps(Limits())['parent_death'](); print('on')"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True)

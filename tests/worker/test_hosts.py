@@ -151,7 +151,7 @@ def test_no_signal_is_ignored_or_blocked_in_a_worker(watch: Watch):
 @pytest.mark.parametrize("left", range(6))
 def test_few_descriptors_are_a_sentence(left: int):
     """With 0 to 5 descriptors left there is a thumbnail or one WorkerError, and no other exception."""
-    first = "import resource, PIL.PngImagePlugin, thumbsmith.worker.pool, thumbsmith.render"
+    first = "import resource, PIL.PngImagePlugin, thumbsmith.worker.pool, thumbsmith.image.render"
     held = (
         f"resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)); held = [os.open('/dev/null', 0) for _ in range(3)]\n"
         f"        try:\n            while True: held.append(os.dup(0))\n        except OSError: pass\n"
@@ -167,7 +167,7 @@ def test_few_descriptors_are_a_sentence(left: int):
 @pytest.mark.parametrize("processes", [0, 1, 2])
 def test_few_processes_are_a_sentence(processes: int):
     """A user who may start no process, or none for the child, gets one WorkerError."""
-    first = "import resource, PIL.PngImagePlugin, thumbsmith.worker.pool, thumbsmith.render"
+    first = "import resource, PIL.PngImagePlugin, thumbsmith.worker.pool, thumbsmith.image.render"
     user = 40_000 + os.getpid() % 10_000
     limit = (
         f"resource.setrlimit(resource.RLIMIT_NPROC, ({processes}, {processes})); os.setgroups([]); "

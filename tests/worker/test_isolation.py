@@ -13,9 +13,8 @@ import pytest
 from tests.cloud.ground import KINDS, ROOT
 from thumbsmith.errors import NotIsolated, RecipeError
 from thumbsmith.worker import Workers, isolation
-from thumbsmith.worker.confine import FILTER, Step
-from thumbsmith.worker.isolation import Isolation, measure
-from thumbsmith.worker.layers import LAYERS
+from thumbsmith.worker.isolation import LAYERS, Isolation, measure
+from thumbsmith.worker.sandbox import FILTER, Step
 
 from .processes import linux
 from .sandbox import SANDBOX, capable
@@ -123,7 +122,7 @@ def test_required_isolation_is_refused_where_a_layer_is_missing(monkeypatch: pyt
     """With THUMBSMITH_ISOLATION=required nothing is handled without a layer, and the sentence names what is open."""
     monkeypatch.setenv("THUMBSMITH_ISOLATION", "required")
     monkeypatch.setattr(
-        "thumbsmith.worker.process.Template.layers", lambda _: dict.fromkeys(LAYERS, True) | {"files": False}
+        "thumbsmith.worker.parent.Template.layers", lambda _: dict.fromkeys(LAYERS, True) | {"files": False}
     )
     workers = Workers(1)
     for ask in (workers.start, workers.layers):

@@ -11,13 +11,12 @@ from typing import Any
 import pytest
 
 from thumbsmith.errors import Code, Rejected, StoreError, WorkerError
-from thumbsmith.probe import Probe
+from thumbsmith.image.probe import Probe
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Limits
 from thumbsmith.worker.answers import Order
 from thumbsmith.worker.budget import Budget
-from thumbsmith.worker.job import attempt, blame, patience
-from thumbsmith.worker.process import Ending, Template
+from thumbsmith.worker.parent import Ending, Template, attempt, blame, patience
 from thumbsmith.worker.wire import Channel, Closed
 
 from ..pictures import picture

@@ -14,9 +14,9 @@ import pytest
 
 from thumbsmith.environment import worker_environment
 from thumbsmith.errors import Code, Rejected, SourceChanged, StoreError, ThumbsmithError, WorkerError
+from thumbsmith.image.render import render
 from thumbsmith.reader import BytesReader, RangeReader
 from thumbsmith.recipe import Format, Recipe, Variant
-from thumbsmith.render import render
 from thumbsmith.worker import Workers
 
 from ..pictures import picture

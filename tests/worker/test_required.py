@@ -11,16 +11,16 @@ import pytest
 from thumbsmith import render
 from thumbsmith.errors import NotIsolated
 from thumbsmith.reader import BytesReader
-from thumbsmith.worker import Workers, confine
-from thumbsmith.worker.layers import LAYERS
-from thumbsmith.worker.process import Template
+from thumbsmith.worker import Workers, sandbox
+from thumbsmith.worker.isolation import LAYERS
+from thumbsmith.worker.parent import Template
 
 from ..pictures import picture
 from .pictures import SMALL
 from .processes import Watch, linux
 from .sandbox import SANDBOX
 
-needs_filter = pytest.mark.skipif(confine.FILTER is None, reason="only Linux has all layers")
+needs_filter = pytest.mark.skipif(sandbox.FILTER is None, reason="only Linux has all layers")
 
 
 @pytest.fixture

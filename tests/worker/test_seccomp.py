@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from thumbsmith.recipe import Limits
-from thumbsmith.worker import confine as confining
-from thumbsmith.worker import layers, seccomp
-from thumbsmith.worker.confine import FILTER, LIBC, confine
-from thumbsmith.worker.job import CRASHES
+from thumbsmith.worker import isolation, seccomp
+from thumbsmith.worker import sandbox as confining
+from thumbsmith.worker.parent import CRASHES
+from thumbsmith.worker.sandbox import FILTER, LIBC, confine
 
 from .processes import linux
 
@@ -236,7 +236,7 @@ def test_flags_are_those_of_the_kernel_headers():
         "EM_AARCH64": seccomp.MACHINES["aarch64"] - machine,
         "PR_SET_PDEATHSIG": confining.PR_SET_PDEATHSIG,
         "PR_SET_NO_NEW_PRIVS": confining.PR_SET_NO_NEW_PRIVS,
-        "PTRACE_SEIZE": layers._PTRACE_SEIZE,
+        "PTRACE_SEIZE": isolation._PTRACE_SEIZE,
     }
     assert ours == {name: found[name] for name in ours}
 

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thumbsmith.worker.source import FIRST_BLOCK, KEPT, LARGEST, RemoteReader
-from thumbsmith.worker.wire import Channel, Closed
+from thumbsmith.worker.wire import FIRST_BLOCK, KEPT, LARGEST, Channel, Closed, RemoteReader
 
 
 @contextmanager

@@ -120,7 +120,7 @@ from thumbsmith.worker.template import prepare
 recipe = Recipe.loads('[variants.a]\\nwidth=20\\nheight=10\\nfit="contain"\\nformats=["jpeg", "png", "webp", "avif"]')
 prepare()
 from PIL import Image
-from thumbsmith.render import render
+from thumbsmith.image.render import render
 before = set(sys.modules)
 for kind in ("jpeg", "png", "gif", "webp", "tiff", "bmp", "avif"):
     for mode in ("L", "RGB", "RGBA", "P", "CMYK", "I;16"):

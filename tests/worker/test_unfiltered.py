@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from thumbsmith.worker.confine import FILTER
+from thumbsmith.worker.sandbox import FILTER
 
 from .processes import linux
 from .sandbox import SANDBOX, capable
@@ -16,7 +16,7 @@ pytestmark = [linux, pytest.mark.skipif(FILTER is None, reason="no filter of sys
 TAKEN_OVER = """
 import ctypes, json, os, resource, signal, socket
 from thumbsmith.recipe import Limits
-from thumbsmith.worker.confine import LIBC, confine
+from thumbsmith.worker.sandbox import LIBC, confine
 from thumbsmith.worker.isolation import measure
 
 isolation, parent = measure(), os.getpid()

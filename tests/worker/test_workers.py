@@ -10,10 +10,10 @@ import pytest
 
 import thumbsmith
 from thumbsmith.errors import Code, MissingDecoder, Rejected, WorkerError
+from thumbsmith.image.render import render
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Limits, Recipe
-from thumbsmith.render import render
-from thumbsmith.worker import Workers, job
+from thumbsmith.worker import Workers, parent
 from thumbsmith.worker.answers import Made
 from thumbsmith.worker.launch import Launched
 from thumbsmith.worker.pool import usable_cores
@@ -147,14 +147,14 @@ def test_an_interpreter_that_cannot_be_started_is_told(monkeypatch: pytest.Monke
 
 def test_what_is_not_a_plain_picture_is_never_handed_out(pool: Workers, monkeypatch: pytest.MonkeyPatch):
     """A rendition with something in it besides is a failure of the worker's, not of the picture."""
-    real = job.Conversation.carry_out
+    real = parent.Conversation.carry_out
 
-    def spoiled(conversation: job.Conversation) -> Made:
+    def spoiled(conversation: parent.Conversation) -> Made:
         made = real(conversation)
         (rendition,) = made.renditions
         return replace(made, renditions=(replace(rendition, data=rendition.data + b"48.1372N"),))
 
-    monkeypatch.setattr(job.Conversation, "carry_out", spoiled)
+    monkeypatch.setattr(parent.Conversation, "carry_out", spoiled)
     with pytest.raises(WorkerError, match=r"made a small\.jpg that is not to be stored: 8 bytes follow its end"):
         pool.render(BytesReader(picture()), SMALL)
     monkeypatch.undo()

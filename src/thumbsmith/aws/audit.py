@@ -11,19 +11,19 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from thumbsmith.aws.function import Context
+from thumbsmith.aws.dispatch import Context
 from thumbsmith.aws.settings import Settings, from_environment, place_of
 from thumbsmith.aws.telemetry import tell, tell_metrics
+from thumbsmith.backfill.clients import open_queue
+from thumbsmith.backfill.send import BATCH, THREADS, Sender
+from thumbsmith.bulk.join import Listing, batched
+from thumbsmith.bulk.parallel import each
+from thumbsmith.bulk.scan import Scope, survey
+from thumbsmith.bulk.status import Totals
+from thumbsmith.bulk.sync import settle
 from thumbsmith.environment import backfill_setting, function_name
 from thumbsmith.errors import RecipeError
 from thumbsmith.events import asked
-from thumbsmith.fleet.queue import open_queue
-from thumbsmith.fleet.sending import BATCH, THREADS, Sender
-from thumbsmith.listing import Listing, batched
-from thumbsmith.parallel import each
-from thumbsmith.plan import Totals
-from thumbsmith.survey import Scope, survey
-from thumbsmith.sync import settle
 
 # Seconds before Lambda's end at which looking ends, and what is known is sent and told.
 ENDING: Final = 60.0

@@ -12,13 +12,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final
 
-from thumbsmith import manifest as manifests
 from thumbsmith.aws.settings import place_of
 from thumbsmith.aws.telemetry import tell
 from thumbsmith.environment import CATALOGUE, DESTINATION, aws_region, catalogue_setting, destination_setting
 from thumbsmith.errors import RecipeError, SourceChanged, StoreError, ThumbsmithError
 from thumbsmith.events import Hint, Unreadable, said_in_text
-from thumbsmith.keys import MANIFEST
+from thumbsmith.recipe.names import MANIFEST
+from thumbsmith.reconcile import manifest as manifests
 from thumbsmith.store import Store, open_store
 
 # A manifest changes with its source: one that changed so often while it was looked at is looked at later.

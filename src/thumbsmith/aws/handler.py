@@ -11,7 +11,7 @@ _LAUNCHED = Launched()
 
 from typing import Any, Final  # noqa: E402 - see above, as all that follows
 
-from thumbsmith.aws.function import Context, handle  # noqa: E402
+from thumbsmith.aws.dispatch import Context, handle  # noqa: E402
 from thumbsmith.aws.machine import started_workers, worker_count  # noqa: E402
 from thumbsmith.aws.settings import from_environment, larger_machine  # noqa: E402
 from thumbsmith.aws.telemetry import tell_isolation, tell_problem  # noqa: E402

@@ -18,7 +18,7 @@ from thumbsmith.environment import (
 from thumbsmith.errors import RecipeError
 from thumbsmith.events import Hint, Other, asked
 from thumbsmith.recipe import Recipe
-from thumbsmith.recipe.setting import recipe_set
+from thumbsmith.recipe.load import recipe_set
 from thumbsmith.store import Store, open_store, overlaps
 from thumbsmith.store.s3 import S3Store
 
@@ -78,7 +78,7 @@ def larger_machine(settings: Settings) -> Callable[[str], None] | None:
         return None
 
     def send(key: str) -> None:
-        from thumbsmith.fleet.queue import open_queue  # noqa: PLC0415 - most invocations need none
+        from thumbsmith.backfill.clients import open_queue  # noqa: PLC0415 - most invocations need none
 
         place = place_of(settings.source)
         open_queue(url, attempts=1).send([asked(place.bucket, place.prefix + key, retry=True)])

@@ -14,14 +14,13 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from thumbsmith.aws.deadline import Deadline
-from thumbsmith.aws.invocation import Invocation, deliver
+from thumbsmith.aws.dispatch import Invocation, deliver
 from thumbsmith.aws.settings import from_environment
 from thumbsmith.aws.telemetry import Telemetry, tell_problem
-from thumbsmith.aws.work import THREADS_A_WORKER, Converger
+from thumbsmith.aws.work import THREADS_A_WORKER, Converger, Deadline
+from thumbsmith.backfill.clients import Message, Queue, open_queue
 from thumbsmith.environment import QUEUE, queue_setting
 from thumbsmith.errors import RecipeError, StoreError, ThumbsmithError
-from thumbsmith.fleet.queue import Message, Queue, open_queue
 from thumbsmith.worker import Workers, usable_cores
 
 # Seconds of the time for which a message is hidden from others that are left for answering.

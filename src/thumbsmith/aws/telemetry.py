@@ -93,7 +93,7 @@ def tell_problem(problem: Exception) -> None:
 
 
 def tell_isolation(layers: Mapping[str, bool]) -> None:
-    """Print which layers of isolation (worker/layers.py) hold where pictures are handled, and which are open."""
+    """Print which layers of isolation (worker/isolation.py) hold where pictures are handled, and which are open."""
     _print(
         {
             "level": "INFO",

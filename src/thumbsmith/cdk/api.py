@@ -19,11 +19,10 @@ from constructs import Construct, IConstruct
 from thumbsmith.cdk import function as functions
 from thumbsmith.cdk import packaging, permissions
 from thumbsmith.cdk import props as checks
-from thumbsmith.cdk.acknowledgements import PUBLIC, acknowledge
 from thumbsmith.cdk.function import LoggedFunction
 from thumbsmith.cdk.generator import ThumbnailGenerator
 from thumbsmith.cdk.machine import MEMORY, overridden
-from thumbsmith.cdk.owner import ask_owner
+from thumbsmith.cdk.parts import PUBLIC, acknowledge, ask_owner
 from thumbsmith.errors import RecipeError
 
 HANDLER: Final = "thumbsmith.aws.api.handler"

@@ -15,10 +15,10 @@ from constructs import Construct
 
 from thumbsmith.cdk import permissions
 from thumbsmith.cdk import props as checks
-from thumbsmith.cdk.alarms import NAMESPACE
 from thumbsmith.cdk.function import LoggedFunction
 from thumbsmith.cdk.generator import ThumbnailGenerator, of_the_code
 from thumbsmith.cdk.machine import MEMORY
+from thumbsmith.cdk.monitoring import NAMESPACE
 from thumbsmith.errors import RecipeError
 
 HANDLER: Final = "thumbsmith.aws.audit.handler"

@@ -19,11 +19,10 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from thumbsmith.cdk import notifications, permissions
-from thumbsmith.cdk.acknowledgements import OF_A_RULE, acknowledge
 from thumbsmith.cdk.function import QueueFunction
 from thumbsmith.cdk.machine import Machine
-from thumbsmith.cdk.place import Place
-from thumbsmith.cdk.queues import dead_letters
+from thumbsmith.cdk.network import Place
+from thumbsmith.cdk.parts import OF_A_RULE, acknowledge, dead_letters
 
 HANDLER: Final = "thumbsmith.aws.catalogue.handler"
 KINDS: Final = ("Object Created", "Object Deleted")

@@ -17,12 +17,11 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from thumbsmith.cdk import props as checks
-from thumbsmith.cdk.acknowledgements import ACCESS_LOGS, EDGE_TLS, EVERYWHERE, FIREWALL, acknowledge
 from thumbsmith.cdk.generator import ThumbnailGenerator
-from thumbsmith.cdk.owner import ask_for_policy
+from thumbsmith.cdk.parts import ACCESS_LOGS, EDGE_TLS, EVERYWHERE, FIREWALL, acknowledge, ask_for_policy
 from thumbsmith.errors import RecipeError
-from thumbsmith.keys import density_mark
 from thumbsmith.recipe import Format, Recipe
+from thumbsmith.recipe.names import density_mark
 
 EDGE: Final = Path(__file__).with_name("edge")
 

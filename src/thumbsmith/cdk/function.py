@@ -21,9 +21,8 @@ from constructs import Construct
 
 from thumbsmith.cdk import packaging, permissions
 from thumbsmith.cdk import props as checks
-from thumbsmith.cdk.acknowledgements import RUNTIME, acknowledge, acknowledge_wildcards
 from thumbsmith.cdk.machine import Machine, python_of
-from thumbsmith.cdk.queues import EventQueue
+from thumbsmith.cdk.parts import RUNTIME, EventQueue, acknowledge, acknowledge_wildcards
 from thumbsmith.errors import RecipeError
 from thumbsmith.recipe import Recipe
 

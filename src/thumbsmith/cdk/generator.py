@@ -20,17 +20,21 @@ from constructs import Construct
 from thumbsmith.cdk import function as functions
 from thumbsmith.cdk import permissions
 from thumbsmith.cdk import props as checks
-from thumbsmith.cdk.alarms import Alarms
 from thumbsmith.cdk.catalogue import Announcements, Catalogue, topic
-from thumbsmith.cdk.dashboard import dashboard_of
 from thumbsmith.cdk.function import QueueFunction
-from thumbsmith.cdk.jobs import BatchJobs
 from thumbsmith.cdk.machine import CONCURRENCY, machine_of, overridden, python_of
-from thumbsmith.cdk.neighbors import Work, keep_neighbors_apart, keep_one_construct
-from thumbsmith.cdk.network import require_buckets, require_endpoints
-from thumbsmith.cdk.notifications import Trigger, notify_by_eventbridge, notify_by_s3
-from thumbsmith.cdk.place import keep_apart, place
-from thumbsmith.cdk.queues import RETENTION
+from thumbsmith.cdk.monitoring import Alarms, dashboard_of
+from thumbsmith.cdk.network import keep_apart, place, require_buckets, require_endpoints
+from thumbsmith.cdk.notifications import (
+    Trigger,
+    Work,
+    keep_neighbors_apart,
+    keep_one_construct,
+    notify_by_eventbridge,
+    notify_by_s3,
+)
+from thumbsmith.cdk.parts import RETENTION
+from thumbsmith.cdk.permissions import BatchJobs
 from thumbsmith.errors import RecipeError
 
 HANDLER: Final = "thumbsmith.aws.handler.handler"

@@ -16,12 +16,11 @@ from constructs import Construct
 
 from thumbsmith.cdk import permissions
 from thumbsmith.cdk import props as checks
-from thumbsmith.cdk.acknowledgements import acknowledge, acknowledge_wildcards
 from thumbsmith.cdk.function import RECIPE_FILE
 from thumbsmith.cdk.generator import ThumbnailGenerator
 from thumbsmith.cdk.machine import RECEIVES
 from thumbsmith.cdk.network import require_endpoints
-from thumbsmith.cdk.queues import VISIBILITY_TIMEOUTS, EventQueue
+from thumbsmith.cdk.parts import VISIBILITY_TIMEOUTS, EventQueue, acknowledge, acknowledge_wildcards
 from thumbsmith.errors import RecipeError
 
 COMMAND: Final = ["python", "-m", "thumbsmith.aws.task"]

@@ -81,7 +81,7 @@ def _escape_unprintable() -> None:
 
 
 def _tell(sentence: str) -> None:
-    from thumbsmith.cli.output import shown  # noqa: PLC0415 - only where something failed
+    from thumbsmith.cli.terminal import shown  # noqa: PLC0415 - only where something failed
 
     with contextlib.suppress(OSError):
         print(f"thumbsmith: {shown(sentence)}", file=sys.stderr, flush=True)  # noqa: T201 - errors become sentences here

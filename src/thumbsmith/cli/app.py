@@ -46,7 +46,7 @@ class Commands(TyperGroup):
 def loaded(name: str) -> Any:
     """Return a command as typer makes it of its function."""
     if name == "aws":
-        return typer.main.get_command(import_module("thumbsmith.cli.aws.commands").aws)
+        return typer.main.get_command(import_module("thumbsmith.cli.aws").aws)
     alone = typer.Typer(add_completion=False, rich_markup_mode="rich")
     alone.command(name, no_args_is_help=name not in WITHOUT_ARGUMENTS)(
         getattr(import_module(f"thumbsmith.cli.{name}"), name)

@@ -8,14 +8,14 @@ from typing import Annotated, Final, TypeAlias
 
 import typer
 
+from thumbsmith.bulk.manifest_cache import index_file
+from thumbsmith.bulk.scan import Scope
 from thumbsmith.environment import cache_folder, recipe_setting
 from thumbsmith.errors import RecipeError
-from thumbsmith.index import index_file
 from thumbsmith.recipe import Recipe
-from thumbsmith.recipe.setting import RECIPE_FILE, recipe_set
-from thumbsmith.requests import Options
+from thumbsmith.recipe.load import RECIPE_FILE, recipe_set
+from thumbsmith.reconcile.effects import Options
 from thumbsmith.store import open_store
-from thumbsmith.survey import Scope
 
 # Seconds that a run waits for a bucket that fails for now.
 PATIENCE: Final = 120.0

@@ -11,14 +11,14 @@ from typing import Annotated, Final
 import typer
 
 from thumbsmith.cli.arguments import PATIENCE, Json, RecipeOption, recipe_from, refuse_ignored
-from thumbsmith.cli.aws.deployment import deployment_of
-from thumbsmith.cli.output import emit, shown
+from thumbsmith.cli.aws import deployment_of
+from thumbsmith.cli.terminal import emit, shown
 from thumbsmith.conformance.cases import cases
-from thumbsmith.conformance.runs import Result, run_here, run_there
+from thumbsmith.conformance.checks import Result, run_here, run_there
 from thumbsmith.errors import RecipeError
 from thumbsmith.store import Store, open_store
 from thumbsmith.store.memory import MemoryStore
-from thumbsmith.store.overlap import overlaps
+from thumbsmith.store.open import overlaps
 from thumbsmith.worker import Workers
 
 WAIT: Final = 120.0

@@ -6,9 +6,9 @@ from typing import Annotated, cast, get_args
 
 import typer
 
+from thumbsmith.bulk.cost import BYTES_A_PIXEL, MILLION, Bill, Model, Way, source
 from thumbsmith.cli.arguments import Json, RecipeOption, recipe_from, refuse_ignored
-from thumbsmith.cli.output import duration, emit, number
-from thumbsmith.cost import BYTES_A_PIXEL, MILLION, Bill, Model, Way, source
+from thumbsmith.cli.terminal import duration, emit, number
 from thumbsmith.errors import RecipeError
 
 Milliseconds = Annotated[

@@ -11,10 +11,10 @@ from typing import Any
 import typer
 
 from thumbsmith.cli.arguments import Json, RecipeOption, recipe_from
-from thumbsmith.cli.output import emit
+from thumbsmith.cli.terminal import emit
 from thumbsmith.recipe import Recipe
 from thumbsmith.worker.budget import default_total
-from thumbsmith.worker.layers import LAYERS
+from thumbsmith.worker.isolation import LAYERS
 from thumbsmith.worker.pool import Workers, usable_cores
 
 
@@ -42,15 +42,15 @@ def doctor(recipe: RecipeOption = None, as_json: Json = False) -> None:
 
 
 def _findings(recipe: Recipe) -> dict[str, Any]:
-    from thumbsmith.formats import inventory  # noqa: PLC0415 - Pillow is slow to load
+    from thumbsmith.image import opening  # noqa: PLC0415 - Pillow is slow to load
 
     return {
         "thumbsmith": version("thumbsmith"),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "libraries": inventory.libraries(),
-        "reads": inventory.read(),
-        "writes": inventory.written(),
+        "libraries": opening.libraries(),
+        "reads": opening.read(),
+        "writes": opening.written(),
         "workers": usable_cores(),
         "memory": default_total(),
         "limits": {name: getattr(recipe.limits, name) for name in ("max_cpu_seconds", "max_memory", "max_pixels")},

@@ -7,15 +7,14 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from thumbsmith.assess import State
+from thumbsmith.bulk.explain import Explanation
+from thumbsmith.bulk.explain import explain as look_at
 from thumbsmith.cli.arguments import Destination, Json, RecipeOption, Source, scope_of
-from thumbsmith.cli.interrupt import stoppable
-from thumbsmith.cli.output import emit, people, shown
+from thumbsmith.cli.terminal import emit, people, shown, stoppable
 from thumbsmith.errors import StoreError
-from thumbsmith.explain import Explanation
-from thumbsmith.explain import explain as look_at
 from thumbsmith.recipe import Recipe
-from thumbsmith.requests import DEFAULTS
+from thumbsmith.reconcile.decide import State
+from thumbsmith.reconcile.effects import DEFAULTS
 
 # When a rejection is judged anew (docs/destination.md).
 RETRIED: Final = "when the source, the limits or the engine change, or by sync --retry-rejected"

@@ -7,14 +7,13 @@ from typing import Annotated
 
 import typer
 
-from thumbsmith import html as markup
-from thumbsmith import manifest as manifests
 from thumbsmith.cli.arguments import PATIENCE, Destination, refuse_ignored
-from thumbsmith.cli.interrupt import stoppable
-from thumbsmith.cli.output import people
+from thumbsmith.cli.terminal import people, stoppable
 from thumbsmith.errors import StoreError
-from thumbsmith.keys import MANIFEST
-from thumbsmith.manifest import Manifest
+from thumbsmith.recipe.names import MANIFEST
+from thumbsmith.reconcile import html as markup
+from thumbsmith.reconcile import manifest as manifests
+from thumbsmith.reconcile.manifest import Manifest
 from thumbsmith.store import open_store
 
 

@@ -12,10 +12,10 @@ import typer
 
 from thumbsmith.errors import RecipeError
 from thumbsmith.recipe import Recipe
-from thumbsmith.recipe.setting import RECIPE_FILE
+from thumbsmith.recipe.load import RECIPE_FILE
+from thumbsmith.recipe.model import altered
 from thumbsmith.recipe.shapes import Field, Table
 from thumbsmith.recipe.tables import DOCUMENT
-from thumbsmith.recipe.values import altered
 
 HEAD: Final = (
     "The recipe of Thumbsmith: which thumbnails to make of which images.",

@@ -8,7 +8,9 @@ from typing import Annotated, Final
 
 import typer
 
-from thumbsmith.assess import State
+from thumbsmith.bulk.cost import Model
+from thumbsmith.bulk.scan import Scope, inspect, survey
+from thumbsmith.bulk.status import Standing, Totals
 from thumbsmith.cli.arguments import (
     Destination,
     Json,
@@ -20,13 +22,9 @@ from thumbsmith.cli.arguments import (
     refuse_ignored,
     scope_of,
 )
-from thumbsmith.cli.interrupt import stoppable
-from thumbsmith.cli.output import duration, emit, numbers, people, progress, shown
-from thumbsmith.cost import Model
-from thumbsmith.plan import Totals
-from thumbsmith.requests import Options
-from thumbsmith.standing import Standing
-from thumbsmith.survey import Scope, inspect, survey
+from thumbsmith.cli.terminal import duration, emit, numbers, people, progress, shown, stoppable
+from thumbsmith.reconcile.decide import State
+from thumbsmith.reconcile.effects import Options
 from thumbsmith.worker import usable_cores
 
 # For people, so many of each kind are shown.

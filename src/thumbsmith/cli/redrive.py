@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
+from thumbsmith.backfill.clients import open_queue
+from thumbsmith.backfill.redrive import Letter, home
+from thumbsmith.backfill.redrive import redrive as redrive_letters
 from thumbsmith.cli.arguments import Json, RecipeOption, refuse_ignored, scope_of
-from thumbsmith.cli.output import emit, shown
+from thumbsmith.cli.terminal import emit, shown
 from thumbsmith.errors import RecipeError
-from thumbsmith.fleet.queue import open_queue
-from thumbsmith.fleet.redriving import Letter, home
-from thumbsmith.fleet.redriving import redrive as redrive_letters
-from thumbsmith.requests import DEFAULTS
+from thumbsmith.reconcile.effects import DEFAULTS
 
 
 def redrive(

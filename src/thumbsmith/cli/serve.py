@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from thumbsmith.cli.arguments import Jobs, RecipeOption, scope_of
-from thumbsmith.cli.output import people, shown
+from thumbsmith.cli.terminal import people, shown
 from thumbsmith.environment import signing_secret_setting, token_setting
 from thumbsmith.errors import RecipeError
-from thumbsmith.requests import Options
+from thumbsmith.reconcile.effects import Options
 
 if TYPE_CHECKING:
     from thumbsmith.web import Settings

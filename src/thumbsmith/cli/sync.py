@@ -10,7 +10,11 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 
-from thumbsmith import sync as engine
+from thumbsmith.backfill.clients import is_queue
+from thumbsmith.backfill.send import Limits
+from thumbsmith.bulk import sync as engine
+from thumbsmith.bulk.scan import Scope, survey
+from thumbsmith.bulk.watch import Reported
 from thumbsmith.cli.arguments import (
     Destination,
     Jobs,
@@ -23,16 +27,11 @@ from thumbsmith.cli.arguments import (
     refuse_ignored,
     scope_of,
 )
-from thumbsmith.cli.fleet import Fleet
-from thumbsmith.cli.interrupt import stoppable
-from thumbsmith.cli.output import emit, numbers, people, progress, shown
 from thumbsmith.cli.plan import print_links, print_plan
+from thumbsmith.cli.sync_on_queue import Fleet
+from thumbsmith.cli.terminal import emit, numbers, people, progress, shown, stoppable
 from thumbsmith.errors import Stopped
-from thumbsmith.fleet.queue import is_queue
-from thumbsmith.fleet.sending import Limits
-from thumbsmith.requests import Options, Outcome
-from thumbsmith.survey import Scope, survey
-from thumbsmith.watching import Reported
+from thumbsmith.reconcile.effects import Options, Outcome
 from thumbsmith.worker import Workers, usable_cores
 
 # While one thread of a pair waits for its store, the other has a picture in a worker.

@@ -8,15 +8,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from thumbsmith.changes import changes, followed, watched_folder
+from thumbsmith.bulk.changes import changes, followed, watched_folder
+from thumbsmith.bulk.scan import Scope
+from thumbsmith.bulk.watch import Followed, Reported, follow
 from thumbsmith.cli.arguments import Destination, Jobs, Json, KeepOrphans, RecipeOption, Source, scope_of
-from thumbsmith.cli.interrupt import stoppable
-from thumbsmith.cli.output import emit, people, shown
 from thumbsmith.cli.sync import THREADS_A_JOB, run
+from thumbsmith.cli.terminal import emit, people, shown, stoppable
 from thumbsmith.errors import RecipeError, StoreError
-from thumbsmith.requests import Options
-from thumbsmith.survey import Scope
-from thumbsmith.watching import Followed, Reported, follow
+from thumbsmith.reconcile.effects import Options
 from thumbsmith.worker import Workers, usable_cores
 
 INTERRUPTED = 130

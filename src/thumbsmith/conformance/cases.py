@@ -16,8 +16,8 @@ from typing import Final, TypeAlias
 from PIL import Image
 
 from thumbsmith.errors import Code
-from thumbsmith.formats import cicp
-from thumbsmith.formats.picture import TURNS
+from thumbsmith.image import transfer
+from thumbsmith.image.transform import TURNS
 
 Color: TypeAlias = tuple[int, int, int]
 
@@ -102,7 +102,7 @@ def _stored() -> Iterator[Case]:
 
 
 def _colored() -> Iterator[Case]:
-    p3 = _saved(_card(IN_P3), "JPEG", quality=98, subsampling=0, icc_profile=cicp.profile(*P3))
+    p3 = _saved(_card(IN_P3), "JPEG", quality=98, subsampling=0, icc_profile=transfer.cicp_profile(*P3))
     yield Case(name="Display P3", file="p3.jpg", data=p3)
     told = _saved(_card(IN_P3), "PNG")
     points = _chunk(b"cICP", bytes([*P3, 0, 1]))

@@ -6,9 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 from thumbsmith.recipe.kinds import boolean, choice, glob, integer, number, point, text
-from thumbsmith.recipe.selection import Selection
-from thumbsmith.recipe.shapes import Field, ListOf, Named, OneOf, Table
-from thumbsmith.recipe.values import (
+from thumbsmith.recipe.model import (
     AUTO,
     MAX_RENDITION_SIDE,
     SOURCE,
@@ -21,6 +19,8 @@ from thumbsmith.recipe.values import (
     Quality,
     Variant,
 )
+from thumbsmith.recipe.selection import Selection
+from thumbsmith.recipe.shapes import Field, ListOf, Named, OneOf, Table
 
 # Each resolves to the focal point that a crop keeps.
 GRAVITIES: Final = MappingProxyType(

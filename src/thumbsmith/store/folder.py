@@ -12,16 +12,11 @@ from io import FileIO
 from typing import Final, Self, TypeVar
 
 from thumbsmith.errors import StoreError
-from thumbsmith.store.beneath import Folder, open_file, stat_file
-from thumbsmith.store.entries import KnownEntries
-from thumbsmith.store.failures import failing, shown
-from thumbsmith.store.incoming import Incoming
-from thumbsmith.store.names import is_private
-from thumbsmith.store.naming import OBJECT, Literal, Mapped, Naming, Place
-from thumbsmith.store.reading import OpenFile, info
-from thumbsmith.store.temporary import is_abandoned, try_writing, write_whole
-from thumbsmith.store.tree import Tree
-from thumbsmith.store.types import MAX_KEY_BYTES, STRICT, Headers, ObjectInfo, Visitor
+from thumbsmith.store.base import MAX_KEY_BYTES, STRICT, Headers, ObjectInfo, Visitor, failing, shown
+from thumbsmith.store.file_names import is_abandoned, is_private, try_writing, write_whole
+from thumbsmith.store.folder_layout import OBJECT, Literal, Mapped, Naming, Place
+from thumbsmith.store.folder_tree import Incoming, OpenFile, Tree, info
+from thumbsmith.store.safe_open import Folder, KnownEntries, open_file, stat_file
 from thumbsmith.store.walk import walk
 
 T = TypeVar("T")

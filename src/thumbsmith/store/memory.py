@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Self
 
-from thumbsmith.store.types import MAX_KEY_BYTES, STRICT, Headers, ObjectInfo, Visitor, opts_out
+from thumbsmith.store.base import MAX_KEY_BYTES, STRICT, Headers, ObjectInfo, Visitor, opts_out
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from thumbsmith.errors import Code, Rejected, SourceChanged, StoreError
-from thumbsmith.store.failures import shown
-from thumbsmith.store.s3_failures import Refused, words
-from thumbsmith.store.types import MAX_KEY_BYTES, STRICT, Headers, ObjectInfo, Visitor, opts_out
+from thumbsmith.store.base import MAX_KEY_BYTES, STRICT, Headers, ObjectInfo, Visitor, opts_out, shown
+from thumbsmith.store.s3_common import Refused, words
 
 if TYPE_CHECKING:
     from thumbsmith.store.s3_client import Client, Piece

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from thumbsmith.environment import aws_region, aws_settings, has_aws_files
 from thumbsmith.errors import StoreError
 from thumbsmith.lifetime import lifetime
-from thumbsmith.store.s3_address import Site, site
-from thumbsmith.store.s3_attempts import ATTEMPTS, FIRST_PAUSE, WINDOW
+from thumbsmith.store.s3_common import ATTEMPTS, FIRST_PAUSE, WINDOW, Site, site
 
 if TYPE_CHECKING:
     from thumbsmith.store.s3_botocore import Botocore

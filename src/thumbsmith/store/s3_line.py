@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Any, Final
 
 from thumbsmith.lifetime import Lifetime, lifetime
-from thumbsmith.store import s3_attempts as limits
+from thumbsmith.store import s3_common as limits
 
 # Bytes that are sent at once: for each of them a slow connection is given its time.
 PIECE: Final = 64 << 10

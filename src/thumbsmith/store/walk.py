@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from thumbsmith.errors import StoreError
-from thumbsmith.store.beneath import CLOSED, Folder, open_folder
-from thumbsmith.store.failures import GONE, as_store_error, failing
-from thumbsmith.store.names import is_private
+from thumbsmith.store.base import GONE, as_store_error, failing
+from thumbsmith.store.file_names import is_private
+from thumbsmith.store.safe_open import CLOSED, Folder, open_folder
 
 # Of the folders on the way down, the nearest ones stay open; one further up is opened anew, from the top, when needed.
 _OPEN_FOLDERS: Final = 64

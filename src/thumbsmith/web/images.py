@@ -17,13 +17,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from thumbsmith.errors import ThumbsmithError
-from thumbsmith.manifest import Manifest
-from thumbsmith.store.types import ObjectInfo
-from thumbsmith.web.addresses import encoded, key_of
-from thumbsmith.web.conditions import is_known
-from thumbsmith.web.keeping import Keeping
-from thumbsmith.web.library import Library, Standing
-from thumbsmith.web.problems import Problem, from_error
+from thumbsmith.reconcile.manifest import Manifest
+from thumbsmith.store.base import ObjectInfo
+from thumbsmith.web.http import Problem, encoded, from_error, is_known, key_of
+from thumbsmith.web.library import Keeping, Library, Standing
 
 PAGE: Final = 50
 MAX_PAGE: Final = 200

@@ -1,35 +1,94 @@
-"""The application that keeps thumbnails itself, as on a laptop: endpoints over two stores, workers, and the page."""
+"""The page: a few files of this package, without anything from elsewhere.
+
+The application that keeps thumbnails itself, as on a laptop: endpoints over two stores, workers, and the page.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import hashlib
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import cache
+from importlib.resources import files
 from typing import Final
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from thumbsmith.changes import followed
+from thumbsmith.bulk.changes import followed
+from thumbsmith.bulk.scan import Scope
 from thumbsmith.errors import RecipeError
-from thumbsmith.store import overlaps
-from thumbsmith.survey import Scope
-from thumbsmith.web import operations, page
-from thumbsmith.web.assembly import assembled
-from thumbsmith.web.gate import Door
+from thumbsmith.store import Store, overlaps
+from thumbsmith.store.s3 import S3Store
+from thumbsmith.web import operations
+from thumbsmith.web.access import Door
+from thumbsmith.web.app import assembled
+from thumbsmith.web.background import Keeper
+from thumbsmith.web.http import Problem, is_known
 from thumbsmith.web.images import Images
-from thumbsmith.web.intake import Tickets
-from thumbsmith.web.keeper import Keeper
 from thumbsmith.web.library import READERS, Library
-from thumbsmith.web.on_demand import OnDemand
-from thumbsmith.web.previews import Previews
+from thumbsmith.web.on_demand import OnDemand, Previews, Rendering
 from thumbsmith.web.recipes import Recipes
-from thumbsmith.web.rendering import Rendering
 from thumbsmith.web.renditions import Renditions
 from thumbsmith.web.settings import Settings
-from thumbsmith.web.uploads import Uploads
+from thumbsmith.web.uploads import Tickets, Uploads
 from thumbsmith.worker import Workers, usable_cores
+
+_TYPES: Final = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+
+
+def routes(source: Store) -> list[Route]:
+    """Return the routes of the page, which may send what is dropped on it to the source's own address."""
+    policy = _policy(source)
+
+    async def index(request: Request) -> Response:
+        return _file(request, "index.html", policy)
+
+    async def part(request: Request) -> Response:
+        return _file(request, request.path_params["name"], policy)
+
+    return [Route("/", index, name="page"), Route("/page/{name}", part, name="part")]
+
+
+@cache
+def _files() -> Mapping[str, tuple[bytes, str]]:
+    """Return the content and the type of each file, by name."""
+    folder = files("thumbsmith.web") / "assets"
+    return {
+        each.name: (each.read_bytes(), _TYPES[each.name.rpartition(".")[2]])
+        for each in folder.iterdir()
+        if each.name.rpartition(".")[2] in _TYPES
+    }
+
+
+def _file(request: Request, name: str, policy: str) -> Response:
+    content, kind = _files().get(name, (None, ""))
+    if content is None:
+        raise Problem(404, "There is no such page.", code="not_found")
+    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    headers = {"ETag": etag, "Cache-Control": "no-cache", "Content-Security-Policy": policy}
+    if is_known(etag, request.headers):
+        return Response(status_code=304, headers=headers)
+    return Response(content, headers=headers, media_type=kind)
+
+
+def _policy(source: Store) -> str:
+    """Return the Content-Security-Policy: everything from here, but uploads to where the source takes them."""
+    upload = ""
+    if isinstance(source, S3Store):
+        endpoint = urlsplit(source.client.endpoint)
+        upload = f" {endpoint.scheme}://{endpoint.netloc} {endpoint.scheme}://{source.bucket}.{endpoint.netloc}"
+    return (
+        f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'{upload};"
+        " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
 
 # While one thread of a pair waits for its store, the other has a picture in a worker.
 THREADS_A_JOB: Final = 2
@@ -63,7 +122,7 @@ def application(scope: Scope, settings: Settings | None = None, *, jobs: int | N
             threads.shutdown(wait=False, cancel_futures=True)
 
     return assembled(
-        _endpoints(library, keeper, workers, settings), settings, further=page.routes(scope.source), lifespan=lifespan
+        _endpoints(library, keeper, workers, settings), settings, further=routes(scope.source), lifespan=lifespan
     )
 
 

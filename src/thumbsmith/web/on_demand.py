@@ -1,26 +1,101 @@
-"""`/on-demand`: pictures that no recipe names, for whoever has an address that was signed for them."""
+"""`/previews`: what a variant of any recipe would look like.
+
+Pictures made while somebody waits, which no recipe knows of: a few at once, in workers as all others.
+
+`/on-demand`: pictures that no recipe names, for whoever has an address that was signed for them.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import RecipeError, SourceChanged
 from thumbsmith.recipe import Recipe
+from thumbsmith.recipe.names import Rendition
 from thumbsmith.recipe.selection import is_source
+from thumbsmith.reconcile.converge import Renderer
 from thumbsmith.signing import EXPIRES, OPTIONS, SIGNATURE, recipe_of, signature
-from thumbsmith.web.addresses import key_of
-from thumbsmith.web.conditions import is_known
-from thumbsmith.web.problems import Problem
-from thumbsmith.web.rendering import Rendering
+from thumbsmith.web.http import Problem, is_known, key_of, read_field, read_object
+from thumbsmith.web.library import Library
+
+
+@dataclass(frozen=True, slots=True)
+class Previews:
+    """The endpoint of `/previews`. Nothing that it is sent or makes is kept."""
+
+    rendering: Rendering
+
+    async def preview(self, request: Request) -> Response:
+        """Answer with one variant of a recipe, made of an image that is here, and kept nowhere. 200; 400, 404, 422."""
+        content = await read_object(request, frozenset({"toml", "variant", "key"}))
+        key, name = read_field(content, "key", str), read_field(content, "variant", str)
+        picture = await self.rendering.picture(key, self._only(read_field(content, "toml", str), name))
+        about = {"X-Thumbsmith-Size": f"{picture.width}x{picture.height}", "Cache-Control": "no-store"}
+        return Response(picture.data, 200, about, picture.format.media_type)
+
+    def _only(self, toml: str, name: str) -> Recipe:
+        """Return a recipe of one variant in one format, within the limits that hold here. Raises Problem."""
+        try:
+            recipe = Recipe.loads(toml)
+        except RecipeError as error:
+            raise Problem(400, str(error), code="bad_recipe") from None
+        for variant in recipe.variants:
+            if variant.name == name:
+                one = replace(variant, formats=variant.formats[:1])
+                return replace(recipe, variants=(one,), limits=self.rendering.library.recipe.limits)
+        raise Problem(404, "The recipe has no variant of this name.", code="not_found")
+
+
+# Pictures made at once; each takes one worker.
+_AT_ONCE: Final = 2
+
+# Seconds that one waits for its turn.
+_TURN: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """Makes single pictures of sources that are there. Nothing of it is kept."""
+
+    library: Library
+    renderer: Renderer
+    _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+
+    async def picture(self, key: str, recipe: Recipe) -> Rendition:
+        """Return the first picture of a recipe. Raises Problem (404, 409, 503), Rejected, WorkerError, StoreError."""
+        try:
+            async with asyncio.timeout(_TURN):
+                await self._turns.acquire()
+        except TimeoutError:
+            headers = {"Retry-After": "2"}
+            raise Problem(503, "Too many pictures at once.", code="try_again", headers=headers) from None
+        try:
+            return await self.library.run(self._render, key, recipe)
+        finally:
+            self._turns.release()
+
+    def _render(self, key: str, recipe: Recipe) -> Rendition:
+        source = self.library.source
+        there = source.open(key) if is_source(key, self.library.recipe.selection) else None
+        if there is None:
+            raise Problem(404, "There is no such image.", code="not_found")
+        with closing(there) as reader:
+            try:
+                return self.renderer.render(reader, recipe).renditions[0]
+            except SourceChanged:
+                raise Problem(409, "The image is being replaced.", code="conflict") from None
+
 
 # Pictures that are kept in memory: of one source, of all of them, and in bytes. The oldest goes for a new one.
 MAX_OF_A_SOURCE: Final = 16

@@ -1,4 +1,7 @@
-"""Every operation of the API once: from this the routes and the OpenAPI document are made."""
+"""What goes in and comes out, as JSON Schema (draft 2020-12).
+
+Every operation of the API once: from this the routes and the OpenAPI document are made.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,115 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from thumbsmith.signing import EXPIRES, OPTIONS, SIGNATURE
-from thumbsmith.web.schemas import parameter, query, ref
+
+
+def ref(name: str) -> dict[str, str]:
+    """Return a reference to a schema."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def parameter(name: str, means: str) -> dict[str, Any]:
+    """Return a part of a path."""
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string", "minLength": 1},
+        "description": means,
+    }
+
+
+def query(name: str, schema: Mapping[str, Any], means: str) -> dict[str, Any]:
+    """Return a part of a query."""
+    return {"name": name, "in": "query", "required": False, "schema": dict(schema), "description": means}
+
+
+def _object(
+    required: Mapping[str, Any], optional: Mapping[str, Any] | None = None, *, open_ended: bool = False
+) -> dict[str, Any]:
+    properties = {**required, **(optional or {})}
+    return {"type": "object", "properties": properties, "required": list(required), "additionalProperties": open_ended}
+
+
+def _list(items: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": items}
+
+
+_TEXT: Final = {"type": "string"}
+_COUNT: Final = {"type": "integer", "minimum": 0}
+_SIZE: Final = {"type": "integer", "minimum": 1}
+_SIDE: Final = {"type": ["integer", "null"], "minimum": 1}
+_BOOLEAN: Final = {"type": "boolean"}
+_REJECTION: Final = _object({"code": _TEXT, "detail": _TEXT})
+_VARIANTS: Final = _list(
+    _object({"name": _TEXT, "width": _SIDE, "height": _SIDE, "fit": _TEXT, "formats": _list(_TEXT)})
+)
+_DESCRIBED: Final = {"fingerprint": _TEXT, "variants": _VARIANTS, "limits": {"type": "object"}}
+_PICTURE: Final = {"variant": _TEXT, "type": _TEXT, "width": _SIZE, "height": _SIZE, "bytes": _SIZE}
+
+SCHEMAS: Final[Mapping[str, Any]] = {
+    "UploadRequest": _object(
+        {
+            "name": {"type": "string", "minLength": 1, "maxLength": 1024, "description": "The key that is wished for."},
+            "type": {"type": "string", "description": "The media type, such as image/jpeg."},
+            "bytes": {**_SIZE, "description": "The size of the file."},
+        },
+        {"replace": {**_BOOLEAN, "default": False, "description": "Replace an image of this name."}},
+    ),
+    "Upload": _object(
+        {
+            "key": _TEXT,
+            "upload": _object(
+                {"method": {"enum": ["PUT", "POST"]}, "url": _TEXT},
+                {"headers": {"type": "object"}, "fields": {"type": "object"}},
+            ),
+            "expires": {**_COUNT, "description": "Until when, in seconds since 1970."},
+        }
+    ),
+    "Uploaded": _object({"key": _TEXT}),
+    "Manifest": _object(
+        {
+            "thumbsmith": {"const": 1},
+            "status": {"const": "ok"},
+            "recipe": _TEXT,
+            "source": _object({"key": _TEXT, "etag": _TEXT, "bytes": _COUNT}, open_ended=True),
+            "placeholder": {"type": "object"},
+            "renditions": _list(
+                _object({**_PICTURE, "key": _TEXT, "format": _TEXT, "sha256": _TEXT, "etag": _TEXT}, open_ended=True)
+            ),
+            "srcset": {"type": "object", "additionalProperties": _TEXT},
+        },
+        open_ended=True,
+    ),
+    "Making": _object(
+        {"key": _TEXT, "status": {"const": "making"}, "source": _object({"bytes": _COUNT})},
+        {"detail": {**_TEXT, "description": "What failed a moment ago and is tried again."}},
+    ),
+    "Image": _object(
+        {"key": _TEXT, "bytes": _COUNT, "status": {"enum": ["ok", "rejected", "making"]}},
+        {
+            "width": _SIZE,
+            "height": _SIZE,
+            "format": _TEXT,
+            "color": _TEXT,
+            "renditions": _list(_object({**_PICTURE, "url": _TEXT})),
+            "rejection": _REJECTION,
+        },
+    ),
+    "Page": _object({"images": _list(ref("Image"))}, {"cursor": _TEXT}),
+    "Recipe": _object({"toml": _TEXT, **_DESCRIBED}),
+    "RecipeText": _object({"toml": _TEXT}),
+    "RecipeCheck": _object({"valid": _BOOLEAN}, {**_DESCRIBED, "error": _TEXT}),
+    "PreviewRequest": _object({"toml": _TEXT, "variant": _TEXT, "key": _TEXT}),
+    "Token": _object({"token": _TEXT}),
+    "Health": _object({"status": {"const": "ok"}}),
+    "Problem": _object(
+        {"type": _TEXT, "title": _TEXT, "status": {"type": "integer"}, "detail": _TEXT},
+        {"code": _TEXT, "rejection": _REJECTION},
+        open_ended=True,
+    ),
+}
+
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -37,7 +148,7 @@ def _json(name: str) -> dict[str, Any]:
     return {_JSON: {"schema": ref(name)}}
 
 
-_PICTURE: Final = {
+_PICTURE_BODY: Final = {
     f"image/{kind}": {"schema": {"type": "string", "format": "binary"}} for kind in ("jpeg", "png", "webp", "avif")
 }
 _KEY: Final = parameter("key", "The image's key, percent-encoded as one segment or with `/` kept.")
@@ -56,8 +167,8 @@ _RENDITION: Final = Operation(
         query("v", {"type": "string"}, "The content's version, as in `srcset`: kept for a year."),
     ),
     answers={
-        200: ("The picture.", _PICTURE),
-        206: ("The part of it that `Range` asks for.", _PICTURE),
+        200: ("The picture.", _PICTURE_BODY),
+        206: ("The part of it that `Range` asks for.", _PICTURE_BODY),
         304: ("The version that `If-None-Match` names is still the one.", {}),
         307: ("Where it is: in the bucket, as it is too large to be sent from here. On AWS alone.", {}),
     },
@@ -76,7 +187,7 @@ _ON_DEMAND: Final = Operation(
         query(SIGNATURE, {"type": "string"}, "The signature of the key, the options and `expires`."),
     ),
     answers={
-        200: ("The picture.", _PICTURE),
+        200: ("The picture.", _PICTURE_BODY),
         304: ("The version that `If-None-Match` names is still the one.", {}),
     },
     problems=(400, 403, 404, 409, 422, 503),
@@ -176,7 +287,7 @@ OPERATIONS: Final = (
         path="/previews",
         summary="Make one variant of any recipe from an image that is here, and keep neither.",
         body=_json("PreviewRequest"),
-        answers={200: ("The picture, in the variant's first format.", _PICTURE)},
+        answers={200: ("The picture, in the variant's first format.", _PICTURE_BODY)},
         problems=(400, 404, 409, 413, 415, 422, 503),
     ),
     Operation(

@@ -11,9 +11,9 @@ from starlette.responses import JSONResponse, Response
 
 from thumbsmith.errors import RecipeError
 from thumbsmith.recipe import Limits, Recipe, Variant
+from thumbsmith.recipe.model import altered
 from thumbsmith.recipe.selection import Selection
-from thumbsmith.recipe.values import altered
-from thumbsmith.web.bodies import field, read_object
+from thumbsmith.web.http import read_field, read_object
 from thumbsmith.web.library import Library
 
 
@@ -32,7 +32,7 @@ class Recipes:
         """Answer whether a text is a recipe: with its variants, or with one sentence of what is wrong with it."""
         content = await read_object(request, frozenset({"toml"}))
         try:
-            recipe = Recipe.loads(field(content, "toml", str))
+            recipe = Recipe.loads(read_field(content, "toml", str))
         except RecipeError as error:
             return JSONResponse({"valid": False, "error": str(error)}, headers={"Cache-Control": "no-store"})
         return JSONResponse({"valid": True, **_described(recipe)}, headers={"Cache-Control": "no-store"})

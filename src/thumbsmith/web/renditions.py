@@ -1,28 +1,102 @@
-"""`/renditions`: pictures, in the format that the client wants; one that is missing is made."""
+"""Which of several formats a client wants, by its `Accept` (RFC 9110, section 12.5.1).
+
+`/renditions`: pictures, in the format that the client wants; one that is missing is made.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from thumbsmith.keys import rendition_key
-from thumbsmith.manifest import Manifest, RenditionRecord
 from thumbsmith.recipe import Format
+from thumbsmith.recipe.names import rendition_key
 from thumbsmith.recipe.selection import is_source
+from thumbsmith.reconcile.manifest import Manifest, RenditionRecord
 from thumbsmith.store import OpenObject
 from thumbsmith.store.s3 import S3Store
-from thumbsmith.web import accept
-from thumbsmith.web.addresses import decoded, rest
-from thumbsmith.web.conditions import is_known, span
-from thumbsmith.web.keeping import Keeping
-from thumbsmith.web.library import Library
+from thumbsmith.web.http import RETRY_AFTER, Problem, decoded, is_known, rest, span
+from thumbsmith.web.library import Keeping, Library
 from thumbsmith.web.presigned import presigned_get
-from thumbsmith.web.problems import RETRY_AFTER, Problem
+
+# Of formats that a client asks for by a wildcard alone, the one that more clients can read comes first.
+_KNOWN_EVERYWHERE: Final = ("image/jpeg", "image/png", "image/webp", "image/avif")
+
+_QUALITY: Final = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
+
+# More ranges than any browser sends; what follows is not read.
+_MAX_RANGES: Final = 64
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """One media range: its type, and how much it is wanted, 0 to 1."""
+
+    type: str
+    quality: float
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A format that there is: its media type, and the bytes it takes."""
+
+    type: str
+    bytes: int
+
+
+def parse(header: str | None) -> tuple[Range, ...]:
+    """Return the media ranges of the header; of none or an empty one, everything. What cannot be read is left out."""
+    if header is None or not header.strip():
+        return (Range("*/*", 1.0),)
+    ranges = (_range(part) for part in header.split(",", _MAX_RANGES)[:_MAX_RANGES])
+    return tuple(each for each in ranges if each)
+
+
+def choose(offers: Sequence[Offer], ranges: Sequence[Range]) -> Offer | None:
+    """Return the offer that is wanted most, or None where none is wanted.
+
+    Of those wanted alike: one that is named rather than met by a wildcard, the smallest of those; of those met by a
+    wildcard the one that most clients can read.
+    """
+    rated = [(offer, _best(offer.type, ranges)) for offer in offers]
+    wanted = [(offer, best) for offer, best in rated if best and best.quality > 0]
+    if not wanted:
+        return None
+    return min(wanted, key=lambda each: _rank(*each))[0]
+
+
+def _range(part: str) -> Range | None:
+    kind, *parameters = (piece.strip() for piece in part.split(";"))
+    quality = 1.0
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "q":
+            if not _QUALITY.fullmatch(value.strip()):
+                return None
+            quality = float(value)
+    return Range(kind.lower(), quality) if kind.count("/") == 1 else None
+
+
+def _best(kind: str, ranges: Sequence[Range]) -> Range | None:
+    """Return the most specific range that the type is in."""
+    for specific in (kind, kind.partition("/")[0] + "/*", "*/*"):
+        for each in ranges:
+            if each.type == specific:
+                return each
+    return None
+
+
+def _rank(offer: Offer, best: Range) -> tuple[float, bool, int]:
+    named = best.type == offer.type
+    return -best.quality, not named, offer.bytes if named else _KNOWN_EVERYWHERE.index(offer.type)
+
 
 # Seconds that a picture which is missing is waited for.
 PATIENCE: Final = 30.0
@@ -75,7 +149,7 @@ class Renditions:
     async def show(self, request: Request) -> Response:
         """Answer with the picture: 200, 206, 304; 404, 406, 416, 422; 503 where it could not be made in time."""
         wanted = self._wanted(request)
-        ranges = accept.parse(request.headers.get("accept"))
+        ranges = parse(request.headers.get("accept"))
         found = await self.library.run(self._find, wanted, ranges)
         if found is None:
             found = await self._made(wanted, ranges)
@@ -96,7 +170,7 @@ class Renditions:
             raise _MISSING
         return Wanted(key, stem, kind)
 
-    def _find(self, wanted: Wanted, ranges: Sequence[accept.Range]) -> Found | None:
+    def _find(self, wanted: Wanted, ranges: Sequence[Range]) -> Found | None:
         """Return the rendition, or None where something is to be made first. Raises Problem where nothing can be."""
         manifest = self.library.manifest(wanted.key)
         if manifest is None or manifest.recipe != self.library.recipe.fingerprint:
@@ -119,7 +193,7 @@ class Renditions:
             raise
         return Found(record, kind, reader, wanted.kind is None, content)
 
-    async def _made(self, wanted: Wanted, ranges: Sequence[accept.Range]) -> Found:
+    async def _made(self, wanted: Wanted, ranges: Sequence[Range]) -> Found:
         library, key = self.library, wanted.key
         if not is_source(key, library.recipe.selection) or await library.run(library.source.head, key) is None:
             raise _MISSING
@@ -201,7 +275,7 @@ def _with_density(name: str) -> tuple[str, str, str]:
     return f"{stem}x", "." if mark else "", extension
 
 
-def _chosen(manifest: Manifest, wanted: Wanted, ranges: Sequence[accept.Range]) -> tuple[RenditionRecord, Format]:
+def _chosen(manifest: Manifest, wanted: Wanted, ranges: Sequence[Range]) -> tuple[RenditionRecord, Format]:
     """Return the record that is wanted most, and its format. Raises Problem: 404, or 406 where none is acceptable."""
     names = {f"{wanted.name}.{kind.extension}": kind for kind in Format}
     there = {names[each.name]: each for each in manifest.renditions if each.name in names}
@@ -211,8 +285,8 @@ def _chosen(manifest: Manifest, wanted: Wanted, ranges: Sequence[accept.Range]) 
         return there[wanted.kind], wanted.kind
     if not there:
         raise _MISSING
-    offers = {accept.Offer(kind.media_type, each.bytes): kind for kind, each in there.items()}
-    best = accept.choose(list(offers), ranges)
+    offers = {Offer(kind.media_type, each.bytes): kind for kind, each in there.items()}
+    best = choose(list(offers), ranges)
     if best is None:
         types = [offer.type for offer in offers]
         raise Problem(

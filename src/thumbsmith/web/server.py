@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from thumbsmith.errors import RecipeError
-from thumbsmith.web.headers import SECURITY
+from thumbsmith.web.app import SECURITY
 
 # Connections at once; one more is told so and closed.
 MAX_CONNECTIONS: Final = 512

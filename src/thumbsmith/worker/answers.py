@@ -7,18 +7,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from typing import Final, TypeAlias
 
-from thumbsmith.animation import frames, moves
 from thumbsmith.errors import Code, MissingDecoder, Rejected, WorkerError
-from thumbsmith.geometry import plan
-from thumbsmith.keys import expected
-from thumbsmith.limits import judge
-from thumbsmith.probe.types import Probe
+from thumbsmith.image.containers.base import Probe
+from thumbsmith.image.geometry import frames, moves, plan
+from thumbsmith.image.limits import judge
 from thumbsmith.reader import RangeReader
 from thumbsmith.recipe import Format, Limits, Recipe, Variant
-from thumbsmith.recipe.values import Color
-from thumbsmith.rendition import Rendition
-from thumbsmith.worker.source import LARGEST
-from thumbsmith.worker.wire import Frame, Garbled
+from thumbsmith.recipe.model import Color
+from thumbsmith.recipe.names import Rendition, expected
+from thumbsmith.worker.wire import LARGEST, Frame, Garbled
 
 # Of a sentence that a child says, this many characters are kept.
 MAX_SENTENCE: Final = 500

@@ -5,19 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any, Final
 
-from thumbsmith.animation import frames
 from thumbsmith.errors import Code, MissingDecoder, Rejected
-from thumbsmith.formats.opening import refuse_bombs
-from thumbsmith.limits import judge
-from thumbsmith.memory import judge_memory
-from thumbsmith.probe import probe
+from thumbsmith.image.geometry import eighth_serves, frames
+from thumbsmith.image.limits import judge, judge_memory
+from thumbsmith.image.opening import refuse_bombs
+from thumbsmith.image.probe import probe
+from thumbsmith.image.render import render_source
 from thumbsmith.recipe import Limits, Recipe
-from thumbsmith.render import render_source
-from thumbsmith.shrink import eighth_serves
-from thumbsmith.worker.confine import confine
 from thumbsmith.worker.isolation import Isolation
-from thumbsmith.worker.source import RemoteReader
-from thumbsmith.worker.wire import Channel, Frame, told
+from thumbsmith.worker.sandbox import confine
+from thumbsmith.worker.wire import Channel, Frame, RemoteReader, told
 
 # Recipe and head of the source; the parent is trusted, so this is only a bound that no recipe comes near.
 MAX_ORDER: Final = 64 << 20

@@ -10,20 +10,19 @@ from functools import cache
 from time import monotonic
 from typing import Self
 
-from thumbsmith import purity
-from thumbsmith.closing import Closing
 from thumbsmith.environment import isolation_required
 from thumbsmith.errors import NotIsolated, WorkerError
-from thumbsmith.limits import judge_bytes
-from thumbsmith.purity import Extras
+from thumbsmith.image import check_output
+from thumbsmith.image.check_output import Extras
+from thumbsmith.image.limits import judge_bytes
+from thumbsmith.lifetime import Closing
 from thumbsmith.reader import RangeReader
 from thumbsmith.recipe import Recipe
 from thumbsmith.worker.answers import Order
 from thumbsmith.worker.budget import Budget, default_total
-from thumbsmith.worker.job import Died, Work, attempt, patience
+from thumbsmith.worker.isolation import LAYERS
 from thumbsmith.worker.launch import Launched
-from thumbsmith.worker.layers import LAYERS
-from thumbsmith.worker.process import Template
+from thumbsmith.worker.parent import Died, Template, Work, attempt, patience
 from thumbsmith.worker.wire import Closed, Garbled
 
 
@@ -79,7 +78,7 @@ class Workers(Closing):
             self.layers()
 
     def layers(self) -> dict[str, bool]:
-        """Return of each layer of isolation (worker/layers.py) whether it holds here, as a worker process has tried.
+        """Return of each layer of isolation (worker/isolation.py) whether it holds here, as a worker process has tried.
 
         Raises WorkerError where none can be started or it does not answer, NotIsolated as `start` does.
         """
@@ -171,8 +170,8 @@ def _checked(work: Work, recipe: Recipe) -> Work:
     asked = {each.name: Extras.of(each) for each in recipe.variants}
     for made in work.renditions:
         try:
-            purity.check(made, asked[made.variant])
-        except purity.Impure as impure:
+            check_output.check(made, asked[made.variant])
+        except check_output.Impure as impure:
             raise WorkerError(f"the worker process made a {made.name} that is not to be stored: {impure}") from impure
     return work
 

@@ -61,14 +61,14 @@ def prepare() -> Work:
 
     A child can open no file any more, so what is not imported here is missing there.
     """
-    from thumbsmith import formats, probe  # noqa: PLC0415 - what fails here is told, what fails above is not
-    from thumbsmith.formats import pillow  # noqa: PLC0415 - as above
-    from thumbsmith.formats.encoding import PLUGINS  # noqa: PLC0415 - as above
-    from thumbsmith.formats.opening import READERS  # noqa: PLC0415 - as above
-    from thumbsmith.formats.vips import warm  # noqa: PLC0415 - as above
+    from thumbsmith import image  # noqa: PLC0415 - as below
+    from thumbsmith.image import containers, pillow  # noqa: PLC0415 - an error here is reported, one above is not
+    from thumbsmith.image.encode import PLUGINS  # noqa: PLC0415 - as above
+    from thumbsmith.image.opening import READERS  # noqa: PLC0415 - as above
+    from thumbsmith.image.vips import warm  # noqa: PLC0415 - as above
     from thumbsmith.worker.child import work  # noqa: PLC0415 - as above
 
-    ours = (each.name for part in (formats, probe) for each in iter_modules(part.__path__, f"{part.__name__}."))
+    ours = (each.name for part in (image, containers) for each in iter_modules(part.__path__, f"{part.__name__}."))
     sys.modules["PIL"] = pillow  # what else imports Pillow here, pi_heif, gets ours: it is loaded once
     for module in ours:
         import_module(module)

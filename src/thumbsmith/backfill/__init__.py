@@ -1,0 +1,1 @@
+"""Work on a whole bucket, sent to the function on AWS."""

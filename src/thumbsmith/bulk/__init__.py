@@ -1,0 +1,1 @@
+"""Whole stores: list, compare, synchronize, watch, explain, estimate."""

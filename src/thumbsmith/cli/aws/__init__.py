@@ -1,1 +1,0 @@
-"""`thumbsmith aws ...`: the ready app on AWS, with nothing but Python installed."""

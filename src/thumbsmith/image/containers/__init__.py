@@ -1,0 +1,1 @@
+"""File formats of pictures: headers are read, and outputs checked, without any image library."""

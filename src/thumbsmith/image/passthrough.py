@@ -1,0 +1,195 @@
+"""The source's own bytes as a rendition: without its metadata, and only where they show exactly what was decoded.
+
+What is kept of a file is listed, never what is dropped, so that nothing unknown gets through. References: JPEG, ITU-T
+T.81, Annex B; PNG, 3rd edition, section 5; WebP, RFC 9649, section 2.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import IO, Final, TypeAlias, cast
+
+from thumbsmith.errors import Rejected
+from thumbsmith.image import check_output
+from thumbsmith.image.containers.base import Probe
+from thumbsmith.image.containers.png import unpacked_bytes
+from thumbsmith.image.containers.webp import revealed
+from thumbsmith.image.decode import Base, decode, prepared
+from thumbsmith.image.decode_png import StillPng
+from thumbsmith.image.probe import probe as look
+from thumbsmith.image.profiles import is_srgb
+from thumbsmith.image.stream import SourceStream
+from thumbsmith.reader import BytesReader, RangeReader
+from thumbsmith.recipe.names import Rendition
+
+# A file without metadata, and the colour profile that was in it.
+Stripped: TypeAlias = tuple[bytes, bytes]
+
+# Larger pictures are left: to compare what is kept with what was decoded takes a second decoded picture's memory.
+MOST_PIXELS: Final = 4_000_000
+
+# Baseline, extended and progressive frames; Huffman and quantization tables; the restart interval; scans.
+JPEG_KEPT: Final = frozenset({0xC0, 0xC1, 0xC2, 0xC4, 0xDB, 0xDD, 0xDA})
+JPEG_METADATA: Final = frozenset({*range(0xE0, 0xF0), 0xFE})
+PALETTE, MOST_COLORS = 3, 256  # a color type, and what its depth can tell at most
+PNG_HEAD: Final = b"\x89PNG\r\n\x1a\n"
+WEBP_METADATA: Final = frozenset({b"EXIF", b"XMP ", b"ICCP"})
+WEBP_PICTURES: Final = ([b"VP8 "], [b"VP8L"], [b"VP8X", b"VP8 "], [b"VP8X", b"VP8L"], [b"VP8X", b"ALPH", b"VP8 "])
+WEBP_ALPHA: Final = 0x10
+
+
+def never_larger(made: Rendition, reader: RangeReader, probe: Probe, base: Base) -> Rendition:
+    """Return a rendition of the source's own format and size with the source's file, where that is smaller.
+
+    `base` is what was decoded of it. Raises what the reader raises.
+    """
+    data = own_bytes(reader, probe, base, len(made.data))
+    if data is None:
+        return made
+    kept = replace(made, data=data)
+    try:
+        check_output.check(kept)
+    except check_output.Impure:  # a picture that is written in a way which is not known to hold nothing else
+        return made
+    return kept
+
+
+def own_bytes(reader: RangeReader, probe: Probe, base: Base, below: int) -> bytes | None:
+    """Return the source's file without metadata, None where it takes `below` bytes or more, or cannot stand for it.
+
+    It can where it is upright, one frame, in sRGB and 8 bits a channel at most, JPEG, PNG, WebP or AVIF; and what is
+    kept is parsed and decoded again, and gives the very same pixels. Raises what the reader raises.
+    """
+    plain = probe.orientation == 1 and probe.frames == 1 and probe.depth <= 8 and base.shrink == 1
+    printed = probe.format == "jpeg" and probe.channels == 4
+    elsewhere = base.to_srgb is not None or base.profile is not None
+    if not plain or printed or elsewhere or probe.width * probe.height > MOST_PIXELS:
+        return None
+    if probe.format not in STRIPPERS:
+        return None
+    try:
+        source = prepared(reader, probe)
+        if probe.format == "webp" and base.image.mode == "RGBA":  # viewers differ where alpha is not announced
+            source = revealed(source, alpha=True)
+        data, profile = STRIPPERS[probe.format](source.read(0, source.size))
+        if len(data) >= below or (profile and not is_srgb(profile)):
+            return None
+        kept = BytesReader(data)
+        again = decode(kept, look(kept), 1.0).image
+        return data if (again.mode, again.tobytes()) == (base.image.mode, base.image.tobytes()) else None
+    except (Rejected, ValueError, IndexError, struct.error, zlib.error):
+        return None
+
+
+def _jpeg(data: bytes) -> Stripped:
+    """Return SOI to EOI with tables, a frame and scans, and a bare JFIF header.
+
+    Where the colours are what Adobe's segment says, what is kept gives another picture, and is not used.
+    """
+    kept, profile = [data[:2]], b""
+    for marker, segment, scan in _segments(data):
+        content = segment[4:]
+        if marker == 0xE0 and content.startswith(b"JFIF\0"):
+            kept.append(segment[:2] + struct.pack(">H", 16) + content[:12] + b"\0\0")  # without its thumbnail
+        elif marker == 0xE2 and content.startswith(b"ICC_PROFILE\0"):
+            profile += content[14:]
+        elif marker in JPEG_KEPT:
+            kept.append(segment + scan)
+        elif marker not in JPEG_METADATA:
+            raise ValueError(f"a segment {marker:#x}")
+    return b"".join([*kept, b"\xff\xd9"]), profile
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """Yield marker, segment and, after a start of scan, the coded bytes, up to the end of the picture."""
+    position = 2
+    while data[position : position + 2] != b"\xff\xd9":
+        start, marker, length = struct.unpack_from(">BBH", data, position)
+        end = position + 2 + length
+        if start != 0xFF or length < 2 or end > len(data):
+            raise ValueError("no segment")
+        scanned = _scan_end(data, end) if marker == 0xDA else end
+        yield marker, data[position:end], data[end:scanned]
+        position = scanned
+
+
+def _scan_end(data: bytes, position: int) -> int:
+    """Return where the next marker after coded bytes is that is no restart; a stuffed zero is none."""
+    while True:
+        position = data.index(b"\xff", position)
+        following = data[position + 1]
+        if following != 0 and not 0xD0 <= following <= 0xD7:
+            return position
+        position += 2
+
+
+def _png(data: bytes) -> Stripped:
+    """Return header, palette, transparency and pixels, whose coded stream must hold them and nothing else."""
+    kept, profile, packed, position, name = [PNG_HEAD], b"", b"", len(PNG_HEAD), b""
+    colors = MOST_COLORS
+    while name != b"IEND":
+        length, name = struct.unpack_from(">I4s", data, position)
+        content = data[position + 8 : position + 8 + length]
+        position += 12 + length
+        if name == b"iCCP":
+            profile = zlib.decompressobj().decompress(content[content.index(b"\0") + 2 :], 1 << 20)
+        elif name == b"IDAT":
+            packed += content
+        elif name in (b"IHDR", b"PLTE", b"tRNS"):
+            kept.append(_chunk(name, content))
+            colors = length // 3 if name == b"PLTE" and data[25] == PALETTE else colors
+    interlaced = data[28]
+    unpacked = unpacked_bytes(data[16:29])
+    stream = zlib.decompressobj()
+    if interlaced or len(stream.decompress(packed, unpacked + 1)) != unpacked or not stream.eof or stream.unused_data:
+        raise ValueError("more than its pixels")
+    made = b"".join([*kept, _chunk(b"IDAT", packed), _chunk(b"IEND", b"")])
+    if colors < 1 << data[24] and _most(made) >= colors:
+        raise ValueError("a color beyond the palette, of which viewers make what they like")
+    return made, profile
+
+
+def _most(data: bytes) -> int:
+    """Return the highest index into the palette of a PNG."""
+    image = StillPng(cast("IO[bytes]", SourceStream(BytesReader(data))))
+    image.load()
+    _, highest = image.getextrema()
+    return int(cast("int", highest))
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+def _webp(data: bytes) -> Stripped:
+    """Return the picture's chunks, with a header of the extended format where there was one."""
+    kept, profile, position = [], b"", 12
+    while position < len(data):
+        name, length = struct.unpack_from("<4sI", data, position)
+        content = data[position + 8 : position + 8 + length]
+        position += 8 + length + length % 2
+        if name == b"VP8X":
+            content = bytes([content[0] & WEBP_ALPHA, 0, 0, 0]) + content[4:10]
+        if name == b"ICCP":
+            profile = content
+        elif name not in WEBP_METADATA:
+            kept.append((name, content))
+    if [name for name, _ in kept] not in WEBP_PICTURES:
+        raise ValueError("more than a picture")
+    chunks = [struct.pack("<4sI", name, len(each)) + each + bytes(len(each) % 2) for name, each in kept]
+    made = b"WEBP" + b"".join(chunks)
+    return b"RIFF" + struct.pack("<I", len(made)) + made, profile
+
+
+def _avif(data: bytes) -> Stripped:
+    """Return the file as it is: its parts refer to each other by position, and purity lets none through but pixels."""
+    return data, b""
+
+
+STRIPPERS: Final[Mapping[str, Callable[[bytes], Stripped]]] = MappingProxyType(
+    {"jpeg": _jpeg, "png": _png, "webp": _webp, "avif": _avif}
+)

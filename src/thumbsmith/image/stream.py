@@ -1,0 +1,159 @@
+"""A source made of parts of another one and of bytes of our own: what a decoder stumbles over is left out.
+
+A source some of whose bytes are others.
+
+A source as the file that decoders expect.
+"""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Final, TypeAlias
+
+from thumbsmith.image.containers.base import Window
+from thumbsmith.reader import RangeReader
+
+# Bytes, or a stretch of the source: its first offset, and the one after it.
+Part: TypeAlias = bytes | tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Spliced:
+    """A reader over `parts`, in this order. Nothing of the source is read before it is asked for."""
+
+    reader: RangeReader
+    parts: tuple[Part, ...]
+    _ends: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_ends", tuple(accumulate(map(part_length, self.parts))))
+
+    @property
+    def size(self) -> int:
+        """Return the number of bytes of all parts."""
+        return self._ends[-1] if self._ends else 0
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return the bytes from `offset`, `length` of them, or fewer where the parts end. Raises as the reader."""
+        end = min(offset + length, self.size)
+        pieces = []
+        index = bisect_right(self._ends, offset)
+        while offset < end:
+            part = self.parts[index]
+            start = offset - self._ends[index] + part_length(part)
+            count = min(end, self._ends[index]) - offset
+            piece = part[start : start + count] if isinstance(part, bytes) else self.reader.read(part[0] + start, count)
+            pieces.append(piece)
+            offset += len(piece)
+            if len(piece) < count:
+                break
+            index += 1
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def part_length(part: Part) -> int:
+    """Return the number of bytes of a part."""
+    return len(part) if isinstance(part, bytes) else part[1] - part[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Patched:
+    """A reader over a source with `edits` made to it: (offset, bytes)."""
+
+    reader: RangeReader
+    edits: tuple[tuple[int, bytes], ...]
+
+    @property
+    def size(self) -> int:
+        """Return the number of bytes, which stays."""
+        return self.reader.size
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return bytes from `offset`, as the reader does."""
+        data = bytearray(self.reader.read(offset, length))
+        for start, edit in self.edits:
+            for place, byte in enumerate(edit, start - offset):
+                if 0 <= place < len(data):
+                    data[place] = byte
+        return bytes(data)
+
+
+# Bytes asked for at a time. Decoders take 64 KiB and less; a store answers few large requests faster than many small,
+# and bills each: most photographs come in one.
+BLOCK: Final = 4 << 20
+
+
+class SourceStream:
+    """A readable, seekable file over a range reader, with two facts kept that decoders hide or blur.
+
+    `failure` is what the reader raised, if it ever did: then it is not the picture that is wrong. `exhausted` says that
+    bytes were asked for at or beyond the end: then the picture is not all there.
+    """
+
+    def __init__(self, reader: RangeReader) -> None:
+        self.failure: Exception | None = None
+        self.exhausted = False
+        self._reader = reader
+        self._position = 0
+        self._block = b""
+        self._block_start = 0
+
+    def read(self, length: int | None = -1, /) -> bytes:
+        """Return the next `length` bytes, fewer at the end; all the rest for a negative length or None."""
+        rest = max(self._reader.size - self._position, 0)
+        if length is None or length < 0:
+            length = rest
+        elif length and not rest:
+            self.exhausted = True
+        data = self._bytes(self._position, min(length, rest))
+        self._position += len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Go to a position; return it."""
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._reader.size}[whence]
+        if start + offset < 0:
+            raise ValueError("a position before the beginning")
+        self._position = start + offset
+        return self._position
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._position
+
+    def window(self) -> Window:
+        """Return the same source to be read by offset."""
+        return Window.over(_Ranges(self, self._reader.size))
+
+    def _bytes(self, start: int, length: int) -> bytes:
+        """Return bytes that are within the source; little ones through a block that is read ahead."""
+        if length >= BLOCK:
+            return self._fetch(start, length)
+        within = start - self._block_start
+        if not 0 <= within <= within + length <= len(self._block):
+            self._block = self._fetch(start, BLOCK)
+            self._block_start, within = start, 0
+        return self._block[within : within + length]
+
+    def _fetch(self, start: int, length: int) -> bytes:
+        try:
+            return self._reader.read(start, length)
+        except Exception as error:
+            self.failure = error
+            raise
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranges:
+    """A stream as a range reader, so that it takes note of failures."""
+
+    stream: SourceStream
+    size: int
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return bytes from `offset`, fewer at the end."""
+        self.stream.seek(offset)
+        return self.stream.read(length)

@@ -1,0 +1,75 @@
+"""Source keys and the keys of what is made of them: `photos/cat.jpg` and `photos/cat.jpg/small.webp`.
+
+One picture that was made, as it goes into a store.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from thumbsmith.recipe.model import Format, Recipe, Variant
+
+MANIFEST: Final = "manifest.json"
+
+# A variant's name as a recipe may spell it, its density, and the extensions of the formats that are written.
+_OURS: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}(?:@[0-9]{1,2}(?:\.[0-9]{1,2})?x)?\.(?:jpg|png|webp|avif)")
+
+
+def rendition_name(variant: str, kind: Format | str, density: float = 1) -> str:
+    """Return the name of a rendition under its source's key: `small.webp`, `small@2x.webp`, `small@1.5x.webp`."""
+    return f"{variant}{density_mark(density)}.{Format(kind).extension}"
+
+
+def rendition_key(source_key: str, variant: str, kind: Format | str, density: float = 1) -> str:
+    """Return the key of a rendition: `photos/cat.jpg/small.webp`."""
+    return f"{source_key}/{rendition_name(variant, kind, density)}"
+
+
+def density_mark(density: float) -> str:
+    """Return what a density adds to a variant's name: `@2x`, nothing for 1."""
+    return "" if density == 1 else f"@{density:g}x"
+
+
+def is_ours(name: str) -> bool:
+    """Return whether a name directly under a source's key is one that we write: the manifest's or a rendition's."""
+    return name == MANIFEST or _OURS.fullmatch(name) is not None
+
+
+def expected(recipe: Recipe, source_format: str, *, alpha: bool) -> dict[str, tuple[Variant, Format]]:
+    """Return what the recipe makes of a source of this format: name -> (variant, format), in the recipe's order.
+
+    The variants are those of `Recipe.pictures`, of one density each.
+    """
+    return {
+        rendition_name(variant.name, kind, variant.density): (variant, kind)
+        for variant in recipe.pictures
+        for kind in variant.outputs(source_format, alpha=alpha)
+    }
+
+
+def possible_names(recipe: Recipe) -> set[str]:
+    """Return every name the recipe can make, whatever the source's format turns out to be."""
+    return {name for kind in Format for alpha in (False, True) for name in expected(recipe, kind, alpha=alpha)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendition:
+    """One variant of one source in one format. `type` is the media type; `data` the encoded file.
+
+    `density` is the one of the variant's `dpr` that it was made for.
+    """
+
+    variant: str
+    format: Format
+    type: str
+    width: int
+    height: int
+    data: bytes
+    density: float = 1.0
+
+    @property
+    def name(self) -> str:
+        """Return its name under its source's key: `small@2x.webp`."""
+        return rendition_name(self.variant, self.format, self.density)

@@ -1,0 +1,107 @@
+"""One source's thumbnails as a `<picture>` element, from its manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Final
+from urllib.parse import quote
+
+from thumbsmith.errors import RecipeError
+from thumbsmith.recipe.model import Format
+from thumbsmith.reconcile.manifest import Manifest, RenditionRecord
+
+# A browser takes the first format that it can show (https://html.spec.whatwg.org/multipage/embedded-content.html, "the
+# source element"); the last is for those that can show no other.
+BEST_FIRST: Final = (Format.AVIF, Format.WEBP, Format.JPEG, Format.PNG)
+FALLBACKS: Final = (Format.JPEG, Format.PNG, Format.WEBP, Format.AVIF)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What to show, and how: of `variant` all densities, or where it is None all renditions of the whole picture.
+
+    `base` is the address of the destination, `sizes` how wide the page shows the picture, "" for its largest width;
+    `alt` says what it shows.
+    """
+
+    base: str = ""
+    variant: str | None = None
+    sizes: str = ""
+    alt: str = ""
+
+
+def picture(manifest: Manifest, choice: Choice) -> str:
+    """Return the element, a line each for its parts. All text in it is escaped.
+
+    Raises RecipeError where there is nothing to show: the source was rejected, or nothing was made as it is chosen.
+    """
+    formats = _formats(manifest, choice)
+    fallback = next(kind for kind in FALLBACKS if kind in formats)
+    first = [kind for kind in BEST_FIRST if kind in formats and (kind, fallback) != (Format.PNG, Format.JPEG)]
+    lines = [
+        f"  <source{_attributes(type=kind.media_type, **_candidates(formats[kind], choice))}>"
+        for kind in first
+        if kind is not fallback
+    ]
+    return "\n".join(["<picture>", *lines, f"  <img{_image(manifest, formats[fallback], choice)}>", "</picture>"])
+
+
+def address(rendition: RenditionRecord, base: str) -> str:
+    """Return the URL of a rendition, which changes with its content.
+
+    Relative without a base; a key that begins with a slash is kept from being taken for the root, or for another host.
+    """
+    before = f"{base.rstrip('/')}/" if base else "./" if rendition.key.startswith("/") else ""
+    return f"{before}{quote(rendition.key, safe='/')}?v={rendition.sha256[:8]}"
+
+
+def _formats(manifest: Manifest, choice: Choice) -> dict[Format, Sequence[RenditionRecord]]:
+    """Return for each format the renditions to choose from, by width, each width once."""
+    if manifest.rejection:
+        raise RecipeError(f"{manifest.source.key} was rejected, {manifest.rejection.code}: {manifest.rejection.detail}")
+    formats: dict[Format, dict[int, RenditionRecord]] = {}
+    for each in manifest.renditions:
+        if each.format not in BEST_FIRST:
+            continue  # of a manifest that was not written here
+        if each.variant == choice.variant if choice.variant else manifest.shows_whole_picture(each):
+            formats.setdefault(Format(each.format), {}).setdefault(each.width, each)
+    if not formats:
+        there = ", ".join(dict.fromkeys(each.variant for each in manifest.renditions)) or "none"
+        asked = choice.variant or "one that shows the whole picture, or --variant NAME"
+        raise RecipeError(f"{manifest.source.key}: expected the variant {asked}, found {there}")
+    return {kind: [by_width[width] for width in sorted(by_width)] for kind, by_width in formats.items()}
+
+
+def _candidates(renditions: Sequence[RenditionRecord], choice: Choice) -> Mapping[str, str]:
+    """Return `srcset`, and with widths `sizes`, without which a browser takes the picture for as wide as its window."""
+    if choice.variant:
+        return {"srcset": ", ".join(f"{address(each, choice.base)} {each.dpr:g}x" for each in renditions)}
+    widest = renditions[-1].width
+    return {
+        "srcset": ", ".join(f"{address(each, choice.base)} {each.width}w" for each in renditions),
+        "sizes": choice.sizes or f"(max-width: {widest}px) 100vw, {widest}px",
+    }
+
+
+def _image(manifest: Manifest, renditions: Sequence[RenditionRecord], choice: Choice) -> str:
+    """Return the attributes of the image: its size, so that nothing moves when it comes, and what is there before."""
+    shown = renditions[0] if choice.variant else renditions[-1]
+    color = "" if manifest.source.alpha else f"; background-color: {manifest.color}"
+    placeholder = {"data-thumbhash": manifest.thumbhash} if manifest.thumbhash else {}
+    return _attributes(
+        src=address(shown, choice.base),
+        **_candidates(renditions, choice),
+        width=str(shown.width),
+        height=str(shown.height),
+        alt=choice.alt,
+        loading="lazy",
+        decoding="async",
+        style=f"max-width: 100%; height: auto{color}",
+        **placeholder,
+    )
+
+
+def _attributes(**values: str) -> str:
+    return "".join(f' {name}="{escape(value)}"' for name, value in values.items())

@@ -1,0 +1,147 @@
+"""From an address to a store.
+
+Whether two stores share objects: a destination may not be where the sources are, or the other way round.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Final
+
+from thumbsmith.errors import StoreError
+from thumbsmith.store.base import Store, shown
+
+if TYPE_CHECKING:
+    from thumbsmith.store.base import Store
+    from thumbsmith.store.memory import MemoryStore
+
+
+# RFC 3986, section 3.1: how a scheme is spelled. "C:\photos" and "a:b" have none: "://" must follow.
+_ADDRESS: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+
+# What stands behind s3://. A bucket's name is checked as AWS's own tools do. The account stands at the very end: a
+# prefix that itself ends like that is given with a "/" behind it.
+_BUCKET: Final = re.compile(r"([A-Za-z0-9._-]{1,255})(?:/(.*?))?(?:\?owner=([0-9]{12}))?", re.DOTALL)
+
+# Beginnings of addresses, spelled with fewer slashes: what "s3://b/x" becomes as a Path, or by a slip of the hand.
+_SLIP: Final = re.compile(r"(?:s3[an]?|gs|gcs|az|abfss?|file|https?|ftp|memory|sqs|arn)(?::|//)", re.IGNORECASE)
+
+# What programs such as rsync take for a folder of another machine. "C:/photos" is none.
+_ELSEWHERE: Final = re.compile(r"[^/]{2,}:/")
+
+_EXPECTED: Final = "a folder's path, file:///PATH, s3://BUCKET/PREFIX or memory://NAME"
+
+_MEMORIES: Final[dict[str, MemoryStore]] = {}
+_LOCK: Final = Lock()
+
+
+def open_store(url: str | os.PathLike[str], *, patience: float = 0.0) -> Store:
+    """Return the store at a folder's path, file:///PATH, s3://BUCKET/PREFIX or memory://NAME.
+
+    A folder need not exist. One whose name looks like another address is given as an absolute path or with "./" before.
+    Behind file:// a path is percent-encoded (RFC 8089). A prefix is taken as it stands, with a "/" added where it ends
+    in none; ?owner= and twelve digits behind it say which account the bucket has to belong to. A memory store is one
+    for this process and name. `patience` is how many seconds a bucket that answered before and fails for now is waited
+    for. Raises StoreError, not transient, for an address that is none of these, and where the configuration for AWS
+    cannot be used.
+    """
+    address = _ADDRESS.fullmatch(url) if isinstance(url, str) else None
+    if address is None:
+        return _folder(_checked(os.fsdecode(url)))
+    scheme, rest = address[1].lower(), address[2]
+    if scheme == "file":
+        return _folder(_path(rest))
+    if scheme == "s3":
+        return _bucket(rest, patience)
+    if scheme == "memory":
+        from thumbsmith.store.memory import MemoryStore  # noqa: PLC0415 - each store is loaded where it is used
+
+        with _LOCK:
+            return _MEMORIES.setdefault(rest, MemoryStore(rest))
+    raise StoreError(f"{scheme}:// is no store that is known: give {_EXPECTED}", transient=False)
+
+
+def _checked(path: str) -> str:
+    """Return the path of a folder. Raises StoreError where it was probably meant to be something else."""
+    first = path.partition("/")[0]
+    if path == "-":
+        found = "a dash, which stands for standard input or output"
+    elif _SLIP.match(path):
+        found = "an address without its ://"
+    elif _ELSEWHERE.match(path) and not os.path.isdir(first):  # noqa: PTH112 - pathlib is loaded where it is needed
+        found = "a place on another machine"
+    elif first.startswith("~") and not os.path.isdir(first):  # noqa: PTH112 - as above
+        found = "a home folder, which only a shell resolves, and only without quotes"
+    else:
+        return path
+    raise StoreError(f"{shown(path)}: expected {_EXPECTED}, found {found}", transient=False)
+
+
+def _path(rest: str) -> str:
+    from urllib.parse import unquote  # noqa: PLC0415 - it loads what only URLs need
+
+    host, slash, path = rest.partition("/")
+    if host not in {"", "localhost"} or not slash:
+        raise StoreError(f"{shown('file://' + rest)}: expected file:/// and an absolute path", transient=False)
+    return "/" + unquote(path, errors="surrogateescape")
+
+
+def _folder(path: str) -> Store:
+    if not path or "\0" in path:
+        raise StoreError(f"{shown(path) or 'nothing'}: expected the path of a folder", transient=False)
+    from thumbsmith.store.folder import FolderStore  # noqa: PLC0415 - each store is loaded where it is used
+
+    try:
+        given = path if path.startswith("/") else f"{os.getcwd()}/{path}"  # noqa: PTH109 - as above
+    except OSError as error:
+        raise StoreError(
+            f"{shown(path)}: the working folder is gone: give an absolute path", transient=False
+        ) from error
+    return FolderStore(os.path.realpath(given), given=given.rstrip("/") or "/")
+
+
+def _bucket(rest: str, patience: float) -> Store:
+    found = _BUCKET.fullmatch(rest)
+    if found is None:
+        raise StoreError(f"{shown('s3://' + rest)}: expected s3:// and a bucket's name", transient=False)
+    from thumbsmith.environment import aws_region, aws_settings  # noqa: PLC0415 - with the store, below
+    from thumbsmith.store.s3 import S3Store  # noqa: PLC0415 - each store is loaded where it is used
+    from thumbsmith.store.s3_client import connect  # noqa: PLC0415 - likewise
+
+    bucket, prefix, owner = found.groups(default="")
+    prefix += "" if prefix.endswith("/") or not prefix else "/"
+    return S3Store(bucket, prefix, connect(bucket, aws_region(), aws_settings(), patience), owner or None)
+
+
+def overlaps(one: Store, other: Store) -> bool:
+    """Return whether one store is the other, or is a folder or a prefix in it or around it.
+
+    Folders are compared by their paths, in which links are resolved, and by what the paths lead to: a folder that is
+    mounted a second time, or is spelled in another case on a file system that ignores case, is the same one. Buckets
+    are compared by their names and where requests go: an access point's alias is not seen through.
+    """
+    from thumbsmith.store.s3 import S3Store  # noqa: PLC0415 - no client comes with it
+
+    if isinstance(one, S3Store) and isinstance(other, S3Store):
+        same = (one.bucket, one.client.endpoint) == (other.bucket, other.client.endpoint)
+        return same and (one.prefix.startswith(other.prefix) or other.prefix.startswith(one.prefix))
+    from thumbsmith.store.folder import FolderStore  # noqa: PLC0415 - whoever has buckets alone needs none of it
+
+    if isinstance(one, FolderStore) and isinstance(other, FolderStore):
+        first, second = Path(os.path.realpath(one.root)), Path(os.path.realpath(other.root))
+        return _contains(first, second) or _contains(second, first)
+    return one is other
+
+
+def _contains(outer: Path, inner: Path) -> bool:
+    return any(folder == outer or _is_same(folder, outer) for folder in (inner, *inner.parents))
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
