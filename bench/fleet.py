@@ -29,9 +29,9 @@ from listed import RECIPE, Listed
 from plan import peak_bytes
 from thumbsmith.backfill.clients import Queue, open_queue
 from thumbsmith.backfill.send import Limits, Sending, amount_of
-from thumbsmith.backfill.sent_log import Ledger
+from thumbsmith.backfill.sent_log import SentLog
 from thumbsmith.bulk.cost import Model
-from thumbsmith.bulk.scan import Scope, survey
+from thumbsmith.bulk.scan import Scope, scan
 from thumbsmith.bulk.sync import settle
 from thumbsmith.events import asked
 from thumbsmith.store.memory import MemoryStore
@@ -92,8 +92,8 @@ def measure(address: str, sources: int, queue: Queue) -> dict[str, float]:
     model, started = Model(recipe=RECIPE, way="queue"), time.perf_counter()
     with (
         tempfile.TemporaryDirectory() as folder,
-        Ledger(Path(folder, "sent"), RECIPE.fingerprint) as ledger,
-        survey(scope) as found,
+        SentLog(Path(folder, "sent"), RECIPE.fingerprint) as ledger,
+        scan(scope) as found,
     ):
         for _ in settle(found, stop=never):
             pass

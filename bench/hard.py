@@ -13,9 +13,9 @@ from PIL import Image, ImageCms, ImageDraw
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # what the tests make and what is measured is the same
 
-from tests.render import test_cicp
-from tests.render.animations import Patch, apng, gif, seen_apng, seen_gif
-from tests.render.test_colors import ADOBE, DISPLAY_P3, SRGB_CURVE, gamma, parametric, profile
+from tests.image import test_cicp
+from tests.image.animations import Patch, apng, gif, seen_apng, seen_gif
+from tests.image.test_colors import ADOBE, DISPLAY_P3, SRGB_CURVE, gamma, parametric, profile
 
 from thumbsmith.image import profiles
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 
 from listed import scope_of
-from thumbsmith.bulk.scan import inspect, survey
+from thumbsmith.bulk.scan import inspect, scan
 from thumbsmith.bulk.status import Totals
 
 SIZES = (20_000, 200_000)  # 1e5 and 1e6 entries
@@ -28,7 +28,7 @@ def measure(sources: int, index: Path) -> dict[str, float]:
     """Plan once in this process; return what it took."""
     scope = scope_of(sources, index)
     started, totals = time.perf_counter(), Totals()
-    with survey(scope) as found:
+    with scan(scope) as found:
         listed = time.perf_counter()
         for standing in inspect(found, stop=lambda: False):
             totals.add(standing)

@@ -31,7 +31,7 @@ _MAX_WORDS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Hint:
+class KeyChanged:
     """Something may have happened to this key. `restored`: an archived object can be read now, for the first time."""
 
     bucket: str
@@ -54,10 +54,10 @@ class Unreadable:
     detail: str
 
 
-Said: TypeAlias = Hint | Other | Unreadable
+Event: TypeAlias = KeyChanged | Other | Unreadable
 
 
-def said_in(payload: object) -> Iterator[Said]:
+def parse_events(payload: object) -> Iterator[Event]:
     """Yield what a payload says, one for each record: S3's, EventBridge's, or either in SNS's envelope."""
     match payload:
         case {"Event": "s3:TestEvent", **rest}:  # what S3 sends when notifications are set up
@@ -84,17 +84,17 @@ def asked(bucket: str, key: str, *, retry: bool = False) -> str:
     return json.dumps({"thumbsmith": 1, "bucket": bucket, "keys": [key], **({"retry": True} if retry else {})})
 
 
-def said_in_text(text: str) -> Iterator[Said]:
+def said_in_text(text: str) -> Iterator[Event]:
     """Yield what a payload says that is JSON: a message's body."""
     try:
         payload = json.loads(text)
     except (ValueError, RecursionError):
         yield Unreadable(f"no JSON: {_words(text)}")
     else:
-        yield from said_in(payload)
+        yield from parse_events(payload)
 
 
-def _said_in_record(record: object) -> Iterator[Said]:
+def _said_in_record(record: object) -> Iterator[Event]:
     match record:
         case {"EventSource": "aws:sns", "Sns": {"Message": str(message)}}:  # SNS, directly
             yield from said_in_text(message)
@@ -110,30 +110,30 @@ def _said_in_record(record: object) -> Iterator[Said]:
             yield Unreadable(f"no record that is known: {_words(record)}")
 
 
-def _notified(name: str, bucket: str, encoded: str) -> Said:
+def _notified(name: str, bucket: str, encoded: str) -> Event:
     """Return what a record of S3's says. Keys in it are encoded as HTML forms are, once."""
     name = name.removeprefix("s3:")
     if not _NOTIFIED.fullmatch(name) and name != _NOTIFIED_RESTORED:
         return Other("other_event", name)
     try:
-        return Hint(bucket, unquote_plus(encoded, errors="strict"), restored=name == _NOTIFIED_RESTORED)
+        return KeyChanged(bucket, unquote_plus(encoded, errors="strict"), restored=name == _NOTIFIED_RESTORED)
     except UnicodeDecodeError:
         return Unreadable(f"a key that is not UTF-8: {_words(encoded)}")
 
 
-def _announced(kind: str, detail: Any) -> Said:
+def _announced(kind: str, detail: Any) -> Event:
     """Return what EventBridge says. Keys in it are as they are."""
     if kind not in _ANNOUNCED and kind != _ANNOUNCED_RESTORED:
         return Other("other_event", kind)
     match detail:
         case {"bucket": {"name": str(bucket)}, "object": {"key": str(key)}} if key:
-            return Hint(bucket, key, restored=kind == _ANNOUNCED_RESTORED)
+            return KeyChanged(bucket, key, restored=kind == _ANNOUNCED_RESTORED)
     return Unreadable(f"no detail that is known: {_words(detail)}")
 
 
-def _asked_for(bucket: str, key: object, *, retry: bool) -> Said:
+def _asked_for(bucket: str, key: object, *, retry: bool) -> Event:
     if isinstance(key, str) and key:
-        return Hint(bucket, key, restored=retry)
+        return KeyChanged(bucket, key, restored=retry)
     return Unreadable(f"no key: {_words(key)}")
 
 

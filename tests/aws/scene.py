@@ -7,8 +7,8 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from tests.engine.scene import HEADERS, RECIPE
 from tests.pictures import picture
+from tests.reconcile.scene import HEADERS, RECIPE
 from thumbsmith import Recipe
 from thumbsmith.aws.dispatch import handle
 from thumbsmith.aws.settings import Settings

@@ -17,8 +17,8 @@ import pytest
 from PIL import Image
 
 from tests.aws.test_start import NO_FILES, python
-from tests.engine.scene import HEADERS
 from tests.pictures import picture
+from tests.reconcile.scene import HEADERS
 from tests.servers.fixtures import needs_servers
 from thumbsmith import Recipe, converge, open_store
 from thumbsmith.aws.api import Gateway

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.aws.scene import Context, Scene, lines, notification
-from tests.engine.scene import HEADERS
-from tests.fleet.scene import MemoryQueue, never
+from tests.backfill.scene import MemoryQueue, never
 from tests.pictures import picture
+from tests.reconcile.scene import HEADERS
 from tests.servers.fixtures import needs_servers
 from thumbsmith import open_store
 from thumbsmith.aws import audit as module

@@ -3,12 +3,12 @@
 import pytest
 
 from tests.aws.scene import Scene, announcement, failed, lines, notification, queued
-from tests.engine.scene import HEADERS
 from tests.pictures import picture
+from tests.reconcile.scene import HEADERS
 from tests.servers.fixtures import needs_servers
 from thumbsmith import open_store
 from thumbsmith.aws.settings import Settings
-from thumbsmith.events import Hint, Other
+from thumbsmith.events import KeyChanged, Other
 from thumbsmith.recipe import Recipe
 from thumbsmith.store import Headers
 
@@ -36,14 +36,14 @@ def settings(source: str, destination: str) -> Settings:
 )
 def test_keys_are_without_the_prefix(bucket: str, key: str, expected: str):
     """And keys outside of it, or in another bucket, are none."""
-    found = settings("s3://b/in", "s3://b/out").key_of(Hint(bucket, key))
+    found = settings("s3://b/in", "s3://b/out").key_of(KeyChanged(bucket, key))
     assert (found.reason if isinstance(found, Other) else found) == expected
 
 
 def test_a_whole_bucket():
     """Without a prefix all keys are the source's."""
-    assert settings("s3://b", "s3://c").key_of(Hint("b", "in/a.jpg")) == "in/a.jpg"
-    loop = settings("s3://b", "s3://c").key_of(Hint("c", "in/a.jpg"))
+    assert settings("s3://b", "s3://c").key_of(KeyChanged("b", "in/a.jpg")) == "in/a.jpg"
+    loop = settings("s3://b", "s3://c").key_of(KeyChanged("c", "in/a.jpg"))
     assert isinstance(loop, Other)
     assert loop.reason == "loop_guard"
 

@@ -4,8 +4,8 @@ import pytest
 
 from tests.aws.faulty import Faulty, raising
 from tests.aws.scene import Scene, announcement, enveloped, failed, lines, notification, queued, record
-from tests.engine.scene import HEADERS
 from tests.pictures import picture
+from tests.reconcile.scene import HEADERS
 from thumbsmith import open_store
 from thumbsmith.aws.dispatch import HandedBack
 from thumbsmith.errors import StoreError

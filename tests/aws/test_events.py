@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.aws.scene import announcement, enveloped, notification, record
-from thumbsmith.events import Hint, Other, Unreadable, said_in, said_in_text
+from thumbsmith.events import KeyChanged, Other, Unreadable, parse_events, said_in_text
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -34,9 +34,9 @@ def test_no_payload_is_an_exception(payload: dict, part: tuple, instead: object)
     if isinstance(here, list) and not here:
         return
     here[part[-1]] = instead
-    said = list(said_in(changed))
+    said = list(parse_events(changed))
     assert said or changed.get("Records") == [] or part == ("Message",)
-    assert all(isinstance(each, Hint | Other | Unreadable) for each in said)
+    assert all(isinstance(each, KeyChanged | Other | Unreadable) for each in said)
 
 
 @given(text=st.text() | JSON.map(json.dumps))
@@ -61,7 +61,7 @@ def test_no_text_is_an_exception(text: str):
 )
 def test_what_cannot_be_read_is_said(payload: dict, sentence: str):
     """One sentence says what was found."""
-    (said,) = said_in(payload)
+    (said,) = parse_events(payload)
     assert isinstance(said, Unreadable)
     assert sentence in said.detail
 
@@ -71,7 +71,7 @@ def test_what_never_ends_is_named():
     nested: list = []
     for _ in range(100_000):
         nested = [nested]
-    assert list(said_in({"Records": [nested]})) == [Unreadable("no record that is known: nested without end")]
+    assert list(parse_events({"Records": [nested]})) == [Unreadable("no record that is known: nested without end")]
 
 
 @pytest.mark.parametrize(
@@ -89,28 +89,32 @@ def test_what_never_ends_is_named():
 )
 def test_every_event_that_may_change_a_thumbnail_is_a_hint(name: str):
     """An object that was written, deleted, expired or tagged is named by its bucket and key."""
-    assert list(said_in({"Records": [record("a.jpg", name)]})) == [Hint("src", "a.jpg")]
+    assert list(parse_events({"Records": [record("a.jpg", name)]})) == [KeyChanged("src", "a.jpg")]
 
 
 @pytest.mark.parametrize("kind", ["Object Created", "Object Deleted", "Object Tags Added", "Object Tags Deleted"])
 def test_every_announcement_that_may_change_a_thumbnail_is_a_hint(kind: str):
     """EventBridge has one word for a deletion and an expiration."""
-    assert list(said_in(announcement("a.jpg", kind))) == [Hint("src", "a.jpg")]
+    assert list(parse_events(announcement("a.jpg", kind))) == [KeyChanged("src", "a.jpg")]
 
 
 @pytest.mark.parametrize("version", ["2.0", "2.1", "2.10", "2.345"])
 def test_every_minor_version_is_read(version: str):
     """S3 may raise the minor version, to any number: a reader compares the major version alone."""
-    assert list(said_in({"Records": [record("a.jpg") | {"eventVersion": version}]})) == [Hint("src", "a.jpg")]
+    assert list(parse_events({"Records": [record("a.jpg") | {"eventVersion": version}]})) == [
+        KeyChanged("src", "a.jpg")
+    ]
 
 
 @pytest.mark.parametrize("version", ["", "2", "2.", "20.1", "3.0", "2.1 ", "x2.1"])
 def test_another_major_version_is_not_read(version: str):
     """What another version means is not known: it is reported."""
-    (said,) = said_in({"Records": [record("a.jpg") | {"eventVersion": version}]})
+    (said,) = parse_events({"Records": [record("a.jpg") | {"eventVersion": version}]})
     assert said == Unreadable(f"a record of version {version!r}; known is 2")
 
 
 def test_other_servers_spell_alike():
     """MinIO writes the prefix that configurations have before the event's name."""
-    assert list(said_in({"Records": [record("a b.jpg", "s3:ObjectCreated:Put")]})) == [Hint("src", "a b.jpg")]
+    assert list(parse_events({"Records": [record("a b.jpg", "s3:ObjectCreated:Put")]})) == [
+        KeyChanged("src", "a b.jpg")
+    ]

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.engine.scene import HEADERS
 from tests.pictures import picture
+from tests.reconcile.scene import HEADERS
 from thumbsmith import open_store
 
 HERE = Path(__file__).parents[2]

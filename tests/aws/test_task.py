@@ -11,8 +11,8 @@ import pytest
 
 from tests.aws.faulty import raising
 from tests.aws.scene import Context, Scene, failed, queued
-from tests.engine.scene import HEADERS, RECIPE
 from tests.pictures import picture
+from tests.reconcile.scene import HEADERS, RECIPE
 from tests.servers.fixtures import needs_servers
 from thumbsmith import Recipe, open_store
 from thumbsmith.aws.dispatch import handle

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from tests.backfill.service import Client, Service
 from tests.cli.command import Command, Ran
-from tests.engine.scene import HEADERS
-from tests.fleet.service import Client, Service
 from tests.pictures import picture
+from tests.reconcile.scene import HEADERS
 from tests.servers.fixtures import needs_servers
 from thumbsmith import Recipe, open_store
 from thumbsmith.aws.dispatch import handle

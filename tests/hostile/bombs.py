@@ -7,8 +7,8 @@ from functools import cache
 
 from PIL import Image
 
+from tests.containers.files import chunk, good, picture, riff, saved, segment
 from tests.hostile.samples import Sample
-from tests.probe.files import chunk, good, picture, riff, saved, segment
 
 SCANS = ("too_many_scans",)
 

@@ -8,8 +8,8 @@ import zipfile
 from collections.abc import Iterator
 from functools import cache
 
+from tests.containers.files import box, chunk, good, saved, segment
 from tests.hostile.samples import Sample
-from tests.probe.files import box, chunk, good, saved, segment
 
 SCRIPT = b"<script>alert(document.domain)</script>"
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9">%s</svg>'

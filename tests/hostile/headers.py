@@ -4,8 +4,8 @@ import struct
 from collections.abc import Iterator
 from functools import cache
 
+from tests.containers.files import box, chunk, good, heif, ispe, riff, saved, segment, tiff
 from tests.hostile.samples import Sample
-from tests.probe.files import box, chunk, good, heif, ispe, riff, saved, segment, tiff
 
 LARGE = ("too_long_side", "too_many_pixels", "over_memory")
 LYING = ("corrupt", "truncated", *LARGE)

@@ -4,9 +4,9 @@ import random
 import struct
 from collections.abc import Iterator
 
+from tests.containers.files import good
 from tests.hostile.bombs import frames_apng, frames_gif, frames_webp, scans_jpeg
 from tests.hostile.headers import grid
-from tests.probe.files import good
 
 # Numbers that files are broken with: the ends of what 8, 16, 32 bits hold, signed and not.
 NUMBERS = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)

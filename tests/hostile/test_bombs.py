@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.containers.readers import CountingReader, judged
 from tests.hostile.bombs import frame_bombs, memory_bombs, scan_bombs, text_bombs
 from tests.hostile.foreign import SCRIPT, foreign, polyglots
 from tests.hostile.headers import header_bombs, liars
 from tests.hostile.samples import Sample
 from tests.hostile.trials import Bench, bench, calls, complaint
-from tests.probe.readers import CountingReader, judged
 from thumbsmith import render
 from thumbsmith.errors import Code, Rejected
 from thumbsmith.image.containers.base import MAX_FRAMES

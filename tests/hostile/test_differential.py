@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.containers.files import good
 from tests.corpus import hostile, needs_corpus
 from tests.hostile.mutants import mutants
-from tests.probe.files import good
 from thumbsmith.errors import Rejected
 from thumbsmith.image.decode import Base, decode
 from thumbsmith.image.limits import judge

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin
 
+from tests.containers.files import HEIC, box, chunk, segment
 from tests.hostile.trials import bench
-from tests.probe.files import HEIC, box, chunk, segment
 from thumbsmith.image.check_output import check
 from thumbsmith.recipe import Recipe
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.containers.files import good
 from tests.corpus import hostile, needs_corpus
-from tests.probe.files import good
 
 ROOT = Path(__file__).parents[2]
 CALLS = "execve,execveat,connect,bind,listen,accept4,socket,openat,openat2,open,creat,clone,clone3,fork,vfork"

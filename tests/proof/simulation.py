@@ -12,15 +12,15 @@ from collections.abc import Collection, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tests.engine.scene import HEADERS, content
 from tests.proof.events import REPEAT
 from tests.proof.sharded import Sharded
+from tests.reconcile.scene import HEADERS, content
 from thumbsmith.errors import Code, Rejected
 from thumbsmith.image.containers.base import Probe
 from thumbsmith.reader import RangeReader
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.names import Rendition, expected
-from thumbsmith.reconcile.converge import Hands, Renderer
+from thumbsmith.reconcile.converge import Renderer, StoreDriver
 from thumbsmith.reconcile.effects import Outcome, Request
 from thumbsmith.reconcile.manifest import parse
 from thumbsmith.reconcile.protocol import steps
@@ -115,7 +115,7 @@ class Simulation:
     def _move(self, worker: Worker) -> None:
         """Let a worker see its reply and carry out its next request; or die, with that request done or not."""
         dies, done = self.chance.random() < self.deaths, self.chance.random() < 0.5
-        hands = Hands(worker.key, self.source, self.destination, RECIPE, self.renderer)
+        hands = StoreDriver(worker.key, self.source, self.destination, RECIPE, self.renderer)
         try:
             request = worker.protocol.send(worker.reply)
         except StopIteration:

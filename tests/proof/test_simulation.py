@@ -9,11 +9,11 @@ from itertools import count
 
 import pytest
 
-from tests.engine.scene import HEADERS, InProcess
 from tests.pictures import picture
 from tests.proof.events import REPEAT, cheap_contents, timeline
 from tests.proof.sharded import Sharded
 from tests.proof.simulation import RECIPE, Cheap, Simulation, compare
+from tests.reconcile.scene import HEADERS, InProcess
 from thumbsmith import converge
 from thumbsmith.reconcile import protocol
 from thumbsmith.reconcile.effects import Outcome

@@ -16,9 +16,9 @@ from thumbsmith.aws.settings import Settings, from_environment, place_of
 from thumbsmith.aws.telemetry import tell, tell_metrics
 from thumbsmith.backfill.clients import open_queue
 from thumbsmith.backfill.send import BATCH, THREADS, Sender
-from thumbsmith.bulk.join import Listing, batched
+from thumbsmith.bulk.join import KeyJoin, batched
 from thumbsmith.bulk.parallel import each
-from thumbsmith.bulk.scan import Scope, survey
+from thumbsmith.bulk.scan import Scope, scan
 from thumbsmith.bulk.status import Totals
 from thumbsmith.bulk.sync import settle
 from thumbsmith.environment import backfill_setting, function_name
@@ -37,7 +37,7 @@ def audit(settings: Settings, prefix: str, stop: Callable[[], bool], sender: Sen
     """
     scope = Scope(source=settings.source, destination=settings.destination, recipe=settings.recipe, prefix=prefix)
     totals, sent = Totals(), 0
-    with survey(scope) as found:
+    with scan(scope) as found:
         try:
             for _ in settle(found, stop=stop, told=totals.add):
                 pass
@@ -50,7 +50,7 @@ def audit(settings: Settings, prefix: str, stop: Callable[[], bool], sender: Sen
     return totals, sent, complete
 
 
-def _repair(listing: Listing, settings: Settings, sender: Sender, *, deletions: bool) -> int:
+def _repair(listing: KeyJoin, settings: Settings, sender: Sender, *, deletions: bool) -> int:
     """Send the keys that are to be made right; return how many."""
     place = place_of(settings.source)
 

@@ -16,7 +16,7 @@ from thumbsmith.aws.settings import place_of
 from thumbsmith.aws.telemetry import tell
 from thumbsmith.environment import CATALOGUE, DESTINATION, aws_region, catalogue_setting, destination_setting
 from thumbsmith.errors import RecipeError, SourceChanged, StoreError, ThumbsmithError
-from thumbsmith.events import Hint, Unreadable, said_in_text
+from thumbsmith.events import KeyChanged, Unreadable, said_in_text
 from thumbsmith.recipe.names import MANIFEST
 from thumbsmith.reconcile import manifest as manifests
 from thumbsmith.store import Store, open_store
@@ -104,7 +104,7 @@ def keys_in(body: str, destination: Store) -> Iterator[str]:
     for said in said_in_text(body):
         if isinstance(said, Unreadable):
             raise StoreError(said.detail, transient=False)
-        if isinstance(said, Hint) and place.holds(said) and said.key.endswith(f"/{MANIFEST}"):
+        if isinstance(said, KeyChanged) and place.holds(said) and said.key.endswith(f"/{MANIFEST}"):
             yield said.key[len(place.prefix) : -len(MANIFEST) - 1]
 
 

@@ -17,7 +17,7 @@ from urllib.parse import unquote_plus
 from thumbsmith.aws.telemetry import Telemetry
 from thumbsmith.aws.work import Converger, Deadline, Done, Job
 from thumbsmith.errors import ThumbsmithError
-from thumbsmith.events import Hint, Other, Said, Unreadable, said_in, said_in_text
+from thumbsmith.events import Event, KeyChanged, Other, Unreadable, parse_events, said_in_text
 
 
 class HandedBack(ThumbsmithError):
@@ -37,14 +37,14 @@ class Invocation:
     askers: dict[str, list[str]] = field(default_factory=dict)
 
     def take(
-        self, said: Iterable[Said], asker: str = "", sent: float | None = None, *, again: bool = False
+        self, said: Iterable[Event], asker: str = "", sent: float | None = None, *, again: bool = False
     ) -> list[Other | Unreadable]:
         """Take note of all keys; tell of the rest, and return it."""
         rest: list[Other | Unreadable] = []
         for each in said:
-            found = self.converger.settings.key_of(each) if isinstance(each, Hint) else each
+            found = self.converger.settings.key_of(each) if isinstance(each, KeyChanged) else each
             if isinstance(found, str):
-                self._ask(Job(found, isinstance(each, Hint) and each.restored, sent, again), asker)
+                self._ask(Job(found, isinstance(each, KeyChanged) and each.restored, sent, again), asker)
                 continue
             if isinstance(found, Unreadable):
                 self.telemetry.unreadable(found.detail, asker or None)
@@ -96,7 +96,7 @@ def answer(payload: object, invocation: Invocation) -> dict[str, Any]:
     Raises HandedBack where something is left to do: an event that was sent asynchronously is then sent twice more.
     https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
     """
-    unreadable = [each.detail for each in invocation.take(said_in(payload)) if isinstance(each, Unreadable)]
+    unreadable = [each.detail for each in invocation.take(parse_events(payload)) if isinstance(each, Unreadable)]
     done = invocation.carry_out()
     failed = [f"{each.job.key!a}: {each.error}" for each in done if each.error]
     if failed or unreadable:
@@ -106,7 +106,7 @@ def answer(payload: object, invocation: Invocation) -> dict[str, Any]:
     return {"images": [{"key": key, "outcome": it.status, "code": it.code} for key, it in outcomes]}
 
 
-def _said_in(record: dict[str, Any]) -> Iterable[Said]:
+def _said_in(record: dict[str, Any]) -> Iterable[Event]:
     body = record.get("body")
     return said_in_text(body) if isinstance(body, str) else [Unreadable("a message without a body")]
 
@@ -160,11 +160,11 @@ def carry_out(payload: dict[str, Any], invocation: Invocation) -> dict[str, Any]
     }
 
 
-def _said_in_task(task: dict[str, Any]) -> Hint | Unreadable:
+def _said_in_task(task: dict[str, Any]) -> KeyChanged | Unreadable:
     """Return the key that a task is about: encoded as HTML forms are. Which version of it is of no interest."""
     bucket = task.get("s3Bucket") or str(task.get("s3BucketArn")).rpartition(":")[2]
     try:
-        return Hint(bucket, unquote_plus(task["s3Key"], errors="strict"))
+        return KeyChanged(bucket, unquote_plus(task["s3Key"], errors="strict"))
     except UnicodeDecodeError:
         return Unreadable(f"a key that is not UTF-8: {task['s3Key']!a}")
 

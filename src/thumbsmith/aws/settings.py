@@ -16,7 +16,7 @@ from thumbsmith.environment import (
     source_setting,
 )
 from thumbsmith.errors import RecipeError
-from thumbsmith.events import Hint, Other, asked
+from thumbsmith.events import KeyChanged, Other, asked
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.load import recipe_set
 from thumbsmith.store import Store, open_store, overlaps
@@ -29,7 +29,7 @@ class Place(NamedTuple):
     bucket: str
     prefix: str
 
-    def holds(self, hint: Hint) -> bool:
+    def holds(self, hint: KeyChanged) -> bool:
         """Return whether the key is within: not the "folder" that the prefix itself may be."""
         return hint.bucket == self.bucket and hint.key.startswith(self.prefix) and hint.key != self.prefix
 
@@ -42,7 +42,7 @@ class Settings:
     destination: Store
     recipe: Recipe
 
-    def key_of(self, hint: Hint) -> str | Other:
+    def key_of(self, hint: KeyChanged) -> str | Other:
         """Return the source's key that a hint is about, or why it is about none: no key of anything else is touched."""
         place = place_of(self.source)
         if place_of(self.destination).holds(hint):

@@ -10,7 +10,7 @@ from thumbsmith.backfill.clients import Message, Queue, received
 from thumbsmith.bulk.explain import Explanation, explain
 from thumbsmith.bulk.scan import Scope
 from thumbsmith.errors import StoreError
-from thumbsmith.events import Hint, Unreadable, said_in_text
+from thumbsmith.events import KeyChanged, Unreadable, said_in_text
 from thumbsmith.store.s3 import S3Store
 
 # Seconds for which what was received is hidden from others: more than looking at it and sending it on takes.
@@ -25,7 +25,7 @@ class Letter:
     """
 
     message: Message
-    hints: tuple[Hint, ...] = ()
+    hints: tuple[KeyChanged, ...] = ()
     stands: tuple[Explanation, ...] = ()
     unexplained: str | None = None
     readable: bool = True
@@ -64,7 +64,7 @@ def home(dead: Queue) -> Queue:
 
 def _read(message: Message, scope: Scope | None) -> Letter:
     said = list(said_in_text(message.body))
-    hints = tuple(each for each in said if isinstance(each, Hint))
+    hints = tuple(each for each in said if isinstance(each, KeyChanged))
     readable = not any(isinstance(each, Unreadable) for each in said)
     if scope is None:
         return Letter(message=message, hints=hints, readable=readable)
@@ -75,7 +75,7 @@ def _read(message: Message, scope: Scope | None) -> Letter:
     return Letter(message=message, hints=hints, stands=stands, readable=readable)
 
 
-def _keys(hints: tuple[Hint, ...], scope: Scope) -> Iterator[str]:
+def _keys(hints: tuple[KeyChanged, ...], scope: Scope) -> Iterator[str]:
     """Yield the keys of the source, among those of the objects that a message is about."""
     source = scope.source
     bucket, prefix = (source.bucket, source.prefix) if isinstance(source, S3Store) else (None, "")

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from thumbsmith.backfill.clients import Depth
-from thumbsmith.backfill.sent_log import Ledger
+from thumbsmith.backfill.sent_log import SentLog
 from thumbsmith.bulk.cost import GONE, NOTHING, Amount, Model, source
-from thumbsmith.bulk.join import Listing, Todo, batched
+from thumbsmith.bulk.join import KeyJoin, PendingKey, batched
 from thumbsmith.bulk.parallel import each, wait_or_stop
-from thumbsmith.bulk.scan import Scope, inspect, survey
-from thumbsmith.bulk.status import Standing, Totals
+from thumbsmith.bulk.scan import Scope, inspect, scan
+from thumbsmith.bulk.status import KeyStatus, Totals
 from thumbsmith.errors import RecipeError, StoreError
 from thumbsmith.reconcile.decide import State
 
@@ -48,7 +48,7 @@ class Left:
 
     totals: Totals = field(default_factory=Totals)
     keys: int = 0
-    first: list[Standing] = field(default_factory=list)
+    first: list[KeyStatus] = field(default_factory=list)
 
 
 def drain(queue: Deep, stop: Callable[[], bool], pause: float = PAUSE, looks: int = EMPTY_LOOKS) -> Iterator[Depth]:
@@ -78,7 +78,7 @@ def left(scope: Scope, stop: Callable[[], bool], samples: int = 10) -> Left:
     A source that is opted out, or gone since it was listed, is right without thumbnails.
     """
     found = Left()
-    with survey(scope, stop) as surveyed:
+    with scan(scope, stop) as surveyed:
         for standing in inspect(surveyed, stop=stop):
             if not _is_right(standing, scope):
                 found.keys += 1
@@ -88,7 +88,7 @@ def left(scope: Scope, stop: Callable[[], bool], samples: int = 10) -> Left:
     return found
 
 
-def _is_right(standing: Standing, scope: Scope) -> bool:
+def _is_right(standing: KeyStatus, scope: Scope) -> bool:
     if standing.error or (standing.orphaned and standing.source is None):
         return False
     if standing.state in {State.MISSING, State.STALE}:
@@ -150,13 +150,13 @@ class Sending:
 
     sender: Sender
     message: Callable[[str], str]
-    ledger: Ledger
+    ledger: SentLog
     model: Model
     limits: Limits = NO_LIMITS
     empty: bool = True
     sent: Sent = field(default_factory=Sent)
 
-    def run(self, listing: Listing, stop: Callable[[], bool], threads: int = THREADS) -> Iterator[Sent]:
+    def run(self, listing: KeyJoin, stop: Callable[[], bool], threads: int = THREADS) -> Iterator[Sent]:
         """Send all keys; yield what was sent so far after each batch. Once `stop` says True no further one is begun.
 
         The order is that of the listing. Raises StoreError where a batch cannot be sent; what was sent is noted.
@@ -167,11 +167,11 @@ class Sending:
             self.sent.amount += _amount(batch)
             yield self.sent
 
-    def _send(self, batch: list[Todo]) -> list[Todo]:
+    def _send(self, batch: list[PendingKey]) -> list[PendingKey]:
         self.sender.send([self.message(todo.key) for todo in batch])
         return batch
 
-    def _paced(self, listing: Listing, stop: Callable[[], bool]) -> Iterator[list[Todo]]:
+    def _paced(self, listing: KeyJoin, stop: Callable[[], bool]) -> Iterator[list[PendingKey]]:
         """Yield batches as the rate allows, until the budget is used up."""
         rate = self.limits.rate
         size = min(BATCH, max(1, int(rate))) if rate else BATCH
@@ -193,7 +193,7 @@ class Sending:
                     self.sent.over_budget = True
                     return
 
-    def _affordable(self, planned: Amount, batch: list[Todo]) -> list[Todo]:
+    def _affordable(self, planned: Amount, batch: list[PendingKey]) -> list[PendingKey]:
         """Return the first keys of a batch that the budget allows, on top of what is planned."""
         if self.limits.max_usd is None:
             return batch
@@ -206,11 +206,11 @@ class Sending:
         return self.limits.spent + self.model.bill(amount).total
 
 
-def _amount(batch: Sequence[Todo]) -> Amount:
+def _amount(batch: Sequence[PendingKey]) -> Amount:
     return sum((source(todo.size) if todo.listed else GONE for todo in batch), NOTHING)
 
 
-def amount_of(listing: Listing) -> Amount:
+def amount_of(listing: KeyJoin) -> Amount:
     """Return what all that a survey deferred amounts to."""
     total = NOTHING
     for window in batched(listing.deferred(), _WINDOW):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from thumbsmith.bulk.join import Todo, encoded
+from thumbsmith.bulk.join import PendingKey, encoded
 from thumbsmith.lifetime import Closing
 
 # A source that is to be made by one recipe is sent so often, and then no more: with a queue that gives each message so
@@ -37,19 +37,19 @@ CREATE TABLE IF NOT EXISTS sent_1 (
 class Sorted:
     """Keys that are to be sent, the number of those in flight, and of those that were sent often enough."""
 
-    send: list[Todo]
+    send: list[PendingKey]
     in_flight: int
     given_up: int
 
 
-class Ledger(Closing):
+class SentLog(Closing):
     """What was sent to one queue for one recipe, a fingerprint. For one thread; must be closed."""
 
     def __init__(self, path: Path | None, recipe: str) -> None:
         self._recipe = recipe
         self._database = _opened(path)
 
-    def sort(self, keys: Sequence[Todo], *, empty: bool) -> Sorted:
+    def sort(self, keys: Sequence[PendingKey], *, empty: bool) -> Sorted:
         """Tell what is to be sent of these. `empty`: nothing is in the queue, so that nothing is in flight."""
         send, in_flight, given_up, now = [], 0, 0, time.time()
         for todo in keys:
@@ -64,7 +64,7 @@ class Ledger(Closing):
                 send.append(todo)
         return Sorted(send, in_flight, given_up)
 
-    def note(self, keys: Iterable[Todo]) -> None:
+    def note(self, keys: Iterable[PendingKey]) -> None:
         """Take note that these were sent, at once and for good."""
         rows = [(encoded(each.key), self._version(each), time.time()) for each in keys]
         statement = (
@@ -92,7 +92,7 @@ class Ledger(Closing):
                 return version, sends, at
         return "", 0, 0.0
 
-    def _version(self, todo: Todo) -> str:
+    def _version(self, todo: PendingKey) -> str:
         return f"{self._recipe} {todo.etag}" if todo.listed else f"{self._recipe} gone"
 
 

@@ -13,7 +13,7 @@ from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.model import SOURCE
 from thumbsmith.recipe.names import density_mark, expected
 from thumbsmith.recipe.selection import Selection, is_source, system_folder
-from thumbsmith.reconcile.converge import Hands
+from thumbsmith.reconcile.converge import StoreDriver
 from thumbsmith.reconcile.decide import Assessment, State
 from thumbsmith.reconcile.manifest import Manifest, Rejection
 from thumbsmith.reconcile.protocol import Finding, look, unusable_key
@@ -60,7 +60,7 @@ def explain(scope: Scope, key: str) -> Explanation:
     refusal = unusable_key(key, scope.recipe, scope.destination.longest_key)
     if refusal:
         return Explanation(key=key, state=State.REJECTED, why=refusal.detail, rejection=refusal)
-    hands = Hands(key, scope.source, scope.destination.as_destination(), scope.recipe, renderer=None)
+    hands = StoreDriver(key, scope.source, scope.destination.as_destination(), scope.recipe, renderer=None)
     found = hands.carry_out(look(scope.recipe, scope.options))
     verdict = found.assessment
     if found.source is not None and isinstance(scope.source, FolderStore):

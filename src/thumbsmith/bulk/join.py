@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 
 from thumbsmith.errors import StoreError
 from thumbsmith.lifetime import Closing
-from thumbsmith.recipe.names import is_ours
+from thumbsmith.recipe.names import is_managed_name
 from thumbsmith.store.base import ObjectInfo
 
 T = TypeVar("T")
@@ -40,11 +40,11 @@ _JOINED: Final = """
 SELECT key, max(etag), max(size), group_concat(objects, char(10)) FROM entry GROUP BY key ORDER BY key
 """
 
-_is_ours: Final = lru_cache(maxsize=1024)(is_ours)  # the same few names under every key
+_is_ours: Final = lru_cache(maxsize=1024)(is_managed_name)  # the same few names under every key
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class KeyRow:
     """One key: the source that is listed under it, if any, and what is ours by name directly under it, packed."""
 
     key: str
@@ -57,7 +57,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Todo:
+class PendingKey:
     """A key that is to be made right; `listed` says whether it is a source, `size` and `etag` which version was."""
 
     key: str
@@ -66,7 +66,7 @@ class Todo:
     etag: str = ""
 
 
-class Listing(Closing):
+class KeyJoin(Closing):
     """Collects what two stores list, then yields it joined. Must be closed, and used by one thread."""
 
     def __init__(self) -> None:
@@ -110,28 +110,28 @@ class Listing(Closing):
         found = (self.unreadable_there.get(part) for part in _above(f"{key}/"))
         return next((error for error in found if error), None)
 
-    def groups(self) -> Iterator[Group]:
+    def groups(self) -> Iterator[KeyRow]:
         """Yield every key that is a source, or has something of ours by name under it, in the order of its bytes."""
         for raw, etag, size, objects in self._database.execute(_JOINED):
             key = decoded(raw)
             source = ObjectInfo(key, etag, size) if etag is not None else None
-            yield Group(key, source, objects or "")
+            yield KeyRow(key, source, objects or "")
 
     def others(self) -> Iterator[ObjectInfo]:
         """Yield the destination's objects that cannot be ours by their names, in the order of their keys' bytes."""
         for raw, etag, size in self._database.execute("SELECT key, etag, size FROM other ORDER BY key"):
             yield ObjectInfo(decoded(raw), etag, size)
 
-    def defer(self, keys: Iterable[Todo]) -> None:
+    def defer(self, keys: Iterable[PendingKey]) -> None:
         """Note keys for `deferred`."""
         rows = [(encoded(each.key), each.listed, each.size, each.etag) for each in keys]
         self._insert("INSERT INTO unsettled VALUES (?, ?, ?, ?)", rows)
 
-    def deferred(self, *, listed: bool | None = None) -> Iterator[Todo]:
+    def deferred(self, *, listed: bool | None = None) -> Iterator[PendingKey]:
         """Yield what was noted, in the order in which it was: all, or only keys that are sources, or that are not."""
         every = "SELECT key, listed, size, etag FROM unsettled WHERE ?1 IS NULL OR listed = ?1 ORDER BY rowid"
         for raw, is_source, size, etag in self._database.execute(every, (listed,)):
-            yield Todo(decoded(raw), bool(is_source), size, etag)
+            yield PendingKey(decoded(raw), bool(is_source), size, etag)
 
     def close(self) -> None:
         """Let go of the file. Safe to repeat."""

@@ -21,13 +21,13 @@ from typing import Any, Final
 
 from thumbsmith.bulk.join import encoded, pack, unpack
 from thumbsmith.lifetime import Closing
-from thumbsmith.recipe.names import is_ours
+from thumbsmith.recipe.names import is_managed_name
 from thumbsmith.reconcile.manifest import Manifest, Rejection, RenditionRecord, SourceRecord
 from thumbsmith.store.base import ObjectInfo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class ManifestShape:
     """What many manifests have in common. `renditions` are names with the fingerprints of their variants."""
 
     recipe: str
@@ -39,7 +39,7 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class CachedManifest:
     """What the version `manifest` of a manifest (an etag) said, as far as `assess` asks.
 
     `facts` is None for a manifest that cannot be read. `source` is the etag of the source: the recorded one, or a later
@@ -50,7 +50,7 @@ class Record:
     """
 
     manifest: str
-    facts: Facts | None = None
+    facts: ManifestShape | None = None
     source: str = ""
     size: int = 0
     sha256: str = ""
@@ -92,28 +92,28 @@ class Record:
         )
 
 
-def record_of(
+def cached_manifest(
     version: ObjectInfo,
     manifest: Manifest | None,
     sound: Mapping[str, str],
     altered: Mapping[str, str],
-) -> Record | None:
+) -> CachedManifest | None:
     """Return the record of the manifest that this `version` of it holds; None for one that cannot be kept.
 
     Of renditions that have another etag than the recorded one, by name: `sound` are the etags of those whose bytes are
     the recorded ones all the same, `altered` of those whose bytes are not.
     """
     if manifest is None:
-        return Record(manifest=version.etag)
-    recorded = {each.name: each for each in manifest.renditions if is_ours(each.name)}
+        return CachedManifest(manifest=version.etag)
+    recorded = {each.name: each for each in manifest.renditions if is_managed_name(each.name)}
     objects = [ObjectInfo(each.key, sound.get(name, each.etag), each.bytes) for name, each in recorded.items()]
     etags = (version.etag, manifest.source.etag, *(info.etag for info in objects))
     if not all(etag.isprintable() for etag in etags):
         return None  # written by somebody else: no store has such etags, and they cannot be packed
     rejection = manifest.rejection
-    return Record(
+    return CachedManifest(
         manifest=version.etag,
-        facts=Facts(
+        facts=ManifestShape(
             recipe=manifest.recipe,
             limits=manifest.limits,
             format=manifest.source.format,
@@ -145,13 +145,13 @@ COMMIT;
 """
 
 
-def index_file(folder: str | None, *urls: str) -> Path | None:
+def cache_file(folder: str | None, *urls: str) -> Path | None:
     """Return where in the folder for caches the index for these stores is; None where there is no such folder."""
     name = hashlib.sha256("\0".join(urls).encode("utf-8", "surrogatepass")).hexdigest()[:32]
     return Path(folder, "thumbsmith", f"{name}.sqlite") if folder else None
 
 
-class Index(Closing):
+class ManifestCache(Closing):
     """Records by key in a file, for one thread of any number of processes. No method fails: what fails is forgotten."""
 
     def __init__(self, path: Path | None) -> None:
@@ -160,7 +160,7 @@ class Index(Closing):
         self._gone: list[bytes] = []
         self._facts = lru_cache(maxsize=4096)(self._load_facts)
 
-    def recall(self, keys: Sequence[str]) -> dict[str, Record]:
+    def get_many(self, keys: Sequence[str]) -> dict[str, CachedManifest]:
         """Return what is known of these keys, which are given in the order of their bytes.
 
         Records of keys between them are out of date; they go with the next `remember`.
@@ -169,7 +169,7 @@ class Index(Closing):
         query = """
             SELECT key, manifest, facts, source, size, sha256, objects, altered FROM record WHERE key BETWEEN ? AND ?
         """
-        records: dict[str, Record] = {}
+        records: dict[str, CachedManifest] = {}
         try:
             for key, *columns in self._database.execute(query, (encoded(keys[0]), encoded(keys[-1]))):
                 if key in wanted:
@@ -182,7 +182,7 @@ class Index(Closing):
                 _discard(self._path)
         return records
 
-    def remember(self, records: Mapping[str, Record]) -> None:
+    def put_many(self, records: Mapping[str, CachedManifest]) -> None:
         """Keep these records, all or none of them."""
         if not records and not self._gone:
             return
@@ -202,11 +202,11 @@ class Index(Closing):
         """Let go of the file. Safe to repeat."""
         self._database.close()
 
-    def _record(self, manifest: str, facts: int | None, *told: Any) -> Record:
+    def _record(self, manifest: str, facts: int | None, *told: Any) -> CachedManifest:
         source, size, sha256, objects, altered = told
         known = self._facts(facts) if facts is not None else None
         pairs = tuple((name, etag) for name, etag in json.loads(altered)) if altered else ()
-        return Record(
+        return CachedManifest(
             manifest=manifest,
             facts=known,
             source=source,
@@ -216,16 +216,16 @@ class Index(Closing):
             altered=pairs,
         )
 
-    def _row(self, key: str, record: Record) -> tuple[object, ...]:
+    def _row(self, key: str, record: CachedManifest) -> tuple[object, ...]:
         altered = json.dumps(record.altered) if record.altered else ""
         facts = self._save_facts(record.facts) if record.facts else None
         source = record.source, record.size, record.sha256
         return encoded(key), record.manifest, facts, *source, record.objects, altered
 
-    def _load_facts(self, number: int) -> Facts:
+    def _load_facts(self, number: int) -> ManifestShape:
         row = self._database.execute("SELECT content FROM facts WHERE id = ?", (number,)).fetchone()
         recipe, limits, kind, alpha, rejection, renditions = json.loads(row[0])
-        return Facts(
+        return ManifestShape(
             recipe=recipe,
             limits=limits,
             format=kind,
@@ -234,7 +234,7 @@ class Index(Closing):
             renditions=tuple((name, fingerprint) for name, fingerprint in renditions),
         )
 
-    def _save_facts(self, facts: Facts) -> int:
+    def _save_facts(self, facts: ManifestShape) -> int:
         content = json.dumps([facts.recipe, facts.limits, facts.format, facts.alpha, facts.rejection, facts.renditions])
         self._database.execute("INSERT OR IGNORE INTO facts (content) VALUES (?)", (content,))
         number: int = self._database.execute("SELECT id FROM facts WHERE content = ?", (content,)).fetchone()[0]

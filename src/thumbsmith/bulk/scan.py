@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from thumbsmith.bulk.join import Group, Listing, batched
-from thumbsmith.bulk.manifest_cache import Index, Record
+from thumbsmith.bulk.join import KeyJoin, KeyRow, batched
+from thumbsmith.bulk.manifest_cache import CachedManifest, ManifestCache
 from thumbsmith.bulk.parallel import each
-from thumbsmith.bulk.status import Judge, Standing
+from thumbsmith.bulk.status import KeyStatus, StatusReader
 from thumbsmith.errors import RecipeError, Stopped, StoreError, ThumbsmithError
 from thumbsmith.recipe import Recipe
-from thumbsmith.recipe.names import is_ours
+from thumbsmith.recipe.names import is_managed_name
 from thumbsmith.recipe.selection import Selection, is_hidden, is_source, may_hold_sources
 from thumbsmith.reconcile.effects import DEFAULTS, Options
 from thumbsmith.store import Store, overlaps
@@ -52,11 +52,11 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class StoreScan:
     """What the listings of both stores say, on disk."""
 
     scope: Scope
-    listing: Listing
+    listing: KeyJoin
 
     @property
     def sources(self) -> int:
@@ -65,7 +65,7 @@ class Survey:
 
 
 @contextmanager
-def survey(scope: Scope, stop: Callable[[], bool] = lambda: False) -> Iterator[Survey]:
+def scan(scope: Scope, stop: Callable[[], bool] = lambda: False) -> Iterator[StoreScan]:
     """List both stores and yield what they hold, for as long as it is used.
 
     Raises Stopped once `stop` says True: a part of a listing tells nothing. Raises StoreError when a store cannot be
@@ -77,14 +77,14 @@ def survey(scope: Scope, stop: Callable[[], bool] = lambda: False) -> Iterator[S
         raise RecipeError(f"source {source.url} and destination {destination.url} overlap: one may not hold the other")
     source.reachable()
     try:
-        with Listing() as listing:
+        with KeyJoin() as listing:
             visitor = _source_visitor(listing, selection)
             listed = _until(stop, source.list(scope.prefix, visitor=visitor))
             listing.add_sources(info for info in listed if is_source(info.key, selection))
             visitor = _destination_visitor(listing)
             listed = _until(stop, destination.list(scope.prefix, visitor=visitor))
             listing.add_destination(listed, scope.prefix)
-            yield Survey(scope, listing)
+            yield StoreScan(scope, listing)
     except sqlite3.Error as error:
         raise StoreError(
             f"the listings' temporary file: {error}: set TMPDIR to a folder with room", transient=True
@@ -100,7 +100,7 @@ def _until(stop: Callable[[], bool], found: Iterator[ObjectInfo]) -> Iterator[Ob
         raise Stopped
 
 
-def _source_visitor(listing: Listing, selection: Selection) -> Visitor:
+def _source_visitor(listing: KeyJoin, selection: Selection) -> Visitor:
     """Return what enters only folders that may hold sources, and notes what may be a source and cannot be read."""
 
     def unreadable(key: str, error: StoreError) -> None:
@@ -113,18 +113,18 @@ def _source_visitor(listing: Listing, selection: Selection) -> Visitor:
     return Visitor(enters=lambda folder: may_hold_sources(folder, selection), unreadable=unreadable, link=link)
 
 
-def _destination_visitor(listing: Listing) -> Visitor:
+def _destination_visitor(listing: KeyJoin) -> Visitor:
     """Return what notes the folders and thumbnails that cannot be read; of system folders it notes none."""
 
     def unreadable(key: str, error: StoreError) -> None:
-        if not is_hidden(key) and (key.endswith("/") or is_ours(key.rpartition("/")[2])):
+        if not is_hidden(key) and (key.endswith("/") or is_managed_name(key.rpartition("/")[2])):
             place = key if key.endswith("/") else f"{key.rpartition('/')[0]}/"
             listing.unreadable_there[place] = error
 
     return Visitor(unreadable=unreadable)
 
 
-def inspect(found: Survey, *, stop: Callable[[], bool], readers: int | None = None) -> Iterator[Standing]:
+def inspect(found: StoreScan, *, stop: Callable[[], bool], readers: int | None = None) -> Iterator[KeyStatus]:
     """Yield how every source stands, what is left of those that are gone, and what is foreign; change nothing.
 
     They come in the order of their keys' bytes, and last the objects that by their names cannot be ours. Once `stop`
@@ -134,21 +134,21 @@ def inspect(found: Survey, *, stop: Callable[[], bool], readers: int | None = No
     in_folders = isinstance(scope.source, FolderStore) and isinstance(scope.destination, FolderStore)
     readers = readers or (_FOLDER_READERS if in_folders else READERS)
     failures: list[StoreError] = []  # in a row
-    records: dict[str, Record] = {}
+    records: dict[str, CachedManifest] = {}
 
-    def read(groups: Sequence[Group]) -> list[tuple[Standing, Record | None]]:
+    def read(groups: Sequence[KeyRow]) -> list[tuple[KeyStatus, CachedManifest | None]]:
         return [_read(judge, group, records.get(group.key), failures) for group in groups if not stop()]
 
     listing = found.listing
     yield from _unlisted(listing)
-    with Index(scope.index) as index:
-        judge = Judge(
+    with ManifestCache(scope.index) as index:
+        judge = StatusReader(
             scope.source, scope.destination.as_destination(), scope.recipe, scope.options, remembers=index.lasts
         )
         for groups in batched(_listed(listing), _BATCH):
-            records = index.recall([group.key for group in groups])
-            told = {group.key: judge.by_listing(group, records.get(group.key)) for group in groups}
-            learnt: dict[str, Record] = {}
+            records = index.get_many([group.key for group in groups])
+            told = {group.key: judge.status_from_listing(group, records.get(group.key)) for group in groups}
+            learnt: dict[str, CachedManifest] = {}
             unknown = [group for group in groups if told[group.key] is None]
             handfuls = batched(unknown, _HANDFUL)
             for found_out in each(read, handfuls, threads=readers, stop=stop) if unknown else ():
@@ -156,29 +156,29 @@ def inspect(found: Survey, *, stop: Callable[[], bool], readers: int | None = No
                     told[standing.key] = standing
                     if record:
                         learnt[standing.key] = record
-            index.remember(learnt)
+            index.put_many(learnt)
             yield from (standing for standing in told.values() if standing)
             if stop():
                 return
-    yield from (Standing(key=info.key, foreign=(info,)) for info in found.listing.others())
+    yield from (KeyStatus(key=info.key, foreign=(info,)) for info in found.listing.others())
 
 
-def _unlisted(listing: Listing) -> Iterator[Standing]:
+def _unlisted(listing: KeyJoin) -> Iterator[KeyStatus]:
     """Yield what could not be listed, each as failed; of the destination, the folders."""
     for key, error in listing.unreadable.items():
-        yield Standing(key=key, source=ObjectInfo(key, "", 0), unlisted=True, error=error)
+        yield KeyStatus(key=key, source=ObjectInfo(key, "", 0), unlisted=True, error=error)
     for key, error in listing.unreadable_there.items():
-        yield Standing(key=key, unlisted=True, error=_of_destination(key, error))
+        yield KeyStatus(key=key, unlisted=True, error=_of_destination(key, error))
     if listing.unreadable_there:
         for group in listing.groups():
             error_there = listing.withheld_there(group.key) if group.source else None
             if error_there:
-                yield Standing(
+                yield KeyStatus(
                     key=group.key, source=group.source, unlisted=True, error=_of_destination(group.key, error_there)
                 )
 
 
-def _listed(listing: Listing) -> Iterator[Group]:
+def _listed(listing: KeyJoin) -> Iterator[KeyRow]:
     """Yield the keys that listings tell about: none that is, or lies in, something that could not be read."""
     for group in listing.groups():
         if group.source is None and listing.withheld(group.key):
@@ -192,14 +192,14 @@ def _of_destination(key: str, error: StoreError) -> StoreError:
 
 
 def _read(
-    judge: Judge, group: Group, record: Record | None, failures: list[StoreError]
-) -> tuple[Standing, Record | None]:
+    judge: StatusReader, group: KeyRow, record: CachedManifest | None, failures: list[StoreError]
+) -> tuple[KeyStatus, CachedManifest | None]:
     """Return how a key stands and what to remember, by reading, unless the store has failed too often."""
     if len(failures) >= MAX_FAILURES_IN_A_ROW:
         unreached = StoreError(f"not tried: the stores failed {len(failures)} times in a row", transient=True)
         return judge.failed(group, unreached), None
     try:
-        told = judge.by_reading(group, record)
+        told = judge.status_from_manifest(group, record)
     except StoreError as error:
         if error.only_here:
             failures.clear()

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from thumbsmith.bulk.cost import GONE, NOTHING, Amount, source
-from thumbsmith.bulk.join import Group, pack
-from thumbsmith.bulk.manifest_cache import Facts, Record, record_of
+from thumbsmith.bulk.join import KeyRow, pack
+from thumbsmith.bulk.manifest_cache import CachedManifest, ManifestShape, cached_manifest
 from thumbsmith.errors import SourceChanged, ThumbsmithError
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.names import MANIFEST, possible_names
 from thumbsmith.reconcile import manifest as manifests
-from thumbsmith.reconcile.converge import Hands
+from thumbsmith.reconcile.converge import StoreDriver
 from thumbsmith.reconcile.decide import Assessment, State, assess, may_be_same
 from thumbsmith.reconcile.effects import DigestRendition, DigestSource, Options, Request
 from thumbsmith.reconcile.manifest import Manifest
@@ -32,7 +32,7 @@ _VERDICTS: Final = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class KeyStatus:
     """How what stands under one key agrees with its source, and why.
 
     `source` and `state` are None where there is no such source (any more). `pictures` counts the renditions of ours
@@ -55,7 +55,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
+class StatusReader:
     """Says how keys stand in a destination by one recipe.
 
     `remembers` says that the next run will recall what is to be remembered. Else a source of which only the metadata
@@ -67,9 +67,9 @@ class Judge:
     recipe: Recipe
     options: Options
     remembers: bool = True
-    _usual: dict[Facts | None, Assessment] = field(default_factory=dict, repr=False)
+    _usual: dict[ManifestShape | None, Assessment] = field(default_factory=dict, repr=False)
 
-    def by_listing(self, group: Group, record: Record | None) -> Standing | None:
+    def status_from_listing(self, group: KeyRow, record: CachedManifest | None) -> KeyStatus | None:
         """Return how the key stands, by the listings and what is remembered; None where these do not tell."""
         source = group.source
         if source is None:
@@ -77,7 +77,7 @@ class Judge:
         refusal = unusable_key(group.key, self.recipe, self.destination.longest_key)
         if refusal:
             state = State.REJECTED
-            return Standing(key=group.key, source=source, state=state, why=refusal.detail, code=refusal.code)
+            return KeyStatus(key=group.key, source=source, state=state, why=refusal.detail, code=refusal.code)
         if not group.objects:
             return self._told(group, self._as_recorded(None), None)
         if record and record.facts and record.objects == group.objects and record.source == source.etag:
@@ -87,7 +87,9 @@ class Judge:
             return None
         return self._compared(group, record)
 
-    def by_reading(self, group: Group, record: Record | None) -> tuple[Standing, Record | None]:
+    def status_from_manifest(
+        self, group: KeyRow, record: CachedManifest | None
+    ) -> tuple[KeyStatus, CachedManifest | None]:
         """Return how the key stands, by its manifest and what is doubtful, and what to remember. Raises StoreError.
 
         Where the record says all but whether the source has the recorded bytes, only the source is read.
@@ -97,12 +99,12 @@ class Judge:
         if group.source and record and self._may_be_same(group.source, record):
             sha256 = self._digest_source(group.source)
             confirmed = replace(record, source=group.source.etag)
-            told = self.by_listing(group, confirmed) if sha256 == record.sha256 else None
+            told = self.status_from_listing(group, confirmed) if sha256 == record.sha256 else None
             if told:
                 return told, confirmed
         version, manifest = self._read(group.key)
         if group.source is None:
-            record = record_of(version, manifest, {}, {}) if version else None
+            record = cached_manifest(version, manifest, {}, {}) if version else None
             return self._left_over(group, present, manifest), record
         if not sha256 and manifest and may_be_same(group.source, manifest.source):
             sha256 = self._digest_source(group.source)
@@ -113,14 +115,14 @@ class Judge:
         kept = {each.name for each in verdict.kept}
         sound = {name: present[name].etag for name in digests if name in kept}
         altered = {name: present[name].etag for name in digests if name not in kept}
-        learnt = record_of(version, manifest, sound, altered)
+        learnt = cached_manifest(version, manifest, sound, altered)
         return standing, replace(learnt, source=group.source.etag) if learnt and verdict.touched else learnt
 
-    def failed(self, group: Group, error: ThumbsmithError) -> Standing:
+    def failed(self, group: KeyRow, error: ThumbsmithError) -> KeyStatus:
         """Return that it could not be found out how the key stands."""
-        return Standing(key=group.key, source=group.source, pictures=_pictures(group), error=error)
+        return KeyStatus(key=group.key, source=group.source, pictures=_pictures(group), error=error)
 
-    def _compared(self, group: Group, record: Record | None) -> Standing | None:
+    def _compared(self, group: KeyRow, record: CachedManifest | None) -> KeyStatus | None:
         present = group.present()
         listed = present.get(MANIFEST)
         if listed and (record is None or record.manifest != listed.etag):
@@ -138,13 +140,13 @@ class Judge:
             return None
         return self._told(group, verdict, _code(manifest))
 
-    def _may_be_same(self, source: ObjectInfo, record: Record) -> bool:
+    def _may_be_same(self, source: ObjectInfo, record: CachedManifest) -> bool:
         """Return whether only the bytes of the source tell whether they are the recorded ones."""
         retried = record.facts and record.facts.rejection and self.options.retry_rejected
         return not retried and may_be_same(source, record.source_record(source.key))
 
     def _digest_source(self, source: ObjectInfo) -> str | None:
-        hands = Hands(source.key, self.source, self.destination, self.recipe, renderer=None)
+        hands = StoreDriver(source.key, self.source, self.destination, self.recipe, renderer=None)
         return hands.carry_out(_digest(source.etag))
 
     def _assess(
@@ -159,7 +161,7 @@ class Judge:
             manifest = None
         return assess(source, manifest, present, self.recipe, digests, sha256)
 
-    def _as_recorded(self, facts: Facts | None) -> Assessment:
+    def _as_recorded(self, facts: ManifestShape | None) -> Assessment:
         """Return the verdict where all is there as a manifest of these facts says; for None, where nothing is.
 
         It is one for all keys: `assess` tells names and fingerprints, which are those of the facts, and whether etags
@@ -169,7 +171,7 @@ class Judge:
         if verdict is None:
             names = [MANIFEST, *(name for name, _ in facts.renditions)] if facts else []
             present = {name: ObjectInfo(f"key/{name}", "", 0) for name in names}
-            manifest = Record(manifest="", facts=facts, objects=pack(present.values())).as_manifest("key")
+            manifest = CachedManifest(manifest="", facts=facts, objects=pack(present.values())).as_manifest("key")
             verdict = self._assess(ObjectInfo("key", "", 0), manifest, present, {})
             if len(self._usual) >= _VERDICTS:
                 self._usual.clear()
@@ -178,7 +180,7 @@ class Judge:
 
     def _settled(
         self,
-        group: Group,
+        group: KeyRow,
         source: ObjectInfo,
         manifest: Manifest | None,
         present: Mapping[str, ObjectInfo],
@@ -186,7 +188,7 @@ class Judge:
     ) -> tuple[Assessment, dict[str, str | None]]:
         """Return the verdict, and the digests of the renditions that were doubtful before they were read."""
         doubtful = self._assess(source, manifest, present, {}, sha256).doubtful
-        hands = Hands(group.key, self.destination, self.destination, self.recipe, renderer=None)
+        hands = StoreDriver(group.key, self.destination, self.destination, self.recipe, renderer=None)
         digests = hands.carry_out(_digests(doubtful))
         return self._assess(source, manifest, present, digests, sha256), digests
 
@@ -207,7 +209,7 @@ class Judge:
         now = self.destination.head(listed.key)
         return now is None or now.etag != listed.etag
 
-    def _left_over(self, group: Group, present: Mapping[str, ObjectInfo], manifest: Manifest | None) -> Standing:
+    def _left_over(self, group: KeyRow, present: Mapping[str, ObjectInfo], manifest: Manifest | None) -> KeyStatus:
         """Return what stands under a key that is no source: ours if it was made by us, else foreign.
 
         A manifest that names this key says so. Without one, a run may have been killed before it wrote it and the
@@ -217,16 +219,16 @@ class Judge:
         looks_made = "." in group.key.rpartition("/")[2] and possible_names(self.recipe).issuperset(present)
         objects = tuple(present[name] for name in sorted(present))
         if manifest is None and not looks_made:
-            return Standing(key=group.key, foreign=objects)
+            return KeyStatus(key=group.key, foreign=objects)
         orphaned = () if self.options.keep_orphans else objects
-        return Standing(key=group.key, pictures=_pictures(group), orphaned=orphaned)
+        return KeyStatus(key=group.key, pictures=_pictures(group), orphaned=orphaned)
 
-    def _told(self, group: Group, verdict: Assessment, code: str | None) -> Standing:
+    def _told(self, group: KeyRow, verdict: Assessment, code: str | None) -> KeyStatus:
         orphaned: tuple[ObjectInfo, ...] = ()
         if verdict.retired and not self.options.keep_orphans:
             present = group.present()
             orphaned = tuple(present[name] for name in verdict.retired)
-        return Standing(
+        return KeyStatus(
             key=group.key,
             source=group.source,
             state=verdict.state,
@@ -250,7 +252,7 @@ def _digests(names: tuple[str, ...]) -> Generator[Request, Any, dict[str, str | 
     return digests
 
 
-def _pictures(group: Group) -> int:
+def _pictures(group: KeyRow) -> int:
     """Return how many renditions of ours by name are under the key."""
     return sum(not line.startswith(f"{MANIFEST}\t") for line in group.objects.split("\n") if line)
 
@@ -272,7 +274,7 @@ class Totals:
     foreign: int = 0
     amount: Amount = NOTHING
 
-    def add(self, standing: Standing) -> None:
+    def add(self, standing: KeyStatus) -> None:
         """Count what stands under one key."""
         self.orphaned += len(standing.orphaned)
         self.foreign += len(standing.foreign)

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from thumbsmith.bulk.join import Todo, batched
+from thumbsmith.bulk.join import PendingKey, batched
 from thumbsmith.bulk.parallel import each
-from thumbsmith.bulk.scan import MAX_FAILURES_IN_A_ROW, Scope, Survey, inspect
-from thumbsmith.bulk.status import Standing
+from thumbsmith.bulk.scan import MAX_FAILURES_IN_A_ROW, Scope, StoreScan, inspect
+from thumbsmith.bulk.status import KeyStatus
 from thumbsmith.errors import RecipeError, StoreError, ThumbsmithError
 from thumbsmith.reconcile.converge import Renderer, converge
 from thumbsmith.reconcile.decide import State
@@ -41,7 +41,7 @@ class Done:
 
 
 def sync(
-    found: Survey, *, renderer: Renderer, threads: int, stop: Callable[[], bool], may_wipe: bool = False
+    found: StoreScan, *, renderer: Renderer, threads: int, stop: Callable[[], bool], may_wipe: bool = False
 ) -> Iterator[Done]:
     """Make every key of the survey right; yield what became of each: first what is settled, then what was to be done.
 
@@ -73,11 +73,11 @@ def sync(
 
 
 def settle(
-    found: Survey,
+    found: StoreScan,
     *,
     stop: Callable[[], bool],
     may_wipe: bool = False,
-    told: Callable[[Standing], object] = lambda _: None,
+    told: Callable[[KeyStatus], object] = lambda _: None,
 ) -> Iterator[Done]:
     """Inspect all; yield what is settled, and defer in the survey's listing what is to be done, writing nothing.
 
@@ -100,23 +100,23 @@ def settle(
         )
 
 
-def _todo(standing: Standing) -> Todo:
+def _todo(standing: KeyStatus) -> PendingKey:
     source = standing.source
-    return Todo(standing.key, True, source.size, source.etag) if source else Todo(standing.key, False)
+    return PendingKey(standing.key, True, source.size, source.etag) if source else PendingKey(standing.key, False)
 
 
-def _is_to_do(standing: Standing) -> bool:
+def _is_to_do(standing: KeyStatus) -> bool:
     """Return whether `converge` is to look at the key: also where a source's thumbnails could not be inspected."""
     if standing.unlisted:
         return False
     return bool(standing.orphaned) if standing.source is None else not standing.settled
 
 
-def _is_done(standing: Standing) -> bool:
+def _is_done(standing: KeyStatus) -> bool:
     return standing.settled or standing.unlisted or (standing.source is None and standing.error is not None)
 
 
-def _as_it_stands(standing: Standing) -> Done:
+def _as_it_stands(standing: KeyStatus) -> Done:
     if standing.error:
         return Done(key=standing.key, listed=standing.source is not None, planned=True, error=standing.error)
     if standing.state is State.FRESH:
@@ -126,12 +126,12 @@ def _as_it_stands(standing: Standing) -> Done:
 
 
 def _carry_out(
-    found: Survey, keys: Iterator[Todo], renderer: Renderer, threads: int, stop: Callable[[], bool]
+    found: StoreScan, keys: Iterator[PendingKey], renderer: Renderer, threads: int, stop: Callable[[], bool]
 ) -> Iterator[Done]:
     """Converge keys that were deferred; yield what became of each, in no promised order."""
     failures: list[StoreError] = []  # in a row
 
-    def make_right(todo: Todo) -> Done:
+    def make_right(todo: PendingKey) -> Done:
         return _make_right(found.scope, todo.key, renderer, listed=todo.listed)
 
     def stopped() -> bool:

@@ -20,7 +20,7 @@ from typing import Final
 
 from thumbsmith.bulk.scan import Scope
 from thumbsmith.errors import StoreError, ThumbsmithError
-from thumbsmith.recipe.names import is_ours
+from thumbsmith.recipe.names import is_managed_name
 from thumbsmith.recipe.selection import is_hidden
 from thumbsmith.reconcile.converge import Renderer, converge
 from thumbsmith.reconcile.effects import Outcome
@@ -48,7 +48,7 @@ class _Waiting:
 
 
 @dataclass(slots=True)
-class Settling:
+class Debouncer:
     """Keys that something happened to, each until it has stood still for `quiet` seconds, or has waited for `longest`.
 
     `look` returns what tells one state of a key from another: a file that grows is another one at each look.
@@ -114,7 +114,7 @@ class Failures:
 
 
 @dataclass(slots=True)
-class Rounds:
+class RescanSchedule:
     """When to look at everything: when something may have gone unseen, when it failed, and every few minutes.
 
     Between two times there is a rest: one as long as the last time took, as far as that is minutes.
@@ -158,7 +158,7 @@ AHEAD: Final = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Followed:
+class WatchResult:
     """What became of a key: an outcome or an error; `beneath` are keys to look at, where it was a folder's."""
 
     key: str
@@ -198,7 +198,7 @@ def follow(  # noqa: PLR0913 - a shell chooses each
     sync: Callable[[], bool | None],
     quiet: float = QUIET,
     make_right: Callable[[str], Outcome] | None = None,
-) -> Iterator[Followed]:
+) -> Iterator[WatchResult]:
     """Make right what changes in the source, the folder at this path, for as long as `changes` says what does.
 
     A key is looked at once it stood still for `quiet` seconds, or changed for LONGEST; yields what became of each.
@@ -210,7 +210,7 @@ def follow(  # noqa: PLR0913 - a shell chooses each
     def converged(key: str) -> Outcome:
         return converge(key, scope.source, scope.destination, scope.recipe, renderer=renderer, options=scope.options)
 
-    rounds = Rounds()
+    rounds = RescanSchedule()
     with ThreadPoolExecutor(threads, thread_name_prefix="thumbsmith") as pool:
         keys = _Keys(scope, folder, make_right or converged, pool, threads, quiet)
         for changed in changes:
@@ -242,12 +242,12 @@ class _Keys:
     pool: ThreadPoolExecutor
     threads: int
     quiet: float
-    settling: Settling = field(init=False)
-    in_hand: dict[Future[Followed], str] = field(default_factory=dict)
+    settling: Debouncer = field(init=False)
+    in_hand: dict[Future[WatchResult], str] = field(default_factory=dict)
     failures: Failures = field(default_factory=Failures)
 
     def __post_init__(self) -> None:
-        self.settling = Settling(self._state, self.quiet, LONGEST)
+        self.settling = Debouncer(self._state, self.quiet, LONGEST)
 
     def hint(self, key: str) -> None:
         """Take note that something happened to the key, unless nothing under it can be a source."""
@@ -263,7 +263,7 @@ class _Keys:
             else:
                 self.in_hand[self.pool.submit(copy_context().run, self._make_right, key)] = key
 
-    def done(self) -> Iterator[Followed]:
+    def done(self) -> Iterator[WatchResult]:
         """Yield what became of the keys that are done."""
         for future in [each for each in self.in_hand if each.done()]:
             del self.in_hand[future]
@@ -271,7 +271,7 @@ class _Keys:
             self._note(followed)
             yield followed
 
-    def finished(self) -> Iterator[Followed]:
+    def finished(self) -> Iterator[WatchResult]:
         """Yield what became of all that has begun, as each is done; what has not waits again."""
         for future in [each for each in self.in_hand if each.cancel()]:
             self.settling.later(self.in_hand.pop(future), time.monotonic())
@@ -279,7 +279,7 @@ class _Keys:
             wait(self.in_hand, return_when=FIRST_COMPLETED)
             yield from self.done()
 
-    def _note(self, followed: Followed) -> None:
+    def _note(self, followed: WatchResult) -> None:
         """Take note of what is to be looked at next: what lies beneath, or the key itself where it failed for now."""
         for key in followed.beneath:
             self.hint(key)
@@ -288,12 +288,12 @@ class _Keys:
         elif (pause := self.failures.pause(followed.key)) is not None:
             self.settling.later(followed.key, time.monotonic() + pause)
 
-    def _make_right(self, key: str) -> Followed:
+    def _make_right(self, key: str) -> WatchResult:
         try:
             outcome = self.converge(key)
-            return Followed(key=key, outcome=outcome, beneath=tuple(self._beneath(key, outcome)))
+            return WatchResult(key=key, outcome=outcome, beneath=tuple(self._beneath(key, outcome)))
         except ThumbsmithError as error:
-            return Followed(key=key, error=error)
+            return WatchResult(key=key, error=error)
 
     def _beneath(self, key: str, outcome: Outcome) -> Iterator[str]:
         """Yield the keys beneath one that is no source: of the folder that it is, and of one that it was.
@@ -309,7 +309,7 @@ class _Keys:
                 info.key.rpartition("/")
                 for info in self.scope.destination.as_destination().list(f"{key}/", visitor=_PATIENT)
             )
-            yield from dict.fromkeys(owner for owner, _, name in owners if owner != key and is_ours(name))
+            yield from dict.fromkeys(owner for owner, _, name in owners if owner != key and is_managed_name(name))
 
     def _state(self, key: str) -> str | None:
         """Return what tells one state of a source from another."""

@@ -8,7 +8,7 @@ from typing import Annotated, Final, TypeAlias
 
 import typer
 
-from thumbsmith.bulk.manifest_cache import index_file
+from thumbsmith.bulk.manifest_cache import cache_file
 from thumbsmith.bulk.scan import Scope
 from thumbsmith.environment import cache_folder, recipe_setting
 from thumbsmith.errors import RecipeError
@@ -92,5 +92,5 @@ def scope_of(source: str, destination: str, recipe: Path | None, options: Option
         recipe=wanted,
         options=options,
         prefix=prefix,
-        index=index_file(cache_folder(), sources.url, thumbs.url),
+        index=cache_file(cache_folder(), sources.url, thumbs.url),
     )

@@ -20,7 +20,7 @@ from thumbsmith.cli.arguments import Jobs, RecipeOption, recipe_from
 from thumbsmith.cli.terminal import people, shown, stoppable
 from thumbsmith.errors import RecipeError, StoreError, ThumbsmithError
 from thumbsmith.recipe import Recipe
-from thumbsmith.recipe.names import MANIFEST, Rendition, is_ours, possible_names
+from thumbsmith.recipe.names import MANIFEST, Rendition, is_managed_name, possible_names
 from thumbsmith.store import Headers, OpenObject, open_store
 from thumbsmith.worker import Workers, usable_cores
 
@@ -103,7 +103,7 @@ def _parts(name: str) -> Iterator[tuple[str, str]]:
     """Yield each way to read a file name as SOURCE and, behind a dot, the name of a rendition."""
     for position in (place for place, character in enumerate(name) if character == "." and place):
         source, rest = name[:position], name[position + 1 :]
-        if rest != MANIFEST and is_ours(rest):
+        if rest != MANIFEST and is_managed_name(rest):
             yield source, rest
 
 

@@ -9,8 +9,8 @@ from typing import Annotated, Final
 import typer
 
 from thumbsmith.bulk.cost import Model
-from thumbsmith.bulk.scan import Scope, inspect, survey
-from thumbsmith.bulk.status import Standing, Totals
+from thumbsmith.bulk.scan import Scope, inspect, scan
+from thumbsmith.bulk.status import KeyStatus, Totals
 from thumbsmith.cli.arguments import (
     Destination,
     Json,
@@ -69,7 +69,7 @@ def print_plan(scope: Scope, *, as_json: bool, limit: int | None = SAMPLES) -> i
     console, totals, samples = people(), Totals(), _Samples(limit)
     with (
         stoppable(console, grace=0) as stopped,
-        survey(scope, stopped) as found,
+        scan(scope, stopped) as found,
         progress(console, "plan", found.sources) as advance,
     ):
         for standing in inspect(found, stop=stopped):
@@ -108,7 +108,7 @@ class _Samples:
         self._counts: Counter[str] = Counter()
         self._lines: dict[str, list[str]] = {}
 
-    def add(self, standing: Standing) -> None:
+    def add(self, standing: KeyStatus) -> None:
         """Take note of one key, or print its lines where there is no limit."""
         for word, line in _lines(standing):
             self._counts[word] += 1
@@ -127,7 +127,7 @@ class _Samples:
                 typer.echo(f"  ... and {self._counts[word] - len(lines):,} more (--all)")
 
 
-def _lines(standing: Standing) -> Iterator[tuple[str, str]]:
+def _lines(standing: KeyStatus) -> Iterator[tuple[str, str]]:
     """Yield what people are to know of one key, each with its word."""
     if standing.error:
         yield "failed", f"{shown(standing.key)}: {shown(standing.error.about(standing.key))}"
@@ -138,7 +138,7 @@ def _lines(standing: Standing) -> Iterator[tuple[str, str]]:
             yield word, shown(info.key)
 
 
-def _emit(standing: Standing) -> None:
+def _emit(standing: KeyStatus) -> None:
     if standing.error:
         emit("source", key=standing.key, state="failed", why=standing.error.about(standing.key))
     elif standing.state:

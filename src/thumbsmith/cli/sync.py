@@ -13,7 +13,7 @@ from rich.console import Console
 from thumbsmith.backfill.clients import is_queue
 from thumbsmith.backfill.send import Limits
 from thumbsmith.bulk import sync as engine
-from thumbsmith.bulk.scan import Scope, survey
+from thumbsmith.bulk.scan import Scope, scan
 from thumbsmith.bulk.watch import Reported
 from thumbsmith.cli.arguments import (
     Destination,
@@ -203,7 +203,7 @@ def run(scope: Scope, *, jobs: int, yes: bool, as_json: bool = False, reported: 
     console, tally, sources, links = people(), Tally(), 0, 0
     with Workers(jobs) as workers, stoppable(console, cut=workers.close) as stopped:
         workers.start()  # on a core of its own, while the stores are listed
-        with suppress(Stopped), survey(scope, stopped) as found, progress(console, "sync", found.sources) as advance:
+        with suppress(Stopped), scan(scope, stopped) as found, progress(console, "sync", found.sources) as advance:
             threads = THREADS_A_JOB * jobs
             for done in engine.sync(found, renderer=workers, threads=threads, stop=stopped, may_wipe=yes):
                 _tell(done, tally.add(done), console, reported, as_json=as_json)

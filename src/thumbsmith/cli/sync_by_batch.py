@@ -16,7 +16,7 @@ from thumbsmith.backfill.batch_job import Jobs, Manifest, Means, inventory, read
 from thumbsmith.backfill.send import amount_of
 from thumbsmith.bulk.cost import Amount, Model, source
 from thumbsmith.bulk.parallel import wait_or_stop
-from thumbsmith.bulk.scan import Scope, survey
+from thumbsmith.bulk.scan import Scope, scan
 from thumbsmith.cli.sync_on_queue import bucket_of, model_of, plan_here, tell_estimate
 from thumbsmith.cli.terminal import emit, people, progress, shown, stoppable
 from thumbsmith.errors import RecipeError, StoreError
@@ -74,7 +74,7 @@ class _Work:
             folder = self.fleet.inventory.rpartition("/")[0]
             listed = inventory(self.fleet.inventory, open_store(folder))
             return None if dry_run else listed, None
-        with survey(self.scope, self.stopped) as found:
+        with scan(self.scope, self.stopped) as found:
             plan_here(found, self.console, self.stopped, yes=yes)
             amount = amount_of(found.listing)
             tell_estimate(self._model(), amount, AT_ONCE, self.console, as_json=self.as_json)

@@ -17,13 +17,13 @@ from rich.console import Console
 
 from thumbsmith.backfill.clients import Queue, is_queue, open_queue
 from thumbsmith.backfill.send import CONSISTENT, NO_LIMITS, Left, Limits, Sending, Sent, amount_of, drain, left
-from thumbsmith.backfill.sent_log import Ledger
+from thumbsmith.backfill.sent_log import SentLog
 from thumbsmith.bulk import cost
 from thumbsmith.bulk import sync as engine
 from thumbsmith.bulk.cost import Model
-from thumbsmith.bulk.manifest_cache import index_file
+from thumbsmith.bulk.manifest_cache import cache_file
 from thumbsmith.bulk.parallel import wait_or_stop
-from thumbsmith.bulk.scan import Scope, Survey, survey
+from thumbsmith.bulk.scan import Scope, StoreScan, scan
 from thumbsmith.cli.cost import table
 from thumbsmith.cli.terminal import duration, emit, people, progress, shown, stoppable
 from thumbsmith.environment import cache_folder
@@ -46,7 +46,7 @@ def model_of(scope: Scope, way: cost.Way, milliseconds: float | None, memory: in
     return Model(recipe=scope.recipe, way=way, milliseconds=milliseconds, megabytes=memory)
 
 
-def plan_here(found: Survey, console: Console, stop: Callable[[], bool], *, yes: bool) -> dict[str, int]:
+def plan_here(found: StoreScan, console: Console, stop: Callable[[], bool], *, yes: bool) -> dict[str, int]:
     """Inspect all, and defer what is to be done; return how many sources are settled, by outcome.
 
     Raises RecipeError where more than half of all thumbnails would be deleted, unless `yes`.
@@ -105,7 +105,7 @@ def run_by_queue(scope: Scope, fleet: Fleet, *, yes: bool, dry_run: bool, as_jso
     bucket_of(scope)
     queue, console = open_queue(fleet.address), people()
     with (
-        Ledger(_ledger_file(scope, queue), scope.recipe.fingerprint) as ledger,
+        SentLog(_ledger_file(scope, queue), scope.recipe.fingerprint) as ledger,
         stoppable(console, "what is being sent") as stopped,
     ):
         backfill = _Backfill(scope, fleet, queue, ledger, console, stopped, as_json)
@@ -125,7 +125,7 @@ class _Backfill:
     scope: Scope
     fleet: Fleet
     queue: Queue
-    ledger: Ledger
+    ledger: SentLog
     console: Console
     stopped: Callable[[], bool]
     as_json: bool
@@ -142,7 +142,7 @@ class _Backfill:
         """Plan, tell what it takes, and send; return what was sent."""
         self.began, bucket, sent = time.monotonic(), bucket_of(self.scope), Sent()
         retry = self.scope.options.retry_rejected
-        with survey(self.scope, self.stopped) as found:
+        with scan(self.scope, self.stopped) as found:
             self.sources = found.sources
             self.settled = plan_here(found, self.console, self.stopped, yes=yes)
             if self.stopped():
@@ -213,7 +213,7 @@ class _Backfill:
         budget = "; stopped: the rest would cost more than --max-usd" if sent.over_budget else ""
         typer.echo(f"{sources:,} sources: {words}; ${dollars:,.2f} by the model{budget}")
 
-    def _limits(self, found: Survey) -> Limits:
+    def _limits(self, found: StoreScan) -> Limits:
         given = self.fleet.limits
         spent = cost.planning(found.listing.objects + found.sources, 0).total
         return Limits(max_usd=given.max_usd, rate=given.rate, spent=spent)
@@ -244,4 +244,4 @@ def _message(bucket: str, prefix: str, key: str, *, retry: bool) -> str:
 
 
 def _ledger_file(scope: Scope, queue: Queue) -> Path | None:
-    return index_file(cache_folder(), "sent", queue.url, scope.source.url, scope.destination.url)
+    return cache_file(cache_folder(), "sent", queue.url, scope.source.url, scope.destination.url)

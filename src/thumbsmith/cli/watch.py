@@ -10,7 +10,7 @@ from rich.console import Console
 
 from thumbsmith.bulk.changes import changes, followed, watched_folder
 from thumbsmith.bulk.scan import Scope
-from thumbsmith.bulk.watch import Followed, Reported, follow
+from thumbsmith.bulk.watch import Reported, WatchResult, follow
 from thumbsmith.cli.arguments import Destination, Jobs, Json, KeepOrphans, RecipeOption, Source, scope_of
 from thumbsmith.cli.sync import THREADS_A_JOB, run
 from thumbsmith.cli.terminal import emit, people, shown, stoppable
@@ -115,7 +115,7 @@ def _tell_watching(scope: Scope, console: Console, *, as_json: bool) -> None:
         console.print(f"watching {shown(scope.source.url)}; Ctrl-C to stop")
 
 
-def _tell(followed: Followed, console: Console, reported: Reported, *, as_json: bool) -> None:
+def _tell(followed: WatchResult, console: Console, reported: Reported, *, as_json: bool) -> None:
     """Print what became of a key, as sync does; nothing for a key that was no source and is none.
 
     People see each failure once.

@@ -42,7 +42,7 @@ WEBP_PICTURES: Final = ([b"VP8 "], [b"VP8L"], [b"VP8X", b"VP8 "], [b"VP8X", b"VP
 WEBP_ALPHA: Final = 0x10
 
 
-def never_larger(made: Rendition, reader: RangeReader, probe: Probe, base: Base) -> Rendition:
+def prefer_original(made: Rendition, reader: RangeReader, probe: Probe, base: Base) -> Rendition:
     """Return a rendition of the source's own format and size with the source's file, where that is smaller.
 
     `base` is what was decoded of it. Raises what the reader raises.

@@ -46,7 +46,7 @@ def stills(
         picture = pictures.picture(index, variant.color)
         made[index, kind] = encode.rendition(picture, plans[index], variant, kind, options)
         if not options and _shows_source(source.probe, plans[index], variant, kind):
-            made[index, kind] = passthrough.never_larger(made[index, kind], source.reader, source.probe, source.base)
+            made[index, kind] = passthrough.prefer_original(made[index, kind], source.reader, source.probe, source.base)
     return made
 
 

@@ -32,7 +32,7 @@ def density_mark(density: float) -> str:
     return "" if density == 1 else f"@{density:g}x"
 
 
-def is_ours(name: str) -> bool:
+def is_managed_name(name: str) -> bool:
     """Return whether a name directly under a source's key is one that we write: the manifest's or a rendition's."""
     return name == MANIFEST or _OURS.fullmatch(name) is not None
 

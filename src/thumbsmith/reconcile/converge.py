@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from thumbsmith.errors import Rejected, SourceChanged
 from thumbsmith.reader import RangeReader
 from thumbsmith.recipe import Recipe
-from thumbsmith.recipe.names import MANIFEST, is_ours
+from thumbsmith.recipe.names import MANIFEST, is_managed_name
 from thumbsmith.recipe.selection import is_source
 from thumbsmith.reconcile import manifest as manifests
 from thumbsmith.reconcile.effects import (
@@ -67,13 +67,13 @@ def converge(
     to run twice at once. `check` is called before each step: what it raises stops the work there. Raises StoreError,
     WorkerError or MissingDecoder where nothing could be decided: try again.
     """
-    hands = Hands(key, source, destination.as_destination(), recipe, renderer, check)
+    hands = StoreDriver(key, source, destination.as_destination(), recipe, renderer, check)
     record_digest = not source.etags_tell_content
     return hands.carry_out(steps(key, recipe, options, destination.longest_key, record_digest=record_digest))
 
 
 @dataclass(frozen=True, slots=True)
-class Hands:
+class StoreDriver:
     """Carries out the protocol's requests for one key, over real stores. Without a renderer, by the shared workers.
 
     `check` is called before each request, to raise where no more is to be done.
@@ -137,7 +137,7 @@ class Hands:
 
     def _list_renditions(self) -> dict[str, ObjectInfo]:
         objects = {info.key[len(self.key) + 1 :]: info for info in self.destination.children(self.key)}
-        return {name: info for name, info in objects.items() if is_ours(name)}
+        return {name: info for name, info in objects.items() if is_managed_name(name)}
 
     def _content(self, name: str, limit: int) -> bytes | None:
         reader = self.destination.open(f"{self.key}/{name}")

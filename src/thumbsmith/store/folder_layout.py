@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from thumbsmith.recipe.names import is_ours
+from thumbsmith.recipe.names import is_managed_name
 from thumbsmith.store.file_names import (
     component_of,
     fold,
@@ -130,7 +130,7 @@ class Mapped:
 
     def new_places(self, key: str) -> tuple[Place, ...]:
         """Return both places for what is ours, the one in its own folder for anything else."""
-        return self.places(key) if is_ours(key.rpartition("/")[2]) else self.places(key)[1:]
+        return self.places(key) if is_managed_name(key.rpartition("/")[2]) else self.places(key)[1:]
 
     def spellings(self, component: str) -> tuple[str, ...]:
         """Return the component's plain, strict and shortened spelling, those that fit."""
@@ -164,7 +164,7 @@ class Mapped:
             return parent.key
         if is_private(name):
             return None
-        component = name if is_ours(name) else component_of(name)
+        component = name if is_managed_name(name) else component_of(name)
         is_plain = component is not None and _file_name(component) == name
         return _joined(parent, component if component is not None and is_plain else FOREIGN + name)
 
@@ -179,7 +179,7 @@ def read_component(folder: Folder) -> str | None:
 
 
 def _file_name(component: str) -> str:
-    return component if is_ours(component) else plain(component)
+    return component if is_managed_name(component) else plain(component)
 
 
 def _noted(parent: Folder, name: str) -> str | None:

@@ -15,8 +15,8 @@ from typing import Final
 
 from thumbsmith.bulk import sync as engine
 from thumbsmith.bulk.changes import changes
-from thumbsmith.bulk.scan import Scope, survey
-from thumbsmith.bulk.watch import Followed, Reported, follow
+from thumbsmith.bulk.scan import Scope, scan
+from thumbsmith.bulk.watch import Reported, WatchResult, follow
 from thumbsmith.errors import RecipeError, StoreError, ThumbsmithError
 from thumbsmith.reconcile.converge import Renderer, converge
 from thumbsmith.reconcile.effects import Outcome
@@ -162,7 +162,7 @@ class Keeper:
                 log.warning("%s; looking again every %d seconds", error, _GONE)
                 self._stopped.wait(_GONE)
 
-    def _followed(self, folder: str) -> Iterator[Followed]:
+    def _followed(self, folder: str) -> Iterator[WatchResult]:
         return follow(
             self.scope,
             changes(folder, self._stopped.is_set, lambda sentence: log.warning("%s", sentence)),
@@ -190,7 +190,7 @@ class Keeper:
         with self._changed:
             self._reported.next_round()
         stop: Callable[[], bool] = self._stopped.is_set
-        with survey(scope) as found:
+        with scan(scope) as found:
             for done in engine.sync(found, renderer=self._renderer, threads=self._threads, stop=stop):
                 failed = failed or done.error is not None
                 self._report(done.key, done.error)

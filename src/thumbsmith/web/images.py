@@ -20,7 +20,7 @@ from thumbsmith.errors import ThumbsmithError
 from thumbsmith.reconcile.manifest import Manifest
 from thumbsmith.store.base import ObjectInfo
 from thumbsmith.web.http import Problem, encoded, from_error, is_known, key_of
-from thumbsmith.web.library import Keeping, Library, Standing
+from thumbsmith.web.library import ImageStatus, Keeping, Library
 
 PAGE: Final = 50
 MAX_PAGE: Final = 200
@@ -87,7 +87,7 @@ class Images:
                 self.keeper.pursued(source.key)
         return images, None
 
-    def _answer(self, request: Request, key: str, standing: Standing) -> Response:
+    def _answer(self, request: Request, key: str, standing: ImageStatus) -> Response:
         manifest = standing.manifest
         if manifest is None:
             return _making(key, standing.source, self.keeper.failure(key))
@@ -103,7 +103,7 @@ class Images:
         return Response(body, headers=headers, media_type="application/json")
 
 
-def summary(standing: Standing) -> dict[str, Any]:
+def summary(standing: ImageStatus) -> dict[str, Any]:
     """Return an image as a list shows it."""
     source, manifest = standing.source, standing.manifest
     about: dict[str, Any] = {"key": source.key, "bytes": source.size, "status": standing.status}

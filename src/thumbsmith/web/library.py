@@ -21,7 +21,7 @@ from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.names import MANIFEST
 from thumbsmith.recipe.selection import is_source, may_hold_sources
 from thumbsmith.reconcile import manifest as manifests
-from thumbsmith.reconcile.converge import Hands, digest
+from thumbsmith.reconcile.converge import StoreDriver, digest
 from thumbsmith.reconcile.manifest import Manifest, RenditionRecord
 from thumbsmith.reconcile.protocol import Finding, look, unusable_key
 from thumbsmith.store import OpenObject, Store
@@ -40,7 +40,7 @@ Status = Literal["ok", "rejected", "making"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class ImageStatus:
     """One source that is there, and what is made of it; the manifest only where it speaks of this very source."""
 
     source: ObjectInfo
@@ -49,7 +49,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Eyes(Hands):
+class Eyes(StoreDriver):
     """Hands that only look, and read manifests and doubtful sources once for each version."""
 
     seen: Callable[[str], Manifest | None] = field(kw_only=True)
@@ -60,7 +60,7 @@ class Eyes(Hands):
 
     def _digest_source(self, etag: str) -> str | None:
         version = self.source.url, self.key, etag
-        return self.digested(version, lambda: Hands._digest_source(self, etag))
+        return self.digested(version, lambda: StoreDriver._digest_source(self, etag))
 
 
 @dataclass(slots=True)
@@ -79,7 +79,7 @@ class Library:
         """Return what `work` returns, done in a thread. Raises what it raises."""
         return await asyncio.get_running_loop().run_in_executor(self.threads, work, *arguments)
 
-    def standing(self, key: str) -> Standing | None:
+    def standing(self, key: str) -> ImageStatus | None:
         """Return how a source stands, None where there is none. Raises StoreError."""
         if not is_source(key, self.recipe.selection):
             return None
@@ -87,15 +87,17 @@ class Library:
         if refusal:
             source = self.source.head(key)
             return (
-                Standing(source=source, status="rejected", manifest=self._unusable(source, refusal)) if source else None
+                ImageStatus(source=source, status="rejected", manifest=self._unusable(source, refusal))
+                if source
+                else None
             )
         found = self.finding(key)
         if found.source is None or found.assessment is None:
             return None
         if not found.assessment.settled or found.manifest is None:
-            return Standing(source=found.source, status="making")
+            return ImageStatus(source=found.source, status="making")
         status: Status = "rejected" if found.manifest.rejection else "ok"
-        return Standing(source=found.source, status=status, manifest=found.manifest)
+        return ImageStatus(source=found.source, status=status, manifest=found.manifest)
 
     def finding(self, key: str) -> Finding:
         """Return what the stores hold under the key. Raises StoreError."""

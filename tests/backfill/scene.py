@@ -1,0 +1,98 @@
+"""A queue in memory as SQS is one, a driver that fills it, and functions that are fed from it."""
+
+import itertools
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.aws.scene import Scene
+from thumbsmith.backfill.clients import Depth
+from thumbsmith.backfill.send import NO_LIMITS, Limits, Sending, Sent
+from thumbsmith.backfill.sent_log import SentLog
+from thumbsmith.bulk.cost import Model
+from thumbsmith.bulk.scan import Scope, scan
+from thumbsmith.bulk.sync import settle
+from thumbsmith.events import asked
+from thumbsmith.reconcile.effects import DEFAULTS, Options
+
+BATCH = 10
+
+
+@dataclass
+class MemoryQueue:
+    """Messages in the order in which they came; each is received so many times at most, and then among the dead."""
+
+    max_receives: int = 5
+    waiting: deque[tuple[str, str, int]] = field(default_factory=deque)  # id, body, receives
+    dead: list[str] = field(default_factory=list)
+    sent: int = 0
+    _ids: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    def send(self, bodies: Sequence[str]) -> None:
+        """Take messages."""
+        assert 0 < len(bodies) <= BATCH
+        self.waiting.extend((f"m{next(self._ids)}", body, 0) for body in bodies)
+        self.sent += len(bodies)
+
+    def depth(self) -> Depth:
+        """Return how many wait."""
+        return Depth(len(self.waiting), 0)
+
+    def feed(self, scene: Scene) -> None:
+        """Feed a function until nothing is left, as Lambda does: what it hands back comes again, or is dead."""
+        while self.waiting:
+            batch = [self.waiting.popleft() for _ in range(min(BATCH, len(self.waiting)))]
+            records = [
+                {
+                    "messageId": name,
+                    "body": body,
+                    "eventSource": "aws:sqs",
+                    "attributes": {"ApproximateReceiveCount": str(receives + 1)},
+                }
+                for name, body, receives in batch
+            ]
+            failed = {each["itemIdentifier"] for each in scene.call({"Records": records})["batchItemFailures"]}
+            for name, body, receives in batch:
+                if name in failed and receives + 1 < self.max_receives:
+                    self.waiting.append((name, body, receives + 1))
+                elif name in failed:
+                    self.dead.append(body)
+
+
+def never() -> bool:
+    """Return False: nobody asks to stop."""
+    return False
+
+
+def backfill(
+    scene: Scene,
+    queue: MemoryQueue,
+    ledger: Path | None = None,
+    limits: Limits = NO_LIMITS,
+    options: Options = DEFAULTS,
+) -> Sent:
+    """Plan and send as a driver does; return what was sent."""
+    scope = Scope(source=scene.source, destination=scene.destination, recipe=scene.recipe, options=options)
+    model = Model(recipe=scene.recipe, way="queue")
+    with SentLog(ledger, scene.recipe.fingerprint) as opened, scan(scope) as found:
+        for _ in settle(found, stop=never, may_wipe=True):
+            pass
+        sending = Sending(queue, lambda key: asked("src", key), opened, model, limits, empty=not queue.depth().total)
+        for _ in sending.run(found.listing, never, threads=2):
+            pass
+        return sending.sent
+
+
+def counted(scene: Scene) -> Counter[str]:
+    """Have the scene's renderer count how often each source is rendered; return the counts."""
+    counts: Counter[str] = Counter()
+    inner = scene.renderer
+
+    class Counting:
+        def render(self, reader, recipe, wanted=None, *, until=None):
+            counts[reader.info.key] += 1
+            return inner.render(reader, recipe, wanted, until=until)
+
+    scene.renderer = Counting()
+    return counts

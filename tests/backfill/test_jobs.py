@@ -1,0 +1,188 @@
+"""Jobs of S3 Batch Operations: made as S3's model wants them, done by the function, and told of by their report."""
+
+import json
+import random
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from tests.aws.faulty import Faulty
+from tests.aws.scene import Scene
+from tests.backfill.scene import counted
+from tests.backfill.service import Client, Service
+from tests.bulk.unpainted import BAD, RECIPE, OpaqueStore, Unpainted
+from thumbsmith.backfill.batch_job import Jobs, Means, Progress, inventory, read_report, rows, write_manifest
+from thumbsmith.errors import RecipeError, StoreError
+from thumbsmith.store import Headers
+from thumbsmith.store.memory import MemoryStore
+
+TASKS = 10_000
+MEANS = Means(
+    account="123456789012",
+    function="arn:aws:lambda:us-east-1:123456789012:function:thumbs",
+    role="arn:aws:iam::123456789012:role/jobs",
+    bucket="jobs",
+)
+HEADERS = Headers(content_type="application/octet-stream")
+
+
+class Unsteady(OpaqueStore):
+    """A store that fails for now, the first time that some of its keys are looked at."""
+
+    failing: set[str] = frozenset()
+
+    def head(self, key: str) -> Any:
+        """Return the object's description, or fail."""
+        if key in self.failing:
+            self.failing.discard(key)
+            raise StoreError(f"{key}: 503 SlowDown", transient=True)
+        return super().head(key)
+
+
+class Quick(Unpainted):
+    """A renderer that has no time limit to keep."""
+
+    def render(self, reader, recipe, wanted=None, *, until=None):
+        """Return texts."""
+        return super().render(reader, recipe, wanted)
+
+
+def _never() -> bool:
+    return False
+
+
+def _jobs(service: Service) -> Jobs:
+    return Jobs(Client(service), MEANS)
+
+
+def _run(service: Service, manifest: Any, *, go: bool = True) -> Progress:
+    jobs = _jobs(service)
+    job = jobs.create(manifest, "reports", token="t")
+    *_, waiting = jobs.follow(job, lambda: None, _never, frozenset({"Suspended"}))
+    assert waiting.status == "Suspended"
+    jobs.decide(job, go=go)
+    *_, ended = jobs.follow(job, lambda: None, _never)
+    return ended
+
+
+@pytest.fixture
+def place() -> MemoryStore:
+    """Return the bucket for manifests and reports."""
+    return MemoryStore("jobs")
+
+
+def test_ten_thousand_tasks_of_which_some_fail(place: MemoryStore, capsys: pytest.CaptureFixture[str]):
+    """Of 10,000 tasks 5 % are no pictures, 2 % fail at first, 300 come twice: all end as they must, none fails the job.
+
+    The destination is the one that a sync makes, each good source was rendered once, and the report says it all.
+    """
+    chance, keys = random.Random(3), [f"{n % 40}/ü +{n:05}.jpg" for n in range(TASKS)]
+    bad, busy = set(chance.sample(keys, TASKS // 20)), set(chance.sample(keys, TASKS // 50))
+    source, destination = Unsteady("src"), OpaqueStore("dst")
+    for key in keys:
+        source.put(key, BAD if key in bad else key.encode(), HEADERS)
+    object.__setattr__(source, "failing", set(busy))
+    scene = Scene(Quick(), recipe=RECIPE, source=source, destination=destination, threads=1)
+    counts = counted(scene)
+    service = Service(scene.call, place, duplicates=300)
+    manifest = write_manifest(place, "jobs", "manifests/m.csv", rows("src", keys))
+    ended = _run(service, manifest)
+    capsys.readouterr()
+    assert (ended.status, ended.total, ended.succeeded, ended.failed) == ("Complete", TASKS, TASKS, 0)
+    report = read_report(place, "reports", "job-1")
+    assert not report.failed
+    assert report.outcomes["rejected:unsupported_format"] == len(bad)
+    assert report.outcomes["made"] + report.outcomes["fresh"] == TASKS - len(bad)
+    assert 0 <= report.outcomes["fresh"] <= 300  # those that came twice say what was found the last time
+    assert set(counts.values()) == {1}
+    assert len(counts) == TASKS
+    manifests = {key[: -len("/manifest.json")] for key in _objects(destination) if key.endswith("/manifest.json")}
+    assert manifests == set(keys)
+    names = Counter(key.rpartition("/")[0] for key in _objects(destination))
+    assert {names[key] for key in bad} == {1}
+    assert {names[key] for key in keys if key not in bad} == {4}
+
+
+def _objects(store: OpaqueStore) -> list[str]:
+    return [info.key for info in store.list()]
+
+
+def test_a_bad_bucket_does_not_stop_its_job(place: MemoryStore, capsys: pytest.CaptureFixture[str]):
+    """A job in which most tasks fail is stopped by S3: one over nothing but broken pictures is completed."""
+    source = OpaqueStore("src")
+    keys = [f"{n}.jpg" for n in range(1000)]
+    for key in keys:
+        source.put(key, BAD, HEADERS)
+    scene = Scene(Quick(), recipe=RECIPE, source=source, destination=OpaqueStore("dst"), threads=1)
+    manifest = write_manifest(place, "jobs", "manifests/m.csv", rows("src", keys))
+    assert _run(Service(scene.call, place), manifest).status == "Complete"
+    assert read_report(place, "reports", "job-1").outcomes == {"rejected:unsupported_format": 1000}
+    capsys.readouterr()
+
+
+def test_what_fails_for_good_is_told(scene: Scene, place: MemoryStore):
+    """A store that denies fails a task, once: the report names the key, decoded, and why."""
+
+    def deny() -> None:
+        raise StoreError("access denied", transient=False)
+
+    scene.source = Faulty("src", faults={"ü a.jpg": deny})
+    scene.upload("ü a.jpg", "b.jpg")
+    service = Service(scene.call, place)
+    ended = _run(service, write_manifest(place, "jobs", "m.csv", rows("src", ["ü a.jpg", "b.jpg"])))
+    assert (ended.status, ended.succeeded, ended.failed) == ("Complete", 1, 1)
+    report = read_report(place, "reports", "job-1")
+    assert report.failed == [("ü a.jpg", "access denied")]
+    assert report.outcomes == {"failed": 1, "made": 1}
+    assert service.tries == {0: 1, 1: 1}
+
+
+def test_a_job_is_made_with_what_it_needs(scene: Scene, place: MemoryStore):
+    """It waits to be confirmed, calls our function in our role, and reports all tasks to our bucket."""
+    service = Service(scene.call, place)
+    _run(service, write_manifest(place, "jobs", "manifests/m.csv", rows("src", ["a.jpg"])), go=False)
+    assert service.status == "Cancelled"
+    asked = service.request
+    assert asked["ConfirmationRequired"] is True
+    assert asked["RoleArn"] == MEANS.role
+    assert asked["Operation"] == {"LambdaInvoke": {"FunctionArn": MEANS.function, "InvocationSchemaVersion": "2.0"}}
+    assert (asked["Report"]["Bucket"], asked["Report"]["ReportScope"]) == ("arn:aws:s3:::jobs", "AllTasks")
+    assert asked["Manifest"]["Location"]["ObjectArn"] == "arn:aws:s3:::jobs/manifests/m.csv"
+    assert asked["Manifest"]["Spec"]["Fields"] == ["Bucket", "Key"]
+
+
+def test_every_key_is_a_line_of_its_own(scene: Scene, place: MemoryStore):
+    """Commas, quotes, line breaks, plus and percent in keys come through the manifest as they are."""
+    keys = ["a,b.jpg", 'a"b.jpg', "a\nb.jpg", "a+b %2B.jpg", "ü/é.jpg", "a\r.jpg"]
+    scene.upload(*keys)
+    assert _run(Service(scene.call, place), write_manifest(place, "jobs", "m", rows("src", keys))).failed == 0
+    assert scene.pictured() == set(keys)
+
+
+def test_an_inventory_is_a_manifest(place: MemoryStore):
+    """The manifest.json of an inventory in CSV is taken as it is, by its ARN and version."""
+    told = {"fileFormat": "CSV", "files": []}
+    etag = place.put("manifest.json", json.dumps(told).encode(), HEADERS)
+    found = inventory("s3://inventories/photos/all/2026/manifest.json", place)
+    assert found.arn == "arn:aws:s3:::inventories/photos/all/2026/manifest.json"
+    assert (found.etag, found.spec) == (etag, {"Format": "S3InventoryReport_CSV_20161130"})
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [(b'{"fileFormat": "ORC"}', "in CSV, found ORC"), (b"[]", "expected the manifest"), (None, "there is no")],
+)
+def test_what_is_no_inventory_is_refused(place: MemoryStore, content: bytes | None, sentence: str):
+    """Another format, something else, and nothing: one sentence each."""
+    if content is not None:
+        place.put("manifest.json", content, HEADERS)
+    with pytest.raises(RecipeError, match=sentence):
+        inventory("s3://inventories/manifest.json", place)
+
+
+def test_a_report_that_is_not_there(place: MemoryStore):
+    """It may still be written: an error that may pass."""
+    with pytest.raises(StoreError) as caught:
+        read_report(place, "reports", "job-1")
+    assert caught.value.transient

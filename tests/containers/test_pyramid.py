@@ -1,0 +1,114 @@
+"""What counts as a level of a TIFF's pyramid, and what does not."""
+
+import struct
+from io import BytesIO
+
+import pytest
+from PIL import Image
+
+from tests.image.pictures import difference, shown, textured
+from thumbsmith.image.containers.base import Window
+from thumbsmith.image.containers.tiff import pyramid_of
+from thumbsmith.image.probe import probe
+from thumbsmith.reader import BytesReader
+
+REDUCED, PAGE = 1, 0
+
+
+def pages(*images: tuple[Image.Image, int], **options) -> bytes:
+    """Return a TIFF of pictures, each with its NewSubfileType."""
+    file = BytesIO()
+    (first, _), *rest = images
+    for image, kind in rest:
+        image.encoderinfo = {"tiffinfo": {254: kind}, **options}
+    first.save(file, "TIFF", save_all=True, append_images=[image for image, _ in rest], **options)
+    return file.getvalue()
+
+
+def halved(image: Image.Image, steps: int = 1, up: bool = False) -> Image.Image:
+    """Return a copy halved so often, rounded down or up."""
+    sides = [(side + (1 << steps) - 1 if up else side) >> steps for side in image.size]
+    return image.resize((max(1, sides[0]), max(1, sides[1])))
+
+
+PICTURE = textured(301, 203)
+
+
+def levels(data: bytes) -> int:
+    """Return how many levels a file has."""
+    return probe(BytesReader(data)).levels
+
+
+@pytest.mark.parametrize("up", [False, True])
+def test_halves_of_halves_are_levels(up):
+    """Each level is half the one before, rounded down or up, in any order, and found by its size."""
+    small = [(halved(PICTURE, steps, up), REDUCED) for steps in (2, 1, 3)]
+    data = pages((PICTURE, PAGE), *small)
+    assert levels(data) == 3
+    _, found = pyramid_of(Window.over(BytesReader(data)))
+    assert [(level.width, level.height) for level in found] == [halved(PICTURE, step, up).size for step in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [],
+        [(halved(PICTURE), PAGE)],  # a page that happens to be half as large
+        [(PICTURE.resize((160, 120)), REDUCED)],  # a preview
+        [(halved(PICTURE, 2), REDUCED)],  # without the level between
+        [(halved(PICTURE).convert("L"), REDUCED)],
+        [(PICTURE, REDUCED)],
+    ],
+    ids=["alone", "page", "preview", "gap", "grey", "as large"],
+)
+def test_other_pictures_are_no_levels(others):
+    """Pages, previews of another shape, and pictures of another kind are left alone."""
+    assert levels(pages((PICTURE, PAGE), *others)) == 0
+
+
+def test_a_level_with_another_profile_is_none():
+    """Where the picture has a profile and its copy has none, colours would differ."""
+    data = pages((PICTURE, PAGE), (halved(PICTURE), REDUCED), icc_profile=b"profile " * 8)
+    assert levels(data) == 1
+    before, after = data.rsplit(struct.pack("<HH", 34675, 7), 1)
+    assert levels(before + struct.pack("<HH", 34676, 7) + after) == 0
+
+
+def test_levels_may_be_kept_inside_the_first_directory():
+    """SubIFDs, as some writers keep them, are levels without being marked."""
+    data = bytearray(pages((PICTURE, PAGE), (halved(PICTURE), PAGE)))
+    first = struct.unpack_from("<I", data, 4)[0]
+    count = struct.unpack_from("<H", data, first)[0]
+    end = first + 2 + 12 * count
+    following = struct.unpack_from("<I", data, end)[0]
+    table = data[first + 2 : end] + struct.pack("<HHII", 330, 4, 1, following)
+    moved = len(data)
+    data += struct.pack("<H", count + 1) + table + bytes(4)
+    struct.pack_into("<I", data, 4, moved)
+    found = probe(BytesReader(bytes(data)))
+    assert (found.frames, found.levels) == (1, 1)
+
+
+def test_the_smallest_level_that_serves_is_decoded():
+    """A copy of another colour gives away which level a thumbnail was made from; the mean colour takes 32 pixels."""
+    images = [(PICTURE, PAGE)]
+    for step, color in enumerate(("red", "lime", "blue"), 1):
+        images.append((Image.new("RGB", halved(PICTURE, step).size, color), REDUCED))
+    data = pages(*images)
+    assert difference(shown(data, width=300, height=300), PICTURE.resize((300, 202))) < 3
+    for side, color in ((74, "red"), (36, "lime"), (5, "lime")):
+        made = shown(data, width=side)
+        assert difference(made, Image.new("RGB", made.size, color)) == 0
+    assert difference(shown(data, width=76, height=76), PICTURE.resize((76, 51))) < 5
+
+
+def test_a_level_is_turned_as_the_picture_is():
+    """Each level says its orientation, and is turned and cropped as the whole picture would be."""
+    turned = PICTURE.transpose(Image.Transpose.ROTATE_90)
+    small = halved(turned)
+    small.encoderinfo = {"tiffinfo": {254: REDUCED, 274: 6}}
+    file = BytesIO()
+    turned.save(file, "TIFF", save_all=True, append_images=[small], tiffinfo={274: 6})
+    assert levels(file.getvalue()) == 1
+    made = shown(file.getvalue())
+    assert difference(made, PICTURE.resize(made.size, Image.Resampling.LANCZOS)) < 3

@@ -1,0 +1,103 @@
+"""`quality = "auto"`: the smallest file that looks as it should, in few encodings."""
+
+from io import BytesIO
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from skimage.metrics import structural_similarity
+
+from tests.corpus import needs_corpus, photos
+from tests.image.pictures import saved, textured
+from thumbsmith.image.encode import LEAST, LIKENESS, MOST, TRIALS, Moments, alike, similarity
+from thumbsmith.image.pillow import Image
+from thumbsmith.image.render import render
+from thumbsmith.recipe import Format, Quality, Recipe, Variant
+
+NOISE = Image.fromarray(np.random.default_rng(3).integers(0, 256, (200, 300, 3), dtype=np.uint8))
+KINDS = [Format.JPEG, Format.WEBP, Format.AVIF]
+
+
+def _own(image: object) -> Image.Image:
+    """Return a picture as one of the engine's own Pillow."""
+    return Image.fromarray(np.asarray(image))
+
+
+def _encoded(image: Image.Image, kind: Format, quality: object, **fields) -> bytes:
+    variant = Variant(name="v", width=300, formats=(kind,), quality=Quality(**{kind.value: quality}), **fields)
+    (made,) = render(saved(image, "PNG"), Recipe(variants=(variant,)))
+    return made.data
+
+
+def _likeness(image: Image.Image, data: bytes) -> float:
+    return similarity(Moments.of(image), Moments.of(Image.open(BytesIO(data)).convert(image.mode)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_smooth_pictures_get_less_and_rough_ones_more(kind: Format):
+    """A picture that is easy to code is smaller than at the default quality, and still good; a hard one is larger."""
+    smooth = _own(textured(300, 200))
+    easy, default = _encoded(smooth, kind, "auto"), _encoded(smooth, kind, getattr(Quality(), kind.value))
+    assert len(easy) < len(default)
+    assert _likeness(smooth, easy) >= LIKENESS
+    rough = Image.blend(NOISE, _own(textured(300, 200)), 0.5)
+    hard, default = _encoded(rough, kind, "auto"), _encoded(rough, kind, 60)
+    assert len(hard) > len(default)
+
+
+def test_bytes_bound_it():
+    """What looks as it should and takes too many bytes is lowered as any other quality is."""
+    free = len(_encoded(NOISE, Format.WEBP, "auto"))
+    assert len(_encoded(NOISE, Format.WEBP, "auto", max_output_bytes=free * 4 // 5)) <= free * 4 // 5
+
+
+def test_transparency_is_no_obstacle():
+    """A picture with transparent parts is compared as it is seen."""
+    clear = _own(textured(300, 200)).convert("RGBA")
+    clear.putalpha(clear.getchannel("R"))
+    assert _likeness(clear, _encoded(clear, Format.WEBP, "auto")) >= LIKENESS
+
+
+@given(st.integers(30, 95), st.floats(0.0001, 0.8), st.floats(5, 40), st.floats(-0.3, 0.3))
+def test_three_encodings_are_enough(first: int, lost: float, halving: float, bend: float):
+    """Where what is lost falls with quality, at most three are tried, and a good one is taken if one was found."""
+    tried: dict[int, float] = {}
+
+    def likeness(quality: int) -> float:
+        assert quality == first or LEAST <= quality <= MOST
+        curved = (quality - 70) * (1 + bend * (quality - 70) / 60)
+        tried[quality] = 1 - min(lost * 2 ** (-curved / halving), 1.0)
+        return tried[quality]
+
+    chosen = alike(likeness, first)
+    assert len(tried) <= TRIALS
+    good = [quality for quality, found in tried.items() if found >= LIKENESS]
+    assert chosen == (min(good) if good else max(tried))
+
+
+@pytest.mark.parametrize("quality", [20, 50, 80, 95])
+@pytest.mark.parametrize("size", [(64, 48), (300, 200), (1500, 1100)])
+def test_the_metric_is_structural_similarity(size: tuple[int, int], quality: int):
+    """The cheap metric is within 0.02 of scikit-image's with the same windows, at each place, on luminance."""
+    image = Image.blend(_own(textured(*size)), NOISE.resize(size), 0.2)
+    data = saved(image, "JPEG", quality=quality)
+    one, other = (np.asarray(each.convert("L"), dtype=float) for each in (image, Image.open(BytesIO(data))))
+    expected = structural_similarity(one, other, win_size=7, data_range=255, use_sample_covariance=False)
+    assert _likeness(image, data) == pytest.approx(expected, abs=0.02)
+    assert similarity(Moments.of(image), Moments.of(image)) == pytest.approx(1, abs=1e-4)
+
+
+@needs_corpus
+@pytest.mark.parametrize("kind", KINDS[:2])
+def test_photographs_look_as_they_should(kind: Format):
+    """Of 10 photographs each reaches the level, in a file at most a fifth larger than the smallest that does."""
+    for photo in photos()[:10]:
+        (made,) = render(photo.read_bytes(), Recipe.loads("[variants.v]\nwidth = 256\nformats = ['png']"))
+        image = Image.open(BytesIO(made.data)).convert("RGB")
+        found = _encoded(image, kind, "auto")
+        assert _likeness(image, found) >= LIKENESS, photo.name
+        smallest = next(
+            data for data in (_encoded(image, kind, q) for q in range(30, 96)) if _likeness(image, data) >= LIKENESS
+        )
+        assert len(found) <= 1.2 * len(smallest), photo.name

@@ -1,0 +1,162 @@
+"""Colours that are told by numbers come out as those that are told by a profile."""
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.image.pictures import difference, recipe, saved, shown, textured
+from tests.image.test_colors import ADOBE, DISPLAY_P3, SRGB_CURVE, gamma, parametric, profile
+from thumbsmith.image import profiles, transfer
+from thumbsmith.image.probe import probe
+from thumbsmith.image.render import render
+from thumbsmith.reader import BytesReader
+from thumbsmith.recipe.model import Color
+
+P3, BT_2020, DCI = 12, 9, 11
+SRGB_TRANSFER, LINEAR, PQ, HLG = 13, 8, 16, 18
+HEIC = (Path(__file__).parent / "heic" / "tiles.heic").read_bytes()
+AFTER_HEADER = 33
+
+# ITU-T H.273, table 2: x and y of red, green and blue, and of white.
+D65, DCI_WHITE = (0.3127, 0.3290), (0.314, 0.351)
+CHROMATICITIES = {
+    1: (((0.640, 0.330), (0.300, 0.600), (0.150, 0.060)), D65),
+    BT_2020: (((0.708, 0.292), (0.170, 0.797), (0.131, 0.046)), D65),
+    DCI: (((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)), DCI_WHITE),
+    P3: (((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)), D65),
+}
+BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
+
+
+def xyz(x: float, y: float) -> np.ndarray:
+    """Return a chromaticity as X, Y, Z with a Y of 1."""
+    return np.array([x / y, 1, (1 - x - y) / y])
+
+
+def png(image: Image.Image, primaries: int, transfer: int, **options) -> bytes:
+    """Return a PNG that tells its colours in cICP."""
+    data = saved(image, "PNG", **options)
+    chunk = b"cICP" + bytes([primaries, transfer, 0, 1])
+    chunk = struct.pack(">I", 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    return data[:AFTER_HEADER] + chunk + data[AFTER_HEADER:]
+
+
+def told(data: bytes, primaries: int, transfer: int) -> bytes:
+    """Return an AVIF or HEIC with other code points in its nclx."""
+    place = data.index(b"nclx")
+    return data.replace(data[place : place + 8], b"nclx" + struct.pack(">HH", primaries, transfer))
+
+
+@pytest.mark.parametrize("primaries", CHROMATICITIES)
+def test_primaries_are_those_of_the_table(primaries):
+    """They are the chromaticities of H.273, adapted from their white to D50."""
+    colors, white = CHROMATICITIES[primaries]
+    columns = np.array([xyz(*each) for each in colors]).T
+    columns = columns * np.linalg.solve(columns, xyz(*white))
+    gain = np.diag((BRADFORD @ profiles.WHITE) / (BRADFORD @ xyz(*white)))
+    adapted = np.linalg.inv(BRADFORD) @ gain @ BRADFORD @ columns
+    assert np.abs(adapted.T - transfer.PRIMARIES[primaries]).max() < 0.0001
+
+
+def test_an_avif_in_display_p3_looks_like_one_with_the_profile():
+    """Told by numbers or by a profile, the same colours come out; and they are not those of sRGB."""
+    image, p3 = textured(64, 48), profile(DISPLAY_P3, parametric(3, *SRGB_CURVE))
+    plain = saved(image, "AVIF", quality=95)
+    found = shown(told(plain, P3, SRGB_TRANSFER), width=64, height=48)
+    assert difference(found, shown(saved(image, "AVIF", quality=95, icc_profile=p3), width=64, height=48)) < 0.5
+    assert difference(found, shown(plain, width=64, height=48)) > 3
+
+
+def test_a_heic_in_display_p3_is_converted():
+    """A phone's picture without a profile does not come out washed out."""
+    plain = shown(told(HEIC, 1, SRGB_TRANSFER), width=96, height=96).convert("HSV")
+    found = shown(told(HEIC, P3, SRGB_TRANSFER), width=96, height=96).convert("HSV")
+    assert np.mean(np.asarray(found)[..., 1]) > np.mean(np.asarray(plain)[..., 1]) + 3
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_a_png_is_what_its_code_points_say(mode):
+    """They come before a profile, in both directions."""
+    image, p3 = textured(64, 48).convert(mode), profile(DISPLAY_P3, parametric(3, *SRGB_CURVE))
+    wanted = shown(saved(image, "PNG", icc_profile=p3), width=64, height=48)
+    adobe = profile(ADOBE, gamma(2.2))
+    assert difference(shown(png(image, P3, SRGB_TRANSFER, icc_profile=adobe), width=64, height=48), wanted) < 0.5
+    assert (
+        difference(
+            shown(png(image, 1, SRGB_TRANSFER, icc_profile=adobe), width=64, height=48).convert("RGB"),
+            image.convert("RGB"),
+        )
+        < 0.5
+    )
+
+
+@pytest.mark.parametrize(("primaries", "transfer"), [(1, 1), (2, 2), (6, 6), (1, 13), (255, 255), (0, 0)])
+def test_what_is_srgb_or_unknown_is_left_alone(primaries, transfer):
+    """Of television's colours and of what nobody knows, nothing is converted."""
+    assert transfer.cicp_profile(primaries, transfer) is None
+    image = textured(64, 48)
+    assert difference(shown(png(image, primaries, transfer), width=64, height=48), image) == 0
+
+
+def test_linear_light_becomes_brighter():
+    """A picture whose levels are light itself comes out as sRGB writes it."""
+    image = Image.new("RGB", (40, 40), (55, 55, 55))
+    assert shown(png(image, 1, LINEAR), width=40, height=40).getpixel((20, 20)) == pytest.approx((128,) * 3, abs=1)
+
+
+def test_grey_is_no_picture_of_these_colours():
+    """A grey picture is left alone, and nothing is noted."""
+    image = textured(64, 48).convert("L")
+    found = shown(png(image, P3, SRGB_TRANSFER), width=64, height=48)
+    assert difference(found.convert("L"), image) == 0
+
+
+def test_the_file_of_a_picture_told_by_numbers_is_never_kept():
+    """What is stripped of the numbers would be another picture, however small it is."""
+    image = Image.new("RGB", (30, 20), (200, 40, 40))
+    small = recipe(width=30, height=20)
+    kept = render(png(image, P3, SRGB_TRANSFER), small)[0].data
+    assert kept != render(saved(image, "PNG"), small)[0].data
+    keeping = recipe(width=30, height=20, color=Color.KEEP)
+    assert b"iCCP" in render(png(image, P3, SRGB_TRANSFER), keeping)[0].data
+
+
+@pytest.mark.parametrize("curve", [transfer.from_pq, transfer.from_hlg])
+def test_high_range_is_bent_into_a_displays(curve):
+    """Black is black, the brightest is white, and brighter is never darker."""
+    found = [curve(level / 255) for level in range(256)]
+    assert found[0] < 0.001
+    assert found[-1] == pytest.approx(1, abs=0.005)
+    assert found == sorted(found)
+
+
+def test_what_a_display_can_show_is_shown_as_it_is():
+    """40 cd/m2 are the same in both ways of storing them, 40 of the 203 that white has; 203 are nearly white."""
+    assert transfer.from_pq(0.4193) == pytest.approx(40 / 203, rel=0.02)
+    assert transfer.from_hlg(0.75) == pytest.approx(transfer.from_pq(0.5807), abs=0.01)
+    assert 0.7 < transfer.from_pq(0.5807) < 0.9
+
+
+@pytest.mark.parametrize("transfer", [PQ, HLG])
+def test_a_picture_of_high_range_is_neither_grey_nor_dark(transfer):
+    """Shown as if it were sRGB it is flat: converted, white paper is bright, and red is red."""
+    paper = {PQ: 148, HLG: 191}[transfer]
+    image = Image.new("RGB", (40, 40), (paper, paper, paper))
+    image.paste((paper, paper // 3, paper // 3), (20, 0, 40, 40))
+    found = shown(told(saved(image, "AVIF", quality=100, subsampling="4:4:4"), BT_2020, transfer), width=40, height=40)
+    assert min(found.getpixel((8, 20))) > 215
+    red, green, blue = found.getpixel((32, 20))
+    assert red > 200
+    assert max(green, blue) < 90
+
+
+def test_the_header_tells_the_code_points():
+    """Of an animation too."""
+    still, moving = saved(textured(16, 16), "AVIF"), textured(16, 16)
+    animated = saved(moving, "AVIF", save_all=True, append_images=[textured(16, 16).rotate(90)])
+    assert probe(BytesReader(told(still, BT_2020, PQ))).transfer == PQ
+    assert probe(BytesReader(told(animated, P3, SRGB_TRANSFER))).primaries == P3

@@ -1,0 +1,138 @@
+"""What is said of memory beforehand holds when it is taken."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from PIL.Image import Resampling
+
+from tests.image.heif_items import SIDE, grid, heif, irot, tile
+from tests.image.pictures import saved, textured
+from thumbsmith.errors import Code, Rejected
+from thumbsmith.image.containers.base import Probe
+from thumbsmith.image.limits import judge_memory, predicted_bytes
+from thumbsmith.image.probe import probe
+from thumbsmith.reader import BytesReader
+from thumbsmith.recipe import Format, Limits, Recipe, Variant
+
+# The default recipe's renditions of one file, in a process that has loaded its decoder: the growth of its peak.
+PEAK = """
+import sys
+from pathlib import Path
+from thumbsmith.image import cascade, decode, decode_heic, encode, transform
+from thumbsmith.image.limits import judge_memory
+from thumbsmith.image.probe import probe
+from thumbsmith.reader import BytesReader
+from thumbsmith.recipe import Recipe
+from thumbsmith.image.render import render
+def peak():
+    return next(int(line.split()[1]) for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line)
+small, data = (Path(name).read_bytes() for name in sys.argv[1:])
+render(small, Recipe.default())
+before = peak()
+render(data, Recipe.default())
+print((peak() - before) * 1024, judge_memory(probe(BytesReader(data)), Recipe.default()))
+"""
+
+
+def made(mode: str, kind: str, side: int, **options) -> bytes:
+    """Return a file of a square picture in this mode."""
+    image = textured(side // 4, side // 4).resize((side, side), Resampling.NEAREST)
+    if mode == "I;16":
+        return saved(Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257), kind, **options)
+    if mode in ("RGBA", "LA"):
+        image.putalpha(Image.linear_gradient("L").resize(image.size))
+    return saved(image.convert(mode), kind, **options)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process is read from Linux's /proc")
+@pytest.mark.parametrize(
+    ("mode", "kind", "options"),
+    [
+        ("RGB", "JPEG", {}),
+        ("RGB", "JPEG", {"progressive": True}),
+        ("RGB", "JPEG", {"progressive": True, "subsampling": "4:4:4"}),
+        ("CMYK", "JPEG", {"progressive": True}),
+        ("RGB", "PNG", {}),
+        ("RGBA", "PNG", {}),
+        ("LA", "PNG", {}),
+        ("P", "PNG", {}),
+        ("I;16", "PNG", {}),
+        ("P", "GIF", {}),
+        ("P", "GIF", {"transparency": 0}),
+        ("RGB", "WEBP", {"method": 0}),
+        ("RGBA", "WEBP", {"method": 0, "lossless": True, "quality": 0}),
+        ("RGB", "TIFF", {}),
+        ("RGB", "TIFF", {"compression": "tiff_lzw", "tiffinfo": {278: 2400}}),
+        ("CMYK", "TIFF", {"compression": "tiff_lzw"}),
+        ("RGB", "BMP", {}),
+        ("RGB", "AVIF", {"speed": 10}),
+        ("RGBA", "AVIF", {"speed": 10, "subsampling": "4:4:4"}),
+    ],
+)
+def test_no_decoder_takes_more_than_was_predicted(tmp_path, mode, kind, options):
+    """The peak of a fresh process stays below the prediction, which is no more than three times as high."""
+    small, large = tmp_path / "small", tmp_path / "large"
+    small.write_bytes(made(mode, kind, 64, **options))
+    large.write_bytes(made(mode, kind, 2400, **options))
+    command = [sys.executable, "-c", PEAK, str(small), str(large)]
+    ran = subprocess.run(command, check=True, capture_output=True, text=True, env={"PYTHONPATH": ":".join(sys.path)})
+    peak, predicted = map(int, ran.stdout.split())
+    assert peak <= predicted <= 3 * peak
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process is read from Linux's /proc")
+@pytest.mark.parametrize("turn", [0, 1])
+def test_a_heic_of_tiles_takes_no_more_than_was_predicted(tmp_path, turn):
+    """Tiles are averaged as they come: half of what the whole picture would take is never reached, turned or not."""
+    small, large = tmp_path / "small", tmp_path / "large"
+    small.write_bytes(heif([tile().having(irot(turn))]))
+    whole = grid(104, 72, 104 * SIDE, 72 * SIDE).having(irot(turn))
+    large.write_bytes(heif([whole, *map(tile, range(12))], [(b"dimg", 1, [2 + each % 12 for each in range(104 * 72)])]))
+    command = [sys.executable, "-c", PEAK, str(small), str(large)]
+    ran = subprocess.run(command, check=True, capture_output=True, text=True, env={"PYTHONPATH": ":".join(sys.path)})
+    peak, predicted = map(int, ran.stdout.split())
+    assert peak <= predicted < 5 * 104 * 72 * SIDE * SIDE
+
+
+@pytest.mark.parametrize("kind", ["png", "gif", "webp", "tiff", "bmp", "avif", "heic", "jpeg"])
+def test_a_header_that_promises_too_much_is_refused(kind):
+    """A few bytes that unfold to gigabytes are over memory before they are decoded."""
+    bomb = Probe(format=kind, bytes=41, width=20_000, height=17_000, progressive=True, subsampled=False)
+    with pytest.raises(Rejected) as refused:
+        judge_memory(bomb, Recipe.default())
+    assert refused.value.code == Code.OVER_MEMORY
+
+
+def test_a_baseline_jpeg_is_cheap_where_little_is_wanted():
+    """210 megapixels are decoded at an eighth for thumbnails, and refused where they are wanted whole."""
+    large = Probe(format="jpeg", bytes=50_000_000, width=17_500, height=12_000)
+    assert judge_memory(large, Recipe.default()) < 100 << 20
+    with pytest.raises(Rejected):
+        judge_memory(large, Recipe(variants=(Variant(name="v", width=16_000, formats=(Format.JPEG,)),)))
+
+
+def test_a_recipe_that_enlarges_is_judged_by_what_it_makes():
+    """One pixel made into hundreds of megapixels counts as these."""
+    recipe = Recipe(variants=(Variant(name="v", width=16_000, height=16_000, enlarge=True),))
+    with pytest.raises(Rejected):
+        judge_memory(Probe(format="png", bytes=70, width=1, height=1), recipe)
+    assert judge_memory(Probe(format="png", bytes=70, width=1, height=1), Recipe.default()) < 16 << 20
+
+
+def test_the_limit_is_the_recipes():
+    """Exactly what is predicted is allowed, a byte less is not."""
+    found = probe(BytesReader(made("RGB", "PNG", 400)))
+    needed = judge_memory(found, Recipe.default())
+    assert judge_memory(found, Recipe(limits=Limits(max_memory=needed))) == needed
+    with pytest.raises(Rejected):
+        judge_memory(found, Recipe(limits=Limits(max_memory=needed - 1)))
+
+
+def test_scans_are_what_costs():
+    """Every JPEG of more than one scan is held in coefficients, progressive or not."""
+    one = Probe(format="jpeg", bytes=1, width=1000, height=1000)
+    many = Probe(format="jpeg", bytes=1, width=1000, height=1000, scans=3)
+    assert predicted_bytes(many, 8) - predicted_bytes(one, 8) == 4_000_000

@@ -1,0 +1,135 @@
+"""The use case: bytes and a recipe to renditions."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.image.pictures import difference, pixels, recipe, saved, textured
+from thumbsmith.errors import Code, Rejected
+from thumbsmith.image.probe import probe
+from thumbsmith.image.render import render, render_source
+from thumbsmith.reader import BytesReader
+from thumbsmith.recipe import Fit, Format, Limits, Recipe, Variant
+from thumbsmith.recipe.names import rendition_name
+
+ALL = Recipe(
+    variants=(
+        Variant(name="icon", width=48, height=48, fit=Fit.COVER, formats=(Format.PNG, Format.AVIF)),
+        Variant(name="large", width=400, height=400, formats=(Format.WEBP, Format.JPEG)),
+        Variant(name="small", width=150, height=150, formats=tuple(Format)),
+        Variant(name="boxed", width=200, height=200, fit=Fit.CONTAIN, formats=("source",)),
+    )
+)
+JPEG = saved(textured(1200, 800), "JPEG", quality=90)
+PNG = saved(textured(1200, 800).convert("RGBA"), "PNG")
+
+
+def named(data: bytes, wanted: frozenset[str] | None) -> tuple[dict[str, bytes], str]:
+    """Return renditions by name, and the colour."""
+    reader = BytesReader(data)
+    made = render_source(reader, probe(reader), ALL, wanted)
+    return {rendition_name(each.variant, each.format): each.data for each in made.renditions}, made.color
+
+
+def test_renditions_come_in_the_recipes_order():
+    """Each variant in each of its formats, `source` as the source's own."""
+    made = [(each.variant, each.format.value) for each in render(JPEG, ALL)]
+    assert made == [
+        ("icon", "png"),
+        ("icon", "avif"),
+        ("large", "webp"),
+        ("large", "jpeg"),
+        *(("small", kind.value) for kind in Format),
+        ("boxed", "jpeg"),
+    ]
+
+
+@pytest.mark.parametrize("data", [JPEG, PNG], ids=["JPEG", "PNG"])
+def test_a_rendition_does_not_depend_on_what_is_made_beside_it(data):
+    """Made alone, each is the same to the byte as made with all others, and so is the colour."""
+    everything, color = named(data, None)
+    for name, content in everything.items():
+        assert named(data, frozenset({name})) == ({name: content}, color)
+
+
+def test_nothing_is_made_where_nothing_is_wanted():
+    """An empty set, or names that the recipe does not make, cost no decoding: not even the bytes are looked at."""
+    found = probe(BytesReader(JPEG))
+    for wanted in (frozenset(), frozenset({"other.webp"})):
+        made = render_source(BytesReader(b""), found, ALL, wanted)
+        assert (made.renditions, made.color) == ((), "")
+
+
+def test_bytes_are_the_same_in_every_process():
+    """A rendition is a function of the source and the recipe."""
+    script = (
+        "import hashlib; from tests.image.test_render import ALL, JPEG; from thumbsmith import render\n"
+        "print(hashlib.sha256(b''.join(each.data for each in render(JPEG, ALL))).hexdigest())"
+    )
+    runs = {
+        subprocess.run(
+            [sys.executable, "-c", script], check=True, capture_output=True, env={"PYTHONPATH": ":".join(sys.path)}
+        ).stdout
+        for _ in range(2)
+    }
+    assert len(runs) == 1
+
+
+def test_the_color_is_the_mean():
+    """Half red and half blue is purple; what is transparent does not count."""
+    image = textured(64, 64)
+    image.paste((255, 0, 0), (0, 0, 64, 32))
+    image.paste((0, 0, 255), (0, 32, 64, 64))
+    assert named(saved(image, "PNG"), None)[1] in {"#800080", "#7f0080", "#80007f", "#7f007f"}
+    image.putalpha(255)
+    image.paste((0, 255, 0, 0), (0, 32, 64, 64))
+    assert named(saved(image, "PNG"), None)[1].startswith("#ff0")
+
+
+@pytest.mark.parametrize(
+    ("data", "limits", "code"),
+    [
+        (b"", Limits(), Code.EMPTY),
+        (b"hello", Limits(), Code.UNSUPPORTED_FORMAT),
+        (JPEG, Limits(max_bytes=1000), Code.TOO_MANY_BYTES),
+        (JPEG, Limits(max_pixels=1000), Code.TOO_MANY_PIXELS),
+        (PNG, Limits(max_memory=1_000_000), Code.OVER_MEMORY),
+    ],
+)
+def test_limits_are_judged_first(data, limits, code):
+    """What a recipe does not allow is rejected by its code."""
+    with pytest.raises(Rejected) as refused:
+        render(data, Recipe(limits=limits))
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize("kind", Format)
+def test_nothing_of_the_sources_metadata_is_left(kind):
+    """EXIF, XMP, comments and profiles stay behind."""
+    secret = b"51.4778 N, 0.0015 W"
+    source = textured(100, 80)
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x0e\x01\x02\0\x14\0\0\0\x1a\0\0\0\0\0\0\0" + secret + b"\0"
+    data = saved(source, "JPEG", exif=exif, comment=secret, xmp=secret)
+    assert data.count(secret) == 3
+    (rendition,) = render(data, recipe(formats=(kind,)))
+    assert secret not in rendition.data
+    assert not {"exif", "xmp", "icc_profile", "comment", "dpi"} & pixels(rendition).info.keys()
+
+
+def test_quality_is_obeyed():
+    """A lower quality gives fewer bytes, of a picture less alike."""
+    for kind in (Format.JPEG, Format.WEBP, Format.AVIF):
+        low, high = (
+            Recipe.loads(f'[variants.v]\nwidth = 200\nformats = ["{kind}"]\nquality = {quality}') for quality in (5, 95)
+        )
+        (poor,), (good,) = render(JPEG, low), render(JPEG, high)
+        assert len(poor.data) < len(good.data)
+        truth = textured(1200, 800).resize((200, 133))
+        assert difference(pixels(poor), truth) > difference(pixels(good), truth)
+
+
+def test_importing_it_loads_no_image_library():
+    """Pillow is loaded when the first picture is made."""
+    script = "import sys, thumbsmith.image.render; sys.exit('PIL' in sys.modules)"
+    subprocess.run([sys.executable, "-c", script], check=True, env={"PYTHONPATH": ":".join(sys.path)})

@@ -1,0 +1,135 @@
+"""What libvips makes smaller is what Lanczos makes of it."""
+
+import random
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis.strategies import booleans, floats, tuples
+from PIL import Image
+
+from tests.image.pictures import textured
+from thumbsmith.image import vips
+from thumbsmith.image.transform import FEWEST, _spans, lanczos
+
+LANCZOS = Image.Resampling.LANCZOS
+
+
+def _levels_off(found: Image.Image, wanted: Image.Image) -> np.ndarray:
+    assert (found.mode, found.size) == (wanted.mode, wanted.size)
+    return np.abs(np.asarray(found, int) - np.asarray(wanted, int))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("size", [(512, 341), (300, 300), (100, 480), (767, 65), (768, 300)])
+def test_a_picture_is_within_a_few_levels_of_exact_lanczos(mode: str, size: tuple[int, int]):
+    """Whatever both sides are divided by, whole or not, no level is more than 4 off, and the mean less than one."""
+    image = textured(768, 512).convert(mode)
+    off = _levels_off(lanczos(image, size, (0, 0, 768, 512)), image.resize(size, LANCZOS))
+    assert off.max() <= 4
+    assert off.mean() < 1
+
+
+@given(
+    shrinks=tuples(floats(1.02, 5.9), floats(1.02, 5.9)),
+    lengths=tuples(floats(300, 700), floats(300, 500)),
+    place=tuples(floats(0, 1), floats(0, 1)),
+    whole=booleans(),
+)
+def test_a_part_is_where_exact_lanczos_has_it(shrinks, lengths, place, whole):
+    """Wherever a part begins and ends, between pixels or not, no level is more than 5 off, the mean less than one."""
+    image = textured(768, 512)
+    size = (max(1, round(lengths[0] / shrinks[0])), max(1, round(lengths[1] / shrinks[1])))
+    left, top = ((held - length) * at for held, length, at in zip(image.size, lengths, place, strict=True))
+    box = (left, top, left + lengths[0], top + lengths[1])
+    box = tuple(map(round, box)) if whole else box
+    off = _levels_off(lanczos(image, size, box), image.resize(size, LANCZOS, box))
+    assert off.max() <= 5
+    assert off.mean() < 1
+
+
+def test_most_parts_are_left_to_libvips():
+    """Of boxes as JPEGs and crops have them, in eighths of a pixel, nine of ten go to libvips."""
+    image, chance = textured(1600, 1200), random.Random(7)
+    found = []
+    for _ in range(200):
+        left, top, right, bottom = (chance.randrange(8 * each) / 8 for each in (100, 100, 100, 100))
+        box = (left, top, 1600 - right, 1200 - bottom)
+        size = (chance.randrange(300, 1300), chance.randrange(250, 900))
+        found.append(_spans(image, size, box, 3.0) is not None)
+    assert sum(found) >= 180
+
+
+def test_a_large_picture_is_averaged_first():
+    """A picture that is made twenty times smaller is what Pillow makes with the same gap, to a few levels."""
+    image = textured(4000, 3000)
+    off = _levels_off(
+        lanczos(image, (200, 150), (0, 0, 4000, 3000), 3.0), image.resize((200, 150), LANCZOS, reducing_gap=3.0)
+    )
+    assert off.max() <= 10  # 9 with whole pixels too: what is averaged has harder edges than what is not
+    assert off.mean() < 1
+
+
+@pytest.mark.parametrize(
+    ("width", "size", "box"),
+    [
+        (600, (300, 200), (0.5, 0.0, 300.5, 400.0)),
+        (600, (250, 170), (0.3, 0.3, 250.4, 399.7)),
+        (600, (900, 200), (0.0, 0.0, 600.0, 400.0)),
+        (100, (50, 200), (0.0, 0.0, 100.0, 400.0)),
+        (600, (600, 400), (0.0, 0.0, 600.0, 400.0)),
+        (600, (300, 1), (0.0, 0.0, 600.0, 400.0)),
+    ],
+)
+def test_what_libvips_cannot_do_pillow_does(width: int, size: tuple[int, int], box: tuple[float, float, float, float]):
+    """Half a pixel's shift, a picture that is enlarged, one that is small, one that stays, and a line are exact."""
+    image = textured(width, 400)
+    assert not _levels_off(lanczos(image, size, box), image.resize(size, LANCZOS, box)).any()
+
+
+def test_the_same_picture_gives_the_same_pixels():
+    """Again and again, and from its memory alone."""
+    image = textured(1200, 800)
+    assert len({lanczos(image.copy(), (500, 333), (0, 0, 1200, 800)).tobytes() for _ in range(5)}) == 1
+
+
+THREADS = """
+import io, sys
+from pathlib import Path
+from PIL import Image
+from thumbsmith.recipe import Recipe
+from thumbsmith.image.render import render
+recipe = Recipe.loads('[variants.a]\\nwidth=200\\nformats=["jpeg"]')
+for size in ((1600, 1200), (1601, 1203)):
+    stream = io.BytesIO()
+    Image.effect_noise(size, 80).convert("RGB").save(stream, "jpeg")
+    render(stream.getvalue(), recipe)
+print("_libvips" in sys.modules, len(list(Path("/proc/self/task").iterdir())))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel by Linux's /proc")
+def test_a_process_that_made_pictures_can_be_forked():
+    """Resizing leaves no thread behind, which a fork would lose, and with it what the thread held."""
+    done = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True, timeout=300, check=True)
+    assert done.stdout.split() == ["True", "1"]
+
+
+def test_few_pixels_are_not_handed_over(monkeypatch: pytest.MonkeyPatch):
+    """Below the least that pays libvips is not asked."""
+    monkeypatch.setattr(vips.Picture, "of", None)
+    side = int(FEWEST**0.5) - 1
+    assert lanczos(textured(side, side), (50, 50), (0, 0, side, side)).size == (50, 50)
+
+
+def test_what_libvips_refuses_is_an_error_of_ours():
+    """An operation that there is not, and one whose arguments are wrong, say what is wrong."""
+    picture = vips.Picture.of(bytes(12), 2, 2, 3)
+    with pytest.raises(vips.VipsError, match="nonsense"):
+        picture.run("nonsense")
+    with pytest.raises(vips.VipsError, match="wrong"):
+        picture.run("reduce", wrong=1)
+    with pytest.raises(vips.VipsError, match="hshrink"):
+        picture.run("reduce", vshrink=2)

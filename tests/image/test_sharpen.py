@@ -1,0 +1,52 @@
+"""Sharpening."""
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from tests.image.pictures import saved, shown, textured
+from thumbsmith.image.render import render
+from thumbsmith.image.transform import sharpened
+from thumbsmith.recipe import Format, Recipe, Variant
+
+
+def _edges(image: Image.Image) -> float:
+    return float(np.asarray(image.convert("L").filter(ImageFilter.FIND_EDGES), dtype=float)[2:-2, 2:-2].mean())
+
+
+def test_more_is_sharper():
+    """The stronger, the more a pixel differs from those beside it; none leaves the picture as it is."""
+    source = saved(textured(256, 256), "PNG")
+    plain, little, much = (shown(source, sharpen=strength) for strength in (0.0, 0.3, 1.0))
+    assert _edges(plain) < _edges(little) < _edges(much)
+    assert plain == shown(source)
+
+
+def test_flat_parts_stay():
+    """Where all is of one colour nothing changes."""
+    image = Image.new("RGB", (20, 20), (10, 200, 90))
+    assert sharpened(image, 2.0) == image
+
+
+def test_nothing_shines_out_of_transparent_parts():
+    """Opacity stays as it is, and the rim of a flat shape keeps its colour, whatever lies under what is transparent."""
+    image = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
+    image.paste((200, 120, 40, 255), (10, 10, 30, 30))
+    image.putpixel((9, 15), (200, 120, 40, 128))
+    made = np.asarray(sharpened(image, 1.0), dtype=int)
+    before = np.asarray(image, dtype=int)
+    assert (made[..., 3] == before[..., 3]).all()
+    seen = before[..., 3] > 0
+    assert np.abs(made[seen] - before[seen]).max() <= 2
+
+
+def test_a_picture_made_from_a_larger_one_is_sharpened_once():
+    """A variant is the same whether a larger one that is sharpened is made beside it or not."""
+    large = Variant(name="large", width=200, formats=(Format.PNG,))
+    small = Variant(name="small", width=50, formats=(Format.PNG,), sharpen=0.5)
+    data = saved(textured(400, 300), "JPEG")
+    pictures = [
+        {each.variant: each.data for each in render(data, Recipe(variants=(first, small)))}
+        for first in (large, Variant(name="large", width=200, formats=(Format.PNG,), sharpen=5.0))
+    ]
+    assert pictures[0]["small"] == pictures[1]["small"]
+    assert pictures[0]["large"] != pictures[1]["large"]

@@ -1,0 +1,173 @@
+"""Pictures that libvips averages while it decodes them are those that Pillow decodes."""
+
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.image.pictures import difference, recipe, saved, shown, textured
+from tests.image.test_colors import DISPLAY_P3, SRGB_CURVE, parametric, profile
+from thumbsmith.errors import Code, Rejected, StoreError
+from thumbsmith.image import vips_stream
+from thumbsmith.image.render import render
+from thumbsmith.image.stream import SourceStream
+from thumbsmith.image.vips_stream import Feed
+from thumbsmith.reader import BytesReader
+
+WIDTH, HEIGHT = 803, 602
+DEFLATE = {"compression": "tiff_adobe_deflate"}
+
+
+def picture(mode: str = "RGB") -> Image.Image:
+    """Return a picture whose sides no whole number divides."""
+    soft = Image.blend(textured(WIDTH, HEIGHT), Image.new("RGB", (WIDTH, HEIGHT), "gray"), 0.5)
+    return soft.convert(mode)
+
+
+STREAMED = [
+    pytest.param(saved(picture(), "PNG"), id="png"),
+    pytest.param(saved(picture("L"), "PNG"), id="grey png"),
+    pytest.param(saved(picture(), "WEBP", quality=95), id="webp"),
+    pytest.param(saved(picture(), "TIFF", **DEFLATE), id="tiff"),
+    pytest.param(saved(picture("L"), "TIFF", tiffinfo={278: 16, 317: 2}, **DEFLATE), id="grey tiff in strips"),
+]
+BY_PILLOW = [
+    pytest.param(saved(picture("RGBA"), "PNG"), id="alpha"),
+    pytest.param(saved(picture("P"), "PNG"), id="palette"),
+    pytest.param(saved(picture(), "PNG", transparency=(0, 0, 0)), id="a colour that is clear"),
+    pytest.param(saved(Image.fromarray(np.asarray(picture("L"), np.uint16) * 257), "PNG"), id="16 bits"),
+    pytest.param(saved(picture("1"), "PNG"), id="1 bit"),
+    pytest.param(saved(picture(), "WEBP", save_all=True, append_images=[picture("L")]), id="animation"),
+    pytest.param(saved(picture(), "TIFF", compression="tiff_lzw"), id="lzw"),
+    pytest.param(saved(picture(), "TIFF", tiffinfo={274: 6}, **DEFLATE), id="tiff on its side"),
+    pytest.param(saved(picture("CMYK"), "TIFF", **DEFLATE), id="tiff in inks"),
+    pytest.param(saved(picture(), "GIF"), id="gif"),
+]
+
+
+def _by_pillow(monkeypatch: pytest.MonkeyPatch, data: bytes, **fields) -> Image.Image:
+    with monkeypatch.context() as patch:
+        patch.setattr(vips_stream, "_count", lambda *_: 1)
+        return shown(data, **fields)
+
+
+@pytest.mark.parametrize("data", STREAMED)
+@pytest.mark.parametrize("side", [64, 120])
+def test_it_is_the_picture_that_pillow_decodes(data: bytes, side: int, streamed: list[bool], monkeypatch):
+    """Small pictures of each kind are those of Pillow, to a level or so in the mean and a few at most, edges too."""
+    found = shown(data, width=side, height=side)
+    assert streamed == [True]
+    wanted = _by_pillow(monkeypatch, data, width=side, height=side)
+    assert difference(found, wanted) < 1.5
+    most = 20 if data[:4] == b"RIFF" else 6  # libwebp averages before it makes RGB of it
+    assert np.abs(np.asarray(found, int) - np.asarray(wanted, int)).max() <= most
+
+
+@pytest.mark.parametrize("data", STREAMED)
+def test_it_is_the_same_from_a_file_that_is_too_large_for_memory(data: bytes, monkeypatch: pytest.MonkeyPatch):
+    """Read piece by piece, a file gives what it gives read whole."""
+    whole = shown(data)
+    monkeypatch.setattr(vips_stream, "IN_MEMORY", 0)
+    assert shown(data).tobytes() == whole.tobytes()
+
+
+@pytest.mark.parametrize("data", [*STREAMED, *BY_PILLOW])
+def test_most_of_a_picture_is_decoded_by_pillow(data: bytes, streamed: list[bool]):
+    """Where less than five of its pixels go into one on each axis nothing is averaged beforehand."""
+    shown(data, width=161, height=161)
+    assert streamed == []
+
+
+@pytest.mark.parametrize("data", BY_PILLOW)
+def test_what_libvips_would_see_otherwise_is_left_to_pillow(data: bytes, streamed: list[bool]):
+    """Transparency, palettes, depth, animations, turns and inks are Pillow's."""
+    shown(data)
+    assert streamed == []
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+@pytest.mark.parametrize("data", STREAMED)
+def test_a_file_that_is_cut_off_is_truncated(data: bytes, in_memory: bool, monkeypatch: pytest.MonkeyPatch):
+    """Whoever decodes it, at every length: what Pillow says of it stands."""
+    monkeypatch.setattr(vips_stream, "IN_MEMORY", len(data) if in_memory else 0)
+    for share in (0.3, 0.6, 0.95):
+        with pytest.raises(Rejected) as refused:
+            render(data[: int(len(data) * share)], recipe())
+        assert refused.value.code == Code.TRUNCATED
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_damage_is_judged_by_pillow(in_memory: bool, monkeypatch: pytest.MonkeyPatch):
+    """Of a PNG whose pixels cannot be unpacked the verdict is the same with libvips and without."""
+    data = bytearray(saved(picture(), "PNG"))
+    data[len(data) // 2 : len(data) // 2 + 40] = bytes(40)
+    monkeypatch.setattr(vips_stream, "IN_MEMORY", len(data) if in_memory else 0)
+    with pytest.raises(Rejected) as refused:
+        render(bytes(data), recipe())
+    monkeypatch.setattr(vips_stream, "_count", lambda *_: 1)
+    with pytest.raises(Rejected) as alone:
+        render(bytes(data), recipe())
+    assert refused.value.code == alone.value.code
+
+
+@pytest.mark.parametrize(("kind", "options"), [("PNG", {}), ("WEBP", {"quality": 95}), ("TIFF", DEFLATE)])
+def test_a_profile_is_followed(kind: str, options: dict, streamed: list[bool], monkeypatch: pytest.MonkeyPatch):
+    """Colours of a wider space are converted after averaging, as of any other picture; a broken profile is ignored."""
+    wide = profile(DISPLAY_P3, parametric(3, *SRGB_CURVE))
+    data = saved(picture(), kind, icc_profile=wide, **options)
+    found = shown(data)
+    assert streamed == [True]
+    assert difference(found, _by_pillow(monkeypatch, data)) < 1.5
+    assert difference(found, shown(saved(picture(), kind, **options))) > 3
+    broken = saved(picture(), kind, icc_profile=b"nonsense" * 20, **options)
+    assert shown(broken).tobytes() == shown(saved(picture(), kind, **options)).tobytes()
+
+
+@pytest.mark.parametrize("data", STREAMED)
+@pytest.mark.parametrize("after", [1, 2, 3])
+def test_what_the_reader_raises_is_raised(data: bytes, after: int, monkeypatch: pytest.MonkeyPatch):
+    """A store that fails while libvips reads fails the picture, and is no verdict on it."""
+    monkeypatch.setattr(vips_stream, "IN_MEMORY", 0)
+    monkeypatch.setattr("thumbsmith.image.stream.BLOCK", 1 << 12)
+    failure = StoreError("gone", transient=True)
+
+    class Failing(BytesReader):
+        def read(self, offset: int, length: int) -> bytes:
+            if offset > len(data) * after / 4:
+                raise failure
+            return self.data[offset : offset + length]
+
+    with pytest.raises(StoreError) as raised:
+        render(Failing(data), recipe())
+    assert raised.value is failure
+
+
+def test_the_end_of_the_process_is_not_swallowed():
+    """SystemExit, raised in the thread that reads, is kept for the one that waits; before the start is no place."""
+
+    class Leaving(BytesReader):
+        def read(self, offset: int, length: int) -> bytes:
+            raise SystemExit
+
+    feed = Feed(SourceStream(Leaving(b"x" * 9)))
+    assert feed.read_into(bytearray(4)) == -1
+    assert isinstance(feed.raised, SystemExit)
+    assert feed.seek(-5, 0) == -1
+    assert feed.seek(5, 0) == 5
+
+
+def test_a_webp_whose_colours_are_cut_off_is_decoded_in_full(monkeypatch: pytest.MonkeyPatch):
+    """What libwebp averages before RGB cuts it off would look different: it is what Pillow decodes, to the level."""
+    data = saved(textured(WIDTH, HEIGHT).point(lambda level: 0 if level < 128 else 255), "WEBP", quality=95)
+    assert shown(data).tobytes() == _by_pillow(monkeypatch, data).tobytes()
+
+
+def test_a_picture_of_another_size_is_not_taken(monkeypatch: pytest.MonkeyPatch):
+    """Where libvips reads other sides or channels than Pillow it is not believed."""
+    data = saved(picture(), "PNG")
+    other = Image.open(BytesIO(saved(picture("L"), "PNG")))
+    from thumbsmith.image.probe import probe  # noqa: PLC0415 - of this test alone
+
+    found = probe(BytesReader(data))
+    assert vips_stream.averaged(SourceStream(BytesReader(data)), found, other, 20.0) is None
