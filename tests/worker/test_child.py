@@ -18,8 +18,8 @@ from thumbsmith.worker.child import carry_out, work
 from thumbsmith.worker.isolation import Isolation
 from thumbsmith.worker.wire import Channel, Frame
 
+from ..containers.files import HEIC
 from ..pictures import picture
-from ..probe.files import HEIC
 from .pictures import SMALL, noise
 
 UNLIMITED = 1 << 30

@@ -18,9 +18,9 @@ from thumbsmith.worker.answers import Made
 from thumbsmith.worker.launch import Launched
 from thumbsmith.worker.pool import usable_cores
 
+from ..containers.files import HEIC
 from ..corpus import hostile, needs_corpus, photos
 from ..pictures import picture
-from ..probe.files import HEIC
 from .pictures import SMALL, noise, slow
 from .processes import Watch, linux
 from .readers import interrupted
