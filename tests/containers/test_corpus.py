@@ -24,10 +24,15 @@ def test_photographs_are_what_pillow_says():
     assert [(path.name, found) for path in photos() if (found := disagreement(path.read_bytes()))] == []
 
 
+# Its colors are in a matrix that libavif does not convert: Pillow opens it and fails to decode it.
+UNSUPPORTED = "real__avif-conformance__b52996d7dc8b.avif"
+
+
 @needs_corpus
 def test_hostile_files_are_what_pillow_says():
     """Every hostile file that Pillow opens is the same to the probe, or differs in a way that is stated."""
-    assert [(path.name, found) for path, _ in hostile() if (found := disagreement(path.read_bytes()))] == []
+    files = [path for path, _ in hostile() if path.name != UNSUPPORTED]
+    assert [(path.name, found) for path in files if (found := disagreement(path.read_bytes()))] == []
 
 
 @needs_corpus
@@ -46,7 +51,7 @@ def test_hostile_files_are_judged_within_bounds():
 @needs_corpus
 def test_what_must_give_a_thumbnail_is_not_rejected():
     """No file that is expected to give a thumbnail is stopped by the probe."""
-    wanted = [path for path, expected in hostile() if expected == "thumbnail"]
+    wanted = [path for path, expected in hostile() if expected == "thumbnail" and path.name != UNSUPPORTED]
     assert wanted
     assert [(path.name, found) for path in wanted if isinstance(found := judged(path.read_bytes()), Rejected)] == []
 

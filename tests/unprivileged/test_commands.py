@@ -207,7 +207,7 @@ def test_watch_follows_the_rest(user: User):
         (user.folder / "photos/new.jpg").write_bytes(picture())
         for line in lines_of(process):
             if json.loads(line).get("key") == "new.jpg":
-                assert json.loads(line)["outcome"] == "made"
+                assert json.loads(line)["outcome"] in {"made", "fresh"}  # a scan may have made them first
                 break
         process.send_signal(signal.SIGTERM)
         assert process.wait(SECONDS) == 130
