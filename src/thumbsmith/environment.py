@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import UsageError
 
 RECIPE: Final = "THUMBSMITH_RECIPE"
 SOURCE: Final = "THUMBSMITH_SOURCE"
@@ -120,11 +120,11 @@ def python_setting() -> str | None:
 def isolation_required() -> bool:
     """Return whether THUMBSMITH_ISOLATION is `required`: no picture is handled where a layer of isolation is missing.
 
-    Raises RecipeError for a value that is neither that nor empty.
+    Raises UsageError for a value that is neither that nor empty.
     """
     found = os.environ.get(ISOLATION, "")
     if found not in {"", "required"}:
-        raise RecipeError(f"the environment variable {ISOLATION}: expected 'required' or nothing, found {found!r}")
+        raise UsageError(f"the environment variable {ISOLATION}: expected 'required' or nothing, found {found!r}")
     return found == "required"
 
 

@@ -1,15 +1,22 @@
-"""The tree of errors. Each says one thing a caller acts on: whether trying again may help.
+"""The exceptions of this package. The class says what failed; `transient` says whether a retry may help.
 
     ThumbsmithError
-    ├─ Rejected        the source will never give a thumbnail: record it, acknowledge it
-    ├─ RecipeError     the recipe, or what was asked, is impossible: say so, stop
-    ├─ StoreError      a store did not do what it was asked; `.transient` as the store's answer implies
-    │  └─ SourceChanged  the object was replaced or removed while it was read: look again
-    ├─ WorkerError     a worker process died or hung for a reason that is not the picture's: retry
-    ├─ MissingDecoder  the picture is fine, but the package that reads it is not installed
-    └─ Stopped         the user asked to stop before this was done
+    ├─ Rejected              the source cannot become a thumbnail: record it, do not retry
+    ├─ UsageError            an option, address or setting is wrong: report it, stop (exit code 2)
+    │  ├─ RecipeError        the recipe, or one of its values, is invalid
+    │  └─ MassDeletionRefused  a sync would delete more than half of all thumbnails
+    ├─ StoreError            a store could not do an operation; `transient` depends on its answer
+    │  ├─ SourceChanged      the object was replaced or deleted while it was read: read it again
+    │  └─ S3Error            S3 answered with an error status
+    ├─ WorkerError           a worker process failed, and the image is not the cause: retry
+    │  ├─ WorkerDied         the process ended before it answered
+    │  └─ NotIsolated        a required isolation layer is missing
+    ├─ MissingDecoder        the package that reads this format is not installed
+    ├─ OutOfTime             a Lambda invocation ends before this key is done: retry
+    ├─ EventFailed            a Lambda invocation could not process its whole event: retry
+    └─ Stopped               the user stopped the operation
 
-Which one is raised is decided by the stage that failed, never by the text of somebody else's exception.
+The stage that failed decides which class is raised, never the text of another exception.
 """
 
 from __future__ import annotations
@@ -18,7 +25,7 @@ from enum import StrEnum
 
 
 class Code(StrEnum):
-    """Why a source was rejected; the stable words of the manifest."""
+    """Why a source was rejected. Manifests record these words; they stay stable."""
 
     EMPTY = "empty"
     UNSUPPORTED_FORMAT = "unsupported_format"
@@ -37,12 +44,12 @@ class Code(StrEnum):
 
 
 class ThumbsmithError(Exception):
-    """Something went wrong that has a name. `transient` says whether trying again may help."""
+    """The base of all errors of this package. `transient`: a retry may help."""
 
     transient: bool = False
 
     def about(self, key: str) -> str:
-        """Return the message for a line that names the key already: without the key at its beginning."""
+        """Return the message without `key` at its start, for a line that names the key already."""
         message = str(self)
         for name in (key, key.removesuffix("/"), ascii(key)):
             message = message.removeprefix(f"{name}: ")
@@ -50,7 +57,7 @@ class ThumbsmithError(Exception):
 
 
 class Rejected(ThumbsmithError):
-    """The source will never give a thumbnail. `code` is stable; `detail` is one sentence for people."""
+    """The source cannot become a thumbnail. `code` is stable; `detail` is one sentence for people."""
 
     def __init__(self, code: Code, detail: str) -> None:
         super().__init__(f"{code}: {detail}")
@@ -58,44 +65,99 @@ class Rejected(ThumbsmithError):
         self.detail = detail
 
 
-class RecipeError(ThumbsmithError):
-    """The recipe or the request cannot be carried out as written."""
+class UsageError(ThumbsmithError):
+    """An option, address, setting or argument is wrong, or an optional package is missing."""
+
+
+class RecipeError(UsageError):
+    """The recipe is not valid, or a value of it is not."""
+
+
+class MassDeletionRefused(UsageError):
+    """A sync would delete more than half of all thumbnails. `finding` is the message without the options of `sync`."""
+
+    def __init__(self, finding: str) -> None:
+        super().__init__(f"{finding}; to delete more than half of them, say --yes (to leave them, --keep-orphans)")
+        self.finding = finding
 
 
 class StoreError(ThumbsmithError):
-    """A store did not do what it was asked."""
+    """A store could not do an operation. `one_object`: only this object is affected, and the store itself works."""
 
-    def __init__(self, message: str, *, transient: bool, only_here: bool = False) -> None:
+    def __init__(self, message: str, *, transient: bool, one_object: bool = False) -> None:
         super().__init__(message)
         self.transient = transient
-        self.only_here = only_here
+        self.one_object = one_object
 
 
 class SourceChanged(StoreError):
-    """An object was replaced or removed between two reads of it."""
+    """An object was replaced or deleted between two reads of it."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, transient=True)
 
 
+class S3Error(StoreError):
+    """S3 answered a request with an error. `status` is the HTTP status; `code` is S3's code, else the status."""
+
+    def __init__(self, message: str, *, transient: bool, status: int, code: str) -> None:
+        super().__init__(message, transient=transient)
+        self.status = status
+        self.code = code
+
+    @property
+    def no_such_object(self) -> bool:
+        """Return whether the object does not exist. An answer to HEAD has a status and no code."""
+        return self.status == 404 and self.code != "NoSuchBucket"
+
+    @property
+    def changed(self) -> bool:
+        """Return whether the object with the requested etag was replaced or deleted."""
+        return self.status in {412, 416} or self.no_such_object
+
+    @property
+    def archived(self) -> bool:
+        """Return whether the object is in an archive and must be restored before it can be read.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html, "InvalidObjectState"
+        """
+        return self.code == "InvalidObjectState"
+
+
 class WorkerError(ThumbsmithError):
-    """A worker process died or hung, and not by the picture's fault as far as can be told."""
+    """A worker process failed, and as far as is known the image is not the cause."""
 
     transient = True
 
 
+class WorkerDied(WorkerError):
+    """A worker process ended before it answered. A new process may succeed."""
+
+
 class NotIsolated(WorkerError):
-    """This system lacks a layer of isolation, and the settings require all: no picture is handled."""
+    """This system lacks an isolation layer, and the settings require all of them: no image is processed."""
 
 
 class MissingDecoder(ThumbsmithError):
-    """The package that reads this format is not installed; the sentence names the extra that brings it."""
+    """The package that reads this format is not installed. The message names the extra to install."""
+
+    transient = True
+
+
+class OutOfTime(ThumbsmithError):
+    """A Lambda invocation ends before this key can be processed."""
+
+    transient = True
+
+
+class EventFailed(ThumbsmithError):
+    """A Lambda invocation could not process its whole event: Lambda retries it or sends it to the failure queue."""
 
     transient = True
 
 
 class Stopped(ThumbsmithError):
-    """The user asked to stop before this was done."""
+    """The user stopped the operation before it finished."""
 
     transient = True
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote, urlencode
 
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import RecipeError, UsageError
 from thumbsmith.recipe import Recipe
 
 # What can be asked for: a variant's fields in the recipe's words, and one format.
@@ -40,13 +40,13 @@ def signed_path(key: str, options: Mapping[str, object], *, secret: str, expires
     """Return path and query of a picture on demand, to be put behind the address of a server with this secret.
 
     `options` are by their names, as {"width": 200, "format": "webp"}. `expires` is in seconds since 1970. Raises
-    RecipeError for an option that is none, and for a secret that is too short.
+    RecipeError for an unknown option, and UsageError for a secret that is too short.
     """
     unknown = sorted(set(options) - set(OPTIONS))
     if unknown:
         raise RecipeError(f"{unknown[0]}: expected one of {', '.join(OPTIONS)}")
     if len(secret) < MIN_SECRET:
-        raise RecipeError(f"secret: expected at least {MIN_SECRET} characters")
+        raise UsageError(f"secret: expected at least {MIN_SECRET} characters")
     said = {name: _text(value) for name, value in options.items()} | {EXPIRES: str(expires)}
     return f"{_address(key, said)}&{SIGNATURE}={signature(key, said, secret)}"
 

@@ -9,7 +9,7 @@ import pytest
 from tests.aws.scene import Scene, failed, lines, queued
 from tests.corpus import CORPUS, needs_corpus
 from tests.pictures import picture
-from thumbsmith.aws.dispatch import HandedBack
+from thumbsmith.errors import EventFailed
 
 pytestmark = needs_corpus
 
@@ -121,7 +121,7 @@ def test_a_payload_ends_as_the_manifest_says(name: str, scene: Scene, capsys: py
 def test_poison_that_comes_directly_fails_the_invocation(name: str, scene: Scene):
     """Then Lambda tries it again and puts it where somebody looks; nothing is returned that looks like success."""
     scene.upload(*ENDS[name].sources)
-    with pytest.raises(HandedBack):
+    with pytest.raises(EventFailed):
         scene.call(json.loads(text_of(name)))
     assert scene.pictured() == set(ENDS[name].pictured)
 
@@ -161,7 +161,7 @@ def test_tasks_of_both_versions_succeed(version: str, scene: Scene):
 
 def test_tasks_of_another_version_are_refused(scene: Scene):
     """The error names the version."""
-    with pytest.raises(HandedBack, match=r"found '9\.9'"):
+    with pytest.raises(EventFailed, match=r"found '9\.9'"):
         scene.call(json.loads(text_of("batch_9_9")))
 
 

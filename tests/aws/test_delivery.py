@@ -7,8 +7,7 @@ from tests.aws.scene import Scene, announcement, enveloped, failed, lines, notif
 from tests.pictures import picture
 from tests.reconcile.scene import HEADERS
 from thumbsmith import open_store
-from thumbsmith.aws.dispatch import HandedBack
-from thumbsmith.errors import StoreError
+from thumbsmith.errors import EventFailed, StoreError
 from thumbsmith.store import Headers
 from thumbsmith.worker import Workers
 
@@ -141,7 +140,7 @@ def test_whoever_calls_directly_is_told_by_an_error(scene: Scene, faulty: Faulty
     """Then Lambda calls again; what could be done is done."""
     scene.upload("a.jpg", "b.jpg", "c.jpg")
     faulty.faults.update({"a.jpg": raising(BUSY), "b.jpg": raising(BUSY)})
-    with pytest.raises(HandedBack, match=r"the store is busy \(and 1 more\)"):
+    with pytest.raises(EventFailed, match=r"the store is busy \(and 1 more\)"):
         scene.call(notification("a.jpg", "b.jpg", "c.jpg"))
     assert scene.pictured() == {"c.jpg"}
 
@@ -166,7 +165,7 @@ def test_a_message_without_a_body_is_delivered_again(scene: Scene):
 @pytest.mark.parametrize("event", [{}, None, 3, {"Records": [{"eventSource": "aws:kinesis"}]}, {"source": "aws.ec2"}])
 def test_events_of_others_are_errors(event: object, scene: Scene):
     """A function that is wired up wrongly says so instead of doing nothing."""
-    with pytest.raises(HandedBack, match=r"no (event|record) that is known"):
+    with pytest.raises(EventFailed, match=r"no (event|record) that is known"):
         scene.call(event)
 
 

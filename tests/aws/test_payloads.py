@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from tests.aws.scene import Context, Scene, announcement, enveloped, notification
 from tests.aws.test_batch_operations import job, task
-from thumbsmith.aws.dispatch import PERMANENT, SUCCEEDED, HandedBack
+from thumbsmith.aws.dispatch import PERMANENT, SUCCEEDED
+from thumbsmith.errors import EventFailed
 from thumbsmith.events import asked
 
 KEYS = st.text(min_size=1, max_size=40) | st.sampled_from(["../../etc/passwd", "a\0b", "%2e%2e/x", "a//b", "💥" * 300])
@@ -58,5 +59,5 @@ def test_what_is_no_event_is_handed_back(scene: Scene, payload: Any):
     if isinstance(payload, dict) and payload.get("Records") == []:
         assert scene.call(payload) == {"images": []}
         return
-    with pytest.raises(HandedBack, match=r"no (event|record) that is known"):
+    with pytest.raises(EventFailed, match=r"no (event|record) that is known"):
         scene.call(payload)

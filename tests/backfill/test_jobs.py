@@ -13,7 +13,7 @@ from tests.backfill.scene import counted
 from tests.backfill.service import Client, Service
 from tests.bulk.unpainted import BAD, RECIPE, OpaqueStore, Unpainted
 from thumbsmith.backfill.batch_job import Jobs, Means, Progress, inventory, read_report, rows, write_manifest
-from thumbsmith.errors import RecipeError, StoreError
+from thumbsmith.errors import StoreError, UsageError
 from thumbsmith.store import Headers
 from thumbsmith.store.memory import MemoryStore
 
@@ -177,7 +177,7 @@ def test_what_is_no_inventory_is_refused(place: MemoryStore, content: bytes | No
     """Another format, something else, and nothing: one sentence each."""
     if content is not None:
         place.put("manifest.json", content, HEADERS)
-    with pytest.raises(RecipeError, match=sentence):
+    with pytest.raises(UsageError, match=sentence):
         inventory("s3://inventories/manifest.json", place)
 
 

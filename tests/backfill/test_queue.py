@@ -11,7 +11,7 @@ from tests.servers.fixtures import needs_servers
 from thumbsmith.backfill import clients
 from thumbsmith.backfill.clients import Depth, Queue, is_queue, open_queue, received
 from thumbsmith.backfill.send import drain
-from thumbsmith.errors import RecipeError, StoreError
+from thumbsmith.errors import StoreError, UsageError
 
 URL = "https://sqs.us-east-1.amazonaws.com/123456789012/work"
 
@@ -79,7 +79,7 @@ def test_a_queue_that_is_not_there(ministack: str):
 @pytest.mark.parametrize("address", ["sqs://", "sqs://a/b", "sqs://a b", "ftp://x"])
 def test_what_is_no_queue_is_refused(address: str):
     """One sentence says what was expected."""
-    with pytest.raises(RecipeError, match="expected sqs://NAME or a queue's URL"):
+    with pytest.raises(UsageError, match="expected sqs://NAME or a queue's URL"):
         open_queue(address)
 
 

@@ -13,7 +13,7 @@ from thumbsmith.backfill.send import Limits, Sending
 from thumbsmith.backfill.sent_log import MAX_SENDS, SentLog
 from thumbsmith.bulk.cost import Model, source
 from thumbsmith.bulk.join import KeyJoin, PendingKey
-from thumbsmith.errors import RecipeError, StoreError, WorkerError
+from thumbsmith.errors import StoreError, UsageError, WorkerError
 from thumbsmith.events import asked
 from thumbsmith.recipe import Recipe
 from thumbsmith.store.memory import MemoryStore
@@ -121,7 +121,7 @@ def test_a_rate_is_kept(rate: float):
 @pytest.mark.parametrize("limits", [{"max_usd": -1}, {"rate": 0}, {"rate": -2.5}])
 def test_what_is_no_limit_is_refused(limits: dict[str, float]):
     """One sentence names the option and what was found."""
-    with pytest.raises(RecipeError, match=r"--(max-usd|rate): expected .*, found -?[0-9.]+$"):
+    with pytest.raises(UsageError, match=r"--(max-usd|rate): expected .*, found -?[0-9.]+$"):
         Limits(**limits)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from thumbsmith import open_store
 from thumbsmith.bulk.changes import BURST, changes, watched_folder
-from thumbsmith.errors import RecipeError, StoreError
+from thumbsmith.errors import StoreError, UsageError
 
 DEADLINE = 60
 
@@ -196,7 +196,7 @@ def test_stopping_ends_it(root: Path):
 def test_only_folders_are_watched(root: Path):
     """A folder has a path to watch; any other store is refused in one sentence."""
     assert watched_folder(open_store(root)) == str(root)
-    with pytest.raises(RecipeError, match="memory://photos: only a folder can be watched"):
+    with pytest.raises(UsageError, match="memory://photos: only a folder can be watched"):
         watched_folder(open_store("memory://photos"))
 
 

@@ -8,7 +8,7 @@ from tests.reconcile.scene import HEADERS, Scene
 from thumbsmith.bulk.join import PendingKey
 from thumbsmith.bulk.scan import Scope, inspect, scan
 from thumbsmith.bulk.status import KeyStatus
-from thumbsmith.errors import RecipeError, StoreError
+from thumbsmith.errors import StoreError, UsageError
 from thumbsmith.store import open_store
 
 
@@ -112,7 +112,7 @@ def test_overlapping_stores_are_refused(tmp_path):
     inner = tmp_path / "inner"
     inner.mkdir()
     for source, destination in ((tmp_path, inner), (inner, tmp_path), (tmp_path, tmp_path)):
-        with pytest.raises(RecipeError, match="overlap"):
+        with pytest.raises(UsageError, match="overlap"):
             _inspect(Scope(source=open_store(source), destination=open_store(destination), recipe=scene.recipe))
 
 

@@ -11,7 +11,7 @@ from thumbsmith.bulk.parallel import each
 from thumbsmith.bulk.scan import MAX_FAILURES_IN_A_ROW, READERS, inspect, scan
 from thumbsmith.bulk.status import KeyStatus
 from thumbsmith.bulk.sync import Done, sync
-from thumbsmith.errors import RecipeError, StoreError
+from thumbsmith.errors import MassDeletionRefused, StoreError
 from thumbsmith.reader import RangeReader
 from thumbsmith.recipe import Recipe
 from thumbsmith.reconcile.effects import DEFAULTS, Options
@@ -212,7 +212,7 @@ def test_more_than_half_is_a_wipe():
     assert sum(done.outcome.deleted for done in _sync(scene)) == 8
     scene.source.delete("2.jpg")
     scene.source.delete("3.jpg")
-    with pytest.raises(RecipeError, match="6 of 6 thumbnails there are of sources that are gone"):
+    with pytest.raises(MassDeletionRefused, match="6 of 6 thumbnails there are of sources that are gone"):
         _sync(scene)
     assert scene.objects() == {key: data for key, data in before.items() if key[0] in "23"}
     assert _sync(scene, Options(keep_orphans=True)) == []

@@ -19,7 +19,7 @@ from thumbsmith import Recipe
 from thumbsmith.aws import api as function
 from thumbsmith.cdk import ThumbnailApi, ThumbnailGenerator
 from thumbsmith.cdk.api import GROUPS, ROUTES, TIMEOUT
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import UsageError
 from thumbsmith.store.memory import MemoryStore
 from thumbsmith.web.app import hosted
 from thumbsmith.web.settings import Settings
@@ -157,7 +157,7 @@ def test_by_default_no_page_may_ask(make: Make, template: Render):
 @pytest.mark.parametrize("origin", ["*", "https://*", "shop.example", "https://shop.example/", "javascript:x"])
 def test_what_is_no_origin_is_refused(make: Make, origin: str):
     """A wildcard, a path or a name alone is no origin."""
-    with pytest.raises(RecipeError, match="allow_origins: expected origins"):
+    with pytest.raises(UsageError, match="allow_origins: expected origins"):
         make(allow_origins=[origin])
 
 

@@ -14,7 +14,7 @@ from cdk_nag import AwsSolutionsChecks
 
 from tests.cdk.conftest import inline
 from thumbsmith.cdk.app import Settings, ThumbsmithStack, settings_of
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
 EVERYTHING = Settings(
@@ -113,13 +113,13 @@ def test_context_is_read(tmp_path: Path):
 )
 def test_context_that_cannot_be(tmp_path: Path, context: dict[str, Any], sentence: str):
     """A value that a setting cannot have is one sentence that names it."""
-    with pytest.raises(RecipeError, match=sentence):
+    with pytest.raises(UsageError, match=sentence):
         settings_of(App(outdir=str(tmp_path), context=context).node)
 
 
 def test_a_python_that_lambda_does_not_run():
     """A version that Lambda has no runtime for is refused."""
-    with pytest.raises(RecipeError, match=r"3\.99"):
+    with pytest.raises(UsageError, match=r"3\.99"):
         _ = Settings(python="3.99").runtime
 
 

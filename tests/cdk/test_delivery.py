@@ -18,7 +18,7 @@ from tests.cdk.test_construct import resources
 from thumbsmith import Recipe
 from thumbsmith.cdk import ThumbnailDelivery, ThumbnailGenerator
 from thumbsmith.cdk.delivery import EDGE, request_code
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import RecipeError, UsageError
 from thumbsmith.web import renditions
 
 Render = Callable[[], Template]
@@ -222,7 +222,7 @@ def test_a_domain_and_a_log_of_ones_own(stack: Stack, make: Make, template: Rend
 
 def test_a_domain_needs_a_certificate(make: Make):
     """A name without a certificate is one sentence."""
-    with pytest.raises(RecipeError, match="domain_names: expected a certificate"):
+    with pytest.raises(UsageError, match="domain_names: expected a certificate"):
         make(domain_names=["img.example"])
 
 

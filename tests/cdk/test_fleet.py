@@ -17,7 +17,7 @@ from cdk_nag import AwsSolutionsChecks
 
 from tests.cdk.test_construct import resources, statements
 from thumbsmith.cdk import ThumbnailAudit, ThumbnailGenerator, ThumbnailTask
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import RecipeError, UsageError
 
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/1234"
 
@@ -125,7 +125,7 @@ def test_an_audit_that_could_not_work_is_refused(
     generate: Generate, stack: Stack, props: dict[str, Any], sentence: str
 ):
     """Repairs without a backfill, and no prefix at all: one sentence."""
-    with pytest.raises(RecipeError, match=sentence):
+    with pytest.raises(UsageError, match=sentence):
         ThumbnailAudit(stack, "Audit", generator=generate(), **props)
 
 

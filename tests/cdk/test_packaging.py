@@ -12,7 +12,7 @@ import pytest
 
 import thumbsmith
 from thumbsmith.cdk import packaging
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import UsageError
 
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 MACHINES = {"arm64": b"\xb7\x00", "x86_64": b"\x3e\x00"}  # e_machine: elf(5)
@@ -95,7 +95,7 @@ def test_one_content_is_one_zip(tmp_path: Path):
 
 def test_a_version_without_wheels_is_refused(tmp_path: Path):
     """Where a pinned library has no wheel for a machine, one sentence says for which."""
-    with pytest.raises(RecipeError, match=r"Python 3\.7 on arm64"):
+    with pytest.raises(UsageError, match=r"Python 3\.7 on arm64"):
         packaging.build(tmp_path / "function.zip", python="3.7", architecture="arm64")
 
 

@@ -29,7 +29,7 @@ from thumbsmith.cdk import (
     ThumbnailTask,
     Trigger,
 )
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import RecipeError, UsageError
 
 Generate = Callable[..., ThumbnailGenerator]
 
@@ -37,9 +37,10 @@ LARGE_RECIPE = "".join(f"[variants.a-long-name-of-a-variant-{each}]\nwidth = {ea
 
 
 def _sentence(make: Callable[[], Any]) -> str:
-    with pytest.raises(RecipeError) as refused:
+    with pytest.raises(UsageError) as refused:
         make()
     sentence = str(refused.value)
+    assert isinstance(refused.value, RecipeError) is sentence.startswith("recipe: ")
     assert "\n" not in sentence
     assert "Traceback" not in sentence
     return sentence

@@ -15,7 +15,7 @@ from tests.pictures import picture
 from tests.web.serving import RECIPE, served, serving, url
 from thumbsmith import Recipe, open_store
 from thumbsmith.bulk.scan import Scope
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import UsageError
 from thumbsmith.web import application, uploads
 from thumbsmith.web.uploads import Grant, Tickets
 
@@ -87,7 +87,7 @@ def test_a_destination_that_cannot_be_is_told(tmp_path: Path):
 def test_stores_that_overlap_are_refused(tmp_path: Path):
     """What is made would be taken for a source."""
     scope = Scope(source=open_store(tmp_path), destination=open_store(tmp_path / "in"), recipe=Recipe.default())
-    with pytest.raises(RecipeError, match="overlap"):
+    with pytest.raises(UsageError, match="overlap"):
         application(scope)
 
 

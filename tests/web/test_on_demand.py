@@ -15,7 +15,7 @@ from PIL import Image
 from tests.cli.command import Command
 from tests.pictures import picture
 from tests.web.serving import Served, served
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import RecipeError, UsageError
 from thumbsmith.signing import signature, signed_path
 from thumbsmith.web import Settings
 from thumbsmith.web.on_demand import MAX_OF_A_SOURCE, Kept, Made
@@ -208,7 +208,7 @@ def test_short_secrets_are_refused(tmp_path: Path):
     """A secret that can be guessed is none, for signing and for serving."""
     with pytest.raises(ValueError, match="secret"):
         Settings(signing_secret="short")
-    with pytest.raises(RecipeError, match="secret"):
+    with pytest.raises(UsageError, match="secret"):
         path(secret="short")
     with pytest.raises(RecipeError, match="widht"):
         path(wish={"widht": 3})

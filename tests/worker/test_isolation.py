@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cloud.ground import KINDS, ROOT
-from thumbsmith.errors import NotIsolated, RecipeError
+from thumbsmith.errors import NotIsolated, UsageError
 from thumbsmith.worker import Workers, isolation
 from thumbsmith.worker.isolation import LAYERS, Isolation, measure
 from thumbsmith.worker.sandbox import FILTER, Step
@@ -149,7 +149,7 @@ def test_a_command_refuses_where_isolation_is_required(kind: str, tmp_path: Path
 def test_an_unknown_value_is_one_sentence(monkeypatch: pytest.MonkeyPatch):
     """A misspelled setting is refused, and not taken for none."""
     monkeypatch.setenv("THUMBSMITH_ISOLATION", "require")
-    with pytest.raises(RecipeError, match="THUMBSMITH_ISOLATION: expected 'required' or nothing, found 'require'"):
+    with pytest.raises(UsageError, match="THUMBSMITH_ISOLATION: expected 'required' or nothing, found 'require'"):
         Workers(1)
 
 

@@ -22,7 +22,7 @@ from thumbsmith.bulk.scan import Scope, scan
 from thumbsmith.bulk.status import Totals
 from thumbsmith.bulk.sync import settle
 from thumbsmith.environment import backfill_setting, function_name
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import UsageError
 from thumbsmith.events import asked
 
 # Seconds before Lambda's end at which looking ends, and what is known is sent and told.
@@ -41,7 +41,7 @@ def audit(settings: Settings, prefix: str, stop: Callable[[], bool], sender: Sen
         try:
             for _ in settle(found, stop=stop, told=totals.add):
                 pass
-        except RecipeError as refusal:
+        except UsageError as refusal:
             tell(level="ERROR", event="audit", prefix=prefix, detail=str(refusal))
             return totals, 0, True
         complete = not stop()

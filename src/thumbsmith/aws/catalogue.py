@@ -15,7 +15,7 @@ from typing import Any, Final
 from thumbsmith.aws.settings import place_of
 from thumbsmith.aws.telemetry import tell
 from thumbsmith.environment import CATALOGUE, DESTINATION, aws_region, catalogue_setting, destination_setting
-from thumbsmith.errors import RecipeError, SourceChanged, StoreError, ThumbsmithError
+from thumbsmith.errors import SourceChanged, StoreError, ThumbsmithError, UsageError
 from thumbsmith.events import KeyChanged, Unreadable, said_in_text
 from thumbsmith.recipe.names import MANIFEST
 from thumbsmith.reconcile import manifest as manifests
@@ -122,12 +122,12 @@ def deliver(event: dict[str, Any], destination: Store, table: Table) -> dict[str
 
 
 def _opened() -> tuple[Store, Table]:
-    """Return what the environment names. Raises RecipeError, StoreError."""
+    """Return what the environment names. Raises UsageError, StoreError."""
     from botocore.session import get_session  # noqa: PLC0415 - only this function speaks to DynamoDB
 
     address, name = destination_setting(), catalogue_setting()
     if address is None or name is None:
-        raise RecipeError(f"{DESTINATION}, {CATALOGUE}: expected s3://BUCKET/PREFIX and a table's name, found nothing")
+        raise UsageError(f"{DESTINATION}, {CATALOGUE}: expected s3://BUCKET/PREFIX and a table's name, found nothing")
     return open_store(address), Table(name, get_session().create_client("dynamodb", region_name=aws_region()))
 
 

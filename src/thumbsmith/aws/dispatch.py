@@ -16,14 +16,8 @@ from urllib.parse import unquote_plus
 
 from thumbsmith.aws.telemetry import Telemetry
 from thumbsmith.aws.work import Converger, Deadline, Done, Job
-from thumbsmith.errors import ThumbsmithError
+from thumbsmith.errors import EventFailed, ThumbsmithError
 from thumbsmith.events import Event, KeyChanged, Other, Unreadable, parse_events, said_in_text
-
-
-class HandedBack(ThumbsmithError):
-    """Not all of an invocation could be done: Lambda is to try it again, or to put it where somebody looks."""
-
-    transient = True
 
 
 @dataclass(slots=True)
@@ -93,7 +87,7 @@ def deliver(records: list[Any], invocation: Invocation) -> dict[str, Any]:
 def answer(payload: object, invocation: Invocation) -> dict[str, Any]:
     """Carry out an event that no queue stands before; return what became of its keys.
 
-    Raises HandedBack where something is left to do: an event that was sent asynchronously is then sent twice more.
+    Raises EventFailed where something is left to do: an event that was sent asynchronously is then sent twice more.
     https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
     """
     unreadable = [each.detail for each in invocation.take(parse_events(payload)) if isinstance(each, Unreadable)]
@@ -101,7 +95,7 @@ def answer(payload: object, invocation: Invocation) -> dict[str, Any]:
     failed = [f"{each.job.key!a}: {each.error}" for each in done if each.error]
     if failed or unreadable:
         first, *rest = [*failed, *unreadable]
-        raise HandedBack(f"{first}{f' (and {len(rest)} more)' if rest else ''}")
+        raise EventFailed(f"{first}{f' (and {len(rest)} more)' if rest else ''}")
     outcomes = [(each.job.key, each.outcome) for each in done if each.outcome]
     return {"images": [{"key": key, "outcome": it.status, "code": it.code} for key, it in outcomes]}
 
@@ -137,12 +131,12 @@ _MAX_RESULT: Final = 1024
 def carry_out(payload: dict[str, Any], invocation: Invocation) -> dict[str, Any]:
     """Carry out the tasks of a job, and return the result of each.
 
-    Raises HandedBack for a version of the payload that is not known.
+    Raises EventFailed for a version of the payload that is not known.
     """
     version = payload["invocationSchemaVersion"]
     if version not in VERSIONS:
         known = " and ".join(sorted(VERSIONS))
-        raise HandedBack(f"invocationSchemaVersion: known are {known}, found {version!a}")
+        raise EventFailed(f"invocationSchemaVersion: known are {known}, found {version!a}")
     results: dict[str, tuple[str, str]] = {}
     for task in payload["tasks"]:
         for other in invocation.take([_said_in_task(task)], task["taskId"]):
@@ -204,7 +198,7 @@ class Context(Protocol):
 
 
 def handle(event: Any, context: Context, converger: Converger) -> dict[str, Any]:
-    """Return the answer to an event of any kind that is known. Raises HandedBack where there is no other way to say so.
+    """Return the answer to an event of any kind that is known. Raises EventFailed if no answer can say what failed.
 
     To a queue's messages that is which of them failed, see `deliver`; to a job of S3 Batch Operations the result of
     each task, see `batch_operations`; to anything else what became of the keys, see `answer`.

@@ -15,7 +15,7 @@ from thumbsmith.environment import (
     recipe_setting,
     source_setting,
 )
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import UsageError
 from thumbsmith.events import KeyChanged, Other, asked
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.load import recipe_set
@@ -58,11 +58,11 @@ def from_environment() -> Settings:
     """Return the settings that the environment variables hold.
 
     THUMBSMITH_SOURCE and THUMBSMITH_DESTINATION are addresses as `open_store` takes them. THUMBSMITH_RECIPE is the TOML
-    or a path, from the folder of the function's code where it is relative. Raises RecipeError, StoreError.
+    or a path, from the folder of the function's code where it is relative. Raises UsageError, StoreError.
     """
     source, destination = _opened(SOURCE, source_setting()), _opened(DESTINATION, destination_setting())
     if overlaps(source, destination):
-        raise RecipeError(f"source {source.url} and destination {destination.url} overlap: one may not hold the other")
+        raise UsageError(f"source {source.url} and destination {destination.url} overlap: one may not hold the other")
     recipe = recipe_set(recipe_setting(), function_folder())
     return Settings(source=source, destination=destination, recipe=recipe)
 
@@ -95,5 +95,5 @@ def place_of(store: Store) -> Place:
 
 def _opened(name: str, address: str | None) -> Store:
     if address is None:
-        raise RecipeError(f"{name}: expected s3://BUCKET/PREFIX, found nothing")
+        raise UsageError(f"{name}: expected s3://BUCKET/PREFIX, found nothing")
     return open_store(address)

@@ -20,7 +20,7 @@ from thumbsmith.aws.telemetry import Telemetry, tell_problem
 from thumbsmith.aws.work import THREADS_A_WORKER, Converger, Deadline
 from thumbsmith.backfill.clients import Message, Queue, open_queue
 from thumbsmith.environment import QUEUE, queue_setting
-from thumbsmith.errors import RecipeError, StoreError, ThumbsmithError
+from thumbsmith.errors import StoreError, ThumbsmithError, UsageError
 from thumbsmith.worker import Workers, usable_cores
 
 # Seconds of the time for which a message is hidden from others that are left for answering.
@@ -78,7 +78,7 @@ def main() -> None:
     try:
         url = queue_setting()
         if url is None:
-            raise RecipeError(f"{QUEUE}: expected a queue's URL, found nothing")
+            raise UsageError(f"{QUEUE}: expected a queue's URL, found nothing")
         settings, count = from_environment(), usable_cores()
         with Workers(count) as workers:
             work(open_queue(url), Converger(settings, workers, THREADS_A_WORKER * count), stopped.is_set)

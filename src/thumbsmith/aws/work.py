@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Final, Protocol, Self
 
 from thumbsmith.aws.settings import Settings
-from thumbsmith.errors import Code, ThumbsmithError
+from thumbsmith.errors import Code, OutOfTime, ThumbsmithError
 from thumbsmith.lifetime import Lifetime
 from thumbsmith.reader import RangeReader
 from thumbsmith.recipe import Limits, Recipe
@@ -29,12 +29,6 @@ PASSING_ON: Final = 0.75
 
 # Seconds for the stores, besides the CPU time that decoding one source may take.
 STORING: Final = 5.0
-
-
-class OutOfTime(ThumbsmithError):
-    """The invocation ends before this key can be made right."""
-
-    transient = True
 
 
 @dataclass(frozen=True, slots=True)

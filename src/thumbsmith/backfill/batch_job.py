@@ -17,7 +17,7 @@ from typing import Any, Final
 from urllib.parse import quote, unquote_plus
 
 from thumbsmith.backfill import clients
-from thumbsmith.errors import RecipeError, StoreError
+from thumbsmith.errors import StoreError, UsageError
 from thumbsmith.store import Headers, Store
 
 # A job's manifest: bucket and key a line, keys percent-encoded.
@@ -94,12 +94,12 @@ def rows(bucket: str, keys: Iterable[str]) -> Iterator[bytes]:
 
 
 def write_manifest(place: Store, bucket: str, name: str, lines: Iterable[bytes]) -> Manifest:
-    """Store a manifest of these lines in the bucket that `place` is; return it. Raises StoreError, RecipeError."""
+    """Store a manifest of these lines in the bucket that `place` is; return it. Raises StoreError, UsageError."""
     content = io.BytesIO()
     for line in lines:
         content.write(line)
         if content.tell() > MAX_MANIFEST_BYTES:
-            raise RecipeError("--via batch: too many keys for one manifest: take an inventory, or parts by --prefix")
+            raise UsageError("--via batch: too many keys for one manifest: take an inventory, or parts by --prefix")
     etag = place.put(name, content.getvalue(), _CSV)
     return Manifest(f"arn:aws:s3:::{bucket}/{name}", etag, _OWN)
 
@@ -107,20 +107,20 @@ def write_manifest(place: Store, bucket: str, name: str, lines: Iterable[bytes])
 def inventory(url: str, place: Store) -> Manifest:
     """Return the manifest that an S3 Inventory in CSV is. `place` holds its manifest.json, at `url`.
 
-    Raises RecipeError for an inventory in another format. https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-inventory-location.html
+    Raises UsageError for an inventory in another format. https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-inventory-location.html
     """
     name = url.rpartition("/")[2]
     reader = place.open(name)
     if reader is None:
-        raise RecipeError(f"--inventory: there is no {url}")
+        raise UsageError(f"--inventory: there is no {url}")
     with closing(reader):
         try:
             told = json.loads(reader.read(0, reader.size))
             kind = told["fileFormat"]
         except (ValueError, KeyError, TypeError):
-            raise RecipeError(f"--inventory: expected the manifest.json of an S3 Inventory, found {url}") from None
+            raise UsageError(f"--inventory: expected the manifest.json of an S3 Inventory, found {url}") from None
     if kind != "CSV":
-        raise RecipeError(f"--inventory: expected an inventory in CSV, found {kind}")
+        raise UsageError(f"--inventory: expected an inventory in CSV, found {kind}")
     return Manifest(f"arn:aws:s3:::{url.removeprefix('s3://')}", reader.info.etag, _INVENTORY)
 
 

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any, Final
 
 from thumbsmith.environment import aws_region, aws_settings
-from thumbsmith.errors import RecipeError, StoreError
+from thumbsmith.errors import StoreError, UsageError
 from thumbsmith.store.s3_common import broken_off, words
 from thumbsmith.store.s3_connections import BROKEN
 
@@ -216,7 +216,7 @@ def is_queue(address: str) -> bool:
 
 
 def open_queue(address: str, attempts: int = ATTEMPTS) -> Queue:
-    """Return the queue at sqs://NAME, sqs://ACCOUNT/NAME, or its URL. Raises RecipeError, StoreError.
+    """Return the queue at sqs://NAME, sqs://ACCOUNT/NAME, or its URL. Raises UsageError, StoreError.
 
     `attempts` is how often each call is made in all, where it fails for now.
     """
@@ -224,7 +224,7 @@ def open_queue(address: str, attempts: int = ATTEMPTS) -> Queue:
     sqs = client("sqs", attempts)
     if not named:
         if not address.startswith(("https://", "http://")):
-            raise RecipeError(f"{address}: expected sqs://NAME or a queue's URL")
+            raise UsageError(f"{address}: expected sqs://NAME or a queue's URL")
         return Queue(address, sqs)
     owner = {"QueueOwnerAWSAccountId": named[1]} if named[1] else {}
     with answering(address):

@@ -17,7 +17,7 @@ from thumbsmith.bulk.join import KeyJoin, PendingKey, batched
 from thumbsmith.bulk.parallel import each, wait_or_stop
 from thumbsmith.bulk.scan import Scope, inspect, scan
 from thumbsmith.bulk.status import KeyStatus, Totals
-from thumbsmith.errors import RecipeError, StoreError
+from thumbsmith.errors import StoreError, UsageError
 from thumbsmith.reconcile.decide import State
 
 # Seconds between two looks.
@@ -123,11 +123,11 @@ class Limits:
     spent: float = 0.0
 
     def __post_init__(self) -> None:
-        """Raise RecipeError for what is no limit."""
+        """Raise UsageError for what is no limit."""
         if self.max_usd is not None and self.max_usd < 0:
-            raise RecipeError(f"--max-usd: expected 0 or more, found {self.max_usd:g}")
+            raise UsageError(f"--max-usd: expected 0 or more, found {self.max_usd:g}")
         if self.rate is not None and self.rate <= 0:
-            raise RecipeError(f"--rate: expected more than 0, found {self.rate:g}")
+            raise UsageError(f"--rate: expected more than 0, found {self.rate:g}")
 
 
 NO_LIMITS: Final = Limits()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from thumbsmith.errors import RecipeError, StoreError
+from thumbsmith.errors import StoreError, UsageError
 from thumbsmith.store import Store
 
 # Hints are handed on at least this often, in milliseconds; those of a lasting burst together, after twice the time.
@@ -27,11 +27,11 @@ GRACE: Final = 1.0
 
 
 def watched_folder(source: Store) -> str:
-    """Return the absolute path of a source that is a folder, with its links. Raises RecipeError for any other."""
+    """Return the absolute path of a source that is a folder, with its links. Raises UsageError for any other."""
     from thumbsmith.store.folder import FolderStore  # noqa: PLC0415 - loaded where there is a folder already
 
     if not isinstance(source, FolderStore):
-        raise RecipeError(f"{source.url}: only a folder can be watched")
+        raise UsageError(f"{source.url}: only a folder can be watched")
     return source.root
 
 

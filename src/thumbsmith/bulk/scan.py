@@ -13,7 +13,7 @@ from thumbsmith.bulk.join import KeyJoin, KeyRow, batched
 from thumbsmith.bulk.manifest_cache import CachedManifest, ManifestCache
 from thumbsmith.bulk.parallel import each
 from thumbsmith.bulk.status import KeyStatus, StatusReader
-from thumbsmith.errors import RecipeError, Stopped, StoreError, ThumbsmithError
+from thumbsmith.errors import Stopped, StoreError, ThumbsmithError, UsageError
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.names import is_managed_name
 from thumbsmith.recipe.selection import Selection, is_hidden, is_source, may_hold_sources
@@ -69,12 +69,12 @@ def scan(scope: Scope, stop: Callable[[], bool] = lambda: False) -> Iterator[Sto
     """List both stores and yield what they hold, for as long as it is used.
 
     Raises Stopped once `stop` says True: a part of a listing tells nothing. Raises StoreError when a store cannot be
-    listed, RecipeError when one store lies within the other: what is made
+    listed, UsageError when one store lies within the other: what is made
     would be taken for a source.
     """
     source, destination, selection = scope.source, scope.destination.as_destination(), scope.recipe.selection
     if overlaps(source, destination):
-        raise RecipeError(f"source {source.url} and destination {destination.url} overlap: one may not hold the other")
+        raise UsageError(f"source {source.url} and destination {destination.url} overlap: one may not hold the other")
     source.reachable()
     try:
         with KeyJoin() as listing:
@@ -188,7 +188,7 @@ def _listed(listing: KeyJoin) -> Iterator[KeyRow]:
 
 
 def _of_destination(key: str, error: StoreError) -> StoreError:
-    return StoreError(f"destination: {error.about(key)}", transient=error.transient, only_here=error.only_here)
+    return StoreError(f"destination: {error.about(key)}", transient=error.transient, one_object=error.one_object)
 
 
 def _read(
@@ -201,7 +201,7 @@ def _read(
     try:
         told = judge.status_from_manifest(group, record)
     except StoreError as error:
-        if error.only_here:
+        if error.one_object:
             failures.clear()
         else:
             failures.append(error)

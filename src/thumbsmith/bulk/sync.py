@@ -10,20 +10,12 @@ from thumbsmith.bulk.join import PendingKey, batched
 from thumbsmith.bulk.parallel import each
 from thumbsmith.bulk.scan import MAX_FAILURES_IN_A_ROW, Scope, StoreScan, inspect
 from thumbsmith.bulk.status import KeyStatus
-from thumbsmith.errors import RecipeError, StoreError, ThumbsmithError
+from thumbsmith.errors import MassDeletionRefused, StoreError, ThumbsmithError
 from thumbsmith.reconcile.converge import Renderer, converge
 from thumbsmith.reconcile.decide import State
 from thumbsmith.reconcile.effects import Outcome
 
 _BATCH: Final = 1_000
-
-
-class WouldWipe(RecipeError):
-    """A sync would delete more than half of all thumbnails. `finding` says so without the options of `sync`."""
-
-    def __init__(self, finding: str) -> None:
-        super().__init__(f"{finding}; to delete more than half of them, say --yes (to leave them, --keep-orphans)")
-        self.finding = finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +37,8 @@ def sync(
 ) -> Iterator[Done]:
     """Make every key of the survey right; yield what became of each: first what is settled, then what was to be done.
 
-    All is inspected before anything is written or deleted. Then WouldWipe is raised, unless `may_wipe`, where more
-    than half of all renditions would be deleted because their sources are gone: the source may be empty or mistyped.
+    All is inspected before anything is written or deleted. Then MassDeletionRefused is raised, unless `may_wipe`, where
+    more than half of all renditions would be deleted because their sources are missing: the source may be mistyped.
     Once `stop` says True nothing more is begun, and what has begun is finished. When the stores fail again and again,
     what was not begun is yielded as failed too. What is left of gone sources is deleted first. Where nothing can be
     written to the destination after that, no picture is decoded: raises StoreError, or, where something was deleted,
@@ -81,8 +73,8 @@ def settle(
 ) -> Iterator[Done]:
     """Inspect all; yield what is settled, and defer in the survey's listing what is to be done, writing nothing.
 
-    How each key stands is `told`. Raises WouldWipe as `sync` does. Once `stop` says True what was deferred is not
-    all.
+    How each key stands is `told`. Raises MassDeletionRefused as `sync` does. Once `stop` says True what was deferred is
+    not all.
     """
     pictures = gone = 0
     for batch in batched(inspect(found, stop=stop), _BATCH):
@@ -95,7 +87,7 @@ def settle(
     if stop():
         return
     if 2 * gone > pictures and not (may_wipe or found.scope.options.keep_orphans):
-        raise WouldWipe(
+        raise MassDeletionRefused(
             f"{found.scope.destination.url}: {gone:,} of {pictures:,} thumbnails there are of sources that are gone"
         )
 
@@ -138,7 +130,7 @@ def _carry_out(
         return stop() or len(failures) >= MAX_FAILURES_IN_A_ROW
 
     for done in each(make_right, keys, threads=threads, stop=stopped):
-        if isinstance(done.error, StoreError) and not done.error.only_here:
+        if isinstance(done.error, StoreError) and not done.error.one_object:
             failures.append(done.error)
         else:
             failures.clear()

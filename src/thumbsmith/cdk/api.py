@@ -23,7 +23,7 @@ from thumbsmith.cdk.function import LoggedFunction
 from thumbsmith.cdk.generator import ThumbnailGenerator
 from thumbsmith.cdk.machine import MEMORY, overridden
 from thumbsmith.cdk.parts import PUBLIC, acknowledge, ask_owner
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import UsageError
 
 HANDLER: Final = "thumbsmith.aws.api.handler"
 
@@ -97,7 +97,7 @@ class ThumbnailApi(Construct):
         `memory_size` is in MB. `throttle` limits requests a second. `function_props` are further props of
         `aws_lambda.Function`, which win over all that is set here; its `environment` is added to ours.
 
-        Raises RecipeError, one sentence, for a value that cannot work.
+        Raises UsageError, one sentence, for a value that cannot work.
         """
         super().__init__(scope, id)
         checks.one_of_ours("thumbnails", thumbnails, ThumbnailGenerator)
@@ -147,7 +147,7 @@ class ThumbnailApi(Construct):
     def _function(self, thumbnails: ThumbnailGenerator, memory_size: int, props: dict[str, Any]) -> LoggedFunction:
         machine = overridden(replace(thumbnails.machine, memory_size=memory_size, timeout=TIMEOUT), props)
         if machine.timeout.to_seconds() > TIMEOUT.to_seconds():
-            raise RecipeError("function_props: expected a timeout of at most 29 seconds, as an HTTP API waits for 30")
+            raise UsageError("function_props: expected a timeout of at most 29 seconds, as an HTTP API waits for 30")
         variables, files = functions.recipe_setting(thumbnails.recipe)
         props["code"] = functions.code_or(props.get("code"), self, machine, files, packaging.API)
         origins = {"THUMBSMITH_ORIGINS": ",".join(self.origins)} if self.origins else {}
@@ -239,9 +239,9 @@ class ThumbnailApi(Construct):
 
 
 def _known(authorizer: Any) -> None:
-    """Raise RecipeError for what is no authorizer: with None, the gateway would let in everyone."""
+    """Raise UsageError for what is no authorizer: with None, the gateway would let in everyone."""
     if isinstance(authorizer, type) or not hasattr(authorizer, "bind"):
-        raise RecipeError(
+        raise UsageError(
             "authorizer: expected an authorizer, as HttpIamAuthorizer(), or HttpNoneAuthorizer() to let in everyone,"
             f" found {authorizer!r}"
         )
@@ -250,15 +250,15 @@ def _known(authorizer: Any) -> None:
 def _scopes(
     found: Mapping[str, Sequence[str]] | None, authorizer: gateway.IHttpRouteAuthorizer
 ) -> dict[str, list[str]]:
-    """Return the scopes by group. Raises RecipeError for an unknown group, and where the authorizer knows no scopes."""
+    """Return the scopes by group. Raises UsageError for an unknown group, and where the authorizer knows no scopes."""
     given = checks.further("scopes", found)
     without_tokens = HttpIamAuthorizer | HttpLambdaAuthorizer | gateway.HttpNoneAuthorizer
     if given and isinstance(authorizer, without_tokens):
-        raise RecipeError("scopes: expected an authorizer of tokens with them, as HttpJwtAuthorizer")
+        raise UsageError("scopes: expected an authorizer of tokens with them, as HttpJwtAuthorizer")
     for group in given:
         if group not in GROUPS:
-            raise RecipeError(f"scopes: expected {', '.join(GROUPS)}, found {group!r}")
+            raise UsageError(f"scopes: expected {', '.join(GROUPS)}, found {group!r}")
     listed = {group: checks.texts(f"scopes: {group}", each, f"thumbs/{group}") for group, each in given.items()}
     if given and (missing := [group for group in GROUPS if not listed.get(group)]):
-        raise RecipeError(f"scopes: expected one for each group of routes, found none for {', '.join(missing)}")
+        raise UsageError(f"scopes: expected one for each group of routes, found none for {', '.join(missing)}")
     return listed

@@ -28,7 +28,7 @@ from thumbsmith.cdk.machine import ARCHITECTURES, runtime_of
 from thumbsmith.cdk.network import IsolatedNetwork
 from thumbsmith.cdk.notifications import Trigger, keep_logs_a_month
 from thumbsmith.cdk.parts import ACCESS_LOGS, acknowledge, acknowledge_cdks_own, bucket
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import UsageError
 
 RECIPE_FILE: Final = "thumbsmith.toml"
 
@@ -83,17 +83,17 @@ class Settings:
     cli_credentials: bool = False
 
     def __post_init__(self) -> None:
-        """Raise RecipeError for a value that is none of those expected."""
+        """Raise UsageError for a value that is none of those expected."""
         _one_of("trigger", self.trigger, [each.value for each in Trigger])
         _one_of("architecture", self.architecture, list(ARCHITECTURES))
         _one_of("api", self.api, ["off", "iam", "jwt"])
         if self.api == "jwt" and not (self.jwt_issuer and self.jwt_audience):
-            raise RecipeError("context api: jwt: expected jwt_issuer and jwt_audience with it")
+            raise UsageError("context api: jwt: expected jwt_issuer and jwt_audience with it")
         if self.scopes and self.api != "jwt":
-            raise RecipeError("context read_scopes, upload_scopes, delete_scopes: expected api=jwt with them")
+            raise UsageError("context read_scopes, upload_scopes, delete_scopes: expected api=jwt with them")
         for name, key in (("source_key", self.source_key), ("destination_key", self.destination_key)):
             if key is not None and not KEY.fullmatch(key):
-                raise RecipeError(
+                raise UsageError(
                     f"context {name}: expected the ARN of a key of KMS, as"
                     f" arn:aws:kms:eu-central-1:123456789012:key/..., found {key!r}"
                 )
@@ -118,7 +118,7 @@ class Settings:
 
     @property
     def runtime(self) -> lambda_.Runtime:
-        """Return the runtime. Raises RecipeError for a version that Lambda does not have."""
+        """Return the runtime. Raises UsageError for a version that Lambda does not have."""
         return runtime_of("context python", self.python)
 
 
@@ -128,7 +128,7 @@ def listed(text: str) -> list[str]:
 
 
 def settings_of(node: Node) -> Settings:
-    """Return the settings of the app's context. Raises RecipeError for a value that a setting cannot have."""
+    """Return the settings of the app's context. Raises UsageError for a value that a setting cannot have."""
     kinds = {field.name: str(field.type) for field in fields(Settings)}
     given = {name: node.try_get_context(name) for name in kinds}
     return Settings(**{name: _value(name, kinds[name], value) for name, value in given.items() if value is not None})
@@ -141,13 +141,13 @@ def _value(name: str, kind: str, found: Any) -> Any:
         try:
             return int(found)
         except (TypeError, ValueError):
-            raise RecipeError(f"context {name}: expected a whole number, found {found!r}") from None
+            raise UsageError(f"context {name}: expected a whole number, found {found!r}") from None
     return str(found)
 
 
 def _one_of(name: str, found: str, expected: list[str]) -> str:
     if found not in expected:
-        raise RecipeError(f"context {name}: expected {' or '.join(expected)}, found {found!r}")
+        raise UsageError(f"context {name}: expected {' or '.join(expected)}, found {found!r}")
     return found
 
 
@@ -273,7 +273,7 @@ def main() -> None:
     app = App()
     try:
         ThumbsmithStack(app, settings_of(app.node))
-    except (RecipeError, RuntimeError) as error:  # the latter is what CDK's own checks raise
+    except (UsageError, RuntimeError) as error:  # the latter is what CDK's own checks raise
         sys.exit(_said(str(error)))
     app.synth()
 

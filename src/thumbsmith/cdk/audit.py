@@ -19,7 +19,7 @@ from thumbsmith.cdk.function import LoggedFunction
 from thumbsmith.cdk.generator import ThumbnailGenerator, of_the_code
 from thumbsmith.cdk.machine import MEMORY
 from thumbsmith.cdk.monitoring import NAMESPACE
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import UsageError
 
 HANDLER: Final = "thumbsmith.aws.audit.handler"
 
@@ -49,7 +49,7 @@ class ThumbnailAudit(Construct):
 
         Each of `prefixes`, of keys within the source, is an invocation of its own, in 15 minutes and with so much disk
         (2 GiB) for its listings: 150 bytes an object. With `repair` what should not be is sent to the generator's
-        backfill. Raises RecipeError where it has none, for no prefixes, and for a value that cannot work.
+        backfill. Raises UsageError where it has none, for no prefixes, and for a value that cannot work.
         """
         super().__init__(scope, id)
         checks.one_of_ours("generator", generator, ThumbnailGenerator)
@@ -57,12 +57,12 @@ class ThumbnailAudit(Construct):
         prefixes = checks.texts("prefixes", prefixes, "2026/")
         size = checks.whole("memory_size", memory_size, *MEMORY)
         if disk is not None and not isinstance(disk, Size):
-            raise RecipeError(f"disk: expected a size, as Size.gibibytes(2), found {disk!r}")
+            raise UsageError(f"disk: expected a size, as Size.gibibytes(2), found {disk!r}")
         backfill = generator.backfill
         if repair and backfill is None:
-            raise RecipeError("repair: expected a generator with backfill=True, whose queue repairs are sent to")
+            raise UsageError("repair: expected a generator with backfill=True, whose queue repairs are sent to")
         if not prefixes:
-            raise RecipeError("prefixes: expected at least one; that of all keys is ''")
+            raise UsageError("prefixes: expected at least one; that of all keys is ''")
         statements = [
             *permissions.audit(generator.source, generator.destination),
             *([permissions.send("SendRepairs", backfill.queue)] if repair and backfill else []),
@@ -107,4 +107,4 @@ def _schedule(found: events.Schedule | str | None) -> events.Schedule:
         return found
     if isinstance(found, str) and re.fullmatch(r"(rate|cron)\(.+\)", found):
         return events.Schedule.expression(found)
-    raise RecipeError(f'schedule: expected a schedule, as events.Schedule.rate(...) or "rate(7 days)", found {found!r}')
+    raise UsageError(f'schedule: expected a schedule, as events.Schedule.rate(...) or "rate(7 days)", found {found!r}')

@@ -19,7 +19,7 @@ from constructs import Construct
 from thumbsmith.cdk import props as checks
 from thumbsmith.cdk.generator import ThumbnailGenerator
 from thumbsmith.cdk.parts import ACCESS_LOGS, EDGE_TLS, EVERYWHERE, FIREWALL, acknowledge, ask_for_policy
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import RecipeError, UsageError
 from thumbsmith.recipe import Format, Recipe
 from thumbsmith.recipe.names import density_mark
 
@@ -66,19 +66,19 @@ class ThumbnailDelivery(Construct):
         are props of `aws_cloudfront.Distribution` that win over all that is set here.
 
         A bucket or a key that the app does not make is its owner's to change: then there is a warning, and an output
-        with the policy to add. Raises RecipeError, one sentence, for a value that cannot work.
+        with the policy to add. Raises UsageError, one sentence, for a value that cannot work.
         """
         super().__init__(scope, id)
         checks.one_of_ours("thumbnails", thumbnails, ThumbnailGenerator)
         domain_names = checks.texts("domain_names", domain_names, "img.example.com")
         if bool(domain_names) != (certificate is not None):
-            raise RecipeError("domain_names: expected a certificate with them, of region us-east-1, and none without")
+            raise UsageError("domain_names: expected a certificate with them, of region us-east-1, and none without")
         if certificate is not None:
             checks.resource("certificate", certificate, "certificate_arn", "a certificate, as an acm.Certificate")
         if log_bucket is not None:
             checks.bucket("log_bucket", log_bucket)
         elif log_prefix:
-            raise RecipeError("log_prefix: expected a log_bucket with it")
+            raise UsageError("log_prefix: expected a log_bucket with it")
         self.origins = checks.origins("allow_origins", allow_origins, any_origin=True)
         further = checks.further("distribution_props", distribution_props)
         recipe = Recipe.default() if thumbnails.recipe is None else Recipe.loads(thumbnails.recipe, file="recipe")

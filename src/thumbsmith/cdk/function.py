@@ -23,7 +23,7 @@ from thumbsmith.cdk import packaging, permissions
 from thumbsmith.cdk import props as checks
 from thumbsmith.cdk.machine import Machine, python_of
 from thumbsmith.cdk.parts import RUNTIME, EventQueue, acknowledge, acknowledge_wildcards
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import RecipeError, UsageError
 from thumbsmith.recipe import Recipe
 
 # All variables of a function together hold 4 KB: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
@@ -147,20 +147,20 @@ class QueueFunction(Construct):
 
 
 def checked_props(found: Any, max_concurrency: int = 0) -> dict[str, Any]:
-    """Return a copy of `function_props`. Raises RecipeError for a prop that would break the function, and says why."""
+    """Return a copy of `function_props`. Raises UsageError for a prop that would break the function, and says why."""
     props = checks.further("function_props", found)
     for name, why in REFUSED.items():
         if name in props:
-            raise RecipeError(f"function_props: expected no {name}: {why}")
+            raise UsageError(f"function_props: expected no {name}: {why}")
     environment = checks.further("function_props: environment", props.get("environment"))
     for name, value in environment.items():
         if name in OWN_VARIABLES:
-            raise RecipeError(f"function_props: expected no {name} in the environment, which the construct sets itself")
+            raise UsageError(f"function_props: expected no {name} in the environment, which the construct sets itself")
         if not isinstance(value, str):
-            raise RecipeError(f"function_props: expected a text for {name} in the environment, found {value!r}")
+            raise UsageError(f"function_props: expected a text for {name} in the environment, found {value!r}")
     reserved = props.get("reserved_concurrent_executions")
     if isinstance(reserved, int) and reserved < max_concurrency and not Token.is_unresolved(reserved):
-        raise RecipeError(
+        raise UsageError(
             f"function_props: expected reserved_concurrent_executions of at least {max_concurrency}, as max_concurrency"
             f" is, found {reserved}: events that find no function end in the dead letters"
         )
@@ -195,7 +195,7 @@ def recipe_setting(text: str | None) -> tuple[dict[str, str], dict[str, str]]:
 def code(
     scope: Construct, machine: Machine, files: dict[str, str], contents: packaging.Contents = packaging.CONVERGING
 ) -> lambda_.Code:
-    """Return the function's code, built for its machine, and tell of it. Raises RecipeError where it cannot be.
+    """Return the function's code, built for its machine, and tell of it. Raises UsageError where it cannot be.
 
     Where nothing is deployed, as with `cdk list`, nothing is built.
     """
@@ -212,13 +212,13 @@ def code_or(
     files: dict[str, str],
     contents: packaging.Contents = packaging.CONVERGING,
 ) -> lambda_.Code:
-    """Return the code that a user gives, else ours. Raises RecipeError where theirs would lack the recipe."""
+    """Return the code that a user gives, else ours. Raises UsageError where theirs would lack the recipe."""
     if given is None:
         return code(scope, machine, files, contents)
     if not isinstance(given, lambda_.Code):
-        raise RecipeError(f"function_props: expected code as lambda_.Code.from_asset(...), found {given!r}")
+        raise UsageError(f"function_props: expected code as lambda_.Code.from_asset(...), found {given!r}")
     if files:
-        raise RecipeError(
+        raise UsageError(
             f"function_props: expected no code of your own with a recipe of more than {RECIPE_BYTES} bytes: such a"
             f" recipe travels with the code as {RECIPE_FILE}"
         )

@@ -35,7 +35,7 @@ from thumbsmith.cdk.notifications import (
 )
 from thumbsmith.cdk.parts import RETENTION
 from thumbsmith.cdk.permissions import BatchJobs
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import UsageError
 
 HANDLER: Final = "thumbsmith.aws.handler.handler"
 
@@ -113,7 +113,7 @@ class ThumbnailGenerator(Construct):
         An event may wait for `max_age` before an alarm. `function_props` are further props of `aws_lambda.Function`,
         which win over all that is set here; its `environment` is added to the variables that are set here.
 
-        Raises RecipeError, one sentence, for a recipe, a place, a value or a combination that cannot work.
+        Raises UsageError, one sentence, for a recipe, a place, a value or a combination that cannot work.
         """
         super().__init__(scope, id)
         checks.flags(backfill=backfill, batch=batch, catalogue=catalogue, announce=announce)
@@ -163,7 +163,7 @@ class ThumbnailGenerator(Construct):
         return {"THUMBSMITH_SOURCE": self.source.url, "THUMBSMITH_DESTINATION": self.destination.url}
 
     def _keep_apart(self, trigger: Trigger) -> None:
-        """Raise RecipeError where source and destination, or other generators of the app, are in the way."""
+        """Raise UsageError where source and destination, or other generators of the app, are in the way."""
         keep_apart(self.source, self.destination)
         keep_one_construct(self.source.bucket, self.destination.bucket)
         others = [each for each in self.node.root.node.find_all() if isinstance(each, ThumbnailGenerator)]
@@ -173,7 +173,7 @@ class ThumbnailGenerator(Construct):
         )
 
     def _look_for_ways(self, vpc: ec2.IVpc, *, catalogue: bool) -> None:
-        """Raise RecipeError where the function's network cannot reach what it needs."""
+        """Raise UsageError where the function's network cannot reach what it needs."""
         require_buckets(vpc, [self.source.bucket, self.destination.bucket])
         if "vpc_subnets" not in self.props and vpc.isolated_subnets:
             require_endpoints(vpc, ["s3"], "the function reads and writes there")
@@ -201,7 +201,7 @@ class ThumbnailGenerator(Construct):
         ]
         removal = checks.choice("removal_policy", removal_policy, RemovalPolicy, REMOVALS)
         if listed and not batch:
-            raise RecipeError("inventories: expected batch=True with them, whose jobs read them")
+            raise UsageError("inventories: expected batch=True with them, whose jobs read them")
         if not batch:
             return None
         return BatchJobs(self, "Jobs", function=self.function, inventories=listed, removal_policy=removal)
@@ -225,7 +225,7 @@ class ThumbnailGenerator(Construct):
         """Return the alarms where they are asked for by a topic, an address or a word; else None."""
         if given is None and email is None and not alarms:
             if max_age is not None:
-                raise RecipeError("max_age: expected alarms=True with it, as it is a limit for an alarm")
+                raise UsageError("max_age: expected alarms=True with it, as it is a limit for an alarm")
             return None
         if given is None:
             alarmed: sns.ITopic = topic(self, "AlarmTopic", email)

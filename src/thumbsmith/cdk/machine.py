@@ -11,7 +11,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 
 from thumbsmith.cdk import props
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import UsageError
 
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 MEMORY: Final = (128, 10_240)
@@ -71,11 +71,11 @@ class Machine:
 
 
 def machine_of(**given: Any) -> Machine:
-    """Return the machine, each value as CDK's type or as a plain one. Raises RecipeError outside of AWS's limits."""
+    """Return the machine, each value as CDK's type or as a plain one. Raises UsageError outside of AWS's limits."""
     checked: dict[str, Any] = {name: CHECKS[name](name, value) for name, value in given.items()}
     made = Machine(**checked)
     if made.batch_size > BATCH_WITHOUT_WINDOW and made.batching_window.to_seconds() < 1:
-        raise RecipeError(
+        raise UsageError(
             f"batch_size: expected at most {BATCH_WITHOUT_WINDOW} without a batching_window of a second or more,"
             f" found {made.batch_size}"
         )
@@ -85,30 +85,30 @@ def machine_of(**given: Any) -> Machine:
 def overridden(machine: Machine, function_props: dict[str, Any]) -> Machine:
     """Return the machine as `function_props` change it; take these props out of there.
 
-    Raises RecipeError outside of AWS's limits, and for a second network.
+    Raises UsageError outside of AWS's limits, and for a second network.
     """
     found = {name: function_props.pop(name) for name in OVERRIDES if name in function_props}
     if machine.vpc is not None and found.get("vpc") not in (None, machine.vpc):
-        raise RecipeError("function_props: expected no other vpc than the prop vpc names")
+        raise UsageError("function_props: expected no other vpc than the prop vpc names")
     return replace(machine, **{name: CHECKS[name](name, value) for name, value in found.items() if value is not None})
 
 
 def runtime_of(name: str, found: Any) -> lambda_.Runtime:
-    """Return the runtime of a text as "python3.13" or "3.13", or of CDK's. Raises RecipeError for any other."""
+    """Return the runtime of a text as "python3.13" or "3.13", or of CDK's. Raises UsageError for any other."""
     if isinstance(found, lambda_.Runtime):
         return found
     version = found.lower().removeprefix("python") if isinstance(found, str) else ""
     known = getattr(lambda_.Runtime, f"PYTHON_{version.replace('.', '_')}", None)
     if not isinstance(known, lambda_.Runtime):
-        raise RecipeError(f"{name}: expected a version of Python that Lambda runs, as 3.13, found {found!r}")
+        raise UsageError(f"{name}: expected a version of Python that Lambda runs, as 3.13, found {found!r}")
     return known
 
 
 def python_of(runtime: lambda_.Runtime) -> str:
-    """Return the version of Python, as 3.13. Raises RecipeError where this package does not run on the runtime."""
+    """Return the version of Python, as 3.13. Raises UsageError where this package does not run on the runtime."""
     version = runtime.name.removeprefix("python")
     if version == runtime.name or tuple(map(int, version.split("."))) < OLDEST_PYTHON:
-        raise RecipeError(f"runtime: expected one of Python 3.11 or later, found {runtime.name}")
+        raise UsageError(f"runtime: expected one of Python 3.11 or later, found {runtime.name}")
     return version
 
 
@@ -120,10 +120,10 @@ def _architecture(name: str, found: Any) -> lambda_.Architecture:
 def _retention(name: str, found: Any) -> logs.RetentionDays:
     if isinstance(found, int) and not isinstance(found, bool):
         if found not in DAYS:
-            raise RecipeError(f"{name}: expected a number of days that CloudWatch knows, as 30 or 90, found {found}")
+            raise UsageError(f"{name}: expected a number of days that CloudWatch knows, as 30 or 90, found {found}")
         return DAYS[found]
     if isinstance(found, str) and found.lower() not in RETENTION:
-        raise RecipeError(f"{name}: expected a word as one_month, or a number of days, found {found!r}")
+        raise UsageError(f"{name}: expected a word as one_month, or a number of days, found {found!r}")
     return props.choice(name, found, logs.RetentionDays, RETENTION)
 
 

@@ -18,7 +18,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from thumbsmith.cdk import props
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import UsageError
 
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 KEY_BYTES: Final = 1024
@@ -46,23 +46,23 @@ class Place:
 
 
 def place(bucket: s3.IBucket, prefix: str, what: str) -> Place:
-    """Return the place. Raises RecipeError for what is no bucket, and for a prefix that is no folder of keys."""
+    """Return the place. Raises UsageError for what is no bucket, and for a prefix that is no folder of keys."""
     props.bucket(what, bucket)
     if not isinstance(prefix, str):
-        raise RecipeError(f"{what}_prefix: expected a text that ends in '/', found {prefix!r}")
+        raise UsageError(f"{what}_prefix: expected a text that ends in '/', found {prefix!r}")
     if len(prefix.encode()) > KEY_BYTES:
-        raise RecipeError(f"{what}_prefix: expected at most {KEY_BYTES} bytes, as a key of S3 holds, found more")
+        raise UsageError(f"{what}_prefix: expected at most {KEY_BYTES} bytes, as a key of S3 holds, found more")
     if prefix and not prefix.endswith("/"):
-        raise RecipeError(f"{what}_prefix: expected nothing, or a prefix that ends in '/', found {prefix!r}")
+        raise UsageError(f"{what}_prefix: expected nothing, or a prefix that ends in '/', found {prefix!r}")
     if "*" in prefix or "?" in prefix or "$" in prefix:  # they mean something in a policy
-        raise RecipeError(f"{what}_prefix: expected a prefix without '*', '?' and '$', found {prefix!r}")
+        raise UsageError(f"{what}_prefix: expected a prefix without '*', '?' and '$', found {prefix!r}")
     return Place(bucket, prefix)
 
 
 def keep_apart(source: Place, destination: Place) -> None:
-    """Raise RecipeError where one place lies in the other: each thumbnail would be a source of further ones."""
+    """Raise UsageError where one place lies in the other: each thumbnail would be a source of further ones."""
     if overlap(source, destination):
-        raise RecipeError(
+        raise UsageError(
             "source and destination overlap: expected two buckets, or two prefixes of one bucket of which neither lies"
             f" in the other, found {source.prefix or 'the whole bucket'!r} and"
             f" {destination.prefix or 'the whole bucket'!r} of one bucket"
@@ -110,12 +110,12 @@ class IsolatedNetwork(Construct):
         messages can be sent to queues of this account and region: a ThumbnailTask with `route` needs that. Endpoints
         for S3 and DynamoDB cost nothing; the one for SQS costs about $7 a month in each zone.
 
-        Raises RecipeError for what is no list of buckets, and for a value that AWS would refuse.
+        Raises UsageError for what is no list of buckets, and for a value that AWS would refuse.
         """
         super().__init__(scope, id)
         self.buckets = [props.bucket("buckets", each) for each in props.several("buckets", buckets, "photos, thumbs")]
         if not self.buckets:
-            raise RecipeError("buckets: expected at least one, else nothing can be reached")
+            raise UsageError("buckets: expected at least one, else nothing can be reached")
         props.whole("max_azs", max_azs, 1, 6)
         props.flags(dynamodb=dynamodb, sqs=sqs)
         rejects = logs.LogGroup(
@@ -151,7 +151,7 @@ class IsolatedNetwork(Construct):
 
 
 def require_endpoints(vpc: ec2.IVpc, services: Sequence[str], why: str) -> None:
-    """Raise RecipeError where a network that the app makes has no endpoint for a service. No imported one is judged.
+    """Raise UsageError where a network that the app makes has no endpoint for a service. No imported one is judged.
 
     An endpoint has to be made before the construct that needs it.
     """
@@ -162,16 +162,16 @@ def require_endpoints(vpc: ec2.IVpc, services: Sequence[str], why: str) -> None:
     for service in services:
         if not any(re.search(rf"\.{re.escape(service)}(?![a-z0-9-])", name) for name in names):
             prop = f" (IsolatedNetwork: {service}=True)" if service in {"dynamodb", "sqs"} else ""
-            raise RecipeError(f"vpc: expected an endpoint for {service}{prop} in a network without a way out: {why}")
+            raise UsageError(f"vpc: expected an endpoint for {service}{prop} in a network without a way out: {why}")
 
 
 def require_buckets(vpc: ec2.IVpc, buckets: Sequence[s3.IBucket]) -> None:
-    """Raise RecipeError where an IsolatedNetwork lets through other buckets than these."""
+    """Raise UsageError where an IsolatedNetwork lets through other buckets than these."""
     if not isinstance(vpc, ec2.Vpc) or not isinstance(vpc.node.scope, IsolatedNetwork):
         return
     for each in buckets:
         if not any(same(each, known) for known in vpc.node.scope.buckets):
-            raise RecipeError("vpc: expected source and destination among the buckets of its IsolatedNetwork")
+            raise UsageError("vpc: expected source and destination among the buckets of its IsolatedNetwork")
 
 
 def _anyone(actions: list[str], resources: list[str]) -> iam.PolicyStatement:

@@ -22,7 +22,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct, IConstruct
 
 from thumbsmith.cdk.network import Place, overlap, same
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import UsageError
 
 
 class Trigger(StrEnum):
@@ -89,12 +89,12 @@ class FromOneBucket:
 
 
 def notify_by_s3(source: Place, queue: sqs.IQueue) -> None:
-    """Have S3 send every change under the prefix. Raises RecipeError for a prefix that no filter holds for certain.
+    """Have S3 send every change under the prefix. Raises UsageError for a prefix that no filter holds for certain.
 
     One filter for all types, by prefix only: S3 refuses rules that overlap, and its suffixes mind upper and lower case.
     """
     if not _SAFE.fullmatch(source.prefix):
-        raise RecipeError(
+        raise UsageError(
             f"source_prefix: expected ASCII letters, digits and !_.'()/- alone, found {source.prefix!r}: for any other"
             ' use trigger="eventbridge"'
         )
@@ -162,14 +162,14 @@ class Work:
 
 
 def keep_neighbors_apart(scope: IConstruct, one: Work, others: Sequence[Work]) -> None:
-    """Raise RecipeError where a generator and one that the app has already cannot work together.
+    """Raise UsageError where a generator and one that the app has already cannot work together.
 
     Where two stacks import one bucket by its name, perhaps only one of them is deployed: that is a warning.
     """
     for other in others:
         for mine, known, sentence in _conflicts(one, other):
             if Stack.of(mine.bucket) is Stack.of(known.bucket) or _made(mine.bucket) or _made(known.bucket):
-                raise RecipeError(sentence)
+                raise UsageError(sentence)
             Annotations.of(scope).add_warning_v2("@thumbsmith/Neighbors", f"If both stacks are deployed: {sentence}")
         for mine in (one.source, one.destination):
             for known in (other.source, other.destination):
@@ -203,14 +203,14 @@ def _conflicts(one: Work, other: Work) -> Iterator[tuple[Place, Place, str]]:
 
 
 def keep_one_construct(one: s3.IBucket, other: s3.IBucket) -> None:
-    """Raise RecipeError for two constructs of one bucket whose notifications CDK would write over each other's.
+    """Raise UsageError for two constructs of one bucket whose notifications CDK would write over each other's.
 
     Imports of one bucket by two stacks are no harm: CDK adds to what is there, and tells its own by the stack.
     """
     if _place(one) == _place(other) or not same(one, other):
         return
     if _made(one) or _made(other) or Stack.of(one) is Stack.of(other):
-        raise RecipeError(
+        raise UsageError(
             "source and destination: expected one construct for one bucket, found"
             f" {_place(one)} and {_place(other)}: CDK would write their notifications over each other"
         )

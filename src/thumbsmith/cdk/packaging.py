@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import UsageError
 
 PACKAGE: Final = Path(__file__).parents[1]
 DISTRIBUTION: Final = "thumbsmith"
@@ -65,7 +65,7 @@ def build(
 ) -> Package:
     """Write the zip for a Python ("3.13") on an architecture ("arm64" or "x86_64"); `files` are added by name.
 
-    All files of a `folder` are added too. Raises RecipeError where there is no pinned wheel for the platform, and what
+    All files of a `folder` are added too. Raises UsageError where there is no pinned wheel for the platform, and what
     the file system raises.
     """
     with tempfile.TemporaryDirectory(prefix="thumbsmith-package-") as name:
@@ -89,7 +89,7 @@ def _install(root: Path, python: str, architecture: str, requirements: Path) -> 
     command += ["--python-platform", PLATFORMS[architecture], "--only-binary", ":all:", "--no-deps"]
     done = _uv("pip", *command, "--require-hashes", "--requirement", str(requirements))
     if done.returncode:
-        raise RecipeError(f"no package for Python {python} on {architecture} can be built: {done.stderr.strip()}")
+        raise UsageError(f"no package for Python {python} on {architecture} can be built: {done.stderr.strip()}")
 
 
 def _describe(root: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 from aws_cdk import Duration, Token
 from constructs import Construct
 
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import UsageError
 
 Kind = TypeVar("Kind")
 
@@ -21,27 +21,27 @@ _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
 
 
 def choice(name: str, found: object, kind: type[Kind], words: Mapping[str, Kind]) -> Kind:
-    """Return a value of CDK's, given itself or as a word in any case. Raises RecipeError for anything else."""
+    """Return a value of CDK's, given itself or as a word in any case. Raises UsageError for anything else."""
     if isinstance(found, kind):
         return found
     if isinstance(found, str) and found.lower() in words:
         return words[found.lower()]
-    raise RecipeError(f"{name}: expected {' or '.join(words)}, found {found!r}")
+    raise UsageError(f"{name}: expected {' or '.join(words)}, found {found!r}")
 
 
 def whole(name: str, found: Any, least: int, most: int) -> int:
-    """Return a whole number within AWS's limits, or one that only deployment knows. Raises RecipeError otherwise."""
+    """Return a whole number within AWS's limits, or one that only deployment knows. Raises UsageError otherwise."""
     if isinstance(found, float | int) and Token.is_unresolved(found):
         return found  # type: ignore[return-value]
     if isinstance(found, bool) or not isinstance(found, int) or not least <= found <= most:
-        raise RecipeError(f"{name}: expected a whole number from {least} to {most}, found {found!r}")
+        raise UsageError(f"{name}: expected a whole number from {least} to {most}, found {found!r}")
     return found
 
 
 def duration(name: str, found: Any, least: int, most: float) -> Duration:
     """Return a time, given as CDK's Duration, Python's timedelta, or a number of seconds.
 
-    Raises RecipeError for anything else, for parts of a second, and outside of `least` to `most` seconds.
+    Raises UsageError for anything else, for parts of a second, and outside of `least` to `most` seconds.
     """
     if isinstance(found, Duration):
         seconds = found.to_milliseconds() / 1000
@@ -50,85 +50,85 @@ def duration(name: str, found: Any, least: int, most: float) -> Duration:
     else:
         seconds = found
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        raise RecipeError(f"{name}: expected a Duration or a number of seconds, found {found!r}")
+        raise UsageError(f"{name}: expected a Duration or a number of seconds, found {found!r}")
     if not least <= seconds <= most or seconds != int(seconds):
-        raise RecipeError(f"{name}: expected whole seconds from {least} to {int(most)}, found {seconds:g}")
+        raise UsageError(f"{name}: expected whole seconds from {least} to {int(most)}, found {seconds:g}")
     return Duration.seconds(int(seconds))
 
 
 def resource(name: str, found: Any, attribute: str, expected: str) -> Any:
-    """Return a construct that has the attribute by which CDK knows its kind. Raises RecipeError for anything else."""
+    """Return a construct that has the attribute by which CDK knows its kind. Raises UsageError for anything else."""
     if isinstance(found, type) or not hasattr(found, attribute):
-        raise RecipeError(f"{name}: expected {expected}, found {_shown(found)}")
+        raise UsageError(f"{name}: expected {expected}, found {_shown(found)}")
     return found
 
 
 def bucket(name: str, found: Any) -> Any:
-    """Return a bucket. Raises RecipeError for anything else."""
+    """Return a bucket. Raises UsageError for anything else."""
     return resource(name, found, "bucket_arn", "a bucket, as s3.Bucket.from_bucket_name(stack, 'Photos', 'my-photos')")
 
 
 def one_of_ours(name: str, found: Any, kind: type[Kind]) -> Kind:
-    """Return a construct of this package. Raises RecipeError for anything else."""
+    """Return a construct of this package. Raises UsageError for anything else."""
     if not isinstance(found, kind):
-        raise RecipeError(f"{name}: expected a {kind.__name__}, found {_shown(found)}")
+        raise UsageError(f"{name}: expected a {kind.__name__}, found {_shown(found)}")
     return found
 
 
 def flag(name: str, found: Any) -> bool:
-    """Return True or False. Raises RecipeError for anything else: the text "false" would count as true."""
+    """Return True or False. Raises UsageError for anything else: the text "false" would count as true."""
     if not isinstance(found, bool):
-        raise RecipeError(f"{name}: expected True or False, found {found!r}")
+        raise UsageError(f"{name}: expected True or False, found {found!r}")
     return found
 
 
 def flags(**found: Any) -> None:
-    """Raise RecipeError for a prop that is neither True nor False."""
+    """Raise UsageError for a prop that is neither True nor False."""
     for name, value in found.items():
         flag(name, value)
 
 
 def several(name: str, found: Any, example: str) -> list[Any]:
-    """Return a list's values. Raises RecipeError for a single value: a text would count as a list of letters."""
+    """Return a list's values. Raises UsageError for a single value: a text would count as a list of letters."""
     if isinstance(found, str | bytes | Mapping) or not isinstance(found, Sequence):
-        raise RecipeError(f"{name}: expected a list, as [{example}], found {_shown(found)}")
+        raise UsageError(f"{name}: expected a list, as [{example}], found {_shown(found)}")
     return list(found)
 
 
 def texts(name: str, found: Any, example: str) -> list[str]:
-    """Return a list's texts. Raises RecipeError for a single text, and for values that are none."""
+    """Return a list's texts. Raises UsageError for a single text, and for values that are none."""
     listed = several(name, found, repr(example))
     for each in listed:
         if not isinstance(each, str):
-            raise RecipeError(f"{name}: expected texts, as [{example!r}], found {_shown(each)} among them")
+            raise UsageError(f"{name}: expected texts, as [{example!r}], found {_shown(each)} among them")
     return listed
 
 
 def origins(name: str, found: Any, *, any_origin: bool = False) -> list[str]:
-    """Return the origins of web pages in lower case. Raises RecipeError for a value that is no origin.
+    """Return the origins of web pages in lower case. Raises UsageError for a value that is no origin.
 
     With `any_origin`, "*" stands for all.
     """
     listed = texts(name, found, "https://example.com")
     for each in listed:
         if not (_ORIGIN.fullmatch(each) or (any_origin and each == "*")):
-            raise RecipeError(f"{name}: expected origins as https://example.com, found {each!r}")
+            raise UsageError(f"{name}: expected origins as https://example.com, found {each!r}")
     return [each.lower() for each in listed]
 
 
 def email(name: str, found: Any) -> str | None:
-    """Return an address, or None. Raises RecipeError for a text that is no address."""
+    """Return an address, or None. Raises UsageError for a text that is no address."""
     if found is None or (isinstance(found, str) and (Token.is_unresolved(found) or _EMAIL.fullmatch(found))):
         return found
-    raise RecipeError(f"{name}: expected an e-mail address, found {found!r}")
+    raise UsageError(f"{name}: expected an e-mail address, found {found!r}")
 
 
 def further(name: str, found: Any) -> dict[str, Any]:
-    """Return a copy of further props for a construct of CDK's. Raises RecipeError for what is no mapping of names."""
+    """Return a copy of further props for a construct of CDK's. Raises UsageError for what is no mapping of names."""
     if found is None:
         return {}
     if not isinstance(found, Mapping) or not all(isinstance(each, str) for each in found):
-        raise RecipeError(f"{name}: expected props by name, as {{'description': 'ours'}}, found {_shown(found)}")
+        raise UsageError(f"{name}: expected props by name, as {{'description': 'ours'}}, found {_shown(found)}")
     return dict(found)
 
 
@@ -137,18 +137,18 @@ def built(
 ) -> Any:
     """Return a construct of CDK's with the props that are set here and, over them, the user's of the prop `name`.
 
-    Raises RecipeError for a prop that the construct does not have, and in CDK's words for a value that it refuses.
+    Raises UsageError for a prop that the construct does not have, and in CDK's words for a value that it refuses.
     """
     known = [each for each in inspect.signature(kind.__init__).parameters if each not in {"self", "scope", "id"}]
     for each in props:
         if each not in known:
             near = get_close_matches(each, known, 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise RecipeError(f"{name}: {kind.__name__} has no prop {each!r}{hint}")
+            raise UsageError(f"{name}: {kind.__name__} has no prop {each!r}{hint}")
     try:
         return kind(scope, id, **{**given, **props})
     except (TypeError, RuntimeError) as error:  # the former is jsii's check of types, the latter CDK's of values
-        raise RecipeError(f"{kind.__name__}: {' '.join(str(error).split())}") from error
+        raise UsageError(f"{kind.__name__}: {' '.join(str(error).split())}") from error
 
 
 def _shown(found: object) -> str:

@@ -21,7 +21,7 @@ from thumbsmith.cdk.generator import ThumbnailGenerator
 from thumbsmith.cdk.machine import RECEIVES
 from thumbsmith.cdk.network import require_endpoints
 from thumbsmith.cdk.parts import VISIBILITY_TIMEOUTS, EventQueue, acknowledge, acknowledge_wildcards
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import RecipeError, UsageError
 
 COMMAND: Final = ["python", "-m", "thumbsmith.aws.task"]
 
@@ -81,7 +81,7 @@ class ThumbnailTask(Construct):
         has, or twice more time; else only what you send to `queue` is made. A function in a network without a way out
         needs an endpoint for SQS then, and tasks in such a network need those of Fargate.
 
-        Raises RecipeError for a recipe that is too large for a variable, and for a value that cannot work.
+        Raises RecipeError for a recipe that is too large for a variable, and UsageError for a value that cannot work.
         """
         super().__init__(scope, id)
         checks.one_of_ours("generator", generator, ThumbnailGenerator)
@@ -187,21 +187,21 @@ class ThumbnailTask(Construct):
 
 
 def _fargate(cpu: int, memory: int) -> None:
-    """Raise RecipeError for a size of tasks that Fargate does not have."""
+    """Raise UsageError for a size of tasks that Fargate does not have."""
     if not isinstance(cpu, int) or cpu not in SIZES:
-        raise RecipeError(f"cpu: expected {', '.join(map(str, SIZES))}, found {cpu!r}")
+        raise UsageError(f"cpu: expected {', '.join(map(str, SIZES))}, found {cpu!r}")
     if memory not in SIZES[cpu]:
         sizes = ", ".join(map(str, SIZES[cpu]))
-        raise RecipeError(f"memory_limit_mib: expected one of {sizes} with a cpu of {cpu}, found {memory!r}")
+        raise UsageError(f"memory_limit_mib: expected one of {sizes} with a cpu of {cpu}, found {memory!r}")
 
 
 def _look_for_ways(generator: ThumbnailGenerator, vpc: ec2.IVpc, *, route: bool) -> None:
-    """Raise RecipeError where the function cannot reach the tasks' queue, or tasks cannot start in their network."""
+    """Raise UsageError where the function cannot reach the tasks' queue, or tasks cannot start in their network."""
     machine = generator.machine
     if route and machine.vpc is not None and machine.vpc.isolated_subnets and "vpc_subnets" not in generator.props:
         require_endpoints(machine.vpc, ["sqs"], "the generator's function sends there what is too large for it")
     if not isinstance(vpc, ec2.Vpc) or vpc.private_subnets:
         return
     if not vpc.isolated_subnets:
-        raise RecipeError("vpc: expected private subnets: in public ones a task without an address cannot start")
+        raise UsageError("vpc: expected private subnets: in public ones a task without an address cannot start")
     require_endpoints(vpc, OF_FARGATE, "tasks fetch their image and work by them")

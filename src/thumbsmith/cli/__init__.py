@@ -43,7 +43,7 @@ def _run(app: Callable[[], object]) -> int:
     except (KeyboardInterrupt, Stopped):
         code = 130
     except ThumbsmithError as error:
-        again = error.transient or (isinstance(error, StoreError) and error.only_here)
+        again = error.transient or (isinstance(error, StoreError) and error.one_object)
         code = 1 if again and not isinstance(error, NotIsolated) else 2
         _tell(str(error))
     except BrokenPipeError:

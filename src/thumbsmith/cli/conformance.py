@@ -15,7 +15,7 @@ from thumbsmith.cli.aws import deployment_of
 from thumbsmith.cli.terminal import emit, shown
 from thumbsmith.conformance.cases import cases
 from thumbsmith.conformance.checks import Result, run_here, run_there
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import UsageError
 from thumbsmith.store import Store, open_store
 from thumbsmith.store.memory import MemoryStore
 from thumbsmith.store.open import overlaps
@@ -89,7 +89,7 @@ def _deployed(first: str, second: str | None) -> tuple[Store, Store]:
     source = open_store(first, patience=PATIENCE)
     destination = open_store(second, patience=PATIENCE).as_destination()
     if overlaps(source, destination):
-        raise RecipeError("SRC and DST overlap: expected two places")
+        raise UsageError("SRC and DST overlap: expected two places")
     source.reachable()
     return source, destination
 

@@ -9,7 +9,7 @@ import typer
 from thumbsmith.bulk.cost import BYTES_A_PIXEL, MILLION, Bill, Model, Way, source
 from thumbsmith.cli.arguments import Json, RecipeOption, recipe_from, refuse_ignored
 from thumbsmith.cli.terminal import duration, emit, number
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import UsageError
 
 Milliseconds = Annotated[
     float | None,
@@ -50,7 +50,7 @@ def cost(
       thumbsmith cost --images 1e9 --megapixels 8 --recipe shop.toml --via batch --storage
     """
     if via not in get_args(Way):
-        raise RecipeError(f"--via: expected queue, batch or here, found {via}")
+        raise UsageError(f"--via: expected queue, batch or here, found {via}")
     if via == "here":
         refuse_ignored(context, ["memory"], "with --via queue or batch")
     model = Model(

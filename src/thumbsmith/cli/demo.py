@@ -21,7 +21,7 @@ from thumbsmith.cli.arguments import RecipeOption, recipe_from
 from thumbsmith.cli.make import own_output, tell_skipped
 from thumbsmith.cli.sync import run
 from thumbsmith.cli.terminal import people, shown
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import UsageError
 from thumbsmith.recipe.names import MANIFEST
 from thumbsmith.reconcile.manifest import MAX_BYTES, Manifest, parse
 from thumbsmith.store import Headers, Store, open_store
@@ -95,9 +95,9 @@ def demo(
     pictures = {path.name: path for path in given} if images else {name: _sample(name) for name in SAMPLES}
     tell_skipped(skipped, people())
     if not pictures:
-        raise RecipeError("all of the images are thumbnails: expected the images that they were made of")
+        raise UsageError("all of the images are thumbnails: expected the images that they were made of")
     if len(pictures) < len(given):
-        raise RecipeError("two of the images have the same name: expected different names")
+        raise UsageError("two of the images have the same name: expected different names")
     contents = {name: _content(path) for name, path in pictures.items()}
     sources.writable()
     thumbnails.writable()
@@ -123,7 +123,7 @@ def _content(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise RecipeError(f"{path}: expected a readable image file, found: {error.strerror}") from error
+        raise UsageError(f"{path}: expected a readable image file, found: {error.strerror}") from error
 
 
 def _fill(store: Store, contents: dict[str, bytes]) -> None:

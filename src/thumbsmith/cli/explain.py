@@ -41,12 +41,12 @@ def explain(
         with stoppable(people(), grace=0):
             found = look_at(scope, key)
     except StoreError as error:
-        if error.only_here and as_json:
+        if error.one_object and as_json:
             emit("explain", key=key, state="failed", why=f"it cannot be read: {error.about(key)}")
-        if not error.only_here:
+        if not error.one_object:
             raise
         words = f"{shown(key)}: it cannot be read: {error.about(key)}"
-        raise StoreError(words, transient=error.transient, only_here=True) from error
+        raise StoreError(words, transient=error.transient, one_object=True) from error
     if as_json:
         emit("explain", **_fields(found, scope.recipe))
     else:

@@ -10,7 +10,7 @@ from typing import Final
 
 import typer
 
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import UsageError
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.load import RECIPE_FILE
 from thumbsmith.recipe.model import altered
@@ -37,9 +37,9 @@ def init() -> None:
         with Path(RECIPE_FILE).open("x", encoding="utf-8") as file:
             file.write(commented_recipe())
     except FileExistsError:
-        raise RecipeError(f"{RECIPE_FILE}: expected no such file, found one: it is left as it is") from None
+        raise UsageError(f"{RECIPE_FILE}: expected no such file, found one: it is left as it is") from None
     except OSError as error:
-        raise RecipeError(f"{RECIPE_FILE}: expected a folder to write to, found: {error.strerror}") from error
+        raise UsageError(f"{RECIPE_FILE}: expected a folder to write to, found: {error.strerror}") from error
     typer.echo(f"wrote {RECIPE_FILE}")
 
 

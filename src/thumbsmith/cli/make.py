@@ -18,7 +18,7 @@ from rich.console import Console
 from thumbsmith.bulk.parallel import each
 from thumbsmith.cli.arguments import Jobs, RecipeOption, recipe_from
 from thumbsmith.cli.terminal import people, shown, stoppable
-from thumbsmith.errors import RecipeError, StoreError, ThumbsmithError
+from thumbsmith.errors import StoreError, ThumbsmithError, UsageError
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.names import MANIFEST, Rendition, is_managed_name, possible_names
 from thumbsmith.store import Headers, OpenObject, open_store
@@ -42,7 +42,7 @@ _KINDS: Final = (
 
 
 def check_image(path: Path) -> None:
-    """Raise RecipeError unless the path leads to a regular file; it says what was found instead.
+    """Raise UsageError unless the path leads to a regular file; it says what was found instead.
 
     A file in a folder that may not be entered passes: opening it fails for that file alone.
     """
@@ -52,14 +52,14 @@ def check_image(path: Path) -> None:
         return
     except OSError as error:
         if str(path) == "-":
-            raise RecipeError(
+            raise UsageError(
                 "-: expected an image file, found standard input: save the image to a file first"
             ) from None
         missing = isinstance(error, FileNotFoundError)
-        raise RecipeError(f"{path}: expected an image file, found {'none' if missing else error.strerror}") from None
+        raise UsageError(f"{path}: expected an image file, found {'none' if missing else error.strerror}") from None
     if not stat.S_ISREG(mode):
         found = next((words for is_kind, words in _KINDS if is_kind(mode)), "something else")
-        raise RecipeError(f"{path}: expected an image file, found {found}")
+        raise UsageError(f"{path}: expected an image file, found {found}")
 
 
 def own_output(images: Iterable[Path], recipe: Recipe) -> dict[Path, str]:
@@ -154,16 +154,16 @@ def make(
 
 
 def _check(images: Sequence[Path], folder: Path | None) -> None:
-    """Raise RecipeError, StoreError for what cannot be carried out as it was asked, before a picture is decoded."""
+    """Raise UsageError, StoreError for what cannot be carried out as it was asked, before a picture is decoded."""
     with suppress(OSError):  # a folder that cannot be entered, `writable` reports
         if folder and folder.is_file():
-            raise RecipeError(f"{folder}: expected a folder to write to, found a file")
+            raise UsageError(f"{folder}: expected a folder to write to, found a file")
     outputs: dict[Path, Path] = {}
     for image in images:
         check_image(image)
         other = outputs.setdefault(_target(image, folder), image)
         if other != image:
-            raise RecipeError(f"{other} and {image} would both become {_target(image, folder)}.*")
+            raise UsageError(f"{other} and {image} would both become {_target(image, folder)}.*")
     for place in dict.fromkeys(target.parent for target in outputs):
         open_store(place).writable()
 

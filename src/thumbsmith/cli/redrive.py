@@ -11,7 +11,7 @@ from thumbsmith.backfill.redrive import Letter, home
 from thumbsmith.backfill.redrive import redrive as redrive_letters
 from thumbsmith.cli.arguments import Json, RecipeOption, refuse_ignored, scope_of
 from thumbsmith.cli.terminal import emit, shown
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import UsageError
 from thumbsmith.reconcile.effects import DEFAULTS
 
 
@@ -38,7 +38,7 @@ def redrive(
       thumbsmith redrive sqs://my-dead-letters
     """
     if (source is None) != (destination is None):
-        raise RecipeError("expected SRC and DST, or neither, found one of them")
+        raise UsageError("expected SRC and DST, or neither, found one of them")
     if source is None:
         refuse_ignored(context, ["recipe"], "with SRC and DST")
     if dry_run:

@@ -13,7 +13,7 @@ import typer
 from thumbsmith.cli.arguments import Jobs, RecipeOption, scope_of
 from thumbsmith.cli.terminal import people, shown
 from thumbsmith.environment import signing_secret_setting, token_setting
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import UsageError
 from thumbsmith.reconcile.effects import Options
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def serve(
     except ModuleNotFoundError as missing:
         if missing.name not in NEEDED:
             raise
-        raise RecipeError("serve needs the extra web: pip install 'thumbsmith[web]'") from None
+        raise UsageError("serve needs the extra web: pip install 'thumbsmith[web]'") from None
     settings = _settings(host, allow_host or [], allow_origin or [])
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     sources = root / "sources"
@@ -80,12 +80,12 @@ def serve(
 
 
 def _settings(host: str, names: list[str], origins: list[str]) -> Settings:
-    """Return who may come in. Raises RecipeError where that would be everybody."""
+    """Return who may come in. Raises UsageError where that would be everybody."""
     from thumbsmith.web.settings import LOOPBACK, Settings  # noqa: PLC0415 - loaded where it is served
 
     token = token_setting()
     if not _is_loopback(host) and token is None:
-        raise RecipeError(
+        raise UsageError(
             f"{host}: others can reach this address: set THUMBSMITH_TOKEN to a secret that they have to bring"
         )
     own = f"[{host}]" if ":" in host else host
@@ -97,7 +97,7 @@ def _settings(host: str, names: list[str], origins: list[str]) -> Settings:
             signing_secret=signing_secret_setting(),
         )
     except ValueError as error:
-        raise RecipeError(f"THUMBSMITH_TOKEN, THUMBSMITH_SIGNING_SECRET: {error}") from None
+        raise UsageError(f"THUMBSMITH_TOKEN, THUMBSMITH_SIGNING_SECRET: {error}") from None
 
 
 def _is_loopback(host: str) -> bool:
@@ -112,13 +112,13 @@ def _make(root: Path) -> None:
     try:
         parent = root.absolute().parent
     except FileNotFoundError:
-        raise RecipeError(f"--root {root}: the working folder is gone: give an absolute path") from None
+        raise UsageError(f"--root {root}: the working folder is gone: give an absolute path") from None
     try:
         if not parent.is_dir():
-            raise RecipeError(f"--root {root}: expected a folder, found none: create {root.parent} first")
+            raise UsageError(f"--root {root}: expected a folder, found none: create {root.parent} first")
         is_new = not root.exists()
         (root / "sources").mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RecipeError(f"{root}: expected a folder to write to, found: {error.strerror}") from error
+        raise UsageError(f"{root}: expected a folder to write to, found: {error.strerror}") from error
     if is_new:
         people().print(f"created {shown(str(root))}")

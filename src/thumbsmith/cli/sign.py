@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from thumbsmith.environment import SIGNING_SECRET, signing_secret_setting
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import UsageError
 from thumbsmith.signing import OPTIONS, recipe_of, signed_path
 
 
@@ -34,11 +34,11 @@ def sign(
     """
     secret = signing_secret_setting()
     if secret is None:
-        raise RecipeError(f"{SIGNING_SECRET}: expected the secret that addresses are signed with, found nothing")
+        raise UsageError(f"{SIGNING_SECRET}: expected the secret that addresses are signed with, found nothing")
     fields: dict[str, str] = {}
     for name, value in map(_field, options):
         if fields.setdefault(name, value) != value:
-            raise RecipeError(f"{name}: expected once, found {fields[name]!r} and {value!r}")
+            raise UsageError(f"{name}: expected once, found {fields[name]!r} and {value!r}")
     recipe_of({name: value for name, value in fields.items() if name in OPTIONS})  # the server would refuse the others
     path = signed_path(key, fields, secret=secret, expires=int(time.time()) + seconds)
     sys.stdout.write(f"{server.rstrip('/')}{path}\n")
@@ -47,5 +47,5 @@ def sign(
 def _field(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
-        raise RecipeError(f"{text}: expected NAME=VALUE, as width=200")
+        raise UsageError(f"{text}: expected NAME=VALUE, as width=200")
     return name, value

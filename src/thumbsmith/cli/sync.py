@@ -181,7 +181,7 @@ def _way(via: str) -> str:
 
 
 def _refuse_ignored(context: typer.Context, way: str) -> None:
-    """Raise RecipeError for an option that was given, with any value, and that this way of syncing ignores."""
+    """Raise UsageError for an option that was given, with any value, and that this way of syncing ignores."""
     for name, ways in WAYS.items():
         if way not in ways:
             refuse_ignored(context, [name], f"with {', '.join(ways)}")

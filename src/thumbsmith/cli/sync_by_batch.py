@@ -19,7 +19,7 @@ from thumbsmith.bulk.parallel import wait_or_stop
 from thumbsmith.bulk.scan import Scope, scan
 from thumbsmith.cli.sync_on_queue import bucket_of, model_of, plan_here, tell_estimate
 from thumbsmith.cli.terminal import emit, people, progress, shown, stoppable
-from thumbsmith.errors import RecipeError, StoreError
+from thumbsmith.errors import StoreError, UsageError
 from thumbsmith.store import Store, open_store
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def run(scope: Scope, fleet: Fleet, *, yes: bool, dry_run: bool, as_json: bool) 
 def _stack(address: str) -> str:
     name = address.removeprefix("batch").removeprefix("://")
     if not address.startswith("batch") or address == "batch://" or "/" in name:
-        raise RecipeError(f"--via: expected sqs://QUEUE, a queue's URL, batch, or batch://STACK, found {address}")
+        raise UsageError(f"--via: expected sqs://QUEUE, a queue's URL, batch, or batch://STACK, found {address}")
     return name or STACK
 
 
@@ -96,7 +96,7 @@ class _Work:
         whole = amount or _typical(counted.total)
         try:
             self._check(whole)
-        except RecipeError:
+        except UsageError:
             jobs.decide(job, go=False)
             raise
         go = not self.stopped() and self._confirm(counted.total, whole, yes=yes)
@@ -126,17 +126,17 @@ class _Work:
         return 1 if told.failed else 0
 
     def _check(self, amount: Amount) -> None:
-        """Raise RecipeError where the job would cost more than it may: a job is done as a whole or not at all."""
+        """Raise UsageError where the job would cost more than it may: a job is done as a whole or not at all."""
         most, dollars = self.fleet.limits.max_usd, self._model().bill(amount).total
         if most is not None and dollars > most:
-            raise RecipeError(f"--max-usd {most:g}: the job would cost about ${dollars:,.2f}: take a part by --prefix")
+            raise UsageError(f"--max-usd {most:g}: the job would cost about ${dollars:,.2f}: take a part by --prefix")
 
     def _confirm(self, tasks: int, amount: Amount, *, yes: bool) -> bool:
         dollars = self._model().bill(amount).total
         if yes:
             return True
         if not sys.stdin.isatty():
-            raise RecipeError(f"a job of {tasks:,} tasks, about ${dollars:,.2f}, waits to be confirmed: say --yes")
+            raise UsageError(f"a job of {tasks:,} tasks, about ${dollars:,.2f}, waits to be confirmed: say --yes")
         return typer.confirm(f"{tasks:,} tasks, about ${dollars:,.2f}. Begin?", err=True)
 
     def _model(self) -> Model:

@@ -27,17 +27,17 @@ from thumbsmith.bulk.scan import Scope, StoreScan, scan
 from thumbsmith.cli.cost import table
 from thumbsmith.cli.terminal import duration, emit, people, progress, shown, stoppable
 from thumbsmith.environment import cache_folder
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import UsageError
 from thumbsmith.events import asked
 from thumbsmith.store.s3 import S3Store
 
 
 def bucket_of(scope: Scope) -> tuple[str, str]:
-    """Return bucket and prefix of the source, as functions know it. Raises RecipeError where they could not."""
+    """Return bucket and prefix of the source, as functions know it. Raises UsageError where they could not."""
     if not isinstance(scope.source, S3Store) or not isinstance(scope.destination, S3Store):
-        raise RecipeError("--via: expected two buckets, found a folder: functions on AWS cannot reach it")
+        raise UsageError("--via: expected two buckets, found a folder: functions on AWS cannot reach it")
     if scope.options.keep_orphans:
-        raise RecipeError("--keep-orphans: not with --via: functions delete what nothing wants any more")
+        raise UsageError("--keep-orphans: not with --via: functions delete what nothing wants any more")
     return scope.source.bucket, scope.source.prefix
 
 
@@ -49,7 +49,7 @@ def model_of(scope: Scope, way: cost.Way, milliseconds: float | None, memory: in
 def plan_here(found: StoreScan, console: Console, stop: Callable[[], bool], *, yes: bool) -> dict[str, int]:
     """Inspect all, and defer what is to be done; return how many sources are settled, by outcome.
 
-    Raises RecipeError where more than half of all thumbnails would be deleted, unless `yes`.
+    Raises UsageError where more than half of all thumbnails would be deleted, unless `yes`.
     """
     settled = {"fresh": 0, "rejected": 0, "failed": 0}
     with progress(console, "plan", found.sources) as advance:
@@ -92,7 +92,7 @@ class Fleet:
     inventory: str | None = None
 
     def run(self, scope: Scope, *, yes: bool, dry_run: bool, as_json: bool) -> int:
-        """Run it, by a queue or by a job; return the exit code. Raises RecipeError for an address of neither."""
+        """Run it, by a queue or by a job; return the exit code. Raises UsageError for an address of neither."""
         if is_queue(self.address):
             return run_by_queue(scope, self, yes=yes, dry_run=dry_run, as_json=as_json)
         from thumbsmith.cli import sync_by_batch  # noqa: PLC0415 - of the two ways only the one that is taken is loaded

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from thumbsmith.errors import RecipeError, WorkerError
+from thumbsmith.errors import UsageError, WorkerError
 from thumbsmith.lifetime import Lifetime
 
 
@@ -81,13 +81,13 @@ def duration(amount: float) -> str:
 
 
 def number(option: str, text: str) -> float:
-    """Return the count that an option was given: 1000, 1e6. Raises RecipeError for what is none."""
+    """Return the count that an option was given: 1000, 1e6. Raises UsageError for what is none."""
     try:
         found = float(text)
     except ValueError:
         found = math.nan
     if not 0 <= found < math.inf:
-        raise RecipeError(f"{option}: expected a number of 0 or more, found {text!r}")
+        raise UsageError(f"{option}: expected a number of 0 or more, found {text!r}")
     return found
 
 

@@ -14,7 +14,7 @@ from thumbsmith.bulk.watch import Reported, WatchResult, follow
 from thumbsmith.cli.arguments import Destination, Jobs, Json, KeepOrphans, RecipeOption, Source, scope_of
 from thumbsmith.cli.sync import THREADS_A_JOB, run
 from thumbsmith.cli.terminal import emit, people, shown, stoppable
-from thumbsmith.errors import RecipeError, StoreError
+from thumbsmith.errors import StoreError, UsageError
 from thumbsmith.reconcile.effects import Options
 from thumbsmith.worker import Workers, usable_cores
 
@@ -97,7 +97,7 @@ class _Rounds:
         yes = self.yes and not self.watching
         try:
             return self._sync(self.scope, yes=yes)
-        except RecipeError as refusal:
+        except UsageError as refusal:
             if not self.watching:
                 raise
             self.console.print(shown(str(refusal)))

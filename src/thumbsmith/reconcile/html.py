@@ -8,7 +8,7 @@ from html import escape
 from typing import Final
 from urllib.parse import quote
 
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import UsageError
 from thumbsmith.recipe.model import Format
 from thumbsmith.reconcile.manifest import Manifest, RenditionRecord
 
@@ -35,7 +35,7 @@ class Choice:
 def picture(manifest: Manifest, choice: Choice) -> str:
     """Return the element, a line each for its parts. All text in it is escaped.
 
-    Raises RecipeError where there is nothing to show: the source was rejected, or nothing was made as it is chosen.
+    Raises UsageError where there is nothing to show: the source was rejected, or nothing was made as it is chosen.
     """
     formats = _formats(manifest, choice)
     fallback = next(kind for kind in FALLBACKS if kind in formats)
@@ -60,7 +60,7 @@ def address(rendition: RenditionRecord, base: str) -> str:
 def _formats(manifest: Manifest, choice: Choice) -> dict[Format, Sequence[RenditionRecord]]:
     """Return for each format the renditions to choose from, by width, each width once."""
     if manifest.rejection:
-        raise RecipeError(f"{manifest.source.key} was rejected, {manifest.rejection.code}: {manifest.rejection.detail}")
+        raise UsageError(f"{manifest.source.key} was rejected, {manifest.rejection.code}: {manifest.rejection.detail}")
     formats: dict[Format, dict[int, RenditionRecord]] = {}
     for each in manifest.renditions:
         if each.format not in BEST_FIRST:
@@ -70,7 +70,7 @@ def _formats(manifest: Manifest, choice: Choice) -> dict[Format, Sequence[Rendit
     if not formats:
         there = ", ".join(dict.fromkeys(each.variant for each in manifest.renditions)) or "none"
         asked = choice.variant or "one that shows the whole picture, or --variant NAME"
-        raise RecipeError(f"{manifest.source.key}: expected the variant {asked}, found {there}")
+        raise UsageError(f"{manifest.source.key}: expected the variant {asked}, found {there}")
     return {kind: [by_width[width] for width in sorted(by_width)] for kind, by_width in formats.items()}
 
 

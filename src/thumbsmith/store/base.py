@@ -218,14 +218,14 @@ def failing(subject: object) -> Iterator[None]:
         raise as_store_error(subject, error) from error
     except UnicodeEncodeError as error:
         words = f"no file can have this name in this process's encoding, {error.encoding}: set LC_ALL=C.UTF-8"
-        raise StoreError(f"{shown(str(subject))}: {words}", transient=False, only_here=True) from error
+        raise StoreError(f"{shown(str(subject))}: {words}", transient=False, one_object=True) from error
 
 
 def as_store_error(subject: object, error: OSError) -> StoreError:
     """Return the StoreError that `failing` raises for this error of the operating system."""
     words = os.strerror(error.errno) if error.errno else str(error)
     message, transient = f"{shown(str(subject))}: {words}", error.errno in TRANSIENT
-    return StoreError(message, transient=transient, only_here=error.errno in _OF_ONE_OBJECT)
+    return StoreError(message, transient=transient, one_object=error.errno in _OF_ONE_OBJECT)
 
 
 def shown(subject: str) -> str:

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from thumbsmith.errors import Code, Rejected, SourceChanged, StoreError
+from thumbsmith.errors import Code, Rejected, S3Error, SourceChanged, StoreError
 from thumbsmith.store.base import MAX_KEY_BYTES, STRICT, Headers, ObjectInfo, Visitor, opts_out, shown
-from thumbsmith.store.s3_common import Refused, words
+from thumbsmith.store.s3_common import words
 
 if TYPE_CHECKING:
     from thumbsmith.store.s3_client import Client, Piece
@@ -89,7 +89,7 @@ class S3Store:
         try:
             answer = self._request("head_object", key, Key=self.prefix + key)
             opted_out = opts_out(answer.get("Metadata")) or (bool(answer.get("TagCount")) and opts_out(self._tags(key)))
-        except Refused as refusal:
+        except S3Error as refusal:
             if not refusal.no_such_object:
                 raise
         else:
@@ -109,7 +109,7 @@ class S3Store:
             return None
         try:
             piece = self._read(key, 0, HEAD)
-        except Refused as refusal:
+        except S3Error as refusal:
             if refusal.no_such_object:
                 return None
             if refusal.status == 416:  # RFC 9110, section 14.1.2: an empty object has no first byte
@@ -124,7 +124,7 @@ class S3Store:
         """
         try:
             piece = self._read(info.key, start, end, IfMatch=f'"{info.etag}"')
-        except Refused as refusal:
+        except S3Error as refusal:
             if not refusal.changed:
                 raise
         else:
@@ -209,7 +209,7 @@ class S3Store:
         place = {"Key": self.prefix + key, **self._place}
         try:
             return self.client.read(self._address(key), start, end - 1, **place, **parameters)
-        except Refused as refusal:
+        except S3Error as refusal:
             if refusal.archived:
                 raise Rejected(Code.ARCHIVED, "in an archive: it can be read once it is restored") from refusal
             raise

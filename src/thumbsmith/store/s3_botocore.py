@@ -211,7 +211,7 @@ class Botocore:
         return str(self.s3.meta.endpoint_url)
 
     def send(self, operation: str, subject: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the answer to an operation. Raises StoreError: Refused where S3 answered with an error."""
+        """Return the answer to an operation. Raises StoreError: S3Error where S3 answered with an error."""
         with _failing(operation, subject, parameters.get("ExpectedBucketOwner")), one_call():
             answer: dict[str, Any] = getattr(self.s3, operation)(**parameters)
         if "Body" in answer:

@@ -47,7 +47,7 @@ class Transport(Protocol):
     def send(self, operation: str, subject: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Return the answer to an operation, all by botocore's names; the body of an object as a reader.
 
-        Raises StoreError, also when the body is read: Refused where S3 answered with an error.
+        Raises StoreError, also when the body is read: S3Error where S3 answered with an error.
         """
         ...
 
@@ -71,7 +71,7 @@ class Client:
         return self.transport.endpoint
 
     def request(self, operation: str, subject: str, **parameters: Any) -> dict[str, Any]:
-        """Return the answer to an operation, by botocore's name of its method. Raises StoreError: Refused if S3 did.
+        """Return the answer to an operation, by botocore's name of its method. Raises StoreError: S3Error if S3 did.
 
         `subject` is the address that the error's sentence begins with.
         """
@@ -107,7 +107,7 @@ class Client:
         """Return the bytes of an object from the `first` to the `last`, fewer where it ends.
 
         An answer that breaks off is asked for again: transports try again only until the body begins. Raises
-        StoreError; Refused with status 416 where the object ends before the first byte.
+        StoreError; S3Error with status 416 where the object ends before the first byte.
         """
         began, attempt = time.monotonic(), 0
         problem: StoreError | None = None

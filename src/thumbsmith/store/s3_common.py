@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-from thumbsmith.errors import StoreError
+from thumbsmith.errors import S3Error, StoreError
 from thumbsmith.store.base import shown
 
 # Variables that say nothing about requests to S3, or are understood here. With any other one whose name begins with
@@ -162,34 +162,7 @@ _ADVICE: Final = {
 }
 
 
-class Refused(StoreError):
-    """S3 answered a request with an error: its HTTP status, and S3's code, which is the status where none came."""
-
-    def __init__(self, message: str, *, status: int, code: str) -> None:
-        super().__init__(message, transient=status in {408, 409, 429} or status >= 500 or code in _PASSING)
-        self.status = status
-        self.code = code
-
-    @property
-    def no_such_object(self) -> bool:
-        """Return whether there is no such object, as far as can be told: the answer to a HEAD does not say what."""
-        return self.status == 404 and self.code != "NoSuchBucket"
-
-    @property
-    def changed(self) -> bool:
-        """Return whether the object that was asked for by its etag is another one by now, or gone."""
-        return self.status in {412, 416} or self.no_such_object
-
-    @property
-    def archived(self) -> bool:
-        """Return whether the object is in an archive, from which it has to be restored before it can be read.
-
-        https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html, "InvalidObjectState"
-        """
-        return self.code == "InvalidObjectState"
-
-
-def refused(subject: str, operation: str, *, status: int, code: str, message: str, owner: str | None = None) -> Refused:
+def refused(subject: str, operation: str, *, status: int, code: str, message: str, owner: str | None = None) -> S3Error:
     """Return what S3 answered to an operation of botocore's on `subject`, as an error with one sentence.
 
     `owner` is the account that the bucket had to belong to, where the request said so.
@@ -209,7 +182,8 @@ def refused(subject: str, operation: str, *, status: int, code: str, message: st
         sentence = f"it is encrypted with a customer's key (SSE-C), and S3 serves it only with that key ({answer})"
     else:
         sentence = told
-    return Refused(f"{subject}: {sentence}", status=status, code=code)
+    transient = status in {408, 409, 429} or status >= 500 or code in _PASSING
+    return S3Error(f"{subject}: {sentence}", status=status, code=code, transient=transient)
 
 
 def broken_off(subject: str, problem: Exception) -> StoreError:

@@ -179,7 +179,7 @@ class Direct:
     def send(self, operation: str, subject: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Return the answer to an operation. The body of an object is a reader, to be closed.
 
-        Raises StoreError: Refused where S3 answered with an error.
+        Raises StoreError: S3Error where S3 answered with an error.
         """
         bucket = parameters["Bucket"]
         region = self._regions.get(bucket, self.site.region)

@@ -17,7 +17,7 @@ from thumbsmith.bulk import sync as engine
 from thumbsmith.bulk.changes import changes
 from thumbsmith.bulk.scan import Scope, scan
 from thumbsmith.bulk.watch import Reported, WatchResult, follow
-from thumbsmith.errors import RecipeError, StoreError, ThumbsmithError
+from thumbsmith.errors import MassDeletionRefused, StoreError, ThumbsmithError, UsageError
 from thumbsmith.reconcile.converge import Renderer, converge
 from thumbsmith.reconcile.effects import Outcome
 from thumbsmith.store.folder import FolderStore
@@ -158,7 +158,7 @@ class Keeper:
             try:
                 for _ in self._followed(folder):  # what failed is in the log by now
                     pass
-            except (RecipeError, StoreError) as error:  # a switched link can lead into the destination
+            except (UsageError, StoreError) as error:  # a switched link can lead into the destination
                 log.warning("%s; looking again every %d seconds", error, _GONE)
                 self._stopped.wait(_GONE)
 
@@ -180,7 +180,7 @@ class Keeper:
         """
         try:
             return self._sync_by(self.scope)
-        except engine.WouldWipe as refusal:
+        except MassDeletionRefused as refusal:
             log.warning("%s: none of them is deleted. Are the sources in place?", refusal.finding)
             options = replace(self.scope.options, keep_orphans=True)
             return self._sync_by(replace(self.scope, options=options))

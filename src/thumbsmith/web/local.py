@@ -23,7 +23,7 @@ from starlette.types import ASGIApp
 
 from thumbsmith.bulk.changes import followed
 from thumbsmith.bulk.scan import Scope
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import UsageError
 from thumbsmith.store import Store, overlaps
 from thumbsmith.store.s3 import S3Store
 from thumbsmith.web import operations
@@ -97,13 +97,13 @@ THREADS_A_JOB: Final = 2
 def application(scope: Scope, settings: Settings | None = None, *, jobs: int | None = None) -> ASGIApp:
     """Return the ASGI application that keeps the scope's destination right and serves it, `jobs` pictures at once.
 
-    What it needs is started with the server (ASGI lifespan) and ended with it. Raises RecipeError where the stores
+    What it needs is started with the server (ASGI lifespan) and ended with it. Raises UsageError where the stores
     overlap; NotIsolated where isolation is required, and a layer is missing.
     """
     settings = settings or Settings()
     scope = replace(scope, source=followed(scope.source))
     if overlaps(scope.source, scope.destination):
-        raise RecipeError(f"source {scope.source.url} and destination {scope.destination.url} overlap")
+        raise UsageError(f"source {scope.source.url} and destination {scope.destination.url} overlap")
     count = jobs or usable_cores()
     threads = ThreadPoolExecutor(READERS, thread_name_prefix="thumbsmith-read")
     workers = Workers(count)

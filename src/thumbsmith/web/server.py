@@ -10,7 +10,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import UsageError
 from thumbsmith.web.app import SECURITY
 
 # Connections at once; one more is told so and closed.
@@ -135,13 +135,13 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens there. Raises RecipeError where that cannot be."""
+    """Return a socket that listens there. Raises UsageError where that cannot be."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=MAX_CONNECTIONS)
     except (OSError, OverflowError, UnicodeError) as error:
         words = getattr(error, "strerror", None) or str(error)
-        raise RecipeError(f"{host} port {port}: expected an address to listen on, found: {words}") from error
+        raise UsageError(f"{host} port {port}: expected an address to listen on, found: {words}") from error
 
 
 def server(app: ASGIApp) -> uvicorn.Server:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from thumbsmith.errors import Code, Rejected, ThumbsmithError, WorkerError
+from thumbsmith.errors import Code, Rejected, ThumbsmithError, WorkerDied, WorkerError
 from thumbsmith.image.containers.base import Probe
 from thumbsmith.recipe import Limits
 from thumbsmith.recipe.names import Rendition
@@ -151,10 +151,6 @@ class Work:
     notes: tuple[str, ...] = ()
 
 
-class Died(WorkerError):
-    """A worker process ended, and the picture is not to blame as far as can be told: a fresh one may do better."""
-
-
 def attempt(order: Order, template: Template, budget: Budget, seconds: float | None = None) -> Work:
     """Return what a fresh child of `template` makes of the order, in `seconds` of its own time, default `patience`.
 
@@ -167,7 +163,7 @@ def attempt(order: Order, template: Template, budget: Budget, seconds: float | N
             made = _converse(order, template.begin(), budget, held, left)
             ending = template.ending()
     except Closed:
-        raise Died("the worker process was killed") from None
+        raise WorkerDied("the worker process was killed") from None
     except TimeoutError:
         raise WorkerError("the worker process hung, and was stopped") from None
     except Garbled as garbled:
@@ -194,7 +190,7 @@ def patience(limits: Limits) -> float:
     return 30.0 + 10.0 * limits.max_cpu_seconds
 
 
-def blame(status: int, limits: Limits) -> Rejected | Died:
+def blame(status: int, limits: Limits) -> Rejected | WorkerDied:
     """Return what it means that a child ended, with this wait status, before it said what it made."""
     code = os.waitstatus_to_exitcode(status)
     if -code == signal.SIGXCPU:
@@ -203,7 +199,7 @@ def blame(status: int, limits: Limits) -> Rejected | Died:
     if -code in CRASHES:
         return Rejected(Code.CORRUPT, "the decoder crashed on it")
     how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-    return Died(f"the worker process {how}")
+    return WorkerDied(f"the worker process {how}")
 
 
 @dataclass

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Self
 
 from thumbsmith.environment import isolation_required
-from thumbsmith.errors import NotIsolated, WorkerError
+from thumbsmith.errors import NotIsolated, WorkerDied, WorkerError
 from thumbsmith.image import check_output
 from thumbsmith.image.check_output import Extras
 from thumbsmith.image.limits import judge_bytes
@@ -22,7 +22,7 @@ from thumbsmith.worker.answers import Order
 from thumbsmith.worker.budget import Budget, default_total
 from thumbsmith.worker.isolation import LAYERS
 from thumbsmith.worker.launch import Launched
-from thumbsmith.worker.parent import Died, Template, Work, attempt, patience
+from thumbsmith.worker.parent import Template, Work, attempt, patience
 from thumbsmith.worker.wire import Closed, Garbled
 
 
@@ -35,7 +35,7 @@ class Workers(Closing):
     is rejected as over_memory.
 
     Where the environment variable THUMBSMITH_ISOLATION is `required`, no source is handled on a system that lacks a
-    layer of isolation; a `with` block does not begin there. Making `Workers` raises RecipeError where that variable has
+    layer of isolation; a `with` block does not begin there. Making `Workers` raises UsageError where that variable has
     an unknown value.
     """
 
@@ -113,7 +113,7 @@ class Workers(Closing):
         with self._slots:
             try:
                 return self._attempt(order, until)
-            except Died:
+            except WorkerDied:
                 return self._attempt(order, until)
 
     def close(self) -> None:
