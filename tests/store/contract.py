@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from thumbsmith.store import Headers, Store
+from thumbsmith.errors import RecipeError
+from thumbsmith.store import Headers, Store, refuse_overlap
+from thumbsmith.store.memory import MemoryStore
 
 HEADERS = Headers(content_type="image/webp")
 
@@ -37,7 +39,7 @@ def unprivileged() -> Iterator[None]:
 
 
 class Contract:
-    """Each test is a promise of the protocol in types.py."""
+    """Each test is a promise of the contract in store/base.py."""
 
     keys: tuple[str, ...] = ("a.jpg", "b/c.jpg/small.webp", "b/c.jpg/manifest.json", "b/Été 1 #%.jpg", "b/😀/-x", "c:d")
 
@@ -172,3 +174,75 @@ class Contract:
         assert store.sweep() == 0
         store.reachable()
         assert {info.key for info in store.list()} == set(self.keys)
+
+    def test_a_store_overlaps_itself(self, store: Store) -> None:
+        """A store and its view as a destination share objects, so that they are no source and destination."""
+        for one, other in ((store, store), (store, store.as_destination()), (store.as_watched(), store)):
+            assert one.overlaps(other)
+            assert other.overlaps(one)
+            with pytest.raises(RecipeError, match="overlap"):
+                refuse_overlap(one, other)
+
+    def test_a_store_elsewhere_does_not_overlap(self, store: Store) -> None:
+        """A store of another kind shares no objects with it."""
+        other = MemoryStore("elsewhere")
+        assert not store.overlaps(other)
+        assert not other.overlaps(store)
+        refuse_overlap(store, other)
+
+    def test_the_watched_view_has_the_same_objects(self, store: Store) -> None:
+        """A process that runs long reads and writes the same objects."""
+        watched = store.as_watched()
+        etag = store.put("a.jpg", b"x", HEADERS)
+        found = watched.head("a.jpg")
+        assert found is not None
+        assert found.etag == etag
+        assert watched.url == store.url
+
+    def test_only_keys_that_fit_can_be_held(self, store: Store) -> None:
+        """Every key of these tests fits; the empty key, one that is too long, and one that is not UTF-8 do not."""
+        assert all(map(store.can_hold, self.keys))
+        assert not any(map(store.can_hold, ("", "k" * (store.longest_key + 1), "\ud800")))
+
+    def test_an_object_in_the_store_can_be_read(self, store: Store) -> None:
+        """The checks say nothing against a store that works, an object that exists, and one that is missing."""
+        store.put("a.jpg", b"x", HEADERS)
+        store.check_absence()
+        store.check_readable("a.jpg")
+        store.check_readable("b.jpg")
+        store.writable()
+        assert store.explain_absence("b.jpg") is None
+
+    @pytest.mark.parametrize("pieces", [[], [b""], [b"one"], [b"one", b"", b"two" * 100_000]])
+    def test_an_object_arrives_in_pieces(self, store: Store, pieces: list[bytes]) -> None:
+        """It is in the store after the commit, whole, and not before; without a commit it never is."""
+        for key, commits in (("b/a.jpg", True), ("b/c.jpg", False)):
+            pending = store.receive(key, HEADERS)
+            for piece in pieces:
+                pending.write(piece)
+            assert store.head(key) is None
+            if commits:
+                assert pending.commit(replace=False)
+            pending.close()
+            pending.close()
+        assert content_of(store, "b/a.jpg") == b"".join(pieces)
+        assert [info.key for info in store.list()] == ["b/a.jpg"]
+
+    def test_an_object_that_arrives_replaces_only_with_leave(self, store: Store) -> None:
+        """Without `replace` an object that is there meanwhile stays as it is."""
+        for replace, expected in ((False, b"old"), (True, b"new")):
+            store.put("a.jpg", b"old", HEADERS)
+            pending = store.receive("a.jpg", HEADERS)
+            pending.write(b"new")
+            assert pending.commit(replace=replace) is replace
+            pending.close()
+            assert content_of(store, "a.jpg") == expected
+
+    def test_direct_requests_are_bound_to_an_origin(self, store: Store) -> None:
+        """A store that signs uploads names their origins, and one that does not has none."""
+        upload = store.presigned_put("a.jpg", "image/jpeg", 3, replace=False, seconds=60)
+        download = store.presigned_get("a.jpg", 60)
+        assert (upload is None) == (download is None) == (not store.upload_origins)
+        if upload is not None:
+            assert upload.url.startswith(store.upload_origins)
+            assert upload.headers["Content-Type"] == "image/jpeg"

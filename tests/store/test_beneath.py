@@ -13,7 +13,7 @@ import pytest
 from tests.store.contract import HEADERS, content_of, unprivileged
 from thumbsmith.errors import StoreError
 from thumbsmith.store import Store, open_store
-from thumbsmith.store.safe_open import KnownEntries, locked, open_root
+from thumbsmith.store.safe_open import DirectoryCache, locked, open_root
 
 
 @pytest.fixture
@@ -186,7 +186,7 @@ def test_files_that_may_not_be_read_fail() -> None:
 def test_a_lock_excludes_other_threads(root: Path) -> None:
     """While a folder is locked nobody else gets its lock."""
     order: list[str] = []
-    first, second = (open_root(str(root), KnownEntries()) for _ in range(2))
+    first, second = (open_root(str(root), DirectoryCache()) for _ in range(2))
     assert first is not None
     assert second is not None
 
@@ -217,7 +217,7 @@ def test_folders_that_ignore_case_are_exact(store: Store, root: Path) -> None:
 
 def test_known_entries_notice_changes(root: Path) -> None:
     """Remembered entries hold until somebody else changes the folder."""
-    known = KnownEntries()
+    known = DirectoryCache()
     folder = open_root(str(root), known)
     assert folder is not None
     with folder:

@@ -9,8 +9,9 @@ import pytest
 
 from tests.store.contract import HEADERS
 from thumbsmith.errors import StoreError
-from thumbsmith.store import open_store, overlaps
-from thumbsmith.store.base import failing, shown
+from thumbsmith.store import open_store
+from thumbsmith.store.base import printable
+from thumbsmith.store.os_errors import translate_os_errors
 
 
 @pytest.mark.parametrize("name", ["photos", "a:b", "C:\\photos", "x y#1?%41", "./s3:/bucket", "Été", "a~b", "-x", "s3"])
@@ -154,18 +155,18 @@ def test_overlapping_folders(tmp_path: Path) -> None:
     ]
     apart = [("a", "ab"), ("a/b", "a/c"), ("link", "ab"), ("a/b", "a/b2"), ("x", "y")]
     for one, other in together:
-        assert overlaps(open_store(tmp_path / one), open_store(tmp_path / other))
-        assert overlaps(open_store(tmp_path / other), open_store(tmp_path / one).as_destination())
+        assert open_store(tmp_path / one).overlaps(open_store(tmp_path / other))
+        assert open_store(tmp_path / other).overlaps(open_store(tmp_path / one).as_destination())
     for one, other in apart:
-        assert not overlaps(open_store(tmp_path / one), open_store(tmp_path / other))
-        assert not overlaps(open_store(tmp_path / other), open_store(tmp_path / one))
+        assert not open_store(tmp_path / one).overlaps(open_store(tmp_path / other))
+        assert not open_store(tmp_path / other).overlaps(open_store(tmp_path / one))
 
 
 def test_overlapping_memories(tmp_path: Path) -> None:
     """A store in memory overlaps itself only."""
-    assert overlaps(open_store("memory://a"), open_store("memory://a").as_destination())
-    assert not overlaps(open_store("memory://a"), open_store("memory://b"))
-    assert not overlaps(open_store("memory://a"), open_store(tmp_path))
+    assert open_store("memory://a").overlaps(open_store("memory://a").as_destination())
+    assert not open_store("memory://a").overlaps(open_store("memory://b"))
+    assert not open_store("memory://a").overlaps(open_store(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -175,7 +176,7 @@ def test_overlapping_memories(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_failures_say_whether_to_try_again(number: int, transient: bool) -> None:
     """A full disk may be cleared and a server come back; a right that is missing stays missing."""
-    with pytest.raises(StoreError) as raised, failing("photos/a.jpg"):
+    with pytest.raises(StoreError) as raised, translate_os_errors("photos/a.jpg"):
         raise OSError(number, "words of the system")
     assert str(raised.value) == f"photos/a.jpg: {os.strerror(number)}"
     assert raised.value.transient is transient
@@ -183,7 +184,7 @@ def test_failures_say_whether_to_try_again(number: int, transient: bool) -> None
 
 def test_failures_are_one_line() -> None:
     """A key that would break a line, or is not UTF-8, is shown quoted."""
-    assert shown("Été 1.jpg") == "Été 1.jpg"
-    assert shown("a\nb\udcff") == "'a\\nb\\udcff'"
-    with pytest.raises(StoreError, match=r"^a: something$"), failing("a"):
+    assert printable("Été 1.jpg") == "Été 1.jpg"
+    assert printable("a\nb\udcff") == "'a\\nb\\udcff'"
+    with pytest.raises(StoreError, match=r"^a: something$"), translate_os_errors("a"):
         raise OSError("something")

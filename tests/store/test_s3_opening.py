@@ -11,7 +11,7 @@ from botocore.awsrequest import AWSPreparedRequest
 from tests.servers.scripted import Answer, Scripted, error
 from tests.store.contract import HEADERS
 from thumbsmith.errors import StoreError
-from thumbsmith.store import open_store, overlaps
+from thumbsmith.store import open_store
 
 HERE = Answer(200, b"<ListBucketResult/>", {"ETag": '"e"'})
 
@@ -54,13 +54,13 @@ def test_overlapping_buckets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     apart = [("b", "c"), ("b/x", "c/x"), ("b/x", "b/y"), ("b/x", "b/xy"), ("b/x", "b/X"), ("b/x", "b//x")]
     for pairs, expected in ((together, True), (apart, False)):
         for one, other in pairs:
-            assert overlaps(open_store(f"s3://{one}"), open_store(f"s3://{other}")) is expected
-            assert overlaps(open_store(f"s3://{other}"), open_store(f"s3://{one}").as_destination()) is expected
+            assert open_store(f"s3://{one}").overlaps(open_store(f"s3://{other}")) is expected
+            assert open_store(f"s3://{other}").overlaps(open_store(f"s3://{one}").as_destination()) is expected
     first = open_store("s3://b")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:2")
-    assert not overlaps(first, open_store("s3://b"))
-    assert not overlaps(first, open_store(tmp_path))
-    assert not overlaps(open_store("memory://b"), first)
+    assert not first.overlaps(open_store("s3://b"))
+    assert not first.overlaps(open_store(tmp_path))
+    assert not open_store("memory://b").overlaps(first)
 
 
 def test_regions(way: str, script: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +134,7 @@ def test_settings_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, name: str
 def test_nothing_is_loaded_before_it_is_needed(address: str) -> None:
     """Who works with folders, or has all settings in the environment, does not wait for botocore."""
     code = (
-        "import sys; from thumbsmith.store import open_store, overlaps; store = open_store(sys.argv[1]);"
-        "overlaps(store, store); sys.exit('botocore' in sys.modules)"
+        "import sys; from thumbsmith.store import open_store; store = open_store(sys.argv[1]);"
+        "store.overlaps(store); sys.exit('botocore' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code, address], check=False).returncode == 0

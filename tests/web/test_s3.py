@@ -10,7 +10,6 @@ from tests.servers.fixtures import needs_servers
 from tests.web.serving import serving, url
 from thumbsmith import Recipe, open_store
 from thumbsmith.bulk.scan import Scope
-from thumbsmith.web.presigned import Grant, presigned_put
 
 pytestmark = needs_servers
 
@@ -68,8 +67,7 @@ def test_size_and_type_are_bound_in(scope: Scope, content: bytes, headers: dict[
 
 def test_another_key_or_a_later_time_is_refused(scope: Scope):
     """The signature is for one key, and runs out."""
-    grant = Grant(key="x.png", type="image/png", bytes=3, replace=False, until=0)
-    request = presigned_put(scope.source, grant, 1)
+    request = scope.source.presigned_put("x.png", "image/png", 3, replace=False, seconds=1)
     other = request.url.replace("x.png", "y.png")
     assert httpx.put(other, content=b"abc", headers=dict(request.headers)).status_code == 403
     time.sleep(2.5)

@@ -19,8 +19,7 @@ from thumbsmith.errors import UsageError
 from thumbsmith.events import KeyChanged, Other, asked
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.load import recipe_set
-from thumbsmith.store import Store, open_store, overlaps
-from thumbsmith.store.s3 import S3Store
+from thumbsmith.store import Store, open_store, refuse_overlap
 
 
 class Place(NamedTuple):
@@ -61,8 +60,7 @@ def from_environment() -> Settings:
     or a path, from the folder of the function's code where it is relative. Raises UsageError, StoreError.
     """
     source, destination = _opened(SOURCE, source_setting()), _opened(DESTINATION, destination_setting())
-    if overlaps(source, destination):
-        raise UsageError(f"source {source.url} and destination {destination.url} overlap: one may not hold the other")
+    refuse_overlap(source, destination)
     recipe = recipe_set(recipe_setting(), function_folder())
     return Settings(source=source, destination=destination, recipe=recipe)
 
@@ -88,8 +86,8 @@ def larger_machine(settings: Settings) -> Callable[[str], None] | None:
 
 def place_of(store: Store) -> Place:
     """Return where a store is. One that is no bucket goes by the last name in its address, as if it were one."""
-    if isinstance(store, S3Store):
-        return Place(store.bucket, store.prefix)
+    if store.s3_location is not None:
+        return Place(*store.s3_location)
     return Place(store.url.rstrip("/").rpartition("/")[2], "")
 
 

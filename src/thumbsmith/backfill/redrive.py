@@ -11,7 +11,6 @@ from thumbsmith.bulk.explain import Explanation, explain
 from thumbsmith.bulk.scan import Scope
 from thumbsmith.errors import StoreError
 from thumbsmith.events import KeyChanged, Unreadable, said_in_text
-from thumbsmith.store.s3 import S3Store
 
 # Seconds for which what was received is hidden from others: more than looking at it and sending it on takes.
 HIDDEN: Final = 300
@@ -77,8 +76,7 @@ def _read(message: Message, scope: Scope | None) -> Letter:
 
 def _keys(hints: tuple[KeyChanged, ...], scope: Scope) -> Iterator[str]:
     """Yield the keys of the source, among those of the objects that a message is about."""
-    source = scope.source
-    bucket, prefix = (source.bucket, source.prefix) if isinstance(source, S3Store) else (None, "")
+    bucket, prefix = scope.source.s3_location or (None, "")
     for hint in hints:
         if bucket in {None, hint.bucket} and hint.key.startswith(prefix):
             yield hint.key.removeprefix(prefix)

@@ -28,18 +28,9 @@ GRACE: Final = 1.0
 
 def watched_folder(source: Store) -> str:
     """Return the absolute path of a source that is a folder, with its links. Raises UsageError for any other."""
-    from thumbsmith.store.folder import FolderStore  # noqa: PLC0415 - loaded where there is a folder already
-
-    if not isinstance(source, FolderStore):
+    if source.local_root is None:
         raise UsageError(f"{source.url}: only a folder can be watched")
-    return source.root
-
-
-def followed(source: Store) -> Store:
-    """Return the source; where it is a folder, the one to which its path leads at each use."""
-    from thumbsmith.store.folder import FolderStore  # noqa: PLC0415 - as above
-
-    return source.following() if isinstance(source, FolderStore) else source
+    return source.local_root
 
 
 def changes(

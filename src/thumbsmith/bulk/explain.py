@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,9 +15,7 @@ from thumbsmith.reconcile.converge import StoreDriver
 from thumbsmith.reconcile.decide import Assessment, State
 from thumbsmith.reconcile.manifest import Manifest, Rejection
 from thumbsmith.reconcile.protocol import Finding, look, unusable_key
-from thumbsmith.store import Store
 from thumbsmith.store.base import ObjectInfo
-from thumbsmith.store.folder import FolderStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +59,8 @@ def explain(scope: Scope, key: str) -> Explanation:
     hands = StoreDriver(key, scope.source, scope.destination.as_destination(), scope.recipe, renderer=None)
     found = hands.carry_out(look(scope.recipe, scope.options))
     verdict = found.assessment
-    if found.source is not None and isinstance(scope.source, FolderStore):
-        _require_readable(key, scope.source)
+    if found.source is not None:
+        scope.source.check_readable(key)
     if verdict is None:
         return Explanation(key=key, why=_why_none(key, scope), recorded=found.manifest, left=tuple(found.present))
     return Explanation(
@@ -77,14 +73,6 @@ def explain(scope: Scope, key: str) -> Explanation:
         wanted=tuple(_wanted(found, verdict, scope.recipe)),
         left=verdict.retired,
     )
-
-
-def _require_readable(key: str, source: FolderStore) -> None:
-    """Raise StoreError where the file is there, but cannot be read."""
-    reader = source.open(key)
-    if reader is not None:
-        with closing(reader):
-            reader.read(0, 1)
 
 
 def _why_none(key: str, scope: Scope) -> str:
@@ -102,26 +90,9 @@ def _why_none(key: str, scope: Scope) -> str:
     if is_source(key, selection):
         if scope.source.head(key) is not None:
             return "it is opted out: thumbs=off is set on it"
-        if _is_link(key, scope.source):
-            return "it is a symbolic link, or in a folder that is one; links are not followed"
-        return _what_is_there(key, scope.source)
+        return scope.source.explain_absence(key) or "there is no such object in the source"
     excluding = next((glob for glob in selection.exclude if Selection(include=(glob,)).selects(key)), None)
     return f'exclude has "{excluding}"' if excluding else "no glob of include matches it"
-
-
-def _is_link(key: str, source: Store) -> bool:
-    """Return whether the key, or a folder above it, is a symbolic link."""
-    if not isinstance(source, FolderStore):
-        return False
-    parts = key.split("/")
-    return any(os.path.islink(os.path.join(source.root, *parts[:end])) for end in range(1, len(parts) + 1))  # noqa: PTH114, PTH118 - no error of the system is raised
-
-
-def _what_is_there(key: str, source: Store) -> str:
-    path = os.path.join(source.root, key) if isinstance(source, FolderStore) else ""  # noqa: PTH118 - as above
-    if os.path.lexists(path) and not os.path.isdir(path):  # noqa: PTH112 - as above
-        return "it is a pipe, a socket or a device: only regular files are sources"
-    return "there is no such object in the source"
 
 
 def _wanted(found: Finding, verdict: Assessment, recipe: Recipe) -> Iterator[Wanted]:

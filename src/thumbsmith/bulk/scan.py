@@ -13,14 +13,13 @@ from thumbsmith.bulk.join import KeyJoin, KeyRow, batched
 from thumbsmith.bulk.manifest_cache import CachedManifest, ManifestCache
 from thumbsmith.bulk.parallel import each
 from thumbsmith.bulk.status import KeyStatus, StatusReader
-from thumbsmith.errors import Stopped, StoreError, ThumbsmithError, UsageError
+from thumbsmith.errors import Stopped, StoreError, ThumbsmithError
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.names import is_managed_name
 from thumbsmith.recipe.selection import Selection, is_hidden, is_source, may_hold_sources
 from thumbsmith.reconcile.effects import DEFAULTS, Options
-from thumbsmith.store import Store, overlaps
+from thumbsmith.store import Store, refuse_overlap
 from thumbsmith.store.base import ObjectInfo, Visitor
-from thumbsmith.store.folder import FolderStore
 
 # Keys are looked up in the index, and their manifests read, in batches of this many; manifests this many at once.
 _BATCH: Final = 1_000
@@ -73,8 +72,7 @@ def scan(scope: Scope, stop: Callable[[], bool] = lambda: False) -> Iterator[Sto
     would be taken for a source.
     """
     source, destination, selection = scope.source, scope.destination.as_destination(), scope.recipe.selection
-    if overlaps(source, destination):
-        raise UsageError(f"source {source.url} and destination {destination.url} overlap: one may not hold the other")
+    refuse_overlap(source, destination)
     source.reachable()
     try:
         with KeyJoin() as listing:
@@ -131,7 +129,7 @@ def inspect(found: StoreScan, *, stop: Callable[[], bool], readers: int | None =
     says True nothing more is read, and what needs no reading is yielded to the end of the batch.
     """
     scope = found.scope
-    in_folders = isinstance(scope.source, FolderStore) and isinstance(scope.destination, FolderStore)
+    in_folders = None not in {scope.source.local_root, scope.destination.local_root}
     readers = readers or (_FOLDER_READERS if in_folders else READERS)
     failures: list[StoreError] = []  # in a row
     records: dict[str, CachedManifest] = {}

@@ -15,10 +15,8 @@ from thumbsmith.cli.aws import deployment_of
 from thumbsmith.cli.terminal import emit, shown
 from thumbsmith.conformance.cases import cases
 from thumbsmith.conformance.checks import Result, run_here, run_there
-from thumbsmith.errors import UsageError
-from thumbsmith.store import Store, open_store
+from thumbsmith.store import Store, open_store, refuse_overlap
 from thumbsmith.store.memory import MemoryStore
-from thumbsmith.store.open import overlaps
 from thumbsmith.worker import Workers
 
 WAIT: Final = 120.0
@@ -88,8 +86,7 @@ def _deployed(first: str, second: str | None) -> tuple[Store, Store]:
         return found.source, found.destination
     source = open_store(first, patience=PATIENCE)
     destination = open_store(second, patience=PATIENCE).as_destination()
-    if overlaps(source, destination):
-        raise UsageError("SRC and DST overlap: expected two places")
+    refuse_overlap(source, destination)
     source.reachable()
     return source, destination
 

@@ -29,16 +29,16 @@ from thumbsmith.cli.terminal import duration, emit, people, progress, shown, sto
 from thumbsmith.environment import cache_folder
 from thumbsmith.errors import UsageError
 from thumbsmith.events import asked
-from thumbsmith.store.s3 import S3Store
 
 
 def bucket_of(scope: Scope) -> tuple[str, str]:
     """Return bucket and prefix of the source, as functions know it. Raises UsageError where they could not."""
-    if not isinstance(scope.source, S3Store) or not isinstance(scope.destination, S3Store):
+    location = scope.source.s3_location
+    if location is None or scope.destination.s3_location is None:
         raise UsageError("--via: expected two buckets, found a folder: functions on AWS cannot reach it")
     if scope.options.keep_orphans:
         raise UsageError("--keep-orphans: not with --via: functions delete what nothing wants any more")
-    return scope.source.bucket, scope.source.prefix
+    return location
 
 
 def model_of(scope: Scope, way: cost.Way, milliseconds: float | None, memory: int) -> Model:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from thumbsmith.bulk.changes import changes, followed, watched_folder
+from thumbsmith.bulk.changes import changes, watched_folder
 from thumbsmith.bulk.scan import Scope
 from thumbsmith.bulk.watch import Reported, WatchResult, follow
 from thumbsmith.cli.arguments import Destination, Jobs, Json, KeepOrphans, RecipeOption, Source, scope_of
@@ -45,7 +45,7 @@ def watch(
       thumbsmith watch ./photos ./thumbs --json
     """
     scope = scope_of(source, destination, recipe, Options(keep_orphans=keep_orphans))
-    scope = replace(scope, source=followed(scope.source))
+    scope = replace(scope, source=scope.source.as_watched())
     folder = watched_folder(scope.source)
     scope.source.reachable()
     console, count = people(), jobs or usable_cores()

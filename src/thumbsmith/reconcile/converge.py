@@ -31,7 +31,6 @@ from thumbsmith.reconcile.effects import (
 from thumbsmith.reconcile.manifest import Manifest
 from thumbsmith.reconcile.protocol import steps
 from thumbsmith.store.base import ObjectInfo, OpenObject, Store
-from thumbsmith.store.folder import FolderStore
 
 if TYPE_CHECKING:
     from thumbsmith.worker import Work
@@ -126,8 +125,8 @@ class StoreDriver:
         Raises StoreError, also where a folder of sources is gone.
         """
         source = self.source.head(self.key) if is_source(self.key, self.recipe.selection) else None
-        if source is None and isinstance(self.source, FolderStore):
-            self.source.reachable()  # where the whole folder is gone, that says nothing about this file
+        if source is None:
+            self.source.check_absence()
         return None if source is None or source.opted_out else source
 
     def _load_manifest(self) -> Manifest | None:

@@ -1,27 +1,55 @@
-"""The protocol every store keeps: what `converge` and the planner ask for, and nothing else.
-
-What the operating system's errors mean to a caller: one sentence, and whether trying again may help.
-"""
+"""The contract of a store: objects by key, and what else `converge`, the commands and the web application need."""
 
 from __future__ import annotations
 
-import errno
-import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Final, Protocol, Self
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
 
-from thumbsmith.errors import StoreError
+from thumbsmith.errors import StoreError, UsageError
 from thumbsmith.reader import RangeReader
+
+if TYPE_CHECKING:
+    from typing_extensions import override
+else:
+    # `typing.override` needs Python 3.12. Ruff accepts a method with this decorator without a docstring of its own.
+    Method = TypeVar("Method")
+
+    def override(method: Method) -> Method:
+        """Mark a method that is described in the class that it overrides."""
+        return method
+
+
+__all__ = [
+    "MAX_KEY_BYTES",
+    "STRICT",
+    "Headers",
+    "ObjectInfo",
+    "OpenObject",
+    "PendingObject",
+    "PresignedRequest",
+    "Store",
+    "Visitor",
+    "opts_out",
+    "override",
+    "printable",
+    "refuse_overlap",
+]
+
+# The longest key of S3 in UTF-8: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+MAX_KEY_BYTES: Final = 1024
+
+# The user metadata or the tag with which the owner of an object asks for no thumbnails.
+OPT_OUT: Final = ("thumbs", "off")
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """One object as a listing or a look at it tells: `etag` is opaque and changes whenever the content does.
+    """One object, as `head` or a listing reports it. `size` is in bytes.
 
-    `opted_out` says that its owner wants no thumbnails of it, as far as that was looked at: `head` does, listings do
-    not.
+    `etag` is opaque and changes whenever the content does. `opted_out` is set by `head` only: the owner of the object
+    wants no thumbnails of it.
     """
 
     key: str
@@ -32,202 +60,266 @@ class ObjectInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Headers:
-    """What goes with an object where the store can hold it."""
+    """What is stored with an object, in stores that can: media type, Cache-Control and user metadata."""
 
     content_type: str
     cache_control: str = "public, max-age=60"
     metadata: Mapping[str, str] | None = None
 
 
-# The user metadata, or the tag, by which an object's owner says that no thumbnails of it are wanted.
-OPT_OUT: Final = ("thumbs", "off")
-
-
-def opts_out(marks: Mapping[str, str] | None) -> bool:
-    """Return whether user metadata, or tags, say `thumbs=off`."""
-    name, value = OPT_OUT
-    return marks is not None and marks.get(name) == value
-
-
 class OpenObject(RangeReader, Protocol):
-    """A range reader over one version of an object, to be closed."""
+    """A range reader over one version of an object. It must be closed."""
 
     @property
     def info(self) -> ObjectInfo:
-        """Return the version that is being read."""
+        """Return the version that is read."""
         ...
 
     def close(self) -> None:
-        """Let go of it. Safe to repeat."""
+        """Release the object. May be repeated."""
         ...
 
 
-def _all(folder: str) -> bool:  # noqa: ARG001 - every folder is entered
+class PendingObject(Protocol):
+    """An object that arrives in pieces. The store has it, whole, after `commit`. It must be closed."""
+
+    def write(self, piece: bytes) -> None:
+        """Append a piece. Raises StoreError."""
+        ...
+
+    def commit(self, *, replace: bool) -> bool:
+        """Store the object; return False where one exists that may not be replaced. Raises StoreError."""
+        ...
+
+    def close(self) -> None:
+        """Discard what was not committed. May be repeated."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PresignedRequest:
+    """A request that a client without credentials may make: its URL, and the headers that the client must send."""
+
+    url: str
+    headers: Mapping[str, str]
+
+
+def _enter_all(folder: str) -> bool:  # noqa: ARG001 - every folder is entered
     return True
 
 
-def _raised(key: str, error: StoreError) -> None:  # noqa: ARG001 - the error names the key
+def _raise(key: str, error: StoreError) -> None:  # noqa: ARG001 - the error names the key
     raise error
 
 
-def _ignored(key: str) -> None:
+def _ignore(key: str) -> None:
     pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visitor:
-    """What a listing asks and reports. By default it enters every folder and raises the first error.
+    """Callbacks of a listing. By default it enters every folder and raises the first error.
 
-    `enters` says whether a folder, given as its key without a final "/", is entered. `unreadable` receives the error
-    for a file, by its key, or for a folder, by its key and a final "/": the listing goes on without it. `link`
+    `enters` returns whether a folder, given as its key without a final "/", is entered. `unreadable` receives the error
+    for a file, by its key, or for a folder, by its key and a final "/"; the listing then continues without it. `link`
     receives the key of every symbolic link, which no listing follows. Stores without folders call none of them.
     """
 
-    enters: Callable[[str], bool] = _all
-    unreadable: Callable[[str, StoreError], object] = _raised
-    link: Callable[[str], object] = _ignored
+    enters: Callable[[str], bool] = _enter_all
+    unreadable: Callable[[str, StoreError], object] = _raise
+    link: Callable[[str], object] = _ignore
 
 
 STRICT: Final = Visitor()
 
 
-# The longest key of S3 in UTF-8: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
-MAX_KEY_BYTES: Final = 1024
+class Store(ABC):
+    """Objects by key. A key is any text of 1 to 1,024 bytes of UTF-8.
 
+    A store inherits from this class and defines `url`, `head`, `open`, `put`, `delete` and `list`. The other members
+    have defaults that are correct for any store; a store overrides them where it can do better.
 
-class Store(Protocol):
-    """Objects by key. Keys are any text of 1 to 1,024 UTF-8 bytes.
-
-    Every method raises StoreError when the store fails: transient where trying again may help. An object that is not
-    there is no failure: `head` and `open` answer None, `delete` does nothing.
+    Every method raises StoreError when the store fails: transient where a retry may help. A missing object is no
+    failure: `head` and `open` return None, `delete` does nothing.
     """
 
+    __slots__ = ()
+
     @property
+    @abstractmethod
     def url(self) -> str:
-        """Return the address for people, as `open_store` would take it."""
-        ...
+        """Return the address for people, as `open_store` takes it."""
+
+    @abstractmethod
+    def head(self, key: str) -> ObjectInfo | None:
+        """Return the current version of the object and whether it is opted out, or None."""
+
+    @abstractmethod
+    def open(self, key: str) -> OpenObject | None:
+        """Return a reader over the current version of the object, or None. Raises Rejected for an archived one."""
+
+    @abstractmethod
+    def put(self, key: str, data: bytes, headers: Headers) -> str:
+        """Store the object, replacing an earlier one; return the new etag. A failure leaves the earlier one intact."""
+
+    @abstractmethod
+    def delete(self, key: str) -> None:
+        """Remove exactly this object, if it exists."""
+
+    @abstractmethod
+    def list(self, prefix: str = "", *, after: str = "", visitor: Visitor = STRICT) -> Iterator[ObjectInfo]:
+        """Yield once every object whose key starts with `prefix` and is greater than `after` by code points.
+
+        The order of keys counts only where `in_order` is True. The visitor decides what an unreadable part means.
+        """
+
+    def children(self, key: str) -> Iterator[ObjectInfo]:
+        """Yield the objects directly under `key` + "/": the rest of their key has no further "/"."""
+        start = len(key) + 1
+        return (info for info in self.list(f"{key}/") if "/" not in info.key[start:])
+
+    # Properties of the store
 
     @property
     def longest_key(self) -> int:
         """Return how many bytes of UTF-8 a key may have at most."""
-        ...
-
-    def head(self, key: str) -> ObjectInfo | None:
-        """Return the object as it is now, and whether it is opted out, or None."""
-        ...
-
-    def open(self, key: str) -> OpenObject | None:
-        """Return a reader over the object's present version, or None. Raises Rejected for one that is archived."""
-        ...
-
-    def put(self, key: str, data: bytes, headers: Headers) -> str:
-        """Store the object whole or not at all, replacing what was there; return the new etag."""
-        ...
-
-    def delete(self, key: str) -> None:
-        """Remove exactly this object, if it is there."""
-        ...
+        return MAX_KEY_BYTES
 
     @property
     def etags_tell_content(self) -> bool:
-        """Return whether the same bytes have the same etag again, so that no digest has to tell them."""
-        ...
+        """Return whether equal bytes have equal etags, so that no digest of the bytes is needed."""
+        return False
 
     @property
     def in_order(self) -> bool:
-        """Return whether listings are promised to be in the order of the keys' code points."""
-        ...
+        """Return whether listings are guaranteed to be in the order of the keys' code points."""
+        return False
 
-    def list(self, prefix: str = "", *, after: str = "", visitor: Visitor = STRICT) -> Iterator[ObjectInfo]:
-        """Yield every object whose key starts with `prefix` and comes after `after` by code points, each once.
+    @property
+    def local_root(self) -> str | None:
+        """Return the absolute path of the folder on this machine whose files are the objects; None for other stores."""
+        return None
 
-        A page at a time, in order where the store is `in_order`. The visitor decides what an unreadable part means.
-        """
-        ...
+    @property
+    def s3_location(self) -> tuple[str, str] | None:
+        """Return bucket and prefix, as events of S3 name the objects; None for other stores."""
+        return None
 
-    def children(self, key: str) -> Iterator[ObjectInfo]:
-        """Yield the objects directly under `key` + "/": those whose rest of the key holds no further "/"."""
-        ...
+    def can_hold(self, key: str) -> bool:
+        """Return whether an object can have this key."""
+        try:
+            return 0 < len(key.encode()) <= self.longest_key
+        except UnicodeEncodeError:
+            return False
+
+    def overlaps(self, other: Store) -> bool:
+        """Return whether an object can be in both stores: their addresses are equal, or one is below the other."""
+        one, two = (f"{store.url.rstrip('/')}/" for store in (self, other))
+        return one.startswith(two) or two.startswith(one)
+
+    # Views of the same objects
 
     def as_destination(self) -> Self:
-        """Return this store as a place for renditions of any key: itself where every key fits."""
-        ...
+        """Return this store as a place for thumbnails of any key: itself where every key fits."""
+        return self
+
+    def as_watched(self) -> Self:
+        """Return this store for a process that runs long: its address is resolved anew at each use."""
+        return self
+
+    # Checks, which raise StoreError
 
     def reachable(self) -> None:
         """Raise StoreError, not transient, where nothing can be listed: a folder is missing or may not be read."""
-        ...
+        next(iter(self.list()), None)
 
-    def writable(self) -> None:
+    def writable(self) -> None:  # noqa: B027 - nothing to check by default
         """Raise StoreError, not transient, where it is known in advance that nothing can be written."""
-        ...
+
+    def check_absence(self) -> None:  # noqa: B027 - nothing to check by default
+        """Raise StoreError where `head` returned None because the whole store is missing, and not only the object."""
+
+    def check_readable(self, key: str) -> None:  # noqa: B027 - nothing to check by default
+        """Raise StoreError where the object exists, but this process may not read it. Other stores say so in `head`."""
+
+    def explain_absence(self, key: str) -> str | None:  # noqa: ARG002 - for stores that know more
+        """Return why `head` returned None although something has this name, as half a sentence; None if unknown."""
+        return None
+
+    # Uploads and downloads by clients of the web application
+
+    def receive(self, key: str, headers: Headers) -> PendingObject:
+        """Return an object to write in pieces. Raises StoreError, not transient where no object can have this key."""
+        return _BufferedObject(self, key, headers)
+
+    def presigned_put(
+        self,
+        key: str,  # noqa: ARG002 - for stores that can
+        content_type: str,  # noqa: ARG002 - as above
+        size: int,  # noqa: ARG002 - as above
+        *,
+        replace: bool,  # noqa: ARG002 - as above
+        seconds: int,  # noqa: ARG002 - as above
+    ) -> PresignedRequest | None:
+        """Return a request that uploads one object of `size` bytes directly to the store; None where it takes none.
+
+        It can be made for `seconds`. Without `replace` the store refuses it where the object exists.
+        """
+        return None
+
+    def presigned_get(self, key: str, seconds: int) -> str | None:  # noqa: ARG002 - for stores that can
+        """Return a URL that reads one object directly from the store for `seconds`; None where it has none."""
+        return None
+
+    @property
+    def upload_origins(self) -> tuple[str, ...]:
+        """Return the origins, scheme and host, of the URLs that `presigned_put` returns."""
+        return ()
+
+    # Maintenance
 
     def sweep(self) -> int:
-        """Remove what writers that died left behind, never what a living one is writing; return how many files."""
-        ...
+        """Remove what interrupted writers left behind, but nothing that is being written; return how many files."""
+        return 0
 
 
-# Conditions that pass by themselves or that somebody clears: a full disk, too many open files, a device or a server
-# that does not answer. EFBIG is none of them: the same object meets the same limit again.
-TRANSIENT: Final = frozenset(
-    {
-        errno.EAGAIN,
-        errno.EBUSY,
-        errno.EDQUOT,
-        errno.EHOSTDOWN,
-        errno.EHOSTUNREACH,
-        errno.EINTR,
-        errno.EIO,
-        errno.EMFILE,
-        errno.ENFILE,
-        errno.ENOMEM,
-        errno.ENOSPC,
-        errno.ENOTCONN,
-        errno.ESTALE,
-        errno.ETIMEDOUT,
-    }
-)
+@dataclass(slots=True)
+class _BufferedObject:
+    """A pending object that is kept in memory until it is stored."""
 
-# What it means when a name leads to nothing that can be read: nothing is there, or a file or a symbolic link where a
-# folder should be.
-GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EMLINK})
+    store: Store
+    key: str
+    headers: Headers
+    _pieces: list[bytes] = field(default_factory=list)
 
-# What a file system answers to a name that it cannot hold.
-UNUSABLE_NAME: Final = frozenset({errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ})
+    def write(self, piece: bytes) -> None:
+        """Keep the piece."""
+        self._pieces.append(piece)
 
-# Conditions of one file or folder, or of a file system that is mounted below the root. They say nothing about the rest
-# of the store. Some systems lack some of the names.
-_OF_ONE_OBJECT: Final = frozenset(
-    getattr(errno, name)
-    for name in (
-        *("EACCES", "EPERM", "EIO", "EBADMSG", "ENAMETOOLONG", "EINVAL", "EILSEQ"),
-        *("ESTALE", "ENOTCONN", "EHOSTDOWN", "EHOSTUNREACH", "EREMOTEIO", "ENXIO", "ENODEV", "EUCLEAN", "ENOKEY"),
-    )
-    if hasattr(errno, name)
-)
+    def commit(self, *, replace: bool) -> bool:
+        """Store all pieces as one object."""
+        if not replace and self.store.head(self.key):
+            return False
+        self.store.put(self.key, b"".join(self._pieces), self.headers)
+        return True
+
+    def close(self) -> None:
+        """Drop the pieces."""
+        self._pieces.clear()
 
 
-@contextmanager
-def failing(subject: object) -> Iterator[None]:
-    """Raise what the operating system reports as StoreError: "photos/a.jpg: No space left on device".
-
-    `subject` is a key or a path, or something whose text is one.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise as_store_error(subject, error) from error
-    except UnicodeEncodeError as error:
-        words = f"no file can have this name in this process's encoding, {error.encoding}: set LC_ALL=C.UTF-8"
-        raise StoreError(f"{shown(str(subject))}: {words}", transient=False, one_object=True) from error
+def refuse_overlap(source: Store, destination: Store) -> None:
+    """Raise RecipeError where both stores share objects: thumbnails would then be taken for sources."""
+    if source.overlaps(destination) or destination.overlaps(source):
+        raise UsageError(f"source {source.url} and destination {destination.url} overlap: neither may be in the other")
 
 
-def as_store_error(subject: object, error: OSError) -> StoreError:
-    """Return the StoreError that `failing` raises for this error of the operating system."""
-    words = os.strerror(error.errno) if error.errno else str(error)
-    message, transient = f"{shown(str(subject))}: {words}", error.errno in TRANSIENT
-    return StoreError(message, transient=transient, one_object=error.errno in _OF_ONE_OBJECT)
+def opts_out(marks: Mapping[str, Any] | None) -> bool:
+    """Return whether user metadata, or tags, have `thumbs=off`."""
+    name, value = OPT_OUT
+    return marks is not None and marks.get(name) == value
 
 
-def shown(subject: str) -> str:
-    """Return a key or path as one line for people: as it is where it can be printed, else quoted with escapes."""
-    return subject if subject.isprintable() else ascii(subject)
+def printable(text: str) -> str:
+    """Return a key or path as one line for people: unchanged where it is printable, else quoted with escapes."""
+    return text if text.isprintable() else ascii(text)

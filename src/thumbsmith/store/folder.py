@@ -1,4 +1,4 @@
-"""A folder as a store. As a source its keys are paths as they are; as a destination every key fits (naming.py)."""
+"""A folder as a store. As a source its keys are the paths of files; as a destination it holds every key."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from io import FileIO
+from pathlib import Path
 from typing import Final, Self, TypeVar
 
 from thumbsmith.errors import StoreError
-from thumbsmith.store.base import MAX_KEY_BYTES, STRICT, Headers, ObjectInfo, Visitor, failing, shown
-from thumbsmith.store.file_names import is_abandoned, is_private, try_writing, write_whole
+from thumbsmith.store.base import STRICT, Headers, ObjectInfo, Store, Visitor, override, printable
+from thumbsmith.store.file_names import MAX_NAME_BYTES, is_abandoned, is_private, try_writing, write_whole
 from thumbsmith.store.folder_layout import OBJECT, Literal, Mapped, Naming, Place
-from thumbsmith.store.folder_tree import Incoming, OpenFile, Tree, info
-from thumbsmith.store.safe_open import Folder, KnownEntries, open_file, stat_file
+from thumbsmith.store.folder_tree import OpenFile, PendingFile, Tree, info
+from thumbsmith.store.os_errors import reason, translate_os_errors
+from thumbsmith.store.safe_open import DirectoryCache, Folder, open_file, stat_file
 from thumbsmith.store.walk import walk
 
 T = TypeVar("T")
@@ -26,109 +28,107 @@ _ATTEMPTS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class FolderStore:
-    """The regular files below `root`, an absolute path. No symbolic link below it is ever followed.
+class FolderStore(Store):
+    """The regular files below `root`, an absolute path. No symbolic link below it is followed.
 
-    `given` is the path before its own links were resolved. With `resolving` that is done anew at each use.
+    `given` is the path before its links were resolved. With `resolving` they are resolved anew at each use.
 
-    Names that begin with ".thumbsmith-" are the store's own and no objects.
+    Files whose names begin with ".thumbsmith-" belong to the store and are no objects. A folder stores no headers, and
+    its listings have no order. The etag of a file also changes with its mode, owner, times and inode number.
     """
 
     root: str
     naming: Naming = field(default_factory=Literal)
     given: str = ""
     resolving: bool = False
-    _known: KnownEntries = field(default_factory=KnownEntries, repr=False, compare=False)
+    _known: DirectoryCache = field(default_factory=DirectoryCache, repr=False, compare=False)
 
     @property
+    @override
     def url(self) -> str:
-        """Return the folder's path, without links."""
         return os.path.realpath(self.root) if self.resolving else self.root
 
-    def following(self) -> Self:
-        """Return the folder to which the given path leads at each use, also after a link in it is switched."""
+    @property
+    @override
+    def local_root(self) -> str:
+        return self.root
+
+    @override
+    def as_watched(self) -> Self:
         return replace(self, root=self.given or self.root, resolving=True)
 
+    @override
     def as_destination(self) -> Self:
-        """Return the same folder as a place where every key fits."""
         return self if isinstance(self.naming, Mapped) else replace(self, naming=Mapped())
 
-    def reachable(self) -> None:
-        """Raise StoreError, not transient, where the root is missing, is no folder, or may not be read."""
-        try:
-            os.scandir(self.root).close()
-            os.stat(os.path.join(self.root, "."))  # noqa: PTH116, PTH118 - pathlib removes the dot. May it be entered?
-        except OSError as error:
-            words = os.strerror(error.errno or 0)
-            if isinstance(error, NotADirectoryError):
-                words += ": expected a folder, found another kind of file"
-            raise StoreError(f"{shown(self.root)}: {words}", transient=False) from error
+    @override
+    def can_hold(self, key: str) -> bool:
+        if not Store.can_hold(self, key) or not self.naming.places(key):
+            return False
+        return isinstance(self.naming, Mapped) or all(len(part.encode()) <= MAX_NAME_BYTES for part in key.split("/"))
 
-    @property
-    def longest_key(self) -> int:
-        """Return how many bytes of UTF-8 a key may have: as many as in S3."""
-        return MAX_KEY_BYTES
+    @override
+    def overlaps(self, other: Store) -> bool:
+        """Compare the paths without links, and what they lead to.
 
+        A folder that is mounted twice, or is written in another case on a file system that ignores case, is one folder.
+        """
+        if other.local_root is None:
+            return False
+        one, two = Path(os.path.realpath(self.root)), Path(os.path.realpath(other.local_root))
+        return _contains(one, two) or _contains(two, one)
+
+    @override
     def head(self, key: str) -> ObjectInfo | None:
-        """Return the file as it is now, or None: also for a symbolic link, a FIFO, a device."""
-        with failing(key):
+        """Return the regular file, or None: also for a symbolic link, a FIFO, a device."""
+        with translate_os_errors(key):
             found = self._first(key, stat_file)
         return info(key, found) if found else None
 
+    @override
     def open(self, key: str) -> OpenFile | None:
-        """Return a reader over the file's present version, or None where `head` would."""
-        with failing(key):
+        with translate_os_errors(key):
             fd = self._first(key, open_file)
             if fd is None:
                 return None
             file, opened = FileIO(fd), os.fstat(fd)
         return OpenFile(info(key, opened), file, opened)
 
-    def put(self, key: str, data: bytes, headers: Headers) -> str:  # noqa: ARG002 - a folder holds no headers
-        """Store the object whole or not at all, replacing what was there; return the new etag. It is on disk then."""
-        with failing(key):
+    @override
+    def put(self, key: str, data: bytes, headers: Headers) -> str:  # noqa: ARG002 - a folder stores no headers
+        """Store the object. It is on disk when this returns."""
+        with translate_os_errors(key):
             for _ in range(_ATTEMPTS):
                 with contextlib.suppress(FileNotFoundError):
                     return info(key, self._write(key, data)).etag
-        raise StoreError(f"{shown(key)}: its folder is removed again and again", transient=True)
+        raise StoreError(f"{printable(key)}: its folder is removed again and again", transient=True)
 
-    def receive(self, key: str) -> Incoming:
-        """Return a file to write piece by piece, which takes its place under the key once it is whole.
-
-        Raises StoreError: not transient where no object can have this key.
-        """
+    @override
+    def receive(self, key: str, headers: Headers) -> PendingFile:  # noqa: ARG002 - a folder stores no headers
         places = self.naming.new_places(key)
         if not places:
-            raise StoreError(f"{shown(key)}: no object can have this key here", transient=False)
-        with failing(key):
-            return Incoming(key, self._tree, places[0])
+            raise StoreError(f"{printable(key)}: no object can have this key here", transient=False)
+        with translate_os_errors(key):
+            return PendingFile(key, self._tree, places[0])
 
+    @override
     def delete(self, key: str) -> None:
-        """Remove exactly this file, if it is there, then the folders that are left empty."""
-        with failing(key):
+        """Remove exactly this file, then the folders that are empty without it."""
+        with translate_os_errors(key):
             for place in self.naming.places(key):
                 self._remove(place)
 
-    @property
-    def etags_tell_content(self) -> bool:
-        """Return False: an etag changes with a file's mode, owner, times and place too."""
-        return False
-
-    @property
-    def in_order(self) -> bool:
-        """Return False: folders have no order."""
-        return False
-
+    @override
     def list(self, prefix: str = "", *, after: str = "", visitor: Visitor = STRICT) -> Iterator[ObjectInfo]:
-        """Yield every object whose key starts with `prefix` and comes after `after`. Of a root that is missing: none.
+        """Yield the objects as the contract says; none where the root is missing.
 
-        The visitor receives what cannot be entered or read. Raises StoreError where the root cannot be listed.
+        The visitor receives the folders and files that cannot be read. Raises StoreError where the root cannot be read.
         """
         *folders, _ = prefix.split("/")
         if folders and not visitor.enters("/".join(folders)):
             return
         try:
-            with failing("/".join(folders) or self.root):
+            with translate_os_errors("/".join(folders) or self.root):
                 start = self._tree.find(tuple(folders))
         except StoreError as error:
             _report(visitor, "/".join(folders), error)
@@ -145,9 +145,9 @@ class FolderStore:
                 if found and found.key > after:
                     yield found
 
+    @override
     def children(self, key: str) -> Iterator[ObjectInfo]:
-        """Yield the objects directly under `key` + "/"."""
-        with failing(key):
+        with translate_os_errors(key):
             folder = self._tree.find(tuple(key.split("/")))
             if folder is None:
                 return
@@ -158,8 +158,43 @@ class FolderStore:
                     if found and found.key != key:
                         yield found
 
+    @override
+    def reachable(self) -> None:
+        """Raise StoreError, not transient, where the root is missing, is no folder, or may not be read."""
+        try:
+            os.scandir(self.root).close()
+            os.stat(os.path.join(self.root, "."))  # noqa: PTH116, PTH118 - pathlib removes the dot. May it be entered?
+        except OSError as error:
+            problem = reason(error)
+            if isinstance(error, NotADirectoryError):
+                problem += ": expected a folder, found another kind of file"
+            raise StoreError(f"{printable(self.root)}: {problem}", transient=False) from error
+
+    @override
+    def check_absence(self) -> None:
+        """Raise StoreError where the root is missing: that says nothing about one file."""
+        self.reachable()
+
+    @override
+    def check_readable(self, key: str) -> None:
+        reader = self.open(key)
+        if reader is not None:
+            with contextlib.closing(reader):
+                reader.read(0, 1)
+
+    @override
+    def explain_absence(self, key: str) -> str | None:
+        parts = key.split("/")
+        paths = [os.path.join(self.root, *parts[:end]) for end in range(1, len(parts) + 1)]  # noqa: PTH118 - no error
+        if any(map(os.path.islink, paths)):
+            return "it is a symbolic link, or in a folder that is one; links are not followed"
+        if os.path.lexists(paths[-1]) and not os.path.isdir(paths[-1]):  # noqa: PTH112 - of the system is raised
+            return "it is a pipe, a socket or a device: only regular files are sources"
+        return None
+
+    @override
     def writable(self) -> None:
-        """Write a temporary file and remove it; the root is made where it is missing.
+        """Write a temporary file and remove it; create the root where it is missing.
 
         Raises StoreError, not transient, where that fails: the folder may not be written to, or its disk is full.
         """
@@ -167,15 +202,16 @@ class FolderStore:
             with self._tree.make(()) as root:
                 try_writing(root.fd)
         except OSError as error:
-            words = os.strerror(error.errno or 0)
-            raise StoreError(f"{shown(self.root)}: nothing can be written there: {words}", transient=False) from error
+            message = f"{printable(self.root)}: nothing can be written there: {reason(error)}"
+            raise StoreError(message, transient=False) from error
 
+    @override
     def sweep(self) -> int:
         """Remove the temporaries of writers that died, and folders that they left empty; return how many files.
 
         What cannot be entered or removed is left: it does no harm.
         """
-        with failing(self.root):
+        with translate_os_errors(self.root):
             root = self._tree.top()
             if root is None:
                 return 0
@@ -204,7 +240,7 @@ class FolderStore:
         for place in there[:1] or self.naming.new_places(key):
             with contextlib.suppress(IsADirectoryError), self._tree.make(place.folders) as folder:
                 return write_whole(folder.fd, place.name, data)
-        raise StoreError(f"{shown(key)}: no object can have this key here", transient=False)
+        raise StoreError(f"{printable(key)}: no object can have this key here", transient=False)
 
     def _remove(self, place: Place) -> None:
         """Remove the file at this place, if it is there, and the folders that are left empty."""
@@ -223,7 +259,7 @@ class FolderStore:
         key = self.naming.key(parent, entry.name)
         if key is None:
             return None
-        with failing(key), contextlib.suppress(FileNotFoundError):
+        with translate_os_errors(key), contextlib.suppress(FileNotFoundError):
             found = entry.stat(follow_symlinks=False)
             return info(key, found) if stat.S_ISREG(found.st_mode) else None
         return None
@@ -234,7 +270,7 @@ class FolderStore:
         if key is None or not key.startswith(prefix):
             return None
         try:
-            with failing(key), contextlib.suppress(FileNotFoundError):
+            with translate_os_errors(key), contextlib.suppress(FileNotFoundError):
                 if entry.is_symlink():
                     visitor.link(key)
                     return None
@@ -260,7 +296,7 @@ class FolderStore:
         """Return the folder `name` unless no key in it can start with `prefix` or the visitor does not enter it."""
         key = _inside(parent, name)
         try:
-            with failing(_inside(parent, name)):
+            with translate_os_errors(_inside(parent, name)):
                 key = _inside(parent, self.naming.component(parent, name))
             towards = f"{key}/".startswith(prefix) or prefix.startswith(key)
             return self._tree.enter(parent, name) if towards and visitor.enters(key) else None
@@ -272,6 +308,17 @@ class FolderStore:
         with contextlib.suppress(StoreError):
             return self._tree.enter(parent, name)
         return None
+
+
+def _contains(outer: Path, inner: Path) -> bool:
+    return any(folder == outer or _is_same(folder, outer) for folder in (inner, *inner.parents))
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
 
 
 def _inside(parent: Folder, component: str) -> str:

@@ -18,10 +18,11 @@ from typing import Final
 
 from thumbsmith.errors import SourceChanged, StoreError
 from thumbsmith.lifetime import Closing
-from thumbsmith.store.base import ObjectInfo, failing, shown
+from thumbsmith.store.base import ObjectInfo, printable
 from thumbsmith.store.file_names import is_shortened, sync_folder, temporary_name, write_whole
 from thumbsmith.store.folder_layout import COMPONENT, Naming, Place, read_component
-from thumbsmith.store.safe_open import CLOSED, Folder, KnownEntries, locked, open_folder, open_root
+from thumbsmith.store.os_errors import translate_os_errors
+from thumbsmith.store.safe_open import CLOSED, DirectoryCache, Folder, locked, open_folder, open_root
 
 # mkdir: the name is taken by something that the entries did not show, or is none that this file system can hold.
 _UNUSABLE_NAME: Final = frozenset({errno.EEXIST, errno.EINVAL, errno.EILSEQ})
@@ -33,7 +34,7 @@ class Tree:
 
     root: str
     naming: Naming
-    known: KnownEntries
+    known: DirectoryCache
 
     def top(self) -> Folder | None:
         """Return the root, or None where it is missing."""
@@ -62,9 +63,9 @@ class Tree:
 
     def enter(self, parent: Folder, name: str) -> Folder | None:
         """Return the folder that is called `name` on disk, or None where it is gone. Raises StoreError, naming it."""
-        with failing(Folder(CLOSED, parent.known, parent, name, name)):
+        with translate_os_errors(Folder(CLOSED, parent.known, parent, name, name)):
             component = self.naming.component(parent, name)
-        with failing(Folder(CLOSED, parent.known, parent, name, component)):
+        with translate_os_errors(Folder(CLOSED, parent.known, parent, name, component)):
             return open_folder(parent, name, component)
 
     def prune(self, names: list[str]) -> None:
@@ -170,7 +171,7 @@ def _remove_noted(parent: Folder, name: str) -> bool:
 _ATTEMPTS: Final = 100
 
 
-class Incoming(Closing):
+class PendingFile(Closing):
     """One file on its way into a folder, for one thread at a time. Without `commit` nothing of it is left."""
 
     def __init__(self, key: str, tree: Tree, place: Place) -> None:
@@ -185,7 +186,7 @@ class Incoming(Closing):
     def write(self, piece: bytes) -> None:
         """Append a piece. Raises StoreError."""
         rest = memoryview(piece)
-        with failing(self.key):
+        with translate_os_errors(self.key):
             while rest:
                 rest = rest[os.write(self._fd, rest) :]
 
@@ -194,12 +195,12 @@ class Incoming(Closing):
 
         Raises StoreError, not transient where a file is in the way of a folder or the other way round.
         """
-        with failing(self.key):
+        with translate_os_errors(self.key):
             os.fsync(self._fd)
             for _ in range(_ATTEMPTS):
                 with contextlib.suppress(FileNotFoundError):
                     return self._move(replace=replace)
-        raise StoreError(f"{shown(self.key)}: its folder is removed again and again", transient=True)
+        raise StoreError(f"{printable(self.key)}: its folder is removed again and again", transient=True)
 
     def close(self) -> None:
         """Let go of it; what was not committed is gone. Safe to repeat."""
@@ -255,11 +256,11 @@ class OpenFile:
 
         Raises SourceChanged when the file was written to since it was opened, StoreError when it cannot be read.
         """
-        with failing(self.info.key):
+        with translate_os_errors(self.info.key):
             content = self._pread(offset, min(length, self.size - offset))
             changed = self._is_changed(os.fstat(self._file.fileno()))
         if changed:
-            raise SourceChanged(f"{shown(self.info.key)}: written to while it was read")
+            raise SourceChanged(f"{printable(self.info.key)}: written to while it was read")
         return content
 
     def close(self) -> None:

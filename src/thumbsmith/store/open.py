@@ -1,18 +1,14 @@
-"""From an address to a store.
-
-Whether two stores share objects: a destination may not be where the sources are, or the other way round.
-"""
+"""From an address to a store."""
 
 from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from thumbsmith.errors import StoreError
-from thumbsmith.store.base import Store, shown
+from thumbsmith.store.base import printable
 
 if TYPE_CHECKING:
     from thumbsmith.store.base import Store
@@ -77,7 +73,7 @@ def _checked(path: str) -> str:
         found = "a home folder, which only a shell resolves, and only without quotes"
     else:
         return path
-    raise StoreError(f"{shown(path)}: expected {_EXPECTED}, found {found}", transient=False)
+    raise StoreError(f"{printable(path)}: expected {_EXPECTED}, found {found}", transient=False)
 
 
 def _path(rest: str) -> str:
@@ -85,20 +81,20 @@ def _path(rest: str) -> str:
 
     host, slash, path = rest.partition("/")
     if host not in {"", "localhost"} or not slash:
-        raise StoreError(f"{shown('file://' + rest)}: expected file:/// and an absolute path", transient=False)
+        raise StoreError(f"{printable('file://' + rest)}: expected file:/// and an absolute path", transient=False)
     return "/" + unquote(path, errors="surrogateescape")
 
 
 def _folder(path: str) -> Store:
     if not path or "\0" in path:
-        raise StoreError(f"{shown(path) or 'nothing'}: expected the path of a folder", transient=False)
+        raise StoreError(f"{printable(path) or 'nothing'}: expected the path of a folder", transient=False)
     from thumbsmith.store.folder import FolderStore  # noqa: PLC0415 - each store is loaded where it is used
 
     try:
         given = path if path.startswith("/") else f"{os.getcwd()}/{path}"  # noqa: PTH109 - as above
     except OSError as error:
         raise StoreError(
-            f"{shown(path)}: the working folder is gone: give an absolute path", transient=False
+            f"{printable(path)}: the working folder is gone: give an absolute path", transient=False
         ) from error
     return FolderStore(os.path.realpath(given), given=given.rstrip("/") or "/")
 
@@ -106,7 +102,7 @@ def _folder(path: str) -> Store:
 def _bucket(rest: str, patience: float) -> Store:
     found = _BUCKET.fullmatch(rest)
     if found is None:
-        raise StoreError(f"{shown('s3://' + rest)}: expected s3:// and a bucket's name", transient=False)
+        raise StoreError(f"{printable('s3://' + rest)}: expected s3:// and a bucket's name", transient=False)
     from thumbsmith.environment import aws_region, aws_settings  # noqa: PLC0415 - with the store, below
     from thumbsmith.store.s3 import S3Store  # noqa: PLC0415 - each store is loaded where it is used
     from thumbsmith.store.s3_client import connect  # noqa: PLC0415 - likewise
@@ -114,34 +110,3 @@ def _bucket(rest: str, patience: float) -> Store:
     bucket, prefix, owner = found.groups(default="")
     prefix += "" if prefix.endswith("/") or not prefix else "/"
     return S3Store(bucket, prefix, connect(bucket, aws_region(), aws_settings(), patience), owner or None)
-
-
-def overlaps(one: Store, other: Store) -> bool:
-    """Return whether one store is the other, or is a folder or a prefix in it or around it.
-
-    Folders are compared by their paths, in which links are resolved, and by what the paths lead to: a folder that is
-    mounted a second time, or is spelled in another case on a file system that ignores case, is the same one. Buckets
-    are compared by their names and where requests go: an access point's alias is not seen through.
-    """
-    from thumbsmith.store.s3 import S3Store  # noqa: PLC0415 - no client comes with it
-
-    if isinstance(one, S3Store) and isinstance(other, S3Store):
-        same = (one.bucket, one.client.endpoint) == (other.bucket, other.client.endpoint)
-        return same and (one.prefix.startswith(other.prefix) or other.prefix.startswith(one.prefix))
-    from thumbsmith.store.folder import FolderStore  # noqa: PLC0415 - whoever has buckets alone needs none of it
-
-    if isinstance(one, FolderStore) and isinstance(other, FolderStore):
-        first, second = Path(os.path.realpath(one.root)), Path(os.path.realpath(other.root))
-        return _contains(first, second) or _contains(second, first)
-    return one is other
-
-
-def _contains(outer: Path, inner: Path) -> bool:
-    return any(folder == outer or _is_same(folder, outer) for folder in (inner, *inner.parents))
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    try:
-        return one.samefile(other)
-    except OSError:
-        return False

@@ -6,10 +6,22 @@ import base64
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from thumbsmith.errors import Code, Rejected, S3Error, SourceChanged, StoreError
-from thumbsmith.store.base import MAX_KEY_BYTES, STRICT, Headers, ObjectInfo, Visitor, opts_out, shown
+from thumbsmith.store.base import (
+    MAX_KEY_BYTES,
+    STRICT,
+    Headers,
+    ObjectInfo,
+    PresignedRequest,
+    Store,
+    Visitor,
+    opts_out,
+    override,
+    printable,
+)
 from thumbsmith.store.s3_common import words
 
 if TYPE_CHECKING:
@@ -17,7 +29,7 @@ if TYPE_CHECKING:
 
 # To open an object is to read this much of it: the request that tells its version brings the header of nearly every
 # picture, and the whole of most thumbnails and of every manifest.
-HEAD: Final = 128 << 10
+FIRST_READ_BYTES: Final = 128 << 10
 
 
 # The longest ETag that is taken for one: S3's have 70 characters at most.
@@ -59,11 +71,11 @@ class S3Object:
 
 
 @dataclass(frozen=True, slots=True)
-class S3Store:
-    """The objects of `bucket` whose keys start with `prefix`, which is empty or ends in "/" and is no part of ours.
+class S3Store(Store):
+    """The objects of `bucket` whose keys start with `prefix`, which is empty or ends in "/". Keys come without it.
 
-    `owner` is the account that the bucket has to belong to, where that is to be made sure of. Etags are S3's, without
-    the quotes: nothing is read into them.
+    `owner` is the account that the bucket must belong to, if given. Etags are those of S3 without the quotes. Equal
+    bytes have equal etags, except after uploads in parts of other sizes.
     """
 
     bucket: str
@@ -72,19 +84,48 @@ class S3Store:
     owner: str | None = None
 
     @property
+    @override
     def url(self) -> str:
         """Return s3://BUCKET/PREFIX, with ?owner= where there is one."""
         path = f"/{self.prefix}" if self.prefix else ""
         return f"s3://{self.bucket}{path}" + (f"?owner={self.owner}" if self.owner else "")
 
     @property
+    @override
     def longest_key(self) -> int:
-        """Return how many bytes of UTF-8 a key may have: what the prefix leaves of S3's 1,024."""
         return MAX_KEY_BYTES - len(self.prefix.encode())
 
+    @property
+    @override
+    def etags_tell_content(self) -> bool:
+        return True
+
+    @property
+    @override
+    def in_order(self) -> bool:
+        """Return whether this is S3 itself. Other servers do not all keep the order.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html, where directory buckets are an exception
+        """
+        return "amazonaws." in self.client.endpoint and not self.bucket.endswith("--x-s3")
+
+    @property
+    @override
+    def s3_location(self) -> tuple[str, str]:
+        return self.bucket, self.prefix
+
+    @override
+    def overlaps(self, other: Store) -> bool:
+        """Compare endpoint, bucket and prefix. The alias of an access point counts as another bucket."""
+        if not isinstance(other, S3Store):
+            return False
+        same = (self.bucket, self.client.endpoint) == (other.bucket, other.client.endpoint)
+        return same and (self.prefix.startswith(other.prefix) or other.prefix.startswith(self.prefix))
+
+    @override
     def head(self, key: str) -> ObjectInfo | None:
-        """Return the object as it is now, or None; one request where it is there, and one more where it has tags."""
-        if not self._can_hold(key):
+        """Return the object or None: one request for an object that exists, and one more if it has tags."""
+        if not self.can_hold(key):
             return None
         try:
             answer = self._request("head_object", key, Key=self.prefix + key)
@@ -96,19 +137,20 @@ class S3Store:
             return ObjectInfo(
                 key, self._etag(answer.get("ETag"), key), self._size(answer, "ContentLength", key), opted_out
             )
-        # The answer to HEAD has no body that would say what is missing, object or bucket: the answer to GET has.
+        # The answer to HEAD has no body that says what is missing, object or bucket. The answer to GET has one.
         found = self.open(key)
         return found.info if found else None
 
+    @override
     def open(self, key: str) -> S3Object | None:
-        """Return a reader over the object's present version, or None. One request brings the first 128 KiB as well.
+        """Return a reader, or None. One request, which also brings the first 128 KiB.
 
-        Raises Rejected (archived) where the object would have to be restored from an archive first.
+        Raises Rejected (archived) where the object must first be restored from an archive.
         """
-        if not self._can_hold(key):
+        if not self.can_hold(key):
             return None
         try:
-            piece = self._read(key, 0, HEAD)
+            piece = self._read(key, 0, FIRST_READ_BYTES)
         except S3Error as refusal:
             if refusal.no_such_object:
                 return None
@@ -120,7 +162,7 @@ class S3Store:
     def read_version(self, info: ObjectInfo, start: int, end: int) -> bytes:
         """Return the bytes from `start` to before `end` of the version that has this etag.
 
-        Raises SourceChanged where the object is another one by now, or gone.
+        Raises SourceChanged where the object was replaced or deleted.
         """
         try:
             piece = self._read(info.key, start, end, IfMatch=f'"{info.etag}"')
@@ -128,17 +170,17 @@ class S3Store:
             if not refusal.changed:
                 raise
         else:
-            if self._etag(piece.etag, info.key) == info.etag:  # not every server knows If-Match
+            if self._etag(piece.etag, info.key) == info.etag:  # some servers ignore If-Match
                 return piece.data
         raise SourceChanged(f"{self._address(info.key)}: replaced or removed while it was read")
 
+    @override
     def put(self, key: str, data: bytes, headers: Headers) -> str:
-        """Store the object whole or not at all, replacing what was there; return the new etag.
+        """Store the object, with a checksum: a bucket that locks its objects by default requires one.
 
-        A bucket that locks its objects by default takes none without a checksum.
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html
         """
-        if not self._can_hold(key):
+        if not self.can_hold(key):
             raise StoreError(f"{self._address(key)}: no object can have this key", transient=False)
         answer = self._request(
             "put_object",
@@ -152,24 +194,13 @@ class S3Store:
         )
         return self._etag(answer.get("ETag"), key)
 
+    @override
     def delete(self, key: str) -> None:
-        """Remove exactly this object, if it is there; in a versioned bucket it is hidden by a delete marker."""
-        if self._can_hold(key):
+        """Remove exactly this object; in a versioned bucket a delete marker hides it."""
+        if self.can_hold(key):
             self._request("delete_object", key, Key=self.prefix + key)
 
-    @property
-    def etags_tell_content(self) -> bool:
-        """Return True: they do, but for uploads in parts that were cut differently."""
-        return True
-
-    @property
-    def in_order(self) -> bool:
-        """Return whether this is S3 itself, whose listings are in order; not all that speak as it does keep to that.
-
-        https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html, where directory buckets are an exception
-        """
-        return "amazonaws." in self.client.endpoint and not self.bucket.endswith("--x-s3")
-
+    @override
     def list(
         self,
         prefix: str = "",
@@ -177,30 +208,53 @@ class S3Store:
         after: str = "",
         visitor: Visitor = STRICT,  # noqa: ARG002 - no folder to enter
     ) -> Iterator[ObjectInfo]:
-        """Yield every object whose key starts with `prefix` and comes after `after`; one request for 1,000 of them."""
+        """Yield the objects as the contract says: one request for 1,000 of them."""
         start = {"StartAfter": self.prefix + after} if after and self.in_order else {}
         return (info for info in self._listed(prefix, **start) if info.key > after)
 
+    @override
     def children(self, key: str) -> Iterator[ObjectInfo]:
-        """Yield the objects directly under `key` + "/"; one request for 1,000 of them and of what is farther below."""
+        """Yield the objects directly under the key: one request for 1,000 of them and of deeper prefixes."""
         start = f"{key}/"
-        found = self._listed(start, Delimiter="/") if self._can_hold(start) else iter(())
+        found = self._listed(start, Delimiter="/") if self.can_hold(start) else iter(())
         return (info for info in found if "/" not in info.key[len(start) :])
 
-    def as_destination(self) -> Self:
-        """Return this store: it holds every key."""
-        return self
-
+    @override
     def reachable(self) -> None:
-        """Raise StoreError where the bucket is not there, is another account's, or may not be listed."""
+        """Raise StoreError where the bucket does not exist, belongs to another account, or may not be listed."""
         self._request("list_objects_v2", "", Prefix=self.prefix, MaxKeys=1)
 
-    def writable(self) -> None:
-        """Do nothing: only a write shows what a bucket's policy permits, and it would send an event."""
+    @override
+    def presigned_put(self, key: str, content_type: str, size: int, *, replace: bool, seconds: int) -> PresignedRequest:
+        """Return the request. Type and length are signed, and so is `If-None-Match: *`, with which S3 answers 412.
 
-    def sweep(self) -> int:
-        """Return 0: what is not written whole is not there."""
-        return 0
+        Raises StoreError where there are no credentials to sign it with.
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+        """
+        parameters = {"Key": self.prefix + key, **self._place, "ContentType": content_type, "ContentLength": size}
+        headers = {"Content-Type": content_type}
+        if not replace:
+            parameters["IfNoneMatch"] = headers["If-None-Match"] = "*"
+        if self.owner:
+            headers["x-amz-expected-bucket-owner"] = self.owner
+        return PresignedRequest(self.client.presigned("put_object", self._address(key), parameters, seconds), headers)
+
+    @override
+    def presigned_get(self, key: str, seconds: int) -> str:
+        """Return the URL. A client that follows a redirect to it sends no headers, so the owner is not checked.
+
+        Raises StoreError where there are no credentials to sign it with.
+        """
+        parameters = {"Bucket": self.bucket, "Key": self.prefix + key}
+        return self.client.presigned("get_object", self._address(key), parameters, seconds)
+
+    @property
+    @override
+    def upload_origins(self) -> tuple[str, ...]:
+        endpoint = urlsplit(self.client.endpoint)
+        hosts = (endpoint.netloc, f"{self.bucket}.{endpoint.netloc}")
+        return tuple(f"{endpoint.scheme}://{host}" for host in hosts)
 
     def _request(self, operation: str, key: str, **parameters: Any) -> dict[str, Any]:
         return self.client.request(operation, self._address(key), **self._place, **parameters)
@@ -251,14 +305,7 @@ class S3Store:
         return {"Bucket": self.bucket} | ({"ExpectedBucketOwner": self.owner} if self.owner else {})
 
     def _address(self, key: str) -> str:
-        return shown(f"s3://{self.bucket}/{self.prefix}{key}")
-
-    def _can_hold(self, key: str) -> bool:
-        try:
-            size = len(key.encode())
-        except UnicodeEncodeError:
-            return False
-        return 0 < size <= self.longest_key
+        return printable(f"s3://{self.bucket}/{self.prefix}{key}")
 
     def _etag(self, written: str | None, key: str) -> str:
         etag = (written or "").strip('"')

@@ -15,7 +15,7 @@ from typing import Final
 from urllib.parse import quote, urlsplit
 
 from thumbsmith.errors import S3Error, StoreError
-from thumbsmith.store.base import shown
+from thumbsmith.store.base import printable
 
 # Variables that say nothing about requests to S3, or are understood here. With any other one whose name begins with
 # AWS_, or with a proxy, botocore is asked, which knows what it means.
@@ -200,7 +200,7 @@ def unreachable(subject: str, endpoint: str, problem: Exception) -> StoreError:
 def words(text: str) -> str:
     """Return what a server said, in one line that a terminal shows and does not act on, of a bounded length."""
     line = " ".join(text.split())
-    return shown(line if len(line) <= _MAX_WORDS else f"{line[:_MAX_WORDS]}...")
+    return printable(line if len(line) <= _MAX_WORDS else f"{line[:_MAX_WORDS]}...")
 
 
 def _forbidden(operation: str) -> str:

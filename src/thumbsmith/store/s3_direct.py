@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote_plus
 from xml.etree import ElementTree as Xml
 
 from thumbsmith.errors import StoreError
-from thumbsmith.store.base import shown
+from thumbsmith.store.base import printable
 from thumbsmith.store.s3_common import Site, broken_off, is_region, refused, unreachable
 from thumbsmith.store.s3_connections import BROKEN, Answer, Connections, Keys, Request, Unreachable, signed
 
@@ -204,7 +204,7 @@ class Direct:
                 body=parameters.get("Body", b""),
             )
         except ValueError as problem:
-            raise StoreError(f"{subject}: {shown(str(problem))}", transient=False) from problem
+            raise StoreError(f"{subject}: {printable(str(problem))}", transient=False) from problem
         headers = {**signed(request, self.keys, region), "user-agent": "thumbsmith"}
         try:
             return self._connections.ask(request, headers)
@@ -250,7 +250,7 @@ def _understood(operation: str, subject: str, answer: Answer, owner: str | None)
     except ValueError as problem:
         answer.close()
         raise StoreError(
-            f"{subject}: an answer that cannot be read: {shown(str(problem))}", transient=True
+            f"{subject}: an answer that cannot be read: {printable(str(problem))}", transient=True
         ) from problem
     except StoreError:
         answer.close()

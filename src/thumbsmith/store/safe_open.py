@@ -19,8 +19,8 @@ from threading import Lock
 from typing import Final, TypeAlias
 
 from thumbsmith.lifetime import Closing
-from thumbsmith.store.base import GONE, UNUSABLE_NAME
 from thumbsmith.store.file_names import fold, namesake
+from thumbsmith.store.os_errors import MISSING, UNUSABLE_NAME
 
 # Folders remembered at once. Keys come sorted or nearly so: few folders are being added to at a time.
 _FOLDERS: Final = 16
@@ -37,7 +37,7 @@ class Entries:
 
 
 @dataclass(frozen=True, slots=True)
-class KnownEntries:
+class DirectoryCache:
     """The entries of the folders last looked into; each holds while the folder's times, links and size are the same.
 
     A change that others make within one tick of the file system's clock may go unseen. So a name that seems to be taken
@@ -96,7 +96,7 @@ class Folder(Closing):
     """The root or a folder beneath it, open or closed again; `name` on disk stands for `component` of a key."""
 
     fd: int
-    known: KnownEntries
+    known: DirectoryCache
     above: Folder | None = None
     name: str = ""
     component: str = ""
@@ -136,7 +136,7 @@ class Folder(Closing):
         return self.key or self.name
 
 
-def open_root(path: str, known: KnownEntries) -> Folder | None:
+def open_root(path: str, known: DirectoryCache) -> Folder | None:
     """Return the folder at this path, or None where there is nothing. Raises OSError for anything but a folder."""
     try:
         return Folder(os.open(path, _FOLDER), known, name=path)
@@ -218,7 +218,7 @@ def _is_absent(name: str, parent: Folder, error: OSError) -> bool:
     """Return whether the error says that nothing has this name. A name that the folder lists cannot be unusable."""
     if error.errno in UNUSABLE_NAME:
         return name not in parent.known.of(parent.fd).names
-    return error.errno in GONE
+    return error.errno in MISSING
 
 
 def _is_called(name: str, parent: Folder, found: os.stat_result) -> bool:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from thumbsmith.errors import StoreError
-from thumbsmith.store.base import GONE, as_store_error, failing
 from thumbsmith.store.file_names import is_private
+from thumbsmith.store.os_errors import MISSING, as_store_error, translate_os_errors
 from thumbsmith.store.safe_open import CLOSED, Folder, open_folder
 
 # Of the folders on the way down, the nearest ones stay open; one further up is opened anew, from the top, when needed.
@@ -67,7 +67,7 @@ def _scan(
     """Yield the files of one folder and note its folders. A folder that is removed meanwhile simply ends."""
     folder = level.folder
     try:
-        with failing(folder), os.scandir(folder.fd) as entries:
+        with translate_os_errors(folder), os.scandir(folder.fd) as entries:
             os.stat(
                 ".", dir_fd=folder.fd
             )  # fails where the folder can be listed but not entered: once, not for each file
@@ -83,7 +83,7 @@ def _scan(
                 elif not is_private(entry.name):
                     level.pending.append(entry.name)
     except StoreError as error:
-        if not isinstance(error.__cause__, OSError) or error.__cause__.errno not in GONE:
+        if not isinstance(error.__cause__, OSError) or error.__cause__.errno not in MISSING:
             unreadable(folder, error)
 
 
@@ -112,7 +112,7 @@ class _Nearest:
             closed.append(here)
             here = here.above
         for each in reversed(closed):
-            with failing(each):
+            with translate_os_errors(each):
                 again = open_folder(here, each.name, each.component)
             if again is None:
                 return False

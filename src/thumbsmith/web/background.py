@@ -20,7 +20,6 @@ from thumbsmith.bulk.watch import Reported, WatchResult, follow
 from thumbsmith.errors import MassDeletionRefused, StoreError, ThumbsmithError, UsageError
 from thumbsmith.reconcile.converge import Renderer, converge
 from thumbsmith.reconcile.effects import Outcome
-from thumbsmith.store.folder import FolderStore
 
 # A key that failed is left alone for so many seconds, however often it is asked for.
 PAUSE: Final = 2.0
@@ -84,8 +83,9 @@ class Keeper:
 
     def follow(self) -> None:
         """Follow the source from now on, in a thread, where it is a folder: what others put there is made right too."""
-        if isinstance(self.scope.source, FolderStore):
-            self._watch = threading.Thread(target=self._follow, args=(self.scope.source.root,), name="thumbsmith-watch")
+        folder = self.scope.source.local_root
+        if folder is not None:
+            self._watch = threading.Thread(target=self._follow, args=(folder,), name="thumbsmith-watch")
             self._watch.start()
 
     def close(self) -> None:

@@ -13,7 +13,6 @@ from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from typing import Final
-from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -21,11 +20,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from thumbsmith.bulk.changes import followed
 from thumbsmith.bulk.scan import Scope
-from thumbsmith.errors import UsageError
-from thumbsmith.store import Store, overlaps
-from thumbsmith.store.s3 import S3Store
+from thumbsmith.store import Store, refuse_overlap
 from thumbsmith.web import operations
 from thumbsmith.web.access import Door
 from thumbsmith.web.app import assembled
@@ -80,10 +76,7 @@ def _file(request: Request, name: str, policy: str) -> Response:
 
 def _policy(source: Store) -> str:
     """Return the Content-Security-Policy: everything from here, but uploads to where the source takes them."""
-    upload = ""
-    if isinstance(source, S3Store):
-        endpoint = urlsplit(source.client.endpoint)
-        upload = f" {endpoint.scheme}://{endpoint.netloc} {endpoint.scheme}://{source.bucket}.{endpoint.netloc}"
+    upload = "".join(f" {origin}" for origin in source.upload_origins)
     return (
         f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'{upload};"
         " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -101,9 +94,8 @@ def application(scope: Scope, settings: Settings | None = None, *, jobs: int | N
     overlap; NotIsolated where isolation is required, and a layer is missing.
     """
     settings = settings or Settings()
-    scope = replace(scope, source=followed(scope.source))
-    if overlaps(scope.source, scope.destination):
-        raise UsageError(f"source {scope.source.url} and destination {scope.destination.url} overlap")
+    scope = replace(scope, source=scope.source.as_watched())
+    refuse_overlap(scope.source, scope.destination)
     count = jobs or usable_cores()
     threads = ThreadPoolExecutor(READERS, thread_name_prefix="thumbsmith-read")
     workers = Workers(count)

@@ -19,10 +19,8 @@ from thumbsmith.recipe.names import rendition_key
 from thumbsmith.recipe.selection import is_source
 from thumbsmith.reconcile.manifest import Manifest, RenditionRecord
 from thumbsmith.store import OpenObject
-from thumbsmith.store.s3 import S3Store
 from thumbsmith.web.http import RETRY_AFTER, Problem, decoded, is_known, rest, span
 from thumbsmith.web.library import Keeping, Library
-from thumbsmith.web.presigned import presigned_get
 
 # Of formats that a client asks for by a wildcard alone, the one that more clients can read comes first.
 _KNOWN_EVERYWHERE: Final = ("image/jpeg", "image/png", "image/webp", "image/avif")
@@ -255,11 +253,11 @@ class Renditions:
 
     def _redirect(self, key: str, headers: Mapping[str, str]) -> Response:
         """Return the way to an object of the destination. Raises StoreError where it cannot be signed."""
-        store = self.library.destination
-        if not isinstance(store, S3Store):
+        url = self.library.destination.presigned_get(key, REDIRECT_SECONDS)
+        if url is None:
             raise Problem(500, "The picture is too large to be sent from here.", code="internal")
         vary = {name: value for name, value in headers.items() if name == "Vary"}
-        target = {"Location": presigned_get(store, key, REDIRECT_SECONDS), "Cache-Control": "no-store"}
+        target = {"Location": url, "Cache-Control": "no-store"}
         return Response(None, 307, {**vary, **target})
 
     def _caching(self, request: Request, record: RenditionRecord) -> str:

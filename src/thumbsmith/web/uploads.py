@@ -11,7 +11,7 @@ from collections import Counter, OrderedDict
 from contextlib import closing
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -20,30 +20,23 @@ from thumbsmith.errors import StoreError
 from thumbsmith.recipe.selection import is_source
 from thumbsmith.reconcile.protocol import unusable_key
 from thumbsmith.store import Headers, Store
-from thumbsmith.store.folder import FolderStore
-from thumbsmith.store.s3 import S3Store
+from thumbsmith.store.base import PendingObject
 from thumbsmith.web.http import Problem, encoded, read_field, read_object
 from thumbsmith.web.library import Keeping, Library
-from thumbsmith.web.presigned import Grant, presigned_put
 
 # URLs given out and not used yet; the oldest is taken back for a new one.
 _MAX_OPEN: Final = 10_000
 
 
-class Writer(Protocol):
-    """A file that is written piece by piece and takes its place in the store once it is whole."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """Leave to upload one file: under this key, of this media type and so many bytes, until a time of the clock."""
 
-    def write(self, piece: bytes) -> None:
-        """Append a piece. Raises StoreError."""
-        ...
-
-    def commit(self, *, replace: bool) -> bool:
-        """Put it into its place; return False where one is that may not be replaced. Raises StoreError."""
-        ...
-
-    def close(self) -> None:
-        """Let go of it; what was not committed is gone."""
-        ...
+    key: str
+    type: str
+    bytes: int
+    replace: bool
+    until: float
 
 
 @dataclass(slots=True)
@@ -93,50 +86,10 @@ class Tickets:
         return grant
 
 
-@dataclass(slots=True)
-class Collected:
-    """A file for a store that takes objects whole: memory."""
-
-    store: Store
-    key: str
-    type: str
-    _pieces: list[bytes] = field(default_factory=list)
-
-    def write(self, piece: bytes) -> None:
-        """Keep the piece."""
-        self._pieces.append(piece)
-
-    def commit(self, *, replace: bool) -> bool:
-        """Store all of it, unless there is an object already that may not be replaced."""
-        if not replace and self.store.head(self.key):
-            return False
-        self.store.put(self.key, b"".join(self._pieces), Headers(content_type=self.type))
-        return True
-
-    def close(self) -> None:
-        """Forget the pieces."""
-        self._pieces.clear()
-
-
-def writer(store: Store, grant: Grant) -> Writer:
-    """Return a file to write into the store. Raises StoreError."""
-    return store.receive(grant.key) if isinstance(store, FolderStore) else Collected(store, grant.key, grant.type)
-
-
-def can_hold(store: Store, key: str) -> bool:
-    """Return whether an object can have this key in the store."""
-    if not 0 < len(key.encode()) <= store.longest_key:
-        return False
-    if not isinstance(store, FolderStore):
-        return True
-    # NAME_MAX of the file systems there are: https://man7.org/linux/man-pages/man7/path_resolution.7.html
-    return bool(store.naming.places(key)) and all(len(part.encode()) <= 255 for part in key.split("/"))
-
-
 def granted(store: Store, tickets: Tickets, grant: Grant, seconds: int) -> dict[str, Any]:
     """Return how the upload is to be made: method, URL, headers. Raises StoreError."""
-    if isinstance(store, S3Store):
-        presigned = presigned_put(store, grant, seconds)
+    presigned = store.presigned_put(grant.key, grant.type, grant.bytes, replace=grant.replace, seconds=seconds)
+    if presigned:
         return {"method": "PUT", "url": presigned.url, "headers": dict(presigned.headers)}
     return {
         "method": "PUT",
@@ -214,7 +167,9 @@ class Uploads:
         _check_headers(request, grant)
         if self.tickets.use(ticket) is None:
             raise Problem(404, "This upload is being made already.", code="not_found")
-        with closing(await self.library.run(writer, self.library.source, grant)) as file:
+        with closing(
+            await self.library.run(self.library.source.receive, grant.key, Headers(content_type=grant.type))
+        ) as file:
             await self._store(request, grant, file)
         self.keeper.changed(grant.key)
         return JSONResponse({"key": grant.key}, 201, {"Location": f"/images/{encoded(grant.key)}"})
@@ -231,7 +186,7 @@ class Uploads:
         if not is_source(name, library.recipe.selection):
             detail = "name: expected one that the recipe selects, without a dot first in any part, and no / at the end."
             raise Problem(422, detail, code="unsupported_key")
-        if not can_hold(library.source, name) or unusable_key(name, library.recipe, library.destination.longest_key):
+        if not library.source.can_hold(name) or unusable_key(name, library.recipe, library.destination.longest_key):
             detail = "name: it is too long, or it is no path that can be kept here."
             raise Problem(422, detail, code="unsupported_key")
 
@@ -242,7 +197,7 @@ class Uploads:
         grant = Grant(key=key, type=kind, bytes=size, replace=replace, until=until)
         return {"key": key, "upload": granted(source, self.tickets, grant, self.seconds), "expires": int(until)}
 
-    async def _store(self, request: Request, grant: Grant, file: Writer) -> None:
+    async def _store(self, request: Request, grant: Grant, file: PendingObject) -> None:
         """Write what arrives, whole or not at all. Raises Problem."""
         try:
             await self._write(request, grant, file)
@@ -256,7 +211,7 @@ class Uploads:
         if not done:
             raise Problem(409, "There is an image of this name by now.", code="conflict")
 
-    async def _write(self, request: Request, grant: Grant, file: Writer) -> None:
+    async def _write(self, request: Request, grant: Grant, file: PendingObject) -> None:
         arrived, pending = 0, bytearray()
         async for piece in request.stream():
             arrived += len(piece)
