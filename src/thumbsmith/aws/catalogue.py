@@ -6,19 +6,17 @@ item, and looks again: of two that do so at once, whichever writes last looks la
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final
 
 from thumbsmith.aws.settings import place_of
 from thumbsmith.aws.telemetry import tell
 from thumbsmith.environment import CATALOGUE, DESTINATION, aws_region, catalogue_setting, destination_setting
-from thumbsmith.errors import SourceChanged, StoreError, ThumbsmithError, UsageError
+from thumbsmith.errors import StoreError, ThumbsmithError, UsageError
 from thumbsmith.events import KeyChanged, Unreadable, said_in_text
 from thumbsmith.recipe.names import MANIFEST
-from thumbsmith.reconcile import manifest as manifests
+from thumbsmith.reconcile.manifest import read_manifest_version
 from thumbsmith.store import Store, open_store
 
 # A manifest changes with its source: one that changed so often while it was looked at is looked at later.
@@ -85,17 +83,10 @@ def record(key: str, destination: Store, table: Table) -> None:
 
 def _look(key: str, destination: Store) -> tuple[str | None, dict[str, Any] | None]:
     """Return the manifest's etag and what it says, nothing of one that is not there or is not this source's."""
-    reader = destination.open(f"{key}/{MANIFEST}")
-    if reader is None:
+    found = read_manifest_version(destination, key)
+    if found is None:
         return None, None
-    with closing(reader):
-        try:
-            data = reader.read(0, manifests.MAX_BYTES)
-        except SourceChanged:
-            return "", None  # no etag: it is looked at again
-        manifest = manifests.parse(data)
-        ours = manifest is not None and manifest.source.key == key
-        return reader.info.etag, json.loads(data) if ours else None
+    return found.info.etag, found.manifest.as_dict() if found.manifest else None
 
 
 def keys_in(body: str, destination: Store) -> Iterator[str]:

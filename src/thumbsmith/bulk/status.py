@@ -16,14 +16,13 @@ from typing import Any, Final
 from thumbsmith.bulk.cost import GONE, NOTHING, Amount, source
 from thumbsmith.bulk.join import KeyRow, pack
 from thumbsmith.bulk.manifest_cache import CachedManifest, ManifestShape, cached_manifest
-from thumbsmith.errors import SourceChanged, ThumbsmithError
+from thumbsmith.errors import ThumbsmithError
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.names import MANIFEST, possible_names
-from thumbsmith.reconcile import manifest as manifests
 from thumbsmith.reconcile.converge import StoreDriver
 from thumbsmith.reconcile.decide import Assessment, State, assess, may_be_same
 from thumbsmith.reconcile.effects import DigestRendition, DigestSource, Options, Request
-from thumbsmith.reconcile.manifest import Manifest
+from thumbsmith.reconcile.manifest import Manifest, read_manifest_version
 from thumbsmith.reconcile.protocol import unusable_key
 from thumbsmith.store.base import ObjectInfo, Store
 
@@ -102,7 +101,8 @@ class StatusReader:
             told = self.status_from_listing(group, confirmed) if sha256 == record.sha256 else None
             if told:
                 return told, confirmed
-        version, manifest = self._read(group.key)
+        found = read_manifest_version(self.destination, group.key)
+        version, manifest = (found.info, found.manifest) if found else (None, None)
         if group.source is None:
             record = cached_manifest(version, manifest, {}, {}) if version else None
             return self._left_over(group, present, manifest), record
@@ -191,19 +191,6 @@ class StatusReader:
         hands = StoreDriver(group.key, self.destination, self.destination, self.recipe, renderer=None)
         digests = hands.carry_out(_digests(doubtful))
         return self._assess(source, manifest, present, digests, sha256), digests
-
-    def _read(self, key: str) -> tuple[ObjectInfo | None, Manifest | None]:
-        """Return the version of the manifest that was read and what it says of this key, None for what there is not."""
-        reader = self.destination.open(f"{key}/{MANIFEST}")
-        if reader is None:
-            return None, None
-        try:
-            manifest = manifests.parse(reader.read(0, manifests.MAX_BYTES))
-        except SourceChanged:
-            return None, None  # another worker is writing it: what it says now is not to be relied on
-        finally:
-            reader.close()
-        return reader.info, manifest if manifest and manifest.source.key == key else None
 
     def _is_replaced(self, listed: ObjectInfo) -> bool:
         now = self.destination.head(listed.key)

@@ -18,7 +18,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.util import find_spec
@@ -33,9 +32,7 @@ from thumbsmith.cli.arguments import Json
 from thumbsmith.cli.terminal import emit
 from thumbsmith.environment import program_environment
 from thumbsmith.errors import StoreError, UsageError
-from thumbsmith.recipe.names import MANIFEST
-from thumbsmith.reconcile import manifest as manifests
-from thumbsmith.reconcile.manifest import Manifest
+from thumbsmith.reconcile.manifest import Manifest, read_manifest
 from thumbsmith.store import open_store
 from thumbsmith.store.base import Headers, Store
 from thumbsmith.worker.isolation import LAYERS
@@ -196,15 +193,6 @@ class Steps:
         else:
             typer.echo(f"{name:<9} {seconds:7.3f} s")
         return given
-
-
-def read_manifest(destination: Store, key: str) -> Manifest | None:
-    """Return the manifest of the key, None while there is none."""
-    reader = destination.open(f"{key}/{MANIFEST}")
-    if reader is None:
-        return None
-    with closing(reader):
-        return manifests.parse(reader.read(0, manifests.MAX_BYTES))
 
 
 def verify(manifest: Manifest, destination: Store, key: str, etag: str) -> None:

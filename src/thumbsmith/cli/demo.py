@@ -22,8 +22,7 @@ from thumbsmith.cli.make import own_output, tell_skipped
 from thumbsmith.cli.sync import run
 from thumbsmith.cli.terminal import people, shown
 from thumbsmith.errors import UsageError
-from thumbsmith.recipe.names import MANIFEST
-from thumbsmith.reconcile.manifest import MAX_BYTES, Manifest, parse
+from thumbsmith.reconcile.manifest import Manifest, read_manifest
 from thumbsmith.store import Headers, Store, open_store
 from thumbsmith.worker import usable_cores
 
@@ -103,7 +102,7 @@ def demo(
     thumbnails.writable()
     _fill(sources, contents)
     code = run(Scope(source=sources, destination=thumbnails, recipe=wanted), jobs=usable_cores(), yes=True)
-    manifests = [manifest for name in contents if (manifest := _manifest(thumbnails, name))]
+    manifests = [manifest for name in contents if (manifest := read_manifest(thumbnails, name))]
     (FOLDER / "index.html").write_text(page(manifests), encoding="utf-8")
     _show(manifests)
     raise typer.Exit(code)
@@ -137,16 +136,6 @@ def _fill(store: Store, contents: dict[str, bytes]) -> None:
             store.put(name, content, Headers(content_type="application/octet-stream"))
         if here:
             here.close()
-
-
-def _manifest(thumbnails: Store, name: str) -> Manifest | None:
-    reader = thumbnails.open(f"{name}/{MANIFEST}")
-    if reader is None:
-        return None
-    try:
-        return parse(reader.read(0, MAX_BYTES))
-    finally:
-        reader.close()
 
 
 def _show(manifests: list[Manifest]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -10,10 +9,8 @@ import typer
 from thumbsmith.cli.arguments import PATIENCE, Destination, refuse_ignored
 from thumbsmith.cli.terminal import people, stoppable
 from thumbsmith.errors import StoreError
-from thumbsmith.recipe.names import MANIFEST
 from thumbsmith.reconcile import html as markup
-from thumbsmith.reconcile import manifest as manifests
-from thumbsmith.reconcile.manifest import Manifest
+from thumbsmith.reconcile.manifest import Manifest, read_manifest
 from thumbsmith.store import open_store
 
 
@@ -53,10 +50,7 @@ def html(
 def _manifest(key: str, destination: str) -> Manifest:
     """Return what is recorded of the image. Raises StoreError, transient, where that is nothing yet."""
     store = open_store(destination, patience=PATIENCE).as_destination()
-    reader = store.open(f"{key}/{MANIFEST}")
-    if reader:
-        with closing(reader):
-            manifest = manifests.parse(reader.read(0, manifests.MAX_BYTES))
-        if manifest and manifest.source.key == key:
-            return manifest
-    raise StoreError(f"{key}: expected its manifest in {destination}, found none: run sync first", transient=True)
+    manifest = read_manifest(store, key)
+    if manifest is None:
+        raise StoreError(f"{key}: expected its manifest in {destination}, found none: run sync first", transient=True)
+    return manifest

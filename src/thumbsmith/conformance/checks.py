@@ -20,10 +20,8 @@ from thumbsmith.conformance.cases import Case
 from thumbsmith.errors import ThumbsmithError
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.model import MAX_RENDITION_SIDE
-from thumbsmith.recipe.names import MANIFEST
-from thumbsmith.reconcile import manifest as manifests
 from thumbsmith.reconcile.converge import Renderer, converge
-from thumbsmith.reconcile.manifest import Manifest, RenditionRecord
+from thumbsmith.reconcile.manifest import Manifest, RenditionRecord, read_manifest
 from thumbsmith.store.base import Headers, Store
 from thumbsmith.store.memory import MemoryStore
 
@@ -186,7 +184,7 @@ def run_there(
             source.put(key, case.data, HEADERS)
         until = time.monotonic() + patience
         for key, case in keyed:
-            _waited(partial(_manifest, key, destination), until, pause)
+            _waited(partial(read_manifest, destination, key), until, pause)
             yield _judged(case, key, destination)
     finally:
         for key, _ in keyed:
@@ -205,15 +203,6 @@ def _waited(look: Callable[[], object], until: float, pause: Callable[[float], N
 
 
 def _judged(case: Case, key: str, destination: Store) -> Result:
-    manifest = _manifest(key, destination)
+    manifest = read_manifest(destination, key)
     wrong = tuple(mistakes(case, manifest, destination)) if manifest else ("there is no manifest",)
     return Result(case.name, wrong)
-
-
-def _manifest(key: str, destination: Store) -> Manifest | None:
-    reader = destination.open(f"{key}/{MANIFEST}")
-    if reader is None:
-        return None
-    with closing(reader):
-        manifest = manifests.parse(reader.read(0, manifests.MAX_BYTES))
-    return manifest if manifest and manifest.source.key == key else None

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from thumbsmith.errors import Rejected, SourceChanged
 from thumbsmith.reader import RangeReader
 from thumbsmith.recipe import Recipe
-from thumbsmith.recipe.names import MANIFEST, is_managed_name
+from thumbsmith.recipe.names import is_managed_name
 from thumbsmith.recipe.selection import is_source
-from thumbsmith.reconcile import manifest as manifests
 from thumbsmith.reconcile.effects import (
     DEFAULTS,
     Delete,
@@ -28,7 +27,7 @@ from thumbsmith.reconcile.effects import (
     Render,
     Request,
 )
-from thumbsmith.reconcile.manifest import Manifest
+from thumbsmith.reconcile.manifest import Manifest, read_manifest
 from thumbsmith.reconcile.protocol import steps
 from thumbsmith.store.base import ObjectInfo, OpenObject, Store
 
@@ -130,24 +129,11 @@ class StoreDriver:
         return None if source is None or source.opted_out else source
 
     def _load_manifest(self) -> Manifest | None:
-        content = self._content(MANIFEST, manifests.MAX_BYTES)
-        manifest = manifests.parse(content) if content is not None else None
-        return manifest if manifest and manifest.source.key == self.key else None
+        return read_manifest(self.destination, self.key)
 
     def _list_renditions(self) -> dict[str, ObjectInfo]:
         objects = {info.key[len(self.key) + 1 :]: info for info in self.destination.children(self.key)}
         return {name: info for name, info in objects.items() if is_managed_name(name)}
-
-    def _content(self, name: str, limit: int) -> bytes | None:
-        reader = self.destination.open(f"{self.key}/{name}")
-        if reader is None:
-            return None
-        try:
-            return reader.read(0, limit)
-        except SourceChanged:
-            return None  # another worker is writing it: what it says now is not to be relied on
-        finally:
-            reader.close()
 
     def _digest(self, name: str) -> str | None:
         reader = self.destination.open(f"{self.key}/{name}")

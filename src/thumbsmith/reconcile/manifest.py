@@ -7,9 +7,13 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any, Final, TypeVar, get_type_hints
 
+from thumbsmith.errors import SourceChanged
+from thumbsmith.recipe.names import MANIFEST
+from thumbsmith.store.base import ObjectInfo, Store
+
 VERSION: Final = 1
 
-# A manifest of fifty variants in four formats is about 100 KB; anything larger is not ours to read into memory.
+# A manifest of fifty variants in four formats has about 100 KB. Thumbsmith reads no larger object into memory.
 MAX_BYTES: Final = 4_194_304
 
 
@@ -118,6 +122,42 @@ class Manifest:
     def to_bytes(self) -> bytes:
         """Return the file's content: UTF-8, sorted keys."""
         return (json.dumps(self.as_dict(), sort_keys=True, ensure_ascii=False, indent=1) + "\n").encode()
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestVersion:
+    """One version of the manifest object of a key.
+
+    `manifest` is None if this release cannot read the object, or if the object is about another key.
+    """
+
+    info: ObjectInfo
+    manifest: Manifest | None
+
+
+def read_manifest(store: Store, key: str) -> Manifest | None:
+    """Return the manifest of `key` in a destination, or None as `read_manifest_version` does. Raises StoreError."""
+    found = read_manifest_version(store, key)
+    return found.manifest if found else None
+
+
+def read_manifest_version(store: Store, key: str, known: ManifestVersion | None = None) -> ManifestVersion | None:
+    """Return the manifest of `key` in a destination and its version. If the store still has `known`, return that.
+
+    Returns None if there is no such object, or if another worker replaces it during the read. Raises StoreError.
+    """
+    reader = store.open(f"{key}/{MANIFEST}")
+    if reader is None:
+        return None
+    try:
+        if known and known.info.etag == reader.info.etag:
+            return known
+        manifest = parse(reader.read(0, MAX_BYTES))
+    except SourceChanged:
+        return None
+    finally:
+        reader.close()
+    return ManifestVersion(reader.info, manifest if manifest and manifest.source.key == key else None)
 
 
 def parse(data: bytes) -> Manifest | None:

@@ -16,13 +16,18 @@ from itertools import islice
 from threading import Lock
 from typing import Final, Literal, Protocol, TypeVar
 
-from thumbsmith.errors import SourceChanged, ThumbsmithError
+from thumbsmith.errors import ThumbsmithError
 from thumbsmith.recipe import Recipe
-from thumbsmith.recipe.names import MANIFEST
 from thumbsmith.recipe.selection import is_source, may_hold_sources
-from thumbsmith.reconcile import manifest as manifests
 from thumbsmith.reconcile.converge import StoreDriver, digest
-from thumbsmith.reconcile.manifest import Manifest, RenditionRecord
+from thumbsmith.reconcile.manifest import (
+    Manifest,
+    ManifestVersion,
+    Rejection,
+    RenditionRecord,
+    SourceRecord,
+    read_manifest_version,
+)
 from thumbsmith.reconcile.protocol import Finding, look, unusable_key
 from thumbsmith.store import OpenObject, Store
 from thumbsmith.store.base import ObjectInfo, Visitor
@@ -71,7 +76,7 @@ class Library:
     destination: Store
     recipe: Recipe
     threads: ThreadPoolExecutor
-    _manifests: OrderedDict[str, tuple[str, Manifest | None]] = field(default_factory=OrderedDict)
+    _manifests: OrderedDict[str, ManifestVersion] = field(default_factory=OrderedDict)
     _digests: OrderedDict[Version, str] = field(default_factory=OrderedDict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -106,20 +111,12 @@ class Library:
 
     def manifest(self, key: str) -> Manifest | None:
         """Return the manifest that stands under the key, or None. Raises StoreError."""
-        reader = self.destination.open(f"{key}/{MANIFEST}")
-        if reader is None:
-            return None
-        try:
-            with self._lock:
-                etag, known = self._manifests.get(key, ("", None))
-            if etag != reader.info.etag:
-                known = manifests.parse(reader.read(0, manifests.MAX_BYTES))
-                self._remember(key, reader.info.etag, known)
-        except SourceChanged:
-            return None
-        finally:
-            reader.close()
-        return known if known and known.source.key == key else None
+        with self._lock:
+            known = self._manifests.get(key)
+        found = read_manifest_version(self.destination, key, known)
+        if found and found is not known:
+            self._remember(key, found)
+        return found.manifest if found else None
 
     def is_sound(self, reader: OpenObject, record: RenditionRecord) -> bool:
         """Return whether an object has the recorded bytes though not the recorded etag, as in a copied folder.
@@ -156,16 +153,16 @@ class Library:
                     self._digests.popitem(last=False)
         return known
 
-    def _remember(self, key: str, etag: str, manifest: Manifest | None) -> None:
+    def _remember(self, key: str, found: ManifestVersion) -> None:
         with self._lock:
-            self._manifests[key] = etag, manifest
+            self._manifests[key] = found
             self._manifests.move_to_end(key)
             while len(self._manifests) > _REMEMBERED:
                 self._manifests.popitem(last=False)
 
-    def _unusable(self, source: ObjectInfo, refusal: manifests.Rejection) -> Manifest:
+    def _unusable(self, source: ObjectInfo, refusal: Rejection) -> Manifest:
         """Return the manifest that would stand there if the key left room for one."""
-        record = manifests.SourceRecord(key=source.key, etag=source.etag, bytes=source.size)
+        record = SourceRecord(key=source.key, etag=source.etag, bytes=source.size)
         limits = self.recipe.limits.judgment
         return Manifest(recipe=self.recipe.fingerprint, limits=limits, source=record, rejection=refusal)
 
