@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from thumbsmith.image.check_output import Extras, Impure, check
+from thumbsmith.image.check_output import Extras, OutputError, check
 from thumbsmith.image.render import render
 from thumbsmith.recipe import Format, Recipe, Variant
 from thumbsmith.recipe.names import Rendition
@@ -53,9 +53,9 @@ def _exif() -> bytes:
 
 
 def _refused(made: Rendition, data: bytes | None = None) -> str:
-    with pytest.raises(Impure) as impure:
+    with pytest.raises(OutputError) as error:
         check(made if data is None else replace(made, data=data))
-    return str(impure.value)
+    return str(error.value)
 
 
 @pytest.mark.parametrize("name", sorted(good()))
@@ -392,11 +392,11 @@ def test_a_picture_beside_the_picture_is_refused():
 @settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(Format), st.binary(max_size=40), st.floats(0, 1), st.floats(0, 1))
 def test_any_bytes_pass_or_are_refused(kind: Format, junk: bytes, where: float, length: float):
-    """Damage of any kind raises Impure or nothing: never another error in the process that checks."""
+    """Damage of any kind raises OutputError or nothing: never another error in the process that checks."""
     made = _made(kind, alpha=True)
     start = int(where * len(made.data))
     data = made.data[:start] + junk + made.data[start + int(length * 40) :]
-    with suppress(Impure):
+    with suppress(OutputError):
         check(replace(made, data=data))
 
 
@@ -439,8 +439,8 @@ def _steps(data: bytes, kind: Format, extras: Extras) -> tuple[str, int]:
     try:
         check(made, extras)
         refused = ""
-    except Impure as impure:
-        refused = str(impure)
+    except OutputError as error:
+        refused = str(error)
     finally:
         sys.settrace(before)
     return refused, counted

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from PIL import Image, ImageCms
 
-from thumbsmith.image.check_output import Extras, Impure, check
+from thumbsmith.image.check_output import Extras, OutputError, check
 from thumbsmith.image.render import render
 from thumbsmith.recipe import Format, Recipe, Variant
 from thumbsmith.recipe.model import Animation, Color, Metadata
@@ -55,7 +55,7 @@ def test_what_a_variant_asks_for_passes_and_only_there(variant: Variant, kind: F
     made = _made(variant)[kind]
     check(made, Extras.of(variant))
     if variant is not MOVES or kind.holds_animation:
-        with pytest.raises(Impure):
+        with pytest.raises(OutputError):
             check(made)
 
 
@@ -66,7 +66,7 @@ def test_one_extra_allows_no_other(variant: Variant, kind: Format):
     extras = Extras.of(variant)
     others = Extras(profile=not extras.profile, credit=not extras.credit, frames=not extras.frames)
     if variant is not MOVES or kind.holds_animation:
-        with pytest.raises(Impure):
+        with pytest.raises(OutputError):
             check(_made(variant)[kind], others)
 
 
@@ -82,7 +82,7 @@ def test_a_profile_of_frames_is_a_profile():
     made = replace(_made(MOVES)[Format.AVIF], width=64, height=48)
     check(replace(made, data=both), Extras(frames=True, profile=True))
     for data in (both, in_track, in_description):
-        with pytest.raises(Impure, match="profile"):
+        with pytest.raises(OutputError, match="profile"):
             check(replace(made, data=data), Extras(frames=True))
 
 
@@ -94,7 +94,7 @@ def test_nothing_is_hidden_behind_a_packed_profile():
     body = made.data[start : start + 4 + length] + b"SN:73-4411"
     chunk = (length + 10).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
     data = made.data[: start - 4] + chunk + made.data[start + 8 + length :]
-    with pytest.raises(Impure, match="profile does not end"):
+    with pytest.raises(OutputError, match="profile does not end"):
         check(replace(made, data=data), Extras.of(KEEP))
 
 
@@ -103,7 +103,7 @@ def test_items_of_an_avif_have_no_names_of_their_own(name: bytes):
     """Where a credit is allowed the names of items are still those that the encoder writes."""
     made = _made(CREDIT)[Format.AVIF]
     assert made.data.count(name) == 1
-    with pytest.raises(Impure, match="an item"):
+    with pytest.raises(OutputError, match="an item"):
         check(replace(made, data=made.data.replace(name, name[:4] + b"SN" + name[6:])), Extras.of(CREDIT))
 
 
@@ -113,7 +113,7 @@ def test_what_follows_the_end_is_refused(variant: Variant, kind: Format):
     """With extras, too, a file has not one byte after its end."""
     made = _made(variant)[kind]
     for tail in (b"\0", b"SN:73-4411"):
-        with pytest.raises(Impure):
+        with pytest.raises(OutputError):
             check(replace(made, data=made.data + tail), Extras.of(variant))
 
 
@@ -124,7 +124,7 @@ def test_a_credit_is_no_way_in_for_other_metadata(kind: Format):
     exif.load(Image.open(io.BytesIO(_credited())).info["exif"])
     stream = io.BytesIO()
     Image.new("RGB", (32, 24)).save(stream, kind.value, exif=exif)
-    with pytest.raises(Impure, match="EXIF"):
+    with pytest.raises(OutputError, match="EXIF"):
         check(replace(_made(CREDIT)[kind], data=stream.getvalue()), Extras.of(CREDIT))
 
 
@@ -149,7 +149,7 @@ def test_a_profile_of_a_jpeg_may_have_parts():
         (b"SN:73-4411", profile),
         (profile, profile),
     ):
-        with pytest.raises(Impure, match="profile"):
+        with pytest.raises(OutputError, match="profile"):
             check(of_parts(*parts), Extras.of(KEEP))
 
 
@@ -158,7 +158,7 @@ def test_a_credit_of_a_jpeg_comes_once():
     made = _made(CREDIT)[Format.JPEG]
     start = made.data.index(b"\xff\xe1")
     segment = made.data[start : start + 2 + int.from_bytes(made.data[start + 2 : start + 4], "big")]
-    with pytest.raises(Impure, match="more than once"):
+    with pytest.raises(OutputError, match="more than once"):
         check(replace(made, data=made.data[:start] + segment * 3 + made.data[start:]), Extras.of(CREDIT))
 
 
@@ -167,7 +167,7 @@ def test_a_packet_holds_a_credit_and_nothing_else(kind: Format):
     """XMP that says more is refused where a credit is allowed."""
     stream = io.BytesIO()
     Image.new("RGB", (32, 24)).save(stream, kind.value, xmp=b"<x:xmpmeta>GPSLatitude</x:xmpmeta>")
-    with pytest.raises(Impure, match="XMP"):
+    with pytest.raises(OutputError, match="XMP"):
         check(replace(_made(CREDIT)[kind], data=stream.getvalue()), Extras.of(CREDIT))
 
 
@@ -177,7 +177,7 @@ def test_a_profile_is_no_way_in_for_other_bytes(kind: Format):
     for profile in (WIDE + b"SN:73-4411", b"no profile at all" * 20):
         stream = io.BytesIO()
         Image.new("RGB", (32, 24)).save(stream, kind.value, icc_profile=profile)
-        with pytest.raises(Impure, match="profile"):
+        with pytest.raises(OutputError, match="profile"):
             check(replace(_made(KEEP)[kind], data=stream.getvalue()), Extras.of(KEEP))
 
 
@@ -186,5 +186,5 @@ def test_a_profile_is_no_way_in_for_other_bytes(kind: Format):
 )
 def test_exif_that_is_no_credit_is_refused(block: bytes):
     """Blocks that end early, are of no byte order, or hold no entry."""
-    with pytest.raises(Impure, match="EXIF"):
+    with pytest.raises(OutputError, match="EXIF"):
         Extras(credit=True).require_exif(block)

@@ -12,13 +12,13 @@ from typing import Final
 
 from thumbsmith.errors import Rejected
 from thumbsmith.image.containers import avif, jpeg, png, webp
-from thumbsmith.image.containers.checks import Extras, Impure
+from thumbsmith.image.containers.checks import Extras, OutputError
 from thumbsmith.image.probe import probe
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe.model import Format
 from thumbsmith.recipe.names import Rendition
 
-__all__ = ["Extras", "Impure", "check"]
+__all__ = ["Extras", "OutputError", "check"]
 
 NOTHING: Final = Extras()
 
@@ -31,7 +31,7 @@ _CHECKS: Final[Mapping[Format, Callable[[bytes, Extras], None]]] = {
 
 
 def check(rendition: Rendition, extras: Extras = NOTHING) -> None:
-    """Raise Impure where a rendition's bytes are not what they are said to be, or hold more than its picture.
+    """Raise OutputError where a rendition's bytes are not what they are said to be, or hold more than its picture.
 
     That is EXIF, GPS, XMP, IPTC, comments, texts, thumbnails, maker notes, colour profiles, further frames, trailing
     bytes, and whatever else is not known to be part of a plain picture; but for `extras`, where a variant asks for
@@ -42,7 +42,7 @@ def check(rendition: Rendition, extras: Extras = NOTHING) -> None:
         said = (found.format, *found.size, found.frames)
         due = (rendition.format, rendition.width, rendition.height, found.frames if extras.frames else 1)
         if said != due:
-            raise Impure(f"format, width, height and frames are {said}, not {due}")
+            raise OutputError(f"format, width, height and frames are {said}, not {due}")
         _CHECKS[rendition.format](rendition.data, extras)
     except Rejected as refused:
-        raise Impure(refused.detail) from refused
+        raise OutputError(refused.detail) from refused

@@ -53,7 +53,7 @@ def prefer_original(made: Rendition, reader: RangeReader, probe: Probe, base: Ba
     kept = replace(made, data=data)
     try:
         check_output.check(kept)
-    except check_output.Impure:  # a picture that is written in a way which is not known to hold nothing else
+    except check_output.OutputError:  # a picture that is written in a way which is not known to hold nothing else
         return made
     return kept
 
@@ -186,7 +186,7 @@ def _webp(data: bytes) -> Stripped:
 
 
 def _avif(data: bytes) -> Stripped:
-    """Return the file as it is: its parts refer to each other by position, and purity lets none through but pixels."""
+    """Return the file as it is: its parts refer to each other by position, and the output check lets only pixels through."""
     return data, b""
 
 

@@ -171,8 +171,8 @@ def _checked(work: Work, recipe: Recipe) -> Work:
     for made in work.renditions:
         try:
             check_output.check(made, asked[made.variant])
-        except check_output.Impure as impure:
-            raise WorkerError(f"the worker process made a {made.name} that is not to be stored: {impure}") from impure
+        except check_output.OutputError as error:
+            raise WorkerError(f"the worker process made a {made.name} that is not to be stored: {error}") from error
     return work
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from thumbsmith.errors import Rejected
 from thumbsmith.image.containers.base import ShortRead, Window
-from thumbsmith.image.containers.checks import Extras, Impure, require, require_few
+from thumbsmith.image.containers.checks import Extras, OutputError, require, require_few
 from thumbsmith.image.containers.isobmff import Box, boxes, find, is_alpha
 from thumbsmith.reader import BytesReader
 
@@ -37,7 +37,7 @@ _NAMES: Final = {b"av01": (b"Color\0", b"Alpha\0"), b"Exif": (b"Exif\0",), b"mim
 
 
 def check(data: bytes, extras: Extras) -> None:
-    """Raise Impure for an AVIF that holds more than a picture: EXIF, XMP, a profile, frames, bytes that none uses.
+    """Raise OutputError for an AVIF that holds more than a picture: EXIF, XMP, a profile, frames, bytes that none uses.
 
     Of one that may hold some of these it is checked that it holds no others. Of these only a profile is read.
     """
@@ -45,9 +45,9 @@ def check(data: bytes, extras: Extras) -> None:
         file = Window.over(BytesReader(data))
         _check_loosely(file, extras) if extras.some else _check(file)
     except ShortRead:
-        raise Impure("it ends before its parts do") from None
+        raise OutputError("it ends before its parts do") from None
     except Rejected as refused:
-        raise Impure(refused.detail) from refused
+        raise OutputError(refused.detail) from refused
 
 
 def _check(file: Window) -> None:
@@ -135,7 +135,7 @@ def _extents(places: Window) -> Iterable[tuple[int, int]]:
 
 
 def _check_units(item: Window) -> None:
-    """Raise Impure unless an item's data are whole units (OBUs) of the kinds that a picture needs."""
+    """Raise OutputError unless an item's data are whole units (OBUs) of the kinds that a picture needs."""
     offset = count = 0
     while offset < item.size:
         count += 1
@@ -156,4 +156,4 @@ def _leb128(item: Window, offset: int) -> tuple[int, int]:
         found |= (byte & 0x7F) << 7 * index
         if byte < 0x80:
             return offset + index + 1, found
-    raise Impure("a unit's length has no end")
+    raise OutputError("a unit's length has no end")

@@ -13,7 +13,7 @@ from typing import Final, Self
 from thumbsmith.recipe.model import Animation, Color, Metadata, Variant
 
 
-class Impure(Exception):
+class OutputError(Exception):
     """A rendition is not the plain picture that it should be; says what it holds instead."""
 
 
@@ -25,23 +25,23 @@ _BYTES_A_PART: Final = 2_048
 
 
 def require_few(count: int, size: int, *, moves: bool) -> None:
-    """Raise Impure for more parts than a file of this many bytes has: walking over them takes time."""
+    """Raise OutputError for more parts than a file of this many bytes has: walking over them takes time."""
     most = (_MOST_MOVING if moves else _MOST) + size // _BYTES_A_PART
     require(count <= most, f"it has more than {most} parts")
 
 
 def number(data: bytes, layout: str, offset: int) -> int:
-    """Return the one whole number at an offset, laid out as `struct` writes it. Raises Impure where the data end."""
+    """Return the one whole number at an offset, as `struct` writes it. Raises OutputError past the end."""
     if offset < 0 or offset + struct.calcsize(layout) > len(data):
-        raise Impure(f"it ends within its part at byte {offset}")
+        raise OutputError(f"it ends within its part at byte {offset}")
     found: int = struct.unpack_from(layout, data, offset)[0]
     return found
 
 
 def require(holds: bool, otherwise: str) -> None:
-    """Raise Impure, saying what is wrong, unless something holds."""
+    """Raise OutputError, saying what is wrong, unless something holds."""
     if not holds:
-        raise Impure(otherwise)
+        raise OutputError(otherwise)
 
 
 # Artist and Copyright (Exif 3.0, 4.6.5.4), and the types that words are written in: ASCII, UNDEFINED, BYTE.
@@ -86,20 +86,20 @@ class Extras:
         return self.profile or self.credit or self.frames
 
     def require_profile(self, data: bytes) -> None:
-        """Raise Impure unless a profile is allowed, and this is one, of its own length (ICC.1:2022, 7.2)."""
+        """Raise OutputError unless a profile is allowed, and this is one, of its own length (ICC.1:2022, 7.2)."""
         whole = len(data) >= 128 and data[36:40] == b"acsp" and int.from_bytes(data[:4], "big") == len(data)
         require(self.profile and whole, f"it holds a colour profile of {len(data)} bytes")
 
     def require_exif(self, data: bytes) -> None:
-        """Raise Impure unless a credit is allowed, and this EXIF block holds nothing else."""
+        """Raise OutputError unless a credit is allowed, and this EXIF block holds nothing else."""
         require(self.credit and _is_credit(data), f"it holds EXIF of {len(data)} bytes")
 
     def require_packet(self, data: bytes) -> None:
-        """Raise Impure unless a credit is allowed, and this XMP packet holds nothing else."""
+        """Raise OutputError unless a credit is allowed, and this XMP packet holds nothing else."""
         require(self.credit and _PACKET.fullmatch(data) is not None, f"it holds XMP of {len(data)} bytes")
 
     def require_frames(self, what: object) -> None:
-        """Raise Impure unless further frames are allowed."""
+        """Raise OutputError unless further frames are allowed."""
         require(self.frames, f"it holds {what} of an animation")
 
 

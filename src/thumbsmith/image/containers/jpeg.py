@@ -232,7 +232,7 @@ _EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 
 
 def check(data: bytes, extras: Extras) -> None:
-    """Raise Impure for a JPEG that holds more than a picture: comments, APP segments, anything after its end."""
+    """Raise OutputError for a JPEG that holds more than a picture: comments, APP segments, anything after its end."""
     offset, profile, credited, count = 2, list[bytes](), 0, 0
     while True:
         count += 1

@@ -17,7 +17,7 @@ from typing import Final
 from thumbsmith.errors import Code, Rejected
 from thumbsmith.image.containers import exif
 from thumbsmith.image.containers.base import Probe, Window
-from thumbsmith.image.containers.checks import KEYWORDS, XMP_KEYWORD, Extras, Impure, number, require, require_few
+from thumbsmith.image.containers.checks import KEYWORDS, XMP_KEYWORD, Extras, OutputError, number, require, require_few
 
 # Colour type: (channels, bit depths). Table 11.1 of the specification.
 _COLOURS: Final = {
@@ -200,7 +200,7 @@ _TEXT: Final = re.compile(rb"([^\0]+)\0\0\0\0\0(.*)", re.DOTALL)
 
 
 def check(data: bytes, extras: Extras) -> None:
-    """Raise Impure for a PNG that holds more than a picture: texts, profiles, anything after its pixels or its end."""
+    """Raise OutputError for a PNG that holds more than a picture: texts, profiles, data after its pixels or its end."""
     offset, kind, pixels, seen = 8, b"", list[memoryview](), Counter[bytes]()
     while kind != b"IEND":
         length, kind = number(data, ">I", offset), data[offset + 4 : offset + 8]
@@ -220,7 +220,7 @@ def check(data: bytes, extras: Extras) -> None:
 
 
 def _check_extra(kind: bytes, body: bytes, extras: Extras) -> None:
-    """Raise Impure for a chunk that a picture does not need, unless it is one that is allowed."""
+    """Raise OutputError for a chunk that a picture does not need, unless it is one that is allowed."""
     text = _TEXT.fullmatch(body) if kind == b"iTXt" else None
     if kind in _FRAMES:
         extras.require_frames(kind)
@@ -240,7 +240,7 @@ def _unpacked(packed: bytes) -> bytes:
     try:
         unpacked = stream.decompress(packed, 1 << 22)
     except zlib.error as problem:
-        raise Impure(f"its profile cannot be unpacked: {problem}") from problem
+        raise OutputError(f"its profile cannot be unpacked: {problem}") from problem
     require(stream.eof and not stream.unused_data, "its profile does not end with its chunk")
     return unpacked
 
@@ -254,7 +254,7 @@ def _bytes_unpacked(data: bytes) -> int:
 
 
 def _check_pixels(pieces: Sequence[memoryview], size: int) -> None:
-    """Raise Impure unless the compressed data unpack to this many bytes, and end there."""
+    """Raise OutputError unless the compressed data unpack to this many bytes, and end there."""
     stream, unpacked = zlib.decompressobj(), 0
     for piece in pieces:
         for start in range(0, len(piece), _PIECE):

@@ -153,7 +153,7 @@ _LAYOUTS: Final = ([b"VP8 "], [b"VP8L"], [b"VP8X", b"VP8L"], [b"VP8X", b"VP8 "],
 
 
 def check(data: bytes, extras: Extras) -> None:
-    """Raise Impure for a WebP that holds more than one picture: EXIF, XMP, a profile, frames, anything after it."""
+    """Raise OutputError for a WebP that holds more than one picture: EXIF, XMP, a profile, frames, data after it."""
     require(8 + number(data, "<I", 4) == len(data), "its size is not what it says")
     offset, kinds, seen = 12, list[bytes](), Counter[bytes]()
     while offset < len(data):
@@ -180,7 +180,7 @@ def _allowed(extras: Extras) -> int:
 
 
 def _is_extra(kind: bytes, body: bytes, extras: Extras) -> bool:
-    """Return whether a chunk is one that is allowed besides the picture. Raises Impure where its content is not."""
+    """Return whether a chunk is one that is allowed besides the picture. Raises OutputError for other content."""
     if extras.profile and kind == b"ICCP":
         extras.require_profile(body)
     elif extras.credit and kind == b"EXIF":
