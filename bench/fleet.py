@@ -28,12 +28,12 @@ from tests.servers.processes import KEYS, ministack
 from listed import RECIPE, Listed
 from plan import peak_bytes
 from thumbsmith.backfill.clients import Queue, open_queue
-from thumbsmith.backfill.send import Limits, Sending, amount_of
+from thumbsmith.backfill.send import KeySender, SendLimits, amount_of
 from thumbsmith.backfill.sent_log import SentLog
 from thumbsmith.bulk.cost import Model
 from thumbsmith.bulk.scan import Scope, scan
 from thumbsmith.bulk.sync import settle
-from thumbsmith.events import asked
+from thumbsmith.events import backfill_message
 from thumbsmith.store.memory import MemoryStore
 
 SOURCES = 1_000_000
@@ -99,8 +99,8 @@ def measure(address: str, sources: int, queue: Queue) -> dict[str, float]:
             pass
         amount = amount_of(found.listing)
         planned = time.perf_counter()
-        limits = Limits(max_usd=model.bill(amount).total + 1)
-        sending = Sending(queue, partial(asked, "photos"), ledger, model, limits)
+        limits = SendLimits(max_usd=model.bill(amount).total + 1)
+        sending = KeySender(queue, partial(backfill_message, "photos"), ledger, model, limits)
         for _ in sending.run(found.listing, never):
             pass
     ended = time.perf_counter()
@@ -117,7 +117,7 @@ def measure(address: str, sources: int, queue: Queue) -> dict[str, float]:
 
 def limit(queue: Queue, batches: int = 2_000) -> float:
     """Return the messages a second that the server takes from clients which do nothing but send."""
-    bodies = [asked("photos", f"{number:06}/IMG_{number:08}.jpg") for number in range(10)]
+    bodies = [backfill_message("photos", f"{number:06}/IMG_{number:08}.jpg") for number in range(10)]
     with ThreadPoolExecutor(CLIENTS) as pool:
         started = time.perf_counter()
         list(pool.map(lambda _: queue.send(bodies), range(batches)))

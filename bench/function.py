@@ -16,9 +16,9 @@ from time import perf_counter, process_time
 from PIL import Image
 
 from thumbsmith import Recipe, open_store
-from thumbsmith.aws.dispatch import handle
-from thumbsmith.aws.settings import Settings
-from thumbsmith.aws.work import Converger
+from thumbsmith.aws.converger import Converger
+from thumbsmith.aws.invocation import handle
+from thumbsmith.aws.settings import FunctionSettings
 from thumbsmith.reader import BytesReader
 from thumbsmith.store import Headers
 from thumbsmith.worker import Workers
@@ -54,7 +54,7 @@ def main() -> None:
     source, destination = open_store("memory://source"), open_store("memory://destination")
     moments = []
     with Workers(count=1) as workers, Path(os.devnull).open("w") as nowhere:
-        converger = Converger(Settings(source=source, destination=destination, recipe=recipe), workers)
+        converger = Converger(FunctionSettings(source=source, destination=destination, recipe=recipe), workers)
         for number in range(ROUNDS):
             source.put(f"{number}.jpg", picture, Headers(content_type="image/jpeg"))
             event = message(f"{number}.jpg")

@@ -40,7 +40,7 @@ class KeyChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class Other:
+class Ignored:
     """An event that changes no thumbnail; `reason` is one word."""
 
     reason: str
@@ -54,21 +54,21 @@ class Unreadable:
     detail: str
 
 
-Event: TypeAlias = KeyChanged | Other | Unreadable
+Event: TypeAlias = KeyChanged | Ignored | Unreadable
 
 
 def parse_events(payload: object) -> Iterator[Event]:
     """Yield what a payload says, one for each record: S3's, EventBridge's, or either in SNS's envelope."""
     match payload:
         case {"Event": "s3:TestEvent", **rest}:  # what S3 sends when notifications are set up
-            yield Other("test_event", str(rest.get("Bucket")))
+            yield Ignored("test_event", str(rest.get("Bucket")))
         case {"Records": list(records)}:
             for record in records:
                 yield from _said_in_record(record)
         case {"source": "aws.s3", "detail-type": str(kind), "detail": detail}:
             yield _announced(kind, detail)
         case {"Type": "Notification", "Message": str(message)}:  # SNS, by way of a queue
-            yield from said_in_text(message)
+            yield from parse_event_text(message)
         case {"thumbsmith": 1, "bucket": str(bucket), "keys": list(keys), **rest}:  # `asked`, below
             for key in keys:
                 yield _asked_for(bucket, key, retry=rest.get("retry") is True)
@@ -76,7 +76,7 @@ def parse_events(payload: object) -> Iterator[Event]:
             yield Unreadable(f"no event that is known: {_words(payload)}")
 
 
-def asked(bucket: str, key: str, *, retry: bool = False) -> str:
+def backfill_message(bucket: str, key: str, *, retry: bool = False) -> str:
     """Return the message by which a backfill asks for a key of a bucket; with `retry`, also one that was rejected.
 
     {"thumbsmith": 1, "bucket": "photos", "keys": ["a.jpg"]}: JSON, keys as they are, and as many as one likes.
@@ -84,7 +84,7 @@ def asked(bucket: str, key: str, *, retry: bool = False) -> str:
     return json.dumps({"thumbsmith": 1, "bucket": bucket, "keys": [key], **({"retry": True} if retry else {})})
 
 
-def said_in_text(text: str) -> Iterator[Event]:
+def parse_event_text(text: str) -> Iterator[Event]:
     """Yield what a payload says that is JSON: a message's body."""
     try:
         payload = json.loads(text)
@@ -97,7 +97,7 @@ def said_in_text(text: str) -> Iterator[Event]:
 def _said_in_record(record: object) -> Iterator[Event]:
     match record:
         case {"EventSource": "aws:sns", "Sns": {"Message": str(message)}}:  # SNS, directly
-            yield from said_in_text(message)
+            yield from parse_event_text(message)
         case {"eventVersion": str(version)} if not _VERSION.fullmatch(version):
             yield Unreadable(f"a record of version {version!a}; known is 2")
         case {
@@ -114,7 +114,7 @@ def _notified(name: str, bucket: str, encoded: str) -> Event:
     """Return what a record of S3's says. Keys in it are encoded as HTML forms are, once."""
     name = name.removeprefix("s3:")
     if not _NOTIFIED.fullmatch(name) and name != _NOTIFIED_RESTORED:
-        return Other("other_event", name)
+        return Ignored("other_event", name)
     try:
         return KeyChanged(bucket, unquote_plus(encoded, errors="strict"), restored=name == _NOTIFIED_RESTORED)
     except UnicodeDecodeError:
@@ -124,7 +124,7 @@ def _notified(name: str, bucket: str, encoded: str) -> Event:
 def _announced(kind: str, detail: Any) -> Event:
     """Return what EventBridge says. Keys in it are as they are."""
     if kind not in _ANNOUNCED and kind != _ANNOUNCED_RESTORED:
-        return Other("other_event", kind)
+        return Ignored("other_event", kind)
     match detail:
         case {"bucket": {"name": str(bucket)}, "object": {"key": str(key)}} if key:
             return KeyChanged(bucket, key, restored=kind == _ANNOUNCED_RESTORED)

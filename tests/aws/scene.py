@@ -10,9 +10,9 @@ import pytest
 from tests.pictures import picture
 from tests.reconcile.scene import HEADERS, RECIPE
 from thumbsmith import Recipe
-from thumbsmith.aws.dispatch import handle
-from thumbsmith.aws.settings import Settings
-from thumbsmith.aws.work import Converger, TimedRenderer
+from thumbsmith.aws.converger import Converger, TimedRenderer
+from thumbsmith.aws.invocation import handle
+from thumbsmith.aws.settings import FunctionSettings
 from thumbsmith.store import Store
 from thumbsmith.store.memory import MemoryStore
 
@@ -48,7 +48,7 @@ class Scene:
 
     def call(self, event: object, context: Context = Context()) -> dict[str, Any]:
         """Return what the function answers to an event."""
-        settings = Settings(source=self.source, destination=self.destination, recipe=self.recipe)
+        settings = FunctionSettings(source=self.source, destination=self.destination, recipe=self.recipe)
         return handle(event, context, Converger(settings, self.renderer, self.threads))
 
     def pictured(self) -> set[str]:

@@ -15,13 +15,13 @@ from tests.servers.fixtures import needs_servers
 from thumbsmith import open_store
 from thumbsmith.aws import audit as module
 from thumbsmith.aws.audit import audit, handler, metrics
-from thumbsmith.aws.settings import Settings
+from thumbsmith.aws.settings import FunctionSettings
 from thumbsmith.backfill import clients
 from thumbsmith.backfill.clients import open_queue
 
 
-def _settings(scene: Scene) -> Settings:
-    return Settings(source=scene.source, destination=scene.destination, recipe=scene.recipe)
+def _settings(scene: Scene) -> FunctionSettings:
+    return FunctionSettings(source=scene.source, destination=scene.destination, recipe=scene.recipe)
 
 
 @pytest.fixture

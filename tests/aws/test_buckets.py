@@ -7,15 +7,15 @@ from tests.pictures import picture
 from tests.reconcile.scene import HEADERS
 from tests.servers.fixtures import needs_servers
 from thumbsmith import open_store
-from thumbsmith.aws.settings import Settings
-from thumbsmith.events import KeyChanged, Other
+from thumbsmith.aws.settings import FunctionSettings
+from thumbsmith.events import Ignored, KeyChanged
 from thumbsmith.recipe import Recipe
 from thumbsmith.store import Headers
 
 
-def settings(source: str, destination: str) -> Settings:
+def settings(source: str, destination: str) -> FunctionSettings:
     """Return settings for these addresses, of which nothing is asked."""
-    return Settings(source=open_store(source), destination=open_store(destination), recipe=Recipe.default())
+    return FunctionSettings(source=open_store(source), destination=open_store(destination), recipe=Recipe.default())
 
 
 @pytest.mark.parametrize(
@@ -37,14 +37,14 @@ def settings(source: str, destination: str) -> Settings:
 def test_keys_are_without_the_prefix(bucket: str, key: str, expected: str):
     """And keys outside of it, or in another bucket, are none."""
     found = settings("s3://b/in", "s3://b/out").key_of(KeyChanged(bucket, key))
-    assert (found.reason if isinstance(found, Other) else found) == expected
+    assert (found.reason if isinstance(found, Ignored) else found) == expected
 
 
 def test_a_whole_bucket():
     """Without a prefix all keys are the source's."""
     assert settings("s3://b", "s3://c").key_of(KeyChanged("b", "in/a.jpg")) == "in/a.jpg"
     loop = settings("s3://b", "s3://c").key_of(KeyChanged("c", "in/a.jpg"))
-    assert isinstance(loop, Other)
+    assert isinstance(loop, Ignored)
     assert loop.reason == "loop_guard"
 
 

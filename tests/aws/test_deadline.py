@@ -8,7 +8,7 @@ import pytest
 from tests.aws.faulty import Faulty
 from tests.aws.scene import Context, Scene, failed, lines, notification, queued
 from tests.worker.pictures import noise, slow
-from thumbsmith.aws.work import ANSWERING, STORING, Deadline
+from thumbsmith.aws.converger import ANSWERING, STORING, Deadline
 from thumbsmith.errors import OutOfTime
 from thumbsmith.recipe import Limits
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.aws.scene import announcement, enveloped, notification, record
-from thumbsmith.events import KeyChanged, Other, Unreadable, parse_events, said_in_text
+from thumbsmith.events import Ignored, KeyChanged, Unreadable, parse_event_text, parse_events
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -36,13 +36,13 @@ def test_no_payload_is_an_exception(payload: dict, part: tuple, instead: object)
     here[part[-1]] = instead
     said = list(parse_events(changed))
     assert said or changed.get("Records") == [] or part == ("Message",)
-    assert all(isinstance(each, KeyChanged | Other | Unreadable) for each in said)
+    assert all(isinstance(each, KeyChanged | Ignored | Unreadable) for each in said)
 
 
 @given(text=st.text() | JSON.map(json.dumps))
 def test_no_text_is_an_exception(text: str):
     """What is no JSON, or JSON of something else, is named, in a sentence of printable ASCII."""
-    for said in said_in_text(text):
+    for said in parse_event_text(text):
         assert isinstance(said, Unreadable)
         assert said.detail.isascii()
         assert said.detail.isprintable()

@@ -5,7 +5,7 @@ import pytest
 from tests.aws.scene import Scene, failed, notification, queued
 from tests.pictures import picture
 from thumbsmith import Recipe
-from thumbsmith.aws.machine import CORE, OURS, TEMPLATE, started_workers, worker_count, worker_share
+from thumbsmith.aws.worker_memory import CORE, OURS, TEMPLATE, started_workers, worker_count, worker_share
 from thumbsmith.worker.pool import usable_cores
 
 MB = 1 << 20

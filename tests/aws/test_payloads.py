@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 
 from tests.aws.scene import Context, Scene, announcement, enveloped, notification
 from tests.aws.test_batch_operations import job, task
-from thumbsmith.aws.dispatch import PERMANENT, SUCCEEDED
+from thumbsmith.aws.invocation import PERMANENT, SUCCEEDED
 from thumbsmith.errors import EventFailed
-from thumbsmith.events import asked
+from thumbsmith.events import backfill_message
 
 KEYS = st.text(min_size=1, max_size=40) | st.sampled_from(["../../etc/passwd", "a\0b", "%2e%2e/x", "a//b", "💥" * 300])
 BODIES = (
     KEYS.map(lambda key: json.dumps(notification(key)))
     | KEYS.map(lambda key: json.dumps(announcement(key)))
     | KEYS.map(lambda key: json.dumps(enveloped(notification(key))))
-    | KEYS.map(lambda key: asked("src", key))
+    | KEYS.map(lambda key: backfill_message("src", key))
     | st.text(max_size=80)
 )
 # A fixture's stores stay the same from example to example: no key has a source, so that nothing is ever in them.

@@ -15,14 +15,14 @@ from tests.pictures import picture
 from tests.reconcile.scene import HEADERS, RECIPE
 from tests.servers.fixtures import needs_servers
 from thumbsmith import Recipe, open_store
-from thumbsmith.aws.dispatch import handle
-from thumbsmith.aws.settings import Settings, larger_machine
+from thumbsmith.aws.converger import Converger, Deadline
+from thumbsmith.aws.invocation import handle
+from thumbsmith.aws.settings import FunctionSettings, larger_machine
 from thumbsmith.aws.task import work
-from thumbsmith.aws.work import Converger, Deadline
 from thumbsmith.backfill import clients
 from thumbsmith.backfill.clients import Queue, open_queue
 from thumbsmith.errors import Code, Rejected, StoreError
-from thumbsmith.events import asked
+from thumbsmith.events import backfill_message
 
 SECONDS = 60
 
@@ -53,27 +53,27 @@ def queue(ministack: str) -> Queue:
 
 
 @pytest.fixture
-def places(ministack: str, monkeypatch: pytest.MonkeyPatch, queue: Queue) -> Settings:
+def places(ministack: str, monkeypatch: pytest.MonkeyPatch, queue: Queue) -> FunctionSettings:
     """Return settings between two places of a bucket, as the environment says them."""
     monkeypatch.setenv("THUMBSMITH_SOURCE", f"{ministack}/in")
     monkeypatch.setenv("THUMBSMITH_DESTINATION", f"{ministack}/out")
     monkeypatch.setenv("THUMBSMITH_RECIPE", RECIPE)
     monkeypatch.setenv("THUMBSMITH_QUEUE", queue.url)
     monkeypatch.setenv("THUMBSMITH_LARGE", queue.url)
-    return Settings(
+    return FunctionSettings(
         source=open_store(f"{ministack}/in"), destination=open_store(f"{ministack}/out"), recipe=Recipe.loads(RECIPE)
     )
 
 
-def _ask(settings: Settings, key: str) -> str:
-    return asked(settings.source.bucket, settings.source.prefix + key)  # type: ignore[attr-defined]
+def _ask(settings: FunctionSettings, key: str) -> str:
+    return backfill_message(settings.source.bucket, settings.source.prefix + key)  # type: ignore[attr-defined]
 
 
 @needs_servers
-def test_a_large_source_is_made_elsewhere(places: Settings, queue: Queue, scene: Scene):
+def test_a_large_source_is_made_elsewhere(places: FunctionSettings, queue: Queue, scene: Scene):
     """What is over the function's memory is rejected there, passed on once, and made by a task; later it is fresh."""
     places.source.put("a.jpg", picture(), HEADERS)
-    function = Converger(places, Small(), larger=larger_machine(places))
+    function = Converger(places, Small(), escalate=larger_machine(places))
     event = queued(_ask(places, "a.jpg"))
     for _ in range(3):  # the same event again, from whomever: it is passed on once
         assert failed(handle(event, Context(), function)) == []
@@ -86,7 +86,9 @@ def test_a_large_source_is_made_elsewhere(places: Settings, queue: Queue, scene:
 
 
 @needs_servers
-def test_what_takes_too_long_twice_is_passed_on(places: Settings, queue: Queue, monkeypatch: pytest.MonkeyPatch):
+def test_what_takes_too_long_twice_is_passed_on(
+    places: FunctionSettings, queue: Queue, monkeypatch: pytest.MonkeyPatch
+):
     """At first it is handed back; with its second delivery it goes to larger machines, and the message is done.
 
     There is little time for the source and much to pass it on, so that a slow machine gives the same answers.
@@ -94,26 +96,26 @@ def test_what_takes_too_long_twice_is_passed_on(places: Settings, queue: Queue, 
     little = classmethod(lambda deadline, *_: deadline(time.monotonic() + 0.3, needed=0.1, answering=60.0))
     monkeypatch.setattr(Deadline, "after", little)
     places.source.put("a.jpg", picture(), HEADERS)
-    function = Converger(places, Slow(), larger=larger_machine(places))
+    function = Converger(places, Slow(), escalate=larger_machine(places))
     event = queued(_ask(places, "a.jpg"))
     assert failed(handle(event, Context(), function)) == ["m0"]
     assert queue.depth().total == 0
     event["Records"][0]["attributes"]["ApproximateReceiveCount"] = "2"
     assert failed(handle(event, Context(), function)) == []
     (message,) = queue.receive(1)
-    assert message.body == asked(places.source.bucket, "in/a.jpg", retry=True)  # type: ignore[attr-defined]
+    assert message.body == backfill_message(places.source.bucket, "in/a.jpg", retry=True)  # type: ignore[attr-defined]
 
 
 def test_what_cannot_be_passed_on_comes_again(scene: Scene):
     """Where the queue fails the message is handed back, and passed on with its next delivery: it is lost by nobody."""
     scene.upload("a.jpg")
-    settings = Settings(source=scene.source, destination=scene.destination, recipe=scene.recipe)
+    settings = FunctionSettings(source=scene.source, destination=scene.destination, recipe=scene.recipe)
     sent: list[str] = []
-    event = queued(asked("src", "a.jpg"))
+    event = queued(backfill_message("src", "a.jpg"))
     fail = raising(StoreError("no queue", transient=True))
-    assert failed(handle(event, Context(), Converger(settings, Small(), larger=lambda _: fail()))) == ["m0"]
+    assert failed(handle(event, Context(), Converger(settings, Small(), escalate=lambda _: fail()))) == ["m0"]
     event["Records"][0]["attributes"]["ApproximateReceiveCount"] = "2"
-    assert failed(handle(event, Context(), Converger(settings, Small(), larger=sent.append))) == []
+    assert failed(handle(event, Context(), Converger(settings, Small(), escalate=sent.append))) == []
     assert sent == ["a.jpg"]
 
 
@@ -121,12 +123,12 @@ def test_without_larger_machines_a_rejection_stands(scene: Scene):
     """As everywhere else: recorded, and acknowledged."""
     scene.upload("a.jpg")
     scene.renderer = Small()
-    assert failed(scene.call(queued(asked("src", "a.jpg")))) == []
+    assert failed(scene.call(queued(backfill_message("src", "a.jpg")))) == []
     assert scene.manifest("a.jpg")["rejection"]["code"] == "over_memory"
 
 
 @needs_servers
-def test_what_fails_comes_again(places: Settings, queue: Queue, scene: Scene):
+def test_what_fails_comes_again(places: FunctionSettings, queue: Queue, scene: Scene):
     """A message that nobody understands, or whose key could not be made right, stays in the queue."""
     places.source.put("a.jpg", picture(), HEADERS)
     queue.send(["nonsense", _ask(places, "a.jpg")])
@@ -135,7 +137,7 @@ def test_what_fails_comes_again(places: Settings, queue: Queue, scene: Scene):
 
 
 @needs_servers
-def test_a_queue_that_is_gone_is_told(places: Settings, scene: Scene):
+def test_a_queue_that_is_gone_is_told(places: FunctionSettings, scene: Scene):
     """For good: the task ends, and whoever runs it starts another."""
     gone = Queue("http://127.0.0.1/000000000000/gone", clients.client("sqs"))
     with pytest.raises(StoreError):
@@ -157,13 +159,13 @@ def test_a_queue_that_fails_for_now_is_asked_again(scene: Scene, monkeypatch: py
                 raise StoreError("busy", transient=True)
             return []
 
-    settings = Settings(source=scene.source, destination=scene.destination, recipe=scene.recipe)
+    settings = FunctionSettings(source=scene.source, destination=scene.destination, recipe=scene.recipe)
     assert work(Failing("http://x/y", None), Converger(settings, scene.renderer), lambda: False, idle=1) == 0
     assert len(looks) == 3
 
 
 @needs_servers
-def test_it_runs_as_a_process(places: Settings, queue: Queue):
+def test_it_runs_as_a_process(places: FunctionSettings, queue: Queue):
     """`python -m thumbsmith.aws.task` works off its queue until it is told to stop, and ends in order."""
     places.source.put("a.jpg", picture(), HEADERS)
     queue.send([_ask(places, "a.jpg")])

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.aws.scene import Scene
-from thumbsmith.backfill.clients import Depth
-from thumbsmith.backfill.send import NO_LIMITS, Limits, Sending, Sent
+from thumbsmith.backfill.clients import QueueDepth
+from thumbsmith.backfill.send import NO_LIMITS, KeySender, SendLimits, SentTotals
 from thumbsmith.backfill.sent_log import SentLog
 from thumbsmith.bulk.cost import Model
 from thumbsmith.bulk.scan import Scope, scan
 from thumbsmith.bulk.sync import settle
-from thumbsmith.events import asked
+from thumbsmith.events import backfill_message
 from thumbsmith.reconcile.effects import DEFAULTS, Options
 
 BATCH = 10
@@ -35,9 +35,9 @@ class MemoryQueue:
         self.waiting.extend((f"m{next(self._ids)}", body, 0) for body in bodies)
         self.sent += len(bodies)
 
-    def depth(self) -> Depth:
+    def depth(self) -> QueueDepth:
         """Return how many wait."""
-        return Depth(len(self.waiting), 0)
+        return QueueDepth(len(self.waiting), 0)
 
     def feed(self, scene: Scene) -> None:
         """Feed a function until nothing is left, as Lambda does: what it hands back comes again, or is dead."""
@@ -69,16 +69,18 @@ def backfill(
     scene: Scene,
     queue: MemoryQueue,
     ledger: Path | None = None,
-    limits: Limits = NO_LIMITS,
+    limits: SendLimits = NO_LIMITS,
     options: Options = DEFAULTS,
-) -> Sent:
+) -> SentTotals:
     """Plan and send as a driver does; return what was sent."""
     scope = Scope(source=scene.source, destination=scene.destination, recipe=scene.recipe, options=options)
     model = Model(recipe=scene.recipe, way="queue")
     with SentLog(ledger, scene.recipe.fingerprint) as opened, scan(scope) as found:
         for _ in settle(found, stop=never, may_wipe=True):
             pass
-        sending = Sending(queue, lambda key: asked("src", key), opened, model, limits, empty=not queue.depth().total)
+        sending = KeySender(
+            queue, lambda key: backfill_message("src", key), opened, model, limits, empty=not queue.depth().total
+        )
         for _ in sending.run(found.listing, never, threads=2):
             pass
         return sending.sent

@@ -12,13 +12,21 @@ from tests.aws.scene import Scene
 from tests.backfill.scene import counted
 from tests.backfill.service import Client, Service
 from tests.bulk.unpainted import BAD, RECIPE, OpaqueStore, Unpainted
-from thumbsmith.backfill.batch_job import Jobs, Means, Progress, inventory, read_report, rows, write_manifest
+from thumbsmith.backfill.batch_job import (
+    BatchJobs,
+    JobResources,
+    Progress,
+    inventory,
+    read_report,
+    rows,
+    write_manifest,
+)
 from thumbsmith.errors import StoreError, UsageError
 from thumbsmith.store import Headers
 from thumbsmith.store.memory import MemoryStore
 
 TASKS = 10_000
-MEANS = Means(
+MEANS = JobResources(
     account="123456789012",
     function="arn:aws:lambda:us-east-1:123456789012:function:thumbs",
     role="arn:aws:iam::123456789012:role/jobs",
@@ -52,8 +60,8 @@ def _never() -> bool:
     return False
 
 
-def _jobs(service: Service) -> Jobs:
-    return Jobs(Client(service), MEANS)
+def _jobs(service: Service) -> BatchJobs:
+    return BatchJobs(Client(service), MEANS)
 
 
 def _run(service: Service, manifest: Any, *, go: bool = True) -> Progress:
@@ -143,13 +151,16 @@ def test_a_job_is_made_with_what_it_needs(scene: Scene, place: MemoryStore):
     service = Service(scene.call, place)
     _run(service, write_manifest(place, "jobs", "manifests/m.csv", rows("src", ["a.jpg"])), go=False)
     assert service.status == "Cancelled"
-    asked = service.request
-    assert asked["ConfirmationRequired"] is True
-    assert asked["RoleArn"] == MEANS.role
-    assert asked["Operation"] == {"LambdaInvoke": {"FunctionArn": MEANS.function, "InvocationSchemaVersion": "2.0"}}
-    assert (asked["Report"]["Bucket"], asked["Report"]["ReportScope"]) == ("arn:aws:s3:::jobs", "AllTasks")
-    assert asked["Manifest"]["Location"]["ObjectArn"] == "arn:aws:s3:::jobs/manifests/m.csv"
-    assert asked["Manifest"]["Spec"]["Fields"] == ["Bucket", "Key"]
+    request = service.request
+    assert request["ConfirmationRequired"] is True
+    assert request["RoleArn"] == MEANS.role
+    assert request["Operation"] == {"LambdaInvoke": {"FunctionArn": MEANS.function, "InvocationSchemaVersion": "2.0"}}
+    assert (request["Report"]["Bucket"], request["Report"]["ReportScope"]) == (
+        "arn:aws:s3:::jobs",
+        "AllTasks",
+    )
+    assert request["Manifest"]["Location"]["ObjectArn"] == "arn:aws:s3:::jobs/manifests/m.csv"
+    assert request["Manifest"]["Spec"]["Fields"] == ["Bucket", "Key"]
 
 
 def test_every_key_is_a_line_of_its_own(scene: Scene, place: MemoryStore):

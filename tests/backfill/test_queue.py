@@ -9,7 +9,7 @@ from botocore.stub import Stubber
 
 from tests.servers.fixtures import needs_servers
 from thumbsmith.backfill import clients
-from thumbsmith.backfill.clients import Depth, Queue, is_queue, open_queue, received
+from thumbsmith.backfill.clients import Queue, QueueDepth, is_queue, open_queue, receive_all
 from thumbsmith.backfill.send import drain
 from thumbsmith.errors import StoreError, UsageError
 
@@ -36,10 +36,10 @@ def test_messages_come_and_go(queue: Queue):
     """Sent ten at a time, counted, received once, given back, deleted, and deleted all."""
     queue.send([f"message {number}" for number in range(10)])
     queue.send(["one more"])
-    assert queue.depth() == Depth(11, 0)
-    messages = list(received(queue, 60, 100))
+    assert queue.depth() == QueueDepth(11, 0)
+    messages = list(receive_all(queue, 60, 100))
     assert {each.body for each in messages} == {f"message {number}" for number in range(10)} | {"one more"}
-    assert queue.depth() == Depth(0, 11)
+    assert queue.depth() == QueueDepth(0, 11)
     assert queue.receive(0) == []
     queue.hide(messages[0], 0)
     (again,) = queue.receive(1, hidden=60)
@@ -65,7 +65,7 @@ def test_a_queue_has_three_addresses(queue: Queue):
 def test_only_so_many_are_received(queue: Queue):
     """A limit on the number of messages is kept."""
     queue.send([str(number) for number in range(8)])
-    assert len(list(received(queue, 60, 3))) == 3
+    assert len(list(receive_all(queue, 60, 3))) == 3
 
 
 @needs_servers
@@ -132,7 +132,7 @@ def test_where_dead_letters_come_from(stubbed: tuple[Queue, Stubber]):
     queue, stub = stubbed
     stub.add_response("list_dead_letter_source_queues", {"queueUrls": [f"{URL}-live"]}, {"QueueUrl": URL})
     with stub:
-        assert [each.name for each in queue.feeders()] == ["work-live"]
+        assert [each.name for each in queue.source_queues()] == ["work-live"]
 
 
 def test_nothing_listens(monkeypatch: pytest.MonkeyPatch):
@@ -148,11 +148,11 @@ class _Told:
     def __init__(self, *depths: int | StoreError) -> None:
         self.depths = list(depths)
 
-    def depth(self) -> Depth:
+    def depth(self) -> QueueDepth:
         told = self.depths.pop(0)
         if isinstance(told, StoreError):
             raise told
-        return Depth(told, 0)
+        return QueueDepth(told, 0)
 
 
 def test_a_queue_is_empty_when_it_says_so_three_times():

@@ -11,9 +11,9 @@ from tests.reconcile.scene import HEADERS
 from tests.servers.fixtures import needs_servers
 from thumbsmith.backfill import clients
 from thumbsmith.backfill.clients import Queue, open_queue
-from thumbsmith.backfill.redrive import home
+from thumbsmith.backfill.redrive import source_queue
 from thumbsmith.errors import StoreError
-from thumbsmith.events import asked
+from thumbsmith.events import backfill_message
 from thumbsmith.store import open_store
 
 pytestmark = needs_servers
@@ -45,7 +45,12 @@ def test_letters_are_explained_and_sent_back(thumbsmith: Command, ministack: str
     open_store(f"{ministack}/in").put("a.jpg", b"picture", HEADERS)
     event = notification("in/a.jpg")
     event["Records"][0]["s3"]["bucket"]["name"] = bucket
-    bodies = [json.dumps(event), asked(bucket, "in/gone.jpg"), asked("elsewhere", "x.jpg"), "unreadable"]
+    bodies = [
+        json.dumps(event),
+        backfill_message(bucket, "in/gone.jpg"),
+        backfill_message("elsewhere", "x.jpg"),
+        "unreadable",
+    ]
     dead.send(bodies)
     ran = thumbsmith(*_words(ministack, dead, "--to", live.url, "--json"))
     assert ran.code == 1
@@ -63,8 +68,8 @@ def test_letters_are_explained_and_sent_back(thumbsmith: Command, ministack: str
 def test_a_dry_run_changes_nothing(thumbsmith: Command, ministack: str, queues: tuple[Queue, Queue]):
     """What is in the queue is told to people, and all of it can be received again at once."""
     dead, _ = queues
-    dead.send([asked(ministack.removeprefix("s3://"), "in/a\x1b.jpg")] * 10)
-    dead.send([asked(ministack.removeprefix("s3://"), "in/b.jpg")] * 4)
+    dead.send([backfill_message(ministack.removeprefix("s3://"), "in/a\x1b.jpg")] * 10)
+    dead.send([backfill_message(ministack.removeprefix("s3://"), "in/b.jpg")] * 4)
     ran = thumbsmith(*_words(ministack, dead, "--dry-run"))
     assert ran.code == 0
     assert "14 dead letters: 0 sent back" in ran.out
@@ -75,7 +80,7 @@ def test_a_dry_run_changes_nothing(thumbsmith: Command, ministack: str, queues: 
 def test_without_stores_keys_are_told(thumbsmith: Command, queues: tuple[Queue, Queue]):
     """Nothing is explained then; no more than --max are taken."""
     dead, live = queues
-    dead.send([asked("b", f"{number}.jpg") for number in range(3)])
+    dead.send([backfill_message("b", f"{number}.jpg") for number in range(3)])
     ran = thumbsmith("redrive", dead.url, "--to", live.url, "--max", "2")
     assert (ran.code, ran.out.splitlines()[-1]) == (
         0,
@@ -89,7 +94,7 @@ def test_a_key_that_cannot_be_explained_is_sent_back_too(
 ):
     """Where a store says no, that is why; the letter goes back all the same."""
     dead, live = queues
-    dead.send([asked("nowhere", "a.jpg")])
+    dead.send([backfill_message("nowhere", "a.jpg")])
     ran = thumbsmith("redrive", dead.url, "s3://nowhere", f"{ministack}/out", "--to", live.url)
     assert "nowhere/a.jpg: " in ran.out
     assert "there is no such bucket" in ran.out
@@ -106,18 +111,18 @@ def test_a_home_that_is_not_one_is_refused(names: tuple[str, ...]):
     """No queue, or several, whose dead letters come there: somebody has to say which."""
 
     class Several(Queue):
-        def feeders(self):
+        def source_queues(self):
             return [Queue(f"http://x/{name}", None) for name in names]
 
     with pytest.raises(StoreError, match=f"found {', '.join(names) or 'none'}"):
-        home(Several("http://x/dead", None))
+        source_queue(Several("http://x/dead", None))
 
 
 def test_there_is_one_home():
     """The queue that names this one for its dead letters."""
 
     class One(Queue):
-        def feeders(self):
+        def source_queues(self):
             return [Queue("http://x/live", None)]
 
-    assert home(One("http://x/dead", None)).name == "live"
+    assert source_queue(One("http://x/dead", None)).name == "live"

@@ -9,12 +9,12 @@ from tests.aws.faulty import Faulty, raising
 from tests.aws.scene import Scene, notification, queued
 from tests.backfill.scene import MemoryQueue, backfill, counted, never
 from tests.pictures import picture
-from thumbsmith.backfill.send import Limits, Sending
+from thumbsmith.backfill.send import KeySender, SendLimits
 from thumbsmith.backfill.sent_log import MAX_SENDS, SentLog
 from thumbsmith.bulk.cost import Model, source
 from thumbsmith.bulk.join import KeyJoin, PendingKey
 from thumbsmith.errors import StoreError, UsageError, WorkerError
-from thumbsmith.events import asked
+from thumbsmith.events import backfill_message
 from thumbsmith.recipe import Recipe
 from thumbsmith.store.memory import MemoryStore
 
@@ -45,10 +45,10 @@ def test_a_rejection_is_asked_for_again_on_wish(scene: Scene):
     """A message may say that recorded rejections are to be tried again; without, they stand."""
     scene.upload("a.jpg", data=b"no picture")
     counts = counted(scene)
-    scene.call(queued(asked("src", "a.jpg")))
-    scene.call(queued(asked("src", "a.jpg")))
+    scene.call(queued(backfill_message("src", "a.jpg")))
+    scene.call(queued(backfill_message("src", "a.jpg")))
     assert counts["a.jpg"] == 1
-    scene.call(queued(asked("src", "a.jpg", retry=True)))
+    scene.call(queued(backfill_message("src", "a.jpg", retry=True)))
     assert counts["a.jpg"] == 2
 
 
@@ -64,7 +64,9 @@ def test_a_message_with_no_key_is_unreadable(scene: Scene, keys: list[object]):
 def test_a_foreign_bucket_is_nobodys_business(scene: Scene):
     """A message about another bucket, or about thumbnails, makes nothing: it is guarded as events are."""
     scene.upload("a.jpg")
-    assert scene.call(queued(asked("other", "a.jpg"), asked("dst", "a.jpg"))) == {"batchItemFailures": []}
+    assert scene.call(queued(backfill_message("other", "a.jpg"), backfill_message("dst", "a.jpg"))) == {
+        "batchItemFailures": []
+    }
     assert not scene.pictured()
 
 
@@ -80,9 +82,9 @@ def test_a_budget_stops_within_a_hundredth(share: float):
     model, queue = Model(recipe=Recipe.default(), way="queue"), MemoryQueue()
     amounts = [source(3_000_000 + 10_000 * (number % 100)) for number in range(20_000)]
     whole = model.bill(sum(amounts[1:], amounts[0])).total
-    limits = Limits(max_usd=share * whole, spent=whole / 1000)
+    limits = SendLimits(max_usd=share * whole, spent=whole / 1000)
     with SentLog(None, "r") as ledger, _listing(20_000) as listing:
-        sending = Sending(queue, lambda key: key, ledger, model, limits)
+        sending = KeySender(queue, lambda key: key, ledger, model, limits)
         for _ in sending.run(listing, never):
             pass
     spent = model.bill(sending.sent.amount).total + whole / 1000 * bool(sending.sent.keys)
@@ -96,7 +98,7 @@ def test_what_the_budget_left_is_sent_next_time(scene: Scene, ledger: Path):
     """A run that stopped by its budget leaves all as it should be; the next one sends the rest and nothing twice."""
     scene.upload(*(f"{number}.jpg" for number in range(20)))
     queue, one = MemoryQueue(), Model(recipe=scene.recipe, way="queue").bill(source(1000)).total
-    first = backfill(scene, queue, ledger, Limits(max_usd=one * 8))
+    first = backfill(scene, queue, ledger, SendLimits(max_usd=one * 8))
     assert first.over_budget
     assert 4 < first.keys < 12
     second = backfill(scene, queue, ledger)
@@ -111,7 +113,7 @@ def test_a_rate_is_kept(rate: float):
     queue = MemoryQueue()
     with SentLog(None, "r") as ledger, _listing(40) as listing:
         started = time.monotonic()
-        sending = Sending(queue, lambda key: key, ledger, Model(recipe=Recipe.default()), Limits(rate=rate))
+        sending = KeySender(queue, lambda key: key, ledger, Model(recipe=Recipe.default()), SendLimits(rate=rate))
         for _ in sending.run(listing, never):
             pass
         assert time.monotonic() - started >= (40 - 10) / rate
@@ -122,7 +124,7 @@ def test_a_rate_is_kept(rate: float):
 def test_what_is_no_limit_is_refused(limits: dict[str, float]):
     """One sentence names the option and what was found."""
     with pytest.raises(UsageError, match=r"--(max-usd|rate): expected .*, found -?[0-9.]+$"):
-        Limits(**limits)
+        SendLimits(**limits)
 
 
 def test_what_is_in_flight_is_not_sent_again(scene: Scene, ledger: Path):
@@ -159,7 +161,7 @@ def test_a_good_source_is_made_once_whatever_comes(scene: Scene, ledger: Path):
     counts, queue = counted(scene), MemoryQueue()
     for _ in range(20):
         backfill(scene, queue, ledger)
-        queue.send([asked("src", key) for key in ("a.jpg", "bad.jpg")])
+        queue.send([backfill_message("src", key) for key in ("a.jpg", "bad.jpg")])
         scene.call(notification("a.jpg", "bad.jpg"))
         queue.feed(scene)
     assert counts == {"a.jpg": 1, "bad.jpg": 1}
@@ -183,7 +185,7 @@ def test_a_source_that_always_fails_is_tried_so_often_and_no_more(scene: Scene, 
         queue.feed(scene)
     assert len(tries) == MAX_SENDS * 4
     assert (last.keys, last.given_up) == (0, 1)
-    assert queue.dead == [asked("src", "poison.jpg")] * MAX_SENDS
+    assert queue.dead == [backfill_message("src", "poison.jpg")] * MAX_SENDS
     scene.upload("poison.jpg", data=picture("#123456"))  # another version: its tries are its own
     assert backfill(scene, queue, ledger).keys == 1
 
@@ -216,10 +218,10 @@ def test_a_queue_that_fails_ends_the_run_and_what_was_sent_is_known(tmp_path: Pa
     queue, model = Failing(), Model(recipe=Recipe.default())
     with SentLog(tmp_path / "sent", "r") as ledger, _listing(100) as listing:
         with pytest.raises(StoreError):
-            for _ in Sending(queue, lambda key: key, ledger, model).run(listing, never, threads=1):
+            for _ in KeySender(queue, lambda key: key, ledger, model).run(listing, never, threads=1):
                 pass
         rest = MemoryQueue()
-        sending = Sending(rest, lambda key: key, ledger, model, empty=False)
+        sending = KeySender(rest, lambda key: key, ledger, model, empty=False)
         for _ in sending.run(listing, never):
             pass
     assert (rest.sent, sending.sent.in_flight) == (70, 30)
@@ -229,7 +231,7 @@ def test_asked_to_stop_no_further_batch_is_begun(tmp_path: Path):
     """What is on its way is sent and noted; the rest is left for the next run."""
     queue, model = MemoryQueue(), Model(recipe=Recipe.default())
     with SentLog(tmp_path / "sent", "r") as ledger, _listing(1000) as listing:
-        sending = Sending(queue, lambda key: key, ledger, model)
+        sending = KeySender(queue, lambda key: key, ledger, model)
         for _ in sending.run(listing, lambda: queue.sent >= 100, threads=2):
             pass
     assert 100 <= queue.sent == sending.sent.keys <= 140

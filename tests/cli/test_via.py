@@ -16,12 +16,12 @@ from tests.pictures import picture
 from tests.reconcile.scene import HEADERS
 from tests.servers.fixtures import needs_servers
 from thumbsmith import Recipe, open_store
-from thumbsmith.aws.dispatch import handle
-from thumbsmith.aws.settings import Settings
+from thumbsmith.aws.converger import Converger
+from thumbsmith.aws.invocation import handle
+from thumbsmith.aws.settings import FunctionSettings
 from thumbsmith.aws.task import work
-from thumbsmith.aws.work import Converger
 from thumbsmith.backfill import clients, send
-from thumbsmith.backfill.batch_job import Means
+from thumbsmith.backfill.batch_job import JobResources
 from thumbsmith.backfill.clients import Queue, open_queue
 from thumbsmith.cli import sync_by_batch, sync_on_queue
 from thumbsmith.store import Headers, Store
@@ -44,7 +44,7 @@ class Backfill:
     @property
     def converger(self) -> Converger:
         """Return what makes keys right."""
-        settings = Settings(source=self.source, destination=self.destination, recipe=Recipe.default())
+        settings = FunctionSettings(source=self.source, destination=self.destination, recipe=Recipe.default())
         return Converger(settings, self.workers)
 
     def sync(self, *options: str, via: str | None = None) -> Ran:
@@ -82,7 +82,7 @@ def backfill(
 ) -> Backfill:
     """Return a backfill whose looks take no time."""
     monkeypatch.setattr(send.drain, "__defaults__", (0.01, 3))
-    monkeypatch.setattr(sync_on_queue, "CONSISTENT", 0.0)
+    monkeypatch.setattr(sync_on_queue, "CONSISTENT_SECONDS", 0.0)
     name = f"q-{secrets.token_hex(6)}"
     clients.client("sqs").create_queue(QueueName=name)
     return Backfill(thumbsmith, ministack, open_queue(f"sqs://{name}"), workers)
@@ -256,7 +256,7 @@ def service(backfill: Backfill, ministack: str, monkeypatch: pytest.MonkeyPatch)
         "BatchRole": "arn:aws:iam::123456789012:role/jobs",
         "BatchBucket": bucket,
     }
-    monkeypatch.setattr(clients, "outputs", {"Mine": outputs, "Thumbsmith": {}}.__getitem__)
+    monkeypatch.setattr(clients, "stack_outputs", {"Mine": outputs, "Thumbsmith": {}}.__getitem__)
     client = clients.client
     monkeypatch.setattr(clients, "client", lambda name: Client(service) if name == "s3control" else client(name))
     monkeypatch.setattr(sync_by_batch, "PAUSE", 0.0)
@@ -335,4 +335,4 @@ def test_a_job_that_fails_is_told(backfill: Backfill, service: Service, monkeypa
 
 def test_means_are_a_stacks_outputs(service: Service):
     """The account is the function's."""
-    assert Means.of_stack("Mine").account == "123456789012"
+    assert JobResources.of_stack("Mine").account == "123456789012"

@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from thumbsmith.aws.dispatch import Context
-from thumbsmith.aws.settings import Settings, from_environment, place_of
+from thumbsmith.aws.invocation import Context
+from thumbsmith.aws.settings import FunctionSettings, from_environment, place_of
 from thumbsmith.aws.telemetry import tell, tell_metrics
 from thumbsmith.backfill.clients import open_queue
 from thumbsmith.backfill.send import BATCH, THREADS, Sender
@@ -23,13 +23,15 @@ from thumbsmith.bulk.status import Totals
 from thumbsmith.bulk.sync import settle
 from thumbsmith.environment import backfill_setting, function_name
 from thumbsmith.errors import UsageError
-from thumbsmith.events import asked
+from thumbsmith.events import backfill_message
 
 # Seconds before Lambda's end at which looking ends, and what is known is sent and told.
 ENDING: Final = 60.0
 
 
-def audit(settings: Settings, prefix: str, stop: Callable[[], bool], sender: Sender | None) -> tuple[Totals, int, bool]:
+def audit(
+    settings: FunctionSettings, prefix: str, stop: Callable[[], bool], sender: Sender | None
+) -> tuple[Totals, int, bool]:
     """Return how the keys with a prefix stand, how many were sent to be repaired, and whether all were looked at.
 
     Nothing is sent where more than half of all thumbnails would be deleted: the source may be mistyped, or emptied by
@@ -50,7 +52,7 @@ def audit(settings: Settings, prefix: str, stop: Callable[[], bool], sender: Sen
     return totals, sent, complete
 
 
-def _repair(listing: KeyJoin, settings: Settings, sender: Sender, *, deletions: bool) -> int:
+def _repair(listing: KeyJoin, settings: FunctionSettings, sender: Sender, *, deletions: bool) -> int:
     """Send the keys that are to be made right; return how many."""
     place = place_of(settings.source)
 
@@ -58,7 +60,11 @@ def _repair(listing: KeyJoin, settings: Settings, sender: Sender, *, deletions: 
         sender.send(bodies)
         return len(bodies)
 
-    bodies = (asked(place.bucket, place.prefix + todo.key) for todo in listing.deferred() if todo.listed or deletions)
+    bodies = (
+        backfill_message(place.bucket, place.prefix + todo.key)
+        for todo in listing.deferred()
+        if todo.listed or deletions
+    )
     return sum(each(send, batched(bodies, BATCH), threads=THREADS, stop=lambda: False))
 
 

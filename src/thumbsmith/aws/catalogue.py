@@ -14,7 +14,7 @@ from thumbsmith.aws.settings import place_of
 from thumbsmith.aws.telemetry import tell
 from thumbsmith.environment import CATALOGUE, DESTINATION, aws_region, catalogue_setting, destination_setting
 from thumbsmith.errors import StoreError, ThumbsmithError, UsageError
-from thumbsmith.events import KeyChanged, Unreadable, said_in_text
+from thumbsmith.events import KeyChanged, Unreadable, parse_event_text
 from thumbsmith.recipe.names import MANIFEST
 from thumbsmith.reconcile.manifest import read_manifest_version
 from thumbsmith.store import Store, open_store
@@ -92,7 +92,7 @@ def _look(key: str, destination: Store) -> tuple[str | None, dict[str, Any] | No
 def keys_in(body: str, destination: Store) -> Iterator[str]:
     """Yield the sources whose manifests a message is about. Raises StoreError for one that nobody understands."""
     place = place_of(destination)
-    for said in said_in_text(body):
+    for said in parse_event_text(body):
         if isinstance(said, Unreadable):
             raise StoreError(said.detail, transient=False)
         if isinstance(said, KeyChanged) and place.holds(said) and said.key.endswith(f"/{MANIFEST}"):

@@ -11,11 +11,11 @@ _LAUNCHED = Launched()
 
 from typing import Any, Final  # noqa: E402 - see above, as all that follows
 
-from thumbsmith.aws.dispatch import Context, handle  # noqa: E402
-from thumbsmith.aws.machine import started_workers, worker_count  # noqa: E402
+from thumbsmith.aws.converger import THREADS_A_WORKER, Converger  # noqa: E402
+from thumbsmith.aws.invocation import Context, handle  # noqa: E402
 from thumbsmith.aws.settings import from_environment, larger_machine  # noqa: E402
 from thumbsmith.aws.telemetry import tell_isolation, tell_problem  # noqa: E402
-from thumbsmith.aws.work import THREADS_A_WORKER, Converger  # noqa: E402
+from thumbsmith.aws.worker_memory import started_workers, worker_count  # noqa: E402
 from thumbsmith.environment import function_memory  # noqa: E402
 from thumbsmith.errors import ThumbsmithError  # noqa: E402
 

@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from thumbsmith.aws.dispatch import Invocation, deliver
+from thumbsmith.aws.converger import THREADS_A_WORKER, Converger, Deadline
+from thumbsmith.aws.invocation import Invocation, deliver
 from thumbsmith.aws.settings import from_environment
 from thumbsmith.aws.telemetry import Telemetry, tell_problem
-from thumbsmith.aws.work import THREADS_A_WORKER, Converger, Deadline
 from thumbsmith.backfill.clients import Message, Queue, open_queue
 from thumbsmith.environment import QUEUE, queue_setting
 from thumbsmith.errors import StoreError, ThumbsmithError, UsageError

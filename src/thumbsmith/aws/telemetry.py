@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from thumbsmith.aws.work import Done
+from thumbsmith.aws.converger import KeyResult
 from thumbsmith.errors import ThumbsmithError
-from thumbsmith.events import Other
+from thumbsmith.events import Ignored
 
 NAMESPACE: Final = "Thumbsmith"
 
@@ -42,7 +42,7 @@ class Telemetry:
     function: str
     request_id: str
 
-    def image(self, done: Done) -> None:
+    def image(self, done: KeyResult) -> None:
         """Tell what became of one key, with its metrics: `Images` by `Outcome`, and what it took."""
         outcome, error = done.outcome, done.error
         word = outcome.status if outcome else "failed"
@@ -64,7 +64,7 @@ class Telemetry:
         metrics = [_directive(("Function", "Outcome"), {"Images": "Count"}), _directive(("Function",), numbers)]
         self._tell({**said, "Outcome": word, "Images": 1, **numbers}, metrics)
 
-    def ignored(self, other: Other) -> None:
+    def ignored(self, other: Ignored) -> None:
         """Tell of an event that changes no thumbnail, and count it: `Ignored` by `Reason`."""
         said = {"level": "INFO", "event": "ignored", "reason": other.reason, "detail": _words(other.detail)}
         directive = _directive(("Function", "Reason"), {"Ignored": "Count"})
@@ -116,7 +116,7 @@ def _print(said: Mapping[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def _numbers(done: Done) -> dict[str, float]:
+def _numbers(done: KeyResult) -> dict[str, float]:
     """Return what an image took, as far as it is known."""
     work, sent = done.work, done.job.sent
     seconds = {

@@ -38,7 +38,7 @@ _CSV: Final = Headers(content_type="text/csv")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Means:
+class JobResources:
     """What a job is given: the function it calls, the role it does so in, and the bucket for manifest and report."""
 
     account: str
@@ -47,9 +47,9 @@ class Means:
     bucket: str
 
     @classmethod
-    def of_stack(cls, stack: str) -> Means:
+    def of_stack(cls, stack: str) -> JobResources:
         """Return those of a deployed stack. Raises StoreError for one without."""
-        found = clients.outputs(stack)
+        found = clients.stack_outputs(stack)
         try:
             function, role, bucket = found["FunctionArn"], found["BatchRole"], found["BatchBucket"]
         except KeyError:
@@ -60,7 +60,7 @@ class Means:
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class JobManifest:
     """A list of objects that there is: where, which version of it, and in which format."""
 
     arn: str
@@ -93,7 +93,7 @@ def rows(bucket: str, keys: Iterable[str]) -> Iterator[bytes]:
         yield f"{bucket},{quote(key, safe='/')}\n".encode()
 
 
-def write_manifest(place: Store, bucket: str, name: str, lines: Iterable[bytes]) -> Manifest:
+def write_manifest(place: Store, bucket: str, name: str, lines: Iterable[bytes]) -> JobManifest:
     """Store a manifest of these lines in the bucket that `place` is; return it. Raises StoreError, UsageError."""
     content = io.BytesIO()
     for line in lines:
@@ -101,10 +101,10 @@ def write_manifest(place: Store, bucket: str, name: str, lines: Iterable[bytes])
         if content.tell() > MAX_MANIFEST_BYTES:
             raise UsageError("--via batch: too many keys for one manifest: take an inventory, or parts by --prefix")
     etag = place.put(name, content.getvalue(), _CSV)
-    return Manifest(f"arn:aws:s3:::{bucket}/{name}", etag, _OWN)
+    return JobManifest(f"arn:aws:s3:::{bucket}/{name}", etag, _OWN)
 
 
-def inventory(url: str, place: Store) -> Manifest:
+def inventory(url: str, place: Store) -> JobManifest:
     """Return the manifest that an S3 Inventory in CSV is. `place` holds its manifest.json, at `url`.
 
     Raises UsageError for an inventory in another format. https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-inventory-location.html
@@ -121,20 +121,20 @@ def inventory(url: str, place: Store) -> Manifest:
             raise UsageError(f"--inventory: expected the manifest.json of an S3 Inventory, found {url}") from None
     if kind != "CSV":
         raise UsageError(f"--inventory: expected an inventory in CSV, found {kind}")
-    return Manifest(f"arn:aws:s3:::{url.removeprefix('s3://')}", reader.info.etag, _INVENTORY)
+    return JobManifest(f"arn:aws:s3:::{url.removeprefix('s3://')}", reader.info.etag, _INVENTORY)
 
 
 @dataclass(frozen=True, slots=True)
-class Jobs:
+class BatchJobs:
     """S3's jobs of one account. Every method raises StoreError."""
 
     s3control: Any
-    means: Means
+    means: JobResources
 
-    def create(self, manifest: Manifest, report_prefix: str, token: str | None = None) -> str:
+    def create(self, manifest: JobManifest, report_prefix: str, token: str | None = None) -> str:
         """Create a job that waits to be confirmed; return its id."""
         lambda_ = {"FunctionArn": self.means.function, "InvocationSchemaVersion": "2.0"}
-        with clients.answering("S3 Batch Operations"):
+        with clients.translate_aws_errors("S3 Batch Operations"):
             answer = self.s3control.create_job(
                 AccountId=self.means.account,
                 ConfirmationRequired=True,
@@ -156,7 +156,7 @@ class Jobs:
 
     def look(self, job: str) -> Progress:
         """Return how far a job is."""
-        with clients.answering(f"job {job}"):
+        with clients.translate_aws_errors(f"job {job}"):
             told = self.s3control.describe_job(AccountId=self.means.account, JobId=job)["Job"]
         counts = told.get("ProgressSummary", {})
         return Progress(
@@ -169,7 +169,7 @@ class Jobs:
 
     def decide(self, job: str, *, go: bool) -> None:
         """Let a job that waits begin, or cancel it."""
-        with clients.answering(f"job {job}"):
+        with clients.translate_aws_errors(f"job {job}"):
             self.s3control.update_job_status(
                 AccountId=self.means.account, JobId=job, RequestedJobStatus="Ready" if go else "Cancelled"
             )

@@ -46,7 +46,7 @@ def _client(service: str, region: str | None, settings: frozenset[tuple[str, str
 
     from thumbsmith.store.s3_botocore import send_by_ours  # noqa: PLC0415 - it loads botocore
 
-    with answering(service):
+    with translate_aws_errors(service):
         config = Config(
             max_pool_connections=CONNECTIONS,
             retries={"mode": "standard", "total_max_attempts": attempts},
@@ -59,7 +59,7 @@ def _client(service: str, region: str | None, settings: frozenset[tuple[str, str
 
 
 @contextmanager
-def answering(subject: str) -> Iterator[None]:
+def translate_aws_errors(subject: str) -> Iterator[None]:
     """Raise StoreError for what botocore raises in the block: transient where the answer, or none, says so."""
     from botocore import exceptions as problems  # noqa: PLC0415 - as above
 
@@ -79,10 +79,10 @@ def answering(subject: str) -> Iterator[None]:
         raise StoreError(f"{subject}: {words(str(error))}", transient=isinstance(error, unreached)) from error
 
 
-def outputs(stack: str) -> dict[str, str]:
+def stack_outputs(stack: str) -> dict[str, str]:
     """Return a stack's outputs by name. Raises StoreError, not transient, for one that is not there."""
     try:
-        with answering(f"stack {stack}"):
+        with translate_aws_errors(f"stack {stack}"):
             (found,) = client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
     except StoreError as error:
         raise StoreError(str(error), transient=False) from error
@@ -117,16 +117,16 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Depth:
+class QueueDepth:
     """How many messages wait, and how many are in hand: about as many, says SQS."""
 
     waiting: int
-    in_hand: int
+    in_flight: int
 
     @property
     def total(self) -> int:
         """Return all of them."""
-        return self.waiting + self.in_hand
+        return self.waiting + self.in_flight
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,32 +143,32 @@ class Queue:
 
     def send(self, bodies: Sequence[str]) -> None:
         """Send up to ten messages. What SQS did not take is sent again."""
-        left = {str(number): body for number, body in enumerate(bodies)}
+        remaining = {str(number): body for number, body in enumerate(bodies)}
         for _ in range(_SENDS):
-            entries = [{"Id": name, "MessageBody": body} for name, body in left.items()]
-            with answering(self.url):
+            entries = [{"Id": name, "MessageBody": body} for name, body in remaining.items()]
+            with translate_aws_errors(self.url):
                 answer = self.sqs.send_message_batch(QueueUrl=self.url, Entries=entries)
-            left = {each["Id"]: left[each["Id"]] for each in answer.get("Failed", ())}
-            if not left:
+            remaining = {each["Id"]: remaining[each["Id"]] for each in answer.get("Failed", ())}
+            if not remaining:
                 return
         refused = answer["Failed"][0]
-        sentence = f"{self.url}: {len(left)} messages were not taken: {refused.get('Code')}"
+        sentence = f"{self.url}: {len(remaining)} messages were not taken: {refused.get('Code')}"
         raise StoreError(sentence, transient=not refused.get("SenderFault", False))
 
-    def depth(self) -> Depth:
+    def depth(self) -> QueueDepth:
         """Return how many messages there are. What was sent or deleted a moment ago may not be counted yet."""
-        waiting, in_hand, delayed = (int(self.attributes(_COUNTS).get(name, 0)) for name in _COUNTS)
-        return Depth(waiting + delayed, in_hand)
+        waiting, in_flight, delayed = (int(self.attributes(_COUNTS).get(name, 0)) for name in _COUNTS)
+        return QueueDepth(waiting + delayed, in_flight)
 
     def attributes(self, names: Sequence[str]) -> dict[str, str]:
         """Return attributes of the queue, as far as there are such."""
-        with answering(self.url):
+        with translate_aws_errors(self.url):
             return dict(self.sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=list(names))["Attributes"])
 
     def receive(self, seconds: int = 1, hidden: int | None = None) -> list[Message]:
         """Return up to ten messages, waiting for the first so long; others do not see them for `hidden` seconds."""
         given = {} if hidden is None else {"VisibilityTimeout": hidden}
-        with answering(self.url):
+        with translate_aws_errors(self.url):
             answer = self.sqs.receive_message(
                 QueueUrl=self.url,
                 MaxNumberOfMessages=BATCH,
@@ -188,24 +188,24 @@ class Queue:
 
     def delete(self, message: Message) -> None:
         """Delete a message that was received."""
-        with answering(self.url):
+        with translate_aws_errors(self.url):
             self.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message.receipt)
 
     def hide(self, message: Message, seconds: int) -> None:
         """Have others not see a message that was received for so many seconds from now; 0 gives it back."""
-        with answering(self.url):
+        with translate_aws_errors(self.url):
             self.sqs.change_message_visibility(
                 QueueUrl=self.url, ReceiptHandle=message.receipt, VisibilityTimeout=seconds
             )
 
     def purge(self) -> None:
         """Delete all messages that wait. SQS does so once in a minute at most."""
-        with answering(self.url):
+        with translate_aws_errors(self.url):
             self.sqs.purge_queue(QueueUrl=self.url)
 
-    def feeders(self) -> list[Queue]:
+    def source_queues(self) -> list[Queue]:
         """Return the queues whose dead letters come here."""
-        with answering(self.url):
+        with translate_aws_errors(self.url):
             answer = self.sqs.list_dead_letter_source_queues(QueueUrl=self.url)
         return [Queue(url, self.sqs) for url in answer.get("queueUrls", ())]
 
@@ -227,11 +227,11 @@ def open_queue(address: str, attempts: int = ATTEMPTS) -> Queue:
             raise UsageError(f"{address}: expected sqs://NAME or a queue's URL")
         return Queue(address, sqs)
     owner = {"QueueOwnerAWSAccountId": named[1]} if named[1] else {}
-    with answering(address):
+    with translate_aws_errors(address):
         return Queue(str(sqs.get_queue_url(QueueName=named[2], **owner)["QueueUrl"]), sqs)
 
 
-def received(queue: Queue, hidden: int, most: int) -> Iterator[Message]:
+def receive_all(queue: Queue, hidden: int, most: int) -> Iterator[Message]:
     """Yield up to so many messages of a queue, until none comes; none of them twice."""
     seen: set[str] = set()
     while len(seen) < most:

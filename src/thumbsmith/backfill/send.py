@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from thumbsmith.backfill.clients import Depth
+from thumbsmith.backfill.clients import QueueDepth
 from thumbsmith.backfill.sent_log import SentLog
 from thumbsmith.bulk.cost import GONE, NOTHING, Amount, Model, source
 from thumbsmith.bulk.join import KeyJoin, PendingKey, batched
@@ -28,22 +28,22 @@ EMPTY_LOOKS: Final = 3
 
 # "at least 1 minute after the producers stop sending messages" the counts are consistent:
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html
-CONSISTENT: Final = 60.0
+CONSISTENT_SECONDS: Final = 60.0
 
 # Failures to look in a row after which it is told.
 _FAILURES: Final = 10
 
 
-class Deep(Protocol):
+class HasDepth(Protocol):
     """Whoever can say how many messages are left: `Queue`."""
 
-    def depth(self) -> Depth:
+    def depth(self) -> QueueDepth:
         """Return how many. Raises StoreError."""
         ...
 
 
 @dataclass(slots=True)
-class Left:
+class Remaining:
     """How all keys stand now: `totals`, and those that are not right, the first of them with their reasons."""
 
     totals: Totals = field(default_factory=Totals)
@@ -51,7 +51,9 @@ class Left:
     first: list[KeyStatus] = field(default_factory=list)
 
 
-def drain(queue: Deep, stop: Callable[[], bool], pause: float = PAUSE, looks: int = EMPTY_LOOKS) -> Iterator[Depth]:
+def drain(
+    queue: HasDepth, stop: Callable[[], bool], pause: float = PAUSE, looks: int = EMPTY_LOOKS
+) -> Iterator[QueueDepth]:
     """Yield how many messages are left, again and again until there were none for some looks, or `stop` says True.
 
     Raises StoreError where the queue cannot be looked at for long.
@@ -72,12 +74,12 @@ def drain(queue: Deep, stop: Callable[[], bool], pause: float = PAUSE, looks: in
             wait_or_stop(pause, stop)
 
 
-def left(scope: Scope, stop: Callable[[], bool], samples: int = 10) -> Left:
+def remaining(scope: Scope, stop: Callable[[], bool], samples: int = 10) -> Remaining:
     """Return how every key stands now, by listings and manifests. Raises StoreError, Stopped.
 
     A source that is opted out, or gone since it was listed, is right without thumbnails.
     """
-    found = Left()
+    found = Remaining()
     with scan(scope, stop) as surveyed:
         for standing in inspect(surveyed, stop=stop):
             if not _is_right(standing, scope):
@@ -115,7 +117,7 @@ class Sender(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class SendLimits:
     """US dollars that a run may cost by the model, of which so many are spent; messages a second. None is no limit."""
 
     max_usd: float | None = None
@@ -130,11 +132,11 @@ class Limits:
             raise UsageError(f"--rate: expected more than 0, found {self.rate:g}")
 
 
-NO_LIMITS: Final = Limits()
+NO_LIMITS: Final = SendLimits()
 
 
 @dataclass(slots=True)
-class Sent:
+class SentTotals:
     """What was sent so far, and what was not: in flight already, sent often enough, or beyond the budget."""
 
     amount: Amount = NOTHING
@@ -145,18 +147,18 @@ class Sent:
 
 
 @dataclass(slots=True)
-class Sending:
+class KeySender:
     """Sends what a survey deferred. `message` makes what is sent of a key; `empty` says that the queue was, before."""
 
     sender: Sender
     message: Callable[[str], str]
     ledger: SentLog
     model: Model
-    limits: Limits = NO_LIMITS
+    limits: SendLimits = NO_LIMITS
     empty: bool = True
-    sent: Sent = field(default_factory=Sent)
+    sent: SentTotals = field(default_factory=SentTotals)
 
-    def run(self, listing: KeyJoin, stop: Callable[[], bool], threads: int = THREADS) -> Iterator[Sent]:
+    def run(self, listing: KeyJoin, stop: Callable[[], bool], threads: int = THREADS) -> Iterator[SentTotals]:
         """Send all keys; yield what was sent so far after each batch. Once `stop` says True no further one is begun.
 
         The order is that of the listing. Raises StoreError where a batch cannot be sent; what was sent is noted.
@@ -177,7 +179,7 @@ class Sending:
         size = min(BATCH, max(1, int(rate))) if rate else BATCH
         due, planned = time.monotonic(), NOTHING
         for window in batched(listing.deferred(), _WINDOW):
-            sorted_ = self.ledger.sort(window, empty=self.empty)
+            sorted_ = self.ledger.classify(window, empty=self.empty)
             self.sent.in_flight += sorted_.in_flight
             self.sent.given_up += sorted_.given_up
             for batch in batched(sorted_.send, size):

@@ -34,7 +34,7 @@ CREATE TABLE IF NOT EXISTS sent_1 (
 
 
 @dataclass(frozen=True, slots=True)
-class Sorted:
+class Classified:
     """Keys that are to be sent, the number of those in flight, and of those that were sent often enough."""
 
     send: list[PendingKey]
@@ -49,7 +49,7 @@ class SentLog(Closing):
         self._recipe = recipe
         self._database = _opened(path)
 
-    def sort(self, keys: Sequence[PendingKey], *, empty: bool) -> Sorted:
+    def classify(self, keys: Sequence[PendingKey], *, empty: bool) -> Classified:
         """Tell what is to be sent of these. `empty`: nothing is in the queue, so that nothing is in flight."""
         send, in_flight, given_up, now = [], 0, 0, time.time()
         for todo in keys:
@@ -62,7 +62,7 @@ class SentLog(Closing):
                 given_up += 1
             else:
                 send.append(todo)
-        return Sorted(send, in_flight, given_up)
+        return Classified(send, in_flight, given_up)
 
     def note(self, keys: Iterable[PendingKey]) -> None:
         """Take note that these were sent, at once and for good."""

@@ -26,8 +26,8 @@ from typing import Annotated, Final, TypeVar
 
 import typer
 
-from thumbsmith.backfill.clients import answering, client
-from thumbsmith.backfill.clients import outputs as _outputs
+from thumbsmith.backfill.clients import client, translate_aws_errors
+from thumbsmith.backfill.clients import stack_outputs as _outputs
 from thumbsmith.cli.arguments import Json
 from thumbsmith.cli.terminal import emit
 from thumbsmith.environment import program_environment
@@ -91,7 +91,7 @@ class Deployment:
 
         Raises StoreError where the function or its log cannot be read.
         """
-        with answering(f"function {self.function}"):
+        with translate_aws_errors(f"function {self.function}"):
             found = client("lambda").get_function_configuration(FunctionName=self.function)
             group = found.get("LoggingConfig", {}).get("LogGroup", f"/aws/lambda/{self.function}")
             pages = client("logs").get_paginator("filter_log_events")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from thumbsmith.backfill.clients import open_queue
-from thumbsmith.backfill.redrive import Letter, home
+from thumbsmith.backfill.redrive import DeadLetter, source_queue
 from thumbsmith.backfill.redrive import redrive as redrive_letters
 from thumbsmith.cli.arguments import Json, RecipeOption, refuse_ignored, scope_of
 from thumbsmith.cli.terminal import emit, shown
@@ -45,7 +45,7 @@ def redrive(
         refuse_ignored(context, ["to"], "without --dry-run")
     scope = scope_of(source, str(destination), recipe, DEFAULTS) if source else None
     dead = open_queue(queue)
-    target = None if dry_run else open_queue(to) if to else home(dead)
+    target = None if dry_run else open_queue(to) if to else source_queue(dead)
     sent = unreadable = found = 0
     for letter in redrive_letters(dead, target, scope, most):
         found += 1
@@ -59,17 +59,17 @@ def redrive(
     raise typer.Exit(1 if unreadable else 0)
 
 
-def _tell(letter: Letter, *, as_json: bool) -> None:
-    keys = [f"{each.bucket}/{each.key}" for each in letter.hints]
-    stands = [{"key": each.key, "state": each.state or "none", "why": each.why} for each in letter.stands]
+def _tell(letter: DeadLetter, *, as_json: bool) -> None:
+    keys = [f"{each.bucket}/{each.key}" for each in letter.changes]
+    explanations = [{"key": each.key, "state": each.state or "none", "why": each.why} for each in letter.explanations]
     if as_json:
-        message, given = letter.message, {"stands": stands or None, "unexplained": letter.unexplained}
+        message, given = letter.message, {"stands": explanations or None, "unexplained": letter.unexplained}
         word = "sent" if letter.sent else "kept" if letter.readable else "unreadable"
         emit("letter", id=message.id, receives=message.receives, outcome=word, objects=keys, **given)
         return
     if not letter.readable:
         typer.echo(f"unreadable {letter.message.id}: {shown(letter.message.body[:200])}")
-    for key in keys if not stands else ():
+    for key in keys if not explanations else ():
         typer.echo(f"{shown(key)}{f': {shown(letter.unexplained)}' if letter.unexplained else ''}")
-    for each in stands:
+    for each in explanations:
         typer.echo(f"{each['state']:9} {shown(str(each['key']))}: {shown(str(each['why']))}")

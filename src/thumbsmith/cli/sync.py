@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from thumbsmith.backfill.clients import is_queue
-from thumbsmith.backfill.send import Limits
+from thumbsmith.backfill.send import SendLimits
 from thumbsmith.bulk import sync as engine
 from thumbsmith.bulk.scan import Scope, scan
 from thumbsmith.bulk.watch import Reported
@@ -160,7 +160,7 @@ def sync(
     options = Options(keep_orphans=keep_orphans, retry_rejected=retry_rejected)
     scope = scope_of(source, destination, recipe, options, prefix)
     if via is not None:
-        limits = Limits(max_usd=max_usd, rate=rate)
+        limits = SendLimits(max_usd=max_usd, rate=rate)
         given = Fleet(
             address=via,
             limits=limits,

@@ -12,7 +12,15 @@ import typer
 from rich.console import Console
 
 from thumbsmith.backfill import clients
-from thumbsmith.backfill.batch_job import Jobs, Manifest, Means, inventory, read_report, rows, write_manifest
+from thumbsmith.backfill.batch_job import (
+    BatchJobs,
+    JobManifest,
+    JobResources,
+    inventory,
+    read_report,
+    rows,
+    write_manifest,
+)
 from thumbsmith.backfill.send import amount_of
 from thumbsmith.bulk.cost import Amount, Model, source
 from thumbsmith.bulk.parallel import wait_or_stop
@@ -42,7 +50,7 @@ TYPICAL_BYTES: Final = 4_000_000
 def run(scope: Scope, fleet: Fleet, *, yes: bool, dry_run: bool, as_json: bool) -> int:
     """Write or take a manifest, create the job, have it confirmed, and follow it; return the exit code."""
     console = people()
-    means = Means.of_stack(_stack(fleet.address))
+    means = JobResources.of_stack(_stack(fleet.address))
     with stoppable(console, "the call to AWS; a job that runs there goes on") as stopped:
         work = _Work(scope, fleet, means, console, stopped, as_json)
         manifest, amount = work.manifest(yes=yes, dry_run=dry_run)
@@ -62,12 +70,12 @@ def _stack(address: str) -> str:
 class _Work:
     scope: Scope
     fleet: Fleet
-    means: Means
+    means: JobResources
     console: Console
     stopped: Callable[[], bool]
     as_json: bool
 
-    def manifest(self, *, yes: bool, dry_run: bool) -> tuple[Manifest | None, Amount | None]:
+    def manifest(self, *, yes: bool, dry_run: bool) -> tuple[JobManifest | None, Amount | None]:
         """Return what the job is to work on, and its amount where that is known; None where nothing is to be done."""
         bucket, prefix = bucket_of(self.scope)
         if self.fleet.inventory:
@@ -85,9 +93,9 @@ class _Work:
             lines = rows(bucket, (prefix + todo.key for todo in found.listing.deferred()))
             return write_manifest(self._place, self.means.bucket, name, lines), amount
 
-    def carry_out(self, manifest: Manifest, amount: Amount | None, *, yes: bool) -> int:
+    def carry_out(self, manifest: JobManifest, amount: Amount | None, *, yes: bool) -> int:
         """Create the job, wait for S3 to count its tasks, confirm it with what it costs, follow it, read its report."""
-        jobs = Jobs(clients.client("s3control"), self.means)
+        jobs = BatchJobs(clients.client("s3control"), self.means)
         job = jobs.create(manifest, REPORTS)
         self._say(f"job {job} created", event="job", job=job)
         *_, counted = jobs.follow(job, self._pause, self.stopped, frozenset({"Suspended"}))
@@ -106,7 +114,7 @@ class _Work:
             return 130 if self.stopped() else 1
         return self._follow(jobs, job, counted.total)
 
-    def _follow(self, jobs: Jobs, job: str, total: int) -> int:
+    def _follow(self, jobs: BatchJobs, job: str, total: int) -> int:
         with progress(self.console, "job", total) as advance:
             done = 0
             for told in jobs.follow(job, self._pause, self.stopped):

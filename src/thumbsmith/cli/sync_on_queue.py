@@ -16,7 +16,17 @@ import typer
 from rich.console import Console
 
 from thumbsmith.backfill.clients import Queue, is_queue, open_queue
-from thumbsmith.backfill.send import CONSISTENT, NO_LIMITS, Left, Limits, Sending, Sent, amount_of, drain, left
+from thumbsmith.backfill.send import (
+    CONSISTENT_SECONDS,
+    NO_LIMITS,
+    KeySender,
+    Remaining,
+    SendLimits,
+    SentTotals,
+    amount_of,
+    drain,
+    remaining,
+)
 from thumbsmith.backfill.sent_log import SentLog
 from thumbsmith.bulk import cost
 from thumbsmith.bulk import sync as engine
@@ -28,7 +38,7 @@ from thumbsmith.cli.cost import table
 from thumbsmith.cli.terminal import duration, emit, people, progress, shown, stoppable
 from thumbsmith.environment import cache_folder
 from thumbsmith.errors import UsageError
-from thumbsmith.events import asked
+from thumbsmith.events import backfill_message
 
 
 def bucket_of(scope: Scope) -> tuple[str, str]:
@@ -83,7 +93,7 @@ class Fleet:
     """How a backfill is run: where keys are sent, within which limits, and whether it is waited for."""
 
     address: str
-    limits: Limits = NO_LIMITS
+    limits: SendLimits = NO_LIMITS
     milliseconds: float | None = None
     memory: int = 1769
     wait: bool = True
@@ -111,7 +121,7 @@ def run_by_queue(scope: Scope, fleet: Fleet, *, yes: bool, dry_run: bool, as_jso
         backfill = _Backfill(scope, fleet, queue, ledger, console, stopped, as_json)
         if fleet.stop:
             return backfill.stop()
-        sent = Sent() if fleet.drain else backfill.send(yes=yes, dry_run=dry_run)
+        sent = SentTotals() if fleet.drain else backfill.send(yes=yes, dry_run=dry_run)
         if dry_run:
             return 0
         if fleet.wait and not stopped():
@@ -138,9 +148,9 @@ class _Backfill:
         """Return the model of what functions take and cost."""
         return model_of(self.scope, "queue", self.fleet.milliseconds, self.fleet.memory)
 
-    def send(self, *, yes: bool, dry_run: bool) -> Sent:
+    def send(self, *, yes: bool, dry_run: bool) -> SentTotals:
         """Plan, tell what it takes, and send; return what was sent."""
-        self.began, bucket, sent = time.monotonic(), bucket_of(self.scope), Sent()
+        self.began, bucket, sent = time.monotonic(), bucket_of(self.scope), SentTotals()
         retry = self.scope.options.retry_rejected
         with scan(self.scope, self.stopped) as found:
             self.sources = found.sources
@@ -153,7 +163,7 @@ class _Backfill:
                 return sent
             empty = not self.queue.depth().total
             message = partial(_message, *bucket, retry=retry)
-            sending = Sending(self.queue, message, self.ledger, model, self._limits(found), empty)
+            sending = KeySender(self.queue, message, self.ledger, model, self._limits(found), empty)
             with progress(self.console, "send", int(amount.sources + amount.gone)) as advance:
                 before = 0
                 for so_far in sending.run(found.listing, self.stopped):
@@ -161,7 +171,7 @@ class _Backfill:
                     before = so_far.keys
         return sending.sent
 
-    def follow(self, sent: Sent) -> int:
+    def follow(self, sent: SentTotals) -> int:
         """Wait until the queue is empty, look how all stands, and tell; return the exit code."""
         depth = self.queue.depth().total
         until: float | None = None
@@ -170,11 +180,11 @@ class _Backfill:
             if self.stopped():
                 self.summarize(sent, None)
                 return 130
-            found = left(self.scope, self.stopped)
-            until = until or time.monotonic() + (CONSISTENT if sent.keys or sent.in_flight else 0)
+            found = remaining(self.scope, self.stopped)
+            until = until or time.monotonic() + (CONSISTENT_SECONDS if sent.keys or sent.in_flight else 0)
             if not found.keys or time.monotonic() >= until or sent.over_budget or sent.given_up:
                 break
-            wait_or_stop(CONSISTENT / 12, self.stopped)
+            wait_or_stop(CONSISTENT_SECONDS / 12, self.stopped)
         if not found.keys:
             self.ledger.forget()
         self._tell_left(found)
@@ -187,12 +197,12 @@ class _Backfill:
         self.queue.purge()
         self.ledger.forget()
         if self.as_json:
-            emit("stopped", deleted=depth.waiting, in_hand=depth.in_hand)
+            emit("stopped", deleted=depth.waiting, in_hand=depth.in_flight)
         else:
-            typer.echo(f"about {depth.waiting:,} messages deleted; {depth.in_hand:,} in hand are finished")
+            typer.echo(f"about {depth.waiting:,} messages deleted; {depth.in_flight:,} in hand are finished")
         return 0
 
-    def summarize(self, sent: Sent, found: Left | None) -> None:
+    def summarize(self, sent: SentTotals, found: Remaining | None) -> None:
         """Tell what was sent and, where it was waited for, what became of it."""
         dollars = round(self.model.bill(sent.amount).total, 4)
         numbers = {"sent": sent.keys, "in_flight": sent.in_flight, "given_up": sent.given_up}
@@ -213,10 +223,10 @@ class _Backfill:
         budget = "; stopped: the rest would cost more than --max-usd" if sent.over_budget else ""
         typer.echo(f"{sources:,} sources: {words}; ${dollars:,.2f} by the model{budget}")
 
-    def _limits(self, found: StoreScan) -> Limits:
+    def _limits(self, found: StoreScan) -> SendLimits:
         given = self.fleet.limits
         spent = cost.planning(found.listing.objects + found.sources, 0).total
-        return Limits(max_usd=given.max_usd, rate=given.rate, spent=spent)
+        return SendLimits(max_usd=given.max_usd, rate=given.rate, spent=spent)
 
     def _drain(self, total: int) -> None:
         with progress(self.console, "fleet", total) as advance:
@@ -224,11 +234,11 @@ class _Backfill:
             for depth in drain(self.queue, self.stopped):
                 step = max(0, total - depth.total - done)
                 done += step
-                advance(f"{depth.waiting:,} waiting, {depth.in_hand:,} in hand", step)
+                advance(f"{depth.waiting:,} waiting, {depth.in_flight:,} in hand", step)
                 if self.as_json:
-                    emit("depth", waiting=depth.waiting, in_hand=depth.in_hand)
+                    emit("depth", waiting=depth.waiting, in_hand=depth.in_flight)
 
-    def _tell_left(self, found: Left) -> None:
+    def _tell_left(self, found: Remaining) -> None:
         for standing in found.first:
             why = standing.error.about(standing.key) if standing.error else standing.why or "to be deleted"
             if self.as_json:
@@ -240,7 +250,7 @@ class _Backfill:
 
 
 def _message(bucket: str, prefix: str, key: str, *, retry: bool) -> str:
-    return asked(bucket, prefix + key, retry=retry)
+    return backfill_message(bucket, prefix + key, retry=retry)
 
 
 def _ledger_file(scope: Scope, queue: Queue) -> Path | None:

@@ -186,7 +186,7 @@ def _webp(data: bytes) -> Stripped:
 
 
 def _avif(data: bytes) -> Stripped:
-    """Return the file as it is: its parts refer to each other by position, and the output check lets only pixels through."""
+    """Return the file unchanged: its parts refer to each other by position, and the output check accepts only pixels."""
     return data, b""
 
 

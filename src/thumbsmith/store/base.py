@@ -309,7 +309,7 @@ class _BufferedObject:
 
 
 def refuse_overlap(source: Store, destination: Store) -> None:
-    """Raise RecipeError where both stores share objects: thumbnails would then be taken for sources."""
+    """Raise UsageError if both stores share objects: thumbnails would then be taken for sources."""
     if source.overlaps(destination) or destination.overlaps(source):
         raise UsageError(f"source {source.url} and destination {destination.url} overlap: neither may be in the other")
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 from urllib.parse import unquote_plus
 
+from thumbsmith.aws.converger import Converger, Deadline, KeyJob, KeyResult
 from thumbsmith.aws.telemetry import Telemetry
-from thumbsmith.aws.work import Converger, Deadline, Done, Job
 from thumbsmith.errors import EventFailed, ThumbsmithError
-from thumbsmith.events import Event, KeyChanged, Other, Unreadable, parse_events, said_in_text
+from thumbsmith.events import Event, Ignored, KeyChanged, Unreadable, parse_event_text, parse_events
 
 
 @dataclass(slots=True)
@@ -27,18 +27,18 @@ class Invocation:
     converger: Converger
     telemetry: Telemetry
     deadline: Deadline
-    jobs: dict[str, Job] = field(default_factory=dict)
-    askers: dict[str, list[str]] = field(default_factory=dict)
+    jobs: dict[str, KeyJob] = field(default_factory=dict)
+    requesters: dict[str, list[str]] = field(default_factory=dict)
 
     def take(
-        self, said: Iterable[Event], asker: str = "", sent: float | None = None, *, again: bool = False
-    ) -> list[Other | Unreadable]:
+        self, said: Iterable[Event], asker: str = "", sent: float | None = None, *, redelivered: bool = False
+    ) -> list[Ignored | Unreadable]:
         """Take note of all keys; tell of the rest, and return it."""
-        rest: list[Other | Unreadable] = []
+        rest: list[Ignored | Unreadable] = []
         for each in said:
             found = self.converger.settings.key_of(each) if isinstance(each, KeyChanged) else each
             if isinstance(found, str):
-                self._ask(Job(found, isinstance(each, KeyChanged) and each.restored, sent, again), asker)
+                self._ask(KeyJob(found, isinstance(each, KeyChanged) and each.restored, sent, redelivered), asker)
                 continue
             if isinstance(found, Unreadable):
                 self.telemetry.unreadable(found.detail, asker or None)
@@ -47,22 +47,25 @@ class Invocation:
             rest.append(found)
         return rest
 
-    def carry_out(self) -> list[Done]:
+    def carry_out(self) -> list[KeyResult]:
         """Make all keys right; tell of each as it is done, and return them."""
         done = []
-        for each in self.converger.make_right(self.jobs.values(), self.deadline) if self.jobs else ():
+        for each in self.converger.converge_all(self.jobs.values(), self.deadline) if self.jobs else ():
             self.telemetry.image(each)
             done.append(each)
         return done
 
-    def _ask(self, job: Job, asker: str) -> None:
+    def _ask(self, job: KeyJob, asker: str) -> None:
         """Take note of a key; where it was asked for before, that is one job, as old as the older of them."""
         known = self.jobs.setdefault(job.key, job)
         sent = [each for each in (known.sent, job.sent) if each is not None]
         self.jobs[job.key] = replace(
-            known, retry=known.retry or job.retry, sent=min(sent, default=None), again=known.again or job.again
+            known,
+            retry=known.retry or job.retry,
+            sent=min(sent, default=None),
+            redelivered=known.redelivered or job.redelivered,
         )
-        self.askers.setdefault(job.key, []).append(asker)
+        self.requesters.setdefault(job.key, []).append(asker)
 
 
 def deliver(records: list[Any], invocation: Invocation) -> dict[str, Any]:
@@ -74,12 +77,12 @@ def deliver(records: list[Any], invocation: Invocation) -> dict[str, Any]:
     failed: set[str] = set()
     for record in records:
         message = record["messageId"]
-        rest = invocation.take(_said_in(record), message, _sent(record), again=_is_again(record))
+        rest = invocation.take(_said_in(record), message, _sent(record), redelivered=_is_again(record))
         if any(isinstance(each, Unreadable) for each in rest):
             failed.add(message)
     for done in invocation.carry_out():
         if done.error:
-            failed.update(invocation.askers[done.job.key])
+            failed.update(invocation.requesters[done.job.key])
     messages = [record["messageId"] for record in records]
     return {"batchItemFailures": [{"itemIdentifier": each} for each in dict.fromkeys(messages) if each in failed]}
 
@@ -102,7 +105,7 @@ def answer(payload: object, invocation: Invocation) -> dict[str, Any]:
 
 def _said_in(record: dict[str, Any]) -> Iterable[Event]:
     body = record.get("body")
-    return said_in_text(body) if isinstance(body, str) else [Unreadable("a message without a body")]
+    return parse_event_text(body) if isinstance(body, str) else [Unreadable("a message without a body")]
 
 
 def _is_again(record: dict[str, Any]) -> bool:
@@ -142,7 +145,7 @@ def carry_out(payload: dict[str, Any], invocation: Invocation) -> dict[str, Any]
         for other in invocation.take([_said_in_task(task)], task["taskId"]):
             results[task["taskId"]] = _refused(other)
     for done in invocation.carry_out():
-        results.update(dict.fromkeys(invocation.askers[done.job.key], _result(done)))
+        results.update(dict.fromkeys(invocation.requesters[done.job.key], _result(done)))
     return {
         "invocationSchemaVersion": version,
         "treatMissingKeysAs": PERMANENT,
@@ -163,14 +166,14 @@ def _said_in_task(task: dict[str, Any]) -> KeyChanged | Unreadable:
         return Unreadable(f"a key that is not UTF-8: {task['s3Key']!a}")
 
 
-def _refused(other: Other | Unreadable) -> tuple[str, str]:
+def _refused(other: Ignored | Unreadable) -> tuple[str, str]:
     """Return the result of a task that is about no source: a mistake of whoever made the job where its bucket is."""
     if isinstance(other, Unreadable):
         return PERMANENT, other.detail
     return PERMANENT if other.reason == "foreign_bucket" else SUCCEEDED, f"ignored:{other.reason}"
 
 
-def _result(done: Done) -> tuple[str, str]:
+def _result(done: KeyResult) -> tuple[str, str]:
     """Return the result of a task whose key was made right, or was not. That an object is gone is no failure."""
     if done.outcome:
         code = f":{done.outcome.code}" if done.outcome.code else ""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Final, Protocol, Self
 
-from thumbsmith.aws.settings import Settings
+from thumbsmith.aws.settings import FunctionSettings
 from thumbsmith.errors import Code, OutOfTime, ThumbsmithError
 from thumbsmith.lifetime import Lifetime
 from thumbsmith.reader import RangeReader
@@ -92,7 +92,7 @@ class TimedRenderer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class KeyJob:
     """One key to make right, also where a rejection is recorded if `retry`. `sent`: when asked to, in epoch seconds.
 
     `again` says that whoever asks did so before, and was not told that it is done.
@@ -101,7 +101,7 @@ class Job:
     key: str
     retry: bool = False
     sent: float | None = None
-    again: bool = False
+    redelivered: bool = False
 
 
 @dataclass(slots=True)
@@ -126,14 +126,14 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
+class KeyResult:
     """What became of one key: an outcome, or the error that it is handed back for.
 
     `look`, `render`, `store` and `total` are seconds: until rendering began, of rendering, and from then on. `work` is
     what rendering made.
     """
 
-    job: Job
+    job: KeyJob
     outcome: Outcome | None = None
     error: Exception | None = None
     work: Work | None = None
@@ -150,19 +150,19 @@ class Converger:
     `larger` is called with the keys of sources that need a larger machine, where there is one.
     """
 
-    settings: Settings
+    settings: FunctionSettings
     renderer: TimedRenderer
     threads: int = field(default=THREADS_A_WORKER)
-    larger: Callable[[str], None] | None = None
+    escalate: Callable[[str], None] | None = None
 
-    def make_right(self, jobs: Collection[Job], deadline: Deadline) -> Iterator[Done]:
+    def converge_all(self, jobs: Collection[KeyJob], deadline: Deadline) -> Iterator[KeyResult]:
         """Yield what became of each job as it is done, in no promised order, and at the deadline of all that are not.
 
         Keys that were tried before come first. All requests of the others are ended at the deadline: nothing that they
         were about to write is written later, also where the process is frozen once it has answered and runs again for
         another invocation.
         """
-        first = sorted(jobs, key=lambda job: not job.again)
+        first = sorted(jobs, key=lambda job: not job.redelivered)
         requests, last = deadline.lifetime(), deadline.last_lifetime()
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="thumbsmith")
         running = {pool.submit(self._done, job, deadline, requests): job for job in first}
@@ -173,26 +173,26 @@ class Converger:
         except TimeoutError:
             requests.end()
             for job in running.values():
-                yield self._passed_on(Done(job=job, error=not_finished()), last)
+                yield self._passed_on(KeyResult(job=job, error=not_finished()), last)
         finally:
             requests.end()
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _done(self, job: Job, deadline: Deadline, requests: Lifetime) -> Done:
+    def _done(self, job: KeyJob, deadline: Deadline, requests: Lifetime) -> KeyResult:
         return self._passed_on(self._make_right(job, deadline, requests), requests)
 
-    def _passed_on(self, done: Done, requests: Lifetime) -> Done:
+    def _passed_on(self, done: KeyResult, requests: Lifetime) -> KeyResult:
         """Return what became of a job; one that a larger machine is to do is done here once that was asked to."""
-        if self.larger is None or not _is_too_large(done):
+        if self.escalate is None or not _is_too_large(done):
             return done
         try:
             with requests.applied():
-                self.larger(done.job.key)
+                self.escalate(done.job.key)
         except ThumbsmithError as error:
             return replace(done, outcome=None, error=error)
         return done if done.outcome else replace(done, outcome=Outcome(status="absent", code="passed_on"), error=None)
 
-    def _make_right(self, job: Job, deadline: Deadline, requests: Lifetime) -> Done:
+    def _make_right(self, job: KeyJob, deadline: Deadline, requests: Lifetime) -> KeyResult:
         settings, timed = self.settings, Measured(self.renderer, deadline.at, monotonic())
         try:
             deadline.begin()
@@ -211,20 +211,20 @@ class Converger:
         return _done(job, timed, outcome, None)
 
 
-def _is_too_large(done: Done) -> bool:
+def _is_too_large(done: KeyResult) -> bool:
     """Return whether a larger machine might do it: by the memory that was predicted, or time that was not enough twice.
 
     A rejection is passed on when it is recorded, and where that may have failed before: not with every later event.
     """
     if done.outcome:
-        return done.outcome.code == Code.OVER_MEMORY and (done.outcome.recorded or done.job.again)
-    return done.job.again and isinstance(done.error, OutOfTime)
+        return done.outcome.code == Code.OVER_MEMORY and (done.outcome.recorded or done.job.redelivered)
+    return done.job.redelivered and isinstance(done.error, OutOfTime)
 
 
-def _done(job: Job, timed: Measured, outcome: Outcome | None, error: Exception | None) -> Done:
+def _done(job: KeyJob, timed: Measured, outcome: Outcome | None, error: Exception | None) -> KeyResult:
     now = monotonic()
     began, ended = timed.render_began, timed.render_ended
-    return Done(
+    return KeyResult(
         job=job,
         outcome=outcome,
         error=error,
