@@ -13,7 +13,7 @@ from tests.servers.fixtures import administrator, needs_servers
 from tests.store.contract import HEADERS, content_of
 from thumbsmith.errors import SourceChanged, StoreError
 from thumbsmith.store import Headers, Store, open_store
-from thumbsmith.store.s3 import HEAD, S3Store
+from thumbsmith.store.s3 import FIRST_READ_BYTES, S3Store
 
 pytestmark = needs_servers
 
@@ -72,14 +72,14 @@ def test_objects_that_were_uploaded_in_parts(store: S3Store) -> None:
 def test_versioned_buckets(store: S3Store) -> None:
     """In a versioned bucket only what is current is there; a reader of what was current before is told so."""
     administrator().put_bucket_versioning(Bucket=store.bucket, VersioningConfiguration={"Status": "Enabled"})
-    data = noise(HEAD + 1000)
+    data = noise(FIRST_READ_BYTES + 1000)
     store.put("a.jpg", data, HEADERS)
     reader = store.open("a.jpg")
     assert reader is not None
-    assert reader.read(HEAD, 10) == data[HEAD : HEAD + 10]
+    assert reader.read(FIRST_READ_BYTES, 10) == data[FIRST_READ_BYTES : FIRST_READ_BYTES + 10]
     store.put("a.jpg", data[::-1], HEADERS)
     with pytest.raises(SourceChanged):
-        reader.read(HEAD, 10)
+        reader.read(FIRST_READ_BYTES, 10)
     assert content_of(store, "a.jpg") == data[::-1]
     assert [info.key for info in store.list()] == ["a.jpg"]
     store.delete("a.jpg")
@@ -88,13 +88,13 @@ def test_versioned_buckets(store: S3Store) -> None:
     assert (len(versions["Versions"]), len(versions["DeleteMarkers"])) == (2, 1)
 
 
-@pytest.mark.parametrize("size", [HEAD - 1, HEAD, HEAD + 1, 1_000_000])
+@pytest.mark.parametrize("size", [FIRST_READ_BYTES - 1, FIRST_READ_BYTES, FIRST_READ_BYTES + 1, 1_000_000])
 def test_requests_of_a_read(store: S3Store, size: int) -> None:
     """To read an object whole is one request, and one more where it is larger than what comes with opening it."""
     store.put("a.jpg", noise(size), HEADERS)
     with counted() as counts:
         assert content_of(store, "a.jpg") == noise(size)
-    assert counts == {"GET": 1 + (size > HEAD)}
+    assert counts == {"GET": 1 + (size > FIRST_READ_BYTES)}
 
 
 def test_requests_of_everything_else(store: S3Store) -> None:
@@ -126,12 +126,12 @@ def test_a_reader_never_mixes_two_versions(store: S3Store, change: str) -> None:
     store.put("a.jpg", noise(1_000_000), HEADERS)
     reader = store.open("a.jpg")
     assert reader is not None
-    assert reader.read(HEAD, 10) == noise(1_000_000)[HEAD : HEAD + 10]
+    assert reader.read(FIRST_READ_BYTES, 10) == noise(1_000_000)[FIRST_READ_BYTES : FIRST_READ_BYTES + 10]
     if change == "replace":
         store.put("a.jpg", noise(1_000_001)[1:], HEADERS)
     else:
         store.delete("a.jpg")
-    for offset in (HEAD, 900_000):
+    for offset in (FIRST_READ_BYTES, 900_000):
         with pytest.raises(SourceChanged, match="replaced or removed while it was read"):
             reader.read(offset, 10)
     assert reader.read(0, 10) == noise(10)
@@ -139,12 +139,12 @@ def test_a_reader_never_mixes_two_versions(store: S3Store, change: str) -> None:
 
 def test_the_same_content_again_is_no_change(store: S3Store) -> None:
     """An object that is put again as it was keeps its etag, and can be read on."""
-    etags = {store.put("a.jpg", noise(HEAD + 10), HEADERS)}
+    etags = {store.put("a.jpg", noise(FIRST_READ_BYTES + 10), HEADERS)}
     reader = store.open("a.jpg")
     assert reader is not None
-    etags.add(store.put("a.jpg", noise(HEAD + 10), HEADERS))
+    etags.add(store.put("a.jpg", noise(FIRST_READ_BYTES + 10), HEADERS))
     assert len(etags) == 1
-    assert reader.read(HEAD, 10) == noise(HEAD + 10)[HEAD:]
+    assert reader.read(FIRST_READ_BYTES, 10) == noise(FIRST_READ_BYTES + 10)[FIRST_READ_BYTES:]
 
 
 def test_pages(way: str, ministack: str) -> None:

@@ -186,7 +186,7 @@ def _webp(data: bytes) -> Stripped:
 
 
 def _avif(data: bytes) -> Stripped:
-    """Return the file unchanged: its parts refer to each other by position, and the output check accepts only pixels."""
+    """Return the file unchanged: parts refer to each other by position. The output check accepts only pixels."""
     return data, b""
 
 
