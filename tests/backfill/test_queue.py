@@ -176,7 +176,7 @@ def test_stacks(ministack: str):
     """A stack's outputs by name; a stack that is not there is an error for good."""
     template = {"Resources": {"Q": {"Type": "AWS::SQS::Queue"}}, "Outputs": {"Name": {"Value": "x"}}}
     clients.client("cloudformation").create_stack(StackName="some", TemplateBody=json.dumps(template))
-    assert clients.outputs("some") == {"Name": "x"}
+    assert clients.stack_outputs("some") == {"Name": "x"}
     with pytest.raises(StoreError, match="stack other: ") as caught:
-        clients.outputs("other")
+        clients.stack_outputs("other")
     assert not caught.value.transient

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import UsageError
 from thumbsmith.store import Headers, Store, refuse_overlap
 from thumbsmith.store.memory import MemoryStore
 
@@ -180,7 +180,7 @@ class Contract:
         for one, other in ((store, store), (store, store.as_destination()), (store.as_watched(), store)):
             assert one.overlaps(other)
             assert other.overlaps(one)
-            with pytest.raises(RecipeError, match="overlap"):
+            with pytest.raises(UsageError, match="overlap"):
                 refuse_overlap(one, other)
 
     def test_a_store_elsewhere_does_not_overlap(self, store: Store) -> None:

@@ -21,7 +21,7 @@ from thumbsmith.bulk.scan import Scope, scan
 from thumbsmith.bulk.sync import sync
 from thumbsmith.conformance.cases import cases
 from thumbsmith.conformance.checks import run_here
-from thumbsmith.errors import RecipeError
+from thumbsmith.errors import UsageError
 from thumbsmith.store.base import STRICT, Headers, ObjectInfo, Store, Visitor
 from thumbsmith.store.folder import FolderStore
 from thumbsmith.store.memory import MemoryObject
@@ -122,7 +122,7 @@ def test_thumbnails_are_never_taken_for_sources(source: str, destination: str, w
     scope.source.put("a.jpg", picture(), HEADERS)
     before = sorted(objects)
     for _ in range(2):
-        with pytest.raises(RecipeError, match="overlap"):
+        with pytest.raises(UsageError, match="overlap"):
             _sync(scope, workers)
     assert sorted(objects) == before
 
@@ -141,7 +141,7 @@ def test_one_store_that_knows_of_the_overlap_is_enough(tmp_path: Path):
     folder = FolderStore(str(tmp_path))
     for source, destination in ((folder, Mounted()), (Mounted(), folder)):
         with (
-            pytest.raises(RecipeError, match="overlap"),
+            pytest.raises(UsageError, match="overlap"),
             scan(Scope(source=source, destination=destination, recipe=RECIPE)),
         ):
             pass
@@ -156,7 +156,7 @@ def test_a_key_is_explained(scope: Scope, workers: Workers):
 
 def test_watching_is_refused_in_one_sentence(scope: Scope):
     """Only a folder reports its changes."""
-    with pytest.raises(RecipeError, match=r"^dict://bucket/in/: only a folder can be watched$"):
+    with pytest.raises(UsageError, match=r"^dict://bucket/in/: only a folder can be watched$"):
         watched_folder(scope.source)
 
 
