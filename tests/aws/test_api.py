@@ -24,9 +24,9 @@ from thumbsmith import Recipe, converge, open_store
 from thumbsmith.aws.api import Gateway
 from thumbsmith.store import Store
 from thumbsmith.store.memory import MemoryStore
-from thumbsmith.web.app import hosted
-from thumbsmith.web.renditions import PIECE
-from thumbsmith.web.settings import Settings
+from thumbsmith.web.app_on_aws import app_on_aws
+from thumbsmith.web.renditions import PIECE_BYTES
+from thumbsmith.web.settings import WebSettings
 from thumbsmith.worker import shared
 
 RECIPE = Recipe.loads(
@@ -54,10 +54,10 @@ print("\\n".join(sys.modules))
 class Asked:
     """An API between two stores, and what it is asked."""
 
-    def __init__(self, source: Store, destination: Store, settings: Settings, largest: int) -> None:
+    def __init__(self, source: Store, destination: Store, settings: WebSettings, largest: int) -> None:
         """Make the API."""
         self.source, self.destination = source, destination
-        self.gateway = Gateway(hosted(source, destination, RECIPE, settings, largest=largest))
+        self.gateway = Gateway(app_on_aws(source, destination, RECIPE, settings, max_body_bytes=largest))
 
     def put(self, key: str, data: bytes | None = None) -> None:
         """Put a source, of which nobody is told."""
@@ -102,7 +102,7 @@ def make() -> Iterator[Callable[..., Asked]]:
         def made(
             source: Store | None = None, destination: Store | None = None, *, largest: int = 20_000, **settings: Any
         ) -> Asked:
-            given = Settings(**({"hosts": None, "max_wait": 5.0} | settings))
+            given = WebSettings(**({"hosts": None, "max_wait": 5.0} | settings))
             asked = Asked(source or MemoryStore("source"), destination or MemoryStore("destination"), given, largest)
             stack.callback(asked.gateway.close)
             return asked
@@ -152,7 +152,7 @@ def test_a_large_picture_is_sent_whole(make: Callable[..., Asked]):
     api.put("noise.png", out.getvalue())
     api.make("noise.png")
     content = base64.b64decode(api("/renditions/noise.png/large.png")["body"])
-    assert len(content) > PIECE
+    assert len(content) > PIECE_BYTES
     assert content == api.destination.open("noise.png/large.png").data
 
 
@@ -269,7 +269,7 @@ def test_what_is_loaded():
     absent = {"PIL", "pi_heif", "uvicorn", "httptools", "watchfiles", "typer", "rich", "aws_cdk", "botocore", "httpx"}
     assert not absent & loaded
     assert (
-        not {"thumbsmith.web.local", "thumbsmith.web.background", "thumbsmith.worker.pool", "thumbsmith.bulk.sync"}
+        not {"thumbsmith.web.app_local", "thumbsmith.web.background", "thumbsmith.worker.pool", "thumbsmith.bulk.sync"}
         & loaded
     )
 

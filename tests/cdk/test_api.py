@@ -21,8 +21,8 @@ from thumbsmith.cdk import ThumbnailApi, ThumbnailGenerator
 from thumbsmith.cdk.api import GROUPS, ROUTES, TIMEOUT
 from thumbsmith.errors import UsageError
 from thumbsmith.store.memory import MemoryStore
-from thumbsmith.web.app import hosted
-from thumbsmith.web.settings import Settings
+from thumbsmith.web.app_on_aws import app_on_aws
+from thumbsmith.web.settings import WebSettings
 
 Render = Callable[[], Template]
 Make = Callable[..., ThumbnailApi]
@@ -75,7 +75,7 @@ def test_only_thumbnails_can_be_made_public(make: Make, template: Render):
 
 def test_the_routes_are_the_applications():
     """What the gateway lets through is what the application answers, no more and no less."""
-    app = hosted(MemoryStore("a"), MemoryStore("b"), Recipe.default(), Settings())
+    app = app_on_aws(MemoryStore("a"), MemoryStore("b"), Recipe.default(), WebSettings())
     known = {
         (route.path.replace("{key:key}", "{key+}"), method)
         for route in app.app.routes

@@ -111,7 +111,7 @@ def test_the_edge_chooses_as_the_api_does(formats: list[str]):
         f"{one}{quality},{other}" for one in kinds for other in kinds for quality in ("", ";q=0", ";q=0.5", ";q=1.000")
     ]
     found = run(request_code(recipe), [asked("/x/small", header) for header in headers])
-    expected = [renditions.choose(offers, renditions.parse(header)) for header in headers]
+    expected = [renditions.choose_offer(offers, renditions.parse_accept(header)) for header in headers]
     compared = [
         (each["uri"], f"/x/small.{EXTENSIONS[best.type]}") for each, best in zip(found, expected, strict=True) if best
     ]

@@ -14,7 +14,7 @@ from thumbsmith.store import Headers, ObjectInfo, open_store
 from thumbsmith.store.memory import MemoryStore
 from thumbsmith.store.s3 import HEAD, S3Object, S3Store
 from thumbsmith.store.s3_common import ATTEMPTS
-from thumbsmith.web.library import Library
+from thumbsmith.web.library import ImageLibrary
 
 BIG = HEAD + 10
 
@@ -388,8 +388,8 @@ def test_a_page_of_images_takes_a_page_of_the_listing(
 ):
     """Where S3 lists in order, it is asked for what comes after the cursor, and no more than is shown."""
     monkeypatch.setattr(S3Store, "in_order", True)
-    library = Library(store, MemoryStore("thumbs"), Recipe.default(), ThreadPoolExecutor(1))
+    library = ImageLibrary(store, MemoryStore("thumbs"), Recipe.default(), ThreadPoolExecutor(1))
     script.script(listing("photos/b.jpg", "photos/b/", "photos/c.jpg", "photos/d.jpg", token="more"))
-    assert [info.key for info in library.page("", "a b.jpg", 2)] == ["b.jpg", "c.jpg"]
+    assert [info.key for info in library.list_sources("", "a b.jpg", 2)] == ["b.jpg", "c.jpg"]
     (asked,) = script.asked
     assert "start-after=photos%2Fa%20b.jpg" in asked.path

@@ -13,8 +13,8 @@ import httpx
 from tests.pictures import picture
 from thumbsmith import Recipe, open_store
 from thumbsmith.bulk.scan import Scope
-from thumbsmith.web import Settings, application
-from thumbsmith.web.server import listen, server
+from thumbsmith.web import WebSettings, application
+from thumbsmith.web.server import create_server, listen
 
 RECIPE = """
 [limits]
@@ -79,7 +79,7 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(folder: Path, settings: Settings | None = None, recipe: str = RECIPE, jobs: int = 2) -> Iterator[Served]:
+def served(folder: Path, settings: WebSettings | None = None, recipe: str = RECIPE, jobs: int = 2) -> Iterator[Served]:
     """Run the application over DIR/sources and DIR/thumbnails on a free port of 127.0.0.1."""
     (folder / "sources").mkdir(parents=True, exist_ok=True)
     scope = Scope(
@@ -92,9 +92,9 @@ def served(folder: Path, settings: Settings | None = None, recipe: str = RECIPE,
 
 
 @contextlib.contextmanager
-def serving(scope: Scope, settings: Settings | None = None, jobs: int = 2) -> Iterator[tuple[str, int]]:
+def serving(scope: Scope, settings: WebSettings | None = None, jobs: int = 2) -> Iterator[tuple[str, int]]:
     """Run the application over any stores; give its address."""
-    running = server(application(scope, settings, jobs=jobs))
+    running = create_server(application(scope, settings, jobs=jobs))
     with listen("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
         thread.start()

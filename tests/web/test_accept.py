@@ -2,7 +2,7 @@
 
 import pytest
 
-from thumbsmith.web.renditions import Offer, choose, parse
+from thumbsmith.web.renditions import Offer, choose_offer, parse_accept
 
 WEBP, JPEG, AVIF, PNG = (
     Offer("image/webp", 200),
@@ -41,4 +41,4 @@ OLD_SAFARI = "image/png,image/svg+xml,image/*;q=0.8,video/*;q=0.8,*/*;q=0.5"
 )
 def test_the_format_that_is_wanted_most_is_chosen(header, offers, chosen):
     """q-values, names before wildcards, a range of a type before one of all, and nothing that is not wanted."""
-    assert choose(offers, parse(header)) == chosen
+    assert choose_offer(offers, parse_accept(header)) == chosen

@@ -16,8 +16,8 @@ from tests.web.serving import RECIPE, served, serving, url
 from thumbsmith import Recipe, open_store
 from thumbsmith.bulk.scan import Scope
 from thumbsmith.errors import UsageError
-from thumbsmith.web import application, uploads
-from thumbsmith.web.uploads import Grant, Tickets
+from thumbsmith.web import application, upload_grants
+from thumbsmith.web.upload_grants import Tickets, Upload
 
 LARGE = "[variants.large]\nwidth = 900\nformats = ['png']"
 
@@ -105,7 +105,7 @@ def test_sources_that_are_gone_at_the_start_wipe_nothing(tmp_path: Path):
 
 def test_a_folder_that_comes_back_is_followed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Sources that are taken away and put back while the server runs are watched as before."""
-    monkeypatch.setattr("thumbsmith.web.background._GONE", 0.2)
+    monkeypatch.setattr("thumbsmith.web.background._MISSING_FOLDER_SECONDS", 0.2)
     with served(tmp_path) as server:
         server.upload("before.png")
         server.sources.rename(tmp_path / "away")
@@ -149,20 +149,20 @@ def test_an_upload_that_breaks_off_leaves_nothing(tmp_path: Path):
 
 def test_uploads_that_are_not_made_are_forgotten(monkeypatch: pytest.MonkeyPatch):
     """The oldest is taken back for a new one; what ran out holds its name no longer."""
-    monkeypatch.setattr(uploads, "_MAX_OPEN", 2)
+    monkeypatch.setattr(upload_grants, "_MAX_OPEN_TICKETS", 2)
     tickets, now = Tickets(), time.time()
     first, second, third = (
-        tickets.issue(Grant(key=key, type="image/png", bytes=1, replace=False, until=now + 60))
+        tickets.issue(Upload(key=key, type="image/png", bytes=1, replace=False, expires=now + 60))
         for key in ("a", "a", "b")
     )
     assert tickets.use(first) is None
-    assert tickets.holds("a")
+    assert tickets.has_key("a")
     assert tickets.use(second).key == "a"
-    assert not tickets.holds("a")
-    assert tickets.peek(third).key == "b"
+    assert not tickets.has_key("a")
+    assert tickets.find(third).key == "b"
     late = Tickets()
-    late.issue(Grant(key="late", type="image/png", bytes=1, replace=False, until=now - 1))
-    assert not late.holds("late")
+    late.issue(Upload(key="late", type="image/png", bytes=1, replace=False, expires=now - 1))
+    assert not late.has_key("late")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.web.serving import Served, served, url
-from thumbsmith.web import Settings
+from thumbsmith.web import WebSettings
 
 TOKEN = "0123456789abcdef-only-for-tests"
 ELSEWHERE = "https://shop.example"
@@ -16,7 +16,7 @@ ELSEWHERE = "https://shop.example"
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Return a server with a token, and another site that may use it."""
-    settings = Settings(token=TOKEN, origins=frozenset({ELSEWHERE}))
+    settings = WebSettings(token=TOKEN, origins=frozenset({ELSEWHERE}))
     with served(tmp_path_factory.mktemp("guarded"), settings) as running:
         yield running
 
@@ -173,7 +173,7 @@ def test_the_url_of_an_upload_is_enough_to_upload(guarded: Served):
 def test_a_short_token_is_refused():
     """A token that can be guessed guards nothing."""
     with pytest.raises(ValueError, match="at least 16"):
-        Settings(token="short")
+        WebSettings(token="short")
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from playwright.sync_api import expect
 from tests.pictures import picture
 from tests.web.browser import chromium, needs_chromium, opened
 from tests.web.serving import Served, served, url
-from thumbsmith.web import Settings
+from thumbsmith.web import WebSettings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "integrate.md").read_text()
 TOKEN = "0123456789abcdef-only-for-tests"
@@ -41,7 +41,7 @@ def _module(code: str, name: str) -> types.ModuleType:
 @pytest.fixture
 def guarded(tmp_path: Path) -> Iterator[Served]:
     """Return a server with a token."""
-    with served(tmp_path, Settings(token=TOKEN)) as running:
+    with served(tmp_path, WebSettings(token=TOKEN)) as running:
         yield running
 
 
@@ -119,7 +119,7 @@ def _site(html: list[str]) -> Iterator[str]:
 def test_plain_html(tmp_path: Path):
     """A page of another site shows a picture and uploads one, where it is allowed to."""
     html = _blocks("html")
-    with _site(html) as origin, served(tmp_path, Settings(origins=frozenset({origin}))) as running:
+    with _site(html) as origin, served(tmp_path, WebSettings(origins=frozenset({origin}))) as running:
         html.append(html[0].replace(HERE, url(running.address)))
         running.upload("photo.jpg")
         with chromium() as browser, browser.new_context() as profile:

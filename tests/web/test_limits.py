@@ -58,8 +58,8 @@ def test_a_body_that_comes_too_slowly_is_refused(
 ):
     """408 where the next piece does not come, and where pieces come but all of them take too long; nothing is left."""
     monkeypatch.setattr(bounds, "HEAD_SECONDS", 0.5)
-    monkeypatch.setattr(app, "PIECE_SECONDS", piece_seconds)
-    monkeypatch.setattr(app, "BODY_SECONDS", body_seconds)
+    monkeypatch.setattr(app, "MAX_PIECE_SECONDS", piece_seconds)
+    monkeypatch.setattr(app, "MIN_BODY_SECONDS", body_seconds)
     upload = server.grant("slow.png", 600).json()["upload"]
     head = f"PUT {upload['url']} HTTP/1.1\r\nContent-Type: image/png\r\nContent-Length: 600\r\n".encode()
     with socket.create_connection(server.address, timeout=SECONDS) as connection:
@@ -111,7 +111,7 @@ def test_a_body_after_the_answer_is_not_read_for_ever(server: Served, monkeypatc
 
 def test_who_does_not_take_an_answer_is_cut_off(server: Served, monkeypatch: pytest.MonkeyPatch):
     """A client that asks and never reads is closed, with what it did not take."""
-    monkeypatch.setattr(bounds, "TAKE_SECONDS", 0.5)
+    monkeypatch.setattr(bounds, "READ_ANSWER_SECONDS", 0.5)
     before = _connections()
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -17,8 +17,8 @@ from tests.pictures import picture
 from tests.web.serving import Served, served
 from thumbsmith.errors import RecipeError, UsageError
 from thumbsmith.signing import signature, signed_path
-from thumbsmith.web import Settings
-from thumbsmith.web.on_demand import MAX_OF_A_SOURCE, Kept, Made
+from thumbsmith.web import WebSettings
+from thumbsmith.web.on_demand import MAX_CACHED_OF_SOURCE, CachedThumbnail, OnDemandCache
 
 SECRET = "a secret to sign with"
 WISH = {"width": 20, "height": 10, "fit": "cover", "format": "png"}
@@ -27,7 +27,7 @@ WISH = {"width": 20, "height": 10, "fit": "cover", "format": "png"}
 @pytest.fixture(scope="module")
 def signing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Return a server that makes pictures on demand, and asks for a token besides."""
-    settings = Settings(signing_secret=SECRET, token="a token of some length")
+    settings = WebSettings(signing_secret=SECRET, token="a token of some length")
     with served(tmp_path_factory.mktemp("signing"), settings) as server:
         for name in ("photo.png", "other.png", "Été/a b%.png"):
             path = server.sources / name
@@ -191,15 +191,15 @@ def test_with_a_secret_it_is_described(signing: Served):
 
 def test_little_is_kept():
     """Of one source the newest pictures are kept, and what was forgotten takes no memory."""
-    kept = Kept()
-    for number in range(MAX_OF_A_SOURCE + 3):
-        kept.put(("a.jpg", "etag", str(number)), Made(b"x" * 10, "image/png", '"e"'))
-    kept.put(("b.jpg", "etag", "0"), Made(b"x" * 10, "image/png", '"e"'))
+    kept = OnDemandCache()
+    for number in range(MAX_CACHED_OF_SOURCE + 3):
+        kept.put(("a.jpg", "etag", str(number)), CachedThumbnail(b"x" * 10, "image/png", '"e"'))
+    kept.put(("b.jpg", "etag", "0"), CachedThumbnail(b"x" * 10, "image/png", '"e"'))
     assert kept.get(("a.jpg", "etag", "2")) is None
     assert kept.get(("a.jpg", "etag", "3")) is not None
     assert kept.get(("b.jpg", "etag", "0")) is not None
     for number in range(3):
-        kept.put(("c.jpg", "etag", str(number)), Made(b"x" * (30 << 20), "image/png", '"e"'))
+        kept.put(("c.jpg", "etag", str(number)), CachedThumbnail(b"x" * (30 << 20), "image/png", '"e"'))
     assert kept.get(("c.jpg", "etag", "0")) is None
     assert kept.get(("c.jpg", "etag", "2")) is not None
 
@@ -207,7 +207,7 @@ def test_little_is_kept():
 def test_short_secrets_are_refused(tmp_path: Path):
     """A secret that can be guessed is none, for signing and for serving."""
     with pytest.raises(ValueError, match="secret"):
-        Settings(signing_secret="short")
+        WebSettings(signing_secret="short")
     with pytest.raises(UsageError, match="secret"):
         path(secret="short")
     with pytest.raises(RecipeError, match="widht"):
@@ -220,7 +220,7 @@ def test_the_docs_sign(tmp_path: Path):
     (code,) = (each for each in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "signed_path" in each)
     names: dict[str, Any] = {}
     exec(code, names)
-    with served(tmp_path, Settings(signing_secret="the secret of the server")) as server:
+    with served(tmp_path, WebSettings(signing_secret="the secret of the server")) as server:
         server.upload("photo.jpg")
         assert server.client.get(names["path"]).headers["content-type"] == "image/webp"
 

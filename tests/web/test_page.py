@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from tests.pictures import picture
 from tests.web.browser import Watched, chromium, needs_chromium, opened
 from tests.web.serving import Served, served, url
-from thumbsmith.web import Settings
+from thumbsmith.web import WebSettings
 
 SAMPLES = Path(__file__).parents[2] / "src" / "thumbsmith" / "samples"
 
@@ -276,7 +276,7 @@ def test_everybody_can_use_it(site: Served, program: Browser, scheme: str, width
 def test_a_server_with_a_token_asks_for_it(tmp_path: Path, browser: BrowserContext):
     """A wrong token is refused, the right one lets pages and pictures in."""
     token = "0123456789abcdef-only-for-tests"
-    with served(tmp_path, Settings(token=token)) as site:
+    with served(tmp_path, WebSettings(token=token)) as site:
         site.client.headers["Authorization"] = f"Bearer {token}"
         site.upload("private.png", picture(size=(90, 90), kind="png"))
         page = opened(browser, url(site.address)).page

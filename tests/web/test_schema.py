@@ -17,7 +17,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests.web.serving import Served, served, url
-from thumbsmith.web import Settings
+from thumbsmith.web import WebSettings
 from thumbsmith.web.openapi import document, reference
 
 CHECKS = [
@@ -42,7 +42,7 @@ MODES = (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGAT
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Return a server that has every operation there is."""
-    with served(tmp_path_factory.mktemp("schema"), Settings(signing_secret="a secret to sign with")) as running:
+    with served(tmp_path_factory.mktemp("schema"), WebSettings(signing_secret="a secret to sign with")) as running:
         yield running
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.pictures import picture
 from tests.web.serving import Served, served
-from thumbsmith.web import Settings
+from thumbsmith.web import WebSettings
 
 
 def test_an_upload_becomes_thumbnails(server: Served):
@@ -60,7 +60,7 @@ def test_an_upload_url_works_once(server: Served):
 
 def test_an_upload_url_runs_out(tmp_path: Path):
     """After its time it is refused, and nothing is written."""
-    with served(tmp_path, Settings(upload_seconds=0)) as server:
+    with served(tmp_path, WebSettings(upload_seconds=0)) as server:
         upload = server.grant("late.png", 3).json()["upload"]
         assert server.client.put(upload["url"], content=b"abc", headers=upload["headers"]).status_code == 404
         assert list(server.sources.iterdir()) == []

@@ -24,8 +24,8 @@ from thumbsmith.aws.settings import from_environment
 from thumbsmith.aws.telemetry import tell, tell_problem
 from thumbsmith.environment import origins_setting
 from thumbsmith.errors import ThumbsmithError
-from thumbsmith.web.app import hosted
-from thumbsmith.web.settings import Settings
+from thumbsmith.web.app_on_aws import app_on_aws
+from thumbsmith.web.settings import WebSettings
 
 # What stands in a path as it is, RFC 3986, section 3.3; and "%", of which see `_path`.
 _IN_PATHS: Final = "/%!$&'()*+,;=:@-._~"
@@ -139,8 +139,8 @@ def _gateway() -> Gateway | ThumbsmithError:
     except ThumbsmithError as problem:
         tell_problem(problem)
         return problem
-    settings = Settings(hosts=None, origins=origins_setting(), max_wait=MAX_WAIT)
-    return Gateway(hosted(found.source, found.destination, found.recipe, settings, largest=LARGEST))
+    settings = WebSettings(hosts=None, origins=origins_setting(), max_wait=MAX_WAIT)
+    return Gateway(app_on_aws(found.source, found.destination, found.recipe, settings, max_body_bytes=LARGEST))
 
 
 _GATEWAY: Final = _gateway()

@@ -17,7 +17,7 @@ from thumbsmith.errors import UsageError
 from thumbsmith.reconcile.effects import Options
 
 if TYPE_CHECKING:
-    from thumbsmith.web import Settings
+    from thumbsmith.web import WebSettings
 
 NEEDED: Final = ("httptools", "starlette", "uvicorn", "uvloop")
 
@@ -57,7 +57,7 @@ def serve(
     """
     try:
         from thumbsmith.web import application  # noqa: PLC0415 - may be missing
-        from thumbsmith.web.server import listen, server  # noqa: PLC0415 - as above
+        from thumbsmith.web.server import create_server, listen  # noqa: PLC0415 - as above
     except ModuleNotFoundError as missing:
         if missing.name not in NEEDED:
             raise
@@ -73,15 +73,15 @@ def serve(
         name = f"[{host}]" if ":" in host else host
         people().print(f"http://{name}:{listener.getsockname()[1]}/  over {shown(str(root.resolve()))}; Ctrl-C to stop")
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        running = server(app)
+        running = create_server(app)
         running.run(sockets=[listener])
     # It ends by a signal, and raises it again: now and then the event loop swallows that.
     raise typer.Exit(130 if running.started else 1)
 
 
-def _settings(host: str, names: list[str], origins: list[str]) -> Settings:
+def _settings(host: str, names: list[str], origins: list[str]) -> WebSettings:
     """Return who may come in. Raises UsageError where that would be everybody."""
-    from thumbsmith.web.settings import LOOPBACK, Settings  # noqa: PLC0415 - loaded where it is served
+    from thumbsmith.web.settings import LOOPBACK_HOSTS, WebSettings  # noqa: PLC0415 - loaded where it is served
 
     token = token_setting()
     if not _is_loopback(host) and token is None:
@@ -90,8 +90,8 @@ def _settings(host: str, names: list[str], origins: list[str]) -> Settings:
         )
     own = f"[{host}]" if ":" in host else host
     try:
-        return Settings(
-            hosts=LOOPBACK | {name.lower() for name in (own, *names)},
+        return WebSettings(
+            hosts=LOOPBACK_HOSTS | {name.lower() for name in (own, *names)},
             origins=frozenset(origin.rstrip("/").lower() for origin in origins),
             token=token,
             signing_secret=signing_secret_setting(),

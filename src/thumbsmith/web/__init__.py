@@ -1,7 +1,7 @@
-"""The API and the page: one ASGI application over any two stores, the same on a laptop and elsewhere.
+"""The upload API and the page: one ASGI application over any two stores. Needs the extra `web`.
 
-Needs the extra `web`. It is thin: pictures are made by the same `converge` that every shell calls. `application` makes
-them itself; `hosted.hosted` is for where others do, as on AWS.
+It is thin: it calls the same `converge` as the commands. `application` makes the thumbnails itself, as
+`thumbsmith serve` does. `app_on_aws.app_on_aws` leaves that to another Lambda function.
 """
 
 from __future__ import annotations
@@ -10,16 +10,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from thumbsmith.web.local import application
-    from thumbsmith.web.settings import Settings
+    from thumbsmith.web.app_local import application
+    from thumbsmith.web.settings import WebSettings
+    from thumbsmith.web.settings import WebSettings as Settings
 
-_PLACES = {"Settings": "settings", "application": "local"}
+# `Settings` is the former name of `WebSettings`, and still works.
+_EXPORTS = {
+    "WebSettings": ("settings", "WebSettings"),
+    "Settings": ("settings", "WebSettings"),
+    "application": ("app_local", "application"),
+}
 
-__all__ = ["Settings", "application"]
+__all__ = ["Settings", "WebSettings", "application"]
 
 
 def __getattr__(name: str) -> object:
-    """Return one of these names: what is hosted does without the workers, and without what follows a folder."""
-    if name not in _PLACES:
+    """Return an exported name. Its module is imported here, because AWS needs neither the workers nor the watcher."""
+    if name not in _EXPORTS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+    module, attribute = _EXPORTS[name]
+    return getattr(import_module(f"{__name__}.{module}"), attribute)

@@ -1,4 +1,4 @@
-"""Who keeps the thumbnails right while the application runs: keys made right in threads, the source folder followed."""
+"""The updates that the application makes in the background: of single keys on request, and of the watched folder."""
 
 from __future__ import annotations
 
@@ -21,99 +21,121 @@ from thumbsmith.errors import MassDeletionRefused, StoreError, ThumbsmithError, 
 from thumbsmith.reconcile.converge import Renderer, converge
 from thumbsmith.reconcile.effects import Outcome
 
-# A key that failed is left alone for so many seconds, however often it is asked for.
-PAUSE: Final = 2.0
+# A key that failed is not tried again within this time, even if clients keep asking for it.
+RETRY_SECONDS: Final = 2.0
 
-# Failures remembered, the oldest forgotten first.
+# The number of failed keys that are remembered. The oldest is dropped first.
 _MAX_FAILURES: Final = 1_000
 
-# Seconds until a source folder that is gone is looked for again.
-_GONE: Final = 5.0
+# The pause before a source folder that disappeared is looked for again.
+_MISSING_FOLDER_SECONDS: Final = 5.0
 
 log = logging.getLogger("thumbsmith.web")
 
 
-class Keeper:
-    """Makes keys right, each in one thread at a time and any number of them at once: a `Keeping`. Must be closed."""
+class BackgroundUpdater:
+    """An `Updater` that converges keys in its own threads: several keys at once, but each key once at a time.
+
+    Must be closed.
+    """
 
     def __init__(self, scope: Scope, renderer: Renderer, threads: int) -> None:
         self.scope = scope
         self._renderer = renderer
         self._threads = threads
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="thumbsmith-keeper")
-        self._changed = threading.Condition()
-        self._busy: set[str] = set()
-        self._waiting: dict[str, Future[Outcome]] = {}
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="thumbsmith-update")
+        self._condition = threading.Condition()  # guards the fields below
+        self._locked: set[str] = set()
+        self._queued: dict[str, Future[Outcome]] = {}
         self._running: dict[str, Future[Outcome]] = {}
         self._failed: OrderedDict[str, tuple[float, ThumbsmithError]] = OrderedDict()
         self._reported = Reported()
         self._stopped = threading.Event()
-        self._watch: threading.Thread | None = None
+        self._watcher: threading.Thread | None = None
 
-    def changed(self, key: str) -> Future[Outcome]:
-        """Have the key made right, beginning after now; return the future of what becomes of it."""
-        with self._changed:
-            future = self._waiting.get(key)
-            if future is None:
-                future = self._waiting[key] = Future()
-                self._pool.submit(self._run, key, future)
-            return future
+    def enqueue(self, key: str) -> bool:
+        """Queue an update that begins after now. Return True: this process makes it."""
+        self._enqueue(key)
+        return True
 
-    def pursued(self, key: str) -> Future[Outcome] | None:
-        """Return the future of a key that is not right yet, begun if need be; None where it failed a moment ago."""
-        with self._changed:
-            future = self._waiting.get(key) or self._running.get(key)
-            failed_at, _ = self._failed.get(key, (-PAUSE, None))
-        if future is None and time.monotonic() - failed_at >= PAUSE:
-            future = self.changed(key)
+    def ensure_queued(self, key: str) -> Future[Outcome] | None:
+        """Return the future of the update that is queued or running; queue one if there is none.
+
+        Return None if the key failed less than RETRY_SECONDS ago.
+        """
+        with self._condition:
+            future = self._queued.get(key) or self._running.get(key)
+            failed_at, _ = self._failed.get(key, (-RETRY_SECONDS, None))
+        if future is None and time.monotonic() - failed_at >= RETRY_SECONDS:
+            future = self._enqueue(key)
         return future
 
-    async def settled(self, key: str, seconds: float) -> None:
-        """Wait until a key that is not right is done, however that ends, but no longer than so many seconds."""
-        future = self.pursued(key)
+    async def wait(self, key: str, seconds: float) -> None:
+        """Queue the key if necessary, and wait until its update has ended or failed, for at most `seconds`."""
+        future = self.ensure_queued(key)
         if future:
             waiting = asyncio.wrap_future(future)
-            waiting.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody asks how it ended
+            # asyncio warns about an exception that is never retrieved. `failure` returns it.
+            waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
             await asyncio.wait([waiting], timeout=seconds)
 
     def failure(self, key: str) -> ThumbsmithError | None:
-        """Return why the key failed: what may pass by itself for a moment, anything else until the key is right."""
-        when, error = self._failed.get(key, (0.0, None))
-        return error if error and (not error.transient or time.monotonic() - when < PAUSE) else None
+        """Return why the key failed: a transient error for RETRY_SECONDS, another one until an update succeeds."""
+        failed_at, error = self._failed.get(key, (0.0, None))
+        is_current = error and (not error.transient or time.monotonic() - failed_at < RETRY_SECONDS)
+        return error if is_current else None
 
-    def follow(self) -> None:
-        """Follow the source from now on, in a thread, where it is a folder: what others put there is made right too."""
+    def follow_source(self) -> None:
+        """Start to watch the source in a thread if it is a folder, so that files that others put there are updated."""
         folder = self.scope.source.local_root
         if folder is not None:
-            self._watch = threading.Thread(target=self._follow, args=(folder,), name="thumbsmith-watch")
-            self._watch.start()
+            self._watcher = threading.Thread(target=self._watch, args=(folder,), name="thumbsmith-watch")
+            self._watcher.start()
 
     def close(self) -> None:
-        """Begin nothing any more, and wait for what has begun."""
+        """Cancel the updates that are queued, and wait for those that are running."""
         self._stopped.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
-        if self._watch:
-            self._watch.join()
+        if self._watcher:
+            self._watcher.join()
+
+    def _enqueue(self, key: str) -> Future[Outcome]:
+        with self._condition:
+            future = self._queued.get(key)
+            if future is None:
+                future = self._queued[key] = Future()
+                self._pool.submit(self._run, key, future)
+            return future
 
     def _run(self, key: str, future: Future[Outcome]) -> None:
-        with self._alone(key):
-            with self._changed:
-                self._waiting.pop(key, None)
+        """Make one queued update, in a thread of the pool."""
+        with self._key_locked(key):
+            with self._condition:
+                self._queued.pop(key, None)
                 self._running[key] = future
             try:
                 outcome = self._converge(key)
             except BaseException as error:
-                with self._changed:
+                with self._condition:
                     self._running.pop(key, None)
                 future.set_exception(error)
             else:
-                with self._changed:
+                with self._condition:
                     self._running.pop(key, None)
                 future.set_result(outcome)
 
-    def _make_right(self, key: str) -> Outcome:
-        with self._alone(key):
-            return self._converge(key)
+    @contextmanager
+    def _key_locked(self, key: str) -> Iterator[None]:
+        """Lock the key: two updates at once are safe, but would do the same work twice."""
+        with self._condition:
+            self._condition.wait_for(lambda: key not in self._locked)
+            self._locked.add(key)
+        try:
+            yield
+        finally:
+            with self._condition:
+                self._locked.discard(key)
+                self._condition.notify_all()
 
     def _converge(self, key: str) -> Outcome:
         scope = self.scope
@@ -122,47 +144,35 @@ class Keeper:
                 key, scope.source, scope.destination, scope.recipe, renderer=self._renderer, options=scope.options
             )
         except ThumbsmithError as error:
-            self._report(key, error)
-            with self._changed:
+            self._log_failure(key, error)
+            with self._condition:
                 self._failed[key] = time.monotonic(), error
                 while len(self._failed) > _MAX_FAILURES:
                     self._failed.popitem(last=False)
             raise
-        self._report(key, None)
+        self._log_failure(key, None)
         self._failed.pop(key, None)
         return outcome
 
-    def _report(self, key: str, error: ThumbsmithError | None) -> None:
-        """Log why the key failed, once until it does not fail any more."""
+    def _log_failure(self, key: str, error: ThumbsmithError | None) -> None:
+        """Log why the key failed, unless the last log line for it says the same. None: the key did not fail."""
         reason = error.about(key) if error else None
-        with self._changed:
+        with self._condition:
             is_new = self._reported.is_new(key, reason)
         if is_new:
             log.warning("failed %r: %s", key, reason)
 
-    @contextmanager
-    def _alone(self, key: str) -> Iterator[None]:
-        """Hold the key against other threads: two at once are safe, but would do the same work twice."""
-        with self._changed:
-            self._changed.wait_for(lambda: key not in self._busy)
-            self._busy.add(key)
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._busy.discard(key)
-                self._changed.notify_all()
-
-    def _follow(self, folder: str) -> None:
+    def _watch(self, folder: str) -> None:
+        """Follow the folder until `close`, in the thread of the watcher."""
         while not self._stopped.is_set():
             try:
-                for _ in self._followed(folder):  # what failed is in the log by now
+                for _ in self._follow(folder):  # failures are logged already
                     pass
-            except (UsageError, StoreError) as error:  # a switched link can lead into the destination
-                log.warning("%s; looking again every %d seconds", error, _GONE)
-                self._stopped.wait(_GONE)
+            except (UsageError, StoreError) as error:  # for example, a changed link leads into the destination
+                log.warning("%s; trying again every %d seconds", error, _MISSING_FOLDER_SECONDS)
+                self._stopped.wait(_MISSING_FOLDER_SECONDS)
 
-    def _followed(self, folder: str) -> Iterator[WatchResult]:
+    def _follow(self, folder: str) -> Iterator[WatchResult]:
         return follow(
             self.scope,
             changes(folder, self._stopped.is_set, lambda sentence: log.warning("%s", sentence)),
@@ -170,28 +180,32 @@ class Keeper:
             renderer=self._renderer,
             threads=self._threads,
             sync=self._sync,
-            make_right=self._make_right,
+            make_right=self._update_now,
         )
 
-    def _sync(self) -> bool | None:
-        """Make everything right; return whether nothing failed, None when stopped.
+    def _update_now(self, key: str) -> Outcome:
+        with self._key_locked(key):
+            return self._converge(key)
 
-        Where most sources are gone, as of a folder that something else was mounted on, nothing is deleted.
+    def _sync(self) -> bool | None:
+        """Update everything. Return whether nothing failed, or None if the updater is closed.
+
+        If most sources are missing, the folder may be unmounted: then no thumbnails are deleted.
         """
         try:
-            return self._sync_by(self.scope)
+            return self._sync_scope(self.scope)
         except MassDeletionRefused as refusal:
-            log.warning("%s: none of them is deleted. Are the sources in place?", refusal.finding)
+            log.warning("%s: no thumbnails are deleted. Is the folder of the sources in place?", refusal.finding)
             options = replace(self.scope.options, keep_orphans=True)
-            return self._sync_by(replace(self.scope, options=options))
+            return self._sync_scope(replace(self.scope, options=options))
 
-    def _sync_by(self, scope: Scope) -> bool | None:
+    def _sync_scope(self, scope: Scope) -> bool | None:
         failed = False
-        with self._changed:
+        with self._condition:
             self._reported.next_round()
         stop: Callable[[], bool] = self._stopped.is_set
         with scan(scope) as found:
             for done in engine.sync(found, renderer=self._renderer, threads=self._threads, stop=stop):
                 failed = failed or done.error is not None
-                self._report(done.key, done.error)
+                self._log_failure(done.key, done.error)
         return None if stop() else not failed

@@ -1,11 +1,4 @@
-"""Refusals as `application/problem+json` (RFC 9457), whatever went wrong and wherever.
-
-Conditional and range requests (RFC 9110, sections 13 and 14): pure, from headers to what is to be sent.
-
-Keys in paths: percent-encoded as one segment or with "/" kept, and read from the path as it was sent.
-
-JSON bodies read with a bound and a time-out, and checked field by field.
-"""
+"""HTTP for every endpoint: problems as answers, JSON bodies, keys in paths, conditional requests and ranges."""
 
 from __future__ import annotations
 
@@ -23,14 +16,28 @@ from starlette.responses import Response
 
 from thumbsmith.errors import Rejected, ThumbsmithError
 
-MEDIA_TYPE: Final = "application/problem+json"
+T = TypeVar("T", str, int, bool)
 
-# Seconds after which to come back, where something failed that may pass.
-RETRY_AFTER: Final = "2"
+# Problem details for HTTP APIs: RFC 9457.
+PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
+
+# The Retry-After header of an answer to a transient error.
+RETRY_AFTER_SECONDS: Final = "2"
+
+# A recipe of fifty variants has 10 KB.
+MAX_JSON_BYTES: Final = 256 << 10
+
+_TYPE_NAMES: Final[dict[type, str]] = {str: "text", int: "a whole number", bool: "true or false"}
+
+_RANGE: Final = re.compile(r"bytes=\s*(\d{0,18})-(\d{0,18})\s*")
+_ETAG: Final = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 
 
 class Problem(Exception):
-    """A request that is refused: a status, one sentence, a stable `code` for programs, and what else helps."""
+    """A request that is refused: the status, one sentence, and a stable `code` for programs.
+
+    `more` are further members of the problem, as RFC 9457 allows.
+    """
 
     def __init__(
         self,
@@ -49,7 +56,7 @@ class Problem(Exception):
         self.more = dict(more or {})
 
     def response(self) -> Response:
-        """Return the answer."""
+        """Return the answer as `application/problem+json`."""
         content = {
             "type": "about:blank",
             "title": HTTPStatus(self.status).phrase,
@@ -59,72 +66,169 @@ class Problem(Exception):
             **self.more,
         }
         body = json.dumps(content, ensure_ascii=False).encode()
-        return Response(body, self.status, {"Cache-Control": "no-store", **self.headers}, MEDIA_TYPE)
+        return Response(body, self.status, {"Cache-Control": "no-store", **self.headers}, PROBLEM_MEDIA_TYPE)
 
 
-def from_error(error: ThumbsmithError) -> Problem:
-    """Return what an error of ours means to a client: 422 for a source that is at fault, 503 for what may pass."""
+def problem_from_error(error: ThumbsmithError) -> Problem:
+    """Return the problem for an error: 422 for a rejected source, 503 for a transient error, else 500."""
     if isinstance(error, Rejected):
         rejection = {"rejection": {"code": str(error.code), "detail": error.detail}}
         return Problem(422, error.detail, code=str(error.code), more=rejection)
     if error.transient:
-        return Problem(503, str(error), code="try_again", headers={"Retry-After": RETRY_AFTER})
+        return Problem(503, str(error), code="try_again", headers={"Retry-After": RETRY_AFTER_SECONDS})
     return Problem(500, str(error), code="store_failed")
 
 
-def on_problem(_: Request, error: Exception) -> Response:
-    """Answer with a problem that was raised."""
-    assert isinstance(error, Problem)  # noqa: S101 - Starlette's types know no better
+def _handle_problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)  # noqa: S101 - Starlette declares Exception for every handler
     return error.response()
 
 
-def on_error(_: Request, error: Exception) -> Response:
-    """Answer with what an error of ours means."""
+def _handle_thumbsmith_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, ThumbsmithError)  # noqa: S101 - as above
-    return from_error(error).response()
+    return problem_from_error(error).response()
 
 
-def on_http(_: Request, error: Exception) -> Response:
-    """Answer with what Starlette refuses: an unknown path, a method that is not allowed."""
+def _handle_http_exception(_: Request, error: Exception) -> Response:
+    """Answer to what Starlette refuses: an unknown path, or a method that is not allowed."""
     assert isinstance(error, HTTPException)  # noqa: S101 - as above
     return Problem(error.status_code, f"{error.detail}.", headers=error.headers).response()
 
 
-def on_surprise(_: Request, error: Exception) -> Response:  # noqa: ARG001 - what a surprise says may be a secret
-    """Answer without a word about a fault of our own; the server's log tells."""
-    return Problem(500, "Something went wrong here; the log of the server says what.", code="internal").response()
+def _handle_unexpected(_: Request, error: Exception) -> Response:  # noqa: ARG001 - its text may contain a secret
+    """Answer to an error of the program. The details are only in the log of the server."""
+    return Problem(
+        500, "An internal error occurred. The log of the server has the details.", code="internal"
+    ).response()
 
 
-HANDLERS: Final = {
-    Problem: on_problem,
-    ThumbsmithError: on_error,
-    HTTPException: on_http,
-    Exception: on_surprise,
+PROBLEM_HANDLERS: Final = {
+    Problem: _handle_problem,
+    ThumbsmithError: _handle_thumbsmith_error,
+    HTTPException: _handle_http_exception,
+    Exception: _handle_unexpected,
 }
 
 
-_SPAN: Final = re.compile(r"bytes=\s*(\d{0,18})-(\d{0,18})\s*")
-_TAG: Final = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
+async def read_json_object(request: Request, fields: frozenset[str]) -> dict[str, Any]:
+    """Return the JSON object in the body.
 
-
-def is_known(etag: str, headers: Mapping[str, str]) -> bool:
-    """Return whether the client has this version already (If-None-Match, compared weakly)."""
-    wanted = headers.get("if-none-match")
-    if wanted is None:
-        return False
-    return wanted.strip() == "*" or etag in _TAG.findall(wanted)
-
-
-def span(size: int, etag: str, headers: Mapping[str, str]) -> tuple[int, int] | None:
-    """Return the first byte that is asked for and the one behind the last; None for all of them.
-
-    Several ranges at once are answered by everything, as is a range of another version (If-Range). A range that cannot
-    be read counts as none. Raises ValueError where nothing of the range is there (416).
+    Raises Problem: 400 if it is not an object or has other fields than `fields`, 413 if it is too large, 415 if the
+    Content-Type is not JSON.
     """
-    found = _SPAN.fullmatch(headers.get("range", ""))
-    if not found or not any(found.groups()) or headers.get("if-range", etag) != etag:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise Problem(415, "Content-Type: expected application/json.", code="unsupported_type")
+    body = bytearray()
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > MAX_JSON_BYTES:
+                raise Problem(413, f"The body has more than {MAX_JSON_BYTES} bytes.", code="too_many_bytes")
+    except ClientDisconnect:
+        raise Problem(400, "The connection closed before the body was complete.", code="bad_body") from None
+    return _parse_object(bytes(body), fields)
+
+
+def _parse_object(body: bytes, fields: frozenset[str]) -> dict[str, Any]:
+    try:
+        content = json.loads(body.decode())
+    except (ValueError, RecursionError):
+        raise Problem(400, "The body: expected JSON in UTF-8.", code="bad_body") from None
+    if not isinstance(content, dict):
+        raise Problem(400, "The body: expected a JSON object.", code="bad_body")
+    unknown = sorted(set(content) - fields)
+    if unknown:
+        names = ", ".join(sorted(fields))
+        raise Problem(400, f"The body: expected only {names}, found {ascii(unknown[0])[:80]}.", code="bad_body")
+    return content
+
+
+def read_field(content: dict[str, Any], name: str, kind: type[T], default: T | None = None) -> T:
+    """Return the value of a field. Raises Problem (400) if it is missing without a default, or of another type."""
+    value = content.get(name, default)
+    if type(value) is not kind:
+        raise Problem(400, f"{name}: expected {_TYPE_NAMES[kind]}.", code="bad_body")
+    if isinstance(value, str) and not is_unicode(value):
+        raise Problem(400, f"{name}: expected Unicode text, found half of a surrogate pair.", code="bad_body")
+    return value
+
+
+def is_unicode(text: str) -> bool:
+    """Return whether the text can be encoded as UTF-8. The names of files, and JSON escapes, may contain surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+class _KeyConvertor(Convertor[str]):
+    """A path parameter that matches any characters: a key may contain slashes and line ends."""
+
+    regex = r"(?s:.*)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("key", _KeyConvertor())
+
+
+def key_from_path(request: Request) -> str:
+    """Return the key after the first segment of the path. Raises Problem: 400 if it is not UTF-8, 404 if empty."""
+    key = percent_decode(encoded_rest_of_path(request))
+    if not key:
+        raise Problem(404, "The path contains no key.", code="not_found")
+    return key
+
+
+def encoded_rest_of_path(request: Request) -> str:
+    """Return the path after its first segment, as the client sent it: percent-encoded."""
+    sent: bytes = request.scope.get("raw_path") or quote(request.scope["path"]).encode()
+    mounted_at = quote(request.scope.get("root_path", "")).encode()
+    return sent.removeprefix(mounted_at).lstrip(b"/").partition(b"/")[2].decode("ascii", "replace")
+
+
+def percent_decode(encoded: str) -> str:
+    """Return the text of a percent-encoded part of the path. Raises Problem (400) if it is not UTF-8."""
+    try:
+        return unquote_to_bytes(encoded).decode()
+    except UnicodeDecodeError:
+        raise Problem(400, "The path is not UTF-8.", code="bad_path") from None
+
+
+def encode_key(key: str) -> str:
+    """Return the key percent-encoded for a path. Slashes stay unless a client could change the path.
+
+    Clients resolve the segments `.` and `..`, and some merge empty segments. Such a key becomes one segment.
+    https://url.spec.whatwg.org/#path-state
+    """
+    is_stable = all(part not in {"", ".", ".."} for part in key.split("/"))
+    return quote(key, safe="/" if is_stable else "")
+
+
+def matches_etag(etag: str, headers: Mapping[str, str]) -> bool:
+    """Return whether If-None-Match names this etag: the client has the content already (RFC 9110, section 13.1.2)."""
+    expected = headers.get("if-none-match")
+    if expected is None:
+        return False
+    return expected.strip() == "*" or etag in _ETAG.findall(expected)
+
+
+def byte_range(size: int, etag: str, headers: Mapping[str, str]) -> tuple[int, int] | None:
+    """Return the offsets of the first requested byte and of the byte after the last one; None for all bytes.
+
+    Several ranges, a Range that cannot be parsed, and a range of another version (If-Range) also return None: RFC 9110,
+    section 14.2. Raises ValueError if the range begins after the end (416).
+    """
+    match = _RANGE.fullmatch(headers.get("range", ""))
+    if not match or not any(match.groups()) or headers.get("if-range", etag) != etag:
         return None
-    first, last = found.groups()
+    first, last = match.groups()
     if not first:
         start, end = max(0, size - int(last)), size
     else:
@@ -134,111 +238,3 @@ def span(size: int, etag: str, headers: Mapping[str, str]) -> tuple[int, int] | 
     if start >= size or start >= end:
         raise ValueError(f"bytes */{size}")
     return start, end
-
-
-class AnyText(Convertor[str]):
-    """The rest of a path, of whatever characters: a key may hold line ends as well."""
-
-    regex = r"(?s:.*)"
-
-    def convert(self, value: str) -> str:
-        """Return it as it is."""
-        return value
-
-    def to_string(self, value: str) -> str:
-        """Return it as it is."""
-        return value
-
-
-register_url_convertor("key", AnyText())
-
-_NOT_UTF8: Final = Problem(400, "The path is not UTF-8.", code="bad_path")
-
-
-def rest(request: Request) -> str:
-    """Return what follows the first segment of the path, still percent-encoded."""
-    sent: bytes = request.scope.get("raw_path") or quote(request.scope["path"]).encode()
-    mounted = quote(request.scope.get("root_path", "")).encode()
-    return sent.removeprefix(mounted).lstrip(b"/").partition(b"/")[2].decode("ascii", "replace")
-
-
-def decoded(encoded: str) -> str:
-    """Return the text that was percent-encoded. Raises Problem (400) where it is not UTF-8."""
-    try:
-        return unquote_to_bytes(encoded).decode()
-    except UnicodeDecodeError:
-        raise _NOT_UTF8 from None
-
-
-def key_of(request: Request) -> str:
-    """Return the key that follows the first segment of the path. Raises Problem: 400, or 404 where there is none."""
-    key = decoded(rest(request))
-    if not key:
-        raise Problem(404, "There is no key in the path.", code="not_found")
-    return key
-
-
-def encoded(key: str) -> str:
-    """Return the key for use in a path, with "/" kept where no client takes it for something else.
-
-    Clients resolve segments that are dots, and some merge slashes: then the key is one segment.
-    https://url.spec.whatwg.org/#path-state
-    """
-    plain = all(part not in {"", ".", ".."} for part in key.split("/"))
-    return quote(key, safe="/" if plain else "")
-
-
-T = TypeVar("T", str, int, bool)
-
-# A recipe of fifty variants is 10 KB.
-MAX_BYTES: Final = 256 << 10
-
-_WORDS: Final[dict[type, str]] = {str: "text", int: "a whole number", bool: "true or false", dict: "an object"}
-
-
-async def read_object(request: Request, fields: frozenset[str]) -> dict[str, Any]:
-    """Return the JSON object in the body. Raises Problem: 400, 413, or 415 where the body is not said to be JSON."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise Problem(415, "Content-Type: expected application/json.", code="unsupported_type")
-    body = bytearray()
-    try:
-        async for piece in request.stream():
-            body += piece
-            if len(body) > MAX_BYTES:
-                raise Problem(413, f"The body has more than {MAX_BYTES} bytes.", code="too_many_bytes")
-    except ClientDisconnect:
-        raise Problem(400, "The body broke off.", code="bad_body") from None
-    return _checked(bytes(body), fields)
-
-
-def read_field(content: dict[str, Any], name: str, kind: type[T], default: T | None = None) -> T:
-    """Return the value of a field. Raises Problem (400) where it is missing without a default, or of another type."""
-    value = content.get(name, default)
-    if type(value) is not kind:
-        raise Problem(400, f"{name}: expected {_WORDS[kind]}.", code="bad_body")
-    if isinstance(value, str) and not _is_unicode(value):
-        raise Problem(400, f"{name}: expected text in Unicode, found half of a surrogate pair.", code="bad_body")
-    return value
-
-
-def _checked(body: bytes, fields: frozenset[str]) -> dict[str, Any]:
-    try:
-        content = json.loads(body.decode())
-    except (ValueError, RecursionError):
-        raise Problem(400, "The body: expected JSON in UTF-8.", code="bad_body") from None
-    if not isinstance(content, dict):
-        raise Problem(400, "The body: expected an object.", code="bad_body")
-    unknown = sorted(set(content) - fields)
-    if unknown:
-        names = ", ".join(sorted(fields))
-        raise Problem(400, f"The body: expected only {names}, found {ascii(unknown[0])[:80]}.", code="bad_body")
-    return content
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

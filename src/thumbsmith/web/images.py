@@ -1,4 +1,4 @@
-"""`/images`: how each image stands, the list of all, and their removal."""
+"""The endpoints `/images`: the status of one image, the list of images, and deletion."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import binascii
 import hashlib
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,101 +18,123 @@ from starlette.responses import Response
 from thumbsmith.errors import ThumbsmithError
 from thumbsmith.reconcile.manifest import Manifest
 from thumbsmith.store.base import ObjectInfo
-from thumbsmith.web.http import Problem, encoded, from_error, is_known, key_of
-from thumbsmith.web.library import ImageStatus, Keeping, Library
+from thumbsmith.web.http import Problem, encode_key, key_from_path, matches_etag, problem_from_error
+from thumbsmith.web.library import ImageLibrary, ImageStatus, Status, Updater
 
-PAGE: Final = 50
-MAX_PAGE: Final = 200
+# The number of images on a page.
+DEFAULT_LIMIT: Final = 50
+MAX_LIMIT: Final = 200
 
-# Keys looked at for one page of a list by status: beyond that the page is short, or empty, and has a cursor.
-_MAX_LOOKED_AT: Final = 1_000
+# The number of keys that are checked for one page of a list by status. A page may be short or empty and still have a
+# cursor.
+_MAX_CHECKED_KEYS: Final = 1_000
 
-STATUSES: Final = ("ok", "rejected", "making")
+STATUSES: Final[tuple[str, ...]] = get_args(Status)
 
 
 @dataclass(frozen=True, slots=True)
-class Images:
-    """The endpoints of `/images`."""
+class ImageEndpoints:
+    """The endpoints `/images`. `max_wait` is in seconds."""
 
-    library: Library
-    keeper: Keeping
+    library: ImageLibrary
+    updater: Updater
     max_wait: float
 
     async def show(self, request: Request) -> Response:
-        """Answer with the manifest: 200; 202 while it is made; 422 for a rejected source; 404 where there is none."""
-        key, wait = key_of(request), _wait(request, self.max_wait)
-        standing = await self.library.run(self.library.standing, key)
-        if standing and standing.status == "making":
-            await self.keeper.settled(key, wait)
-            standing = await self.library.run(self.library.standing, key) if wait else standing
-        if standing is None:
-            raise Problem(404, "There is no such image.", code="not_found")
-        return self._answer(request, key, standing)
+        """Answer with the manifest: 200; 202 until it is made; 304; 422 for a rejected source; 404 for no source."""
+        key, wait = key_from_path(request), _wait_seconds(request, self.max_wait)
+        image = await self.library.run(self.library.image, key)
+        if image and image.status == "making":
+            await self.updater.wait(key, wait)
+            image = await self.library.run(self.library.image, key) if wait else image
+        if image is None:
+            raise _no_image()
+        return self._status_response(request, key, image)
 
     async def remove(self, request: Request) -> Response:
-        """Delete the source, and what was made of it: 204, or 404 where there is none."""
-        key = key_of(request)
-        if await self.library.run(self.library.standing, key) is None:
-            raise Problem(404, "There is no such image.", code="not_found")
+        """Delete the source and its thumbnails: 204, or 404 if there is no source."""
+        key = key_from_path(request)
+        if await self.library.run(self.library.image, key) is None:
+            raise _no_image()
         await self.library.run(self.library.source.delete, key)
-        if self.keeper.changed(key):
-            await asyncio.shield(self.keeper.settled(key, self.max_wait))
-            if failure := self.keeper.failure(key):
-                raise from_error(failure)
+        if self.updater.enqueue(key):
+            await asyncio.shield(self.updater.wait(key, self.max_wait))
+            if failure := self.updater.failure(key):
+                raise problem_from_error(failure)
         return Response(status_code=204)
 
     async def browse(self, request: Request) -> Response:
-        """Answer with a page of the images whose keys begin with `prefix`, in their order, and the next `cursor`."""
+        """Answer with a page of the images that `prefix` and `status` select, and the `cursor` of the next page."""
         query = request.query_params
         prefix, status = query.get("prefix", ""), query.get("status")
         if status is not None and status not in STATUSES:
             raise Problem(400, f"status: expected one of {', '.join(STATUSES)}.", code="bad_query")
-        after, limit = _after(query.get("cursor")), _limit(query.get("limit"))
-        images, cursor = await self.library.run(self._page, prefix, after, limit, status)
-        return _json({"images": images, **({"cursor": _cursor(cursor)} if cursor else {})})
+        after, limit = _parse_cursor(query.get("cursor")), _parse_limit(query.get("limit"))
+        images, last_key = await self.library.run(self._page, prefix, after, limit, status)
+        return _json_response({"images": images, **({"cursor": _cursor(last_key)} if last_key else {})})
 
     def _page(self, prefix: str, after: str, limit: int, status: str | None) -> tuple[list[dict[str, Any]], str | None]:
-        """Return a page, and the key after which the next one begins."""
-        looked_at = _MAX_LOOKED_AT if status else limit
-        sources = self.library.page(prefix, after, looked_at + 1)
+        """Return a page, and the key after which the next page begins; None for the last page."""
+        max_checked = _MAX_CHECKED_KEYS if status else limit
+        sources = self.library.list_sources(prefix, after, max_checked + 1)
         images: list[dict[str, Any]] = []
         for number, source in enumerate(sources):
-            if number == looked_at or len(images) == limit:
+            if number == max_checked or len(images) == limit:
                 return images, sources[number - 1].key
-            standing = self.library.standing(source.key)
-            if standing and status in {None, standing.status}:
-                images.append(summary(standing))
-            if standing and standing.status == "making":
-                self.keeper.pursued(source.key)
+            image = self.library.image(source.key)
+            if image and status in {None, image.status}:
+                images.append(_summary(image))
+            if image and image.status == "making":
+                self.updater.ensure_queued(source.key)
         return images, None
 
-    def _answer(self, request: Request, key: str, standing: ImageStatus) -> Response:
-        manifest = standing.manifest
+    def _status_response(self, request: Request, key: str, image: ImageStatus) -> Response:
+        manifest = image.manifest
         if manifest is None:
-            return _making(key, standing.source, self.keeper.failure(key))
+            return _making_response(key, image.source, self.updater.failure(key))
         if manifest.rejection:
             content = manifest.as_dict()
             code, detail = manifest.rejection.code, manifest.rejection.detail
             more = {"rejection": content["rejection"], "source": content["source"]}
             raise Problem(422, detail, code=code, headers={"Cache-Control": "no-cache"}, more=more)
-        body, etag = _written(manifest)
+        body, etag = _manifest_json(manifest)
         headers = {"ETag": etag, "Cache-Control": "no-cache"}
-        if is_known(etag, request.headers):
+        if matches_etag(etag, request.headers):
             return Response(status_code=304, headers=headers)
         return Response(body, headers=headers, media_type="application/json")
 
 
-def summary(standing: ImageStatus) -> dict[str, Any]:
-    """Return an image as a list shows it."""
-    source, manifest = standing.source, standing.manifest
-    about: dict[str, Any] = {"key": source.key, "bytes": source.size, "status": standing.status}
+def _no_image() -> Problem:
+    return Problem(404, "There is no image with this key.", code="not_found")
+
+
+def _making_response(key: str, source: ObjectInfo, failure: ThumbsmithError | None) -> Response:
+    """Answer 202 while the thumbnails are made. Raises Problem if that failed and another try would not help."""
+    if failure and not failure.transient:
+        raise problem_from_error(failure)
+    detail = {"detail": str(failure)} if failure else {}
+    content = {"key": key, "status": "making", "source": {"bytes": source.size}, **detail}
+    return _json_response(content, 202, {"Retry-After": "1"})
+
+
+@lru_cache(maxsize=1_024)
+def _manifest_json(manifest: Manifest) -> tuple[bytes, str]:
+    """Return the manifest as JSON, and the etag of the JSON."""
+    body = json.dumps(manifest.as_dict(), sort_keys=True, ensure_ascii=False).encode()
+    return body, f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+
+
+def _summary(image: ImageStatus) -> dict[str, Any]:
+    """Return the entry of an image in a list: the schema `Image` of the API."""
+    source, manifest = image.source, image.manifest
+    entry: dict[str, Any] = {"key": source.key, "bytes": source.size, "status": image.status}
     if manifest and manifest.rejection:
-        return {**about, "rejection": {"code": manifest.rejection.code, "detail": manifest.rejection.detail}}
-    return {**about, **(_pictures(manifest) if manifest else {})}
+        return {**entry, "rejection": {"code": manifest.rejection.code, "detail": manifest.rejection.detail}}
+    return {**entry, **(_thumbnails(manifest) if manifest else {})}
 
 
-def _pictures(manifest: Manifest) -> dict[str, Any]:
-    source, key = manifest.source, encoded(manifest.source.key)
+def _thumbnails(manifest: Manifest) -> dict[str, Any]:
+    source, key = manifest.source, encode_key(manifest.source.key)
     renditions = [
         {
             "variant": each.variant,
@@ -125,32 +146,16 @@ def _pictures(manifest: Manifest) -> dict[str, Any]:
         }
         for each in manifest.renditions
     ]
-    about = {"width": source.width, "height": source.height, "format": source.format, "color": manifest.color}
-    return {**{name: value for name, value in about.items() if value is not None}, "renditions": renditions}
+    facts = {"width": source.width, "height": source.height, "format": source.format, "color": manifest.color}
+    return {**{name: value for name, value in facts.items() if value is not None}, "renditions": renditions}
 
 
-def _making(key: str, source: ObjectInfo, failure: ThumbsmithError | None) -> Response:
-    """Answer that the thumbnails are being made; where that failed and will not pass by itself, with a problem."""
-    if failure and not failure.transient:
-        raise from_error(failure)
-    trouble = {"detail": str(failure)} if failure else {}
-    about = {"key": key, "status": "making", "source": {"bytes": source.size}, **trouble}
-    return _json(about, 202, {"Retry-After": "1"})
-
-
-@lru_cache(maxsize=1_024)
-def _written(manifest: Manifest) -> tuple[bytes, str]:
-    """Return the manifest as JSON, and the etag of that."""
-    body = json.dumps(manifest.as_dict(), sort_keys=True, ensure_ascii=False).encode()
-    return body, f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-
-
-def _json(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def _json_response(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     body = json.dumps(content, ensure_ascii=False).encode()
     return Response(body, status, {"Cache-Control": "no-store", **(headers or {})}, "application/json")
 
 
-def _wait(request: Request, most: float) -> float:
+def _wait_seconds(request: Request, maximum: float) -> float:
     text = request.query_params.get("wait", "0")
     try:
         seconds = float(text)
@@ -158,14 +163,14 @@ def _wait(request: Request, most: float) -> float:
         seconds = math.nan
     if not 0 <= seconds < math.inf:
         raise Problem(400, "wait: expected a number of seconds, 0 or more.", code="bad_query")
-    return min(seconds, most)
+    return min(seconds, maximum)
 
 
-def _limit(text: str | None) -> int:
+def _parse_limit(text: str | None) -> int:
     if text is None:
-        return PAGE
-    if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:9]) <= MAX_PAGE:
-        raise Problem(400, f"limit: expected a whole number from 1 to {MAX_PAGE}.", code="bad_query")
+        return DEFAULT_LIMIT
+    if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:9]) <= MAX_LIMIT:
+        raise Problem(400, f"limit: expected a whole number from 1 to {MAX_LIMIT}.", code="bad_query")
     return int(text)
 
 
@@ -173,11 +178,12 @@ def _cursor(key: str) -> str:
     return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
 
 
-def _after(cursor: str | None) -> str:
+def _parse_cursor(cursor: str | None) -> str:
+    """Return the key in the cursor; an empty text, before all keys, if there is no cursor."""
     if not cursor:
         return ""
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         return base64.b64decode(padded, b"-_", validate=True).decode()
     except (ValueError, binascii.Error):
-        raise Problem(400, "cursor: expected one that an earlier page gave.", code="bad_query") from None
+        raise Problem(400, "cursor: expected the cursor of an earlier page.", code="bad_query") from None

@@ -1,8 +1,6 @@
-"""`/previews`: what a variant of any recipe would look like.
+"""Thumbnails that are not in the recipe: previews of another recipe, and sizes that a signed URL asks for.
 
-Pictures made while somebody waits, which no recipe knows of: a few at once, in workers as all others.
-
-`/on-demand`: pictures that no recipe names, for whoever has an address that was signed for them.
+They are rendered while the client waits, by the same workers as all thumbnails, and are not stored.
 """
 
 from __future__ import annotations
@@ -26,26 +24,87 @@ from thumbsmith.recipe.names import Rendition
 from thumbsmith.recipe.selection import is_source
 from thumbsmith.reconcile.converge import Renderer
 from thumbsmith.signing import EXPIRES, OPTIONS, SIGNATURE, recipe_of, signature
-from thumbsmith.web.http import Problem, is_known, key_of, read_field, read_object
-from thumbsmith.web.library import Library
+from thumbsmith.web.http import (
+    RETRY_AFTER_SECONDS,
+    Problem,
+    key_from_path,
+    matches_etag,
+    read_field,
+    read_json_object,
+)
+from thumbsmith.web.library import ImageLibrary
+
+# How many thumbnails are rendered at once. Each one takes a worker.
+_MAX_RENDERING: Final = 2
+
+# How long a request waits until it may render.
+_QUEUE_SECONDS: Final = 10.0
+
+# The cache in memory: thumbnails of one source, thumbnails of all sources, and bytes. The oldest is dropped first.
+MAX_CACHED_OF_SOURCE: Final = 16
+MAX_CACHED: Final = 1_024
+MAX_CACHED_BYTES: Final = 64 << 20
+
+_MAX_AGE_SECONDS: Final = 31_536_000  # one year
 
 
 @dataclass(frozen=True, slots=True)
-class Previews:
-    """The endpoint of `/previews`. Nothing that it is sent or makes is kept."""
+class OnDemandRenderer:
+    """Renders single thumbnails of stored sources, a few at once."""
 
-    rendering: Rendering
+    library: ImageLibrary
+    renderer: Renderer
+    _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_MAX_RENDERING))
+
+    async def render(self, key: str, recipe: Recipe) -> Rendition:
+        """Return the first thumbnail of the recipe.
+
+        Raises Problem (404, 409, or 503 if too many others are rendered), Rejected, WorkerError and StoreError.
+        """
+        try:
+            async with asyncio.timeout(_QUEUE_SECONDS):
+                await self._slots.acquire()
+        except TimeoutError:
+            headers = {"Retry-After": RETRY_AFTER_SECONDS}
+            detail = "Too many thumbnails are being rendered at once."
+            raise Problem(503, detail, code="try_again", headers=headers) from None
+        try:
+            return await self.library.run(self._render, key, recipe)
+        finally:
+            self._slots.release()
+
+    def _render(self, key: str, recipe: Recipe) -> Rendition:
+        source = self.library.source
+        opened = source.open(key) if is_source(key, self.library.recipe.selection) else None
+        if opened is None:
+            raise _no_image()
+        with closing(opened) as reader:
+            try:
+                return self.renderer.render(reader, recipe).renditions[0]
+            except SourceChanged:
+                raise Problem(409, "The image is being replaced.", code="conflict") from None
+
+
+def _no_image() -> Problem:
+    return Problem(404, "There is no image with this key.", code="not_found")
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewEndpoint:
+    """The endpoint `/previews`: a variant of any recipe, made from an image of the library."""
+
+    renderer: OnDemandRenderer
 
     async def preview(self, request: Request) -> Response:
-        """Answer with one variant of a recipe, made of an image that is here, and kept nowhere. 200; 400, 404, 422."""
-        content = await read_object(request, frozenset({"toml", "variant", "key"}))
-        key, name = read_field(content, "key", str), read_field(content, "variant", str)
-        picture = await self.rendering.picture(key, self._only(read_field(content, "toml", str), name))
-        about = {"X-Thumbsmith-Size": f"{picture.width}x{picture.height}", "Cache-Control": "no-store"}
-        return Response(picture.data, 200, about, picture.format.media_type)
+        """Answer with the thumbnail: 200; 400 for an invalid recipe; 404, 409, 422, 503."""
+        content = await read_json_object(request, frozenset({"toml", "variant", "key"}))
+        key, variant = read_field(content, "key", str), read_field(content, "variant", str)
+        thumbnail = await self.renderer.render(key, self._recipe_of_one(read_field(content, "toml", str), variant))
+        headers = {"X-Thumbsmith-Size": f"{thumbnail.width}x{thumbnail.height}", "Cache-Control": "no-store"}
+        return Response(thumbnail.data, 200, headers, thumbnail.format.media_type)
 
-    def _only(self, toml: str, name: str) -> Recipe:
-        """Return a recipe of one variant in one format, within the limits that hold here. Raises Problem."""
+    def _recipe_of_one(self, toml: str, name: str) -> Recipe:
+        """Return a recipe of one variant in its first format, with the limits of this server. Raises Problem."""
         try:
             recipe = Recipe.loads(toml)
         except RecipeError as error:
@@ -53,60 +112,12 @@ class Previews:
         for variant in recipe.variants:
             if variant.name == name:
                 one = replace(variant, formats=variant.formats[:1])
-                return replace(recipe, variants=(one,), limits=self.rendering.library.recipe.limits)
+                return replace(recipe, variants=(one,), limits=self.renderer.library.recipe.limits)
         raise Problem(404, "The recipe has no variant of this name.", code="not_found")
 
 
-# Pictures made at once; each takes one worker.
-_AT_ONCE: Final = 2
-
-# Seconds that one waits for its turn.
-_TURN: Final = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Rendering:
-    """Makes single pictures of sources that are there. Nothing of it is kept."""
-
-    library: Library
-    renderer: Renderer
-    _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
-
-    async def picture(self, key: str, recipe: Recipe) -> Rendition:
-        """Return the first picture of a recipe. Raises Problem (404, 409, 503), Rejected, WorkerError, StoreError."""
-        try:
-            async with asyncio.timeout(_TURN):
-                await self._turns.acquire()
-        except TimeoutError:
-            headers = {"Retry-After": "2"}
-            raise Problem(503, "Too many pictures at once.", code="try_again", headers=headers) from None
-        try:
-            return await self.library.run(self._render, key, recipe)
-        finally:
-            self._turns.release()
-
-    def _render(self, key: str, recipe: Recipe) -> Rendition:
-        source = self.library.source
-        there = source.open(key) if is_source(key, self.library.recipe.selection) else None
-        if there is None:
-            raise Problem(404, "There is no such image.", code="not_found")
-        with closing(there) as reader:
-            try:
-                return self.renderer.render(reader, recipe).renditions[0]
-            except SourceChanged:
-                raise Problem(409, "The image is being replaced.", code="conflict") from None
-
-
-# Pictures that are kept in memory: of one source, of all of them, and in bytes. The oldest goes for a new one.
-MAX_OF_A_SOURCE: Final = 16
-MAX_KEPT: Final = 1_024
-MAX_BYTES: Final = 64 << 20
-
-_YEAR: Final = 31_536_000
-
-
-class Made(NamedTuple):
-    """A picture that was made: its bytes, type and etag."""
+class CachedThumbnail(NamedTuple):
+    """The bytes, media type and etag of a thumbnail."""
 
     data: bytes
     type: str
@@ -114,100 +125,103 @@ class Made(NamedTuple):
 
 
 @dataclass(slots=True)
-class Kept:
-    """Pictures by source, the source's version and what they are, as many as are kept. Used by one thread."""
+class OnDemandCache:
+    """Thumbnails by source key, source etag and fingerprint of the recipe. For use by one thread."""
 
-    _made: OrderedDict[tuple[str, str, str], Made] = field(default_factory=OrderedDict)
-    _of: Counter[str] = field(default_factory=Counter)
+    _thumbnails: OrderedDict[tuple[str, str, str], CachedThumbnail] = field(default_factory=OrderedDict)
+    _count_of_source: Counter[str] = field(default_factory=Counter)
     _bytes: int = 0
 
-    def get(self, name: tuple[str, str, str]) -> Made | None:
-        """Return a picture, or None."""
-        found = self._made.get(name)
+    def get(self, name: tuple[str, str, str]) -> CachedThumbnail | None:
+        """Return a thumbnail, or None."""
+        found = self._thumbnails.get(name)
         if found:
-            self._made.move_to_end(name)
+            self._thumbnails.move_to_end(name)
         return found
 
-    def put(self, name: tuple[str, str, str], made: Made) -> None:
-        """Keep a picture, and forget the oldest ones for it."""
-        self._forget(name)
-        self._made[name] = made
-        self._of[name[0]] += 1
-        self._bytes += len(made.data)
-        while self._of[name[0]] > MAX_OF_A_SOURCE:
-            self._forget(next(each for each in self._made if each[0] == name[0]))
-        while self._bytes > MAX_BYTES or len(self._made) > MAX_KEPT:
-            self._forget(next(iter(self._made)))
+    def put(self, name: tuple[str, str, str], thumbnail: CachedThumbnail) -> None:
+        """Add a thumbnail, and drop the least recently used ones that exceed a limit."""
+        self._remove(name)
+        self._thumbnails[name] = thumbnail
+        self._count_of_source[name[0]] += 1
+        self._bytes += len(thumbnail.data)
+        while self._count_of_source[name[0]] > MAX_CACHED_OF_SOURCE:
+            self._remove(next(each for each in self._thumbnails if each[0] == name[0]))
+        while self._bytes > MAX_CACHED_BYTES or len(self._thumbnails) > MAX_CACHED:
+            self._remove(next(iter(self._thumbnails)))
 
-    def _forget(self, name: tuple[str, str, str]) -> None:
-        made = self._made.pop(name, None)
-        if made:
-            self._bytes -= len(made.data)
-            self._of[name[0]] -= 1
-            self._of += Counter()  # without those that are 0
+    def _remove(self, name: tuple[str, str, str]) -> None:
+        thumbnail = self._thumbnails.pop(name, None)
+        if thumbnail:
+            self._bytes -= len(thumbnail.data)
+            self._count_of_source[name[0]] -= 1
+            self._count_of_source += Counter()  # drops the keys whose count is 0
 
 
 @dataclass(frozen=True, slots=True)
-class OnDemand:
-    """The endpoint of `/on-demand`."""
+class OnDemandEndpoint:
+    """The endpoint `/on-demand`: a thumbnail that the signed query describes. It needs no token."""
 
-    rendering: Rendering
+    renderer: OnDemandRenderer
     secret: str
-    kept: Kept = field(default_factory=Kept)
+    cache: OnDemandCache = field(default_factory=OnDemandCache)
 
     async def show(self, request: Request) -> Response:
-        """Answer with the picture: 200, 304; 400 for what cannot be made, 403 for what was not signed or ran out."""
-        key, said = key_of(request), _said(request)
-        until = self._checked(key, said)
-        made = await self._made(key, self._recipe(said))
-        seconds = min(until - int(time.time()), _YEAR)
-        headers = {"ETag": made.etag, "Cache-Control": f"public, max-age={max(seconds, 0)}"}
-        if is_known(made.etag, request.headers):
+        """Answer with the thumbnail: 200, 304; 400 for invalid options; 403 for a wrong signature or an expired URL."""
+        key, query = key_from_path(request), _parse_query(request)
+        expires = self._verify(key, query)
+        options = {name: value for name, value in query.items() if name in OPTIONS}
+        thumbnail = await self._thumbnail(key, self._recipe(options))
+        max_age = max(min(expires - int(time.time()), _MAX_AGE_SECONDS), 0)
+        headers = {"ETag": thumbnail.etag, "Cache-Control": f"public, max-age={max_age}"}
+        if matches_etag(thumbnail.etag, request.headers):
             return Response(status_code=304, headers=headers)
-        headers["Content-Length"] = str(len(made.data))
-        return Response(None if request.method == "HEAD" else made.data, 200, headers, made.type)
+        headers["Content-Length"] = str(len(thumbnail.data))
+        return Response(None if request.method == "HEAD" else thumbnail.data, 200, headers, thumbnail.type)
 
-    def _checked(self, key: str, said: dict[str, str]) -> int:
-        """Return until when the address holds; what is said then holds options alone. Raises Problem (403)."""
-        given = said.pop(SIGNATURE, "")
-        if not hmac.compare_digest(given.encode(), signature(key, said, self.secret).encode()):
-            raise Problem(403, "signature: it is not that of this key and these options.", code="bad_signature")
-        expires = said.pop(EXPIRES, "0")
-        until = int(expires) if expires.isascii() and expires.isdigit() and len(expires) < 16 else 0
-        if until <= time.time():
-            raise Problem(403, "expires: the time of this address is over.", code="expired")
-        return until
+    def _verify(self, key: str, query: Mapping[str, str]) -> int:
+        """Return when the URL expires, in seconds since 1970. Raises Problem (403)."""
+        signed = {name: value for name, value in query.items() if name != SIGNATURE}
+        given = query.get(SIGNATURE, "")
+        if not hmac.compare_digest(given.encode(), signature(key, signed, self.secret).encode()):
+            detail = "signature: it does not match the key and the options of this URL."
+            raise Problem(403, detail, code="bad_signature")
+        text = signed.get(EXPIRES, "0")
+        expires = int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
+        if expires <= time.time():
+            raise Problem(403, "expires: this URL has expired.", code="expired")
+        return expires
 
-    def _recipe(self, said: Mapping[str, str]) -> Recipe:
-        """Return a recipe of the one picture that is wanted. Raises Problem (400)."""
+    def _recipe(self, options: Mapping[str, str]) -> Recipe:
+        """Return a recipe of the one thumbnail, with the limits of this server. Raises Problem (400)."""
         try:
-            recipe = recipe_of(said)
+            recipe = recipe_of(options)
         except RecipeError as error:
             raise Problem(400, str(error), code="bad_query") from None
-        return replace(recipe, limits=self.rendering.library.recipe.limits)
+        return replace(recipe, limits=self.renderer.library.recipe.limits)
 
-    async def _made(self, key: str, recipe: Recipe) -> Made:
-        """Return the picture, from what is kept where it was made of this very source before."""
-        library = self.rendering.library
+    async def _thumbnail(self, key: str, recipe: Recipe) -> CachedThumbnail:
+        """Return the thumbnail: from the cache if it was made of this version of the source."""
+        library = self.renderer.library
         source = await library.run(library.source.head, key) if is_source(key, library.recipe.selection) else None
         if source is None:
-            raise Problem(404, "There is no such image.", code="not_found")
+            raise _no_image()
         name = key, source.etag, recipe.fingerprint
-        made = self.kept.get(name)
-        if made is None:
-            picture = await self.rendering.picture(key, recipe)
-            etag = f'"{hashlib.sha256(picture.data).hexdigest()[:32]}"'
-            made = Made(picture.data, picture.format.media_type, etag)
-            self.kept.put(name, made)
-        return made
+        thumbnail = self.cache.get(name)
+        if thumbnail is None:
+            made = await self.renderer.render(key, recipe)
+            etag = f'"{hashlib.sha256(made.data).hexdigest()[:32]}"'
+            thumbnail = CachedThumbnail(made.data, made.format.media_type, etag)
+            self.cache.put(name, thumbnail)
+        return thumbnail
 
 
-def _said(request: Request) -> dict[str, str]:
-    """Return what the query says. Raises Problem (400) for what means nothing here, or is said twice."""
+def _parse_query(request: Request) -> dict[str, str]:
+    """Return the parameters of the query. Raises Problem (400) for a parameter that is unknown or given twice."""
     pairs = request.query_params.multi_items()
-    said = dict(pairs)
-    unknown = sorted(set(said) - {*OPTIONS, EXPIRES, SIGNATURE})
-    if unknown or len(said) < len(pairs):
+    query = dict(pairs)
+    unknown = sorted(set(query) - {*OPTIONS, EXPIRES, SIGNATURE})
+    if unknown or len(query) < len(pairs):
         expected = ", ".join((*OPTIONS, EXPIRES, SIGNATURE))
-        raise Problem(400, f"The query: expected {expected}, each once.", code="bad_query")
-    return said
+        raise Problem(400, f"The query: expected {expected}, each at most once.", code="bad_query")
+    return query

@@ -1,6 +1,6 @@
-"""The OpenAPI document (3.1), made of the operations: `python -m thumbsmith.web.openapi > openapi.json`.
+"""The OpenAPI 3.1 document of the operations, and the reference in `docs/api.md` as Markdown.
 
-The reference in docs, made of the OpenAPI document: `python -m thumbsmith.web.openapi`.
+`python -m thumbsmith.web.openapi` prints the document as JSON. With `--markdown` it prints the reference.
 """
 
 from __future__ import annotations
@@ -12,26 +12,28 @@ from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any, Final
 
-from thumbsmith.web.http import MEDIA_TYPE
+from thumbsmith.web.http import PROBLEM_MEDIA_TYPE
 from thumbsmith.web.operations import OPERATIONS, SCHEMAS, Operation, ref
 
-# What the door answers, whatever is asked for: no host or a wrong one, a foreign origin, no token.
-_AT_THE_DOOR: Final = (400, 401, 403, 421)
+# The answers of the access middleware, to any request: no host or a wrong one, no token, a foreign site.
+_ACCESS_PROBLEMS: Final = (400, 401, 403, 421)
+
+# Of these, the reference describes here only 400, which has other causes too. docs/api.md describes the others once.
+_LEFT_OUT_OF_REFERENCE: Final = {"401", "403", "421"}
 
 
 def document(names: Collection[str] | None = None) -> dict[str, Any]:
-    """Return the document: of all operations, or those of these names, and what is the same without a body."""
+    """Return the document: of all operations, or of those with these names and their HEAD operations."""
     paths: dict[str, dict[str, Any]] = {}
     for each in OPERATIONS:
-        if names is not None and each.name.replace("head_", "show_") not in names:
-            continue
-        paths.setdefault(each.path, {})[each.method.lower()] = _described(each)
+        if names is None or each.name.replace("head_", "show_") in names:
+            paths.setdefault(each.path, {})[each.method.lower()] = _operation_object(each)
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Thumbsmith",
             "version": version("thumbsmith"),
-            "summary": "Images come in, thumbnails go out.",
+            "summary": "Upload images, and get thumbnails.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
@@ -43,75 +45,66 @@ def document(names: Collection[str] | None = None) -> dict[str, Any]:
     }
 
 
-def _described(operation: Operation) -> dict[str, Any]:
-    problems = sorted({*operation.problems, *_AT_THE_DOOR})
-    answers = {str(status): _answer(*answer) for status, answer in operation.answers.items()}
-    answers |= {str(status): _problem(status, has_body=operation.method != "HEAD") for status in problems}
+def _operation_object(operation: Operation) -> dict[str, Any]:
+    problems = sorted({*operation.problems, *_ACCESS_PROBLEMS})
+    responses = {str(status): _response(*each) for status, each in operation.responses.items()}
+    responses |= {str(status): _problem(status, has_body=operation.method != "HEAD") for status in problems}
     return {
         "operationId": operation.name,
         "summary": operation.summary,
         "parameters": list(operation.parameters),
         **({"requestBody": {"required": True, "content": operation.body}} if operation.body else {}),
-        "responses": answers,
+        "responses": responses,
     }
 
 
-def _answer(means: str, content: Mapping[str, Any]) -> dict[str, Any]:
-    return {"description": means, **({"content": content} if content else {})}
+def _response(description: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    return {"description": description, **({"content": content} if content else {})}
 
 
 def _problem(status: int, *, has_body: bool) -> dict[str, Any]:
-    return _answer(HTTPStatus(status).phrase, {MEDIA_TYPE: {"schema": ref("Problem")}} if has_body else {})
-
-
-if __name__ == "__main__":
-    sys.stdout.write(json.dumps(document(), indent=2) + "\n")
-
-
-# Answered by the gate, whatever is asked for: told once, above.
-_COMMON = {"401", "403", "421"}
+    return _response(HTTPStatus(status).phrase, {PROBLEM_MEDIA_TYPE: {"schema": ref("Problem")}} if has_body else {})
 
 
 def reference() -> str:
-    """Return all operations as Markdown."""
+    """Return a section of Markdown for each operation."""
     content = document()
     return "\n".join(
         line
         for path, operations in content["paths"].items()
         for method, operation in operations.items()
-        for line in _operation(f"{method.upper()} {path}", operation, content["components"]["schemas"])
+        for line in _section(f"{method.upper()} {path}", operation, content["components"]["schemas"])
     )
 
 
-def _operation(title: str, operation: Mapping[str, Any], schemas: Mapping[str, Any]) -> Iterator[str]:
+def _section(title: str, operation: Mapping[str, Any], schemas: Mapping[str, Any]) -> Iterator[str]:
     yield f"### `{title}`\n"
     yield f"{operation['summary']}\n"
-    fields = _fields(operation, schemas)
-    if fields:
+    rows = [*_parameter_rows(operation), *_body_rows(operation, schemas)]
+    if rows:
         yield "| | | |\n|---|---|---|"
-        yield from fields
+        yield from rows
         yield ""
     yield "| answer | |\n|---|---|"
-    for status, answer in sorted(operation["responses"].items()):
-        if status not in _COMMON:
-            yield f"| {status} | {answer['description']} |"
+    for status, response in sorted(operation["responses"].items()):
+        if status not in _LEFT_OUT_OF_REFERENCE:
+            yield f"| {status} | {response['description']} |"
     yield ""
 
 
-def _fields(operation: Mapping[str, Any], schemas: Mapping[str, Any]) -> list[str]:
-    """Return rows for what is in the path, the query and the body."""
-    rows = [
-        f"| `{each['name']}` | {each['in']} | {each['description']} |"
-        for each in operation["parameters"]
-        if each["in"] == "query"
-    ]
+def _parameter_rows(operation: Mapping[str, Any]) -> Iterator[str]:
+    for each in operation["parameters"]:
+        if each["in"] == "query":
+            yield f"| `{each['name']}` | {each['in']} | {each['description']} |"
+
+
+def _body_rows(operation: Mapping[str, Any], schemas: Mapping[str, Any]) -> Iterator[str]:
     for content in operation.get("requestBody", {}).get("content", {}).values():
         schema = schemas.get(content["schema"].get("$ref", "").rpartition("/")[2], {})
         for name, each in schema.get("properties", {}).items():
-            needed = "" if name in schema["required"] else ", may be left out"
-            rows.append(f"| `{name}` | body, {each['type']}{needed} | {each.get('description', '')} |")
-    return rows
+            optional = "" if name in schema["required"] else ", optional"
+            yield f"| `{name}` | body, {each['type']}{optional} | {each.get('description', '')} |"
 
 
 if __name__ == "__main__":
-    sys.stdout.write(reference())
+    sys.stdout.write(reference() if sys.argv[1:] == ["--markdown"] else json.dumps(document(), indent=2) + "\n")

@@ -1,6 +1,6 @@
-"""What goes in and comes out, as JSON Schema (draft 2020-12).
+"""Every operation of the API, once: the routes and the OpenAPI document are made from this list.
 
-Every operation of the API once: from this the routes and the OpenAPI document are made.
+Schemas are JSON Schema, draft 2020-12.
 """
 
 from __future__ import annotations
@@ -14,6 +14,44 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from thumbsmith.signing import EXPIRES, OPTIONS, SIGNATURE
+from thumbsmith.web.images import DEFAULT_LIMIT, MAX_LIMIT, STATUSES
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One method of one path.
+
+    `name` is the operationId. `body` is the content of the request by media type. `responses` are by status: a
+    description, and the content by media type. `problems` are the statuses that are answered with a problem.
+    """
+
+    name: str
+    method: str
+    path: str
+    summary: str
+    parameters: tuple[Mapping[str, Any], ...] = ()
+    body: Mapping[str, Any] | None = None
+    responses: Mapping[int, tuple[str, Mapping[str, Any]]]
+    problems: tuple[int, ...] = ()
+
+
+def routes(endpoints: Mapping[str, Endpoint]) -> list[Route]:
+    """Return the routes of the operations that have an endpoint. `endpoints` are by the name of their operation.
+
+    HEAD operations need no endpoint: Starlette answers HEAD by the endpoint for GET.
+    """
+    return [
+        Route(_starlette_path(each.path), endpoints[each.name], methods=[each.method], name=each.name)
+        for each in OPERATIONS
+        if each.name in endpoints
+    ]
+
+
+def _starlette_path(path: str) -> str:
+    """Return the path for Starlette. The convertor `key` matches slashes, so it takes key and variant together."""
+    return path.replace("{key}/{variant}", "{key:key}").replace("{key}", "{key:key}")
 
 
 def ref(name: str) -> dict[str, str]:
@@ -21,20 +59,18 @@ def ref(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def parameter(name: str, means: str) -> dict[str, Any]:
-    """Return a part of a path."""
+def _path_parameter(name: str, description: str) -> dict[str, Any]:
     return {
         "name": name,
         "in": "path",
         "required": True,
         "schema": {"type": "string", "minLength": 1},
-        "description": means,
+        "description": description,
     }
 
 
-def query(name: str, schema: Mapping[str, Any], means: str) -> dict[str, Any]:
-    """Return a part of a query."""
-    return {"name": name, "in": "query", "required": False, "schema": dict(schema), "description": means}
+def _query_parameter(name: str, schema: Mapping[str, Any], description: str) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": False, "schema": dict(schema), "description": description}
 
 
 def _object(
@@ -48,26 +84,37 @@ def _list(items: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "array", "items": items}
 
 
+def _json(schema: str) -> dict[str, Any]:
+    return {"application/json": {"schema": ref(schema)}}
+
+
+def _described(schema: Mapping[str, Any], description: str) -> dict[str, Any]:
+    return {**schema, "description": description}
+
+
 _TEXT: Final = {"type": "string"}
 _COUNT: Final = {"type": "integer", "minimum": 0}
 _SIZE: Final = {"type": "integer", "minimum": 1}
 _SIDE: Final = {"type": ["integer", "null"], "minimum": 1}
 _BOOLEAN: Final = {"type": "boolean"}
+_STATUS: Final = {"enum": list(STATUSES)}
 _REJECTION: Final = _object({"code": _TEXT, "detail": _TEXT})
-_VARIANTS: Final = _list(
-    _object({"name": _TEXT, "width": _SIDE, "height": _SIDE, "fit": _TEXT, "formats": _list(_TEXT)})
-)
-_DESCRIBED: Final = {"fingerprint": _TEXT, "variants": _VARIANTS, "limits": {"type": "object"}}
-_PICTURE: Final = {"variant": _TEXT, "type": _TEXT, "width": _SIZE, "height": _SIZE, "bytes": _SIZE}
+_RENDITION: Final = {"variant": _TEXT, "type": _TEXT, "width": _SIZE, "height": _SIZE, "bytes": _SIZE}
+_RECIPE_SUMMARY: Final = {
+    "fingerprint": _TEXT,
+    "variants": _list(_object({"name": _TEXT, "width": _SIDE, "height": _SIDE, "fit": _TEXT, "formats": _list(_TEXT)})),
+    "limits": {"type": "object"},
+}
+_TOML: Final = _described(_TEXT, "The text of a recipe.")
 
 SCHEMAS: Final[Mapping[str, Any]] = {
     "UploadRequest": _object(
         {
-            "name": {"type": "string", "minLength": 1, "maxLength": 1024, "description": "The key that is wished for."},
-            "type": {"type": "string", "description": "The media type, such as image/jpeg."},
-            "bytes": {**_SIZE, "description": "The size of the file."},
+            "name": {"type": "string", "minLength": 1, "maxLength": 1024, "description": "The key to use."},
+            "type": _described(_TEXT, "The media type, for example image/jpeg."),
+            "bytes": _described(_SIZE, "The size of the file in bytes."),
         },
-        {"replace": {**_BOOLEAN, "default": False, "description": "Replace an image of this name."}},
+        {"replace": {**_BOOLEAN, "default": False, "description": "Replace the image that has this name."}},
     ),
     "Upload": _object(
         {
@@ -76,7 +123,7 @@ SCHEMAS: Final[Mapping[str, Any]] = {
                 {"method": {"enum": ["PUT", "POST"]}, "url": _TEXT},
                 {"headers": {"type": "object"}, "fields": {"type": "object"}},
             ),
-            "expires": {**_COUNT, "description": "Until when, in seconds since 1970."},
+            "expires": _described(_COUNT, "When the URL expires, in seconds since 1970."),
         }
     ),
     "Uploaded": _object({"key": _TEXT}),
@@ -88,7 +135,7 @@ SCHEMAS: Final[Mapping[str, Any]] = {
             "source": _object({"key": _TEXT, "etag": _TEXT, "bytes": _COUNT}, open_ended=True),
             "placeholder": {"type": "object"},
             "renditions": _list(
-                _object({**_PICTURE, "key": _TEXT, "format": _TEXT, "sha256": _TEXT, "etag": _TEXT}, open_ended=True)
+                _object({**_RENDITION, "key": _TEXT, "format": _TEXT, "sha256": _TEXT, "etag": _TEXT}, open_ended=True)
             ),
             "srcset": {"type": "object", "additionalProperties": _TEXT},
         },
@@ -96,25 +143,31 @@ SCHEMAS: Final[Mapping[str, Any]] = {
     ),
     "Making": _object(
         {"key": _TEXT, "status": {"const": "making"}, "source": _object({"bytes": _COUNT})},
-        {"detail": {**_TEXT, "description": "What failed a moment ago and is tried again."}},
+        {"detail": _described(_TEXT, "Why the last try failed. The server tries again.")},
     ),
     "Image": _object(
-        {"key": _TEXT, "bytes": _COUNT, "status": {"enum": ["ok", "rejected", "making"]}},
+        {"key": _TEXT, "bytes": _COUNT, "status": _STATUS},
         {
             "width": _SIZE,
             "height": _SIZE,
             "format": _TEXT,
             "color": _TEXT,
-            "renditions": _list(_object({**_PICTURE, "url": _TEXT})),
+            "renditions": _list(_object({**_RENDITION, "url": _TEXT})),
             "rejection": _REJECTION,
         },
     ),
     "Page": _object({"images": _list(ref("Image"))}, {"cursor": _TEXT}),
-    "Recipe": _object({"toml": _TEXT, **_DESCRIBED}),
-    "RecipeText": _object({"toml": _TEXT}),
-    "RecipeCheck": _object({"valid": _BOOLEAN}, {**_DESCRIBED, "error": _TEXT}),
-    "PreviewRequest": _object({"toml": _TEXT, "variant": _TEXT, "key": _TEXT}),
-    "Token": _object({"token": _TEXT}),
+    "Recipe": _object({"toml": _TEXT, **_RECIPE_SUMMARY}),
+    "RecipeText": _object({"toml": _TOML}),
+    "RecipeCheck": _object({"valid": _BOOLEAN}, {**_RECIPE_SUMMARY, "error": _TEXT}),
+    "PreviewRequest": _object(
+        {
+            "toml": _TOML,
+            "variant": _described(_TEXT, "The name of a variant in this recipe."),
+            "key": _described(_TEXT, "The key of an image."),
+        }
+    ),
+    "Token": _object({"token": _described(_TEXT, "The token of the server.")}),
     "Health": _object({"status": {"const": "ok"}}),
     "Problem": _object(
         {"type": _TEXT, "title": _TEXT, "status": {"type": "integer"}, "detail": _TEXT},
@@ -123,83 +176,58 @@ SCHEMAS: Final[Mapping[str, Any]] = {
     ),
 }
 
-
-Endpoint = Callable[[Request], Awaitable[Response]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    """One method of one path. `answers` are by status: what it means, and the content by media type."""
-
-    name: str
-    method: str
-    path: str
-    summary: str
-    parameters: tuple[Mapping[str, Any], ...] = ()
-    body: Mapping[str, Any] | None = None
-    answers: Mapping[int, tuple[str, Mapping[str, Any]]]
-    problems: tuple[int, ...] = ()
-
-
-_JSON: Final = "application/json"
-
-
-def _json(name: str) -> dict[str, Any]:
-    return {_JSON: {"schema": ref(name)}}
-
-
-_PICTURE_BODY: Final = {
-    f"image/{kind}": {"schema": {"type": "string", "format": "binary"}} for kind in ("jpeg", "png", "webp", "avif")
-}
-_KEY: Final = parameter("key", "The image's key, percent-encoded as one segment or with `/` kept.")
-_VARIANT: Final = parameter(
+_BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
+_THUMBNAIL: Final = {f"image/{kind}": _BINARY for kind in ("jpeg", "png", "webp", "avif")}
+_NOT_MODIFIED: Final = ("The content still has the etag that `If-None-Match` names.", dict[str, Any]())
+_KEY: Final = _path_parameter("key", "The key of the image, percent-encoded as one segment or with slashes.")
+_VARIANT: Final = _path_parameter(
     "variant", "A variant of the recipe, or one file of it as the manifest names it: `small.webp`."
 )
 
-_RENDITION: Final = Operation(
+_SHOW_RENDITION: Final = Operation(
     name="show_rendition",
     method="GET",
     path="/renditions/{key}/{variant}",
-    summary="A thumbnail in the format that `Accept` wants most; one that is missing is made.",
+    summary="Get a thumbnail in the format that `Accept` prefers. A missing thumbnail is made.",
     parameters=(
         _KEY,
         _VARIANT,
-        query("v", {"type": "string"}, "The content's version, as in `srcset`: kept for a year."),
+        _query_parameter("v", _TEXT, "The version of the content, as in `srcset`: clients may cache it for a year."),
     ),
-    answers={
-        200: ("The picture.", _PICTURE_BODY),
-        206: ("The part of it that `Range` asks for.", _PICTURE_BODY),
-        304: ("The version that `If-None-Match` names is still the one.", {}),
-        307: ("Where it is: in the bucket, as it is too large to be sent from here. On AWS alone.", {}),
+    responses={
+        200: ("The thumbnail.", _THUMBNAIL),
+        206: ("The part that `Range` asks for.", _THUMBNAIL),
+        304: _NOT_MODIFIED,
+        307: ("A redirect to the bucket: the thumbnail is too large for this answer. Only on AWS.", {}),
     },
     problems=(400, 404, 406, 416, 422, 503),
 )
 
-_ON_DEMAND: Final = Operation(
+_SHOW_ON_DEMAND: Final = Operation(
     name="show_on_demand",
     method="GET",
     path="/on-demand/{key}",
-    summary="A picture that no recipe names, made when it is asked for. Where addresses are signed.",
+    summary="Render a thumbnail that is not in the recipe. The URL must be signed.",
     parameters=(
         _KEY,
-        *(query(name, {"type": "string"}, f"As a variant's `{name}` in a recipe.") for name in OPTIONS),
-        query(EXPIRES, {"type": "integer"}, "Until when the address holds, in seconds since 1970."),
-        query(SIGNATURE, {"type": "string"}, "The signature of the key, the options and `expires`."),
+        *(_query_parameter(name, _TEXT, f"As `{name}` of a variant in a recipe.") for name in OPTIONS),
+        _query_parameter(EXPIRES, {"type": "integer"}, "When the URL expires, in seconds since 1970."),
+        _query_parameter(SIGNATURE, _TEXT, "The signature of the key, the options and `expires`."),
     ),
-    answers={
-        200: ("The picture.", _PICTURE_BODY),
-        304: ("The version that `If-None-Match` names is still the one.", {}),
-    },
+    responses={200: ("The thumbnail.", _THUMBNAIL), 304: _NOT_MODIFIED},
     problems=(400, 403, 404, 409, 422, 503),
 )
 
 
-def _without_body(operation: Operation) -> Operation:
-    answers: dict[int, tuple[str, Mapping[str, Any]]] = {
-        status: (means, {}) for status, (means, _) in operation.answers.items()
-    }
-    name, summary = operation.name.replace("show_", "head_"), "The same without the picture."
-    return replace(operation, name=name, method="HEAD", summary=summary, answers=answers)
+def _as_head(operation: Operation) -> Operation:
+    """Return the HEAD operation of a GET operation."""
+    return replace(
+        operation,
+        name=operation.name.replace("show_", "head_"),
+        method="HEAD",
+        summary="The same answer without the body.",
+        responses={status: (description, {}) for status, (description, _) in operation.responses.items()},
+    )
 
 
 OPERATIONS: Final = (
@@ -207,34 +235,36 @@ OPERATIONS: Final = (
         name="create_upload",
         method="POST",
         path="/uploads",
-        summary="Ask for leave to upload one image. Its key is the name, with a number added where that is taken.",
+        summary="Ask for permission to upload one image. Its key is the name; a number is added if the name is taken.",
         body=_json("UploadRequest"),
-        answers={201: ("How to upload it.", _json("Upload"))},
+        responses={201: ("The request that uploads the image.", _json("Upload"))},
         problems=(400, 413, 415, 422, 503),
     ),
     Operation(
         name="receive_upload",
         method="PUT",
         path="/uploads/{ticket}",
-        summary="Upload the image, where the answer to `POST /uploads` leads here. Works once.",
-        parameters=(parameter("ticket", "What the URL of the upload holds."),),
-        body={kind: {"schema": {"type": "string", "format": "binary"}} for kind in ("image/jpeg", "image/*")},
-        answers={201: ("It is stored; its thumbnails are being made.", _json("Uploaded"))},
+        summary="Upload the image, if the answer to `POST /uploads` names this URL. It works once.",
+        parameters=(_path_parameter("ticket", "The secret in the URL of the upload."),),
+        body=dict.fromkeys(("image/jpeg", "image/*"), _BINARY),
+        responses={201: ("The image is stored. Its thumbnails are being made.", _json("Uploaded"))},
         problems=(400, 404, 408, 409, 413, 415, 503),
     ),
     Operation(
         name="show_image",
         method="GET",
         path="/images/{key}",
-        summary="How an image stands: its manifest, once its thumbnails are made.",
+        summary="Get the status of an image: its manifest when the thumbnails are made.",
         parameters=(
             _KEY,
-            query("wait", {"type": "number", "minimum": 0}, "Seconds to wait for thumbnails that are being made."),
+            _query_parameter(
+                "wait", {"type": "number", "minimum": 0}, "How many seconds to wait for thumbnails that are being made."
+            ),
         ),
-        answers={
+        responses={
             200: ("The manifest.", _json("Manifest")),
             202: ("The thumbnails are being made.", _json("Making")),
-            304: ("The version that `If-None-Match` names is still the one.", {}),
+            304: _NOT_MODIFIED,
         },
         problems=(400, 404, 422, 503),
     ),
@@ -244,7 +274,7 @@ OPERATIONS: Final = (
         path="/images/{key}",
         summary="Delete an image and its thumbnails.",
         parameters=(_KEY,),
-        answers={204: ("It is gone.", {})},
+        responses={204: ("The image is deleted.", {})},
         problems=(400, 404, 503),
     ),
     Operation(
@@ -253,41 +283,45 @@ OPERATIONS: Final = (
         path="/images",
         summary="List images in the order of their keys. A page with a `cursor` is not the last, even if it is empty.",
         parameters=(
-            query("prefix", {"type": "string"}, "Only keys that begin so."),
-            query("cursor", {"type": "string"}, "The `cursor` of the page before."),
-            query("limit", {"type": "integer", "minimum": 1, "maximum": 200}, "Images a page, by default 50."),
-            query("status", {"enum": ["ok", "rejected", "making"]}, "Only images that stand so."),
+            _query_parameter("prefix", _TEXT, "Only keys that begin with this text."),
+            _query_parameter("cursor", _TEXT, "The `cursor` of the page before."),
+            _query_parameter(
+                "limit",
+                {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
+                f"The number of images on a page. The default is {DEFAULT_LIMIT}.",
+            ),
+            _query_parameter("status", _STATUS, "Only images with this status."),
         ),
-        answers={200: ("A page.", _json("Page"))},
+        responses={200: ("A page of the list.", _json("Page"))},
         problems=(400, 503),
     ),
-    _RENDITION,
-    _without_body(_RENDITION),
-    _ON_DEMAND,
-    _without_body(_ON_DEMAND),
+    _SHOW_RENDITION,
+    _as_head(_SHOW_RENDITION),
+    _SHOW_ON_DEMAND,
+    _as_head(_SHOW_ON_DEMAND),
     Operation(
         name="show_recipe",
         method="GET",
         path="/recipe",
-        summary="The recipe that holds here.",
-        answers={200: ("The recipe.", _json("Recipe"))},
+        summary="Get the recipe of this server.",
+        responses={200: ("The recipe.", _json("Recipe"))},
     ),
     Operation(
         name="check_recipe",
         method="POST",
         path="/recipe/check",
-        summary="Ask whether a text is a recipe. It is not kept.",
+        summary="Check whether a text is a valid recipe. It is not stored.",
         body=_json("RecipeText"),
-        answers={200: ("Whether it is, and if not, why.", _json("RecipeCheck"))},
+        responses={200: ("Whether the recipe is valid, and why not.", _json("RecipeCheck"))},
         problems=(400, 413, 415),
     ),
     Operation(
         name="preview",
         method="POST",
         path="/previews",
-        summary="Make one variant of any recipe from an image that is here, and keep neither.",
+        summary="Render one variant of any recipe from a stored image. Nothing is stored.",
         body=_json("PreviewRequest"),
-        answers={200: ("The picture, in the variant's first format.", _PICTURE_BODY)},
+        responses={200: ("The thumbnail, in the first format of the variant.", _THUMBNAIL)},
         problems=(400, 404, 409, 413, 415, 422, 503),
     ),
     Operation(
@@ -296,28 +330,14 @@ OPERATIONS: Final = (
         path="/session",
         summary="Exchange the token for a cookie, for pages whose `<img>` cannot send a token.",
         body=_json("Token"),
-        answers={204: ("The cookie is set; or no token is needed.", {})},
+        responses={204: ("The cookie is set, or the server requires no token.", {})},
         problems=(400, 401, 413, 415),
     ),
     Operation(
         name="health",
         method="GET",
         path="/health",
-        summary="Whether the server is up.",
-        answers={200: ("It is.", _json("Health"))},
+        summary="Check whether the server is running.",
+        responses={200: ("The server is running.", _json("Health"))},
     ),
 )
-
-
-def routes(endpoints: Mapping[str, Endpoint]) -> list[Route]:
-    """Return the routes of the operations that there are endpoints of, which are by name."""
-    return [
-        Route(_template(each.path), endpoints[each.name], methods=[each.method], name=each.name)
-        for each in OPERATIONS
-        if each.name in endpoints  # Starlette's GET answers HEAD too
-    ]
-
-
-def _template(path: str) -> str:
-    """Return the path as Starlette spells it: a key is any text, and the variant the end of it."""
-    return path.replace("{key}/{variant}", "{key:key}").replace("{key}", "{key:key}")

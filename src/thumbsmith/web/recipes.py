@@ -1,4 +1,4 @@
-"""`/recipe`: the recipe as text, and whether another text is one."""
+"""The endpoints `/recipe`: the recipe of this server, and a check whether a text is a valid recipe."""
 
 from __future__ import annotations
 
@@ -13,36 +13,37 @@ from thumbsmith.errors import RecipeError
 from thumbsmith.recipe import Limits, Recipe, Variant
 from thumbsmith.recipe.model import altered
 from thumbsmith.recipe.selection import Selection
-from thumbsmith.web.http import read_field, read_object
-from thumbsmith.web.library import Library
+from thumbsmith.web.http import read_field, read_json_object
+from thumbsmith.web.library import ImageLibrary
 
 
 @dataclass(frozen=True, slots=True)
-class Recipes:
-    """The endpoints of `/recipe`. Nothing that they are sent is kept."""
+class RecipeEndpoints:
+    """The endpoints `/recipe`. They store nothing."""
 
-    library: Library
+    library: ImageLibrary
 
     async def show(self, _: Request) -> Response:
-        """Answer with the recipe that holds here, as TOML and variant by variant."""
+        """Answer with the recipe of this server, as TOML and as JSON."""
         recipe = self.library.recipe
-        return JSONResponse({"toml": as_toml(recipe), **_described(recipe)}, headers={"Cache-Control": "no-cache"})
+        content = {"toml": recipe_as_toml(recipe), **_summary(recipe)}
+        return JSONResponse(content, headers={"Cache-Control": "no-cache"})
 
     async def check(self, request: Request) -> Response:
-        """Answer whether a text is a recipe: with its variants, or with one sentence of what is wrong with it."""
-        content = await read_object(request, frozenset({"toml"}))
+        """Answer whether a text is a valid recipe: with its variants, or with a sentence that names the error."""
+        content = await read_json_object(request, frozenset({"toml"}))
         try:
             recipe = Recipe.loads(read_field(content, "toml", str))
         except RecipeError as error:
             return JSONResponse({"valid": False, "error": str(error)}, headers={"Cache-Control": "no-store"})
-        return JSONResponse({"valid": True, **_described(recipe)}, headers={"Cache-Control": "no-store"})
+        return JSONResponse({"valid": True, **_summary(recipe)}, headers={"Cache-Control": "no-store"})
 
 
-def as_toml(recipe: Recipe) -> str:
-    """Return TOML from which an equal recipe can be read."""
+def recipe_as_toml(recipe: Recipe) -> str:
+    """Return TOML that loads as an equal recipe. Values that are defaults are left out."""
     tables: dict[str, dict[str, Any]] = {
         "limits": altered(recipe.limits),
-        "source": _selection(recipe.selection),
+        "source": _altered_selection(recipe.selection),
         **{f"variants.{each.name}": altered(each) for each in recipe.variants},
     }
     written = (
@@ -53,7 +54,7 @@ def as_toml(recipe: Recipe) -> str:
     return "\n\n".join(written) + "\n"
 
 
-def _selection(selection: Selection) -> dict[str, Any]:
+def _altered_selection(selection: Selection) -> dict[str, Any]:
     return {
         name: list(getattr(selection, name))
         for name in ("include", "exclude")
@@ -64,10 +65,10 @@ def _selection(selection: Selection) -> dict[str, Any]:
 def _toml(value: object) -> str:
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{name} = {_toml(each)}" for name, each in value.items()) + " }"
-    return json.dumps(value)  # text, numbers, booleans and lists are spelled alike in both
+    return json.dumps(value)  # TOML and JSON write texts, numbers, booleans and lists in the same way
 
 
-def _described(recipe: Recipe) -> dict[str, Any]:
+def _summary(recipe: Recipe) -> dict[str, Any]:
     return {
         "fingerprint": recipe.fingerprint,
         "variants": [_variant(each) for each in recipe.variants],

@@ -1,4 +1,4 @@
-"""What whoever runs the application decides."""
+"""The settings of the application."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ from typing import Final
 
 from thumbsmith.signing import MIN_SECRET
 
-# The names under which a browser on this machine reaches this machine.
-LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
+# The names by which a browser on this machine can address this machine.
+LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
-# A token that can be guessed guards nothing; 16 characters are what `openssl rand -hex 8` prints.
-MIN_TOKEN: Final = 16
+# A shorter token can be guessed. `openssl rand -hex 8` prints 16 characters.
+MIN_TOKEN_CHARACTERS: Final = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """Who may come in, and for how long what is given out holds. Times are in seconds.
+class WebSettings:
+    """Who may use the application, and its time limits in seconds.
 
-    `hosts` are the names that a request may be addressed to, without a port; None lets every name pass, for where
-    something in front decides. `origins` are web pages elsewhere that may use the API (CORS). With a `token` every
-    request but those for the page itself has to bring it. With a `signing_secret` there are pictures on demand, for
-    addresses that were signed with it (`thumbsmith.signing`).
+    `hosts`: the host names that requests may be addressed to, without port. None accepts every name, for use behind a
+    server that checks it. `origins`: other sites whose pages may use the API (CORS). `token`: every request must send
+    it, except requests for the page itself and for URLs that contain a secret. `upload_seconds`: how long the URL of an
+    upload is valid. `max_wait`: the longest wait for thumbnails. `signing_secret`: turns on thumbnails on demand, for
+    URLs that `thumbsmith.signing` signed with it. Raises ValueError if the token or the secret is too short.
     """
 
-    hosts: frozenset[str] | None = LOOPBACK
+    hosts: frozenset[str] | None = LOOPBACK_HOSTS
     origins: frozenset[str] = frozenset()
     token: str | None = None
     upload_seconds: int = 900
@@ -32,7 +33,7 @@ class Settings:
     signing_secret: str | None = None
 
     def __post_init__(self) -> None:
-        if self.token is not None and len(self.token) < MIN_TOKEN:
-            raise ValueError(f"expected a token of at least {MIN_TOKEN} characters")
+        if self.token is not None and len(self.token) < MIN_TOKEN_CHARACTERS:
+            raise ValueError(f"expected a token of at least {MIN_TOKEN_CHARACTERS} characters")
         if self.signing_secret is not None and len(self.signing_secret) < MIN_SECRET:
             raise ValueError(f"expected a secret of at least {MIN_SECRET} characters")

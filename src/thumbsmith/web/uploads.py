@@ -1,17 +1,16 @@
-"""Ways for an upload into a source: straight to S3 by a presigned request, else by a URL of ours that works once.
+"""The endpoints `/uploads`: permission to upload one image, and the upload itself if the source is not S3.
 
-`/uploads`: leave to upload one image, and where it is not S3 that takes it, the upload itself.
+Each request passes through a list of steps. A step that refuses the request raises Problem. The access middleware has
+authorized `POST /uploads` before; a secret in the URL authorizes `PUT /uploads/{ticket}`.
 """
 
 from __future__ import annotations
 
-import secrets
 import time
-from collections import Counter, OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from threading import Lock
-from typing import Any, Final
+from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -19,105 +18,14 @@ from starlette.responses import JSONResponse, Response
 from thumbsmith.errors import StoreError
 from thumbsmith.recipe.selection import is_source
 from thumbsmith.reconcile.protocol import unusable_key
-from thumbsmith.store import Headers, Store
+from thumbsmith.store import Headers
 from thumbsmith.store.base import PendingObject
-from thumbsmith.web.http import Problem, encoded, read_field, read_object
-from thumbsmith.web.library import Keeping, Library
+from thumbsmith.web.http import Problem, encode_key, read_field, read_json_object
+from thumbsmith.web.library import ImageLibrary, Updater
+from thumbsmith.web.upload_grants import Tickets, Upload, grant_upload
 
-# URLs given out and not used yet; the oldest is taken back for a new one.
-_MAX_OPEN: Final = 10_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
-    """Leave to upload one file: under this key, of this media type and so many bytes, until a time of the clock."""
-
-    key: str
-    type: str
-    bytes: int
-    replace: bool
-    until: float
-
-
-@dataclass(slots=True)
-class Tickets:
-    """Grants by the secret in their URL. Each is given back once."""
-
-    _open: OrderedDict[str, Grant] = field(default_factory=OrderedDict)  # in the order in which they run out
-    _keys: Counter[str] = field(default_factory=Counter)
-    _lock: Lock = field(default_factory=Lock)
-
-    def issue(self, grant: Grant) -> str:
-        """Return a secret for the grant."""
-        ticket = secrets.token_urlsafe(32)
-        with self._lock:
-            self._open[ticket] = grant
-            self._keys[grant.key] += 1
-            while len(self._open) > _MAX_OPEN:
-                self._forget(next(iter(self._open)))
-        return ticket
-
-    def peek(self, ticket: str) -> Grant | None:
-        """Return the grant, or None where it was never given, was used, or has run out."""
-        with self._lock:
-            grant = self._open.get(ticket)
-        return grant if grant and time.time() < grant.until else None
-
-    def use(self, ticket: str) -> Grant | None:
-        """Return the grant and forget it, or None as `peek` does."""
-        with self._lock:
-            grant = self._forget(ticket)
-        return grant if grant and time.time() < grant.until else None
-
-    def holds(self, key: str) -> bool:
-        """Return whether an upload under this key is still open."""
-        now = time.time()
-        with self._lock:
-            while self._open and next(iter(self._open.values())).until <= now:
-                self._forget(next(iter(self._open)))
-            return key in self._keys
-
-    def _forget(self, ticket: str) -> Grant | None:
-        grant = self._open.pop(ticket, None)
-        if grant:
-            self._keys[grant.key] -= 1
-            if not self._keys[grant.key]:
-                del self._keys[grant.key]
-        return grant
-
-
-def granted(store: Store, tickets: Tickets, grant: Grant, seconds: int) -> dict[str, Any]:
-    """Return how the upload is to be made: method, URL, headers. Raises StoreError."""
-    presigned = store.presigned_put(grant.key, grant.type, grant.bytes, replace=grant.replace, seconds=seconds)
-    if presigned:
-        return {"method": "PUT", "url": presigned.url, "headers": dict(presigned.headers)}
-    return {
-        "method": "PUT",
-        "url": f"/uploads/{tickets.issue(grant)}",
-        "headers": {"Content-Type": grant.type},
-    }
-
-
-def free_key(store: Store, tickets: Tickets, name: str) -> str:
-    """Return the name, or where it is taken the same with a number before its extension. Raises StoreError."""
-    folder, slash, last = name.rpartition("/")
-    stem, dot, extension = last.rpartition(".")
-    if not stem:
-        stem, dot, extension = last, "", ""
-    for number in range(1, 100):
-        key = name if number == 1 else f"{folder}{slash}{stem}-{number}{dot}{extension}"
-        if not tickets.holds(key) and not store.head(key):
-            return key
-    return f"{folder}{slash}{stem}-{secrets.token_hex(6)}{dot}{extension}"
-
-
-def conflict(error: StoreError) -> bool:
-    """Return whether the store cannot hold the file where it belongs, whatever is tried."""
-    return not error.transient
-
-
-# What browsers call the formats that are read; anything else is refused before a byte is sent.
-TYPES: Final = (
+# The names that browsers use for the formats that can be read. Other types are refused before any byte is sent.
+MEDIA_TYPES: Final = (
     "image/avif",
     "image/bmp",
     "image/gif",
@@ -131,107 +39,174 @@ TYPES: Final = (
 
 FIELDS: Final = frozenset({"name", "type", "bytes", "replace"})
 
-# What arrives is handed to the disk in pieces of this many bytes.
-PIECE: Final = 1 << 20
+# An upload is written to the store in pieces of this size.
+PIECE_BYTES: Final = 1 << 20
+
+
+@dataclass(slots=True)
+class UploadContext:
+    """The data that the steps of one request share. Each step may read what earlier steps have set."""
+
+    request: Request
+    upload: Upload = field(init=False)
+    response: Response = field(init=False)
+
+
+Step = Callable[[UploadContext], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Uploads:
-    """The endpoints of `/uploads`."""
+class UploadEndpoints:
+    """The endpoints `/uploads`. A grant is valid for `seconds`."""
 
-    library: Library
-    keeper: Keeping
+    library: ImageLibrary
+    updater: Updater
     tickets: Tickets
     seconds: int
 
     async def create(self, request: Request) -> Response:
-        """Answer with a key and how to upload the image: 201; 400, 413, 415, 422 where it cannot be taken."""
-        content = await read_object(request, FIELDS)
-        name, kind, size = (
-            read_field(content, "name", str),
-            read_field(content, "type", str),
-            read_field(content, "bytes", int),
+        """Answer with a key and how to upload the image: 201; 400, 413, 415 or 422 if it would not be accepted."""
+        return await _run(
+            request,
+            (
+                self.parse,
+                self.check_type,
+                self.check_size,
+                self.check_name,
+                self.grant,
+            ),
         )
-        replace = read_field(content, "replace", bool, default=False)
-        self._check(name, kind, size)
-        answer = await self.library.run(self._grant, name, kind, size, replace)
-        headers = {"Location": f"/images/{encoded(answer['key'])}", "Cache-Control": "no-store"}
-        return JSONResponse(answer, 201, headers)
 
     async def receive(self, request: Request) -> Response:
-        """Take the bytes of one upload: 201; 404 for a URL that was used or ran out; 400, 409, 413, 415."""
-        ticket = request.path_params["ticket"]
-        grant = self.tickets.peek(ticket)
-        if grant is None:
-            raise Problem(404, "This upload was made already, or its time is over.", code="not_found")
-        _check_headers(request, grant)
-        if self.tickets.use(ticket) is None:
-            raise Problem(404, "This upload is being made already.", code="not_found")
-        with closing(
-            await self.library.run(self.library.source.receive, grant.key, Headers(content_type=grant.type))
-        ) as file:
-            await self._store(request, grant, file)
-        self.keeper.changed(grant.key)
-        return JSONResponse({"key": grant.key}, 201, {"Location": f"/images/{encoded(grant.key)}"})
+        """Store the body as the granted image: 201; 404 for a used or expired URL; 400, 409, 413 or 415."""
+        return await _run(
+            request,
+            (
+                self.authorize,
+                self.check_headers,
+                self.use_ticket,
+                self.store_body,
+                self.converge,
+                self.answer,
+            ),
+        )
 
-    def _check(self, name: str, kind: str, size: int) -> None:
-        """Raise Problem where no image of this name, type and size can be taken."""
-        library, most = self.library, self.library.recipe.limits.max_bytes
-        if kind not in TYPES:
-            raise Problem(415, f"type: expected one of {', '.join(TYPES)}.", code="unsupported_type")
-        if size < 1:
+    # The steps of POST /uploads
+
+    async def parse(self, context: UploadContext) -> None:
+        """Read the JSON body."""
+        content = await read_json_object(context.request, FIELDS)
+        context.upload = Upload(
+            key=read_field(content, "name", str),
+            type=read_field(content, "type", str),
+            bytes=read_field(content, "bytes", int),
+            replace=read_field(content, "replace", bool, default=False),
+            expires=time.time() + self.seconds,
+        )
+
+    async def check_type(self, context: UploadContext) -> None:
+        """Refuse media types that cannot be read."""
+        if context.upload.type not in MEDIA_TYPES:
+            raise Problem(415, f"type: expected one of {', '.join(MEDIA_TYPES)}.", code="unsupported_type")
+
+    async def check_size(self, context: UploadContext) -> None:
+        """Refuse empty files, and files that the recipe would reject."""
+        max_bytes = self.library.recipe.limits.max_bytes
+        if context.upload.bytes < 1:
             raise Problem(400, "bytes: expected 1 or more.", code="bad_body")
-        if size > most:
-            raise Problem(413, f"bytes: expected {most} or fewer.", code="too_many_bytes")
+        if context.upload.bytes > max_bytes:
+            raise Problem(413, f"bytes: expected {max_bytes} or fewer.", code="too_many_bytes")
+
+    async def check_name(self, context: UploadContext) -> None:
+        """Refuse names that the recipe does not select, or that cannot be stored."""
+        library, name = self.library, context.upload.key
         if not is_source(name, library.recipe.selection):
-            detail = "name: expected one that the recipe selects, without a dot first in any part, and no / at the end."
+            detail = (
+                "name: expected a name that the recipe selects. No part of it may begin with a dot, and it may not end"
+                " with a slash."
+            )
             raise Problem(422, detail, code="unsupported_key")
         if not library.source.can_hold(name) or unusable_key(name, library.recipe, library.destination.longest_key):
-            detail = "name: it is too long, or it is no path that can be kept here."
+            detail = "name: it is too long, or it is not a path that can be stored here."
             raise Problem(422, detail, code="unsupported_key")
 
-    def _grant(self, name: str, kind: str, size: int, replace: bool) -> dict[str, Any]:
-        source = self.library.source
-        key = name if replace else free_key(source, self.tickets, name)
-        until = time.time() + self.seconds
-        grant = Grant(key=key, type=kind, bytes=size, replace=replace, until=until)
-        return {"key": key, "upload": granted(source, self.tickets, grant, self.seconds), "expires": int(until)}
+    async def grant(self, context: UploadContext) -> None:
+        """Answer with the key that the image gets, and the request that uploads it."""
+        upload, target = await self.library.run(
+            grant_upload, self.library.source, self.tickets, context.upload, self.seconds
+        )
+        content = {"key": upload.key, "upload": target, "expires": int(upload.expires)}
+        headers = {"Location": f"/images/{encode_key(upload.key)}", "Cache-Control": "no-store"}
+        context.response = JSONResponse(content, 201, headers)
 
-    async def _store(self, request: Request, grant: Grant, file: PendingObject) -> None:
-        """Write what arrives, whole or not at all. Raises Problem."""
-        try:
-            await self._write(request, grant, file)
-            done = await self.library.run(lambda: file.commit(replace=grant.replace))
-        except ClientDisconnect:
-            raise Problem(400, "The upload broke off.", code="bad_body") from None
-        except StoreError as error:
-            if not conflict(error):
-                raise
-            raise Problem(409, str(error), code="conflict") from error
-        if not done:
-            raise Problem(409, "There is an image of this name by now.", code="conflict")
+    # The steps of PUT /uploads/{ticket}
 
-    async def _write(self, request: Request, grant: Grant, file: PendingObject) -> None:
-        arrived, pending = 0, bytearray()
+    async def authorize(self, context: UploadContext) -> None:
+        """Find the grant by the secret in the URL."""
+        upload = self.tickets.find(context.request.path_params["ticket"])
+        if upload is None:
+            raise Problem(404, "This upload URL does not exist, was used, or has expired.", code="not_found")
+        context.upload = upload
+
+    async def check_headers(self, context: UploadContext) -> None:
+        """Refuse another type or size than granted. The URL can still be used afterwards."""
+        upload, headers = context.upload, context.request.headers
+        if headers.get("content-type", "").strip().lower() != upload.type:
+            raise Problem(415, f"Content-Type: expected {upload.type}.", code="unsupported_type")
+        length = headers.get("content-length", str(upload.bytes))
+        if not (length.isascii() and length.isdigit()) or int(length[:18]) < upload.bytes:
+            raise Problem(400, f"Content-Length: expected {upload.bytes}.", code="bad_body")
+        if int(length[:18]) > upload.bytes:
+            raise Problem(413, f"Content-Length: expected {upload.bytes}.", code="too_many_bytes")
+
+    async def use_ticket(self, context: UploadContext) -> None:
+        """Make the URL invalid for other requests."""
+        if self.tickets.use(context.request.path_params["ticket"]) is None:
+            raise Problem(404, "Another request is already using this upload URL.", code="not_found")
+
+    async def store_body(self, context: UploadContext) -> None:
+        """Write the body to the source store: the whole file or nothing."""
+        upload, run = context.upload, self.library.run
+        headers = Headers(content_type=upload.type)
+        with closing(await run(self.library.source.receive, upload.key, headers)) as pending:
+            try:
+                await self._write_body(context.request, upload, pending)
+                is_stored = await run(lambda: pending.commit(replace=upload.replace))
+            except ClientDisconnect:
+                raise Problem(400, "The connection closed before the upload was complete.", code="bad_body") from None
+            except StoreError as error:
+                if error.transient:
+                    raise
+                raise Problem(409, str(error), code="conflict") from error
+        if not is_stored:
+            raise Problem(409, "An image with this name was stored in the meantime.", code="conflict")
+
+    async def _write_body(self, request: Request, upload: Upload, pending: PendingObject) -> None:
+        received, buffer = 0, bytearray()
         async for piece in request.stream():
-            arrived += len(piece)
-            if arrived > grant.bytes:
-                raise Problem(413, f"Expected {grant.bytes} bytes, found more.", code="too_many_bytes")
-            pending += piece
-            if len(pending) >= PIECE:
-                await self.library.run(file.write, bytes(pending))
-                pending.clear()
-        if arrived < grant.bytes:
-            raise Problem(400, f"Expected {grant.bytes} bytes, found {arrived}.", code="bad_body")
-        await self.library.run(file.write, bytes(pending))
+            received += len(piece)
+            if received > upload.bytes:
+                raise Problem(413, f"Expected {upload.bytes} bytes, found more.", code="too_many_bytes")
+            buffer += piece
+            if len(buffer) >= PIECE_BYTES:
+                await self.library.run(pending.write, bytes(buffer))
+                buffer.clear()
+        if received < upload.bytes:
+            raise Problem(400, f"Expected {upload.bytes} bytes, found {received}.", code="bad_body")
+        await self.library.run(pending.write, bytes(buffer))
+
+    async def converge(self, context: UploadContext) -> None:
+        """Have the thumbnails made in the background."""
+        self.updater.enqueue(context.upload.key)
+
+    async def answer(self, context: UploadContext) -> None:
+        """Answer with the key."""
+        key = context.upload.key
+        context.response = JSONResponse({"key": key}, 201, {"Location": f"/images/{encode_key(key)}"})
 
 
-def _check_headers(request: Request, grant: Grant) -> None:
-    """Raise Problem where the upload is not the one that was asked for. The URL then still works."""
-    if request.headers.get("content-type", "").strip().lower() != grant.type:
-        raise Problem(415, f"Content-Type: expected {grant.type}.", code="unsupported_type")
-    length = request.headers.get("content-length", str(grant.bytes))
-    if not (length.isascii() and length.isdigit()) or int(length[:18]) < grant.bytes:
-        raise Problem(400, f"Content-Length: expected {grant.bytes}.", code="bad_body")
-    if int(length[:18]) > grant.bytes:
-        raise Problem(413, f"Content-Length: expected {grant.bytes}.", code="too_many_bytes")
+async def _run(request: Request, steps: Sequence[Step]) -> Response:
+    context = UploadContext(request)
+    for step in steps:
+        await step(context)
+    return context.response

@@ -1,0 +1,143 @@
+"""The application on this machine: it makes the thumbnails itself, and serves the page.
+
+The page consists of a few files of this package. It loads nothing from other servers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from thumbsmith.bulk.scan import Scope
+from thumbsmith.store import Store, refuse_overlap
+from thumbsmith.web.access import SessionEndpoint
+from thumbsmith.web.app import build_app
+from thumbsmith.web.background import BackgroundUpdater
+from thumbsmith.web.http import Problem, matches_etag
+from thumbsmith.web.images import ImageEndpoints
+from thumbsmith.web.library import MAX_READER_THREADS, ImageLibrary
+from thumbsmith.web.on_demand import OnDemandEndpoint, OnDemandRenderer, PreviewEndpoint
+from thumbsmith.web.operations import Endpoint
+from thumbsmith.web.recipes import RecipeEndpoints
+from thumbsmith.web.renditions import RenditionEndpoint
+from thumbsmith.web.settings import WebSettings
+from thumbsmith.web.upload_grants import Tickets
+from thumbsmith.web.uploads import UploadEndpoints
+from thumbsmith.worker import Workers, usable_cores
+
+# While one thread waits for its store, another keeps the worker busy.
+UPDATE_THREADS_PER_WORKER: Final = 2
+
+_MEDIA_TYPES: Final = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+
+
+def application(scope: Scope, settings: WebSettings | None = None, *, jobs: int | None = None) -> ASGIApp:
+    """Return the ASGI application that keeps the scope's destination up to date and serves it.
+
+    `jobs` is the number of worker processes; by default one for each usable core. Workers and threads start and end
+    with the server (ASGI lifespan). Raises UsageError if the stores overlap, and NotIsolated if isolation is required
+    and a layer is missing.
+    """
+    settings = settings or WebSettings()
+    scope = replace(scope, source=scope.source.as_watched())
+    refuse_overlap(scope.source, scope.destination)
+    count = jobs or usable_cores()
+    workers = Workers(count)
+    workers.check_isolation()
+    updater = BackgroundUpdater(scope, workers, UPDATE_THREADS_PER_WORKER * count)
+    threads = ThreadPoolExecutor(MAX_READER_THREADS, thread_name_prefix="thumbsmith-read")
+    library = ImageLibrary(scope.source, scope.destination.as_destination(), scope.recipe, threads)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        updater.follow_source()
+        try:
+            yield
+        finally:
+            await library.run(updater.close)
+            workers.close()
+            threads.shutdown(wait=False, cancel_futures=True)
+
+    endpoints = _endpoints(library, updater, workers, settings)
+    return build_app(endpoints, settings, extra_routes=_page_routes(scope.source), lifespan=lifespan)
+
+
+def _endpoints(
+    library: ImageLibrary, updater: BackgroundUpdater, workers: Workers, settings: WebSettings
+) -> dict[str, Endpoint]:
+    uploads = UploadEndpoints(library, updater, Tickets(), settings.upload_seconds)
+    images = ImageEndpoints(library, updater, settings.max_wait)
+    renditions = RenditionEndpoint(library, updater, "private" if settings.token else "public")
+    recipes = RecipeEndpoints(library)
+    renderer = OnDemandRenderer(library, workers)
+    endpoints: dict[str, Endpoint] = {
+        "create_upload": uploads.create,
+        "receive_upload": uploads.receive,
+        "show_image": images.show,
+        "remove_image": images.remove,
+        "list_images": images.browse,
+        "show_rendition": renditions.show,
+        "show_recipe": recipes.show,
+        "check_recipe": recipes.check,
+        "preview": PreviewEndpoint(renderer).preview,
+        "enter": SessionEndpoint(settings).create,
+    }
+    if settings.signing_secret:
+        endpoints["show_on_demand"] = OnDemandEndpoint(renderer, settings.signing_secret).show
+    return endpoints
+
+
+def _page_routes(source: Store) -> list[Route]:
+    """Return the routes of the page. The page may upload to the address of the source."""
+    policy = _page_policy(source)
+
+    async def show_index(request: Request) -> Response:
+        return _asset_response(request, "index.html", policy)
+
+    async def show_asset(request: Request) -> Response:
+        return _asset_response(request, request.path_params["name"], policy)
+
+    return [Route("/", show_index, name="page"), Route("/page/{name}", show_asset, name="part")]
+
+
+def _page_policy(source: Store) -> str:
+    """Return the Content-Security-Policy of the page: only this server, and the source for uploads."""
+    upload = "".join(f" {origin}" for origin in source.upload_origins)
+    return (
+        f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'{upload};"
+        " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+
+def _asset_response(request: Request, name: str, policy: str) -> Response:
+    content, media_type = _assets().get(name, (None, ""))
+    if content is None:
+        raise Problem(404, "The page has no file of this name.", code="not_found")
+    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    headers = {"ETag": etag, "Cache-Control": "no-cache", "Content-Security-Policy": policy}
+    if matches_etag(etag, request.headers):
+        return Response(status_code=304, headers=headers)
+    return Response(content, headers=headers, media_type=media_type)
+
+
+@cache
+def _assets() -> Mapping[str, tuple[bytes, str]]:
+    """Return the content and media type of each file of the page, by name."""
+    assets: dict[str, tuple[bytes, str]] = {}
+    for file in (files("thumbsmith.web") / "assets").iterdir():
+        extension = file.name.rpartition(".")[2]
+        if extension in _MEDIA_TYPES:
+            assets[file.name] = (file.read_bytes(), _MEDIA_TYPES[extension])
+    return assets
