@@ -112,7 +112,7 @@ class SessionEndpoint:
         if token is None:
             return Response(status_code=204)
         if not _are_equal(given, token):
-            raise Problem(401, "This is not the token.", code="unauthorized")
+            raise Problem(401, "The token is wrong.", code="unauthorized")
         response = Response(status_code=204)
         is_secure = request.url.scheme == "https"
         response.set_cookie(COOKIE, _session_value(token), httponly=True, samesite="strict", secure=is_secure)

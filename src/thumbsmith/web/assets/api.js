@@ -1,8 +1,8 @@
-// The API: the same one that everybody else uses.
+// Requests to the API: the same API that every other client uses.
 
-import { by } from "./elements.js";
+import { byId } from "./elements.js";
 
-export class Refused extends Error {
+export class ApiError extends Error {
   constructor(status, problem) {
     super(problem.detail || problem.title || `The server answered ${status}.`);
     this.status = status;
@@ -10,66 +10,69 @@ export class Refused extends Error {
   }
 }
 
-export async function ask(path, { method = "GET", body, signal } = {}) {
+// Returns the response, whatever its status. Asks the user for the token if the server requires it.
+export async function send(path, { method = "GET", body, signal } = {}) {
   const headers = body === undefined ? {} : { "Content-Type": "application/json" };
-  const sent = { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) };
-  let answer = await fetch(path, sent);
-  while (answer.status === 401) {
-    await enter();
-    answer = await fetch(path, sent);
+  const options = { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) };
+  let response = await fetch(path, options);
+  while (response.status === 401) {
+    await askForToken();
+    response = await fetch(path, options);
   }
-  return answer;
+  return response;
 }
 
-export async function read(path, options) {
-  const answer = await ask(path, options);
-  const type = answer.headers.get("content-type") || "";
-  const content = type.includes("json") ? await answer.json() : {};
-  if (!answer.ok) throw new Refused(answer.status, content);
+// Returns the JSON of the response. Throws ApiError.
+export async function sendJson(path, options) {
+  const response = await send(path, options);
+  const type = response.headers.get("content-type") || "";
+  const content = type.includes("json") ? await response.json() : {};
+  if (!response.ok) throw new ApiError(response.status, content);
   return content;
 }
 
 export const imagePath = (key) => `/images/${encodeURIComponent(key)}`;
 
-// A manifest once the thumbnails are made. Throws Refused: 422 for a rejected image, 404 for one that is gone.
-export async function made(key, signal) {
+// Waits for the thumbnails, and returns the manifest. Throws ApiError: 422 for a rejected image, 404 for a deleted one.
+export async function waitForManifest(key, signal) {
   for (;;) {
-    const answer = await ask(`${imagePath(key)}?wait=25`, { signal });
-    const content = await answer.json();
-    if (answer.status === 200) return content;
-    if (answer.status !== 202 && answer.status !== 503) throw new Refused(answer.status, content);
-    await new Promise((done) => setTimeout(done, 1000));
+    const response = await send(`${imagePath(key)}?wait=25`, { signal });
+    const content = await response.json();
+    if (response.status === 200) return content;
+    if (response.status !== 202 && response.status !== 503) throw new ApiError(response.status, content);
+    await new Promise((resolve) => setTimeout(resolve, 1000));
   }
 }
 
-export async function* pages(query) {
+export async function* listPages(query) {
   let cursor = "";
   do {
-    const page = await read(`/images?${new URLSearchParams({ ...query, ...(cursor ? { cursor } : {}) })}`);
+    const page = await sendJson(`/images?${new URLSearchParams({ ...query, ...(cursor ? { cursor } : {}) })}`);
     cursor = page.cursor || "";
-    yield { images: page.images, more: Boolean(cursor) };
+    yield { images: page.images, hasMore: Boolean(cursor) };
   } while (cursor);
 }
 
-let entering = null;
+// Requests that are refused at the same time wait for the same dialog.
+let tokenPromise = null;
 
-function enter() {
-  entering ??= new Promise((done) => {
-    const door = by("door");
-    const form = by("door-form");
-    form.onsubmit = async (event) => {
+function askForToken() {
+  tokenPromise ??= new Promise((resolve) => {
+    const dialog = byId("token-dialog");
+    byId("token-form").onsubmit = async (event) => {
       event.preventDefault();
       const headers = { "Content-Type": "application/json" };
-      const answer = await fetch("/session", { method: "POST", headers, body: JSON.stringify({ token: by("token").value }) });
-      by("door-says").textContent = answer.ok ? "" : "This is not the token.";
-      by("door-says").classList.toggle("wrong", !answer.ok);
-      if (!answer.ok) return;
-      door.close();
-      entering = null;
-      done();
+      const body = JSON.stringify({ token: byId("token").value });
+      const response = await fetch("/session", { method: "POST", headers, body });
+      byId("token-message").textContent = response.ok ? "" : "The token is wrong.";
+      byId("token-message").classList.toggle("error", !response.ok);
+      if (!response.ok) return;
+      dialog.close();
+      tokenPromise = null;
+      resolve();
     };
-    door.oncancel = (event) => event.preventDefault();
-    door.showModal();
+    dialog.oncancel = (event) => event.preventDefault();
+    dialog.showModal();
   });
-  return entering;
+  return tokenPromise;
 }

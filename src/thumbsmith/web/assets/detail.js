@@ -1,62 +1,68 @@
-// One image: its renditions side by side, what they save, and the markup that shows it.
+// One image: its thumbnails side by side, their sizes, and the markup that shows them on another page.
 
-import { imagePath, made, read } from "./api.js";
-import { by, bytes, copy, make, picture, saving, tell } from "./elements.js";
+import { imagePath, sendJson, waitForManifest } from "./api.js";
+import { announce, byId, copy, createElement, createImage, formatBytes, formatSaving } from "./elements.js";
 import { markup } from "./snippet.js";
 
-let opened = null;
+let pending = null;
 
-export async function show(key, gone) {
-  const sheet = by("detail");
-  opened?.abort();
-  opened = new AbortController();
-  const body = make("div", { class: "contents" }, make("p", { class: "quiet", role: "status" }, "making thumbnails"));
-  sheet.replaceChildren(frame(key, body));
-  if (!sheet.open) sheet.showModal();
+export async function show(key, onDeleted) {
+  const dialog = byId("detail");
+  pending?.abort();
+  pending = new AbortController();
+  const body = createElement("div", { class: "contents" }, createElement("p", { class: "muted", role: "status" }, "Making thumbnails"));
+  dialog.replaceChildren(frame(key, body));
+  if (!dialog.open) dialog.showModal();
   try {
-    const manifest = await made(key, opened.signal);
-    body.replaceChildren(...content(key, manifest, gone)); // and not the rest: it has the focus
+    const manifest = await waitForManifest(key, pending.signal);
+    body.replaceChildren(...content(key, manifest, onDeleted)); // only the body, because the frame has the focus
   } catch (error) {
     if (error.name === "AbortError") return;
-    const words = [make("p", { class: "verdict wrong", role: "status" }, error.message)];
-    if (error.status === 422) words.unshift(make("p", {}, make("span", { class: "code" }, error.problem.code)));
-    if (error.status === 422) words.push(make("p", { class: "row" }, remover(key, gone)));
-    body.replaceChildren(...words);
+    const children = [createElement("p", { class: "message error", role: "status" }, error.message)];
+    if (error.status === 422) {
+      children.unshift(createElement("p", {}, createElement("span", { class: "code" }, error.problem.code)));
+      children.push(createElement("p", { class: "row" }, deleteButton(key, onDeleted)));
+    }
+    body.replaceChildren(...children);
   }
 }
 
 export function hide() {
-  opened?.abort();
-  if (by("detail").open) by("detail").close();
+  pending?.abort();
+  if (byId("detail").open) byId("detail").close();
 }
 
 function frame(key, body) {
-  const close = make("button", { type: "button", onclick: () => by("detail").close() }, "Close");
-  const top = make("div", { class: "sheet-top" }, make("h2", { id: "detail-title" }, key), close);
-  return make("div", { class: "sheet" }, top, body);
+  const close = createElement("button", { type: "button", onclick: () => byId("detail").close() }, "Close");
+  const top = createElement("div", { class: "sheet-top" }, createElement("h2", { id: "detail-title" }, key), close);
+  return createElement("div", { class: "sheet" }, top, body);
 }
 
-const address = (each) =>
-  `/renditions/${each.key.split("/").every((part) => part && part !== "." && part !== "..")
-    ? each.key.split("/").map(encodeURIComponent).join("/")
-    : `${encodeURIComponent(each.key.slice(0, each.key.lastIndexOf("/")))}/${each.key.split("/").pop()}`
-  }?v=${each.sha256.slice(0, 8)}`;
+// Clients resolve "." and "..", and some merge empty segments: then the key is one segment.
+function renditionUrl(rendition) {
+  const segments = rendition.key.split("/");
+  const isStable = segments.every((segment) => segment && segment !== "." && segment !== "..");
+  const path = isStable
+    ? segments.map(encodeURIComponent).join("/")
+    : `${encodeURIComponent(segments.slice(0, -1).join("/"))}/${segments.at(-1)}`;
+  return `/renditions/${path}?v=${rendition.sha256.slice(0, 8)}`;
+}
 
-function content(key, manifest, gone) {
+function content(key, manifest, onDeleted) {
   const { source, renditions, placeholder } = manifest;
-  const code = make("pre", { tabIndex: 0, "aria-label": "Markup" }, make("code", {}, markup(manifest, location.origin)));
-  const about = `${source.format} · ${source.width} × ${source.height} · ${bytes(source.bytes)}`;
-  const copier = make("button", { type: "button", class: "primary", onclick: () => copy(code.textContent, copier) }, "Copy <picture>");
+  const code = createElement("pre", { tabIndex: 0, "aria-label": "Markup" }, createElement("code", {}, markup(manifest, location.origin)));
+  const facts = `${source.format} · ${source.width} × ${source.height} · ${formatBytes(source.bytes)}`;
+  const copyButton = createElement("button", { type: "button", class: "primary", onclick: () => copy(code.textContent, copyButton) }, "Copy <picture>");
   return [
-    make("p", { class: "about" }, about),
-    make("div", { class: "side" }, ...onePerVariant(renditions).map((each) => shown(each, placeholder.color))),
-    make("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Renditions" }, table(source, renditions)),
-    make("p", { class: "row" }, copier, remover(key, gone)),
+    createElement("p", { class: "facts" }, facts),
+    createElement("div", { class: "side-by-side" }, ...smallestOfEachVariant(renditions).map((each) => figure(each, placeholder.color))),
+    createElement("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Thumbnails" }, table(source, renditions)),
+    createElement("p", { class: "row" }, copyButton, deleteButton(key, onDeleted)),
     code,
   ];
 }
 
-function onePerVariant(renditions) {
+function smallestOfEachVariant(renditions) {
   const smallest = new Map();
   for (const each of renditions) {
     const name = each.key.split("/").pop().replace(/\.[a-z]+$/, "");
@@ -65,35 +71,39 @@ function onePerVariant(renditions) {
   return [...smallest.values()].sort((one, other) => one.width - other.width);
 }
 
-function shown(each, color) {
-  const image = picture(address(each), { alt: `${each.variant}, ${each.width} by ${each.height}`, width: each.width, height: each.height });
-  const holder = make("div", { class: "shown" }, image);
-  holder.style.backgroundColor = color;
-  return make("figure", {}, holder, make("figcaption", {}, `${each.key.split("/").pop()} · ${each.width} × ${each.height}`));
+function figure(rendition, color) {
+  const { variant, width, height } = rendition;
+  const image = createImage(renditionUrl(rendition), { alt: `${variant}, ${width} by ${height}`, width, height });
+  const background = createElement("div", { class: "background" }, image);
+  background.style.backgroundColor = color;
+  const name = rendition.key.split("/").pop();
+  return createElement("figure", {}, background, createElement("figcaption", {}, `${name} · ${width} × ${height}`));
 }
 
 function table(source, renditions) {
-  const head = ["Rendition", "Size", "Bytes", "Saved"].map((word, at) => make("th", { scope: "col", class: at === 2 ? "number" : "" }, word));
-  const rows = renditions.map((each) => make("tr", {},
-    make("td", {}, make("a", { href: address(each), target: "_blank", rel: "noopener" }, each.key.split("/").pop())),
-    make("td", {}, `${each.width} × ${each.height}`),
-    make("td", { class: "number" }, bytes(each.bytes)),
-    make("td", { class: "saved" }, saving(source.bytes, each.bytes))));
-  return make("table", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows));
+  const head = ["Thumbnail", "Pixels", "File size", "Saved"].map((title, column) =>
+    createElement("th", { scope: "col", class: column === 2 ? "number" : "" }, title));
+  const rows = renditions.map((each) => createElement("tr", {},
+    createElement("td", {}, createElement("a", { href: renditionUrl(each), target: "_blank", rel: "noopener" }, each.key.split("/").pop())),
+    createElement("td", {}, `${each.width} × ${each.height}`),
+    createElement("td", { class: "number" }, formatBytes(each.bytes)),
+    createElement("td", { class: "saved" }, formatSaving(source.bytes, each.bytes))));
+  return createElement("table", {}, createElement("thead", {}, createElement("tr", {}, ...head)), createElement("tbody", {}, ...rows));
 }
 
-export function remover(key, gone) {
-  let sure = false;
-  const button = make("button", { type: "button", class: "danger", onclick: async () => {
-    if (!sure) {
-      sure = true;
-      button.textContent = "Delete for good?";
-      setTimeout(() => { sure = false; button.textContent = "Delete"; }, 4000);
+// The first click asks, the second one deletes.
+export function deleteButton(key, onDeleted) {
+  let isConfirmed = false;
+  const button = createElement("button", { type: "button", class: "danger", onclick: async () => {
+    if (!isConfirmed) {
+      isConfirmed = true;
+      button.textContent = "Delete permanently?";
+      setTimeout(() => { isConfirmed = false; button.textContent = "Delete"; }, 4000);
       return;
     }
-    await read(imagePath(key), { method: "DELETE" });
-    tell(`${key} is deleted`);
-    gone(key);
+    await sendJson(imagePath(key), { method: "DELETE" });
+    announce(`${key} was deleted`);
+    onDeleted(key);
   } }, "Delete");
   button.setAttribute("aria-label", `Delete ${key}`);
   return button;

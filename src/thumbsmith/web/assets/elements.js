@@ -1,8 +1,8 @@
-// Elements of the page, and words for numbers. Text is always set as text, never as markup.
+// Elements of the page, and numbers as text. Text is always set as text, never as markup.
 
-export const by = (id) => document.getElementById(id);
+export const byId = (id) => document.getElementById(id);
 
-export function make(tag, properties = {}, ...children) {
+export function createElement(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
     if (name === "class") element.className = value;
@@ -14,33 +14,34 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
-export function picture(source, properties = {}) {
-  const image = make("img", { decoding: "async", ...properties });
-  image.addEventListener("load", () => image.classList.add("here"));
+// An image that fades in when it is loaded.
+export function createImage(source, properties = {}) {
+  const image = createElement("img", { decoding: "async", ...properties });
+  image.addEventListener("load", () => image.classList.add("loaded"));
   image.src = source;
   return image;
 }
 
-const units = ["bytes", "KB", "MB", "GB"];
+const UNITS = ["bytes", "KB", "MB", "GB"];
 
-export function bytes(count) {
+export function formatBytes(count) {
   let power = 0;
   while (count >= 1000 && power < 3) {
     count /= 1000;
     power += 1;
   }
-  return `${power && count < 10 ? count.toFixed(1) : Math.round(count)} ${units[power]}`;
+  return `${power && count < 10 ? count.toFixed(1) : Math.round(count)} ${UNITS[power]}`;
 }
 
-export function saving(from, to) {
+export function formatSaving(from, to) {
   if (!from || to >= from) return "";
   const percent = (1 - to / from) * 100;
   return `${percent > 99 && percent < 100 ? percent.toFixed(1) : Math.floor(percent)} %`;
 }
 
-// For people who cannot see what changed.
-export function tell(words) {
-  by("told").textContent = words;
+// Screen readers read this text aloud.
+export function announce(text) {
+  byId("announcement").textContent = text;
 }
 
 export async function copy(text, button) {
@@ -49,8 +50,8 @@ export async function copy(text, button) {
     await navigator.clipboard.writeText(text);
     button.textContent = "Copied";
   } catch {
-    button.textContent = "Select it and copy";
+    button.textContent = "Select the text to copy it";
   }
-  tell(button.textContent);
+  announce(button.textContent);
   setTimeout(() => { button.textContent = label; }, 1800);
 }

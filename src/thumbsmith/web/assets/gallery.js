@@ -1,52 +1,57 @@
-// All images, page by page, by the beginning of their names.
+// The grid of all images: page by page, filtered by the start of the name.
 
-import { made, pages, read } from "./api.js";
-import { by, bytes, make, picture } from "./elements.js";
+import { listPages, sendJson, waitForManifest } from "./api.js";
+import { byId, createElement, createImage, formatBytes } from "./elements.js";
 
 const CARD_WIDTH = 240;
-let listing = null;
-let round = 0;
+let pages = null;
+let version = 0; // answers to an older filter are ignored
 
 export async function show() {
-  const mine = ++round;
-  const prefix = by("prefix").value;
-  listing = pages({ prefix, limit: 60 });
-  const { value } = await listing.next();
-  if (mine !== round) return;
-  by("grid").replaceChildren(...value.images.map(card));
-  by("empty").hidden = value.images.length > 0;
-  by("empty").textContent = prefix ? `No image has a name that begins with “${prefix}”.` : "No images yet. Drop some above.";
-  by("more").hidden = !value.more;
+  const current = ++version;
+  const prefix = byId("prefix").value;
+  pages = listPages({ prefix, limit: 60 });
+  const { value } = await pages.next();
+  if (current !== version) return;
+  byId("grid").replaceChildren(...value.images.map(card));
+  byId("empty").hidden = value.images.length > 0;
+  byId("empty").textContent = prefix ? `No image has a name that starts with “${prefix}”.` : "There are no images yet. Drop some above.";
+  byId("more").hidden = !value.hasMore;
 }
 
 export async function more() {
-  const mine = round;
-  const { value } = await listing.next();
-  if (!value || mine !== round) return;
-  by("grid").append(...value.images.map(card));
-  by("more").hidden = !value.more;
+  const current = version;
+  const { value } = await pages.next();
+  if (!value || current !== version) return;
+  byId("grid").append(...value.images.map(card));
+  byId("more").hidden = !value.hasMore;
 }
 
-// Put an image that has just come in front of the others.
-export async function arrived(key) {
+// Adds an image that was just uploaded, in front of the others.
+export async function add(key) {
   if (!key) return;
-  const { images } = await read(`/images?${new URLSearchParams({ prefix: key, limit: 1 })}`);
-  if (!images.length || images[0].key !== key) return;
+  const image = await findImage(key);
+  if (!image) return;
   remove(key);
-  by("grid").prepend(card(images[0]));
-  by("empty").hidden = true;
+  byId("grid").prepend(card(image));
+  byId("empty").hidden = true;
 }
 
 export function remove(key) {
-  for (const item of by("grid").children) if (item.dataset.key === key) item.remove();
+  for (const item of byId("grid").children) if (item.dataset.key === key) item.remove();
+}
+
+async function findImage(key) {
+  const { images } = await sendJson(`/images?${new URLSearchParams({ prefix: key, limit: 1 })}`);
+  return images.find((image) => image.key === key);
 }
 
 function card(image) {
-  const frame = make("span", { class: "frame" });
-  const facts = make("span", { class: "facts" });
-  const link = make("a", { class: "card", href: `#/image/${encodeURIComponent(image.key)}` },
-    frame, make("span", { class: "name", title: image.key }, image.key), facts);
-  const item = make("li", {}, link);
+  const frame = createElement("span", { class: "frame" });
+  const facts = createElement("span", { class: "facts" });
+  const link = createElement("a", { class: "card", href: `#/image/${encodeURIComponent(image.key)}` },
+    frame, createElement("span", { class: "name", title: image.key }, image.key), facts);
+  const item = createElement("li", {}, link);
   item.dataset.key = image.key;
   fill(image, frame, facts);
   return item;
@@ -54,28 +59,28 @@ function card(image) {
 
 function fill(image, frame, facts) {
   frame.classList.toggle("rejected", image.status === "rejected");
-  facts.textContent = bytes(image.bytes);
+  facts.textContent = formatBytes(image.bytes);
   if (image.status === "rejected") {
-    frame.replaceChildren(make("span", { class: "word" }, `rejected: ${image.rejection.code}`));
+    frame.replaceChildren(createElement("span", { class: "note" }, `Rejected: ${image.rejection.code}`));
   } else if (image.status === "making") {
-    frame.replaceChildren(make("span", { class: "word" }, "making thumbnails"));
-    follow(image.key, frame, facts);
+    frame.replaceChildren(createElement("span", { class: "note" }, "Making thumbnails"));
+    fillWhenMade(image.key, frame, facts);
   } else {
     frame.style.backgroundColor = image.color || "";
-    const best = fitting(image.renditions);
-    frame.replaceChildren(...(best ? [picture(best.url, { alt: "", loading: "lazy" })] : []));
-    facts.textContent = `${image.width} × ${image.height} · ${bytes(image.bytes)}`;
+    const best = bestRendition(image.renditions);
+    frame.replaceChildren(...(best ? [createImage(best.url, { alt: "", loading: "lazy" })] : []));
+    facts.textContent = `${image.width} × ${image.height} · ${formatBytes(image.bytes)}`;
   }
 }
 
-async function follow(key, frame, facts) {
-  await made(key).catch(() => null);
-  const { images } = await read(`/images?${new URLSearchParams({ prefix: key, limit: 1 })}`);
-  if (images.length && images[0].key === key && images[0].status !== "making") fill(images[0], frame, facts);
+async function fillWhenMade(key, frame, facts) {
+  await waitForManifest(key).catch(() => null);
+  const image = await findImage(key);
+  if (image && image.status !== "making") fill(image, frame, facts);
 }
 
-// The smallest rendition that fills a card, else the largest.
-export function fitting(renditions, width = CARD_WIDTH) {
+// The smallest rendition that fills a card, or the largest if none does.
+function bestRendition(renditions) {
   const sorted = [...renditions].sort((one, other) => one.width - other.width || one.bytes - other.bytes);
-  return sorted.find((each) => each.width >= width) || sorted.at(-1);
+  return sorted.find((each) => each.width >= CARD_WIDTH) || sorted.at(-1);
 }

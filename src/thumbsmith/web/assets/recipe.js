@@ -1,88 +1,89 @@
-// The recipe: checked as it is typed, one variant of it made of a photo that is here.
+// The recipe: checked while the user types, with a preview of one variant of a stored image.
 
-import { ask, read } from "./api.js";
-import { by, bytes, copy, make } from "./elements.js";
+import { send, sendJson } from "./api.js";
+import { byId, copy, createElement, formatBytes } from "./elements.js";
 
-const PAUSE = 300;
-let held = null;
-let valid = ""; // the last text that was a recipe: what the variants are of, and what is previewed
-let timer = null;
-let checking = null;
-let previewing = null;
+const CHECK_DELAY_MS = 300;
+let serverRecipe = null;
+let validToml = ""; // the last valid text: its variants are listed and previewed
+let checkTimer = null;
+let pendingCheck = null;
+let pendingPreview = null;
 
 export async function show() {
-  held ??= await read("/recipe");
-  if (!by("toml").value) by("toml").value = held.toml;
-  const { images } = await read(`/images?${new URLSearchParams({ status: "ok", limit: 100 })}`);
-  const chosen = by("photo").value;
-  by("photo").replaceChildren(...images.map((image) => make("option", { value: image.key }, image.key)));
-  if (images.some((image) => image.key === chosen)) by("photo").value = chosen;
+  serverRecipe ??= await sendJson("/recipe");
+  if (!byId("toml").value) byId("toml").value = serverRecipe.toml;
+  const { images } = await sendJson(`/images?${new URLSearchParams({ status: "ok", limit: 100 })}`);
+  const chosen = byId("image").value;
+  byId("image").replaceChildren(...images.map((image) => createElement("option", { value: image.key }, image.key)));
+  if (images.some((image) => image.key === chosen)) byId("image").value = chosen;
   await check();
 }
 
-export function begin() {
-  by("toml").addEventListener("input", () => {
-    clearTimeout(timer);
-    timer = setTimeout(check, PAUSE);
+export function addListeners() {
+  byId("toml").addEventListener("input", () => {
+    clearTimeout(checkTimer);
+    checkTimer = setTimeout(check, CHECK_DELAY_MS);
   });
-  by("photo").addEventListener("change", preview);
-  by("variant").addEventListener("change", preview);
-  by("copy-toml").addEventListener("click", () => copy(by("toml").value, by("copy-toml")));
-  by("reset-toml").addEventListener("click", () => {
-    by("toml").value = held.toml;
+  byId("image").addEventListener("change", preview);
+  byId("variant").addEventListener("change", preview);
+  byId("copy-toml").addEventListener("click", () => copy(byId("toml").value, byId("copy-toml")));
+  byId("reset-toml").addEventListener("click", () => {
+    byId("toml").value = serverRecipe.toml;
     check();
   });
 }
 
 async function check() {
-  checking?.abort();
-  checking = new AbortController();
+  pendingCheck?.abort();
+  pendingCheck = new AbortController();
   try {
-    const toml = by("toml").value;
-    const verdict = await read("/recipe/check", { method: "POST", body: { toml }, signal: checking.signal });
-    by("toml").setAttribute("aria-invalid", String(!verdict.valid));
-    by("verdict").classList.toggle("wrong", !verdict.valid);
-    by("verdict").textContent = verdict.valid ? sentence(verdict) : verdict.error;
-    if (!verdict.valid) return;
-    valid = toml;
-    const chosen = by("variant").value;
-    by("variant").replaceChildren(...verdict.variants.map((each) => make("option", { value: each.name }, each.name)));
-    const largest = verdict.variants.find((each) => each.name === chosen) || verdict.variants.find((each) => each.name === "small");
-    if (largest) by("variant").value = largest.name;
+    const toml = byId("toml").value;
+    const result = await sendJson("/recipe/check", { method: "POST", body: { toml }, signal: pendingCheck.signal });
+    byId("toml").setAttribute("aria-invalid", String(!result.valid));
+    byId("recipe-message").classList.toggle("error", !result.valid);
+    byId("recipe-message").textContent = result.valid ? describe(result) : result.error;
+    if (!result.valid) return;
+    validToml = toml;
+    const chosen = byId("variant").value;
+    byId("variant").replaceChildren(...result.variants.map((each) => createElement("option", { value: each.name }, each.name)));
+    const selected = result.variants.find((each) => each.name === chosen) || result.variants.find((each) => each.name === "small");
+    if (selected) byId("variant").value = selected.name;
     await preview();
   } catch (error) {
-    if (error.name !== "AbortError") by("verdict").textContent = error.message;
+    if (error.name !== "AbortError") byId("recipe-message").textContent = error.message;
   }
 }
 
-function sentence({ variants, fingerprint }) {
-  const same = held && fingerprint === held.fingerprint ? "as it holds here" : "not what holds here";
-  return `A recipe of ${variants.length} ${variants.length === 1 ? "variant" : "variants"}, ${same}.`;
+function describe({ variants, fingerprint }) {
+  const count = `${variants.length} ${variants.length === 1 ? "variant" : "variants"}`;
+  const isServerRecipe = serverRecipe && fingerprint === serverRecipe.fingerprint;
+  return `Valid recipe with ${count}. ${isServerRecipe ? "The server uses it." : "The server uses another one."}`;
 }
 
 async function preview() {
-  const key = by("photo").value;
-  const variant = by("variant").value;
+  const key = byId("image").value;
+  const variant = byId("variant").value;
   if (!key || !variant) return;
-  previewing?.abort();
-  previewing = new AbortController();
-  by("preview").classList.add("busy");
+  pendingPreview?.abort();
+  pendingPreview = new AbortController();
+  byId("preview").classList.add("busy");
   try {
-    const body = { toml: valid, variant, key };
-    const answer = await ask("/previews", { method: "POST", body, signal: previewing.signal });
-    if (!answer.ok) throw new Error((await answer.json()).detail);
-    const file = await answer.blob();
-    const size = (answer.headers.get("x-thumbsmith-size") || "").replace("x", " × ");
-    const image = by("preview-picture");
+    const body = { toml: validToml, variant, key };
+    const response = await send("/previews", { method: "POST", body, signal: pendingPreview.signal });
+    if (!response.ok) throw new Error((await response.json()).detail);
+    const file = await response.blob();
+    const size = (response.headers.get("x-thumbsmith-size") || "").replace("x", " × ");
+    const image = byId("preview-picture");
     if (image.src) URL.revokeObjectURL(image.src);
     image.src = URL.createObjectURL(file);
     image.alt = `${variant} of ${key}`;
     image.hidden = false;
-    by("preview-about").textContent = `${variant} · ${size} · ${file.type.replace("image/", "")} · ${bytes(file.size)}`;
+    byId("preview-about").textContent = `${variant} · ${size} · ${file.type.replace("image/", "")} · ${formatBytes(file.size)}`;
   } catch (error) {
     if (error.name === "AbortError") return;
-    by("preview-picture").hidden = true;
-    by("preview-about").textContent = error.message;
+    byId("preview-picture").hidden = true;
+    byId("preview-about").textContent = error.message;
   }
-  by("preview").classList.remove("busy");
+  byId("preview").classList.remove("busy");
 }

@@ -1,33 +1,33 @@
-// The files that will never give a thumbnail, and why.
+// The list of rejected files, with the reasons.
 
-import { pages } from "./api.js";
-import { by, bytes, make } from "./elements.js";
-import { remover } from "./detail.js";
+import { listPages } from "./api.js";
+import { deleteButton } from "./detail.js";
+import { byId, createElement, formatBytes } from "./elements.js";
 
-let listing = null;
+let pages = null;
 
 export async function show() {
-  listing = pages({ status: "rejected", limit: 50 });
-  by("rejections").replaceChildren();
+  pages = listPages({ status: "rejected", limit: 50 });
+  byId("rejections").replaceChildren();
   await more();
-  by("no-rejections").hidden = by("rejections").children.length > 0 || !by("more-rejections").hidden;
+  byId("no-rejections").hidden = byId("rejections").children.length > 0 || !byId("more-rejections").hidden;
 }
 
 export async function more() {
-  const { value } = await listing.next();
+  const { value } = await pages.next();
   if (!value) return;
-  by("rejections").append(...value.images.map(row));
-  by("more-rejections").hidden = !value.more;
+  byId("rejections").append(...value.images.map(row));
+  byId("more-rejections").hidden = !value.hasMore;
 }
 
 function row(image) {
-  const item = make("li", { class: "rejection" },
-    make("div", { class: "what" },
-      make("strong", {}, image.key), " ", make("span", { class: "code" }, image.rejection.code),
-      make("p", { class: "quiet" }, `${image.rejection.detail} · ${bytes(image.bytes)}`)),
-    remover(image.key, () => {
+  const item = createElement("li", { class: "rejection" },
+    createElement("div", { class: "reason" },
+      createElement("strong", {}, image.key), " ", createElement("span", { class: "code" }, image.rejection.code),
+      createElement("p", { class: "muted" }, `${image.rejection.detail} · ${formatBytes(image.bytes)}`)),
+    deleteButton(image.key, () => {
       item.remove();
-      by("no-rejections").hidden = by("rejections").children.length > 0;
+      byId("no-rejections").hidden = byId("rejections").children.length > 0;
     }));
   return item;
 }
