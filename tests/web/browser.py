@@ -1,4 +1,4 @@
-"""Debian's Chromium, headless, driven by Playwright."""
+"""Chromium of Debian without a window, controlled by Playwright."""
 
 import contextlib
 import shutil
@@ -24,30 +24,30 @@ needs_chromium = pytest.mark.skipif(
 
 
 @dataclass
-class Watched:
-    """A page, and what it complained about or asked others for."""
+class RecordedPage:
+    """A page with its console warnings, its errors and the URLs that it requested."""
 
     page: Page
-    complaints: list[str] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
 
-    def hear(self) -> None:
-        """Listen to console, errors and requests."""
+    def record(self) -> None:
+        """Begin to record."""
         self.page.on("console", self._on_console)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("pageerror", lambda error: self.messages.append(str(error)))
         self.page.on("request", self._on_request)
 
     def _on_console(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
-            self.complaints.append(message.text)
+            self.messages.append(message.text)
 
     def _on_request(self, request: Request) -> None:
-        self.asked.append(request.url)
+        self.requests.append(request.url)
 
 
 @contextlib.contextmanager
 def chromium() -> Iterator[Browser]:
-    """Run a browser."""
+    """Run the browser until the end of the block."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         try:
@@ -56,9 +56,9 @@ def chromium() -> Iterator[Browser]:
             browser.close()
 
 
-def opened(browser: BrowserContext, address: str) -> Watched:
-    """Open the page there."""
-    watched = Watched(browser.new_page())
-    watched.hear()
-    watched.page.goto(address)
-    return watched
+def open_page(browser: BrowserContext, address: str) -> RecordedPage:
+    """Open an address in a new page that is recorded."""
+    recorded = RecordedPage(browser.new_page())
+    recorded.record()
+    recorded.page.goto(address)
+    return recorded

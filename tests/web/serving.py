@@ -1,4 +1,4 @@
-"""The application on a real socket, over folders, in a thread."""
+"""Servers for tests: the application on a real socket, in a thread."""
 
 import contextlib
 import threading
@@ -32,8 +32,8 @@ fit = "cover"
 
 
 @dataclass(frozen=True)
-class Served:
-    """A running server: a client of it, its address, and the folders it keeps."""
+class RunningServer:
+    """A running server over two folders, with a client."""
 
     client: httpx.Client
     address: tuple[str, int]
@@ -41,22 +41,22 @@ class Served:
 
     @property
     def sources(self) -> Path:
-        """Return the folder of sources."""
+        """Return the folder of the sources."""
         return self.folder / "sources"
 
     @property
     def thumbnails(self) -> Path:
-        """Return the folder of thumbnails."""
+        """Return the folder of the thumbnails."""
         return self.folder / "thumbnails"
 
-    def grant(self, name: str, size: int, kind: str = "image/png", **more: object) -> httpx.Response:
-        """Ask for leave to upload."""
+    def request_upload(self, name: str, size: int, kind: str = "image/png", **more: object) -> httpx.Response:
+        """Return the answer to a request for an upload."""
         return self.client.post("/uploads", json={"name": name, "type": kind, "bytes": size, **more})
 
     def upload(self, name: str, data: bytes | None = None, **more: object) -> str:
-        """Upload a picture; return its key once its thumbnails are made, or it is rejected."""
+        """Upload an image, wait for its thumbnails or its rejection, and return its key."""
         content = picture() if data is None else data
-        granted = self.grant(name, len(content), **more)
+        granted = self.request_upload(name, len(content), **more)
         assert granted.status_code == 201, granted.text
         upload = granted.json()["upload"]
         sent = self.client.request(upload["method"], upload["url"], content=content, headers=upload["headers"])
@@ -66,11 +66,11 @@ class Served:
         return key
 
     def image(self, key: str, query: str = "") -> httpx.Response:
-        """Ask how an image stands."""
+        """Return the answer with the status of an image."""
         return self.client.get(f"/images/{quote(key, safe='')}{query}")
 
-    def until(self, key: str, *statuses: int) -> httpx.Response:
-        """Ask until the answer has one of these statuses."""
+    def wait_for_status(self, key: str, *statuses: int) -> httpx.Response:
+        """Wait until the answer has one of these HTTP statuses, and return it."""
         end = time.monotonic() + 60
         while (answer := self.image(key, "?wait=5")).status_code not in statuses:
             assert time.monotonic() < end, (answer.status_code, answer.text)
@@ -79,21 +79,23 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(folder: Path, settings: WebSettings | None = None, recipe: str = RECIPE, jobs: int = 2) -> Iterator[Served]:
-    """Run the application over DIR/sources and DIR/thumbnails on a free port of 127.0.0.1."""
+def run_server(
+    folder: Path, settings: WebSettings | None = None, recipe: str = RECIPE, jobs: int = 2
+) -> Iterator[RunningServer]:
+    """Run the application over FOLDER/sources and FOLDER/thumbnails on a free port of 127.0.0.1."""
     (folder / "sources").mkdir(parents=True, exist_ok=True)
     scope = Scope(
         source=open_store(folder / "sources"),
         destination=open_store(folder / "thumbnails"),
         recipe=Recipe.loads(recipe),
     )
-    with serving(scope, settings, jobs) as address, httpx.Client(base_url=url(address), timeout=60) as client:
-        yield Served(client, address, folder)
+    with run_application(scope, settings, jobs) as address, httpx.Client(base_url=url(address), timeout=60) as client:
+        yield RunningServer(client, address, folder)
 
 
 @contextlib.contextmanager
-def serving(scope: Scope, settings: WebSettings | None = None, jobs: int = 2) -> Iterator[tuple[str, int]]:
-    """Run the application over any stores; give its address."""
+def run_application(scope: Scope, settings: WebSettings | None = None, jobs: int = 2) -> Iterator[tuple[str, int]]:
+    """Run the application over any stores, and return its address."""
     running = create_server(application(scope, settings, jobs=jobs))
     with listen("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})

@@ -1,4 +1,4 @@
-"""`/images` on a real server: keys, how an image stands, and the list of all."""
+"""`/images` on a real server: keys, the status of an image, the list, and deletion."""
 
 import os
 import time
@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.pictures import picture
-from tests.web.serving import Served, served
+from tests.web.serving import RunningServer, run_server
 
 NAMES = [
     "plain.png",
@@ -35,12 +35,12 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_key_works_in_both_spellings(server: Served, name: str):
-    """A key is found as one percent-encoded segment and with its slashes kept, and so are its renditions."""
+def test_every_key_works_in_both_encodings(server: RunningServer, name: str):
+    """A key and its renditions are found as one percent-encoded segment, and with slashes."""
     key = server.upload(f"keys/{NAMES.index(name)}/{name}")
-    for spelling in (quote(key, safe=""), quote(key, safe="/")):
-        assert server.client.get(f"/images/{spelling}").json()["source"]["key"] == key
-        assert server.client.get(f"/renditions/{spelling}/small").status_code == 200
+    for encoded in (quote(key, safe=""), quote(key, safe="/")):
+        assert server.client.get(f"/images/{encoded}").json()["source"]["key"] == key
+        assert server.client.get(f"/renditions/{encoded}/small").status_code == 200
     assert server.client.delete(f"/images/{quote(key, safe='')}").status_code == 204
     assert server.image(key).status_code == 404
 
@@ -62,28 +62,28 @@ def test_every_key_works_in_both_spellings(server: Served, name: str):
         "a/" * 512 + "x.png",
     ],
 )
-def test_a_name_that_is_no_key_is_refused(server: Served, name: str):
-    """Traversal, hidden files, folders, NUL, what is too long: 422, and nothing is written anywhere."""
+def test_an_invalid_name_is_refused(server: RunningServer, name: str):
+    """Path traversal, hidden files, folders, NUL and long names get 422, and no file is written."""
 
-    def there() -> list[Path]:
-        """Return what is in the source and beside the root; thumbnails of other tests' images may come meanwhile."""
+    def files() -> list[Path]:
+        """Return the files that could change. Thumbnails may appear at any time for images of other tests."""
         return sorted(
             [*server.folder.parent.iterdir(), *server.folder.iterdir(), *(server.folder / "sources").rglob("*")]
         )
 
-    before = there()
-    answer = server.grant(name, 3)
+    before = files()
+    answer = server.request_upload(name, 3)
     assert answer.status_code == 422
     assert answer.json()["code"] == "unsupported_key"
-    assert there() == before
+    assert files() == before
 
 
 @pytest.mark.parametrize(
     "path", ["..%2F..%2Fetc%2Fpasswd", "%2e%2e/%2e%2e/etc/passwd", "%2Fetc%2Fpasswd", "a%00b", "%ff"]
 )
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_no_path_leads_out_of_the_root(server: Served, path: str, method: str):
-    """Whatever is asked for: not found, or no text; and a file beside the root is still there."""
+def test_no_path_leaves_the_root(server: RunningServer, path: str, method: str):
+    """Such a path gets 400, 404 or 405, and a file beside the sources is not deleted."""
     outside = server.folder / "outside.png"
     outside.write_bytes(picture())
     for each in (path, "..%2Foutside.png"):
@@ -96,16 +96,16 @@ def test_no_path_leads_out_of_the_root(server: Served, path: str, method: str):
     assert outside.exists()
 
 
-def test_a_symbolic_link_is_no_image(server: Served):
-    """A link in sources that leads out of it is neither shown nor made thumbnails of."""
+def test_a_symbolic_link_is_not_an_image(server: RunningServer):
+    """A link that leads out of the source folder gets 404."""
     (server.folder / "secret.png").write_bytes(picture())
     (server.sources / "link.png").symlink_to(server.folder / "secret.png")
     assert server.image("link.png").status_code == 404
 
 
-def test_a_rejected_image_says_why(server: Served):
-    """422 with the code and a sentence; the rendition too; the list shows it; it can be deleted."""
-    key = server.upload("bad/text.png", b"no picture at all")
+def test_a_rejected_image_has_a_reason(server: RunningServer):
+    """The image and its rendition get 422 with code and sentence; the list contains it; it can be deleted."""
+    key = server.upload("bad/text.png", b"not an image")
     answer = server.image(key)
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
@@ -119,28 +119,28 @@ def test_a_rejected_image_says_why(server: Served):
     assert not (server.thumbnails / key).exists()
 
 
-def test_files_put_there_by_hand_are_kept_right(server: Served):
-    """A file that is dropped into sources, replaced and deleted there is followed without being asked for."""
+def test_files_in_the_source_folder_are_kept_up_to_date(server: RunningServer):
+    """Thumbnails follow a file that is created, replaced and deleted in the folder, without a request."""
     path, made = server.sources / "hand.png", server.thumbnails / "hand.png" / "small.webp"
     path.write_bytes(picture("#111111"))
-    _until(made.exists)
+    _wait_until(made.exists)
     before = made.read_bytes()
     path.write_bytes(picture("#eeeeee"))
-    _until(lambda: made.exists() and made.read_bytes() != before)
+    _wait_until(lambda: made.exists() and made.read_bytes() != before)
     path.unlink()
-    _until(lambda: not made.parent.exists())
+    _wait_until(lambda: not made.parent.exists())
 
 
-def _until(found) -> None:
+def _wait_until(condition) -> None:
     end = time.monotonic() + 60
-    while not found():
+    while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)
 
 
-def test_an_image_in_the_making_is_told_and_waited_for(tmp_path: Path):
-    """202 at first, with when to come back; with ?wait= the manifest once it is there."""
-    with served(tmp_path, jobs=1) as server:
+def test_a_client_can_wait_for_an_image(tmp_path: Path):
+    """While thumbnails are made the answer is 202 with Retry-After; with ?wait= it is the manifest."""
+    with run_server(tmp_path, jobs=1) as server:
         noise = Image.frombytes("RGB", (3000, 2000), os.urandom(18_000_000))
         file = BytesIO()
         noise.save(file, "JPEG", quality=1)
@@ -153,13 +153,13 @@ def test_an_image_in_the_making_is_told_and_waited_for(tmp_path: Path):
 
 
 @pytest.mark.parametrize("wait", ["x", "-1", "nan", "inf", ""])
-def test_a_wait_that_is_no_number_is_refused(server: Served, wait: str):
-    """400, whatever is asked for."""
+def test_an_invalid_wait_is_refused(server: RunningServer, wait: str):
+    """A wait that is not a number of seconds gets 400, also for a missing image."""
     assert server.image("none.png", f"?wait={wait}").status_code == 400
 
 
-def test_a_list_gives_every_image_once_in_order(server: Served):
-    """Pages of any size, one after another by their cursors, make the whole list; a prefix selects."""
+def test_a_list_contains_every_image_once_in_order(server: RunningServer):
+    """Pages of any size make up the whole list, and a prefix filters it."""
     keys = sorted(server.upload(f"pages/{name}") for name in ("b.png", "a/z.png", "a.png", "é.png", "Z.png"))
     for limit in (1, 2, 5, 200):
         found, cursor = [], None
@@ -178,19 +178,19 @@ def test_a_list_gives_every_image_once_in_order(server: Served):
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=201", "limit=x", "cursor=%C3%A9", "cursor=a", "status=nice"])
-def test_a_query_that_makes_no_sense_is_refused(server: Served, query: str):
-    """400 with a sentence that names the parameter."""
+def test_an_invalid_query_is_refused(server: RunningServer, query: str):
+    """An invalid parameter gets 400 with a sentence that begins with its name."""
     answer = server.client.get(f"/images?{query}")
     assert answer.status_code == 400
     assert answer.json()["detail"].startswith(query.partition("=")[0])
 
 
-def test_a_manifest_that_is_known_is_not_sent_again(server: Served):
-    """The manifest has an etag that changes with it."""
+def test_an_unchanged_manifest_is_not_sent_again(server: RunningServer):
+    """The etag of a manifest gives 304 until the image is replaced."""
     key = server.upload("known.png")
     etag = server.image(key).headers["etag"]
     again = server.client.get(f"/images/{key}", headers={"If-None-Match": etag})
     assert (again.status_code, again.content) == (304, b"")
     server.upload(key, picture("#00ff00"), replace=True)
-    server.until(key, 200)
+    server.wait_for_status(key, 200)
     assert server.client.get(f"/images/{key}", headers={"If-None-Match": etag}).status_code == 200

@@ -1,4 +1,4 @@
-"""The snippets of docs/integrate.md run as they are written."""
+"""The examples of docs/integrate.md work as they are written."""
 
 import asyncio
 import contextlib
@@ -18,8 +18,8 @@ from fastapi import FastAPI
 from playwright.sync_api import expect
 
 from tests.pictures import picture
-from tests.web.browser import chromium, needs_chromium, opened
-from tests.web.serving import Served, served, url
+from tests.web.browser import chromium, needs_chromium, open_page
+from tests.web.serving import RunningServer, run_server, url
 from thumbsmith.web import WebSettings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "integrate.md").read_text()
@@ -39,36 +39,36 @@ def _module(code: str, name: str) -> types.ModuleType:
 
 
 @pytest.fixture
-def guarded(tmp_path: Path) -> Iterator[Served]:
+def guarded(tmp_path: Path) -> Iterator[RunningServer]:
     """Return a server with a token."""
-    with served(tmp_path, WebSettings(token=TOKEN)) as running:
+    with run_server(tmp_path, WebSettings(token=TOKEN)) as running:
         yield running
 
 
-def test_fastapi(guarded: Served, monkeypatch: pytest.MonkeyPatch):
-    """An application asks for leave to upload for its user, and shows the manifest."""
+def test_fastapi(guarded: RunningServer, monkeypatch: pytest.MonkeyPatch):
+    """An application requests an upload for its user, and returns the manifest."""
     (code,) = (each for each in _blocks("python") if "FastAPI" in each)
     monkeypatch.setenv("THUMBSMITH_URL", url(guarded.address))
     monkeypatch.setenv("THUMBSMITH_TOKEN", TOKEN)
-    asyncio.run(_use(_module(code, "site_with_fastapi").app, url(guarded.address)))
+    asyncio.run(_use_site(_module(code, "site_with_fastapi").app, url(guarded.address)))
 
 
-async def _use(app: FastAPI, thumbsmith: str) -> None:
+async def _use_site(app: FastAPI, thumbsmith: str) -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=SITE, timeout=60) as client:
         data = picture()
-        wish = {"name": "a b.png", "type": "image/png", "bytes": len(data)}
-        granted = (await client.post("/photos", json=wish)).json()
-        upload = granted["upload"]
+        body = {"name": "a b.png", "type": "image/png", "bytes": len(data)}
+        answer = (await client.post("/photos", json=body)).json()
+        upload = answer["upload"]
         async with httpx.AsyncClient(base_url=thumbsmith) as browser:
             sent = await browser.put(upload["url"], content=data, headers=upload["headers"])
         assert sent.status_code == 201
-        assert (await client.get(f"/photos/{granted['key']}")).json()["status"] == "ok"
+        assert (await client.get(f"/photos/{answer['key']}")).json()["status"] == "ok"
         assert (await client.get("/photos/none.png")).status_code == 404
-        assert (await client.post("/photos", json={**wish, "type": "text/html"})).status_code == 415
+        assert (await client.post("/photos", json={**body, "type": "text/html"})).status_code == 415
 
 
-def test_django(guarded: Served, monkeypatch: pytest.MonkeyPatch):
-    """A template shows an image in every format, escaped, and nothing where there is none."""
+def test_django(guarded: RunningServer, monkeypatch: pytest.MonkeyPatch):
+    """A template shows an image in every format, escapes its text, and shows nothing for a missing image."""
     guarded.client.headers["Authorization"] = f"Bearer {TOKEN}"
     key = guarded.upload("django.png")
     (code,) = (each for each in _blocks("python") if "django" in each)
@@ -91,7 +91,7 @@ def test_django(guarded: Served, monkeypatch: pytest.MonkeyPatch):
 
 @contextlib.contextmanager
 def _site(html: list[str]) -> Iterator[str]:
-    """Serve a page from another origin on this machine; give the origin. What is in the list last is the page."""
+    """Serve the last element of the list as a page of another origin, and return the origin."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -103,7 +103,7 @@ def _site(html: list[str]) -> Iterator[str]:
             self.wfile.write(content)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Do not log requests."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -117,18 +117,18 @@ def _site(html: list[str]) -> Iterator[str]:
 
 @needs_chromium
 def test_plain_html(tmp_path: Path):
-    """A page of another site shows a picture and uploads one, where it is allowed to."""
+    """A page of an allowed site shows a thumbnail and uploads an image."""
     html = _blocks("html")
-    with _site(html) as origin, served(tmp_path, WebSettings(origins=frozenset({origin}))) as running:
+    with _site(html) as origin, run_server(tmp_path, WebSettings(origins=frozenset({origin}))) as running:
         html.append(html[0].replace(HERE, url(running.address)))
         running.upload("photo.jpg")
         with chromium() as browser, browser.new_context() as profile:
-            watched = opened(profile, f"{origin}/")
-            page = watched.page
+            recorded = open_page(profile, f"{origin}/")
+            page = recorded.page
             page.wait_for_function("document.querySelector('img').naturalWidth > 0")
             page.locator("input").set_input_files(
                 {"name": "theirs.png", "mimeType": "image/png", "buffer": picture(size=(90, 60), kind="png")}
             )
             expect(page.get_by_role("status")).to_have_text("4 thumbnails", timeout=30_000)
-            assert not [each for each in watched.complaints if "favicon" not in each]
+            assert not [each for each in recorded.messages if "favicon" not in each]
         assert (running.thumbnails / "theirs.png" / "small.avif").is_file()

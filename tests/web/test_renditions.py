@@ -1,4 +1,4 @@
-"""`/renditions` on a real server: thumbnails, and nothing else."""
+"""`/renditions`: negotiation without a server, and thumbnails on a real server."""
 
 import json
 import re
@@ -7,11 +7,51 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from tests.web.serving import Served
+from tests.web.serving import RunningServer
+from thumbsmith.web.renditions import Offer, choose_offer, parse_accept
+
+WEBP, JPEG, AVIF, PNG = (
+    Offer("image/webp", 200),
+    Offer("image/jpeg", 300),
+    Offer("image/avif", 100),
+    Offer("image/png", 900),
+)
+ALL = (WEBP, JPEG, AVIF, PNG)
+
+CHROME = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
+OLD_SAFARI = "image/png,image/svg+xml,image/*;q=0.8,video/*;q=0.8,*/*;q=0.5"
 
 
-def test_every_url_of_srcset_leads_to_its_picture(server: Served):
-    """Each entry of the manifest's srcset, put behind /renditions/, is served and may be kept for a year."""
+@pytest.mark.parametrize(
+    ("header", "offers", "chosen"),
+    [
+        (None, ALL, JPEG),
+        ("", ALL, JPEG),
+        ("*/*", ALL, JPEG),
+        ("image/*", (WEBP, AVIF), WEBP),
+        (CHROME, ALL, AVIF),
+        (CHROME, (WEBP, JPEG), WEBP),
+        (OLD_SAFARI, ALL, PNG),
+        (OLD_SAFARI, (WEBP, JPEG), JPEG),
+        ("image/webp;q=0.5, image/jpeg;q=0.9", ALL, JPEG),
+        ("image/webp;q=0.500,image/jpeg;q=0", (WEBP, JPEG), WEBP),
+        ("*/*, image/jpeg;q=0", (JPEG,), None),
+        ("image/*;q=0.1, image/avif;q=0", (AVIF, PNG), PNG),
+        ("text/html", ALL, None),
+        ("IMAGE/WEBP ; Q=1.0", ALL, WEBP),
+        ("image/webp;q=2, image/jpeg", ALL, JPEG),
+        ("image/webp;q=nan", ALL, None),
+        ("nonsense", ALL, None),
+        ("image/webp;level=1;q=0.2, image/png;q=0.1", ALL, WEBP),
+    ],
+)
+def test_the_preferred_format_is_chosen(header, offers, chosen):
+    """Quality decides, then named types before wildcards, then the size; a type with quality 0 is never chosen."""
+    assert choose_offer(offers, parse_accept(header)) == chosen
+
+
+def test_every_url_of_srcset_gives_a_thumbnail(server: RunningServer):
+    """Each entry of `srcset` in the manifest has its width, and may be cached for a year."""
     key = server.upload("sets/ä b.png")
     for entries in server.image(key).json()["srcset"].values():
         for entry in entries.split(", "):
@@ -22,8 +62,8 @@ def test_every_url_of_srcset_leads_to_its_picture(server: Served):
             assert f"{Image.open(BytesIO(answer.content)).width}w" == width
 
 
-def test_the_format_is_negotiated(server: Served):
-    """The picture is in the format that Accept wants; the answer says that it depends on it; 406 where none is."""
+def test_the_format_is_negotiated(server: RunningServer):
+    """The answer has the format that Accept prefers and Vary: Accept; no acceptable format gives 406."""
     path = f"/renditions/{server.upload('negotiated.png')}/small"
     for kind in ("image/webp", "image/avif", "image/jpeg"):
         answer = server.client.get(path, headers={"Accept": f"{kind}, */*;q=0.1"})
@@ -38,8 +78,8 @@ def test_the_format_is_negotiated(server: Served):
     assert "vary" not in named.headers
 
 
-def test_conditional_and_range_requests(server: Served):
-    """304 for what is known, 206 for a part, 416 for none; HEAD is GET without the body."""
+def test_conditional_and_range_requests(server: RunningServer):
+    """A known etag gives 304, a range 206, a range after the end 416; HEAD has the headers of GET."""
     path = f"/renditions/{server.upload('conditional.png')}/small.webp"
     whole = server.client.get(path)
     etag = whole.headers["etag"]
@@ -58,8 +98,8 @@ def test_conditional_and_range_requests(server: Served):
     }
 
 
-def test_a_rendition_that_is_missing_is_made(server: Served):
-    """A thumbnail that somebody deleted or altered is made again when it is asked for, and is the same."""
+def test_a_missing_rendition_is_made(server: RunningServer):
+    """A thumbnail that was deleted or changed is made again on request, with the same bytes."""
     key = server.upload("missing.png")
     file = server.thumbnails / key / "small.webp"
     before = file.read_bytes()
@@ -72,8 +112,8 @@ def test_a_rendition_that_is_missing_is_made(server: Served):
     assert server.client.get(f"/renditions/{key}/small.webp").content == before
 
 
-def test_copied_thumbnails_are_served_as_they_are(server: Served):
-    """Other etags with the recorded bytes are no reason to make anything."""
+def test_copied_thumbnails_are_served(server: RunningServer):
+    """A thumbnail with the recorded bytes and another etag is served, and is not made again."""
     key = server.upload("copied.png")
     file = server.thumbnails / key / "small.webp"
     content = file.read_bytes()
@@ -100,15 +140,15 @@ def test_copied_thumbnails_are_served_as_they_are(server: Served):
         "there.png/small.",
     ],
 )
-def test_what_the_recipe_does_not_make_is_not_found(server: Served, path: str):
-    """No such image, variant or format: 404, and nothing is made."""
+def test_unknown_renditions_are_not_found(server: RunningServer, path: str):
+    """A missing image, variant or format gives 404."""
     if not (server.sources / "there.png").exists():
         server.upload("there.png")
     assert server.client.get(f"/renditions/{path}").status_code == 404
 
 
-def test_a_source_is_never_sent(server: Served):
-    """Under no path of the API do the bytes of a source come back, whatever they are."""
+def test_a_source_is_never_sent(server: RunningServer):
+    """No path of the API answers with the bytes of a source."""
     data = b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
     key = server.upload("evil.png", data)
     for path in (f"/images/{key}", f"/renditions/{key}", f"/renditions/{key}/source", f"/{key}", f"/sources/{key}"):
@@ -117,8 +157,8 @@ def test_a_source_is_never_sent(server: Served):
         assert answer.headers["content-type"] in {"application/json", "application/problem+json"}
 
 
-def test_a_forged_manifest_makes_nothing_executable(server: Served):
-    """What a manifest in the destination claims of a type or a path is not believed."""
+def test_a_forged_manifest_is_not_trusted(server: RunningServer):
+    """A media type or path in a manifest has no effect on the answer."""
     key = server.upload("forged.png")
     file = server.thumbnails / key / "manifest.json"
     manifest = json.loads(file.read_text())

@@ -31,14 +31,14 @@ class Process:
     client: httpx.Client
 
     def peak(self) -> int:
-        """Return the most memory that it ever held, in bytes (proc(5), VmHWM)."""
+        """Return the peak of its memory in bytes (proc(5), VmHWM)."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024
 
 
 @contextlib.contextmanager
-def serving(folder: Path, *options: str, **environment: str) -> Iterator[Process]:
-    """Run it on a free port until the end of the block."""
+def run_serve(folder: Path, *options: str, **environment: str) -> Iterator[Process]:
+    """Run `thumbsmith serve` on a free port until the end of the block."""
     command = [sys.executable, "-m", "thumbsmith", "serve", "--root", str(folder), "--port", "0", *options]
     process = subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, cwd=folder, env={**os.environ, "COLUMNS": "300", **environment}
@@ -57,8 +57,8 @@ def serving(folder: Path, *options: str, **environment: str) -> Iterator[Process
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_serves_until_it_is_stopped(tmp_path: Path, number: signal.Signals):
-    """Folders are made, the page and the API answer, and a signal ends it with code 130 and no traceback."""
-    with serving(tmp_path) as running:
+    """It creates the folders, serves page and API, and exits with 130 and no output after a signal."""
+    with run_serve(tmp_path) as running:
         assert "Thumbsmith" in running.client.get("/").text
         (tmp_path / "sources" / "x.png").write_bytes(picture())
         end = time.monotonic() + 60
@@ -70,10 +70,10 @@ def test_it_serves_until_it_is_stopped(tmp_path: Path, number: signal.Signals):
         assert running.process.stderr.read() == ""
 
 
-def test_an_upload_of_a_hundred_megabytes_is_not_held_in_memory(tmp_path: Path):
-    """The server's memory grows by less than a quarter of what is uploaded."""
+def test_a_large_upload_is_not_held_in_memory(tmp_path: Path):
+    """An upload of 100 MiB increases the memory of the server by less than 25 MiB."""
     size = 100 * MIB
-    with serving(tmp_path) as running:
+    with run_serve(tmp_path) as running:
         granted = running.client.post("/uploads", json={"name": "big.png", "type": "image/png", "bytes": size}).json()
         before = running.peak()
         content = (b"x" * MIB for _ in range(100))
@@ -84,45 +84,45 @@ def test_an_upload_of_a_hundred_megabytes_is_not_held_in_memory(tmp_path: Path):
         assert running.client.get("/images/big.png?wait=60").status_code == 422
 
 
-def test_what_was_begun_before_it_stopped_is_finished_by_the_next(tmp_path: Path):
-    """Killed in the middle, it leaves nothing that the next start does not make right."""
-    with serving(tmp_path) as running:
+def test_a_restart_finishes_interrupted_work(tmp_path: Path):
+    """If the server is killed while it makes thumbnails, the next start makes the rest."""
+    with run_serve(tmp_path) as running:
         for number in range(20):
             (tmp_path / "sources" / f"{number}.png").write_bytes(picture(size=(500, 400), kind="png"))
         running.client.get("/images/0.png?wait=10")
         running.process.kill()
-    with serving(tmp_path) as running:
+    with run_serve(tmp_path) as running:
         for number in range(20):
             assert running.client.get(f"/images/{number}.png?wait=60").status_code == 200
 
 
-def test_a_token_lets_others_in(tmp_path: Path):
-    """With a token any address may be listened on; the token is what opens."""
+def test_a_token_allows_other_hosts(tmp_path: Path):
+    """With a token and --allow-host, requests with the token are accepted and others get 401."""
     token = "0123456789abcdef-only-for-tests"
-    with serving(tmp_path, "--allow-host", "thumbs.example", THUMBSMITH_TOKEN=token) as running:
+    with run_serve(tmp_path, "--allow-host", "thumbs.example", THUMBSMITH_TOKEN=token) as running:
         host = {"Host": "thumbs.example"}
         assert running.client.get("/images", headers=host).status_code == 401
         assert running.client.get("/images", headers={**host, "Authorization": f"Bearer {token}"}).status_code == 200
 
 
-def test_without_a_token_nobody_else_gets_in(thumbsmith: Command):
-    """An address that others can reach is refused without a token, and a token that can be guessed is none."""
+def test_a_public_address_needs_a_token(thumbsmith: Command):
+    """Without a token, an address that other machines can reach is refused with exit code 2."""
     ran = thumbsmith("serve", "--host", "0.0.0.0", "--port", "0")
     assert ran.code == 2
     assert "THUMBSMITH_TOKEN" in ran.err
 
 
 def test_a_short_token_is_refused(thumbsmith: Command, monkeypatch: pytest.MonkeyPatch):
-    """One sentence that says how long it has to be."""
+    """The message names the minimum length."""
     monkeypatch.setenv("THUMBSMITH_TOKEN", "short")
     ran = thumbsmith("serve", "--port", "0")
     assert ran.code == 2
     assert "at least 16 characters" in ran.err
 
 
-def test_an_address_that_is_taken_is_one_sentence(thumbsmith: Command, tmp_path: Path):
-    """Exit code 2, and what was found."""
-    with serving(tmp_path) as running:
+def test_a_used_port_is_one_sentence(thumbsmith: Command, tmp_path: Path):
+    """The command exits with 2 and names the reason in one line."""
+    with run_serve(tmp_path) as running:
         ran = thumbsmith("serve", "--port", str(running.client.base_url.port))
     assert ran.code == 2
     assert "in use" in ran.err
@@ -130,10 +130,10 @@ def test_an_address_that_is_taken_is_one_sentence(thumbsmith: Command, tmp_path:
 
 
 @pytest.mark.parametrize(("started", "code"), [(True, 130), (False, 1)])
-def test_a_signal_that_the_loop_swallowed_still_counts(
+def test_the_exit_code_does_not_need_the_signal(
     thumbsmith: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: bool, code: int
 ):
-    """A server that ends without a word was stopped, exit code 130, or never began, which is a failure."""
+    """If the event loop loses the signal, a server that had started exits with 130, and another with 1."""
     monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: setattr(self, "started", started))
     before = signal.getsignal(signal.SIGTERM)
     assert thumbsmith("serve", "--root", str(tmp_path), "--port", "0").code == code
@@ -141,48 +141,48 @@ def test_a_signal_that_the_loop_swallowed_still_counts(
 
 
 def test_a_root_that_is_a_file_is_one_sentence(thumbsmith: Command, tmp_path: Path):
-    """Exit code 2."""
+    """The command exits with 2 and one sentence."""
     (tmp_path / "file").write_text("x")
     ran = thumbsmith("serve", "--root", str(tmp_path / "file"), "--port", "0")
     assert ran.code == 2
     assert "expected a folder" in ran.err
 
 
-class _Without(importlib.abc.MetaPathFinder):
+class _WithoutExtra(importlib.abc.MetaPathFinder):
     def find_spec(self, name: str, path: object, target: object = None) -> None:
-        """Find nothing, and let nobody else find the extra's packages."""
+        """Pretend that the packages of the extra are not installed."""
         if name.partition(".")[0] in {"starlette", "uvicorn", "httptools", "uvloop"}:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
 def test_a_missing_extra_is_named(thumbsmith: Command, monkeypatch: pytest.MonkeyPatch):
-    """Without the packages of the extra: one sentence that says what to install, exit code 2."""
-    monkeypatch.setattr(package, "web", package.web)  # what is imported anew takes its place, until it is put back
+    """Without the packages of the extra, the command exits with 2 and says what to install."""
+    monkeypatch.setattr(package, "web", package.web)  # the import below replaces it, and undo restores it
     for name in [each for each in sys.modules if each.startswith(("thumbsmith.web", "starlette", "uvicorn"))]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setattr(sys, "meta_path", [_Without(), *sys.meta_path])
+    monkeypatch.setattr(sys, "meta_path", [_WithoutExtra(), *sys.meta_path])
     ran = thumbsmith("serve", "--port", "0")
     assert ran.code == 2
     assert ran.err.strip() == "thumbsmith: serve needs the extra web: pip install 'thumbsmith[web]'"
     monkeypatch.undo()
 
 
-def test_a_root_that_is_mistyped_is_refused(thumbsmith: Command):
-    """A root below a missing folder: exit code 2, one sentence, and nothing is created."""
+def test_a_root_below_a_missing_folder_is_refused(thumbsmith: Command):
+    """It is taken for a typing error: exit code 2, one sentence, and no folder is created."""
     ran = thumbsmith("serve", "--root", "typo/shop", "--port", "0")
     assert (ran.code, len(ran.err.splitlines())) == (2, 1)
     assert "--root typo/shop: expected a folder, found none: create typo first" in ran.err
     assert not Path("typo").exists()
 
 
-def test_sources_that_are_gone_are_reported_without_options_of_sync(tmp_path: Path):
-    """An empty folder in the place of the sources: nothing is deleted, and no option is named that serve has not."""
+def test_missing_sources_are_reported_without_options_of_sync(tmp_path: Path):
+    """If all sources are missing, no thumbnail is deleted and the message names no option of another command."""
     (tmp_path / "sources").mkdir()
     (tmp_path / "sources" / "x.png").write_bytes(picture())
-    with serving(tmp_path) as running:
+    with run_serve(tmp_path) as running:
         assert running.client.get("/images/x.png?wait=60").status_code == 200
     (tmp_path / "sources" / "x.png").unlink()
-    with serving(tmp_path) as running:
+    with run_serve(tmp_path) as running:
         line = running.process.stderr.readline()
     assert "no thumbnails are deleted" in line
     assert "--" not in line

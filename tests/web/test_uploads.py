@@ -1,4 +1,4 @@
-"""`/uploads` on a real server: how an image comes in, and what is refused."""
+"""`/uploads` on a real server: accepted and refused uploads."""
 
 import hashlib
 import json
@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.pictures import picture
-from tests.web.serving import Served, served
+from tests.web.serving import RunningServer, run_server
 from thumbsmith.web import WebSettings
 
 
-def test_an_upload_becomes_thumbnails(server: Served):
-    """What is uploaded lies in sources; its manifest says what lies in thumbnails; each rendition is served."""
+def test_an_upload_gets_thumbnails(server: RunningServer):
+    """The source is stored, and the manifest describes the thumbnails on disk, which are served."""
     data = picture("#336699")
     key = server.upload("way/one.png", data)
     assert (server.sources / key).read_bytes() == data
@@ -29,8 +29,8 @@ def test_an_upload_becomes_thumbnails(server: Served):
         assert hashlib.sha256(answer.content).hexdigest() == each["sha256"]
 
 
-def test_a_name_that_is_taken_gets_a_number(server: Served):
-    """Nothing is replaced unless that is asked for."""
+def test_a_used_name_gets_a_number(server: RunningServer):
+    """An upload replaces an image only with `replace`."""
     first, second = server.upload("taken/x.png", picture("#000000")), server.upload("taken/x.png", picture("#ffffff"))
     assert (first, second) == ("taken/x.png", "taken/x-2.png")
     assert (server.sources / first).read_bytes() == picture("#000000")
@@ -38,9 +38,9 @@ def test_a_name_that_is_taken_gets_a_number(server: Served):
     assert (server.sources / first).read_bytes() == picture("#ff0000")
 
 
-def test_two_uploads_under_one_name_at_once_end_apart(server: Served):
-    """Leave that is given twice is given for two keys, and a file that came meanwhile is not replaced."""
-    one, two = server.grant("race/x.png", 5).json(), server.grant("race/x.png", 5).json()
+def test_two_uploads_with_one_name_get_two_keys(server: RunningServer):
+    """Two open uploads have different keys, and a file that appears in the meantime is not replaced (409)."""
+    one, two = server.request_upload("race/x.png", 5).json(), server.request_upload("race/x.png", 5).json()
     assert one["key"] != two["key"]
     (server.sources / "race").mkdir(exist_ok=True)
     (server.sources / one["key"]).write_bytes(b"theirs")
@@ -49,19 +49,19 @@ def test_two_uploads_under_one_name_at_once_end_apart(server: Served):
     assert (server.sources / one["key"]).read_bytes() == b"theirs"
 
 
-def test_an_upload_url_works_once(server: Served):
-    """Replay is refused."""
+def test_an_upload_url_works_once(server: RunningServer):
+    """A second upload by the same URL, and a guessed URL, get 404."""
     data = picture()
-    upload = server.grant("once.png", len(data)).json()["upload"]
+    upload = server.request_upload("once.png", len(data)).json()["upload"]
     assert server.client.put(upload["url"], content=data, headers=upload["headers"]).status_code == 201
     assert server.client.put(upload["url"], content=data, headers=upload["headers"]).status_code == 404
     assert server.client.put("/uploads/guessed", content=data, headers=upload["headers"]).status_code == 404
 
 
-def test_an_upload_url_runs_out(tmp_path: Path):
-    """After its time it is refused, and nothing is written."""
-    with served(tmp_path, WebSettings(upload_seconds=0)) as server:
-        upload = server.grant("late.png", 3).json()["upload"]
+def test_an_upload_url_expires(tmp_path: Path):
+    """After its time the URL gets 404, and no file is written."""
+    with run_server(tmp_path, WebSettings(upload_seconds=0)) as server:
+        upload = server.request_upload("late.png", 3).json()["upload"]
         assert server.client.put(upload["url"], content=b"abc", headers=upload["headers"]).status_code == 404
         assert list(server.sources.iterdir()) == []
 
@@ -77,9 +77,9 @@ def test_an_upload_url_runs_out(tmp_path: Path):
         ([b"a", b"b"], {}, 400),
     ],
 )
-def test_an_upload_is_what_was_asked_for(server: Served, sent, headers, status):
-    """Another size or type than granted is refused, also where the size is told by the end only; nothing is left."""
-    upload = server.grant("bound.png", 3).json()["upload"]
+def test_an_upload_must_have_the_granted_size_and_type(server: RunningServer, sent, headers, status):
+    """Another size or type is refused, also without Content-Length, and no file remains."""
+    upload = server.request_upload("bound.png", 3).json()["upload"]
     content = iter(sent) if isinstance(sent, list) else sent
     answer = server.client.put(upload["url"], content=content, headers={**upload["headers"], **headers})
     assert answer.status_code == status
@@ -104,8 +104,8 @@ def test_an_upload_is_what_was_asked_for(server: Served, sent, headers, status):
         (None, 400),
     ],
 )
-def test_what_cannot_be_uploaded_is_refused_before_a_byte_is_sent(server: Served, body, status):
-    """Wrong type, oversize, and bodies that are not what is expected, each with a problem."""
+def test_an_invalid_request_for_an_upload_is_refused(server: RunningServer, body, status):
+    """A wrong type, a wrong size, and an unexpected body get a problem."""
     answer = server.client.post(
         "/uploads", content=json.dumps(body).encode(), headers={"Content-Type": "application/json"}
     )
@@ -126,6 +126,6 @@ def test_what_cannot_be_uploaded_is_refused_before_a_byte_is_sent(server: Served
         (b'"' + b"x" * (300 << 10) + b'"', "application/json", 413),
     ],
 )
-def test_a_body_that_is_no_json_is_refused(server: Served, content, kind, status):
-    """Also one that is nested without end, or too large."""
+def test_a_body_that_is_not_json_is_refused(server: RunningServer, content, kind, status):
+    """Another media type, invalid JSON, deep nesting and a large body are refused."""
     assert server.client.post("/uploads", content=content, headers={"Content-Type": kind}).status_code == status

@@ -1,4 +1,4 @@
-"""Who may come in: hosts, origins, tokens; and what every answer carries."""
+"""Access control: host names, origins and tokens; and the security headers of every answer."""
 
 import socket
 from collections.abc import Iterator
@@ -6,22 +6,22 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.web.serving import Served, served, url
+from tests.web.serving import RunningServer, run_server, url
 from thumbsmith.web import WebSettings
 
 TOKEN = "0123456789abcdef-only-for-tests"
-ELSEWHERE = "https://shop.example"
+OTHER_SITE = "https://shop.example"
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Return a server with a token, and another site that may use it."""
-    settings = WebSettings(token=TOKEN, origins=frozenset({ELSEWHERE}))
-    with served(tmp_path_factory.mktemp("guarded"), settings) as running:
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """Return a server with a token that another site may use."""
+    settings = WebSettings(token=TOKEN, origins=frozenset({OTHER_SITE}))
+    with run_server(tmp_path_factory.mktemp("guarded"), settings) as running:
         yield running
 
 
-def _raw(server: Served, request: bytes) -> bytes:
+def _raw(server: RunningServer, request: bytes) -> bytes:
     with socket.create_connection(server.address, timeout=20) as connection:
         connection.sendall(request)
         received = b""
@@ -31,8 +31,8 @@ def _raw(server: Served, request: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST:1", "[::1]:80", "127.0.0.1:9"])
-def test_names_of_this_machine_are_answered_to(server: Served, host: str):
-    """Whatever the port, as through a tunnel."""
+def test_names_of_this_machine_are_accepted(server: RunningServer, host: str):
+    """The port does not matter, because a tunnel may change it."""
     assert server.client.get("/images", headers={"Host": host}).status_code == 200
 
 
@@ -51,16 +51,16 @@ def test_names_of_this_machine_are_answered_to(server: Served, host: str):
         ("[127.0.0.1", 400),
     ],
 )
-def test_a_foreign_host_is_refused(server: Served, host: str, status: int):
-    """A name that somebody gave this machine's address (DNS rebinding) gets nothing, on no path."""
+def test_a_foreign_host_is_refused(server: RunningServer, host: str, status: int):
+    """A foreign name for the address of this machine (DNS rebinding) is refused on every path."""
     for path in ("/", "/images", "/openapi.json", "/health"):
         answer = server.client.get(path, headers={"Host": host})
         assert answer.status_code == status
         assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_no_host_or_two_are_refused(server: Served):
-    """The name has to be given once."""
+def test_no_host_and_two_hosts_are_refused(server: RunningServer):
+    """A request must have exactly one Host header."""
     assert _raw(server, b"GET /images HTTP/1.1\r\nConnection: close\r\n\r\n").startswith(b"HTTP/1.1 400 ")
     twice = b"GET /images HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n"
     assert _raw(server, twice).startswith(b"HTTP/1.1 400 ")
@@ -69,8 +69,8 @@ def test_no_host_or_two_are_refused(server: Served):
 @pytest.mark.parametrize(
     "origin", ["https://evil.example", "null", "http://localhost.evil.example", "http://127.0.0.1:1"]
 )
-def test_a_page_from_elsewhere_is_refused(server: Served, origin: str):
-    """CSRF: every method, 403, and nothing is done; no CORS header invites it either."""
+def test_a_page_of_another_site_is_refused(server: RunningServer, origin: str):
+    """CSRF gets 403 for every method, has no effect, and gets no CORS headers."""
     key = server.upload("csrf.png", replace=True)
     for method, path in (
         ("POST", "/uploads"),
@@ -84,19 +84,19 @@ def test_a_page_from_elsewhere_is_refused(server: Served, origin: str):
     assert server.image(key).status_code == 200
 
 
-def test_a_form_of_another_site_is_refused_without_an_origin(server: Served):
-    """What a browser says of the site a request comes from counts where it sends no Origin."""
+def test_a_form_of_another_site_is_refused_without_an_origin(server: RunningServer):
+    """Without an Origin header, Sec-Fetch-Site decides."""
     for site, status in (("cross-site", 403), ("same-site", 403), ("same-origin", 404), ("none", 404)):
         assert server.client.delete("/images/no.png", headers={"Sec-Fetch-Site": site}).status_code == status
 
 
-def test_the_own_page_may_ask(server: Served):
-    """The page's own origin is let in."""
+def test_the_page_of_the_server_is_accepted(server: RunningServer):
+    """Requests with the origin of the server itself are accepted."""
     assert server.client.get("/images", headers={"Origin": url(server.address)}).status_code == 200
 
 
-def test_a_token_is_asked_for(guarded: Served):
-    """Without it, with a wrong one, or in another scheme: 401 on every path that tells of an image."""
+def test_a_token_is_required(guarded: RunningServer):
+    """A missing or wrong token, and another scheme, get 401 on every path that reveals something about images."""
     paths = [("GET", "/images"), ("GET", "/images/x"), ("POST", "/uploads"), ("GET", "/renditions/x/small")]
     paths += [
         ("DELETE", "/images/x"),
@@ -120,49 +120,52 @@ def test_a_token_is_asked_for(guarded: Served):
     assert guarded.client.get("/images", headers={"Authorization": f"bearer {TOKEN}"}).status_code == 200
 
 
-def test_the_page_can_exchange_the_token_for_a_cookie(guarded: Served):
-    """The cookie lets pictures through, is not for scripts or other sites, and does not hold the token."""
+def test_the_page_can_exchange_the_token_for_a_cookie(guarded: RunningServer):
+    """The cookie replaces the token, is hidden from scripts and other sites, and does not contain the token."""
     with httpx.Client(base_url=guarded.client.base_url) as browser:
         assert browser.get("/").status_code == 200
         assert browser.post("/session", json={"token": "wrong"}).status_code == 401
         assert browser.get("/images").status_code == 401
-        entered = browser.post("/session", json={"token": TOKEN})
-        assert entered.status_code == 204
-        cookie = entered.headers["set-cookie"]
+        answer = browser.post("/session", json={"token": TOKEN})
+        assert answer.status_code == 204
+        cookie = answer.headers["set-cookie"]
         assert "HttpOnly" in cookie
         assert "SameSite=strict" in cookie
         assert TOKEN not in cookie
         assert browser.get("/images").status_code == 200
 
 
-def test_another_site_may_use_the_api_where_it_is_allowed(guarded: Served):
-    """CORS: the preflight passes without a token, the request needs it; a site that is not named stays out."""
-    asked = {
-        "Origin": ELSEWHERE,
+def test_an_allowed_site_may_use_the_api(guarded: RunningServer):
+    """CORS: a preflight needs no token, a request needs it, and other sites are refused."""
+    preflight_headers = {
+        "Origin": OTHER_SITE,
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "authorization",
     }
-    preflight = guarded.client.options("/uploads", headers=asked)
+    preflight = guarded.client.options("/uploads", headers=preflight_headers)
     assert preflight.status_code == 200
-    assert preflight.headers["access-control-allow-origin"] == ELSEWHERE
-    assert guarded.client.get("/images", headers={"Origin": ELSEWHERE}).status_code == 401
-    answer = guarded.client.get("/images", headers={"Origin": ELSEWHERE, "Authorization": f"Bearer {TOKEN}"})
+    assert preflight.headers["access-control-allow-origin"] == OTHER_SITE
+    assert guarded.client.get("/images", headers={"Origin": OTHER_SITE}).status_code == 401
+    answer = guarded.client.get("/images", headers={"Origin": OTHER_SITE, "Authorization": f"Bearer {TOKEN}"})
     assert answer.status_code == 200
-    assert answer.headers["access-control-allow-origin"] == ELSEWHERE
+    assert answer.headers["access-control-allow-origin"] == OTHER_SITE
     assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
-    assert guarded.client.options("/uploads", headers={**asked, "Origin": "https://evil.example"}).status_code == 403
+    assert (
+        guarded.client.options("/uploads", headers={**preflight_headers, "Origin": "https://evil.example"}).status_code
+        == 403
+    )
 
 
-def test_what_is_guarded_is_not_kept_by_shared_caches(guarded: Served):
-    """With a token, pictures are for who brought it."""
+def test_thumbnails_of_a_guarded_server_are_private(guarded: RunningServer):
+    """With a token, shared caches may not store thumbnails."""
     guarded.client.headers["Authorization"] = f"Bearer {TOKEN}"
     key = guarded.upload("private.png")
     assert guarded.client.get(f"/renditions/{key}/small").headers["cache-control"].startswith("private,")
     del guarded.client.headers["Authorization"]
 
 
-def test_the_url_of_an_upload_is_enough_to_upload(guarded: Served):
-    """Whoever was given it needs no token, as with what S3 presigns; a guess is of no use."""
+def test_the_url_of_an_upload_needs_no_token(guarded: RunningServer):
+    """The secret in the URL is enough, as in presigned URLs of S3; a guessed secret gets 404."""
     bearer = {"Authorization": f"Bearer {TOKEN}"}
     body = {"name": "given.png", "type": "image/png", "bytes": 3}
     upload = guarded.client.post("/uploads", json=body, headers=bearer).json()["upload"]
@@ -171,7 +174,7 @@ def test_the_url_of_an_upload_is_enough_to_upload(guarded: Served):
 
 
 def test_a_short_token_is_refused():
-    """A token that can be guessed guards nothing."""
+    """A token of fewer than 16 characters raises ValueError."""
     with pytest.raises(ValueError, match="at least 16"):
         WebSettings(token="short")
 
@@ -193,8 +196,8 @@ def test_a_short_token_is_refused():
         ("GET", "/images/%ff"),
     ],
 )
-def test_every_answer_is_hardened(server: Served, method: str, path: str):
-    """nosniff, a policy that runs nothing from elsewhere, no referrer, no frames: whatever the status."""
+def test_every_answer_has_the_security_headers(server: RunningServer, method: str, path: str):
+    """Every status has nosniff, a strict content policy, no referrer, no frames, and no Server header."""
     headers = server.client.request(method, path).headers
     assert headers["x-content-type-options"] == "nosniff"
     assert "default-src 'none'" in headers["content-security-policy"]
@@ -205,8 +208,8 @@ def test_every_answer_is_hardened(server: Served, method: str, path: str):
     assert "server" not in headers
 
 
-def test_unknown_paths_and_methods_are_problems(server: Served):
-    """404 and 405 are problem+json too; 405 says what is allowed."""
+def test_unknown_paths_and_methods_are_problems(server: RunningServer):
+    """404 and 405 are problem+json; 405 names the allowed methods."""
     unknown = server.client.get("/nothing")
     assert (unknown.status_code, unknown.headers["content-type"]) == (404, "application/problem+json")
     wrong = server.client.post("/images")

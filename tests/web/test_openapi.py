@@ -1,4 +1,4 @@
-"""The OpenAPI document is true: schemathesis asks what it allows, and what it does not."""
+"""The OpenAPI document is correct: schemathesis sends valid and invalid requests by it."""
 
 import json
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.web.serving import Served, served, url
+from tests.web.serving import RunningServer, run_server, url
 from thumbsmith.web import WebSettings
 from thumbsmith.web.openapi import document, reference
 
@@ -27,8 +27,8 @@ CHECKS = [
     response_schema_conformance,
     negative_data_rejection,
 ]
-# What these take is text or bytes of any kind: nothing is of another.
-UNMISTAKABLE = {
+# These accept any text or bytes, so there are no invalid requests.
+WITHOUT_INVALID_REQUESTS = {
     "PUT /uploads/{ticket}",
     "DELETE /images/{key}",
     "GET /renditions/{key}/{variant}",
@@ -40,18 +40,18 @@ MODES = (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGAT
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Return a server that has every operation there is."""
-    with served(tmp_path_factory.mktemp("schema"), WebSettings(signing_secret="a secret to sign with")) as running:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """Return a server with all operations."""
+    with run_server(tmp_path_factory.mktemp("schema"), WebSettings(signing_secret="a secret to sign with")) as running:
         yield running
 
 
-def _ask_everything(server: Served, examples: int) -> int:
-    """Ask every operation in both modes, half of the time about an image that is there; return the number of calls."""
-    keys = [server.upload("schema/known.png"), server.upload("schema/bad.png", b"no picture")]
+def _call_all_operations(server: RunningServer, examples: int) -> int:
+    """Call every operation in both modes, half of the time for an existing image. Return the number of calls."""
+    keys = [server.upload("schema/known.png"), server.upload("schema/bad.png", b"not an image")]
     calls = 0
 
-    def ask(case: schemathesis.Case) -> None:
+    def call(case: schemathesis.Case) -> None:
         nonlocal calls
         calls += 1
         if calls % 2 and "key" in (case.path_parameters or {}) and case.method != "DELETE":
@@ -61,7 +61,7 @@ def _ask_everything(server: Served, examples: int) -> int:
     for each in schemathesis.openapi.from_dict(document()).get_all_operations():
         operation = each.ok()
         for mode in MODES:
-            if mode is MODES[1] and operation.label in UNMISTAKABLE:
+            if mode is MODES[1] and operation.label in WITHOUT_INVALID_REQUESTS:
                 continue
             cases: Any = operation.as_strategy(generation_mode=mode)
             quiet = settings(
@@ -71,27 +71,27 @@ def _ask_everything(server: Served, examples: int) -> int:
                 database=None,
                 suppress_health_check=list(HealthCheck),
             )
-            quiet(given(case=cases)(ask))()
+            quiet(given(case=cases)(call))()
     return calls
 
 
-def test_the_server_does_what_its_document_says(server: Served):
-    """Some hundred calls: no 5xx, only statuses, types and contents that are documented, nothing invalid accepted."""
-    assert _ask_everything(server, 25) > 250
+def test_the_server_agrees_with_its_document(server: RunningServer):
+    """Hundreds of calls get only documented statuses, types and contents, and no invalid request is accepted."""
+    assert _call_all_operations(server, 25) > 250
 
 
 @pytest.mark.deep
-def test_thousands_of_calls_find_no_fault(server: Served):
-    """The same in at least 5,000 calls."""
-    assert _ask_everything(server, 400) >= 5_000
+def test_thousands_of_calls_find_no_fault(server: RunningServer):
+    """The same is true for at least 5,000 calls."""
+    assert _call_all_operations(server, 400) >= 5_000
 
 
-def test_the_document_is_served(server: Served):
-    """GET /openapi.json is the document."""
+def test_the_document_is_served(server: RunningServer):
+    """GET /openapi.json answers with the document."""
     assert server.client.get("/openapi.json").json() == json.loads(json.dumps(document()))
 
 
 def test_the_reference_in_docs_is_current():
-    """docs/api.md is what the document makes of it."""
+    """docs/api.md ends with the generated reference."""
     page = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
     assert page.endswith(reference())
