@@ -1,8 +1,8 @@
-"""What `quality = "auto"` chooses: beside the default quality, and beside the best that trying every quality finds.
+"""The choice of `quality = "auto"`, compared with the default quality and with the best of all qualities.
 
     python bench/auto.py [FOLDER]
 
-FOLDER as in quality.py. Likeness is the metric's own (image/encode.py).
+FOLDER as in quality.py. The similarity is the metric of image/encode.py.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SIDES = {256: (Format.JPEG, Format.WEBP, Format.AVIF), 1024: (Format.JPEG, Forma
 
 
 def main() -> None:
-    """Print a table, a row a format and size."""
+    """Print a table with a row for each format and size."""
     print(f"{'':12}{'default':>22}{'auto':>30}{'best':>10}{'auto/best':>10}{'reached':>9}{'encodes':>9}{'CPU ms':>8}")
     for side, kinds in SIDES.items():
         pictures = [whole(path.read_bytes(), side) for path in photos(sys.argv)]
@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def report(name: str, rows: list[tuple[float, ...]]) -> None:
-    """Print what was measured: mean bytes, and the least and the mean likeness."""
+    """Print the measurements: mean bytes, and the least and the mean similarity."""
     default, least, chosen, quality, likeness, best, count, seconds = zip(*rows, strict=True)
     reached = sum(each >= LIKENESS for each in likeness)
     print(
@@ -44,7 +44,7 @@ def report(name: str, rows: list[tuple[float, ...]]) -> None:
 
 
 def measured(image: Image.Image, kind: Format) -> tuple[float, ...]:
-    """Return bytes and likeness of the default quality; bytes, quality, likeness of auto; bytes of the best; costs."""
+    """Return bytes and similarity of the default; bytes, quality, similarity of auto; bytes of the best; costs."""
     original = Moments.of(image)
 
     @cache
@@ -57,7 +57,7 @@ def measured(image: Image.Image, kind: Format) -> tuple[float, ...]:
     chosen = alike(lambda quality: tried(quality)[0], first)
     seconds, count = time.process_time() - start, tried.cache_info().currsize
     assert count <= TRIALS
-    best, worst = LEAST, MOST  # likeness grows with quality, near enough: halve the interval
+    best, worst = LEAST, MOST  # similarity grows with quality almost always: halve the interval
     while best < worst:
         middle = (best + worst) // 2
         best, worst = (best, middle) if tried(middle)[0] >= LIKENESS else (middle + 1, worst)
@@ -66,7 +66,7 @@ def measured(image: Image.Image, kind: Format) -> tuple[float, ...]:
 
 
 def whole(data: bytes, side: int) -> Image.Image:
-    """Return the picture within a box of this side, as it is before it is encoded."""
+    """Return the picture within a box of this side, before it is encoded."""
     (made,) = render(data, Recipe(variants=(Variant(name="v", width=side, height=side, formats=(Format.PNG,)),)))
     return Image.open(BytesIO(made.data)).convert("RGB")
 

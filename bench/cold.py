@@ -1,10 +1,10 @@
-"""What the first photograph of a fresh process takes, against boto3 and Pillow doing the same.
+"""The first photograph of a new process, compared with boto3 and Pillow doing the same.
 
     PYTHONPATH=. python bench/cold.py [ROUNDS]
 
-Both run in turn, each time in a new process with its bytecode at hand: start, load, get a photograph from S3 (an
-emulator in memory, on this machine), put three WebP thumbnails and a manifest. "boto3" is the same loading without
-any picture. Medians; CPU time is of all processes together. Needs `make .venv/servers`.
+Both run in turn, each time in a new process with existing bytecode: start, import, get a photograph from S3 (an
+emulator in memory on this machine), put three WebP thumbnails and a manifest. "boto3" is the same start without a
+picture. Results are medians. CPU time includes all child processes. Needs `make .venv/servers`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PROGRAMS = {
 
 
 def main() -> None:
-    """Print a table for a photograph of 2 megapixels and one of 12."""
+    """Print a table for photographs of 2 and 12 megapixels."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
     source = Image.open(photos(sys.argv[:1])[0]).convert("RGB")
     with ministack() as address:
@@ -51,14 +51,14 @@ def main() -> None:
 
 
 def settings(address: str) -> dict[str, str]:
-    """Return the environment of the programs: as Lambda's, but for where S3 is."""
+    """Return the environment of the programs: like Lambda's, with the address of the emulator."""
     aws = {"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": address}
     files = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
     return {"PATH": "/usr/bin:/bin", "AWS_SESSION_TOKEN": "token", **KEYS, **aws, **files}
 
 
 def measured(key: str, environment: dict[str, str], rounds: int) -> dict[str, tuple[float, float]]:
-    """Return the median seconds of each program, by the clock and of CPU time. The first two rounds do not count."""
+    """Return the median wall clock and CPU seconds of each program. The first two rounds are not counted."""
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in PROGRAMS}
     for number in range(rounds + 2):
         for name, program in PROGRAMS.items():
@@ -70,7 +70,7 @@ def measured(key: str, environment: dict[str, str], rounds: int) -> dict[str, tu
 
 
 def run(arguments: list[str], environment: dict[str, str]) -> tuple[float, float]:
-    """Return the seconds that a program took, and the CPU seconds of it and of all that it waited for."""
+    """Return the wall clock seconds of a program, and the CPU seconds of it and its children."""
     started = time.perf_counter()
     process = subprocess.Popen([sys.executable, *arguments], env=environment, cwd="/")
     _, status, usage = os.wait4(process.pid, 0)
@@ -81,7 +81,7 @@ def run(arguments: list[str], environment: dict[str, str]) -> tuple[float, float
 
 
 def report(photo: str, table: dict[str, tuple[float, float]]) -> None:
-    """Print a row a program, with its share of the first one's time."""
+    """Print a row for each program, with its ratio to the first one."""
     whole = next(iter(table.values()))
     print(f"{photo:24}{'ms':>8}{'x':>7}{'CPU ms':>9}{'x':>7}")
     for name, row in table.items():

@@ -1,4 +1,4 @@
-"""What a first thumbnail costs here, in the order in which the Lambda handler loads things."""
+"""The first thumbnail with this package, imported in the order of the Lambda handler."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 from thumbsmith.worker.launch import Launched
 
-LAUNCHED = Launched()  # before anything else: it loads Pillow while this process loads the rest
+LAUNCHED = Launched()  # first, so that it imports Pillow while this process imports the rest
 
 from thumbsmith import Recipe, converge, open_store  # noqa: E402 - as above
 from thumbsmith.worker import shared  # noqa: E402 - as above

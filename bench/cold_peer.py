@@ -1,6 +1,6 @@
-"""What a first thumbnail costs with boto3 and Pillow alone: the program that cold.py compares with.
+"""The first thumbnail with only boto3 and Pillow, for cold.py.
 
-It is written to be fast: the JPEG is decoded at a scale, and each picture made from the one before.
+It is written for speed: the JPEG is decoded at a reduced scale, and each thumbnail is made from the larger one.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""What a million photographs of 12 megapixels cost on AWS: the cost model, fed with CPU time measured here.
+"""The cost of a million photographs of 12 megapixels on AWS: the cost model with CPU time measured here.
 
     PYTHONPATH=. python bench/cost.py [ROUNDS]
 
-The function runs by Lambda's own runtime client; each photograph becomes three JPEGs (256, 800 and 1600 pixels) and a
-manifest. Prices are those of us-east-1, without a free tier. Needs `make .venv/servers .venv/runtime`, and a right to
-limit memory. A core of this machine stands for one of Lambda's (arm64): the model's weakest assumption.
+The function runs with Lambda's own runtime client. Each photograph becomes three JPEGs (256, 800 and 1600 pixels) and
+a manifest. Prices are those of us-east-1, without a free tier. Needs `make .venv/servers .venv/runtime`, and permission
+to limit memory. The model's weakest assumption: a core of this machine is as fast as one of Lambda's (arm64).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def measured(rounds: int) -> float:
-    """Return the seconds of CPU time that an image takes in a warm function."""
+    """Return the seconds of CPU time for one image in a warm function."""
     source = Image.open(photos(sys.argv[:1])[0]).convert("RGB").resize((4243, 2828))
     data = io.BytesIO()
     source.save(data, "jpeg", quality=90)
@@ -70,7 +70,7 @@ def measured(rounds: int) -> float:
                 record = {"eventVersion": "2.1", "eventName": "ObjectCreated:Put"}
                 record["s3"] = {"bucket": {"name": "cost"}, "object": {"key": f"in/{number}.jpg"}}
                 running.invoke({"Records": [record]})
-                begun = begun or running.group.cpu_seconds  # the first has started it
+                begun = begun or running.group.cpu_seconds  # without the first invocation, which starts it
             return (running.group.cpu_seconds - begun) / rounds
 
 

@@ -1,8 +1,9 @@
-"""CPU time of whole renditions, as a multiple of what only reading the JPEG costs: libjpeg-turbo's decode at 1/8.
+"""CPU time of rendering, as a multiple of the least work with the JPEG: libjpeg-turbo's decode at 1/8.
 
     python bench/cpu.py [FOLDER]
 
-Both run in turn in this process; medians of 15. FOLDER as in quality.py; baseline JPEGs of 8 megapixels and more count.
+Both run in turn in this process; medians of 15. FOLDER as in quality.py. Only baseline JPEGs of at least 8 megapixels
+are measured.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ SETS = {"256": (256,), "64+256+1024": (64, 256, 1024)}
 
 
 def main() -> None:
-    """Print a table, a row a photo."""
+    """Print a table with a row for each photograph."""
     print(f"{'photo':36}{'1/8 ms':>9}" + "".join(f"{name:>14}" for name in SETS))
     ratios = []
     for path in photos(sys.argv):
@@ -41,7 +42,7 @@ def main() -> None:
 
 
 def counts(data: bytes) -> bool:
-    """Return whether a photo is a baseline JPEG of at least 8 megapixels."""
+    """Return whether a photograph is a baseline JPEG of at least 8 megapixels."""
     image = Image.open(BytesIO(data))
     return "progressive" not in image.info and image.width * image.height >= 8_000_000
 
@@ -61,7 +62,7 @@ def recipe_of(sides: tuple[int, ...]) -> Recipe:
 
 
 def eighth(data: bytes) -> None:
-    """Decode a JPEG at an eighth of its size, which no thumbnail of it can do without."""
+    """Decode a JPEG at an eighth of its size, which every thumbnail needs at least."""
     image = Image.open(BytesIO(data))
     image.draft("RGB", (image.width // 8, image.height // 8))
     image.load()

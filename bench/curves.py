@@ -1,4 +1,4 @@
-"""Draw what growth.py measured: python curves.py FOLDER, JSON on stdin. Runs in the peers' environment."""
+"""Draw the measurements of growth.py: python curves.py FOLDER, with JSON on stdin. Runs in the peers' environment."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import matplotlib as mpl
 
 mpl.use("svg")
-mpl.rcParams["svg.hashsalt"] = "thumbsmith"  # the same figures give the same file
+mpl.rcParams["svg.hashsalt"] = "thumbsmith"  # equal data give equal files
 import matplotlib.pyplot as plt  # noqa: E402 - after what it reads when it is loaded
 
 

@@ -1,10 +1,10 @@
-"""Hard pictures in four engines: how far each thumbnail is from what the picture shows, and what it looks like.
+"""Difficult pictures in four engines: the distance of each thumbnail from the expected one, and a contact sheet.
 
     python bench/fidelity.py [FOLDER]
 
-A number is the mean distance in CIEDE2000, over white and over black where there is alpha; 0 is the same, above 3 is
-wrong to the eye; "size" has another shape, "-" was refused. A contact sheet goes to FOLDER, by default bench/out.
-libvips and sharp take part where `make .venv/node-peers` has installed them.
+A number is the mean CIEDE2000 distance, over white and over black if there is alpha: 0 is equal, above 3 is visibly
+wrong. "size" has other dimensions, "-" was refused. A contact sheet is written to FOLDER, by default bench/out.
+libvips and sharp are included if `make .venv/node-peers` has installed them.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def compare(engines: dict[str, Engine], sheet_file: Path) -> None:
 
 
 def safely(engine: Engine, data: bytes) -> Image.Image | None:
-    """Return what an engine makes of a file, None for nothing."""
+    """Return an engine's result for a file, or None if it fails."""
     try:
         return engine(data)
     except Exception:
@@ -65,13 +65,13 @@ def safely(engine: Engine, data: bytes) -> Image.Image | None:
 
 
 def ours(data: bytes) -> Image.Image:
-    """Return Thumbsmith's."""
+    """Return Thumbsmith's result."""
     variant = Variant(name="v", width=SIDE, height=SIDE, formats=(Format.PNG,))
     return Image.open(BytesIO(render(data, Recipe(variants=(variant,)))[0].data))
 
 
 def pillow(data: bytes) -> Image.Image:
-    """Return what four lines of Pillow give."""
+    """Return the result of four lines of Pillow."""
     image = Image.open(BytesIO(data))
     image.thumbnail((SIDE, SIDE))
     file = BytesIO()
@@ -82,7 +82,7 @@ def pillow(data: bytes) -> Image.Image:
 
 
 def peer(engine: speed.Engine, folder: Path) -> Engine:
-    """Return a process that is spoken to as engines/line.py says."""
+    """Return a process with the protocol of engines/line.py."""
 
     def made(data: bytes) -> Image.Image | None:
         source = folder / "source"
@@ -95,7 +95,7 @@ def peer(engine: speed.Engine, folder: Path) -> Engine:
 
 
 def verdict(made: Image.Image | None, hard: Hard) -> str:
-    """Return the distance in words."""
+    """Return the distance as text."""
     if made is None:
         return "-"
     wanted = hard.shows.convert("RGBa")
@@ -117,7 +117,7 @@ def distance(left: Image.Image, right: Image.Image, back: str) -> float:
 
 
 def sheet(rows: Rows, titles: list[str], path: Path) -> None:
-    """Draw all thumbnails beside what is expected, on grey, in blocks side by side; of five turns only one."""
+    """Draw all thumbnails beside the expected ones, on gray; of five orientations only one."""
     shown = [row for row in rows if not row[0].name.endswith(("turn 5", "turn 7", "turn 8", "turn 3"))]
     cell, label = SIDE + 8, 170
     high = -(-len(shown) // BLOCKS)

@@ -1,10 +1,10 @@
-"""Planning and sending so many keys to a queue: messages a second, and this process's memory. Nothing works them off.
+"""Planning and sending keys to a queue: messages a second, and memory of this process. No function handles them.
 
     PYTHONPATH=. python bench/fleet.py [SOURCES] [--emulator]
 
-Listings are generated; nothing is in the destination. Messages go to a server that only answers as SQS does, in a
-process of its own, so that what is measured is ours; with --emulator, to the emulator that tests run against, whose own
-limit is then measured with clients that do nothing else. Needs `make .venv/servers` for the latter.
+Listings are generated, and the destination is empty. Messages go to a server in another process that only answers like
+SQS, so that only our own work is measured. With --emulator they go to the emulator of the tests; its own limit is then
+measured with clients that only send. This needs `make .venv/servers`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ CLIENTS = 4
 
 @dataclass
 class Sink(BaseHTTPRequestHandler):
-    """Answers SendMessageBatch and GetQueueAttributes, and forgets what it was sent."""
+    """Answers SendMessageBatch and GetQueueAttributes, and stores nothing."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -52,10 +52,10 @@ class Sink(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Answer one call."""
-        told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         taken = [
             {"Id": each["Id"], "MessageId": each["Id"], "MD5OfMessageBody": _md5(each["MessageBody"])}
-            for each in told.get("Entries", ())
+            for each in request.get("Entries", ())
         ]
         answer = json.dumps({"Successful": taken, "Attributes": {}}).encode()
         self.send_response_only(200)
@@ -65,11 +65,11 @@ class Sink(BaseHTTPRequestHandler):
         self.wfile.write(answer)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
 
 def serve() -> None:
-    """Be the sink: print the port, and answer for ever."""
+    """Run the sink: print its port, and answer until the process is killed."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Sink)
     print(server.server_address[1], flush=True)
     server.serve_forever()
@@ -77,7 +77,7 @@ def serve() -> None:
 
 @contextlib.contextmanager
 def sink() -> Iterator[str]:
-    """Run the sink in a process of its own; give its address."""
+    """Run the sink in another process; give its address."""
     command = [sys.executable, __file__, "--sink"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -87,7 +87,7 @@ def sink() -> Iterator[str]:
 
 
 def measure(address: str, sources: int, queue: Queue) -> dict[str, float]:
-    """Plan and send in this process; return what it took."""
+    """Plan and send in this process; return time and memory."""
     scope = Scope(source=Listed(sources, thumbs=False), destination=MemoryStore("thumbs"), recipe=RECIPE)
     model, started = Model(recipe=RECIPE, way="queue"), time.perf_counter()
     with (
@@ -116,7 +116,7 @@ def measure(address: str, sources: int, queue: Queue) -> dict[str, float]:
 
 
 def limit(queue: Queue, batches: int = 2_000) -> float:
-    """Return the messages a second that the server takes from clients which do nothing but send."""
+    """Return the messages a second that the server accepts from clients that only send."""
     bodies = [backfill_message("photos", f"{number:06}/IMG_{number:08}.jpg") for number in range(10)]
     with ThreadPoolExecutor(CLIENTS) as pool:
         started = time.perf_counter()
@@ -125,12 +125,12 @@ def limit(queue: Queue, batches: int = 2_000) -> float:
 
 
 def never() -> bool:
-    """Return False: nobody asks to stop."""
+    """Return False: do not stop."""
     return False
 
 
 def main() -> None:
-    """Measure in a process of its own."""
+    """Measure each size in another process."""
     if "--sink" in sys.argv:
         return serve()
     if "--one" in sys.argv:

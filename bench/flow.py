@@ -1,11 +1,11 @@
-"""Images a second over a folder and a bucket, isolation on, beside sharp with four pictures in flight. Wall clock.
+"""Images a second over a folder and a bucket, with isolation, compared with sharp with four pictures at once.
 
     python bench/flow.py [FOLDER]
 
-200 photographs (those of FOLDER, by default the corpus, over and over) become one JPEG each within 256 pixels. Both
-sides are whole commands, start included, and run in turn, once for nothing and then ROUNDS times; the bucket is in a
-local S3 server. Ours also writes a manifest for each, and checks what is there. Needs `make .venv/node-peers
-.venv/servers`.
+200 photographs (those in FOLDER, by default the corpus, repeatedly) become one JPEG each within 256 pixels. Both sides
+are whole commands including their start. They run in turn, once for warming up and then ROUNDS times, by wall clock.
+The bucket is in a local S3 server. Ours also writes a manifest for each, and reads the destination. Needs `make
+.venv/node-peers .venv/servers`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ OURS = [sys.executable, "-m", "thumbsmith", "sync"]
 
 
 def main() -> None:
-    """Print a line for each way, and the ratio."""
+    """Print a line for folder and bucket, with the ratio."""
     with tempfile.TemporaryDirectory(prefix="thumbsmith-flow-") as name:
         folder = Path(name)
         files = list(copies(photos(sys.argv), folder / "photos"))
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def copies(found: list[Path], folder: Path) -> Iterator[Path]:
-    """Yield the photographs, copied under names of their own."""
+    """Copy the photographs under different names; yield their paths."""
     folder.mkdir()
     for number in range(COUNT):
         copy = folder / f"{number:03}.jpg"
@@ -53,7 +53,7 @@ def copies(found: list[Path], folder: Path) -> Iterator[Path]:
 
 
 def by_folder(folder: Path) -> dict[str, Callable[[], None]]:
-    """Return what each side runs, from a folder to another that is empty."""
+    """Return the command of each side, from a folder to an empty one."""
     ours, theirs = folder / "ours", folder / "theirs"
     sharp = [NODE, PEERS / "node" / "folder.mjs", folder / "photos", theirs, SIDE]
 
@@ -69,7 +69,7 @@ def by_folder(folder: Path) -> dict[str, Callable[[], None]]:
 
 
 def by_bucket(folder: Path, files: list[Path], address: str) -> dict[str, Callable[[], None]]:
-    """Return what each side runs, from a bucket to another that is new."""
+    """Return the command of each side, from a bucket to a new one."""
     where = {"AWS_ENDPOINT_URL": address, "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1", **KEYS}
     keys = {"aws_access_key_id": KEYS["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": KEYS["AWS_SECRET_ACCESS_KEY"]}
     s3 = botocore.session.Session().create_client("s3", region_name="us-east-1", endpoint_url=address, **keys)
@@ -90,8 +90,8 @@ def by_bucket(folder: Path, files: list[Path], address: str) -> dict[str, Callab
 
 
 def run(command: list[object], folder: Path, where: dict[str, str] | None = None) -> None:
-    """Run a command, which must succeed."""
-    # Who installs Python packages has their bytecode, whatever keeps it from being written where this is measured.
+    """Run a command. Raises CalledProcessError if it fails."""
+    # Installed packages have bytecode. So ours must be allowed to write its bytecode here.
     left = ("AWS_", "PYTHONDONTWRITEBYTECODE")
     here = {name: value for name, value in os.environ.items() if not name.startswith(left)}
     environment = {**here, "THUMBSMITH_RECIPE": RECIPE, "XDG_CACHE_HOME": str(folder / "cache"), **(where or {})}
@@ -99,7 +99,7 @@ def run(command: list[object], folder: Path, where: dict[str, str] | None = None
 
 
 def compared(name: str, sides: dict[str, Callable[[], None]]) -> None:
-    """Print the images a second of each side, and ours as a multiple of theirs: the median of rounds in turn."""
+    """Print the images a second of each side, and the ratio: the median over rounds in turn."""
     seconds: dict[str, list[float]] = {side: [] for side in sides}
     for number in range(1 + ROUNDS):
         for side, work in sides.items():

@@ -1,4 +1,4 @@
-"""Which photos are measured."""
+"""The photographs to measure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def photos(arguments: Sequence[str]) -> list[Path]:
-    """Return the JPEG files of the folder that the command line names, else of the test corpus, sorted."""
+    """Return the sorted JPEG files of the folder on the command line, by default of the test corpus."""
     beside = Path(__file__).resolve().parents[2] / "shared" / "corpus"
     default = Path(os.environ.get("THUMBSMITH_CORPUS") or beside) / "photos"
     folder = Path(arguments[1]) if len(arguments) > 1 else default

@@ -1,7 +1,7 @@
-"""What the function on AWS takes besides pixels and store: a call with one message, against rendering alone.
+"""The overhead of the function on AWS: a call with one message, compared with rendering only.
 
-A small picture, and a store in memory: what is left is reading the event, the protocol, threads, and the line of log.
-Both are taken in turn, so that whatever else the machine does hits them alike.
+The picture is small, and the stores are in memory. So the difference is parsing, protocol, threads and log. Both run in
+turn, so that other load of the machine affects them equally.
 """
 
 import io
@@ -28,7 +28,7 @@ ROUNDS = 300
 
 @dataclass(frozen=True)
 class Context:
-    """Lambda's context, as far as it is used."""
+    """The parts of Lambda's context that are used."""
 
     function_name: str = "thumbnails"
     aws_request_id: str = "request"
@@ -39,7 +39,7 @@ class Context:
 
 
 def message(key: str) -> dict:
-    """Return what a queue calls the function with that S3 has put an event into."""
+    """Return a call from a queue with an S3 event."""
     what = {"bucket": {"name": "source"}, "object": {"key": key}}
     record = {"eventVersion": "2.1", "eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": what}
     body = json.dumps({"Records": [record]})
@@ -47,7 +47,7 @@ def message(key: str) -> dict:
 
 
 def main() -> None:
-    """Measure, and print one line of JSON: milliseconds, medians; `cpu` is of this process alone."""
+    """Measure, and print one line of JSON: median milliseconds; `cpu` is of this process only."""
     stream = io.BytesIO()
     Image.new("RGB", (64, 48), "#c04020").save(stream, "jpeg")
     picture, recipe = stream.getvalue(), Recipe.default()

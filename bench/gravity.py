@@ -1,9 +1,9 @@
-"""How often a square crop keeps the subject: gravity "auto" beside the centre, libvips and smartcrop.py.
+"""How often a square crop keeps the subject: gravity "auto", the center, libvips and smartcrop.py.
 
     make .venv/peers && python bench/gravity.py
 
-On the labelled pictures of subjects.py. The peers run in an environment of their own (peers.py); without it they are
-left out.
+Measured on the labeled pictures of subjects.py. The peers run in another environment (peers.py), and are left out if it
+is missing.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ KINDS = ("whole", "framed", "pasted")
 
 
 def main() -> None:
-    """Print a table, a row a method."""
+    """Print a table with a row for each method."""
     labelled = list(pictures())
     counts = Counter(each.kind for each in labelled)
     print(f"{'subject kept, of':20}{len(labelled):10}" + "".join(f"{kind:>9} {counts[kind]:2}" for kind in KINDS))
@@ -56,7 +56,7 @@ def ours(image: Image.Image, gravity: Gravity) -> Box:
 
 
 def peers(labelled: list[Labelled]) -> dict[str, list[Box]]:
-    """Return the crops of the other methods, none where they are not installed."""
+    """Return the crops of the other methods, if they are installed."""
     if not PEERS.exists():
         return {}
     with tempfile.TemporaryDirectory() as folder:
@@ -64,8 +64,8 @@ def peers(labelled: list[Labelled]) -> dict[str, list[Box]]:
         for path, each in zip(paths, labelled, strict=True):
             each.image.save(path, compress_level=1)
         command = [str(PEERS), str(Path(__file__).with_name("peers.py"))]
-        told = subprocess.run(command, input="\n".join(map(str, paths)), capture_output=True, text=True, check=True)
-    found = [json.loads(line) for line in told.stdout.splitlines()]
+        done = subprocess.run(command, input="\n".join(map(str, paths)), capture_output=True, text=True, check=True)
+    found = [json.loads(line) for line in done.stdout.splitlines()]
     return {method: [tuple(each[method]) for each in found] for method in found[0]}
 
 

@@ -1,10 +1,10 @@
-"""How time and memory grow with megapixels, variants and objects: measured, and drawn for the docs.
+"""Time and memory by megapixels, variants and objects: measured, and drawn for the docs.
 
     python bench/growth.py [--quick]
 
-Each picture is made by a worker process, as the commands do it: CPU time and peak memory are that child's. Limits are
-opened as far as is needed. Objects are planned from generated listings, with an index. The curves are written by
-bench/curves.py, with matplotlib from the peers' environment, to docs/growth.
+Each picture is rendered by a worker process, as in the commands: CPU time and peak memory are those of its child.
+Limits are raised as needed. Objects are planned from generated listings, with a manifest cache. bench/curves.py draws
+the curves to docs/growth, with matplotlib from the peers' environment.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PEERS = HERE.parent / ".venv-peers" / "bin" / "python"
 ROUNDS = 3
 MEGAPIXELS = (1, 2, 5, 10, 25, 50, 100, 200, 500)
 VARIANTS = range(1, 13)
-SOURCES = (200, 2_000, 20_000, 200_000)  # with five entries each, as plan.py has it
+SOURCES = (200, 2_000, 20_000, 200_000)  # with five listed objects each, as in plan.py
 FILES = {
     "JPEG": ("JPEG", {"quality": 85}),
     "progressive JPEG": ("JPEG", {"quality": 85, "progressive": True}),
@@ -41,7 +41,7 @@ OPEN = Limits(max_bytes=1 << 32, max_pixels=1 << 30, max_memory=16 << 30, max_cp
 
 
 def main() -> None:
-    """Measure, print, and have it drawn."""
+    """Measure, print, and draw."""
     quick = "--quick" in sys.argv
     photo = reference(photos([sys.argv[0]])[0].read_bytes())
     with Workers(1) as workers:
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def by_megapixels(workers: Workers, photo: Image.Image, sizes: list[int]) -> dict[str, list[list[float]]]:
-    """Return megapixels, milliseconds and megabytes for each kind of file, to one rendition within 256 pixels."""
+    """Return megapixels, milliseconds and megabytes for each kind of file, for one rendition within 256 pixels."""
     found: dict[str, list[list[float]]] = {name: [] for name in FILES}
     recipe = replace(recipe_of([256]), limits=OPEN)
     for size in sizes:
@@ -73,7 +73,7 @@ def by_megapixels(workers: Workers, photo: Image.Image, sizes: list[int]) -> dic
 
 
 def by_variants(workers: Workers, photo: Image.Image) -> dict[str, list[list[float]]]:
-    """Return the number of variants, milliseconds and megabytes, of a photograph of 12 megapixels."""
+    """Return number of variants, milliseconds and megabytes, for a photograph of 12 megapixels."""
     data = saved(photo.resize((4243, 2828)), "JPEG", {"quality": 85})
     found: dict[str, list[list[float]]] = {"JPEG": [], "WebP": []}
     for count in VARIANTS:
@@ -85,7 +85,7 @@ def by_variants(workers: Workers, photo: Image.Image) -> dict[str, list[list[flo
 
 
 def planned(sources: int) -> dict[str, float]:
-    """Return what a warm plan of so many sources takes: see plan.py."""
+    """Return time and memory of a warm plan of this number of sources: see plan.py."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, str(HERE / "plan.py"), "--one", str(sources), f"{folder}/index.sqlite"]
         for _ in range(2):
@@ -96,19 +96,19 @@ def planned(sources: int) -> dict[str, float]:
 
 
 def recipe_of(sides: list[int], kind: Format = Format.JPEG) -> Recipe:
-    """Return a recipe of a variant for each side."""
+    """Return a recipe with a variant for each side."""
     return Recipe(variants=tuple(Variant(name=f"v{side}", width=side, height=side, formats=(kind,)) for side in sides))
 
 
 def saved(image: Image.Image, kind: str, options: dict[str, object]) -> bytes:
-    """Return a file."""
+    """Return the picture as a file."""
     file = BytesIO()
     image.save(file, kind, **options)
     return file.getvalue()
 
 
 def measured(workers: Workers, data: bytes, recipe: Recipe) -> tuple[float, float]:
-    """Return milliseconds of CPU time and megabytes at the peak, medians."""
+    """Return median milliseconds of CPU time and megabytes of peak memory."""
     work: list[Work] = [workers.render(BytesReader(data), recipe) for _ in range(ROUNDS)]
     return 1000 * median(each.cpu_seconds for each in work), median(each.peak_memory for each in work) / (1 << 20)
 

@@ -1,4 +1,4 @@
-"""Hard pictures: small, generated, each with what it shows when it is read right."""
+"""Difficult pictures: small, generated, each with the expected pixels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import tifffile
 from PIL import Image, ImageCms, ImageDraw
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # what the tests make and what is measured is the same
+sys.path.insert(0, str(Path(__file__).parents[1]))  # to use the pictures of the tests
 
 from tests.image import test_cicp
 from tests.image.animations import Patch, apng, gif, seen_apng, seen_gif
@@ -26,7 +26,7 @@ FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION
 
 @dataclass(frozen=True)
 class Hard:
-    """A file, and the picture that it shows."""
+    """A file, and the picture that it must show."""
 
     name: str
     file: bytes
@@ -34,12 +34,12 @@ class Hard:
 
 
 def pictures() -> list[Hard]:
-    """Return all of them."""
+    """Return all difficult pictures."""
     return [*turned(), *colored(), *deep(), *clear(), *moving(), *levelled()]
 
 
 def scene() -> Image.Image:
-    """Return a picture with a sky, a hill and a sun: upright, wide, and coloured."""
+    """Return a picture with a sky, a hill and a sun: upright, wide, and in color."""
     across, down = np.meshgrid(np.linspace(0, 1, SIZE[0]), np.linspace(0, 1, SIZE[1]))
     sky = np.dstack([90 + 90 * down, 150 + 60 * down, 250 - 60 * down])
     image = Image.fromarray(sky.astype(np.uint8))
@@ -59,7 +59,7 @@ def saved(image: Image.Image, kind: str, **options: object) -> bytes:
 
 
 def turned() -> list[Hard]:
-    """Return pictures that are stored turned."""
+    """Return pictures with an orientation."""
     found = []
     for kind in ("JPEG", "PNG", "WEBP", "TIFF", "AVIF"):
         for orientation, undo in TURNS.items():
@@ -84,7 +84,7 @@ def converted(image: Image.Image, found: bytes) -> Image.Image:
 
 
 def colored() -> list[Hard]:
-    """Return pictures in other colours than sRGB."""
+    """Return pictures in other color spaces than sRGB."""
     spaces = {
         "Display P3": profile(DISPLAY_P3, parametric(3, *SRGB_CURVE)),
         "Adobe RGB": profile(ADOBE, gamma(563 / 256)),
@@ -117,25 +117,25 @@ def colored() -> list[Hard]:
 def deep() -> list[Hard]:
     """Return pictures of more or fewer than 8 bits a channel."""
     pixels = np.asarray(scene()).astype(np.uint16) * 257
-    grey = scene().convert("L")
+    gray = scene().convert("L")
     planes, side_by_side = BytesIO(), BytesIO()
     tifffile.imwrite(planes, np.moveaxis(pixels, 2, 0), photometric="rgb", planarconfig="separate")
     tifffile.imwrite(side_by_side, pixels, photometric="rgb", compression="zlib")
-    deep_grey = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
+    deep_gray = Image.fromarray(np.asarray(gray).astype(np.uint16) * 257)
     bits = scene().convert("1")
     few = scene().quantize(4)
     return [
         Hard("tiff 16 bits", side_by_side.getvalue(), scene()),
         Hard("tiff 16 bits, planes", planes.getvalue(), scene()),
-        Hard("png gray 16 bits", saved(deep_grey, "PNG"), grey.convert("RGB")),
-        Hard("tiff gray 16 bits", saved(deep_grey, "TIFF"), grey.convert("RGB")),
+        Hard("png gray 16 bits", saved(deep_gray, "PNG"), gray.convert("RGB")),
+        Hard("tiff gray 16 bits", saved(deep_gray, "TIFF"), gray.convert("RGB")),
         Hard("png 1 bit", saved(bits, "PNG"), bits.convert("RGB")),
-        Hard("png 4 colours", saved(few, "PNG", bits=2), few.convert("RGB")),
+        Hard("png 4 colors", saved(few, "PNG", bits=2), few.convert("RGB")),
     ]
 
 
 def clear() -> list[Hard]:
-    """Return transparent pictures, with other colours under what cannot be seen."""
+    """Return transparent pictures with other colors under the transparent pixels."""
     disc = Image.new("L", (SIZE[0] * 4, SIZE[1] * 4))
     ImageDraw.Draw(disc).ellipse((140, 40, 620, 470), fill=255)
     alpha = disc.resize(SIZE, Image.Resampling.BOX)
@@ -155,7 +155,7 @@ def clear() -> list[Hard]:
 
 
 def moving() -> list[Hard]:
-    """Return animations whose first frame is not the whole story of its canvas."""
+    """Return animations whose first frame covers the canvas in part."""
     patch = Patch(6, 6, np.full((12, 12), 1), over=False)
     half = np.dstack([np.asarray(scene().resize((24, 24))), np.full((24, 24), 128)])
     return [
@@ -165,7 +165,7 @@ def moving() -> list[Hard]:
 
 
 def levelled() -> list[Hard]:
-    """Return a pyramid."""
+    """Return a pyramid TIFF."""
     small = scene().resize((96, 64), Image.Resampling.BOX)
     small.encoderinfo = {"tiffinfo": {254: 1}}
     return [Hard("tiff pyramid", saved(scene(), "TIFF", save_all=True, append_images=[small]), scene())]

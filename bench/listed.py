@@ -1,4 +1,4 @@
-"""Stores that generate what they list: any number of sources, all with the thumbnails that the default recipe makes."""
+"""Stores with generated listings: any number of sources, all with the thumbnails of the default recipe."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from thumbsmith.errors import StoreError
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.names import MANIFEST
 from thumbsmith.reconcile.manifest import Manifest, RenditionRecord, SourceRecord
-from thumbsmith.store import Headers, ObjectInfo, Store
+from thumbsmith.store import Headers, ObjectInfo
 from thumbsmith.store.base import MAX_KEY_BYTES
 from thumbsmith.store.memory import MemoryObject
 
@@ -25,8 +25,8 @@ HEADERS = Headers(content_type="application/json")
 
 
 @dataclass
-class Listed(Store):
-    """A store of `sources` photographs; with `thumbs`, of what is made of them instead. Nothing can be written."""
+class Listed:
+    """A store of `sources` photographs, or of their thumbnails with `thumbs`. Nothing can be written."""
 
     sources: int
     thumbs: bool
@@ -43,7 +43,7 @@ class Listed(Store):
         return MAX_KEY_BYTES
 
     def list(self, prefix: str = "", visitor: object = None) -> Iterator[ObjectInfo]:  # noqa: ARG002 - all is readable
-        """Yield every object of the sources whose keys start so, in the order in which S3 lists them."""
+        """Yield the objects of all sources with this prefix, in S3's order."""
         for number in range(self.sources):
             key = f"{number // 1000:06}/IMG_{number:08}.jpg"
             if not key.startswith(prefix):
@@ -57,7 +57,7 @@ class Listed(Store):
             yield ObjectInfo(f"{key}/small.webp", etag(f"{key}/small"), 10_000)
 
     def open(self, key: str) -> MemoryObject | None:
-        """Return a reader over a manifest."""
+        """Return a reader for a manifest, None for any other object."""
         self.opened += 1
         source, _, name = key.rpartition("/")
         if name != MANIFEST:
@@ -66,7 +66,7 @@ class Listed(Store):
         return MemoryObject(ObjectInfo(key, etag(f"{source}/manifest"), len(content)), content, HEADERS)
 
     def head(self, key: str) -> ObjectInfo | None:
-        """Return None: nobody asks."""
+        """Return None: never called."""
 
     def put(self, key: str, *_: object) -> str:
         """Refuse."""
@@ -85,7 +85,7 @@ class Listed(Store):
         return self
 
     def reachable(self) -> None:
-        """Do nothing: it always is."""
+        """Do nothing."""
 
     def sweep(self) -> int:
         """Return 0."""
@@ -93,7 +93,7 @@ class Listed(Store):
 
 
 def etag(text: str) -> str:
-    """Return an etag as S3's are."""
+    """Return an etag like S3's."""
     return md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -120,6 +120,6 @@ def manifest(key: str) -> bytes:
 
 
 def scope_of(sources: int, index: Path | None) -> Scope:
-    """Return such a source and destination."""
+    """Return a scope with this source and destination."""
     source, destination = Listed(sources, thumbs=False), Listed(sources, thumbs=True)
     return Scope(source=source, destination=destination, recipe=RECIPE, index=index)

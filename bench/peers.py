@@ -1,8 +1,8 @@
-"""Square crops by libvips and by smartcrop.py, run by gravity.py in an environment of their own.
+"""Square crops by libvips and smartcrop.py, run by gravity.py in another environment.
 
     ls *.png | .venv-peers/bin/python bench/peers.py
 
-Prints a JSON object a line, method -> left, top, right, bottom. smartcrop.py wants an older Pillow than we do.
+Prints one JSON object for each line: method -> left, top, right, bottom. smartcrop.py needs an older Pillow than ours.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from PIL import Image
 
 
 def vips(path: str, interesting: str) -> list[int]:
-    """Return the crop of libvips by one of its strategies (https://www.libvips.org/API/current/enum.Interesting.html)."""
+    """Return libvips' crop with one of its strategies (https://www.libvips.org/API/current/enum.Interesting.html)."""
     image = pyvips.Image.new_from_file(path)
     side = min(image.width, image.height)
     cropped = image.smartcrop(side, side, interesting=interesting)

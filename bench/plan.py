@@ -1,9 +1,9 @@
-"""How fast a plan is, and how much memory it takes, over listings that are generated: no object is held anywhere.
+"""Speed and memory of a plan over generated listings.
 
     python bench/plan.py [SOURCES...]
 
-One line for each number of sources: first without an index (cold), then with it (warm). A source has four objects in
-the destination, so that n sources are 5n entries of listings. Peak memory is the whole process's.
+Prints a line for each number of sources: first without a manifest cache (cold), then with it (warm). A source has four
+objects in the destination, so n sources are 5n listed objects. Peak memory is that of the whole process.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from listed import scope_of
 from thumbsmith.bulk.scan import inspect, scan
 from thumbsmith.bulk.status import Totals
 
-SIZES = (20_000, 200_000)  # 1e5 and 1e6 entries
+SIZES = (20_000, 200_000)  # 1e5 and 1e6 listed objects
 ENTRIES_A_SOURCE = 5
 
 
 def measure(sources: int, index: Path) -> dict[str, float]:
-    """Plan once in this process; return what it took."""
+    """Plan once in this process; return time and memory."""
     scope = scope_of(sources, index)
     started, totals = time.perf_counter(), Totals()
     with scan(scope) as found:
@@ -46,9 +46,9 @@ def measure(sources: int, index: Path) -> dict[str, float]:
 
 
 def peak_bytes() -> int:
-    """Return the peak of this process's resident memory.
+    """Return the peak resident memory of this process.
 
-    Not from getrusage where there is /proc: Linux counts there what the parent held when it started this process.
+    Not from getrusage if there is /proc: on Linux that includes the memory of the parent when it started this process.
     """
     status = Path("/proc/self/status")
     if status.exists():
@@ -57,7 +57,7 @@ def peak_bytes() -> int:
 
 
 def main() -> None:
-    """Measure each size in processes of their own, cold and warm."""
+    """Measure each size in other processes, cold and warm."""
     if sys.argv[1:2] == ["--one"]:
         print(json.dumps(measure(int(sys.argv[2]), Path(sys.argv[3]))))
         return

@@ -1,8 +1,9 @@
-"""How close renditions come to the slow way: full decode, turn, colours, one Lanczos resize. Structural similarity.
+"""Similarity of renditions to the slow way: full decode, orientation, color conversion, one Lanczos resize.
 
     python bench/quality.py [FOLDER]
 
-FOLDER holds JPEG photos; by default $THUMBSMITH_CORPUS/photos, else ../shared/corpus/photos beside the checkout.
+FOLDER contains JPEG photographs; by default $THUMBSMITH_CORPUS/photos, else ../shared/corpus/photos beside the
+checkout.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ SIDES = (256, 1024)
 
 
 def main() -> None:
-    """Print a table, a row a photo."""
+    """Print a table with a row for each photograph."""
     print(f"{'photo':36}" + "".join(f"{side:>9}" for side in SIDES))
     table = {path.name: similarities(path.read_bytes()) for path in photos(sys.argv)}
     for name, row in table.items():
@@ -33,7 +34,7 @@ def main() -> None:
 
 
 def similarities(data: bytes) -> list[float]:
-    """Return the similarity of each rendition of a photo to its reference, 1 for the same."""
+    """Return the structural similarity of each rendition to its reference; 1 is equal."""
     variants = tuple(Variant(name=f"v{side}", width=side, height=side, formats=(Format.PNG,)) for side in SIDES)
     whole = reference(data)
     found = []
@@ -45,7 +46,7 @@ def similarities(data: bytes) -> list[float]:
 
 
 def reference(data: bytes) -> Image.Image:
-    """Return the whole picture as seen, in sRGB."""
+    """Return the whole picture, upright and in sRGB."""
     image = ImageOps.exif_transpose(Image.open(BytesIO(data)))
     profile = image.info.get("icc_profile")
     if not profile:

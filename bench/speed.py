@@ -1,14 +1,14 @@
-"""CPU time of thumbnails beside others': plain Pillow, libvips, sharp; and how close each comes to the slow way.
+"""CPU time of thumbnails compared with plain Pillow, libvips and sharp; and their similarity to the slow way.
 
     python bench/speed.py [FOLDER] [--save]
 
-A cell is the median CPU time, user and system with all threads, as a multiple of the floor: what libjpeg-turbo's
-decode at an eighth takes, for other formats a whole decode. Every engine is a process of its own, warm, and all of them
-and the floor do the same file in turn, 7 times; only vipsthumbnail and ImageMagick are commands, a process a picture,
-start included. Behind it the structural similarity to a full decode in sRGB and one
-Lanczos resize, so that no row is won by a worse picture; it counts what encoding loses.
+A cell is the median CPU time, user and system of all threads, as a multiple of the floor: libjpeg-turbo's decode at an
+eighth, or a full decode of other formats. Every engine is a warm process. All engines and the floor handle the same
+file in turn, 7 times. Only vipsthumbnail and ImageMagick are commands: one process for each picture, start included.
+The second number is the structural similarity to a full decode in sRGB and one Lanczos resize, with the encoding
+loss. It shows that no engine is faster through worse pictures.
 
-FOLDER holds JPEG and HEIC photographs; by default the corpus. `--save` writes bench/RESULTS.md.
+FOLDER contains JPEG and HEIC photographs; by default the corpus. `--save` writes bench/RESULTS.md.
 """
 
 from __future__ import annotations
@@ -48,21 +48,21 @@ COMMANDS = {
     "libvips": [PEERS / "bin" / "python", ENGINES / "vips.py"],
     "sharp": [NODE, PEERS / "node" / "sharp.mjs"],
 }
-# Commands that Debian's packages libvips-tools and imagemagick bring: a process a picture.
+# Commands of the Debian packages libvips-tools and imagemagick: one process for each picture.
 DEBIAN = {"vipsthumbnail": "vipsthumbnail", "ImageMagick": "convert-im6.q16"}
 COMMANDS |= {
     name: [sys.executable, ENGINES / "commands.py", command] for name, command in DEBIAN.items() if which(command)
 }
 ROUNDS = 7
-FILES = 5  # a row is the geometric mean of as many photographs
-LARGE = 7_500_000  # pixels: what a row counts as 8 megapixels
+FILES = 5  # a row is the geometric mean over this number of photographs
+LARGE = 7_500_000  # pixels; from here on a photograph has 8 megapixels
 SET = [64, 256, 1024]
 QUALITY = 80
 
 
 @dataclass(frozen=True)
 class Row:
-    """What is made of which files."""
+    """A row of the table: the files, and the renditions to make."""
 
     name: str
     files: list[Path]
@@ -71,17 +71,17 @@ class Row:
 
 
 class Engine:
-    """A process that does jobs, as engines/line.py says."""
+    """A process with the protocol of engines/line.py."""
 
     def __init__(self, command: Sequence[str | Path]) -> None:
-        """Start it."""
+        """Start the process."""
         environment = {**os.environ, "PYTHONPATH": str(ENGINES)}
         self.process = subprocess.Popen(
             [*map(str, command)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
 
     def __call__(self, file: Path, sides: list[int], kind: str, out: Path | None = None) -> dict[str, float]:
-        """Return what it took, {} where the engine does not make this picture."""
+        """Return the measurement, or {} if the engine does not support this picture."""
         assert self.process.stdin
         assert self.process.stdout
         job = {"source": str(file), "sides": sides, "format": kind, "quality": QUALITY}
@@ -90,14 +90,14 @@ class Engine:
         return {} if "error" in answer else answer
 
     def close(self) -> None:
-        """End it."""
+        """End the process."""
         assert self.process.stdin
         self.process.stdin.close()
         self.process.wait(30)
 
 
 def main() -> None:
-    """Print the table, and save it where that is asked for."""
+    """Print the table, and save it with --save."""
     arguments = [each for each in sys.argv if not each.startswith("--")]
     lines = []
     with tempfile.TemporaryDirectory(prefix="thumbsmith-speed-") as name, engines() as running:
@@ -113,7 +113,7 @@ def main() -> None:
 
 @contextmanager
 def engines() -> Iterator[dict[str, Engine]]:
-    """Start all engines that there are; end them."""
+    """Start all installed engines; end them at the end of the block."""
     with ExitStack() as stack:
         running = {}
         for name, command in COMMANDS.items():
@@ -126,7 +126,7 @@ def engines() -> Iterator[dict[str, Engine]]:
 
 
 def rows(found: list[Path], folder: Path) -> Iterator[Row]:
-    """Yield the rows, their files made where the folder of photographs has none."""
+    """Yield the rows; make files that are missing in the folder."""
     large = [path for path in found if is_plain(path)]
     baseline = [path for path in large if not Image.open(path).info.get("progressive")][:FILES]
     progressive = [path for path in large if Image.open(path).info.get("progressive")][:FILES]
@@ -142,7 +142,7 @@ def rows(found: list[Path], folder: Path) -> Iterator[Row]:
 
 
 def is_plain(path: Path) -> bool:
-    """Return whether a photograph is an RGB JPEG of 8 megapixels and more."""
+    """Return whether a photograph is an RGB JPEG of at least 8 megapixels."""
     image = Image.open(path)
     return image.mode == "RGB" and image.width * image.height >= LARGE
 
@@ -166,14 +166,12 @@ def others(sources: list[Path], folder: Path) -> Iterator[tuple[str, list[Path]]
 
 
 def measured(row: Row, running: dict[str, Engine], folder: Path) -> str:
-    """Return a line of the table: each engine's ratio to the floor, and its similarity."""
+    """Return a row of the table: ratio to the floor and similarity of each engine."""
     ratios: dict[str, list[float]] = {name: [] for name in running}
     alike: dict[str, list[float]] = {name: [] for name in running}
     for file in row.files:
         for name, engine in running.items():
-            if (
-                engine(file, row.sides, row.kind, folder) and name != "floor"
-            ):  # the first is no measurement: it warms up
+            if engine(file, row.sides, row.kind, folder) and name != "floor":  # the first one only warms up
                 alike[name] += similarities(file, row, folder)
         times = [
             {name: engine(file, row.sides, row.kind).get("cpu") for name, engine in running.items()}
@@ -192,7 +190,7 @@ def measured(row: Row, running: dict[str, Engine], folder: Path) -> str:
 
 
 def similarities(file: Path, row: Row, folder: Path) -> list[float]:
-    """Return how close what an engine left in the folder comes to the slow way, 1 for the same."""
+    """Return the similarity of an engine's files to the slow way; 1 is equal."""
     whole, found = shown(file), []
     for side in row.sides:
         made = Image.open(folder / f"{side}.{row.kind}").convert("RGB")
@@ -202,7 +200,7 @@ def similarities(file: Path, row: Row, folder: Path) -> list[float]:
 
 
 def shown(file: Path) -> Image.Image:
-    """Return the whole picture in sRGB; CMYK as our own profile has it."""
+    """Return the whole picture in sRGB; CMYK is converted with our own profile."""
     data = file.read_bytes()
     image = Image.open(BytesIO(data))
     if image.mode == "CMYK" and not image.info.get("icc_profile"):
@@ -237,7 +235,7 @@ def results(lines: list[str]) -> str:
 
 
 def versions_of() -> dict[str, str]:
-    """Return the versions of all that is compared."""
+    """Return the versions of the compared programs."""
     from PIL import __version__, features  # noqa: PLC0415 - only here
 
     sharp = PEERS / "node" / "node_modules" / "sharp" / "package.json"
@@ -246,7 +244,7 @@ def versions_of() -> dict[str, str]:
         "Pillow": __version__,
         "libjpeg-turbo": str(features.version("libjpeg_turbo")),
     }
-    asked = {
+    commands = {
         "pyvips, libvips": [
             COMMANDS["libvips"][0],
             "-c",
@@ -254,11 +252,13 @@ def versions_of() -> dict[str, str]:
         ],
         "sharp": [NODE, "-p", f"require({str(sharp)!r}).version + ' on node ' + process.version"],
     }
-    asked |= {name: [command, "--version"] for name, command in DEBIAN.items() if which(command)}
-    for name, command in asked.items():
+    commands |= {name: [command, "--version"] for name, command in DEBIAN.items() if which(command)}
+    for name, command in commands.items():
         if which(command[0]):
-            said = subprocess.run([*map(str, command)], check=False, capture_output=True, text=True).stdout
-            found[name] = re.sub(r"Version: ImageMagick |^vips-", "", said.split("\n")[0]).partition(" Q16")[0].strip()
+            output = subprocess.run([*map(str, command)], check=False, capture_output=True, text=True).stdout
+            found[name] = (
+                re.sub(r"Version: ImageMagick |^vips-", "", output.split("\n")[0]).partition(" Q16")[0].strip()
+            )
     return found
 
 

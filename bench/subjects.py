@@ -1,10 +1,10 @@
-"""Pictures in which something must survive a crop, and where it is.
+"""Labeled pictures: each has a subject that must survive a crop.
 
-A label is a box in shares of width and height, left, top, right and bottom, as seen: what a person who crops the
-picture would not cut. Labels were set by eye on a grid. The photographs are those that the project ships, those that
-scikit-image brings, and, where it is there, the corpus; nothing of the latter two is copied here. From each photograph
-come the whole of it and frames of two shapes in which the subject stands at one side, in the middle and at the other.
-Subjects are also laid on backgrounds that are busy in themselves: gravel, grass and bricks.
+A label is a box in fractions of width and height (left, top, right, bottom) of the upright picture: the part that a
+person would not crop. Labels were set by eye on a grid. The photographs are those of the project, those of
+scikit-image, and those of the corpus if it is there; the latter two are not copied. Each photograph is used whole, and
+as frames of two shapes with the subject at one side, in the middle and at the other. Subjects are also placed on busy
+backgrounds: gravel, grass and bricks.
 """
 
 from __future__ import annotations
@@ -57,14 +57,14 @@ BACKGROUNDS = ("gravel.png", "grass.png", "brick.png")
 PASTED = ("astronaut.jpg", "chelsea.jpg", "coffee.webp")
 
 SHAPES = (2.0, 0.5)  # width to height of a frame
-PLACES = (0.25, 0.5, 0.75)  # where along its longer side the subject's centre stands
-SHARES = (0.8, 0.65, 0.5, 0.4, 0.3)  # of the photograph's height, the largest that will do
+PLACES = (0.25, 0.5, 0.75)  # of the subject's center along the longer side
+SHARES = (0.8, 0.65, 0.5, 0.4, 0.3)  # of the photograph's height; the first that fits is used
 LONGER = 960
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """A picture, in pixels, and the box that must survive a crop to a square."""
+    """A picture and the box that must survive a crop to a square, in pixels."""
 
     name: str
     kind: str
@@ -72,14 +72,14 @@ class Labelled:
     box: Box
 
     def survives(self, crop: Box) -> bool:
-        """Return whether a crop keeps the subject: 19 of 20 of its pixels."""
+        """Return whether a crop keeps 95 % of the box."""
         left, top, right, bottom = self.box
         kept = (min(right, crop[2]) - max(left, crop[0]), min(bottom, crop[3]) - max(top, crop[1]))
         return min(kept) > 0 and kept[0] * kept[1] >= 0.95 * (right - left) * (bottom - top)
 
 
 def pictures() -> Iterator[Labelled]:
-    """Yield all pictures whose photographs are there, always in the same order."""
+    """Yield all pictures whose photographs exist, in a fixed order."""
     for folder, labels in LABELS.items():
         for name, shares in labels.items():
             if (folder / name).is_file():
@@ -91,7 +91,7 @@ def pictures() -> Iterator[Labelled]:
 
 
 def frames(name: str, image: Image.Image, box: Box) -> Iterator[Labelled]:
-    """Yield the largest frames of a photograph in which the subject stands where it is asked to."""
+    """Yield the largest frames of a photograph with the subject at each place."""
     for shape in SHAPES:
         for place in PLACES:
             found = (framed(name, image, box, shape, place, share) for share in SHARES)
@@ -99,7 +99,7 @@ def frames(name: str, image: Image.Image, box: Box) -> Iterator[Labelled]:
 
 
 def framed(name: str, image: Image.Image, box: Box, shape: float, place: float, share: float) -> Labelled | None:
-    """Return a frame of a share of the photograph's height; None where it, or the subject in a square, does not fit."""
+    """Return a frame with this fraction of the photograph's height, or None if it does not fit."""
     height = min(image.height, image.width / shape) * share
     width = height * shape
     across, down = (place, 0.5) if shape > 1 else (0.5, place)
@@ -115,7 +115,7 @@ def framed(name: str, image: Image.Image, box: Box, shape: float, place: float, 
 
 
 def pasted() -> Iterator[Labelled]:
-    """Yield subjects that fade into a background of texture."""
+    """Yield subjects that are blended into a texture."""
     for background in BACKGROUNDS:
         texture = opened(LIBRARY / background).convert("RGB")
         for name in PASTED:
@@ -137,7 +137,7 @@ def laid(name: str, texture: Image.Image, subject: Image.Image, place: float) ->
 
 
 def opened(path: Path) -> Image.Image:
-    """Return a photograph as seen, small."""
+    """Return a photograph, upright and small."""
     image = Image.open(path)
     image.draft("RGB", (LONGER, LONGER))
     image = ImageOps.exif_transpose(image).convert("RGB")

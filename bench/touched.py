@@ -1,11 +1,11 @@
-"""What `sync` takes after `chmod -R`, beside a run with nothing to do and reading every source once.
+"""The time of `sync` after `chmod -R`, compared with a run without work plus reading every source once.
 
     python bench/touched.py [FOLDER]
 
-COUNT photographs (those of FOLDER, by default the corpus, again and again) of at most LARGEST bytes each have
-thumbnails. Then their modes change, and so their etags, but not their bytes: nothing may be made. Each round measures
-all in turn, in processes of their own. To digest every source, in one thread, is shown beside: the comparison cannot
-take less. Median seconds by the clock and of CPU, user and system.
+COUNT photographs (those in FOLDER, by default the corpus, repeatedly) of at most LARGEST bytes have thumbnails. Then
+their modes change, and so their etags, but not their bytes: nothing may be made. Each round measures all in turn, in
+other processes. Digesting every source in one thread is shown for comparison: `sync` cannot take less. Results are
+median seconds by wall clock and of CPU, user and system.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ COUNT = int(os.environ.get("COUNT", "5000"))
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
 IN_A_FOLDER = 100
 LARGEST = 2 << 20
-MOST = 1.5  # times a run with nothing to do and reading every source once
+MOST = 1.5  # times a run without work plus reading every source once
 READ_ALL = """
 import sys
 from pathlib import Path
@@ -52,7 +52,7 @@ for path in Path(sys.argv[1]).rglob("*.jpg"):
 
 @dataclass
 class Remembering:
-    """Workers that make thumbnails of the same bytes once."""
+    """Workers that render equal bytes only once."""
 
     workers: Workers
     made: dict[bytes, Work] = field(default_factory=dict)
@@ -66,11 +66,11 @@ class Remembering:
 
 
 def main() -> None:
-    """Print the times, and the ratio."""
+    """Print the times and the ratio."""
     with tempfile.TemporaryDirectory(prefix="thumbsmith-touched-") as name:
         folder = Path(name)
         size = prepared(folder)
-        sync(folder)  # remembers what the manifests say
+        sync(folder)  # fills the manifest cache
         names = ("nothing to do", "read all", "digest all", "after chmod")
         taken: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
         for number in range(ROUNDS):
@@ -85,7 +85,7 @@ def main() -> None:
 
 
 def prepared(folder: Path) -> int:
-    """Copy the photographs, and make their thumbnails; return the bytes of all copies."""
+    """Copy the photographs, and make their thumbnails; return the total bytes of the copies."""
     contents = [each.read_bytes() for each in photos(sys.argv) if each.stat().st_size <= LARGEST]
     source, destination = open_store(folder / "photos"), open_store(folder / "thumbs")
     size = 0
@@ -100,17 +100,17 @@ def prepared(folder: Path) -> int:
 
 
 def sync(folder: Path) -> tuple[float, float]:
-    """Sync; return the seconds by the clock and of CPU. All must be fresh."""
+    """Run sync; return the wall clock and CPU seconds. Raises SystemExit unless all sources are fresh."""
     command = [sys.executable, "-m", "thumbsmith", "sync", "photos", "thumbs", "--json"]
-    clock, cpu, said = run(command, folder)
-    summary = json.loads(said.splitlines()[-1])
+    clock, cpu, output = run(command, folder)
+    summary = json.loads(output.splitlines()[-1])
     if (summary["fresh"], summary["made"]) != (COUNT, 0):
         raise SystemExit(f"expected {COUNT} fresh sources: {summary}")
     return clock, cpu
 
 
 def run(command: Sequence[str | Path], folder: Path) -> tuple[float, float, str]:
-    """Run a command; return the seconds by the clock and of CPU, of all its processes, and what it wrote."""
+    """Run a command; return wall clock seconds, CPU seconds of all its processes, and its output."""
     before, started = os.times(), time.perf_counter()
     environment = os.environ | {"XDG_CACHE_HOME": str(folder / "cache")}
     done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=True)
@@ -120,7 +120,7 @@ def run(command: Sequence[str | Path], folder: Path) -> tuple[float, float, str]
 
 
 def report(taken: dict[str, list[tuple[float, float]]], size: int) -> None:
-    """Print a line for each, and the ratio."""
+    """Print a line for each measurement, and the ratio."""
     print(f"{COUNT:,} sources of {size / COUNT / 1000:,.0f} kB")
     for name, times in taken.items():
         clock, cpu = (median(column) for column in zip(*times, strict=True))

@@ -1,6 +1,6 @@
-"""How many manifests and renditions `thumbsmith serve` answers a second while two uploads a second come in.
+"""Manifests and renditions a second from `thumbsmith serve`, with and without two uploads a second.
 
-The load comes from this process over loopback, on connections that are kept; the server runs in another.
+The load comes from this process over loopback, on persistent connections. The server runs in another process.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PHOTO = Path(str(files("thumbsmith") / "samples" / "rocket.jpg")).read_bytes()
 
 
 def main() -> None:
-    """Print a line for each kind of request, with and without uploads; the first tells what HTTP alone costs."""
+    """Print a line for each kind of request, with and without uploads. The first is the cost of HTTP alone."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "thumbsmith", "serve", "--root", folder, "--port", "0"]
         with subprocess.Popen(
@@ -52,7 +52,7 @@ def upload(address: str, name: str) -> None:
 
 
 def measure(address: str, pid: int, path: str, *, uploads: bool) -> None:
-    """Ask for SECONDS, and print requests a second and the time that 50, 99 and 100 of 100 took at most."""
+    """Send requests for SECONDS; print requests a second and the percentiles of their time."""
     stop = threading.Event()
     uploader = threading.Thread(target=keep_uploading, args=(address, stop))
     if uploads:
@@ -70,13 +70,13 @@ def measure(address: str, pid: int, path: str, *, uploads: bool) -> None:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU time that the server itself took so far, without its workers (proc(5))."""
+    """Return the CPU time of the server without its workers (proc(5))."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def keep_uploading(address: str, stop: threading.Event) -> None:
-    """Upload at the rate that was set, whatever an upload takes."""
+    """Upload at a fixed rate."""
     number, started = 0, time.monotonic()
     while not stop.wait(max(0.0, started + number / UPLOADS_A_SECOND - time.monotonic())):
         upload(address, f"load/{time.time_ns()}.jpg")
@@ -84,7 +84,7 @@ def keep_uploading(address: str, stop: threading.Event) -> None:
 
 
 async def load(address: str, path: str) -> list[float]:
-    """Return the seconds that each request took."""
+    """Return the seconds of each request."""
     host, port = address.removeprefix("http://").split(":")
     request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nAccept: image/webp\r\n\r\n".encode()
     until = time.perf_counter() + SECONDS
@@ -93,7 +93,7 @@ async def load(address: str, path: str) -> list[float]:
 
 
 async def ask(host: str, port: int, request: bytes, until: float) -> list[float]:
-    """Ask again and again on one connection."""
+    """Send requests on one connection, one after another."""
     reader, writer = await asyncio.open_connection(host, port)
     took = []
     while (now := time.perf_counter()) < until:

@@ -1,4 +1,4 @@
-"""Thumbnails of all that comes into an existing bucket, in a new one: `cdk deploy --app "python examples/app.py"`."""
+"""Thumbnails of an existing bucket in a new bucket: `cdk deploy --app "python examples/app.py"`."""
 
 from aws_cdk import App, Stack
 from aws_cdk import aws_s3 as s3

@@ -1,7 +1,7 @@
-"""What a payload says, of a call or of a message: that something may have happened to keys. Nothing else is trusted.
+"""Reads event payloads: which keys of which buckets may have changed.
 
-Events come by several ways, one wrapped in another. Whichever it is, all that is read is a bucket, a key, and what kind
-of thing happened; whether the object is there, how large it is and which version, its store is asked.
+Events arrive in several envelopes. Only the bucket, the key and the kind of event are read from any of them. The store
+itself is asked whether the object exists, how large it is, and which version it has.
 """
 
 from __future__ import annotations
@@ -13,35 +13,41 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 from urllib.parse import unquote_plus
 
-# What may change a source or its thumbnails.
+# The S3 events that may change a source or its thumbnails.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html
-_NOTIFIED: Final = re.compile(r"(ObjectCreated|ObjectRemoved|LifecycleExpiration|ObjectTagging):\w+")
-_NOTIFIED_RESTORED: Final = "ObjectRestore:Completed"
+_S3_CHANGES: Final = re.compile(r"(ObjectCreated|ObjectRemoved|LifecycleExpiration|ObjectTagging):\w+")
+_S3_RESTORED: Final = "ObjectRestore:Completed"
 
-# The same as EventBridge calls it: https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventBridge.html
-_ANNOUNCED: Final = frozenset({"Object Created", "Object Deleted", "Object Tags Added", "Object Tags Deleted"})
-_ANNOUNCED_RESTORED: Final = "Object Restore Completed"
+# The names of the same events at EventBridge: https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventBridge.html
+_EVENTBRIDGE_CHANGES: Final = frozenset(
+    {"Object Created", "Object Deleted", "Object Tags Added", "Object Tags Deleted"}
+)
+_EVENTBRIDGE_RESTORED: Final = "Object Restore Completed"
 
-# Later minor versions only add members: a reader compares the major one alone.
+# A new minor version only adds members, so a reader compares the major version only.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
-_VERSION: Final = re.compile(r"2\.\d+")
+_S3_RECORD_VERSION: Final = re.compile(r"2\.\d+")
 
-# How much of a message that cannot be read is told.
-_MAX_WORDS: Final = 200
+# The length of an excerpt from an unreadable payload.
+_MAX_EXCERPT_CHARACTERS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class KeyChanged:
-    """Something may have happened to this key. `restored`: an archived object can be read now, for the first time."""
+    """The object with this key may have changed.
+
+    `restored`: an archived object became readable. `retry`: a backfill wants a recorded rejection tried again.
+    """
 
     bucket: str
     key: str
     restored: bool = False
+    retry: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """An event that changes no thumbnail; `reason` is one word."""
+    """An event that changes no thumbnail. `reason` is one word for logs and metrics."""
 
     reason: str
     detail: str
@@ -49,7 +55,7 @@ class Ignored:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A part of a payload that is nothing that is known: somebody has to look at it."""
+    """A part of a payload in an unknown format. Somebody has to check where it came from."""
 
     detail: str
 
@@ -58,87 +64,91 @@ Event: TypeAlias = KeyChanged | Ignored | Unreadable
 
 
 def parse_events(payload: object) -> Iterator[Event]:
-    """Yield what a payload says, one for each record: S3's, EventBridge's, or either in SNS's envelope."""
+    """Yield the events of a payload: from S3, EventBridge, a backfill, or one of these inside an SNS envelope.
+
+    Raises nothing: what cannot be read is yielded as Unreadable.
+    """
     match payload:
-        case {"Event": "s3:TestEvent", **rest}:  # what S3 sends when notifications are set up
+        case {"Event": "s3:TestEvent", **rest}:  # S3 sends it when notifications are configured
             yield Ignored("test_event", str(rest.get("Bucket")))
         case {"Records": list(records)}:
             for record in records:
-                yield from _said_in_record(record)
+                yield from _parse_record(record)
         case {"source": "aws.s3", "detail-type": str(kind), "detail": detail}:
-            yield _announced(kind, detail)
-        case {"Type": "Notification", "Message": str(message)}:  # SNS, by way of a queue
+            yield _parse_eventbridge(kind, detail)
+        case {"Type": "Notification", "Message": str(message)}:  # SNS, through a queue
             yield from parse_event_text(message)
-        case {"thumbsmith": 1, "bucket": str(bucket), "keys": list(keys), **rest}:  # `asked`, below
+        case {"thumbsmith": 1, "bucket": str(bucket), "keys": list(keys), **rest}:  # from `backfill_message`
             for key in keys:
-                yield _asked_for(bucket, key, retry=rest.get("retry") is True)
+                yield _parse_backfill_key(bucket, key, retry=rest.get("retry") is True)
         case _:
-            yield Unreadable(f"no event that is known: {_words(payload)}")
-
-
-def backfill_message(bucket: str, key: str, *, retry: bool = False) -> str:
-    """Return the message by which a backfill asks for a key of a bucket; with `retry`, also one that was rejected.
-
-    {"thumbsmith": 1, "bucket": "photos", "keys": ["a.jpg"]}: JSON, keys as they are, and as many as one likes.
-    """
-    return json.dumps({"thumbsmith": 1, "bucket": bucket, "keys": [key], **({"retry": True} if retry else {})})
+            yield Unreadable(f"unknown event: {_excerpt(payload)}")
 
 
 def parse_event_text(text: str) -> Iterator[Event]:
-    """Yield what a payload says that is JSON: a message's body."""
+    """Yield the events of a payload in JSON, such as the body of a message. Raises nothing, like `parse_events`."""
     try:
         payload = json.loads(text)
     except (ValueError, RecursionError):
-        yield Unreadable(f"no JSON: {_words(text)}")
+        yield Unreadable(f"not JSON: {_excerpt(text)}")
     else:
         yield from parse_events(payload)
 
 
-def _said_in_record(record: object) -> Iterator[Event]:
+def backfill_message(bucket: str, key: str, *, retry: bool = False) -> str:
+    """Return the message with which a backfill requests one key. `retry` also tries a recorded rejection again.
+
+    {"thumbsmith": 1, "bucket": "photos", "keys": ["a.jpg"]}: JSON with unencoded keys. Other senders may list
+    several keys.
+    """
+    return json.dumps({"thumbsmith": 1, "bucket": bucket, "keys": [key], **({"retry": True} if retry else {})})
+
+
+def _parse_record(record: object) -> Iterator[Event]:
     match record:
         case {"EventSource": "aws:sns", "Sns": {"Message": str(message)}}:  # SNS, directly
             yield from parse_event_text(message)
-        case {"eventVersion": str(version)} if not _VERSION.fullmatch(version):
-            yield Unreadable(f"a record of version {version!a}; known is 2")
+        case {"eventVersion": str(version)} if not _S3_RECORD_VERSION.fullmatch(version):
+            yield Unreadable(f"a record of version {version!a}: expected 2.x")
         case {
             "eventVersion": str(),
             "eventName": str(name),
             "s3": {"bucket": {"name": str(bucket)}, "object": {"key": str(key)}},
         } if key:
-            yield _notified(name, bucket, key)
+            yield _parse_s3(name, bucket, key)
         case _:
-            yield Unreadable(f"no record that is known: {_words(record)}")
+            yield Unreadable(f"unknown record: {_excerpt(record)}")
 
 
-def _notified(name: str, bucket: str, encoded: str) -> Event:
-    """Return what a record of S3's says. Keys in it are encoded as HTML forms are, once."""
-    name = name.removeprefix("s3:")
-    if not _NOTIFIED.fullmatch(name) and name != _NOTIFIED_RESTORED:
+def _parse_s3(name: str, bucket: str, encoded_key: str) -> Event:
+    """Return the event of an S3 record. Its key is encoded once, like a field of an HTML form."""
+    name = name.removeprefix("s3:")  # MinIO writes this prefix
+    if not _S3_CHANGES.fullmatch(name) and name != _S3_RESTORED:
         return Ignored("other_event", name)
     try:
-        return KeyChanged(bucket, unquote_plus(encoded, errors="strict"), restored=name == _NOTIFIED_RESTORED)
+        return KeyChanged(bucket, unquote_plus(encoded_key, errors="strict"), restored=name == _S3_RESTORED)
     except UnicodeDecodeError:
-        return Unreadable(f"a key that is not UTF-8: {_words(encoded)}")
+        return Unreadable(f"a key that is not UTF-8: {_excerpt(encoded_key)}")
 
 
-def _announced(kind: str, detail: Any) -> Event:
-    """Return what EventBridge says. Keys in it are as they are."""
-    if kind not in _ANNOUNCED and kind != _ANNOUNCED_RESTORED:
+def _parse_eventbridge(kind: str, detail: Any) -> Event:
+    """Return the event of an EventBridge payload. Its key is not encoded."""
+    if kind not in _EVENTBRIDGE_CHANGES and kind != _EVENTBRIDGE_RESTORED:
         return Ignored("other_event", kind)
     match detail:
         case {"bucket": {"name": str(bucket)}, "object": {"key": str(key)}} if key:
-            return KeyChanged(bucket, key, restored=kind == _ANNOUNCED_RESTORED)
-    return Unreadable(f"no detail that is known: {_words(detail)}")
+            return KeyChanged(bucket, key, restored=kind == _EVENTBRIDGE_RESTORED)
+    return Unreadable(f"unknown detail: {_excerpt(detail)}")
 
 
-def _asked_for(bucket: str, key: object, *, retry: bool) -> Event:
+def _parse_backfill_key(bucket: str, key: object, *, retry: bool) -> Event:
     if isinstance(key, str) and key:
-        return KeyChanged(bucket, key, restored=retry)
-    return Unreadable(f"no key: {_words(key)}")
+        return KeyChanged(bucket, key, retry=retry)
+    return Unreadable(f"expected a key, found {_excerpt(key)}")
 
 
-def _words(found: object) -> str:
+def _excerpt(found: object) -> str:
     try:
-        return ascii(found)[:_MAX_WORDS]
+        return ascii(found)[:_MAX_EXCERPT_CHARACTERS]
     except RecursionError:
-        return "nested without end"
+        return "nested too deep"

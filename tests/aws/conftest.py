@@ -1,4 +1,4 @@
-"""What the tests of the function have."""
+"""Fixtures for the tests of the functions."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from thumbsmith.worker import Workers
 
 @pytest.fixture(scope="session")
 def workers() -> Iterator[Workers]:
-    """Give two workers for all tests."""
+    """Give two workers, shared by all tests."""
     with Workers(count=2) as started:
         yield started
 

@@ -1,4 +1,4 @@
-"""Stores in memory that fail where a test says so."""
+"""Stores in memory that fail for keys that a test names."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from thumbsmith.store.memory import MemoryStore
 
 @dataclass(frozen=True, slots=True)
 class Faulty(MemoryStore):
-    """A store that calls `faults[key]` before it looks at a key."""
+    """A store that calls `faults[key]` before it reads a key."""
 
     faults: dict[str, Callable[[], object]] = field(default_factory=dict)
 
@@ -20,7 +20,7 @@ class Faulty(MemoryStore):
 
 
 def raising(error: Exception) -> Callable[[], object]:
-    """Return what raises this error."""
+    """Return a function that raises this error."""
 
     def fail() -> None:
         raise error

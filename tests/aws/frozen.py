@@ -1,4 +1,4 @@
-"""A sandbox of Lambda's, as a process: for each line of keys and milliseconds an invocation, and a line when done."""
+"""Lambda's execution environment as a process. Each line of stdin, keys and milliseconds, is one invocation."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ from thumbsmith.aws.handler import handler
 
 @dataclass(frozen=True)
 class Context:
-    """Lambda's context, whose time goes by."""
+    """Lambda's context, with a real clock."""
 
     end: float
     function_name: str = "f"
@@ -22,7 +22,7 @@ class Context:
 
 
 def main() -> None:
-    """Answer until stdin ends."""
+    """Answer each line until stdin ends."""
     for line in sys.stdin:
         *keys, milliseconds = line.split()
         records = [

@@ -1,4 +1,4 @@
-"""A function between two stores, what Lambda would call it with, and the payloads of the services before it."""
+"""A function between two stores, the events that Lambda calls it with, and payloads of the services in front of it."""
 
 import json
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ import pytest
 from tests.pictures import picture
 from tests.reconcile.scene import HEADERS, RECIPE
 from thumbsmith import Recipe
-from thumbsmith.aws.converger import Converger, TimedRenderer
+from thumbsmith.aws.converger import Converger, DeadlineRenderer
 from thumbsmith.aws.invocation import handle
 from thumbsmith.aws.settings import FunctionSettings
 from thumbsmith.store import Store
@@ -19,14 +19,14 @@ from thumbsmith.store.memory import MemoryStore
 
 @dataclass(frozen=True)
 class Context:
-    """Lambda's context, as far as it is used."""
+    """The parts of Lambda's context that are used, with a constant time left."""
 
     milliseconds: int = 60_000
     function_name: str = "thumbnails"
     aws_request_id: str = "request-1"
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return the time left."""
+        """Return the milliseconds left."""
         return self.milliseconds
 
 
@@ -34,25 +34,25 @@ class Context:
 class Scene:
     """A function whose source is the bucket `src` and whose destination is `dst`."""
 
-    renderer: TimedRenderer
+    renderer: DeadlineRenderer
     recipe: Recipe = field(default_factory=lambda: Recipe.loads(RECIPE))
     source: Store = field(default_factory=lambda: MemoryStore("src"))
     destination: Store = field(default_factory=lambda: MemoryStore("dst"))
     threads: int = 2
 
     def upload(self, *keys: str, data: bytes | None = None) -> None:
-        """Put sources, each of its own picture."""
+        """Put sources, each with a different picture."""
         for key in keys:
             color = f"#{hash(key) & 0xFFFFFF:06x}"
             self.source.put(key, picture(color) if data is None else data, HEADERS)
 
     def call(self, event: object, context: Context = Context()) -> dict[str, Any]:
-        """Return what the function answers to an event."""
+        """Return the function's answer to an event."""
         settings = FunctionSettings(source=self.source, destination=self.destination, recipe=self.recipe)
         return handle(event, context, Converger(settings, self.renderer, self.threads))
 
-    def pictured(self) -> set[str]:
-        """Return the keys of all sources that have exactly the renditions of the recipe, and a manifest."""
+    def complete_keys(self) -> set[str]:
+        """Return the keys of all sources with exactly the renditions of the recipe and a manifest."""
         names = {"icon.webp", "small.webp", "small.jpg", "manifest.json"}
         found: dict[str, set[str]] = {}
         for info in self.destination.list():
@@ -68,18 +68,18 @@ class Scene:
 
 
 def record(key: str, name: str = "ObjectCreated:Put", bucket: str = "src") -> dict[str, Any]:
-    """Return a record of S3's about a key."""
+    """Return an S3 record about a key."""
     what = {"bucket": {"name": bucket}, "object": {"key": quote_plus(key, safe="/")}}
     return {"eventVersion": "2.1", "eventSource": "aws:s3", "eventName": name, "s3": what}
 
 
 def notification(*keys: str) -> dict[str, Any]:
-    """Return a notification of S3's that these keys were created."""
+    """Return an S3 notification that these keys were created."""
     return {"Records": [record(key) for key in keys]}
 
 
-def announcement(key: str, kind: str = "Object Created", bucket: str = "src") -> dict[str, Any]:
-    """Return an event of EventBridge's about a key."""
+def eventbridge_event(key: str, kind: str = "Object Created", bucket: str = "src") -> dict[str, Any]:
+    """Return an EventBridge event about a key."""
     return {
         "version": "0",
         "source": "aws.s3",
@@ -89,7 +89,7 @@ def announcement(key: str, kind: str = "Object Created", bucket: str = "src") ->
 
 
 def queued(*bodies: object, sent: int = 1_700_000_000_000) -> dict[str, Any]:
-    """Return a batch of messages, `m0` and so on, with these bodies: text, or what is to be JSON."""
+    """Return a batch of messages `m0`, `m1` ... with these bodies: text, or a value to encode as JSON."""
     return {
         "Records": [
             {
@@ -103,18 +103,18 @@ def queued(*bodies: object, sent: int = 1_700_000_000_000) -> dict[str, Any]:
     }
 
 
-def enveloped(message: object) -> dict[str, Any]:
-    """Return what SNS puts into a queue."""
+def sns_message(message: object) -> dict[str, Any]:
+    """Return the body that SNS puts into a queue."""
     return {"Type": "Notification", "MessageId": "n", "Message": json.dumps(message)}
 
 
 def failed(answer: dict[str, Any]) -> list[str]:
-    """Return the messages that are to be delivered again; the answer says nothing else."""
+    """Return the messages to deliver again; check that the answer contains nothing else."""
     assert answer.keys() == {"batchItemFailures"}
     assert all(each.keys() == {"itemIdentifier"} for each in answer["batchItemFailures"])
     return [each["itemIdentifier"] for each in answer["batchItemFailures"]]
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    """Return what was printed, one JSON object a line."""
+    """Return the printed lines, each decoded from JSON."""
     return [json.loads(line) for line in capsys.readouterr().out.split("\n") if line]

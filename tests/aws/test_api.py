@@ -1,4 +1,4 @@
-"""The API's function, called as API Gateway calls it, over stores in memory that somebody else keeps right."""
+"""The API's function, called as API Gateway calls it, over stores in memory."""
 
 import base64
 import contextlib
@@ -34,7 +34,7 @@ RECIPE = Recipe.loads(
 )
 PHOTO = (files("thumbsmith") / "samples" / "coffee.webp").read_bytes()
 
-# Keys, and how an HTTP API tells a function the path in which they were percent-encoded: decoded, but for "%25".
+# Keys, and the `rawPath` of their percent-encoded path: an HTTP API decodes all but "%25".
 PATHS = {
     "a b.jpg": "/images/a b.jpg",
     "100%.jpg": "/images/100%25.jpg",
@@ -51,8 +51,8 @@ print("\\n".join(sys.modules))
 """
 
 
-class Asked:
-    """An API between two stores, and what it is asked."""
+class Api:
+    """An API between two stores, and requests to it."""
 
     def __init__(self, source: Store, destination: Store, settings: WebSettings, largest: int) -> None:
         """Make the API."""
@@ -60,11 +60,11 @@ class Asked:
         self.gateway = Gateway(app_on_aws(source, destination, RECIPE, settings, max_body_bytes=largest))
 
     def put(self, key: str, data: bytes | None = None) -> None:
-        """Put a source, of which nobody is told."""
+        """Put a source without an event."""
         self.source.put(key, picture() if data is None else data, HEADERS)
 
     def make(self, key: str) -> None:
-        """Do what the function does that hears of a source."""
+        """Make the thumbnails of a source, as the other function does."""
         converge(key, self.source, self.destination, RECIPE, renderer=shared())
 
     def __call__(
@@ -75,7 +75,7 @@ class Asked:
 
 
 def event(path: str, method: str, query: str, body: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
-    """Return what API Gateway calls a function with, in payload format 2.0."""
+    """Return API Gateway's event for a request, in payload format 2.0."""
     return {
         "version": "2.0",
         "routeKey": f"{method} {path}",
@@ -88,45 +88,45 @@ def event(path: str, method: str, query: str, body: bytes, headers: Mapping[str,
     }
 
 
-def said(answer: Mapping[str, Any]) -> Any:
-    """Return the JSON that an answer holds."""
+def json_of(answer: Mapping[str, Any]) -> Any:
+    """Return the JSON in an answer."""
     assert not answer["isBase64Encoded"]
     return json.loads(answer["body"])
 
 
 @pytest.fixture
-def make() -> Iterator[Callable[..., Asked]]:
+def make() -> Iterator[Callable[..., Api]]:
     """Return a function that makes an API, by default over empty stores in memory."""
     with contextlib.ExitStack() as stack:
 
         def made(
             source: Store | None = None, destination: Store | None = None, *, largest: int = 20_000, **settings: Any
-        ) -> Asked:
+        ) -> Api:
             given = WebSettings(**({"hosts": None, "max_wait": 5.0} | settings))
-            asked = Asked(source or MemoryStore("source"), destination or MemoryStore("destination"), given, largest)
-            stack.callback(asked.gateway.close)
-            return asked
+            api = Api(source or MemoryStore("source"), destination or MemoryStore("destination"), given, largest)
+            stack.callback(api.gateway.close)
+            return api
 
         yield made
 
 
 @pytest.fixture
-def api(make: Callable[..., Asked]) -> Asked:
+def api(make: Callable[..., Api]) -> Api:
     """Return an API over empty stores."""
     return make()
 
 
 @pytest.mark.parametrize("key", PATHS)
-def test_every_key_is_found_by_its_path(api: Asked, key: str):
-    """A key comes through API Gateway's decoding as it is."""
+def test_every_key_is_found_by_its_path(api: Api, key: str):
+    """Every key is found after API Gateway decoded its path."""
     api.put(key)
     api.make(key)
     answer = api(PATHS[key])
-    assert (answer["statusCode"], said(answer)["source"]["key"]) == (200, key)
+    assert (answer["statusCode"], json_of(answer)["source"]["key"]) == (200, key)
 
 
-def test_a_picture_is_sent_as_bytes(api: Asked):
-    """In base64, in the format that is wanted, with its headers; not again to who has it; HEAD without it."""
+def test_a_picture_is_sent_as_bytes(api: Api):
+    """A thumbnail is sent in base64, in the accepted format; 304, 206 and HEAD work too."""
     api.put("a.jpg")
     api.make("a.jpg")
     for kind in ("image/webp", "image/jpeg"):
@@ -143,8 +143,8 @@ def test_a_picture_is_sent_as_bytes(api: Asked):
         assert (head["statusCode"], head["body"], head["headers"]["content-length"]) == (200, "", str(len(content)))
 
 
-def test_a_large_picture_is_sent_whole(make: Callable[..., Asked]):
-    """A picture that is read in pieces arrives as one."""
+def test_a_large_picture_is_sent_whole(make: Callable[..., Api]):
+    """A thumbnail that is read in several parts arrives complete."""
     api = make(largest=1 << 20)
     noise = Image.frombytes("RGB", (400, 400), random.Random(1).randbytes(400 * 400 * 3))
     out = BytesIO()
@@ -156,10 +156,10 @@ def test_a_large_picture_is_sent_whole(make: Callable[..., Asked]):
     assert content == api.destination.open("noise.png/large.png").data
 
 
-def test_it_waits_for_what_others_make(api: Asked):
-    """202 where it is in the making, by `?wait=` 200 as soon as it is made, and 202 where that takes longer."""
+def test_it_waits_for_thumbnails_in_the_making(api: Api):
+    """The answer is 202 while thumbnails are in the making; with `?wait=` it is 200, or 202 when the time is over."""
     api.put("a.jpg")
-    assert said(api("/images/a.jpg"))["status"] == "making"
+    assert json_of(api("/images/a.jpg"))["status"] == "making"
     began = time.monotonic()
     assert api("/images/a.jpg", query="wait=0.5")["statusCode"] == 202
     assert time.monotonic() - began >= 0.5
@@ -169,8 +169,8 @@ def test_it_waits_for_what_others_make(api: Asked):
     maker.join()
 
 
-def test_a_picture_that_is_missing_is_waited_for(api: Asked):
-    """A rendition whose source came a moment ago is sent once others have made it; one of no source is not there."""
+def test_a_missing_rendition_is_waited_for(api: Api):
+    """A rendition of a new source is sent once it is made; without a source the answer is 404."""
     api.put("a.jpg")
     maker = threading.Timer(0.3, api.make, ["a.jpg"])
     maker.start()
@@ -179,8 +179,8 @@ def test_a_picture_that_is_missing_is_waited_for(api: Asked):
     assert api("/renditions/b.jpg/small.webp")["statusCode"] == 404
 
 
-def test_waiting_ends_with_the_source(api: Asked):
-    """What is deleted while it is waited for is 404."""
+def test_waiting_ends_with_the_source(api: Api):
+    """If the source is deleted during the wait, the answer is 404."""
     api.put("a.jpg")
     remover = threading.Timer(0.3, api.source.delete, ["a.jpg"])
     remover.start()
@@ -188,8 +188,8 @@ def test_waiting_ends_with_the_source(api: Asked):
     remover.join()
 
 
-def test_to_delete_is_to_delete_the_source(api: Asked):
-    """204 at once; the thumbnails are left to whoever hears of it."""
+def test_delete_deletes_the_source(api: Api):
+    """DELETE deletes the source at once; the function that receives its event deletes the thumbnails."""
     api.put("a.jpg")
     api.make("a.jpg")
     assert api("/images/a.jpg", "DELETE")["statusCode"] == 204
@@ -197,11 +197,11 @@ def test_to_delete_is_to_delete_the_source(api: Asked):
     assert api("/images/a.jpg")["statusCode"] == 404
 
 
-def test_only_what_is_hosted_is_there(api: Asked):
-    """No page, no previews, no session, no uploads through here; the OpenAPI document says so."""
+def test_only_hosted_routes_exist(api: Api):
+    """There is no page, preview, session or direct upload, and the OpenAPI document lists none."""
     for path, method in (("/", "GET"), ("/previews", "POST"), ("/session", "POST"), ("/uploads/x", "PUT")):
         assert api(path, method)["statusCode"] == 404
-    paths = said(api("/openapi.json"))["paths"]
+    paths = json_of(api("/openapi.json"))["paths"]
     assert set(paths) == {
         "/uploads", "/images/{key}", "/images", "/renditions/{key}/{variant}", "/recipe", "/recipe/check", "/health"
     }  # fmt: skip
@@ -209,15 +209,17 @@ def test_only_what_is_hosted_is_there(api: Asked):
     assert api("/health")["statusCode"] == 200
 
 
-def test_pages_of_named_origins_may_ask(make: Callable[..., Asked]):
-    """A page whose origin was named may use the API, another may not."""
+def test_configured_origins_are_allowed(make: Callable[..., Api]):
+    """A page with a configured origin may use the API; any other gets 403."""
     api = make(origins=frozenset({"https://shop.example"}))
     assert api("/images", origin="https://shop.example")["statusCode"] == 200
     assert api("/images", origin="https://other.example")["statusCode"] == 403
 
 
-def test_a_fault_is_told_and_answered(api: Asked, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """What nobody expected is a 500 without a word to the client, and its traceback a line in the log."""
+def test_a_bug_is_logged_and_answered_with_500(
+    api: Api, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """A bug is a 500 without details for the client, and a traceback in the log."""
 
     def fail(*_: object) -> None:
         raise ZeroDivisionError("a secret")
@@ -226,18 +228,18 @@ def test_a_fault_is_told_and_answered(api: Asked, monkeypatch: pytest.MonkeyPatc
     answer = api("/images/a.jpg")
     assert answer["statusCode"] == 500
     assert "secret" not in answer["body"]
-    told = json.loads(capsys.readouterr().out)
-    assert (told["event"], told["error"]) == ("fault", "ZeroDivisionError")
+    logged = json.loads(capsys.readouterr().out)
+    assert (logged["event"], logged["error"]) == ("fault", "ZeroDivisionError")
 
 
-def test_an_upload_is_a_request_to_the_bucket(make: Callable[..., Asked], monkeypatch: pytest.MonkeyPatch):
-    """The answer to a wish leads to the bucket, with key, type and size in the signature, for a quarter of an hour."""
+def test_an_upload_is_a_presigned_request(make: Callable[..., Api], monkeypatch: pytest.MonkeyPatch):
+    """An upload is a request to the bucket whose signature covers key, type and size, for 15 minutes."""
     source = open_store("s3://source/in/")
     monkeypatch.setattr(type(source), "head", lambda *_: None)
     wish = json.dumps({"name": "a b.jpg", "type": "image/jpeg", "bytes": 3}).encode()
     answer = make(source)("/uploads", "POST", body=wish, content_type="application/json")
     assert answer["statusCode"] == 201
-    upload = said(answer)["upload"]
+    upload = json_of(answer)["upload"]
     assert upload["method"] == "PUT"
     assert upload["headers"] == {"Content-Type": "image/jpeg", "If-None-Match": "*"}
     assert "/source/in/a%20b.jpg?" in upload["url"]
@@ -246,8 +248,8 @@ def test_an_upload_is_a_request_to_the_bucket(make: Callable[..., Asked], monkey
 
 
 @needs_servers
-def test_what_is_too_large_is_redirected_to(make: Callable[..., Asked], seaweedfs: str):
-    """A picture that no answer can hold is had from the bucket, for some minutes; a part of it, or its head, is not."""
+def test_a_large_rendition_is_redirected(make: Callable[..., Api], seaweedfs: str):
+    """A thumbnail too large for an answer is a redirect to the bucket; a range or HEAD is answered here."""
     api = make(destination=open_store(f"{seaweedfs}/out/"))
     api.put("a.jpg", PHOTO)
     api.make("a.jpg")
@@ -263,7 +265,7 @@ def test_what_is_too_large_is_redirected_to(make: Callable[..., Asked], seaweedf
 
 
 def test_what_is_loaded():
-    """No worker's side of pictures, no image library, no server, no watcher, no commands, and botocore not yet."""
+    """The API loads no workers, image library, HTTP server, watcher or command, and no botocore yet."""
     settings = {"THUMBSMITH_SOURCE": "s3://source", "THUMBSMITH_DESTINATION": "s3://destination"}
     loaded = set(python(LOADED, measured=False, **settings, **NO_FILES).split())
     absent = {"PIL", "pi_heif", "uvicorn", "httptools", "watchfiles", "typer", "rich", "aws_cdk", "botocore", "httpx"}
@@ -274,23 +276,23 @@ def test_what_is_loaded():
     )
 
 
-def test_it_goes_by_its_environment(tmp_path: Path):
-    """Two places, the recipe and the origins are told by variables; nothing else is needed."""
+def test_settings_come_from_the_environment(tmp_path: Path):
+    """Environment variables name the stores, the recipe and the origins; nothing else is needed."""
     settings = {
         "THUMBSMITH_SOURCE": str(tmp_path / "in"),
         "THUMBSMITH_DESTINATION": f"file://{tmp_path}/out",
         "THUMBSMITH_RECIPE": "[variants.tiny]\nwidth = 3",
         "THUMBSMITH_ORIGINS": "https://shop.example, https://other.example",
     }
-    asked = event("/recipe", "GET", "", b"", {"origin": "https://other.example"})
-    code = f"import json\nfrom thumbsmith.aws.api import handler\nprint(json.dumps(handler({asked!r}, None)))"
+    request = event("/recipe", "GET", "", b"", {"origin": "https://other.example"})
+    code = f"import json\nfrom thumbsmith.aws.api import handler\nprint(json.dumps(handler({request!r}, None)))"
     answer = json.loads(python(code, **settings, **NO_FILES))
     assert answer["headers"]["access-control-allow-origin"] == "https://other.example"
-    assert [each["name"] for each in said(answer)["variants"]] == ["tiny"]
+    assert [each["name"] for each in json_of(answer)["variants"]] == ["tiny"]
 
 
-def test_settings_that_cannot_be_are_told():
-    """One sentence when it is loaded, and again as the error of every call."""
+def test_invalid_settings_are_reported():
+    """An error in the settings is logged when the module loads, and raised by each call."""
     code = "import thumbsmith.aws.api as api\ntry: api.handler({}, None)\nexcept Exception as e: print(e)"
-    told, raised = python(code, **NO_FILES).splitlines()
-    assert json.loads(told)["detail"] == raised == "THUMBSMITH_SOURCE: expected s3://BUCKET/PREFIX, found nothing"
+    logged, raised = python(code, **NO_FILES).splitlines()
+    assert json.loads(logged)["detail"] == raised == "THUMBSMITH_SOURCE: expected s3://BUCKET/PREFIX, found nothing"

@@ -1,4 +1,4 @@
-"""The audit's function: what should not be is a metric, and sent to be repaired where that is wanted."""
+"""The audit's function: drift is a metric, and is sent to the queue for repair."""
 
 import json
 import secrets
@@ -26,7 +26,7 @@ def _settings(scene: Scene) -> FunctionSettings:
 
 @pytest.fixture
 def drifted(scene: Scene) -> Scene:
-    """Return a scene of ten sources, of which one is missing, one stale, and an eleventh is gone."""
+    """Return ten sources, one missing and one stale, and thumbnails of an eleventh, deleted source."""
     scene.upload(*(f"{number}.jpg" for number in range(9)), "gone.jpg")
     scene.call(notification(*(f"{number}.jpg" for number in range(9)), "gone.jpg"))
     scene.upload("new.jpg")
@@ -36,11 +36,11 @@ def drifted(scene: Scene) -> Scene:
 
 
 def test_drift_is_counted_and_repaired(drifted: Scene):
-    """One missing, one stale, four objects of a gone source; sent to the queue, the function makes all right."""
+    """Missing, stale and orphaned thumbnails are counted and sent; the function then repairs them."""
     queue = MemoryQueue()
     totals, sent, complete = audit(_settings(drifted), "", never, queue)
-    told = dict(metrics(totals, sent, complete=complete))
-    assert told == {
+    found = dict(metrics(totals, sent, complete=complete))
+    assert found == {
         "Sources": 10,
         "Missing": 1,
         "Stale": 1,
@@ -53,23 +53,23 @@ def test_drift_is_counted_and_repaired(drifted: Scene):
     queue.feed(drifted)
     again = dict(metrics(*audit(_settings(drifted), "", never, queue)[:2], complete=True))
     assert (again["Drift"], again["Repairs"], again["Sources"]) == (0, 0, 10)
-    assert drifted.pictured() == {info.key for info in drifted.source.list()}
+    assert drifted.complete_keys() == {info.key for info in drifted.source.list()}
 
 
 def test_without_a_queue_nothing_is_sent(drifted: Scene):
-    """Only told."""
+    """Without a queue, drift is only counted."""
     totals, sent, _ = audit(_settings(drifted), "", never, None)
     assert (totals.to_make, sent) == (2, 0)
 
 
-def test_one_prefix_is_looked_at(drifted: Scene):
-    """Keys outside of it are left alone, and in no count."""
+def test_one_prefix_is_checked(drifted: Scene):
+    """Keys outside the prefix are neither counted nor sent."""
     totals, sent, _ = audit(_settings(drifted), "new", never, MemoryQueue())
     assert (sum(totals.sources.values()), sent) == (1, 1)
 
 
-def test_a_source_that_was_emptied_is_not_followed(drifted: Scene, capsys: pytest.CaptureFixture[str]):
-    """Where more than half of all thumbnails would be deleted nothing is sent, and that is told."""
+def test_an_empty_source_is_not_followed(drifted: Scene, capsys: pytest.CaptureFixture[str]):
+    """Nothing is sent, and an error is logged, if more than half of all thumbnails would be deleted."""
     for info in list(drifted.source.list()):
         drifted.source.delete(info.key)
     queue = MemoryQueue()
@@ -80,8 +80,8 @@ def test_a_source_that_was_emptied_is_not_followed(drifted: Scene, capsys: pytes
     assert "to delete more than half" in lines(capsys)[0]["detail"]
 
 
-def test_what_was_not_finished_deletes_nothing(drifted: Scene, monkeypatch: pytest.MonkeyPatch):
-    """Where there was no time for all, what is known to be missing is sent, and no deletion; and that is a metric."""
+def test_an_unfinished_audit_deletes_nothing(drifted: Scene, monkeypatch: pytest.MonkeyPatch):
+    """An audit that runs out of time sends no deletion, and counts `Unfinished`."""
     drifted.source.delete("1.jpg")
     queue = MemoryQueue()
     totals, sent, complete = audit(_settings(drifted), "", lambda: True, queue)
@@ -92,8 +92,8 @@ def test_what_was_not_finished_deletes_nothing(drifted: Scene, monkeypatch: pyte
 
 
 @needs_servers
-def test_the_function_tells_metrics(ministack: str, monkeypatch: pytest.MonkeyPatch, capsys: Any):
-    """By its environment it finds both places and the queue; what it counted is one line in the metric format."""
+def test_the_function_prints_metrics(ministack: str, monkeypatch: pytest.MonkeyPatch, capsys: Any):
+    """The handler takes stores and queue from the environment, and prints its metrics in one line."""
     name = f"repairs-{secrets.token_hex(6)}"
     clients.client("sqs").create_queue(QueueName=name)
     queue = open_queue(f"sqs://{name}")
@@ -110,4 +110,4 @@ def test_the_function_tells_metrics(ministack: str, monkeypatch: pytest.MonkeyPa
     assert {each["Name"] for each in directive["Metrics"]} >= {"Drift", "Missing", "Unfinished"}
     (message,) = queue.receive(1)
     assert json.loads(message.body)["keys"] == ["in/2026/a.jpg"]
-    assert module.ENDING < 900
+    assert module.END_SECONDS < 900

@@ -1,4 +1,4 @@
-"""Tasks of S3 Batch Operations: each has a result that says whether to try again, and why."""
+"""Tasks of S3 Batch Operations: each result says whether S3 retries the task, and why."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ from thumbsmith.errors import StoreError
 
 
 def task(key: str, bucket: str = "src", number: int = 0) -> dict[str, Any]:
-    """Return a task about an encoded key."""
+    """Return a task for an encoded key."""
     return {"taskId": f"t{number}", "s3Key": key, "s3VersionId": None, "s3BucketArn": f"arn:aws:s3:::{bucket}"}
 
 
 def job(*tasks: dict[str, Any]) -> dict[str, Any]:
-    """Return what S3 calls the function with."""
+    """Return the payload with which S3 calls the function."""
     return {"invocationSchemaVersion": "1.0", "invocationId": "i", "job": {"id": "j"}, "tasks": list(tasks)}
 
 
@@ -26,28 +26,28 @@ def results(answer: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def result(scene: Scene, key: str, bucket: str = "src") -> tuple[str, str]:
-    """Return code and words of the result of one task."""
+    """Return code and text of the result of one task."""
     ((_, code, words),) = results(scene.call(job(task(key, bucket))))
     return code, words
 
 
 def test_keys_are_decoded_once(scene: Scene):
-    """They come encoded as HTML forms are."""
+    """Keys are decoded once, like fields of an HTML form."""
     scene.upload("ü a+b%20.jpg")
     assert result(scene, "%C3%BC+a%2Bb%2520.jpg") == (SUCCEEDED, "made")
     assert result(scene, "%C3%BC+a%2Bb%2520.jpg") == (SUCCEEDED, "fresh")
-    assert scene.pictured() == {"ü a+b%20.jpg"}
+    assert scene.complete_keys() == {"ü a+b%20.jpg"}
     assert result(scene, "%FF.jpg") == (PERMANENT, "a key that is not UTF-8: '%FF.jpg'")
 
 
 def test_a_bad_picture_does_not_fail_its_job(scene: Scene):
-    """A job in which half of the tasks fail is stopped: a rejection is a result like any other."""
+    """A rejection is a success: S3 stops a job when half of its tasks fail."""
     scene.upload("a.jpg", data=b"")
     assert result(scene, "a.jpg") == (SUCCEEDED, "rejected:empty")
 
 
-def test_what_is_gone_is_no_failure(scene: Scene):
-    """A manifest is older than the bucket: thumbnails of what is gone are removed."""
+def test_a_deleted_source_is_a_success(scene: Scene):
+    """A source that was deleted since the manifest was written is a success; its thumbnails are deleted."""
     scene.upload("a.jpg")
     scene.call(job(task("a.jpg")))
     scene.source.delete("a.jpg")
@@ -63,21 +63,21 @@ def test_what_is_gone_is_no_failure(scene: Scene):
         (ZeroDivisionError("busy"), TEMPORARY),
     ],
 )
-def test_failures_say_whether_to_try_again(error: Exception, code: str, scene: Scene):
-    """As the error does; what nobody named may pass."""
+def test_a_failure_is_temporary_or_permanent(error: Exception, code: str, scene: Scene):
+    """A transient error and a bug are temporary failures; a permanent error is a permanent one."""
     scene.source = Faulty("src", faults={"a.jpg": raising(error)})
     assert result(scene, "a.jpg") == (code, "busy")
 
 
-def test_what_is_no_source(scene: Scene):
-    """A manifest of a whole bucket names folders too; a job over another bucket is a mistake, and fails."""
+def test_ignored_objects(scene: Scene):
+    """A folder or a thumbnail is ignored; a key in another bucket is a permanent failure."""
     assert result(scene, "a/") == (SUCCEEDED, "ignored:folder")
     assert result(scene, "a.jpg", "dst") == (SUCCEEDED, "ignored:loop_guard")
     assert result(scene, "a.jpg", "other") == (PERMANENT, "ignored:foreign_bucket")
 
 
 def test_every_task_has_one_result(scene: Scene):
-    """Also where two are about one key, and where there was no time for it."""
+    """Each task has one result: also two tasks for one key, and tasks without time left."""
     scene.upload("a.jpg", "b.jpg")
     tasks = job(task("a.jpg", number=1), task("a/", number=2), task("a.jpg", number=3), task("b.jpg", number=4))
     assert sorted(results(scene.call(tasks))) == [

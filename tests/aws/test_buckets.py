@@ -1,8 +1,8 @@
-"""Buckets and prefixes: only what lies in the source's is touched."""
+"""Buckets and prefixes: only keys inside the source are handled."""
 
 import pytest
 
-from tests.aws.scene import Scene, announcement, failed, lines, notification, queued
+from tests.aws.scene import Scene, eventbridge_event, failed, lines, notification, queued
 from tests.pictures import picture
 from tests.reconcile.scene import HEADERS
 from tests.servers.fixtures import needs_servers
@@ -14,7 +14,7 @@ from thumbsmith.store import Headers
 
 
 def settings(source: str, destination: str) -> FunctionSettings:
-    """Return settings for these addresses, of which nothing is asked."""
+    """Return settings for these addresses; no request is made."""
     return FunctionSettings(source=open_store(source), destination=open_store(destination), recipe=Recipe.default())
 
 
@@ -35,13 +35,13 @@ def settings(source: str, destination: str) -> FunctionSettings:
     ],
 )
 def test_keys_are_without_the_prefix(bucket: str, key: str, expected: str):
-    """And keys outside of it, or in another bucket, are none."""
+    """The prefix is removed from a key; keys outside it or in another bucket are ignored."""
     found = settings("s3://b/in", "s3://b/out").key_of(KeyChanged(bucket, key))
     assert (found.reason if isinstance(found, Ignored) else found) == expected
 
 
 def test_a_whole_bucket():
-    """Without a prefix all keys are the source's."""
+    """Without a prefix, every key of the bucket is a key of the source."""
     assert settings("s3://b", "s3://c").key_of(KeyChanged("b", "in/a.jpg")) == "in/a.jpg"
     loop = settings("s3://b", "s3://c").key_of(KeyChanged("c", "in/a.jpg"))
     assert isinstance(loop, Ignored)
@@ -50,18 +50,18 @@ def test_a_whole_bucket():
 
 @needs_servers
 def test_in_a_bucket(scene: Scene, way: str, ministack: str, capsys: pytest.CaptureFixture[str]):
-    """One bucket, two prefixes: made, replaced, opted out, made again, and gone; its own events are ignored."""
+    """In one bucket with two prefixes: make, replace, opt out, make again, delete; own events are ignored."""
     scene.source, scene.destination = open_store(f"{ministack}/in"), open_store(f"{ministack}/out")
     bucket, key = ministack.removeprefix("s3://"), "é (1)+%.jpg"
 
     def happened() -> str:
-        assert failed(scene.call(queued(announcement(f"in/{key}", bucket=bucket)))) == []
+        assert failed(scene.call(queued(eventbridge_event(f"in/{key}", bucket=bucket)))) == []
         (line,) = lines(capsys)
         return line["outcome"]
 
     scene.upload(key)
     assert (happened(), happened()) == ("made", "fresh")
-    assert scene.pictured() == {key}
+    assert scene.complete_keys() == {key}
     scene.upload(key, data=picture("#00ff00"))
     assert happened() == "made"
     scene.source.put(key, picture("#00ff00"), Headers(content_type="image/jpeg", metadata={"thumbs": "off"}))
@@ -69,7 +69,7 @@ def test_in_a_bucket(scene: Scene, way: str, ministack: str, capsys: pytest.Capt
     scene.source.put(key, picture("#00ff00"), HEADERS)
     assert happened() == "made"
     for info in list(scene.destination.list()):
-        scene.call(queued(announcement(f"out/{info.key}", bucket=bucket)))
+        scene.call(queued(eventbridge_event(f"out/{info.key}", bucket=bucket)))
     assert {line["reason"] for line in lines(capsys)} == {"loop_guard"}
     scene.source.delete(key)
     assert happened() == "deleted"
@@ -77,12 +77,12 @@ def test_in_a_bucket(scene: Scene, way: str, ministack: str, capsys: pytest.Capt
 
 
 @needs_servers
-def test_a_bucket_that_is_not_there(scene: Scene, ministack: str):
-    """It is no source that is gone: nothing is removed, and the message comes again."""
+def test_a_missing_bucket_deletes_nothing(scene: Scene, ministack: str):
+    """A missing bucket is not a deleted source: nothing is deleted, and the message is retried."""
     scene.destination = open_store(ministack)
     scene.upload("a.jpg")
     scene.call(notification("a.jpg"))
     scene.source = open_store("s3://there-is-none")
-    event = announcement("a.jpg", "Object Deleted", "there-is-none")
+    event = eventbridge_event("a.jpg", "Object Deleted", "there-is-none")
     assert failed(scene.call(queued(event))) == ["m0"]
-    assert scene.pictured() == {"a.jpg"}
+    assert scene.complete_keys() == {"a.jpg"}

@@ -1,4 +1,4 @@
-"""Every payload of the corpus ends as its manifest says."""
+"""Every event of the corpus has the effect that the corpus documents."""
 
 import json
 from dataclasses import dataclass
@@ -17,30 +17,30 @@ TEN = tuple(f"{number}.jpg" for number in range(10))
 
 
 @dataclass(frozen=True)
-class End:
-    """What the manifest's words mean: sources that are there, those that have thumbnails in the end, and the rest.
+class Expected:
+    """The expected effect of an event.
 
-    `before` have thumbnails at the beginning although their source is gone by now. `again`: the message is delivered
-    again. `told`: the reasons that are logged for what was ignored.
+    `sources` exist, and `complete` have thumbnails afterwards. `before` had thumbnails, but their source is deleted.
+    `retried`: the message is retried. `ignored`: the reasons logged for ignored events.
     """
 
     sources: tuple[str, ...] = ()
-    pictured: tuple[str, ...] = ()
+    complete: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
-    again: bool = False
-    told: tuple[str, ...] = ()
+    retried: bool = False
+    ignored: tuple[str, ...] = ()
 
 
 A = ("a.jpg",)
-MADE = End(A, A)
-GONE = End(before=A)
-POISON = End(A, again=True)
-ENDS = {
-    "test_event": End(A, told=("test_event",)),
-    "put": End(("a/b.jpg",), ("a/b.jpg",)),
-    "put_space_plus": End(("red flower+1.jpg",), ("red flower+1.jpg",)),
-    "put_double_encoded": End(("a%2Fb%20c.jpg", "a/b c.jpg"), ("a%2Fb%20c.jpg",)),
-    "put_unicode": End(("фото/日本/e\u0301\u0301.jpg", "фото/日本/é\u0301.jpg"), ("фото/日本/é\u0301.jpg",)),
+MADE = Expected(A, A)
+GONE = Expected(before=A)
+POISON = Expected(A, retried=True)
+EXPECTED = {
+    "test_event": Expected(A, ignored=("test_event",)),
+    "put": Expected(("a/b.jpg",), ("a/b.jpg",)),
+    "put_space_plus": Expected(("red flower+1.jpg",), ("red flower+1.jpg",)),
+    "put_double_encoded": Expected(("a%2Fb%20c.jpg", "a/b c.jpg"), ("a%2Fb%20c.jpg",)),
+    "put_unicode": Expected(("фото/日本/e\u0301\u0301.jpg", "фото/日本/é\u0301.jpg"), ("фото/日本/é\u0301.jpg",)),
     "dup": MADE,
     "reorder_create_delete": GONE,
     "reorder_delete_create": MADE,
@@ -53,27 +53,27 @@ ENDS = {
     "lifecycle_expire": GONE,
     "lifecycle_marker": GONE,
     "restore_completed": MADE,
-    "unknown_event": End(A, told=("other_event",)),
+    "unknown_event": Expected(A, ignored=("other_event",)),
     "major_version_3": POISON,
     "minor_version_99": MADE,
-    "folder_marker": End(("a/",), told=("folder",)),
-    "five_tb": MADE,  # the event's size is not trusted: the store is asked
+    "folder_marker": Expected(("a/",), ignored=("folder",)),
+    "five_tb": MADE,  # the size in the event is not used
     "size_lies": MADE,
-    "multi_records": End(TEN, TEN),
-    "mixed_poison": End(("ok.jpg", "ok2.jpg"), ("ok.jpg", "ok2.jpg"), again=True),
-    "empty_records": End(A),
+    "multi_records": Expected(TEN, TEN),
+    "mixed_poison": Expected(("ok.jpg", "ok2.jpg"), ("ok.jpg", "ok2.jpg"), retried=True),
+    "empty_records": Expected(A),
     "null_records": POISON,
     "not_json": POISON,
     "empty_body": POISON,
     "json_scalar": POISON,
     "deep_json": POISON,
-    "eventbridge_created": End(("red flower+1.jpg",), ("red flower+1.jpg",)),
+    "eventbridge_created": Expected(("red flower+1.jpg",), ("red flower+1.jpg",)),
     "eventbridge_deleted": GONE,
     "sns_wrapped": MADE,
-    "dest_bucket_event": End(A, told=("loop_guard",)),
-    "foreign_bucket": End(A, told=("foreign_bucket",)),
+    "dest_bucket_event": Expected(A, ignored=("loop_guard",)),
+    "foreign_bucket": Expected(A, ignored=("foreign_bucket",)),
     "future_time": MADE,
-    "sfn_dmap": POISON,  # of a service that is none of ours
+    "sfn_dmap": POISON,  # of an unsupported service
 }
 APART = {"zero_size", "batch_1_0", "batch_2_0", "batch_9_9"}
 
@@ -84,50 +84,50 @@ def text_of(name: str) -> str:
 
 
 def bodies_of(name: str) -> list[Any]:
-    """Return the messages that a file holds: several where it is a list of them."""
+    """Return the messages in a file: several if it contains a list of them."""
     text = text_of(name)
     return json.loads(text) if name.startswith(("reorder", "seq_len", "seq_case")) else [text]
 
 
-def test_all_of_the_corpus_is_there():
-    """No payload is left out."""
+def test_the_whole_corpus_is_covered():
+    """Every event of the corpus is tested."""
     listed = (CORPUS / "events" / "MANIFEST.jsonl").read_text().splitlines()
     names = {json.loads(line)["file"].removeprefix("events/").removesuffix(".json") for line in listed}
-    assert names == ENDS.keys() | APART
+    assert names == EXPECTED.keys() | APART
     assert len(names) == 42
 
 
-@pytest.mark.parametrize("name", ENDS)
-def test_a_payload_ends_as_the_manifest_says(name: str, scene: Scene, capsys: pytest.CaptureFixture[str]):
-    """From a queue: the right thumbnails, the right messages handed back, and what was ignored is told."""
-    end = ENDS[name]
-    scene.upload(*end.before)
-    scene.call(queued({"Records": [_created(key) for key in end.before]}))
-    for key in end.before:
+@pytest.mark.parametrize("name", EXPECTED)
+def test_an_event_has_the_documented_effect(name: str, scene: Scene, capsys: pytest.CaptureFixture[str]):
+    """From a queue, each event makes the right thumbnails, retries the right messages, and is logged."""
+    expected = EXPECTED[name]
+    scene.upload(*expected.before)
+    scene.call(queued({"Records": [_created(key) for key in expected.before]}))
+    for key in expected.before:
         scene.source.delete(key)
-    assert scene.pictured() == set(end.before)
-    scene.upload(*end.sources)
+    assert scene.complete_keys() == set(expected.before)
+    scene.upload(*expected.sources)
     lines(capsys)
     answer = scene.call(queued(*bodies_of(name)))
-    assert scene.pictured() == set(end.pictured)
-    assert bool(failed(answer)) == end.again
-    told = lines(capsys)
-    assert tuple(line["reason"] for line in told if line["event"] == "ignored") == end.told
-    assert any(line["event"] == "unreadable" for line in told) == end.again
-    assert len([line for line in told if line["event"] == "image"]) == len(set(end.pictured + end.before))
+    assert scene.complete_keys() == set(expected.complete)
+    assert bool(failed(answer)) == expected.retried
+    logged = lines(capsys)
+    assert tuple(line["reason"] for line in logged if line["event"] == "ignored") == expected.ignored
+    assert any(line["event"] == "unreadable" for line in logged) == expected.retried
+    assert len([line for line in logged if line["event"] == "image"]) == len(set(expected.complete + expected.before))
 
 
 @pytest.mark.parametrize("name", ["major_version_3", "mixed_poison", "null_records", "json_scalar", "sfn_dmap"])
-def test_poison_that_comes_directly_fails_the_invocation(name: str, scene: Scene):
-    """Then Lambda tries it again and puts it where somebody looks; nothing is returned that looks like success."""
-    scene.upload(*ENDS[name].sources)
+def test_an_unreadable_direct_call_fails(name: str, scene: Scene):
+    """An unreadable event in a direct call is an error, so that Lambda retries it."""
+    scene.upload(*EXPECTED[name].sources)
     with pytest.raises(EventFailed):
         scene.call(json.loads(text_of(name)))
-    assert scene.pictured() == set(ENDS[name].pictured)
+    assert scene.complete_keys() == set(EXPECTED[name].complete)
 
 
-def test_the_second_of_two_wins(scene: Scene):
-    """Whatever the sequencers say: the thumbnails are of what is there now."""
+def test_the_current_source_wins(scene: Scene):
+    """The thumbnails are of the current source, in any order of its events."""
     for name in ("seq_len", "seq_case"):
         for color in ("#ff0000", "#0000ff"):
             scene.upload("a.jpg", data=picture(color))
@@ -139,7 +139,7 @@ def test_the_second_of_two_wins(scene: Scene):
 
 
 def test_an_empty_source_is_rejected(scene: Scene):
-    """The event's size says so too, but it is the store's that counts."""
+    """An empty source is rejected, by its size in the store."""
     scene.upload("a.jpg", data=b"")
     assert failed(scene.call(queued(text_of("zero_size")))) == []
     assert scene.manifest("a.jpg")["rejection"]["code"] == "empty"
@@ -147,7 +147,7 @@ def test_an_empty_source_is_rejected(scene: Scene):
 
 @pytest.mark.parametrize("version", ["1.0", "2.0"])
 def test_tasks_of_both_versions_succeed(version: str, scene: Scene):
-    """Of S3 Batch Operations: its key is decoded, and the answer repeats what identifies the call."""
+    """A Batch Operations task of either version succeeds; its key is decoded."""
     scene.upload("red flower.jpg")
     answer = scene.call(json.loads(text_of(f"batch_{version.replace('.', '_')}")))
     assert answer == {
@@ -156,11 +156,11 @@ def test_tasks_of_both_versions_succeed(version: str, scene: Scene):
         "invocationId": "i",
         "results": [{"taskId": "t", "resultCode": "Succeeded", "resultString": "made"}],
     }
-    assert scene.pictured() == {"red flower.jpg"}
+    assert scene.complete_keys() == {"red flower.jpg"}
 
 
 def test_tasks_of_another_version_are_refused(scene: Scene):
-    """The error names the version."""
+    """A task of another version is an error that names the version."""
     with pytest.raises(EventFailed, match=r"found '9\.9'"):
         scene.call(json.loads(text_of("batch_9_9")))
 

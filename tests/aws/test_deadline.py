@@ -1,4 +1,4 @@
-"""An invocation ends in time: what it cannot do is handed back, and nothing is written afterwards."""
+"""An invocation ends in time: unfinished keys are returned for a retry, and nothing is written later."""
 
 import threading
 import time
@@ -8,81 +8,81 @@ import pytest
 from tests.aws.faulty import Faulty
 from tests.aws.scene import Context, Scene, failed, lines, notification, queued
 from tests.worker.pictures import noise, slow
-from thumbsmith.aws.converger import ANSWERING, STORING, Deadline
+from thumbsmith.aws.converger import ANSWER_SECONDS, STORE_SECONDS, Deadline
 from thumbsmith.errors import OutOfTime
 from thumbsmith.recipe import Limits
 
 
 def test_there_is_time_to_answer():
-    """Work ends before the function does; of a function with little time a quarter is kept."""
-    assert Deadline.after(60, Limits()).left == pytest.approx(60 - ANSWERING, abs=0.1)
-    assert Deadline.after(2, Limits()).left == pytest.approx(1.5, abs=0.1)
+    """Work ends two seconds before the function does, or a quarter of a short time."""
+    assert Deadline.after(60, Limits()).seconds_left == pytest.approx(60 - ANSWER_SECONDS, abs=0.1)
+    assert Deadline.after(2, Limits()).seconds_left == pytest.approx(1.5, abs=0.1)
 
 
-def test_a_key_is_begun_where_it_can_be_ended():
-    """It needs what decoding may take, and some for the stores; where that is never there, half of the time."""
+def test_a_key_needs_time_to_begin():
+    """A key needs the time limit of a source and some for the stores, but at most half of the time."""
     limits = Limits(max_cpu_seconds=10)
-    assert Deadline.after(60, limits).needed == 10 + STORING
-    assert Deadline.after(12, limits).needed == pytest.approx(5)
-    Deadline.after(12, limits).begin()
+    assert Deadline.after(60, limits).needed_seconds == 10 + STORE_SECONDS
+    assert Deadline.after(12, limits).needed_seconds == pytest.approx(5)
+    Deadline.after(12, limits).check()
     with pytest.raises(OutOfTime):
-        Deadline(time.monotonic() + 14.9, 15).begin()
+        Deadline(time.monotonic() + 14.9, 15).check()
     with pytest.raises(OutOfTime):
-        Deadline(time.monotonic(), 0).lifetime().check()
+        Deadline(time.monotonic(), 0).request_lifetime().check()
 
 
-def test_what_there_is_no_room_for_is_not_begun(scene: Scene, capsys: pytest.CaptureFixture[str]):
-    """The first keys are begun; those that come when the time is half over are handed back at once."""
+def test_no_key_is_begun_too_late(scene: Scene, capsys: pytest.CaptureFixture[str]):
+    """Keys without enough time left are not begun; they are returned for a retry at once."""
     source = scene.source = Faulty("src")
     keys = [f"{number}.jpg" for number in range(10)]
     scene.upload(*keys)
-    source.faults.update(dict.fromkeys(keys, lambda: time.sleep(0.2)))  # twice a key: before, and once it is made
+    source.faults.update(dict.fromkeys(keys, lambda: time.sleep(0.2)))  # twice for each key
     scene.threads = 1
     answer = scene.call(queued(*map(notification, keys)), Context(milliseconds=4000))
-    done = scene.pictured()
+    done = scene.complete_keys()
     assert 1 <= len(done) < 9
     assert failed(answer) == [f"m{keys.index(key)}" for key in keys if key not in done]
-    told = [line for line in lines(capsys) if line["outcome"] == "failed"]
-    assert {(line["code"], line["error"]) for line in told} == {("transient", "OutOfTime")}
-    assert any("not begun" in line["detail"] for line in told)
+    logged = [line for line in lines(capsys) if line["outcome"] == "failed"]
+    assert {(line["code"], line["error"]) for line in logged} == {("transient", "OutOfTime")}
+    assert any("not begun" in line["detail"] for line in logged)
 
 
-def test_a_store_that_hangs_holds_nobody_up(scene: Scene):
-    """The key is handed back while the store still hangs; when it answers, nothing is written any more."""
+def test_a_hanging_store_does_not_delay_others(scene: Scene):
+    """A key whose store hangs is returned in time, and nothing is written for it later."""
     source = scene.source = Faulty("src")
-    awake, asked, gave_up = threading.Event(), threading.Event(), threading.Event()
+    awake, entered, gave_up = threading.Event(), threading.Event(), threading.Event()
 
     def hang() -> None:
-        asked.set()
+        entered.set()
         if not awake.wait(60):
             gave_up.set()
 
     source.faults["a.jpg"] = hang
     scene.upload("a.jpg", "b.jpg")
     answer = scene.call(queued(notification("a.jpg"), notification("b.jpg")), Context(milliseconds=4000))
-    assert asked.is_set()
+    assert entered.is_set()
     assert not gave_up.is_set()
     assert failed(answer) == ["m0"]
     awake.set()
     for thread in threading.enumerate():
         if thread.name.startswith("thumbsmith"):
             thread.join(10)
-    assert scene.pictured() == {"b.jpg"}
+    assert scene.complete_keys() == {"b.jpg"}
     assert not [info.key for info in scene.destination.list() if info.key.startswith("a.jpg")]
 
 
-def test_a_decoder_that_takes_too_long_is_ended(scene: Scene):
-    """A picture for which the limits allow a minute is ended before the function is, and is not to blame."""
+def test_a_slow_decoder_is_ended(scene: Scene):
+    """A slow source is ended before the function is; it is retried, not rejected."""
     scene.recipe = slow(60)
     scene.upload("a.jpg", data=noise())
     started = time.monotonic()
     assert failed(scene.call(queued(notification("a.jpg")), Context(milliseconds=2000))) == ["m0"]
-    assert time.monotonic() - started < 30  # half of what decoding it takes
+    assert time.monotonic() - started < 30  # half of the time that decoding takes
     assert list(scene.destination.list()) == []
 
 
 def test_no_time_at_all(scene: Scene):
-    """All is handed back."""
+    """Without any time, all keys are returned."""
     scene.upload("a.jpg")
     assert failed(scene.call(queued(notification("a.jpg")), Context(milliseconds=0))) == ["m0"]
-    assert scene.pictured() == set()
+    assert scene.complete_keys() == set()

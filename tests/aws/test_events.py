@@ -1,4 +1,4 @@
-"""Whatever a payload holds, it is read or named as what cannot be; nothing but bucket, key and kind counts."""
+"""Any payload is parsed or reported as unreadable; only bucket, key and kind are read."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.aws.scene import announcement, enveloped, notification, record
+from tests.aws.scene import eventbridge_event, notification, record, sns_message
 from thumbsmith.events import Ignored, KeyChanged, Unreadable, parse_event_text, parse_events
 
 JSON = st.recursive(
@@ -19,12 +19,12 @@ PARTS = [
     ("Records", 0, "s3", "bucket"), ("Records", 0, "s3", "bucket", "name"), ("Records", 0, "s3", "object", "key"),
     ("detail",), ("detail-type",), ("source",), ("detail", "object"), ("detail", "object", "key"), ("Message",),
 ]  # fmt: skip
-PAYLOADS = [notification("a.jpg"), announcement("a.jpg"), enveloped(notification("a.jpg"))]
+PAYLOADS = [notification("a.jpg"), eventbridge_event("a.jpg"), sns_message(notification("a.jpg"))]
 
 
 @given(payload=st.sampled_from(PAYLOADS), part=st.sampled_from(PARTS), instead=JSON)
-def test_no_payload_is_an_exception(payload: dict, part: tuple, instead: object):
-    """Any part of it may be anything else: something is said of it, unless it is a list of no records."""
+def test_no_payload_raises(payload: dict, part: tuple, instead: object):
+    """With any part replaced by any JSON, a payload gives events and raises nothing."""
     changed = json.loads(json.dumps(payload))
     here = changed
     for name in part[:-1]:
@@ -34,44 +34,44 @@ def test_no_payload_is_an_exception(payload: dict, part: tuple, instead: object)
     if isinstance(here, list) and not here:
         return
     here[part[-1]] = instead
-    said = list(parse_events(changed))
-    assert said or changed.get("Records") == [] or part == ("Message",)
-    assert all(isinstance(each, KeyChanged | Ignored | Unreadable) for each in said)
+    parsed = list(parse_events(changed))
+    assert parsed or changed.get("Records") == [] or part == ("Message",)
+    assert all(isinstance(each, KeyChanged | Ignored | Unreadable) for each in parsed)
 
 
 @given(text=st.text() | JSON.map(json.dumps))
-def test_no_text_is_an_exception(text: str):
-    """What is no JSON, or JSON of something else, is named, in a sentence of printable ASCII."""
-    for said in parse_event_text(text):
-        assert isinstance(said, Unreadable)
-        assert said.detail.isascii()
-        assert said.detail.isprintable()
+def test_no_text_raises(text: str):
+    """Any text that is not an event is Unreadable, with a detail in printable ASCII."""
+    for parsed in parse_event_text(text):
+        assert isinstance(parsed, Unreadable)
+        assert parsed.detail.isascii()
+        assert parsed.detail.isprintable()
 
 
 @pytest.mark.parametrize(
     ("payload", "sentence"),
     [
-        ({"Records": [record("a.jpg") | {"eventVersion": "3.1"}]}, "a record of version '3.1'; known is 2"),
+        ({"Records": [record("a.jpg") | {"eventVersion": "3.1"}]}, "a record of version '3.1': expected 2.x"),
         ({"Records": [{**record("a.jpg"), "s3": {"bucket": {"name": "b"}, "object": {"key": "%FF"}}}]}, "not UTF-8"),
-        ({"Records": [record("")]}, "no record that is known"),
-        (announcement(""), "no detail that is known"),
-        ({"source": "aws.s3", "detail-type": "Object Created", "detail": None}, "no detail that is known: None"),
-        ({"Type": "SubscriptionConfirmation", "Message": "confirm"}, "no event that is known"),
+        ({"Records": [record("")]}, "unknown record"),
+        (eventbridge_event(""), "unknown detail"),
+        ({"source": "aws.s3", "detail-type": "Object Created", "detail": None}, "unknown detail: None"),
+        ({"Type": "SubscriptionConfirmation", "Message": "confirm"}, "unknown event"),
     ],
 )
-def test_what_cannot_be_read_is_said(payload: dict, sentence: str):
-    """One sentence says what was found."""
-    (said,) = parse_events(payload)
-    assert isinstance(said, Unreadable)
-    assert sentence in said.detail
+def test_unreadable_details(payload: dict, sentence: str):
+    """The detail of an unreadable event says what was found."""
+    (parsed,) = parse_events(payload)
+    assert isinstance(parsed, Unreadable)
+    assert sentence in parsed.detail
 
 
-def test_what_never_ends_is_named():
-    """JSON may be nested deeper than it can be shown."""
+def test_deep_nesting_is_unreadable():
+    """A payload that is nested too deep to print is unreadable."""
     nested: list = []
     for _ in range(100_000):
         nested = [nested]
-    assert list(parse_events({"Records": [nested]})) == [Unreadable("no record that is known: nested without end")]
+    assert list(parse_events({"Records": [nested]})) == [Unreadable("unknown record: nested too deep")]
 
 
 @pytest.mark.parametrize(
@@ -87,20 +87,20 @@ def test_what_never_ends_is_named():
         "ObjectTagging:Delete",
     ],
 )
-def test_every_event_that_may_change_a_thumbnail_is_a_hint(name: str):
-    """An object that was written, deleted, expired or tagged is named by its bucket and key."""
+def test_s3_events_that_change_thumbnails(name: str):
+    """S3 events of creation, deletion, expiration and tagging name the changed key."""
     assert list(parse_events({"Records": [record("a.jpg", name)]})) == [KeyChanged("src", "a.jpg")]
 
 
 @pytest.mark.parametrize("kind", ["Object Created", "Object Deleted", "Object Tags Added", "Object Tags Deleted"])
-def test_every_announcement_that_may_change_a_thumbnail_is_a_hint(kind: str):
-    """EventBridge has one word for a deletion and an expiration."""
-    assert list(parse_events(announcement("a.jpg", kind))) == [KeyChanged("src", "a.jpg")]
+def test_eventbridge_events_that_change_thumbnails(kind: str):
+    """EventBridge events of creation, deletion and tagging name the changed key."""
+    assert list(parse_events(eventbridge_event("a.jpg", kind))) == [KeyChanged("src", "a.jpg")]
 
 
 @pytest.mark.parametrize("version", ["2.0", "2.1", "2.10", "2.345"])
 def test_every_minor_version_is_read(version: str):
-    """S3 may raise the minor version, to any number: a reader compares the major version alone."""
+    """Records with any minor version of version 2 are read."""
     assert list(parse_events({"Records": [record("a.jpg") | {"eventVersion": version}]})) == [
         KeyChanged("src", "a.jpg")
     ]
@@ -108,13 +108,13 @@ def test_every_minor_version_is_read(version: str):
 
 @pytest.mark.parametrize("version", ["", "2", "2.", "20.1", "3.0", "2.1 ", "x2.1"])
 def test_another_major_version_is_not_read(version: str):
-    """What another version means is not known: it is reported."""
-    (said,) = parse_events({"Records": [record("a.jpg") | {"eventVersion": version}]})
-    assert said == Unreadable(f"a record of version {version!r}; known is 2")
+    """Records of another major version are unreadable."""
+    (parsed,) = parse_events({"Records": [record("a.jpg") | {"eventVersion": version}]})
+    assert parsed == Unreadable(f"a record of version {version!r}: expected 2.x")
 
 
-def test_other_servers_spell_alike():
-    """MinIO writes the prefix that configurations have before the event's name."""
+def test_minio_prefixes_event_names():
+    """MinIO's prefix "s3:" of event names is accepted."""
     assert list(parse_events({"Records": [record("a b.jpg", "s3:ObjectCreated:Put")]})) == [
         KeyChanged("src", "a b.jpg")
     ]

@@ -1,4 +1,4 @@
-"""A function that is frozen in the middle of a write, and runs again once all events are worked off."""
+"""A function that is frozen during a write and continues after all events are handled."""
 
 import hashlib
 import json
@@ -25,13 +25,13 @@ HANGING = "a.jpg/small.webp"
 
 @dataclass
 class Hanging:
-    """The first PUT of a thumbnail: it is never answered, and noted what becomes of its connection."""
+    """Never answers the first PUT of a thumbnail, and records when its connection ends."""
 
     came: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
 
     def __call__(self, asked: Asked) -> object:
-        """Answer in the server's place, once."""
+        """Answer in place of the server, once."""
         if asked.kind != "PUT" or asked.key != HANGING or self.came.is_set():
             return False
         self.came.set()
@@ -58,7 +58,7 @@ class Sandbox:
         )
 
     def invoke(self, *keys: str, milliseconds: int = 60_000) -> list[str]:
-        """Return the keys whose messages are handed back."""
+        """Return the keys whose messages are to be retried."""
         assert self.process.stdin
         assert self.process.stdout
         self.process.stdin.write(f"{' '.join(keys)} {milliseconds}\n")
@@ -69,7 +69,7 @@ class Sandbox:
         return [each["itemIdentifier"] for each in answer["batchItemFailures"]]
 
     def close(self) -> None:
-        """End it."""
+        """End the process."""
         self.process.kill()
         self.process.communicate()
 
@@ -86,14 +86,14 @@ def sandbox(odd: Odd) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def odd() -> Iterator[Odd]:
-    """Return a server with two sources; a key is one whatever its bucket: the manifest tells which it is of."""
+    """Return a server with two sources. It ignores bucket names."""
     with running() as server:
         server.objects |= {"a.jpg": picture("#102030", (300, 200)), "b.jpg": picture("#405060", (300, 200))}
         yield server
 
 
-def is_right(odd: Odd) -> bool:
-    """Return whether the thumbnails of a.jpg are those that its manifest names, of the source as it is."""
+def is_consistent(odd: Odd) -> bool:
+    """Return whether the thumbnails of a.jpg match its manifest, and the manifest matches the source."""
     manifest = json.loads(odd.objects["a.jpg/manifest.json"])
     source = hashlib.md5(odd.objects["a.jpg"], usedforsecurity=False).hexdigest()
     digests = {each["key"]: each["sha256"] for each in manifest["renditions"]}
@@ -103,7 +103,7 @@ def is_right(odd: Odd) -> bool:
 
 
 def out_of_time(one: Sandbox, odd: Odd) -> Hanging:
-    """Have a sandbox run out of time while it writes: on a slow machine it is given more, until it comes so far."""
+    """Invoke with more and more time until a thumbnail's write runs out of time."""
     for milliseconds in (3_000, 8_000, 20_000, 50_000):
         odd.oddly = hanging = Hanging()
         assert one.invoke("a.jpg", milliseconds=milliseconds) == ["a.jpg"]
@@ -113,19 +113,19 @@ def out_of_time(one: Sandbox, odd: Odd) -> Hanging:
 
 
 def test_a_frozen_function_writes_nothing_later(odd: Odd) -> None:
-    """Its connection is ended before it answers. Once it runs again, what others made meanwhile stays as it is."""
+    """A function ends its connections before it answers, so it writes nothing when it continues later."""
     with sandbox(odd) as one, sandbox(odd) as two:
         hanging = out_of_time(one, odd)
         one.process.send_signal(signal.SIGSTOP)
         assert hanging.ended.wait(60)
         odd.objects["a.jpg"] = picture("#a0b0c0", (300, 200))
         assert two.invoke("a.jpg") == two.invoke("a.jpg") == []
-        assert is_right(odd)
+        assert is_consistent(odd)
         before = dict(odd.objects)
         one.process.send_signal(signal.SIGCONT)
         assert one.invoke("b.jpg") == []
         assert one.invoke("b.jpg") == []
-        assert is_right(odd)
+        assert is_consistent(odd)
         assert {key: odd.objects[key] for key in before} == before
         made = [asked.key for asked in odd.asked if asked.kind == "PUT" and asked.key == HANGING]
         assert len(made) == 2

@@ -1,4 +1,4 @@
-"""The function as Lambda loads it: what it loads, what it says of its settings, and what it is without."""
+"""The function as Lambda loads it: loaded modules, reports about settings, and missing system features."""
 
 import json
 import os
@@ -34,7 +34,7 @@ print("\\n".join(["", *sys.modules]))
 """
 
 WITHOUT = """
-import multiprocessing.synchronize  # loaded, so that using it is what fails
+import multiprocessing.synchronize  # imported, so that only its use fails
 import _multiprocessing, os
 class NoSemaphores:
     def __init__(self, *_): raise OSError(38, "Function not implemented")
@@ -48,9 +48,9 @@ os.open = guarded
 
 
 def python(code: str, *, measured: bool = True, **settings: str) -> str:
-    """Return what a fresh interpreter prints that runs this code, in an environment of these settings alone.
+    """Return the output of a fresh interpreter that runs this code with these settings as its only environment.
 
-    Its coverage is measured, which loads modules, unless told otherwise.
+    Its coverage is measured, which loads modules, unless `measured` is False.
     """
     keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "eu-central-1"}
     coverage = {name: value for name, value in os.environ.items() if measured and name.startswith("COVERAGE")}
@@ -67,20 +67,20 @@ def python(code: str, *, measured: bool = True, **settings: str) -> str:
 
 
 def called(**settings: str) -> list[dict[str, Any]]:
-    """Return the lines that a function with these settings prints, called twice for a.jpg, but that on isolation."""
+    """Return the log lines of a function that is called twice for a.jpg, without the one about isolation."""
     lines = [json.loads(line) for line in python(CALLED, **settings).splitlines()]
     return [line for line in lines if line.get("event") != "isolation"]
 
 
 @pytest.fixture
 def folders(tmp_path: Path) -> dict[str, str]:
-    """Return the settings for two folders, of which the first holds a.jpg."""
+    """Return settings for two folders; the first contains a.jpg."""
     open_store(tmp_path / "src").put("a.jpg", picture(), HEADERS)
     return {"THUMBSMITH_SOURCE": str(tmp_path / "src"), "THUMBSMITH_DESTINATION": f"file://{tmp_path}/dst"}
 
 
 def test_it_makes_thumbnails(folders: dict[str, str], tmp_path: Path):
-    """By the environment alone: source, destination, and the default recipe."""
+    """With source and destination in the environment, it makes thumbnails by the default recipe."""
     made, first, fresh, second = called(**folders)
     assert (made["outcome"], fresh["outcome"]) == ("made", "fresh")
     assert first["answer"]["images"][0]["outcome"] == "made"
@@ -90,13 +90,13 @@ def test_it_makes_thumbnails(folders: dict[str, str], tmp_path: Path):
 
 
 def test_without_shared_memory(folders: dict[str, str]):
-    """Lambda has no /dev/shm and no semaphores: nothing of ours asks for them."""
+    """It works without /dev/shm and semaphores, which Lambda does not have."""
     printed = python(WITHOUT + CALLED, **folders)
     assert json.loads(printed.splitlines()[2])["answer"]["images"][0]["outcome"] == "made"
 
 
 def test_what_is_loaded():
-    """No commands, no deployment, no image library, no botocore, no folders; and nothing of others at all."""
+    """It loads no command, construct, image library, botocore, folder store or third-party package."""
     settings = {"THUMBSMITH_SOURCE": "s3://source", "THUMBSMITH_DESTINATION": "s3://destination"}
     lambdas = {"AWS_LAMBDA_FUNCTION_NAME": "f", "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13", "AWS_SESSION_TOKEN": "t"}
     loaded = python(LOADED, measured=False, **settings, **lambdas, **NO_FILES).splitlines()[2:]
@@ -122,17 +122,17 @@ def test_what_is_loaded():
         ({"THUMBSMITH_RECIPE": "missing.toml", "LAMBDA_TASK_ROOT": "/var/task"}, "/var/task/missing.toml: expected"),
     ],
 )
-def test_settings_that_cannot_be(settings: dict[str, str], sentence: str, folders: dict[str, str]):
-    """One sentence when the function is loaded, and again as the error of every call: events stay in their queue."""
-    told, *calls = called(**(folders | NO_FILES | settings))
-    assert (told["event"], told["level"]) == ("settings", "ERROR")
-    assert told["detail"].startswith(sentence)
-    assert "\n" not in told["detail"]
-    assert calls == [{"raised": told["error"], "sentence": told["detail"]}] * 2
+def test_invalid_settings(settings: dict[str, str], sentence: str, folders: dict[str, str]):
+    """An error in the settings is logged once when the function loads, and raised by every call."""
+    logged, *calls = called(**(folders | NO_FILES | settings))
+    assert (logged["event"], logged["level"]) == ("settings", "ERROR")
+    assert logged["detail"].startswith(sentence)
+    assert "\n" not in logged["detail"]
+    assert calls == [{"raised": logged["error"], "sentence": logged["detail"]}] * 2
 
 
 def test_the_recipe_beside_the_code(folders: dict[str, str], tmp_path: Path):
-    """A relative path is one from the function's folder; without one, a thumbsmith.toml there is the recipe."""
+    """A relative path starts at the function's folder, whose thumbsmith.toml is the default recipe."""
     (tmp_path / "thumbsmith.toml").write_text("[variants.one]\nwidth = 8\n")
     (tmp_path / "two.toml").write_text("[variants.two]\nwidth = 8\n")
     for setting, name in (("", "one.webp"), ("two.toml", "two.webp"), ("[variants.three]\nwidth = 8", "three.webp")):

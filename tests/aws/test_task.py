@@ -1,4 +1,4 @@
-"""The task that works off a queue, and what the function passes on to it: on the emulator, and as a process."""
+"""The task that handles a queue, and the sources that the function sends to it."""
 
 import os
 import secrets
@@ -17,7 +17,7 @@ from tests.servers.fixtures import needs_servers
 from thumbsmith import Recipe, open_store
 from thumbsmith.aws.converger import Converger, Deadline
 from thumbsmith.aws.invocation import handle
-from thumbsmith.aws.settings import FunctionSettings, larger_machine
+from thumbsmith.aws.settings import FunctionSettings, larger_machines
 from thumbsmith.aws.task import work
 from thumbsmith.backfill import clients
 from thumbsmith.backfill.clients import Queue, open_queue
@@ -28,25 +28,25 @@ SECONDS = 60
 
 
 class Small:
-    """A renderer on a machine that is too small for every picture."""
+    """A renderer on a machine with too little memory for every picture."""
 
     def render(self, reader, recipe, wanted=None, *, until=None):
-        """Reject it, by prediction."""
+        """Reject by the predicted memory."""
         raise Rejected(Code.OVER_MEMORY, "expected 100 bytes of memory, found 200")
 
 
 class Slow:
-    """A renderer that is not done in time."""
+    """A renderer that does not finish in time."""
 
     def render(self, reader, recipe, wanted=None, *, until=None):
-        """Take the time that there is, and some more."""
+        """Take more than the available time."""
         time.sleep(0.8)
         raise StoreError("late", transient=True)
 
 
 @pytest.fixture
 def queue(ministack: str) -> Queue:
-    """Return a queue whose messages are hidden for a while."""
+    """Return a queue with a visibility timeout of 30 seconds."""
     name = f"large-{secrets.token_hex(6)}"
     clients.client("sqs").create_queue(QueueName=name, Attributes={"VisibilityTimeout": "30"})
     return open_queue(f"sqs://{name}")
@@ -54,7 +54,7 @@ def queue(ministack: str) -> Queue:
 
 @pytest.fixture
 def places(ministack: str, monkeypatch: pytest.MonkeyPatch, queue: Queue) -> FunctionSettings:
-    """Return settings between two places of a bucket, as the environment says them."""
+    """Return settings for two prefixes of a bucket, also set in the environment."""
     monkeypatch.setenv("THUMBSMITH_SOURCE", f"{ministack}/in")
     monkeypatch.setenv("THUMBSMITH_DESTINATION", f"{ministack}/out")
     monkeypatch.setenv("THUMBSMITH_RECIPE", RECIPE)
@@ -71,14 +71,14 @@ def _ask(settings: FunctionSettings, key: str) -> str:
 
 @needs_servers
 def test_a_large_source_is_made_elsewhere(places: FunctionSettings, queue: Queue, scene: Scene):
-    """What is over the function's memory is rejected there, passed on once, and made by a task; later it is fresh."""
+    """A source over the function's memory is rejected, sent to the task once, and made there."""
     places.source.put("a.jpg", picture(), HEADERS)
-    function = Converger(places, Small(), escalate=larger_machine(places))
+    function = Converger(places, Small(), escalate=larger_machines(places))
     event = queued(_ask(places, "a.jpg"))
-    for _ in range(3):  # the same event again, from whomever: it is passed on once
+    for _ in range(3):  # a repeated event is sent to the larger machine once
         assert failed(handle(event, Context(), function)) == []
     assert queue.depth().total == 1
-    done = work(queue, Converger(places, scene.renderer), lambda: False, seconds=1, idle=1)
+    done = work(queue, Converger(places, scene.renderer), lambda: False, seconds=1, max_empty=1)
     assert (done, queue.depth().total) == (1, 0)
     assert len(list(places.destination.list("a.jpg/"))) == 4
     handle(event, Context(), function)
@@ -86,17 +86,15 @@ def test_a_large_source_is_made_elsewhere(places: FunctionSettings, queue: Queue
 
 
 @needs_servers
-def test_what_takes_too_long_twice_is_passed_on(
-    places: FunctionSettings, queue: Queue, monkeypatch: pytest.MonkeyPatch
-):
-    """At first it is handed back; with its second delivery it goes to larger machines, and the message is done.
+def test_a_source_over_time_twice_is_escalated(places: FunctionSettings, queue: Queue, monkeypatch: pytest.MonkeyPatch):
+    """A source over the time is retried; after the second time it is sent to the task.
 
-    There is little time for the source and much to pass it on, so that a slow machine gives the same answers.
+    The source gets little time and the queue gets much, so that slow machines give the same result.
     """
-    little = classmethod(lambda deadline, *_: deadline(time.monotonic() + 0.3, needed=0.1, answering=60.0))
+    little = classmethod(lambda deadline, *_: deadline(time.monotonic() + 0.3, needed_seconds=0.1, answer_seconds=60.0))
     monkeypatch.setattr(Deadline, "after", little)
     places.source.put("a.jpg", picture(), HEADERS)
-    function = Converger(places, Slow(), escalate=larger_machine(places))
+    function = Converger(places, Slow(), escalate=larger_machines(places))
     event = queued(_ask(places, "a.jpg"))
     assert failed(handle(event, Context(), function)) == ["m0"]
     assert queue.depth().total == 0
@@ -106,8 +104,8 @@ def test_what_takes_too_long_twice_is_passed_on(
     assert message.body == backfill_message(places.source.bucket, "in/a.jpg", retry=True)  # type: ignore[attr-defined]
 
 
-def test_what_cannot_be_passed_on_comes_again(scene: Scene):
-    """Where the queue fails the message is handed back, and passed on with its next delivery: it is lost by nobody."""
+def test_a_failed_escalation_is_retried(scene: Scene):
+    """If the task's queue fails, the message is retried, and escalated with its next delivery."""
     scene.upload("a.jpg")
     settings = FunctionSettings(source=scene.source, destination=scene.destination, recipe=scene.recipe)
     sent: list[str] = []
@@ -119,8 +117,8 @@ def test_what_cannot_be_passed_on_comes_again(scene: Scene):
     assert sent == ["a.jpg"]
 
 
-def test_without_larger_machines_a_rejection_stands(scene: Scene):
-    """As everywhere else: recorded, and acknowledged."""
+def test_without_larger_machines_a_rejection_is_final(scene: Scene):
+    """Without a queue of larger machines, a source over the memory is rejected and acknowledged."""
     scene.upload("a.jpg")
     scene.renderer = Small()
     assert failed(scene.call(queued(backfill_message("src", "a.jpg")))) == []
@@ -128,25 +126,25 @@ def test_without_larger_machines_a_rejection_stands(scene: Scene):
 
 
 @needs_servers
-def test_what_fails_comes_again(places: FunctionSettings, queue: Queue, scene: Scene):
-    """A message that nobody understands, or whose key could not be made right, stays in the queue."""
+def test_failed_messages_stay_in_the_queue(places: FunctionSettings, queue: Queue, scene: Scene):
+    """An unreadable message, or one with a failed key, stays in the queue."""
     places.source.put("a.jpg", picture(), HEADERS)
     queue.send(["nonsense", _ask(places, "a.jpg")])
-    assert work(queue, Converger(places, scene.renderer), lambda: False, seconds=1, idle=1) == 1
+    assert work(queue, Converger(places, scene.renderer), lambda: False, seconds=1, max_empty=1) == 1
     assert queue.depth().total == 1
 
 
 @needs_servers
-def test_a_queue_that_is_gone_is_told(places: FunctionSettings, scene: Scene):
-    """For good: the task ends, and whoever runs it starts another."""
+def test_a_missing_queue_ends_the_task(places: FunctionSettings, scene: Scene):
+    """A missing queue is a permanent error that ends the task."""
     gone = Queue("http://127.0.0.1/000000000000/gone", clients.client("sqs"))
     with pytest.raises(StoreError):
         work(gone, Converger(places, scene.renderer), lambda: False)
 
 
-def test_a_queue_that_fails_for_now_is_asked_again(scene: Scene, monkeypatch: pytest.MonkeyPatch):
-    """A pause, and another look."""
-    monkeypatch.setattr("thumbsmith.aws.task.PAUSE", 0.0)
+def test_a_transient_error_of_the_queue_is_retried(scene: Scene, monkeypatch: pytest.MonkeyPatch):
+    """After a transient error of the queue the task continues."""
+    monkeypatch.setattr("thumbsmith.aws.task.PAUSE_SECONDS", 0.0)
     looks = []
 
     class Failing(Queue):
@@ -160,13 +158,13 @@ def test_a_queue_that_fails_for_now_is_asked_again(scene: Scene, monkeypatch: py
             return []
 
     settings = FunctionSettings(source=scene.source, destination=scene.destination, recipe=scene.recipe)
-    assert work(Failing("http://x/y", None), Converger(settings, scene.renderer), lambda: False, idle=1) == 0
+    assert work(Failing("http://x/y", None), Converger(settings, scene.renderer), lambda: False, max_empty=1) == 0
     assert len(looks) == 3
 
 
 @needs_servers
 def test_it_runs_as_a_process(places: FunctionSettings, queue: Queue):
-    """`python -m thumbsmith.aws.task` works off its queue until it is told to stop, and ends in order."""
+    """`python -m thumbsmith.aws.task` handles its queue until SIGTERM, and exits with 0."""
     places.source.put("a.jpg", picture(), HEADERS)
     queue.send([_ask(places, "a.jpg")])
     command = [sys.executable, "-m", "thumbsmith.aws.task"]
@@ -182,8 +180,8 @@ def test_it_runs_as_a_process(places: FunctionSettings, queue: Queue):
 
 
 @pytest.mark.parametrize("missing", ["THUMBSMITH_QUEUE", "THUMBSMITH_SOURCE"])
-def test_settings_that_are_none_are_one_line(missing: str):
-    """Which variable is missing is told as JSON; exit code 2."""
+def test_missing_settings_are_one_line(missing: str):
+    """A missing variable is one JSON line with its name, and exit code 2."""
     given = {"THUMBSMITH_QUEUE": "http://x/y", "THUMBSMITH_SOURCE": "s3://a/b", "THUMBSMITH_DESTINATION": "s3://c/d"}
     given.pop(missing)
     command = [sys.executable, "-m", "thumbsmith.aws.task"]

@@ -1,4 +1,4 @@
-"""One line an image, whatever its key holds, with metrics that CloudWatch understands."""
+"""One log line for each image, for any key, with metrics in CloudWatch's format."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.aws.faulty import Faulty, raising
-from tests.aws.scene import Scene, announcement, lines, notification, queued
+from tests.aws.scene import Scene, eventbridge_event, lines, notification, queued
 from tests.corpus import CORPUS, needs_corpus
 from thumbsmith.aws.telemetry import NAMESPACE
 from thumbsmith.errors import StoreError
@@ -17,7 +17,7 @@ UNITS = {"Count", "Bytes", "Milliseconds"}
 
 
 def metrics(line: dict[str, Any]) -> dict[tuple[tuple[str, str], ...], dict[str, float]]:
-    """Return the metrics of a line by their dimensions, checked as the specification of the format has it."""
+    """Return the metrics of a line by dimensions, checked against the format's specification."""
     aws = line["_aws"]
     assert aws.keys() == {"Timestamp", "CloudWatchMetrics"}
     assert abs(aws["Timestamp"] / 1000 - time.time()) < 60
@@ -35,11 +35,11 @@ def metrics(line: dict[str, Any]) -> dict[tuple[tuple[str, str], ...], dict[str,
     return found
 
 
-def test_a_picture_that_was_made(scene: Scene, capsys: pytest.CaptureFixture[str]):
-    """Its key, its outcome, what it took by stage, and what went in and out."""
+def test_a_made_image(scene: Scene, capsys: pytest.CaptureFixture[str]):
+    """The line has key, outcome, time of each stage, and bytes in and out."""
     scene.upload("a.jpg")
     sent = int(time.time() * 1000) - 5000
-    scene.call(queued(notification("a.jpg"), announcement("a.jpg"), sent=sent))
+    scene.call(queued(notification("a.jpg"), eventbridge_event("a.jpg"), sent=sent))
     (line,) = lines(capsys)
     expected = {"level": "INFO", "event": "image", "key": "a.jpg", "outcome": "made", "request_id": "request-1"}
     assert expected.items() <= line.items()
@@ -59,8 +59,8 @@ def test_a_picture_that_was_made(scene: Scene, capsys: pytest.CaptureFixture[str
     assert (took["BytesIn"], took["BytesOut"], took["Pixels"]) == (source.size, written, 60 * 40)
 
 
-def test_pictures_that_were_not_made(scene: Scene, capsys: pytest.CaptureFixture[str]):
-    """Fresh, rejected, absent, failed: each by its word, with a code where there is one."""
+def test_other_outcomes(scene: Scene, capsys: pytest.CaptureFixture[str]):
+    """Fresh, rejected, absent and failed images have their outcome, and a code where one exists."""
     scene.source = Faulty("src", faults={"d.jpg": raising(StoreError("busy", transient=True))})
     scene.source.faults["e.jpg"] = raising(StoreError("forbidden", transient=False))
     scene.upload("a.jpg", "d.jpg", "e.jpg")
@@ -68,39 +68,39 @@ def test_pictures_that_were_not_made(scene: Scene, capsys: pytest.CaptureFixture
     scene.call(notification("a.jpg"))
     lines(capsys)
     scene.call(queued(*(notification(f"{letter}.jpg") for letter in "abcde")))
-    told = {line["key"]: line for line in lines(capsys)}
-    assert {key: (line["outcome"], line.get("code")) for key, line in told.items()} == {
+    logged = {line["key"]: line for line in lines(capsys)}
+    assert {key: (line["outcome"], line.get("code")) for key, line in logged.items()} == {
         "a.jpg": ("fresh", None),
         "b.jpg": ("rejected", "empty"),
         "c.jpg": ("absent", None),
         "d.jpg": ("failed", "transient"),
         "e.jpg": ("failed", "permanent"),
     }
-    for line in told.values():
+    for line in logged.values():
         assert metrics(line)[("Function", "thumbnails"), ("Outcome", line["outcome"])] == {"Images": 1}
         assert line["level"] == ("ERROR" if line["outcome"] == "failed" else "INFO")
-    assert told["d.jpg"]["detail"] == "busy"
+    assert logged["d.jpg"]["detail"] == "busy"
 
 
-def test_what_is_no_image(scene: Scene, capsys: pytest.CaptureFixture[str]):
-    """What was ignored is counted by its reason, and a message that nobody understands named by its id."""
-    scene.call(queued(announcement("a.jpg", bucket="other"), "{not json"))
+def test_ignored_and_unreadable_events(scene: Scene, capsys: pytest.CaptureFixture[str]):
+    """Ignored events are counted by reason; an unreadable message is logged with its identifier."""
+    scene.call(queued(eventbridge_event("a.jpg", bucket="other"), "{not json"))
     ignored, unreadable = lines(capsys)
     assert (ignored["event"], ignored["reason"], ignored["detail"]) == ("ignored", "foreign_bucket", "other/a.jpg")
     assert metrics(ignored) == {(("Function", "thumbnails"), ("Reason", "foreign_bucket")): {"Ignored": 1}}
     assert (unreadable["event"], unreadable["message"], unreadable["level"]) == ("unreadable", "m1", "ERROR")
-    assert unreadable["detail"] == "no JSON: '{not json'"
+    assert unreadable["detail"] == "not JSON: '{not json'"
     assert metrics(unreadable) == {(("Function", "thumbnails"),): {"Unreadable": 1}}
 
 
 @needs_corpus
 def test_no_key_breaks_a_line(scene: Scene, capsys: pytest.CaptureFixture[str]):
-    """Whatever it holds: one line, of printable ASCII, that gives back the very key."""
+    """For any key, a line is printable ASCII and decodes to the same key."""
     found = json.loads((CORPUS / "hostile_keys.json").read_text())
     keys = {each if isinstance(each, str) else each["key"] for each in found} | {"\x1b[31m", "a\u2028b", "a\x85b"}
     keys = {key for key in keys if key and not key.endswith("/")}
     for key in keys:
-        scene.call(announcement(key))
+        scene.call(eventbridge_event(key))
     printed = capsys.readouterr().out
     assert re.fullmatch(r"(?:[ -~]+\n)+", printed)
     assert [json.loads(line)["key"] for line in printed.splitlines()] == list(keys)

@@ -1,4 +1,4 @@
-"""What the tests of the fleet have."""
+"""Fixtures for the tests of the backfill."""
 
 from tests.aws.conftest import scene, workers
 

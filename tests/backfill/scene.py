@@ -1,4 +1,4 @@
-"""A queue in memory as SQS is one, a driver that fills it, and functions that are fed from it."""
+"""A queue in memory with the behavior of SQS, a backfill that fills it, and a function that handles it."""
 
 import itertools
 from collections import Counter, deque
@@ -21,7 +21,7 @@ BATCH = 10
 
 @dataclass
 class MemoryQueue:
-    """Messages in the order in which they came; each is received so many times at most, and then among the dead."""
+    """Messages in order. One that fails `max_receives` times is moved to `dead`."""
 
     max_receives: int = 5
     waiting: deque[tuple[str, str, int]] = field(default_factory=deque)  # id, body, receives
@@ -30,17 +30,17 @@ class MemoryQueue:
     _ids: "itertools.count[int]" = field(default_factory=itertools.count)
 
     def send(self, bodies: Sequence[str]) -> None:
-        """Take messages."""
+        """Add messages."""
         assert 0 < len(bodies) <= BATCH
         self.waiting.extend((f"m{next(self._ids)}", body, 0) for body in bodies)
         self.sent += len(bodies)
 
     def depth(self) -> QueueDepth:
-        """Return how many wait."""
+        """Return the number of waiting messages."""
         return QueueDepth(len(self.waiting), 0)
 
     def feed(self, scene: Scene) -> None:
-        """Feed a function until nothing is left, as Lambda does: what it hands back comes again, or is dead."""
+        """Call the function until no message is left; failed ones are delivered again, or moved to `dead`."""
         while self.waiting:
             batch = [self.waiting.popleft() for _ in range(min(BATCH, len(self.waiting)))]
             records = [
@@ -61,21 +61,21 @@ class MemoryQueue:
 
 
 def never() -> bool:
-    """Return False: nobody asks to stop."""
+    """Return False: do not stop."""
     return False
 
 
 def backfill(
     scene: Scene,
     queue: MemoryQueue,
-    ledger: Path | None = None,
+    sent_log: Path | None = None,
     limits: SendLimits = NO_LIMITS,
     options: Options = DEFAULTS,
 ) -> SentTotals:
-    """Plan and send as a driver does; return what was sent."""
+    """Scan and send as the command does; return the totals."""
     scope = Scope(source=scene.source, destination=scene.destination, recipe=scene.recipe, options=options)
     model = Model(recipe=scene.recipe, way="queue")
-    with SentLog(ledger, scene.recipe.fingerprint) as opened, scan(scope) as found:
+    with SentLog(sent_log, scene.recipe.fingerprint) as opened, scan(scope) as found:
         for _ in settle(found, stop=never, may_wipe=True):
             pass
         sending = KeySender(
@@ -87,7 +87,7 @@ def backfill(
 
 
 def counted(scene: Scene) -> Counter[str]:
-    """Have the scene's renderer count how often each source is rendered; return the counts."""
+    """Make the scene's renderer count the renderings of each source; return the counts."""
     counts: Counter[str] = Counter()
     inner = scene.renderer
 

@@ -1,8 +1,8 @@
-"""S3 Batch Operations as a service in memory: jobs over a manifest in a store, done by a function, with a report.
+"""S3 Batch Operations as a service in memory: jobs over a manifest, run by a function, with a report.
 
-It does what the documentation of jobs says: it waits to be confirmed, hands tasks on in any order and in groups, some
-of them twice, tries TemporaryFailure again, fails where more than half of a thousand tasks or more have failed, and
-writes its report. Calls to it go through botocore's client and model: requests and answers are both validated.
+It follows the documentation of jobs. A job waits for confirmation, and gives its tasks to the function in groups, in
+any order, some of them twice. TemporaryFailure is retried. A job of a thousand tasks or more fails when more than half
+of them have failed. Calls go through botocore's client and model, which validate requests and responses.
 """
 
 import csv
@@ -26,7 +26,7 @@ GROUP = 20
 
 @dataclass
 class Service:
-    """One account's jobs. `function` is called as S3 would call it; `bucket` holds manifests and reports."""
+    """The jobs of one account. `function` is called as S3 calls it; `bucket` stores manifests and reports."""
 
     function: Callable[[dict[str, Any]], dict[str, Any]]
     bucket: Store
@@ -38,7 +38,7 @@ class Service:
     tries: Counter[int] = field(default_factory=Counter)
 
     def create_job(self, **request: Any) -> dict[str, Any]:
-        """Take a job; read its manifest as S3 does."""
+        """Create a job from its manifest."""
         self.request = request
         location = request["Manifest"]["Location"]
         key = location["ObjectArn"].partition(":::")[2].partition("/")[2]
@@ -53,7 +53,7 @@ class Service:
         return {"JobId": "job-1"}
 
     def update_job_status(self, **request: Any) -> dict[str, Any]:
-        """Begin, or cancel."""
+        """Start or cancel a job."""
         assert self.status == "Suspended"
         if request["RequestedJobStatus"] == "Cancelled":
             self.status = "Cancelled"
@@ -62,7 +62,7 @@ class Service:
         return {"JobId": request["JobId"], "Status": request["RequestedJobStatus"]}
 
     def describe_job(self, **request: Any) -> dict[str, Any]:
-        """Tell how far the job is."""
+        """Return the progress of a job."""
         codes = Counter(code for code, _ in self.results.values())
         summary = {
             "TotalNumberOfTasks": len(self.tasks),
@@ -90,12 +90,12 @@ class Service:
         chance.shuffle(waiting)
         while waiting:
             group, waiting = list(dict.fromkeys(waiting[:GROUP])), waiting[GROUP:]
-            for number, (code, said) in self._call(group).items():
+            for number, (code, text) in self._call(group).items():
                 self.tries[number] += 1
                 if code == "TemporaryFailure" and self.tries[number] < TRIES:
                     waiting.append(number)
                 else:
-                    self.results[number] = ("PermanentFailure" if code == "TemporaryFailure" else code, said)
+                    self.results[number] = ("PermanentFailure" if code == "TemporaryFailure" else code, text)
         failed = sum(code != "Succeeded" for code, _ in self.results.values())
         self.status = "Failed" if len(self.tasks) >= 1000 and 2 * failed > len(self.tasks) else "Complete"
         self._report()
@@ -107,8 +107,8 @@ class Service:
             for n in group
         ]
         job = {"id": "job-1", "userArguments": {}}
-        told = {"invocationSchemaVersion": version, "invocationId": "i", "job": job, "tasks": tasks}
-        answer = self.function(told)
+        payload = {"invocationSchemaVersion": version, "invocationId": "i", "job": job, "tasks": tasks}
+        answer = self.function(payload)
         assert answer["invocationSchemaVersion"] == version
         assert {each["taskId"] for each in answer["results"]} == {str(n) for n in group}
         return {int(each["taskId"]): (each["resultCode"], each["resultString"]) for each in answer["results"]}
@@ -117,20 +117,20 @@ class Service:
         out, prefix = io.StringIO(), f"{self.request['Report']['Prefix']}/job-job-1"
         rows = csv.writer(out)
         for number, (bucket, key) in enumerate(self.tasks):
-            code, said = self.results[number]
+            code, text = self.results[number]
             status, error = ("succeeded", "") if code == "Succeeded" else ("failed", "PermanentFailure")
-            rows.writerow([bucket, key, "", status, error, "200", said])
+            rows.writerow([bucket, key, "", status, error, "200", text])
         headers = Headers(content_type="text/csv")
         self.bucket.put(f"{prefix}/results/one.csv", out.getvalue().encode(), headers)
-        told = {"Format": "Report_CSV_20180820", "Results": [{"Key": f"{prefix}/results/one.csv"}]}
-        self.bucket.put(f"{prefix}/manifest.json", json.dumps(told).encode(), headers)
+        payload = {"Format": "Report_CSV_20180820", "Results": [{"Key": f"{prefix}/results/one.csv"}]}
+        self.bucket.put(f"{prefix}/manifest.json", json.dumps(payload).encode(), headers)
 
 
 class Client:
-    """A client of botocore's whose every call is validated by its model, both ways, and answered by a service."""
+    """A botocore client that validates each call by its model and gets the response from a service."""
 
     def __init__(self, service: Service) -> None:
-        """Answer by this service."""
+        """Use this service."""
         self._service = service
         self._client = get_session().create_client("s3control", region_name="us-east-1")
 

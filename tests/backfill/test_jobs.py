@@ -1,4 +1,4 @@
-"""Jobs of S3 Batch Operations: made as S3's model wants them, done by the function, and told of by their report."""
+"""Jobs of S3 Batch Operations: valid for S3's model, run by the function, and read from their report."""
 
 import json
 import random
@@ -14,11 +14,11 @@ from tests.backfill.service import Client, Service
 from tests.bulk.unpainted import BAD, RECIPE, OpaqueStore, Unpainted
 from thumbsmith.backfill.batch_job import (
     BatchJobs,
+    JobProgress,
     JobResources,
-    Progress,
-    inventory,
+    inventory_manifest,
+    manifest_lines,
     read_report,
-    rows,
     write_manifest,
 )
 from thumbsmith.errors import StoreError, UsageError
@@ -36,7 +36,7 @@ HEADERS = Headers(content_type="application/octet-stream")
 
 
 class Unsteady(OpaqueStore):
-    """A store that fails for now, the first time that some of its keys are looked at."""
+    """A store that fails with a transient error the first time that certain keys are read."""
 
     failing: set[str] = frozenset()
 
@@ -49,10 +49,10 @@ class Unsteady(OpaqueStore):
 
 
 class Quick(Unpainted):
-    """A renderer that has no time limit to keep."""
+    """A renderer without a deadline."""
 
     def render(self, reader, recipe, wanted=None, *, until=None):
-        """Return texts."""
+        """Return text instead of pictures."""
         return super().render(reader, recipe, wanted)
 
 
@@ -64,12 +64,12 @@ def _jobs(service: Service) -> BatchJobs:
     return BatchJobs(Client(service), MEANS)
 
 
-def _run(service: Service, manifest: Any, *, go: bool = True) -> Progress:
+def _run(service: Service, manifest: Any, *, go: bool = True) -> JobProgress:
     jobs = _jobs(service)
     job = jobs.create(manifest, "reports", token="t")
     *_, waiting = jobs.follow(job, lambda: None, _never, frozenset({"Suspended"}))
     assert waiting.status == "Suspended"
-    jobs.decide(job, go=go)
+    (jobs.confirm if go else jobs.cancel)(job)
     *_, ended = jobs.follow(job, lambda: None, _never)
     return ended
 
@@ -81,9 +81,9 @@ def place() -> MemoryStore:
 
 
 def test_ten_thousand_tasks_of_which_some_fail(place: MemoryStore, capsys: pytest.CaptureFixture[str]):
-    """Of 10,000 tasks 5 % are no pictures, 2 % fail at first, 300 come twice: all end as they must, none fails the job.
+    """A job of 10,000 tasks with 5 % bad pictures, 2 % transient errors and 300 repeats completes without a failure.
 
-    The destination is the one that a sync makes, each good source was rendered once, and the report says it all.
+    The destination equals that of a sync, each good source is rendered once, and the report contains every task.
     """
     chance, keys = random.Random(3), [f"{n % 40}/ü +{n:05}.jpg" for n in range(TASKS)]
     bad, busy = set(chance.sample(keys, TASKS // 20)), set(chance.sample(keys, TASKS // 50))
@@ -94,7 +94,7 @@ def test_ten_thousand_tasks_of_which_some_fail(place: MemoryStore, capsys: pytes
     scene = Scene(Quick(), recipe=RECIPE, source=source, destination=destination, threads=1)
     counts = counted(scene)
     service = Service(scene.call, place, duplicates=300)
-    manifest = write_manifest(place, "jobs", "manifests/m.csv", rows("src", keys))
+    manifest = write_manifest(place, "jobs", "manifests/m.csv", manifest_lines("src", keys))
     ended = _run(service, manifest)
     capsys.readouterr()
     assert (ended.status, ended.total, ended.succeeded, ended.failed) == ("Complete", TASKS, TASKS, 0)
@@ -102,7 +102,7 @@ def test_ten_thousand_tasks_of_which_some_fail(place: MemoryStore, capsys: pytes
     assert not report.failed
     assert report.outcomes["rejected:unsupported_format"] == len(bad)
     assert report.outcomes["made"] + report.outcomes["fresh"] == TASKS - len(bad)
-    assert 0 <= report.outcomes["fresh"] <= 300  # those that came twice say what was found the last time
+    assert 0 <= report.outcomes["fresh"] <= 300  # a repeated task has its last outcome
     assert set(counts.values()) == {1}
     assert len(counts) == TASKS
     manifests = {key[: -len("/manifest.json")] for key in _objects(destination) if key.endswith("/manifest.json")}
@@ -117,20 +117,20 @@ def _objects(store: OpaqueStore) -> list[str]:
 
 
 def test_a_bad_bucket_does_not_stop_its_job(place: MemoryStore, capsys: pytest.CaptureFixture[str]):
-    """A job in which most tasks fail is stopped by S3: one over nothing but broken pictures is completed."""
+    """A job over broken pictures only is completed, although S3 stops jobs with many failures."""
     source = OpaqueStore("src")
     keys = [f"{n}.jpg" for n in range(1000)]
     for key in keys:
         source.put(key, BAD, HEADERS)
     scene = Scene(Quick(), recipe=RECIPE, source=source, destination=OpaqueStore("dst"), threads=1)
-    manifest = write_manifest(place, "jobs", "manifests/m.csv", rows("src", keys))
+    manifest = write_manifest(place, "jobs", "manifests/m.csv", manifest_lines("src", keys))
     assert _run(Service(scene.call, place), manifest).status == "Complete"
     assert read_report(place, "reports", "job-1").outcomes == {"rejected:unsupported_format": 1000}
     capsys.readouterr()
 
 
-def test_what_fails_for_good_is_told(scene: Scene, place: MemoryStore):
-    """A store that denies fails a task, once: the report names the key, decoded, and why."""
+def test_a_permanent_failure_is_reported(scene: Scene, place: MemoryStore):
+    """A task with a permanent error is tried once; the report has its decoded key and the reason."""
 
     def deny() -> None:
         raise StoreError("access denied", transient=False)
@@ -138,7 +138,7 @@ def test_what_fails_for_good_is_told(scene: Scene, place: MemoryStore):
     scene.source = Faulty("src", faults={"ü a.jpg": deny})
     scene.upload("ü a.jpg", "b.jpg")
     service = Service(scene.call, place)
-    ended = _run(service, write_manifest(place, "jobs", "m.csv", rows("src", ["ü a.jpg", "b.jpg"])))
+    ended = _run(service, write_manifest(place, "jobs", "m.csv", manifest_lines("src", ["ü a.jpg", "b.jpg"])))
     assert (ended.status, ended.succeeded, ended.failed) == ("Complete", 1, 1)
     report = read_report(place, "reports", "job-1")
     assert report.failed == [("ü a.jpg", "access denied")]
@@ -146,10 +146,10 @@ def test_what_fails_for_good_is_told(scene: Scene, place: MemoryStore):
     assert service.tries == {0: 1, 1: 1}
 
 
-def test_a_job_is_made_with_what_it_needs(scene: Scene, place: MemoryStore):
-    """It waits to be confirmed, calls our function in our role, and reports all tasks to our bucket."""
+def test_a_job_names_its_resources(scene: Scene, place: MemoryStore):
+    """A job waits for confirmation, and names the function, the role and the bucket for its report."""
     service = Service(scene.call, place)
-    _run(service, write_manifest(place, "jobs", "manifests/m.csv", rows("src", ["a.jpg"])), go=False)
+    _run(service, write_manifest(place, "jobs", "manifests/m.csv", manifest_lines("src", ["a.jpg"])), go=False)
     assert service.status == "Cancelled"
     request = service.request
     assert request["ConfirmationRequired"] is True
@@ -163,19 +163,19 @@ def test_a_job_is_made_with_what_it_needs(scene: Scene, place: MemoryStore):
     assert request["Manifest"]["Spec"]["Fields"] == ["Bucket", "Key"]
 
 
-def test_every_key_is_a_line_of_its_own(scene: Scene, place: MemoryStore):
-    """Commas, quotes, line breaks, plus and percent in keys come through the manifest as they are."""
+def test_every_key_is_one_manifest_line(scene: Scene, place: MemoryStore):
+    """Commas, quotes, line breaks, plus and percent signs in keys survive the manifest."""
     keys = ["a,b.jpg", 'a"b.jpg', "a\nb.jpg", "a+b %2B.jpg", "ü/é.jpg", "a\r.jpg"]
     scene.upload(*keys)
-    assert _run(Service(scene.call, place), write_manifest(place, "jobs", "m", rows("src", keys))).failed == 0
-    assert scene.pictured() == set(keys)
+    assert _run(Service(scene.call, place), write_manifest(place, "jobs", "m", manifest_lines("src", keys))).failed == 0
+    assert scene.complete_keys() == set(keys)
 
 
 def test_an_inventory_is_a_manifest(place: MemoryStore):
-    """The manifest.json of an inventory in CSV is taken as it is, by its ARN and version."""
-    told = {"fileFormat": "CSV", "files": []}
-    etag = place.put("manifest.json", json.dumps(told).encode(), HEADERS)
-    found = inventory("s3://inventories/photos/all/2026/manifest.json", place)
+    """The manifest.json of a CSV inventory is used by its ARN and etag."""
+    content = {"fileFormat": "CSV", "files": []}
+    etag = place.put("manifest.json", json.dumps(content).encode(), HEADERS)
+    found = inventory_manifest("s3://inventories/photos/all/2026/manifest.json", place)
     assert found.arn == "arn:aws:s3:::inventories/photos/all/2026/manifest.json"
     assert (found.etag, found.spec) == (etag, {"Format": "S3InventoryReport_CSV_20161130"})
 
@@ -184,16 +184,16 @@ def test_an_inventory_is_a_manifest(place: MemoryStore):
     ("content", "sentence"),
     [(b'{"fileFormat": "ORC"}', "in CSV, found ORC"), (b"[]", "expected the manifest"), (None, "there is no")],
 )
-def test_what_is_no_inventory_is_refused(place: MemoryStore, content: bytes | None, sentence: str):
-    """Another format, something else, and nothing: one sentence each."""
+def test_an_invalid_inventory_is_refused(place: MemoryStore, content: bytes | None, sentence: str):
+    """Another format, other JSON, and a missing file have one sentence each."""
     if content is not None:
         place.put("manifest.json", content, HEADERS)
     with pytest.raises(UsageError, match=sentence):
-        inventory("s3://inventories/manifest.json", place)
+        inventory_manifest("s3://inventories/manifest.json", place)
 
 
-def test_a_report_that_is_not_there(place: MemoryStore):
-    """It may still be written: an error that may pass."""
+def test_a_missing_report_is_a_transient_error(place: MemoryStore):
+    """A missing report may still be written, so the error is transient."""
     with pytest.raises(StoreError) as caught:
         read_report(place, "reports", "job-1")
     assert caught.value.transient

@@ -1,4 +1,4 @@
-"""Dead letters: told of with what their keys are about, sent before they are deleted; on the emulator."""
+"""Dead letters: explained with the state of their keys, and sent before they are deleted."""
 
 import json
 import secrets
@@ -21,7 +21,7 @@ pytestmark = needs_servers
 
 @pytest.fixture
 def queues(ministack: str) -> tuple[Queue, Queue]:
-    """Return a queue of dead letters, and the one they came from."""
+    """Return a dead-letter queue and its source queue."""
     names = [f"{kind}-{secrets.token_hex(6)}" for kind in ("dead", "live")]
     for name in names:
         clients.client("sqs").create_queue(QueueName=name)
@@ -39,7 +39,7 @@ def _words(ministack: str, dead: Queue, *more: str) -> list[str]:
 
 
 def test_letters_are_explained_and_sent_back(thumbsmith: Command, ministack: str, queues: tuple[Queue, Queue]):
-    """Of each key how it stands is told, all that can be read is sent back and deleted; the rest stays, exit code 1."""
+    """The state of each key is printed; readable messages are sent back, others stay; exit code 1."""
     dead, live = queues
     bucket = ministack.removeprefix("s3://")
     open_store(f"{ministack}/in").put("a.jpg", b"picture", HEADERS)
@@ -66,7 +66,7 @@ def test_letters_are_explained_and_sent_back(thumbsmith: Command, ministack: str
 
 
 def test_a_dry_run_changes_nothing(thumbsmith: Command, ministack: str, queues: tuple[Queue, Queue]):
-    """What is in the queue is told to people, and all of it can be received again at once."""
+    """A dry run prints the messages, and all of them can be received again at once."""
     dead, _ = queues
     dead.send([backfill_message(ministack.removeprefix("s3://"), "in/a\x1b.jpg")] * 10)
     dead.send([backfill_message(ministack.removeprefix("s3://"), "in/b.jpg")] * 4)
@@ -77,8 +77,8 @@ def test_a_dry_run_changes_nothing(thumbsmith: Command, ministack: str, queues: 
     assert len(dead.receive(1)) == 10
 
 
-def test_without_stores_keys_are_told(thumbsmith: Command, queues: tuple[Queue, Queue]):
-    """Nothing is explained then; no more than --max are taken."""
+def test_without_stores_only_keys_are_printed(thumbsmith: Command, queues: tuple[Queue, Queue]):
+    """Without stores nothing is explained; no more than --max are sent."""
     dead, live = queues
     dead.send([backfill_message("b", f"{number}.jpg") for number in range(3)])
     ran = thumbsmith("redrive", dead.url, "--to", live.url, "--max", "2")
@@ -92,7 +92,7 @@ def test_without_stores_keys_are_told(thumbsmith: Command, queues: tuple[Queue, 
 def test_a_key_that_cannot_be_explained_is_sent_back_too(
     thumbsmith: Command, ministack: str, queues: tuple[Queue, Queue]
 ):
-    """Where a store says no, that is why; the letter goes back all the same."""
+    """If a store cannot be read, its error is printed, and the message is sent back."""
     dead, live = queues
     dead.send([backfill_message("nowhere", "a.jpg")])
     ran = thumbsmith("redrive", dead.url, "s3://nowhere", f"{ministack}/out", "--to", live.url)
@@ -101,14 +101,14 @@ def test_a_key_that_cannot_be_explained_is_sent_back_too(
     assert live.depth().total == 1
 
 
-def test_one_of_two_places_is_refused(thumbsmith: Command):
-    """SRC alone is a mistake; exit code 2."""
+def test_a_source_without_a_destination_is_refused(thumbsmith: Command):
+    """SRC without DST is refused with exit code 2."""
     assert thumbsmith("redrive", "sqs://x", "./photos").code == 2
 
 
 @pytest.mark.parametrize("names", [(), ("a", "b")])
-def test_a_home_that_is_not_one_is_refused(names: tuple[str, ...]):
-    """No queue, or several, whose dead letters come there: somebody has to say which."""
+def test_several_source_queues_are_refused(names: tuple[str, ...]):
+    """Without a source queue, or with several, the error asks for one."""
 
     class Several(Queue):
         def source_queues(self):
@@ -118,8 +118,8 @@ def test_a_home_that_is_not_one_is_refused(names: tuple[str, ...]):
         source_queue(Several("http://x/dead", None))
 
 
-def test_there_is_one_home():
-    """The queue that names this one for its dead letters."""
+def test_one_source_queue_is_found():
+    """The only queue that uses this dead-letter queue is found."""
 
     class One(Queue):
         def source_queues(self):

@@ -20,7 +20,7 @@ SAMPLE = Path(__file__).parents[2] / "src" / "thumbsmith" / "samples" / "coffee.
 
 
 def main(*arguments: str) -> None:
-    """Deploy, tell where everything is, and wait to be stopped; everything goes with it."""
+    """Deploy, print the addresses, and wait for a signal. Then everything is removed."""
     settings = dict(each.partition("=")[::2] for each in arguments)
     if mistake := refusal(settings):
         print(f"make cloud: {mistake}", file=sys.stderr)
@@ -40,7 +40,7 @@ def main(*arguments: str) -> None:
 
 
 def refusal(settings: dict[str, str]) -> str | None:
-    """Return why these settings cannot be deployed on the emulator, None where they can be."""
+    """Return why the emulator cannot deploy these settings, or None."""
     for name, value in settings.items():
         if name not in {each.name for each in fields(Settings)}:
             return f"there is no setting {name!r}: write NAME=VALUE, with a name from docs/aws.md"
@@ -50,7 +50,7 @@ def refusal(settings: dict[str, str]) -> str | None:
 
 
 def guide(where: Cloud, outputs: dict[str, str]) -> str:
-    """Return what was deployed, and lines to try."""
+    """Return a text with the stack's outputs and commands to try."""
     parts = urlsplit(where.address)
     variables = {"AWS_ENDPOINT_URL": where.address, "AWS_REGION": REGION, **KEYS}
     exports = " ".join(f"{name}={value.replace(' ', chr(92) + ' ')}" for name, value in variables.items())

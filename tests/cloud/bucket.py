@@ -1,4 +1,4 @@
-"""The bucket that a function in a sandbox works on, and the events that it is called with."""
+"""The bucket of a function in a sandbox, and the events for the function."""
 
 from typing import Any
 from urllib.parse import quote_plus
@@ -12,7 +12,7 @@ SOURCES, THUMBNAILS = "photos/", "thumbs/"
 
 
 def client(address: str) -> Any:
-    """Return a client of S3."""
+    """Return an S3 client."""
     keys = {"aws_access_key_id": KEYS["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": KEYS["AWS_SECRET_ACCESS_KEY"]}
     return get_session().create_client("s3", region_name="us-east-1", endpoint_url=address, **keys)
 

@@ -1,4 +1,4 @@
-"""A cloud for a module of tests, keys that no other test uses, and what a function in a sandbox needs."""
+"""Fixtures for the cloud tests: a cloud, unique keys, and the code and environment of a function in a sandbox."""
 
 import os
 import secrets
@@ -15,13 +15,13 @@ from tests.servers.processes import KEYS
 if TYPE_CHECKING:
     from tests.cloud.emulator import Cloud
 
-# The folder of a function's code that was built elsewhere: for a machine without CDK and registries.
+# The variable for a folder with code that was built elsewhere, for a machine without CDK and registries.
 CODE = "THUMBSMITH_FUNCTION_CODE"
 
 
 @pytest.fixture(scope="module")
 def where(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Cloud"]:
-    """Return a cloud in which things can be deployed."""
+    """Return a cloud, ready for deployments."""
     from tests.cloud.emulator import cloud  # noqa: PLC0415 - loads CDK
 
     with cloud(tmp_path_factory.mktemp("cloud")) as made:
@@ -37,7 +37,7 @@ def key() -> str:
 
 @pytest.fixture(scope="session")
 def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of the function's code, unpacked from the zip that is deployed."""
+    """Return the folder with the function's code, unpacked from the deployed zip."""
     if CODE in os.environ:
         return Path(os.environ[CODE])
     from tests.cloud import local_app  # noqa: PLC0415 - loads CDK
@@ -51,7 +51,7 @@ def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def environment(ministack_address: str) -> dict[str, str]:
-    """Return the variables of a function in a sandbox, whose bucket is made."""
+    """Return the variables of a function in a sandbox, and make its bucket."""
     where = {"AWS_ENDPOINT_URL": ministack_address, "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}
     client(ministack_address).create_bucket(Bucket=BUCKET)
     places = {"THUMBSMITH_SOURCE": f"s3://{BUCKET}/{SOURCES}", "THUMBSMITH_DESTINATION": f"s3://{BUCKET}/{THUMBNAILS}"}

@@ -1,4 +1,4 @@
-"""A deployed stack, as those see it who put pictures into it."""
+"""A deployed stack, used from outside."""
 
 import json
 from operator import itemgetter
@@ -6,14 +6,14 @@ from typing import Any
 
 from tests.cloud.emulator import Cloud, eventually
 
-MOST_LINES = 10_000  # that CloudWatch Logs gives at once
+MAX_LINES = 10_000  # that CloudWatch Logs returns at once
 
 
 class Deployed:
-    """A deployed stack, and what is done to it from outside."""
+    """A deployed stack."""
 
     def __init__(self, where: Cloud, outputs: dict[str, str]) -> None:
-        """Look at the stack with these outputs."""
+        """Read the names from the stack's outputs."""
         self.cloud, self.outputs = where, outputs
         self.s3, self.sqs = where.client("s3"), where.client("sqs")
         self.source, self.destination = outputs["SourceBucket"], outputs["DestinationBucket"]
@@ -27,20 +27,20 @@ class Deployed:
         self.s3.delete_object(Bucket=self.source, Key=key)
 
     def names(self, key: str) -> set[str]:
-        """Return the names that there are in the destination directly under the key."""
+        """Return the names of the objects directly under the key in the destination."""
         listed = self.s3.list_objects_v2(Bucket=self.destination, Prefix=f"{key}/", Delimiter="/").get("Contents", [])
         return {each["Key"][len(key) + 1 :] for each in listed}
 
     def made(self, key: str) -> dict[str, bytes]:
-        """Return what there is in the destination directly under the key, by name."""
+        """Return the content of the objects directly under the key in the destination, by name."""
         return {name: self.read(f"{key}/{name}") for name in self.names(key)}
 
     def read(self, key: str) -> bytes:
-        """Return an object of the destination."""
+        """Return the content of an object in the destination."""
         return self.s3.get_object(Bucket=self.destination, Key=key)["Body"].read()
 
     def manifest(self, key: str, etag: str) -> dict[str, Any]:
-        """Return the manifest of this version of the key, once there is one."""
+        """Wait for the manifest of this version of the key; return it."""
 
         def look() -> dict[str, Any] | None:
             there = "manifest.json" in self.names(key)
@@ -50,15 +50,15 @@ class Deployed:
         return eventually(look)
 
     def waiting(self, queue: str) -> int:
-        """Return how many messages a queue holds, in hand or not."""
+        """Return the number of messages in a queue, including those in flight."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        told = self.sqs.get_queue_attributes(QueueUrl=self.outputs[queue], AttributeNames=names)["Attributes"]
-        return sum(int(told[name]) for name in names)
+        attributes = self.sqs.get_queue_attributes(QueueUrl=self.outputs[queue], AttributeNames=names)["Attributes"]
+        return sum(int(attributes[name]) for name in names)
 
     def lines(self) -> list[dict[str, Any]]:
-        """Return what the function logged, each line as what it says, in the order of time.
+        """Return the lines of the function's log, decoded from JSON and sorted by time.
 
-        Some streams are asked for at a time: the emulator gives so many lines, and no token for more.
+        Each request names a few streams, because the emulator has a limit of lines and no pages.
         """
         function = self.cloud.client("lambda").get_function_configuration(FunctionName=self.outputs["Function"])
         group, logs = function["LoggingConfig"]["LogGroup"], self.cloud.client("logs")
@@ -66,11 +66,11 @@ class Deployed:
         for page in logs.get_paginator("describe_log_streams").paginate(logGroupName=group):
             names = [each["logStreamName"] for each in page["logStreams"]]
             found = logs.filter_log_events(logGroupName=group, logStreamNames=names)["events"] if names else []
-            assert len(found) < MOST_LINES
+            assert len(found) < MAX_LINES
             events += found
         messages = [each["message"] for each in sorted(events, key=itemgetter("timestamp"))]
         return [json.loads(message) for message in messages if message[:1] == "{"]
 
     def outcomes(self, key: str) -> list[tuple[str, int]]:
-        """Return what became of the key, each time: the outcome, and how many renditions were written."""
+        """Return outcome and number of written renditions of each log line about the key."""
         return [(line["outcome"], line["written"]) for line in self.lines() if line.get("key") == key]

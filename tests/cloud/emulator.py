@@ -27,14 +27,14 @@ SECONDS_A_COMMAND = 300
 
 @dataclass(frozen=True)
 class Cloud:
-    """One emulator; `folder` is where commands run, and leave what they made."""
+    """One emulator. Commands run in `folder`, and write their files there."""
 
     address: str
     folder: Path
 
     @property
     def environment(self) -> dict[str, str]:
-        """Return the environment of a program that takes the emulator for AWS, and cannot reach any other place."""
+        """Return the environment of a program that uses the emulator, and cannot reach AWS."""
         ours = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         return (
             ours
@@ -46,13 +46,13 @@ class Cloud:
                 "AWS_CONFIG_FILE": os.devnull,
                 "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
                 "AWS_EC2_METADATA_DISABLED": "true",
-                "CDK_HOME": str(self.folder / "cdk"),  # where it remembers which account an access key belongs to
+                "CDK_HOME": str(self.folder / "cdk"),  # the cache of access keys and their accounts
                 "PYTHONPATH": str(ROOT),
             }
         )
 
     def thumbsmith(self, *arguments: str) -> str:
-        """Run `thumbsmith ARGUMENTS` and return what it printed. Raises AssertionError where it fails."""
+        """Run `thumbsmith ARGUMENTS`; return its output. Raises AssertionError if it fails."""
         command = [sys.executable, "-m", "thumbsmith", *arguments]
         done = subprocess.run(
             command,
@@ -71,22 +71,22 @@ class Cloud:
         self.thumbsmith("aws", "bootstrap", f"aws://{ACCOUNT}/{REGION}")
 
     def deploy(self, **settings: object) -> dict[str, str]:
-        """Deploy the app, changed or new, with these settings; return the stack's outputs."""
+        """Deploy the app with these settings, or update it; return the stack's outputs."""
         outputs = self.folder / "outputs.json"
         self.thumbsmith("aws", "deploy", *self.app(settings), "--require-approval", "never", "-O", str(outputs))
         return json.loads(outputs.read_text())[str(settings.get("stack", "Thumbsmith"))]
 
     def destroy(self, **settings: object) -> None:
-        """Remove what was deployed with these settings."""
+        """Destroy the stack with these settings."""
         self.thumbsmith("aws", "destroy", *self.app(settings), "--force")
 
     def app(self, settings: dict[str, Any]) -> list[str]:
-        """Return the arguments that name the local app and its settings."""
+        """Return the arguments for the local app with these settings."""
         context = {"code": local_app.code(), "cli_credentials": "true", "keep": "false", **settings}
         return ["--app", APP, *(word for name, value in context.items() for word in ("-c", f"{name}={value}"))]
 
     def client(self, service: str, **credentials: str) -> BaseClient:
-        """Return a client of a service, as the account's owner or with these credentials."""
+        """Return a client of a service, with the account owner's credentials or these."""
         given = credentials or {
             "aws_access_key_id": processes.KEYS["AWS_ACCESS_KEY_ID"],
             "aws_secret_access_key": processes.SECRET,
@@ -102,9 +102,9 @@ def cloud(folder: Path) -> Iterator[Cloud]:
 
 
 def eventually(look: Callable[[], T], seconds: float = 180, every: float = 0.1) -> T:
-    """Return what `look` gives as soon as it is something, looking `every` so many seconds.
+    """Call `look` every `every` seconds until it returns a true value; return that.
 
-    Raises AssertionError when the time is over.
+    Raises AssertionError after `seconds`.
     """
     end = time.monotonic() + seconds
     while not (found := look()):

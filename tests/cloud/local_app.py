@@ -1,8 +1,8 @@
-"""The ready app with three differences: the emulator is another machine than AWS, speaks no TLS, and knows one action.
+"""The ready app with three changes for the emulator: its architecture, no TLS, and one additional action.
 
-Its functions run on this machine's Python and architecture, by Lambda's own runtime client: the code of a provided
-runtime is run by its file `bootstrap`. And the statements that deny all without TLS, which the emulator would enforce,
-never apply.
+The functions run on this machine's Python and architecture, with Lambda's own runtime client: the file `bootstrap`
+starts the code of a provided runtime. The statements that deny requests without TLS never apply. The emulator checks
+an action that AWS does not have.
 """
 
 import atexit
@@ -31,7 +31,7 @@ PYTHONPATH="$LAMBDA_TASK_ROOT" exec {RUNTIME} -m awslambdaric "$_HANDLER"
 
 
 def build(target: Path, contents: packaging.Contents = packaging.CONVERGING) -> None:
-    """Write the zip of a kind of function's code."""
+    """Write the zip with the code of a kind of function."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     files = {"bootstrap": BOOTSTRAP}
     packaging.build(target, python=version, architecture=ARCHITECTURE, contents=contents, files=files)
@@ -39,7 +39,7 @@ def build(target: Path, contents: packaging.Contents = packaging.CONVERGING) -> 
 
 @cache
 def code() -> Path:
-    """Return the folder of both functions' zips, which this process builds once, and removes when it ends."""
+    """Return the folder with the zips of both functions. It is built once, and deleted at exit."""
     folder = tempfile.TemporaryDirectory(prefix="thumbsmith-code-")
     atexit.register(folder.cleanup)
     for contents in (packaging.CONVERGING, packaging.API):
@@ -48,7 +48,7 @@ def code() -> Path:
 
 
 def main() -> None:
-    """Synthesize the app, with the code whose folder context gives."""
+    """Synthesize the app with the code in the folder from the context."""
     app = App()
     folder = Path(app.node.get_context("code"))
     machine = {"runtime": lambda_.Runtime.PROVIDED_AL2023, "architecture": ARCHITECTURES[ARCHITECTURE]}
@@ -63,14 +63,14 @@ def main() -> None:
 
 
 def let_in_batches(stack: ThumbsmithStack) -> None:
-    """Allow the audit an action that only the emulator knows: at AWS, SendMessage covers messages sent together."""
+    """Allow the audit an action of the emulator. On AWS, SendMessage also covers batches."""
     for audit in (each for each in stack.node.find_all() if isinstance(each, ThumbnailAudit)):
         queue = stack.generator.backfill.queue.queue_arn
         audit.role.add_to_policy(iam.PolicyStatement(actions=["sqs:SendMessageBatch"], resources=[queue]))
 
 
 def let_in_without_tls(stack: Stack) -> None:
-    """Have the first statement of each policy, which is the one on TLS, apply to a user alone who does not exist."""
+    """Make the first statement of each policy, about TLS, apply only to a user that does not exist."""
     for construct in stack.node.find_all():
         if isinstance(construct, s3.CfnBucketPolicy | sqs.CfnQueuePolicy | sns.CfnTopicPolicy):
             construct.add_override(

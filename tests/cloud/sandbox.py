@@ -1,7 +1,7 @@
-"""A function as Lambda runs it: by AWS's runtime client and emulator, within Lambda's restrictions (`ground.py`).
+"""A function as Lambda runs it: with AWS's runtime client and emulator, under Lambda's restrictions.
 
-Between invocations all processes of the function are stopped, as Lambda freezes them. Where this user may make a
-control group, all processes together are limited in memory.
+Between invocations all processes of the function are stopped, because Lambda freezes them. If this user may make a
+control group, it limits the memory of all processes together.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.cloud import ground
+from tests.cloud import restrictions
 from tests.servers.processes import free_ports
 
 VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -36,13 +36,13 @@ HANDLER = "thumbsmith.aws.handler.handler"
 
 @dataclass(frozen=True)
 class Group:
-    """A group of processes that together may take so much memory: of version 1 or 2, whichever the kernel has."""
+    """A control group with a memory limit, of version 1 or 2."""
 
     folder: Path
     is_old: bool
 
     def limit(self, memory: int) -> None:
-        """Set the limit, in bytes; nothing may be swapped out."""
+        """Set the limit in bytes, without swap."""
         (self.folder / ("memory.limit_in_bytes" if self.is_old else "memory.max")).write_text(str(memory))
         swap, most = ("memory.memsw.limit_in_bytes", memory) if self.is_old else ("memory.swap.max", 0)
         if (self.folder / swap).exists():
@@ -50,24 +50,24 @@ class Group:
 
     @property
     def peak(self) -> int:
-        """Return the most that was taken, in bytes, files that were read included."""
+        """Return the peak memory in bytes, including the page cache."""
         return int((self.folder / ("memory.max_usage_in_bytes" if self.is_old else "memory.peak")).read_text())
 
     @property
     def cpu_seconds(self) -> float:
-        """Return the CPU time of all that runs in it, and of what those have waited for, but for Lambda's emulator."""
+        """Return the CPU time of its processes and their ended children, without Lambda's emulator."""
         times = [map(int, rest[11:15]) for name, rest in map(_stat, self.processes) if not _is_emulator(name)]
         return sum(map(sum, times)) / os.sysconf("SC_CLK_TCK")
 
     @property
     def processes(self) -> list[int]:
-        """Return the ids of its processes."""
+        """Return the process ids."""
         return [int(line) for line in (self.folder / "cgroup.procs").read_text().split()]
 
 
 @contextlib.contextmanager
 def group(memory: int) -> Iterator[Group]:
-    """Make such a group, and kill all processes left in it. Raises OSError where this user or kernel cannot."""
+    """Make a control group, and kill its remaining processes at the end. Raises OSError if that is not possible."""
     is_old = (CGROUPS / "memory").is_dir()
     folder = CGROUPS / ("memory" if is_old else "") / f"thumbsmith-{secrets.token_hex(4)}"
     folder.mkdir()
@@ -83,14 +83,14 @@ def group(memory: int) -> Iterator[Group]:
 
 
 def _send(processes: Iterable[int], number: signal.Signals) -> None:
-    """Send a signal to processes, some of which may have ended."""
+    """Send a signal to processes; some may have ended."""
     for process in processes:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, number)
 
 
 def descendants(process: int) -> list[int]:
-    """Return the ids of a process and of all that it started."""
+    """Return the ids of a process and of all its descendants."""
     found = [process]
     for each in found:
         for children in Path(f"/proc/{each}/task").glob("*/children"):
@@ -100,7 +100,7 @@ def descendants(process: int) -> list[int]:
 
 
 def _stat(process: int) -> tuple[str, list[str]]:
-    """Return a process's name, and what follows it in /proc/PID/stat from the state on; proc(5)."""
+    """Return name and further fields of /proc/PID/stat, beginning with the state: proc(5)."""
     try:
         name, _, rest = Path(f"/proc/{process}/stat").read_text().rpartition(")")
     except OSError:
@@ -109,12 +109,12 @@ def _stat(process: int) -> tuple[str, list[str]]:
 
 
 def _is_emulator(name: str) -> bool:
-    """Return whether this is the name of Lambda's emulator, which is no part of the function."""
+    """Return whether this is the process name of Lambda's emulator, which is no part of the function."""
     return "aws-lambda-rie" in name
 
 
 def why_no_group() -> str | None:
-    """Return why no group can be made here, None where one can."""
+    """Return why a control group is not possible here, or None."""
     try:
         with group(64 << 20):
             return None
@@ -123,17 +123,17 @@ def why_no_group() -> str | None:
 
 
 def why_no_sandbox() -> str | None:
-    """Return why no function can run in a sandbox here, None where one can."""
+    """Return why a sandbox is not possible here, or None."""
     if not RIE.exists():
         return "no emulator of Lambda's runtime: run `make .venv/runtime`"
-    command = [sys.executable, ground.__file__, "refuses", RUNTIME, "-c", "pass"]
+    command = [sys.executable, restrictions.__file__, "refuses", RUNTIME, "-c", "pass"]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=SECONDS)
     return f"no restrictions as Lambda's can be made here: {done.stderr.strip()}" if done.returncode else None
 
 
 @dataclass
 class Sandbox:
-    """A running function. The first invocation starts it; `group` is None where none can be made here."""
+    """A running function. The first invocation starts it; `group` is None without control groups."""
 
     address: str
     log: Path
@@ -141,7 +141,7 @@ class Sandbox:
     group: Group | None
 
     def invoke(self, event: object) -> tuple[Any, float]:
-        """Return what the function answers, and after how many seconds; it is frozen before and afterwards."""
+        """Return the function's answer and the seconds that it took. It is frozen before and after."""
         request = urllib.request.Request(self.address, data=json.dumps(event).encode())
         self.thaw()
         started = time.perf_counter()
@@ -152,13 +152,13 @@ class Sandbox:
         return json.loads(answer), took
 
     def freeze(self) -> None:
-        """Stop all processes of the function, and return once all are stopped."""
+        """Stop all processes of the function; return once all are stopped."""
         while running := [each for each in self.processes if _stat(each)[1][0] not in "TZX"]:
             _send(running, signal.SIGSTOP)
             time.sleep(0.001)  # a signal takes a moment to arrive
 
     def thaw(self) -> None:
-        """Let all processes of the function go on."""
+        """Continue all processes of the function."""
         _send(self.processes, signal.SIGCONT)
 
     @property
@@ -169,12 +169,12 @@ class Sandbox:
 
     @property
     def durations(self) -> list[float]:
-        """Return the milliseconds that Lambda's emulator counted for each invocation."""
+        """Return the milliseconds of each invocation, as counted by Lambda's emulator."""
         return [float(each) for each in re.findall(r"REPORT .*?\tDuration: ([\d.]+) ms", self.log.read_text())]
 
     @property
     def images(self) -> list[dict[str, Any]]:
-        """Return what the function says of each image."""
+        """Return the function's log lines about images."""
         return [
             json.loads(line)
             for line in re.findall(r'^\{"level".*"event": "image".*$', self.log.read_text(), re.MULTILINE)
@@ -182,13 +182,13 @@ class Sandbox:
 
     @property
     def stages(self) -> list[float]:
-        """Return the milliseconds that the function says each image took to look at, to render and to store."""
+        """Return for each image the milliseconds of its stages (look, render, store) together."""
         names = ("LookMilliseconds", "RenderMilliseconds", "StoreMilliseconds")
-        return [sum(said[name] for name in names) for said in self.images]
+        return [sum(line[name] for name in names) for line in self.images]
 
     @property
     def starts(self) -> int:
-        """Return how often the function was started: once, unless it was killed."""
+        """Return the number of starts: one, unless the function was killed."""
         return self.log.read_text().count("INIT START")
 
 
@@ -196,7 +196,7 @@ class Sandbox:
 def sandbox(
     code: Path, handler: str, megabytes: int, environment: Mapping[str, str], log: Path, kind: str = "refuses"
 ) -> Iterator[Sandbox]:
-    """Run the handler of the code in a folder, in a sandbox of a kind (`ground.KINDS`), until the end of the block."""
+    """Run a handler in a sandbox of a kind (`restrictions.KINDS`) until the end of the block."""
     port, api = free_ports(2)
     variables = {
         "PATH": "/usr/bin:/bin",
@@ -208,7 +208,7 @@ def sandbox(
         "AWS_SESSION_TOKEN": "token",  # as a role's credentials have
         **environment,
     }
-    command = [sys.executable, ground.__file__, kind]
+    command = [sys.executable, restrictions.__file__, kind]
     command += [RIE, "--log-level", "info", "--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
     command += ["--runtime-api-address", f"127.0.0.1:{api}", RUNTIME, "-m", "awslambdaric", handler]
     with _members(megabytes << 20) as members, log.open("wb") as out:
@@ -227,7 +227,7 @@ def sandbox(
 
 @contextlib.contextmanager
 def _members(memory: int) -> Iterator[Group | None]:
-    """Make a group with a limit on memory, or None where none can be made here."""
+    """Make a control group with a memory limit, or give None if that is not possible."""
     if why_no_group():
         yield None
         return

@@ -1,4 +1,4 @@
-"""A backfill on the fleet: what was in the bucket before, made by functions; uploads go on, and drivers are killed."""
+"""A backfill of a full bucket by deployed functions, with uploads meanwhile and killed commands."""
 
 import contextlib
 import json
@@ -32,20 +32,20 @@ NAMES = 4  # the default recipe's thumbnails and the manifest
 
 @dataclass
 class Fleet:
-    """A stack with a backfill, over a bucket that was filled before anybody told of it."""
+    """A stack with a backfill, over a bucket that was filled before it was deployed."""
 
     deployed: Deployed
     keys: frozenset[str]
 
     @property
     def command(self) -> list[str]:
-        """Return the driver's command."""
+        """Return the backfill command."""
         outputs, stores = self.deployed.outputs, (f"s3://{self.deployed.source}", f"s3://{self.deployed.destination}")
         words = ["sync", *stores, "--via", outputs["Backfill"], "--json"]
         return [sys.executable, "-m", "thumbsmith", *words]
 
     def start(self, *options: str) -> subprocess.Popen[str]:
-        """Start a driver."""
+        """Start the command."""
         where = self.deployed.cloud
         return subprocess.Popen(
             [*self.command, *options],
@@ -57,14 +57,14 @@ class Fleet:
         )
 
     def run(self, *options: str, seconds: float = 900) -> tuple[int, dict[str, Any]]:
-        """Run a driver to its end; return its exit code and the last line that it printed."""
+        """Run the command to its end; return its exit code and its last line."""
         with self.start(*options) as driver:
             out, err = driver.communicate(timeout=seconds)
         assert out, err
         return driver.returncode, json.loads(out.splitlines()[-1])
 
     def kill(self, after: float, *options: str) -> int:
-        """Start a driver and kill it after so many seconds; return its exit code: whether it was killed."""
+        """Start the command and kill it after this many seconds; return its exit code."""
         with self.start(*options) as driver:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 driver.communicate(timeout=after)
@@ -73,7 +73,7 @@ class Fleet:
         return driver.returncode
 
     def made(self) -> set[str]:
-        """Return the keys that have all that the recipe makes."""
+        """Return the keys with all renditions of the recipe."""
         found: Counter[str] = Counter()
         pages = self.deployed.s3.get_paginator("list_objects_v2").paginate(Bucket=self.deployed.destination)
         for page in pages:
@@ -81,7 +81,7 @@ class Fleet:
         return {key for key, names in found.items() if names == NAMES}
 
     def outcomes(self) -> list[tuple[str, str]]:
-        """Return what became of each key, each time that a function had it in hand."""
+        """Return key and outcome of each log line about an image."""
         return [(each["key"], each["outcome"]) for each in self.deployed.lines() if each["event"] == "image"]
 
     def clear(self) -> None:
@@ -92,11 +92,11 @@ class Fleet:
                 self.deployed.s3.delete_objects(Bucket=self.deployed.destination, Delete={"Objects": keys})
 
     def rest(self) -> None:
-        """Wait until nobody has anything in hand."""
+        """Wait until both queues are empty."""
         eventually(lambda: not self.deployed.waiting("Queue") and not self.deployed.waiting("Backfill"), 300)
 
     def latency(self, times: int) -> float:
-        """Return the median seconds from the upload of a picture to its manifest, of so many one after another."""
+        """Return the median seconds from the upload of a picture to its manifest."""
         seconds = []
         for _ in range(times):
             key = f"live/{secrets.token_hex(6)}.jpg"
@@ -109,7 +109,7 @@ class Fleet:
 
 
 def fill(where: Cloud, count: int) -> tuple[str, str, frozenset[str]]:
-    """Make two buckets, one with so many pictures; return their names and the keys."""
+    """Make two buckets, one with this number of pictures; return their names and the keys."""
     s3, mark = where.client("s3"), secrets.token_hex(4)
     source, destination = f"before-{mark}", f"thumbs-{mark}"
     for bucket in (source, destination):
@@ -126,7 +126,7 @@ def fill(where: Cloud, count: int) -> tuple[str, str, frozenset[str]]:
 
 @contextlib.contextmanager
 def fleet(folder: Path, count: int, **settings: object) -> Iterator[Fleet]:
-    """Run a cloud with a stack that is deployed over so many pictures."""
+    """Run a cloud with a stack over this number of pictures."""
     with cloud(folder) as where:
         where.bootstrap()
         source, destination, keys = fill(where, count)
@@ -140,12 +140,12 @@ def fleet(folder: Path, count: int, **settings: object) -> Iterator[Fleet]:
 
 
 def made_times(fleet: Fleet) -> Counter[str]:
-    """Return how often each of the keys was made by a function."""
+    """Return how often a function made each of the keys."""
     return Counter(key for key, outcome in fleet.outcomes() if outcome == "made" and key in fleet.keys)
 
 
 def survives(fleet: Fleet, rate: int, longest: float) -> Counter[str]:
-    """Kill drivers at random, ten times; then let one run to its end: all is made. Return how often each key was."""
+    """Kill ten commands at random times, then run one to its end; return how often each key was made."""
     fleet.rest()
     fleet.clear()
     before = made_times(fleet)
@@ -168,7 +168,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 
 
 def test_a_budget_is_kept(small: Fleet):
-    """With --max-usd what is sent costs that much by the model, within a hundredth, and the rest is left for later."""
+    """--max-usd limits the cost by the model within 1 %, and the rest remains for the next run."""
     small.rest()
     small.clear()
     _, whole = small.run("--dry-run")
@@ -179,16 +179,16 @@ def test_a_budget_is_kept(small: Fleet):
     assert summary["sent"] + summary["in_flight"] < 500
 
 
-def test_killed_drivers_lose_nothing(small: Fleet):
-    """Ten drivers killed at random, and one that ends: all 500 pictures have thumbnails.
+def test_killed_commands_lose_nothing(small: Fleet):
+    """After ten killed commands and a complete one, all 500 pictures have thumbnails.
 
-    How many were made twice depends on how busy the machine is: the deep run limits their share.
+    How many are made twice depends on the load of the machine: the deep run limits their share.
     """
     survives(small, rate=100, longest=3.0)
 
 
 def test_uploads_are_served_meanwhile(small: Fleet):
-    """While the fleet makes what was lost, an upload has its thumbnails, and the backfill goes on to its end."""
+    """During a backfill an upload gets its thumbnails, and the backfill completes."""
     small.rest()
     small.clear()
     with small.start() as driver:
@@ -198,8 +198,8 @@ def test_uploads_are_served_meanwhile(small: Fleet):
     assert small.keys <= small.made()
 
 
-def test_a_job_of_s3_is_done_by_the_same_function(small: Fleet):
-    """The deployed function carries out the tasks of a job: what is right stands, what was lost is made again."""
+def test_the_function_runs_batch_operations_tasks(small: Fleet):
+    """The deployed function runs tasks of a job: fresh keys stay, missing thumbnails are made."""
     keys = [f"job/{secrets.token_hex(4)} +{number}.jpg" for number in range(3)]
     for key in keys:
         small.deployed.manifest(key, small.deployed.put(key, picture()))
@@ -214,12 +214,12 @@ def test_a_job_of_s3_is_done_by_the_same_function(small: Fleet):
     answer = small.deployed.cloud.client("lambda").invoke(
         FunctionName=small.deployed.outputs["Function"], Payload=json.dumps(job).encode()
     )
-    told = sorted(results(json.loads(answer["Payload"].read())))
-    assert told == [("t0", "Succeeded", "made"), ("t1", "Succeeded", "absent"), ("t2", "Succeeded", "fresh")]
+    output = sorted(results(json.loads(answer["Payload"].read())))
+    assert output == [("t0", "Succeeded", "made"), ("t1", "Succeeded", "absent"), ("t2", "Succeeded", "fresh")]
 
 
-def test_an_audit_finds_and_mends_what_was_lost(small: Fleet):
-    """By its own role the nightly function sees a thumbnail that is gone, and sends its key to the backfill."""
+def test_the_audit_repairs_missing_thumbnails(small: Fleet):
+    """With its own role the audit finds a missing thumbnail, and sends its key to the backfill."""
     functions = small.deployed.cloud.client("lambda")
     (name,) = [
         each["FunctionName"] for each in functions.list_functions()["Functions"] if "Audit" in each["FunctionName"]
@@ -229,8 +229,8 @@ def test_an_audit_finds_and_mends_what_was_lost(small: Fleet):
     lost = f"{min(small.keys)}/icon.webp"
     small.deployed.s3.delete_object(Bucket=small.deployed.destination, Key=lost)
     answer = functions.invoke(FunctionName=name, Payload=b'{"prefix": ""}')
-    told = json.loads(answer["Payload"].read())
-    assert {each: told[each] for each in ("Stale", "Missing", "Orphaned", "Unknown", "Repairs", "Unfinished")} == {
+    output = json.loads(answer["Payload"].read())
+    assert {each: output[each] for each in ("Stale", "Missing", "Orphaned", "Unknown", "Repairs", "Unfinished")} == {
         "Stale": 1,
         "Missing": 0,
         "Orphaned": 0,
@@ -241,8 +241,8 @@ def test_an_audit_finds_and_mends_what_was_lost(small: Fleet):
     eventually(lambda: "icon.webp" in small.deployed.names(min(small.keys)))
 
 
-def test_dead_letters_go_home(small: Fleet):
-    """What failed every time is told of, and sent back to where it came from; what nobody understands stays."""
+def test_dead_letters_are_redriven(small: Fleet):
+    """Dead letters are explained and sent back to their queue; unreadable ones stay."""
     sqs, outputs = small.deployed.sqs, small.deployed.outputs
     message = json.dumps({"thumbsmith": 1, "bucket": small.deployed.source, "keys": [min(small.keys)]})
     sqs.send_message(QueueUrl=outputs["BackfillDeadLetters"], MessageBody=message)
@@ -258,17 +258,17 @@ def test_dead_letters_go_home(small: Fleet):
         text=True,
         timeout=120,
     )
-    told = [json.loads(line) for line in done.stdout.splitlines()]
+    output = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 1, done.stderr
-    assert told[-1] == {"event": "summary", "messages": 2, "sent": 1, "unreadable": 1}
-    assert {each["outcome"] for each in told[:-1]} == {"sent", "unreadable"}
+    assert output[-1] == {"event": "summary", "messages": 2, "sent": 1, "unreadable": 1}
+    assert {each["outcome"] for each in output[:-1]} == {"sent", "unreadable"}
     eventually(lambda: small.deployed.waiting("Backfill") == 0)
     assert small.deployed.waiting("BackfillDeadLetters") == 1
 
 
 @pytest.mark.deep
 def test_twenty_thousand(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    """20,000 pictures, killed drivers: all are made, at most 1 % twice, and uploads take at most twice as long."""
+    """With 20,000 pictures and killed commands, at most 1 % are made twice, and uploads take at most twice as long."""
     with fleet(tmp_path, 20_000) as large:
         large.latency(3)
         idle = large.latency(25)

@@ -1,4 +1,4 @@
-"""The function's real zip in a sandbox as Lambda's: of every kind, and frozen between invocations."""
+"""The function's real zip in a sandbox like Lambda's, of every kind, frozen between invocations."""
 
 import json
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import pytest
 
 from tests.aws.scene import queued
 from tests.cloud.bucket import event, made, put
-from tests.cloud.ground import KINDS
+from tests.cloud.restrictions import KINDS
 from tests.cloud.sandbox import HANDLER, Sandbox, sandbox, why_no_sandbox
 from tests.faults.proxy import Proxy, running
 from tests.pictures import picture
@@ -36,18 +36,18 @@ BAD = {"cut.jpg": (picture("#223344", (600, 400))[:700], {"corrupt", "truncated"
 def function(
     request: pytest.FixtureRequest, code: Path, environment: dict[str, str], tmp_path: Path
 ) -> Iterator[Sandbox]:
-    """Give the function in a sandbox of each kind, for which nothing was made before."""
+    """Give the function in a sandbox of each kind, with an empty destination."""
     with sandbox(code, HANDLER, MEGABYTES, scoped(environment, tmp_path), tmp_path / "log", request.param) as started:
         yield started
 
 
 def scoped(environment: dict[str, str], folder: Path) -> dict[str, str]:
-    """Return the variables of a function that writes where no other test's function writes."""
+    """Return the variables of a function with a destination of its own."""
     return environment | {"THUMBSMITH_DESTINATION": environment["THUMBSMITH_DESTINATION"] + f"{folder.name}/"}
 
 
 def test_a_batch_of_nine_is_right(function: Sandbox, environment: dict[str, str], tmp_path: Path):
-    """Of nine messages seven become the thumbnails that rendering here makes, and two become recorded rejections."""
+    """Of nine messages, seven make the same thumbnails as rendered here, and two record rejections."""
     for key, data in (GOOD | {key: data for key, (data, _) in BAD.items()}).items():
         put(environment, key, data)
     answer, _ = function.invoke(queued(*(event(key) for key in [*GOOD, *BAD])))
@@ -63,13 +63,13 @@ def test_a_batch_of_nine_is_right(function: Sandbox, environment: dict[str, str]
         assert found == {}
     assert function.starts == 1
     (line,) = [line for line in function.log.read_text().splitlines() if '"event": "isolation"' in line]
-    said = json.loads(line)
-    assert set(said["layers"]) >= WITHOUT_FILTER
-    assert {"programs", "processes", "signals", "names"} <= set(said["open"])
+    fields = json.loads(line)
+    assert set(fields["layers"]) >= WITHOUT_FILTER
+    assert {"programs", "processes", "signals", "names"} <= set(fields["open"])
 
 
-def test_required_isolation_hands_messages_back(code: Path, environment: dict[str, str], tmp_path: Path):
-    """With THUMBSMITH_ISOLATION=required the function makes nothing in such a sandbox, and says which layer is open."""
+def test_required_isolation_fails_the_invocation(code: Path, environment: dict[str, str], tmp_path: Path):
+    """With THUMBSMITH_ISOLATION=required the function makes nothing here, and names the missing layer."""
     variables = scoped(environment, tmp_path) | {"THUMBSMITH_ISOLATION": "required"}
     put(environment, "required.jpg", picture("#123456"))
     with sandbox(code, HANDLER, MEGABYTES, variables, tmp_path / "log", "refuses") as function:
@@ -79,15 +79,15 @@ def test_required_isolation_hands_messages_back(code: Path, environment: dict[st
     assert made(environment, f"{tmp_path.name}/required.jpg") == {}
 
 
-def test_a_frozen_function_goes_on(code: Path, environment: dict[str, str], tmp_path: Path):
-    """Frozen between invocations, with every connection closed by S3 meanwhile, the same processes do the next work."""
+def test_a_frozen_function_continues(code: Path, environment: dict[str, str], tmp_path: Path):
+    """After a freeze, with all connections closed by S3, the same processes handle the next event."""
     with running(Proxy(environment["AWS_ENDPOINT_URL"])) as proxy:
         variables = scoped(environment, tmp_path) | {"AWS_ENDPOINT_URL": proxy.address}
         with sandbox(code, HANDLER, MEGABYTES, variables, tmp_path / "log") as function:
             processes: list[list[int]] = []
             for number, key in enumerate(("first.jpg", "second.jpg", "third.jpg")):
                 put(environment, key, picture(f"#{number}01020"))
-                assert proxy.connections or not number  # some are kept alive, and about to be closed
+                assert proxy.connections or not number  # some are persistent, and will be closed
                 proxy.drop()
                 answer, _ = function.invoke(queued(event(key)))
                 assert answer == {"batchItemFailures": []}

@@ -1,4 +1,4 @@
-"""What `make cloud` says before it deploys anything."""
+"""What `make cloud` refuses."""
 
 import pytest
 
@@ -14,14 +14,14 @@ from tests.cloud.__main__ import main, refusal
         ({"alarms": "off", "catalogue": "true"}, None),
     ],
 )
-def test_what_the_emulator_cannot_do_is_refused(settings: dict[str, str], sentence: str | None):
-    """A setting that cannot be deployed there is one sentence that names it."""
-    said = refusal(settings)
-    assert said is None if sentence is None else said.startswith(sentence)
+def test_unsupported_settings_are_refused(settings: dict[str, str], sentence: str | None):
+    """A setting that the emulator does not support is one sentence with its name."""
+    message = refusal(settings)
+    assert message is None if sentence is None else message.startswith(sentence)
 
 
 def test_a_refusal_ends_the_program(capsys: pytest.CaptureFixture[str]):
-    """Nothing is started: the sentence is on stderr, and the exit code is 2."""
+    """The sentence is on stderr, the exit code is 2, and nothing is started."""
     with pytest.raises(SystemExit) as ended:
         main("alarms=true")
     assert ended.value.code == 2

@@ -1,4 +1,4 @@
-"""The other ways in and out, EventBridge, catalogue and announcements; and what each permission is for."""
+"""EventBridge, prefixes, catalogue and announcements in a deployed stack; and the need for each permission."""
 
 import json
 from collections.abc import Callable
@@ -24,12 +24,12 @@ SETTINGS = {
 
 @pytest.fixture(scope="module")
 def deployed(where: Cloud) -> Deployed:
-    """Return the application with events by EventBridge, prefixes, a catalogue and announcements."""
+    """Return the application with EventBridge events, prefixes, a catalogue and announcements."""
     return Deployed(where, where.deploy(**SETTINGS))
 
 
 def test_events_come_by_eventbridge(deployed: Deployed, key: str):
-    """By EventBridge too a picture gets its thumbnails, whatever its key, and loses them with its source."""
+    """With EventBridge, any key gets its thumbnails, and loses them with its source."""
     name = f"{key}/a+b %20 é.jpg"
     deployed.put(f"été/{name}", picture())
     eventually(lambda: "manifest.json" in deployed.names(f"out/{name}"))
@@ -38,16 +38,16 @@ def test_events_come_by_eventbridge(deployed: Deployed, key: str):
     eventually(lambda: not deployed.names(f"out/{name}"))
 
 
-def test_what_is_outside_the_prefix_is_nobodys_business(deployed: Deployed, key: str):
-    """A picture beside the prefix gets nothing, while one within gets its thumbnails."""
+def test_keys_outside_the_prefix_are_ignored(deployed: Deployed, key: str):
+    """A picture outside the prefix gets no thumbnails."""
     deployed.put(key, picture())
     deployed.put(f"été/{key}", picture())
     eventually(lambda: "manifest.json" in deployed.names(f"out/{key}"))
     assert [each for each in deployed.outcomes(key) if each[0] == "made"] == [("made", 3)]
 
 
-def test_the_catalogue_says_what_manifests_say(deployed: Deployed, key: str):
-    """One item a source, with its manifest's content, as long as there is a manifest."""
+def test_the_catalogue_equals_the_manifests(deployed: Deployed, key: str):
+    """There is one item for each source, equal to its manifest, as long as the manifest exists."""
     table, dynamodb = deployed.outputs["Catalogue"], deployed.cloud.client("dynamodb")
 
     def item() -> dict[str, Any] | None:
@@ -63,8 +63,8 @@ def test_the_catalogue_says_what_manifests_say(deployed: Deployed, key: str):
     eventually(lambda: item() is None)
 
 
-def test_whoever_subscribes_is_told_of_manifests(deployed: Deployed, key: str):
-    """A queue that subscribes to the topic hears of the manifest, and of no rendition."""
+def test_subscribers_receive_manifest_events(deployed: Deployed, key: str):
+    """A queue that subscribes to the topic receives events about manifests only."""
     sns, sqs = deployed.cloud.client("sns"), deployed.sqs
     (topic,) = [each["TopicArn"] for each in sns.list_topics()["Topics"] if "Announcements" in each["TopicArn"]]
     queue = sqs.create_queue(QueueName="subscriber")["QueueUrl"]
@@ -86,10 +86,10 @@ def test_whoever_subscribes_is_told_of_manifests(deployed: Deployed, key: str):
 
 
 class Role:
-    """The converging function's role, of which statements can be taken away, and what it may do."""
+    """The role of the function, from which statements can be removed."""
 
     def __init__(self, deployed: Deployed) -> None:
-        """Look at the role."""
+        """Read the role of the deployed function."""
         self.deployed, self.iam = deployed, deployed.cloud.client("iam")
         function = deployed.cloud.client("lambda").get_function_configuration(FunctionName=deployed.outputs["Function"])
         self.arn, self.group = function["Role"], function["LoggingConfig"]["LogGroup"]
@@ -97,19 +97,19 @@ class Role:
         self.policy = self.iam.get_role_policy(RoleName=self.name, PolicyName="Thumbsmith")["PolicyDocument"]
 
     def write(self, statements: list[dict[str, Any]]) -> None:
-        """Let the role do this, and nothing else."""
+        """Set the statements of the role's policy."""
         document = json.dumps(self.policy | {"Statement": statements})
         self.iam.put_role_policy(RoleName=self.name, PolicyName="Thumbsmith", PolicyDocument=document)
 
     def may(self, action: str, resource: str) -> bool:
-        """Return whether the role may do this, as IAM's own simulator says."""
-        (told,) = self.iam.simulate_principal_policy(
+        """Return whether IAM's simulator allows this action."""
+        (result,) = self.iam.simulate_principal_policy(
             PolicySourceArn=self.arn, ActionNames=[action], ResourceArns=[resource]
         )["EvaluationResults"]
-        return told["EvalDecision"] == "allowed"
+        return result["EvalDecision"] == "allowed"
 
     def works(self, key: str) -> bool:
-        """Return whether the function, called directly, makes this key right."""
+        """Return whether a direct call of the function converges this key."""
         record = {"eventVersion": "2.1", "eventName": "ObjectCreated:Put"}
         record["s3"] = {"bucket": {"name": self.deployed.source}, "object": {"key": f"%C3%A9t%C3%A9/{key}"}}
         answer = self.deployed.cloud.client("lambda").invoke(
@@ -125,12 +125,12 @@ def role(deployed: Deployed) -> Role:
 
 
 def _purposes(role: Role, key: str) -> dict[str, Callable[[], bool]]:
-    """Return for each statement what cannot be done without it."""
+    """Return for each statement a check that fails without it."""
     queue = f"arn:aws:sqs:us-east-1:000000000000:{role.deployed.outputs['Queue'].rpartition('/')[2]}"
     stream = f"arn:aws:logs:us-east-1:000000000000:log-group:{role.group}:log-stream:one"
     return {
         "ReadSource": lambda: role.works(key),
-        # The emulator says 404 of an absent object to whoever may not list, where AWS says 403.
+        # For a missing object without permission to list, AWS answers 403, and the emulator 404.
         "TellAbsentSource": lambda: role.may("s3:ListBucket", f"arn:aws:s3:::{role.deployed.source}"),
         "KeepDestination": lambda: role.works(key),
         "ListDestination": lambda: role.works(key),
@@ -139,8 +139,8 @@ def _purposes(role: Role, key: str) -> dict[str, Callable[[], bool]]:
     }
 
 
-def test_no_permission_is_there_for_nothing(role: Role, key: str):
-    """With any one statement of the role taken away something fails that works with it; and all work again with all."""
+def test_every_permission_is_needed(role: Role, key: str):
+    """Without any one statement of the role something fails; with all of them everything works."""
     role.deployed.put(f"été/{key}", picture())
     eventually(lambda: "manifest.json" in role.deployed.names(f"out/{key}"))
     purposes, statements = _purposes(role, key), role.policy["Statement"]

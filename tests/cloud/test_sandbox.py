@@ -1,4 +1,4 @@
-"""What the function takes where Lambda runs it: time to start, time besides the picture, and memory."""
+"""The resources of the function under Lambda's restrictions: start, overhead and memory."""
 
 import compileall
 import io
@@ -41,7 +41,7 @@ def handler(event, context):
 
 @pytest.fixture(scope="module")
 def peer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return boto3 and Pillow doing the same, with bytecode too."""
+    """Return boto3 and Pillow doing the same, with bytecode."""
     folder, packages = tmp_path_factory.mktemp("peer"), Path(sysconfig.get_path("purelib"))
     for name in PEER_NEEDS:
         copy = shutil.copytree if (packages / name).is_dir() else shutil.copy
@@ -54,7 +54,7 @@ def peer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def jpeg(width: int, height: int, **options: Any) -> bytes:
-    """Return a photograph of that size."""
+    """Return a photograph of this size."""
     with Image.open(photos()[0]) as photo:
         out = io.BytesIO()
         photo.convert("RGB").resize((width, height)).save(out, "jpeg", quality=85, **options)
@@ -62,14 +62,14 @@ def jpeg(width: int, height: int, **options: Any) -> bytes:
 
 
 @pytest.fixture
-def tell(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
-    """Return a function that prints what was measured, whatever becomes of the test."""
+def report(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """Return a function that prints a measurement, even if the test passes."""
 
-    def said(text: str) -> None:
+    def show(text: str) -> None:
         with capsys.disabled():
             sys.stdout.write(f"\n{text}\n")
 
-    return said
+    return show
 
 
 @pytest.fixture
@@ -80,22 +80,22 @@ def small(code: Path, environment: dict[str, str], tmp_path: Path) -> Iterator[S
 
 
 def outcome(answer: dict[str, Any]) -> tuple[str, str | None]:
-    """Return what became of the one image, and by which code."""
+    """Return outcome and code of the only image."""
     (image,) = answer["images"]
     return image["outcome"], image.get("code")
 
 
 @needs_corpus
 @pytest.mark.parametrize("megabytes", [SMALL, WHOLE_CORE])
-def test_the_first_picture_takes_less_than_elsewhere(
+def test_the_cold_start_is_faster_than_boto3(
     code: Path,
     peer: Path,
     environment: dict[str, str],
     tmp_path: Path,
     megabytes: int,
-    tell: Callable[[str], None],
+    report: Callable[[str], None],
 ):
-    """Starting and making the first picture takes at most 0.85 of the CPU time that boto3 and Pillow take for it."""
+    """Start and first picture take at most 0.85 of the CPU time of boto3 and Pillow."""
     put(environment, "first.jpg", jpeg(1732, 1155))
     functions = {"ours": (code, HANDLER), "peer": (peer, "peer.handler"), "nothing": (peer, "nothing.handler")}
     seconds: dict[str, list[float]] = {name: [] for name in functions}
@@ -108,42 +108,42 @@ def test_the_first_picture_takes_less_than_elsewhere(
                 cpu[name].append(running.group.cpu_seconds)
             assert outcome(answer)[0] in {"made", "fresh"}, answer
             seconds[name].append(took)
-    first = {name: min(each) for name, each in seconds.items()}  # the least: others use this machine too
-    said = ", ".join(f"{name} {took:.3f} s ({median(cpu[name]):.3f} s of CPU)" for name, took in first.items())
-    tell(f"{megabytes} MB, INIT and first picture: {said}; ratio {first['ours'] / first['peer']:.2f}")
+    first = {name: min(each) for name, each in seconds.items()}  # the minimum, because of other load
+    text = ", ".join(f"{name} {took:.3f} s ({median(cpu[name]):.3f} s of CPU)" for name, took in first.items())
+    report(f"{megabytes} MB, INIT and first picture: {text}; ratio {first['ours'] / first['peer']:.2f}")
     assert median(cpu["ours"]) <= 0.85 * median(cpu["peer"]), cpu
 
 
 @needs_corpus
-def test_24_megapixels_fit_512_megabytes(small: Sandbox, environment: dict[str, str], tell: Callable[[str], None]):
-    """A JPEG of 24 megapixels becomes thumbnails, baseline or progressive, and nobody is killed."""
+def test_24_megapixels_fit_512_megabytes(small: Sandbox, environment: dict[str, str], report: Callable[[str], None]):
+    """JPEGs of 24 megapixels, baseline and progressive, get thumbnails with 512 MB."""
     for name, options in (("baseline", {}), ("progressive", {"progressive": True})):
         put(environment, f"{name}.jpg", jpeg(6000, 4000, **options))
         assert outcome(small.invoke(event(f"{name}.jpg"))[0]) == ("made", None)
-    tell(f"24 MP JPEG: {small.group.peak / 1e6:.0f} MB at most of {SMALL}")
+    report(f"24 MP JPEG: {small.group.peak / 1e6:.0f} MB at most of {SMALL}")
     assert small.starts == 1
 
 
 @needs_corpus
 def test_12_megapixels_of_heic_fit_512_megabytes(
-    small: Sandbox, environment: dict[str, str], tell: Callable[[str], None]
+    small: Sandbox, environment: dict[str, str], report: Callable[[str], None]
 ):
-    """An HEIC of 12 megapixels, as telephones write it, becomes thumbnails."""
+    """An HEIC of 12 megapixels gets thumbnails with 512 MB."""
     pillow_heif = pytest.importorskip("pillow_heif", reason="no encoder of HEIC to make a test picture with")
     with Image.open(photos()[0]) as photo:
         out = io.BytesIO()
         pillow_heif.from_pillow(photo.convert("RGB").resize((4032, 3024))).save(out, quality=60)
     put(environment, "phone.heic", out.getvalue())
     assert outcome(small.invoke(event("phone.heic"))[0]) == ("made", None)
-    tell(f"12 MP HEIC: {small.group.peak / 1e6:.0f} MB at most of {SMALL}")
+    report(f"12 MP HEIC: {small.group.peak / 1e6:.0f} MB at most of {SMALL}")
     assert small.starts == 1
 
 
 @needs_corpus
-def test_too_much_memory_is_a_code(code: Path, environment: dict[str, str], tmp_path: Path):
-    """A picture that takes more than there is ends in its code, even where the recipe would allow it; the next is made.
+def test_too_much_memory_is_a_rejection(code: Path, environment: dict[str, str], tmp_path: Path):
+    """A source that needs more memory than the function has is rejected, and the next one is made.
 
-    Where the kernel killed the function instead, it would be started a second time.
+    If the kernel killed the function instead, it would be started a second time.
     """
     recipe = {"THUMBSMITH_RECIPE": "[limits]\nmax_memory = 8589934592\nmax_cpu_seconds = 60\n"}
     out = io.BytesIO()
@@ -157,14 +157,12 @@ def test_too_much_memory_is_a_code(code: Path, environment: dict[str, str], tmp_
 
 
 @needs_corpus
-def test_little_is_taken_besides_pixels_and_store(
-    code: Path, environment: dict[str, str], tmp_path: Path, tell: Callable[[str], None]
-):
-    """Once it runs, an invocation takes at most 5 ms besides looking, rendering and storing."""
+def test_the_overhead_is_small(code: Path, environment: dict[str, str], tmp_path: Path, report: Callable[[str], None]):
+    """A warm invocation takes at most 5 ms in addition to its stages."""
     with sandbox(code, HANDLER, WHOLE_CORE, environment, tmp_path / "log") as running:
         for number in range(WARM_ROUNDS):
             put(environment, f"warm{number}.jpg", jpeg(1200, 800))
             running.invoke(event(f"warm{number}.jpg"))
         besides = [took - stages for took, stages in zip(running.durations, running.stages, strict=True)]
-    tell(f"besides: {min(besides):.1f} ms at the least, {median(besides[5:]):.1f} in the median")
+    report(f"besides: {min(besides):.1f} ms at the least, {median(besides[5:]):.1f} in the median")
     assert min(besides) <= 5

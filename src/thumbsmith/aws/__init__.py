@@ -1,1 +1,1 @@
-"""On AWS."""
+"""The functions on AWS: make thumbnails, serve the API, audit a bucket, fill the catalogue; and the task."""

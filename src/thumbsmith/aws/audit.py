@@ -1,8 +1,8 @@
-"""The audit's function, thumbsmith.aws.audit.handler: how a bucket's thumbnails stand, as metrics; on wish, repaired.
+"""The audit's function, thumbsmith.aws.audit.handler: the state of a bucket's thumbnails as metrics, with repair.
 
-An invocation looks at the keys of one prefix, by both listings and the manifests, as `thumbsmith plan` does. What is
-missing, stale or orphaned is drift: an event that was lost, a write that came late, a hand in the bucket. It is sent to
-the backfill's queue where there is one.
+An invocation checks the keys with one prefix against both listings and the manifests, like `thumbsmith plan`. Missing,
+stale and orphaned thumbnails are drift: from a lost event, a late write, or a manual change. If there is a backfill
+queue, their keys are sent to it.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from thumbsmith.aws.invocation import Context
-from thumbsmith.aws.settings import FunctionSettings, from_environment, place_of
-from thumbsmith.aws.telemetry import tell, tell_metrics
-from thumbsmith.backfill.clients import open_queue
-from thumbsmith.backfill.send import BATCH, THREADS, Sender
+from thumbsmith.aws.settings import FunctionSettings, StoreAddress
+from thumbsmith.aws.telemetry import log, log_metrics
+from thumbsmith.backfill.clients import MAX_BATCH_MESSAGES, open_queue
+from thumbsmith.backfill.send import THREADS, Sender
 from thumbsmith.bulk.join import KeyJoin, batched
 from thumbsmith.bulk.parallel import each
 from thumbsmith.bulk.scan import Scope, scan
@@ -23,19 +23,29 @@ from thumbsmith.bulk.status import Totals
 from thumbsmith.bulk.sync import settle
 from thumbsmith.environment import backfill_setting, function_name
 from thumbsmith.errors import UsageError
-from thumbsmith.events import backfill_message
 
-# Seconds before Lambda's end at which looking ends, and what is known is sent and told.
-ENDING: Final = 60.0
+# The scan ends this long before Lambda ends the process, to leave time for repairs and metrics.
+END_SECONDS: Final = 60.0
+
+
+def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
+    """Audit the keys with the event's `prefix`; print and return the metrics. Raises UsageError, StoreError."""
+    end = time.monotonic() + max(context.get_remaining_time_in_millis() / 1000 - END_SECONDS, 0)
+    prefix, url = str(event.get("prefix", "")), backfill_setting()
+    settings = FunctionSettings.from_environment()
+    totals, sent, complete = audit(settings, prefix, lambda: time.monotonic() >= end, open_queue(url) if url else None)
+    numbers = dict(metrics(totals, sent, complete=complete))
+    log_metrics("Audit", function_name() or context.function_name, numbers, prefix=prefix)
+    return {"prefix": prefix, **numbers}
 
 
 def audit(
     settings: FunctionSettings, prefix: str, stop: Callable[[], bool], sender: Sender | None
 ) -> tuple[Totals, int, bool]:
-    """Return how the keys with a prefix stand, how many were sent to be repaired, and whether all were looked at.
+    """Return the totals of the keys with a prefix, the number of keys sent for repair, and whether all were checked.
 
-    Nothing is sent where more than half of all thumbnails would be deleted: the source may be mistyped, or emptied by
-    mistake. Nothing is deleted either where not all was looked at. Raises StoreError.
+    Sends nothing if more than half of all thumbnails would be deleted: the source may be mistyped, or empty by mistake.
+    Sends no deletion if not all keys were checked. Raises StoreError.
     """
     scope = Scope(source=settings.source, destination=settings.destination, recipe=settings.recipe, prefix=prefix)
     totals, sent = Totals(), 0
@@ -44,7 +54,7 @@ def audit(
             for _ in settle(found, stop=stop, told=totals.add):
                 pass
         except UsageError as refusal:
-            tell(level="ERROR", event="audit", prefix=prefix, detail=str(refusal))
+            log(level="ERROR", event="audit", prefix=prefix, detail=str(refusal))
             return totals, 0, True
         complete = not stop()
         if sender:
@@ -52,24 +62,8 @@ def audit(
     return totals, sent, complete
 
 
-def _repair(listing: KeyJoin, settings: FunctionSettings, sender: Sender, *, deletions: bool) -> int:
-    """Send the keys that are to be made right; return how many."""
-    place = place_of(settings.source)
-
-    def send(bodies: list[str]) -> int:
-        sender.send(bodies)
-        return len(bodies)
-
-    bodies = (
-        backfill_message(place.bucket, place.prefix + todo.key)
-        for todo in listing.deferred()
-        if todo.listed or deletions
-    )
-    return sum(each(send, batched(bodies, BATCH), threads=THREADS, stop=lambda: False))
-
-
 def metrics(totals: Totals, sent: int, *, complete: bool) -> Iterator[tuple[str, float]]:
-    """Yield the metrics: `Drift` is all that should not be."""
+    """Yield names and values of the metrics. `Drift` is the number of sources and objects that are not as expected."""
     yield "Sources", sum(totals.sources.values())
     yield "Missing", totals.sources["missing"]
     yield "Stale", totals.sources["stale"]
@@ -80,12 +74,13 @@ def metrics(totals: Totals, sent: int, *, complete: bool) -> Iterator[tuple[str,
     yield "Unfinished", 0 if complete else 1
 
 
-def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
-    """Audit the keys that begin with the event's `prefix`; return and print the metrics."""
-    end = time.monotonic() + max(context.get_remaining_time_in_millis() / 1000 - ENDING, 0)
-    prefix, url = str(event.get("prefix", "")), backfill_setting()
-    settings = from_environment()
-    totals, sent, complete = audit(settings, prefix, lambda: time.monotonic() >= end, open_queue(url) if url else None)
-    numbers = dict(metrics(totals, sent, complete=complete))
-    tell_metrics("Audit", function_name() or context.function_name, numbers, prefix=prefix)
-    return {"prefix": prefix, **numbers}
+def _repair(listing: KeyJoin, settings: FunctionSettings, sender: Sender, *, deletions: bool) -> int:
+    """Send the keys that need work to the queue; return how many. Without `deletions`, only keys with a source."""
+    source = StoreAddress.of(settings.source)
+
+    def send(bodies: list[str]) -> int:
+        sender.send(bodies)
+        return len(bodies)
+
+    bodies = (source.message(pending.key) for pending in listing.deferred() if pending.listed or deletions)
+    return sum(each(send, batched(bodies, MAX_BATCH_MESSAGES), threads=THREADS, stop=lambda: False))

@@ -1,13 +1,14 @@
-"""The time that an invocation has: what cannot be done in it is handed back, before Lambda ends the process.
+"""Converges keys before a deadline: several at once, each measured, and nothing is written after the deadline.
 
-Keys made right, several at once, each measured, and none after the deadline.
+Lambda ends or freezes the process at the end of its time. What cannot be done until then is returned as an error, so
+that its message is delivered again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Final, Protocol, Self
 
@@ -20,82 +21,25 @@ from thumbsmith.reconcile.converge import converge
 from thumbsmith.reconcile.effects import Options, Outcome
 from thumbsmith.worker import Work
 
-# Seconds before the end at which all requests are ended, and the answer given. Of a function that is given little time,
-# a quarter of it.
-ANSWERING: Final = 2.0
+# While one thread of a pair waits for its store, the worker handles the picture of the other.
+THREADS_PER_WORKER: Final = 2
 
-# The part of that time in which keys may still be passed on to a larger machine.
-PASSING_ON: Final = 0.75
+# The time before the end of the process at which all requests end, to leave time for the answer. A function with little
+# time reserves a quarter of it.
+ANSWER_SECONDS: Final = 2.0
 
-# Seconds for the stores, besides the CPU time that decoding one source may take.
-STORING: Final = 5.0
+# The share of that time in which keys may still be sent to a larger machine.
+ESCALATION_SHARE: Final = 0.75
 
-
-@dataclass(frozen=True, slots=True)
-class Deadline:
-    """Until when there is time, by time.monotonic(), and the seconds that a key is given at least.
-
-    `answering` is the seconds between then and the end of the process.
-    """
-
-    at: float
-    needed: float
-    answering: float = ANSWERING
-
-    @classmethod
-    def after(cls, seconds: float, limits: Limits) -> Self:
-        """Return the deadline of an invocation that Lambda ends in so many seconds.
-
-        A key needs what one source may cost; where that is more than half of the time, half of it: then too the first
-        keys are begun.
-        """
-        answering = min(ANSWERING, seconds / 4)
-        usable = seconds - answering
-        return cls(monotonic() + usable, min(limits.max_cpu_seconds + STORING, usable / 2), answering)
-
-    @property
-    def left(self) -> float:
-        """Return the seconds left, 0 where none are."""
-        return max(self.at - monotonic(), 0.0)
-
-    def lifetime(self) -> Lifetime:
-        """Return the time in which the requests of this invocation may be made."""
-        return Lifetime(self.at, not_finished)
-
-    def last_lifetime(self) -> Lifetime:
-        """Return the time in which keys may be passed on, also those that there was no time for."""
-        return Lifetime(self.at + PASSING_ON * self.answering, not_finished)
-
-    def begin(self) -> None:
-        """Raise OutOfTime where there is no room for one more key."""
-        if self.left < self.needed:
-            raise OutOfTime("not begun: the function's time was nearly over")
-
-
-def not_finished() -> OutOfTime:
-    """Return the error of a key that there was not enough time for."""
-    return OutOfTime("not finished: the function's time was over")
-
-
-# While one thread of a pair waits for its store, the other has a picture in a worker.
-THREADS_A_WORKER: Final = 2
-
-
-class TimedRenderer(Protocol):
-    """Whoever turns a source into pictures, until a moment of time.monotonic(): `Workers`."""
-
-    def render(
-        self, reader: RangeReader, recipe: Recipe, wanted: Collection[str] | None = None, *, until: float | None = None
-    ) -> Work:
-        """Return the pictures named in `wanted`, all for None. Raises as `Workers.render` does."""
-        ...
+# The time for requests to the stores, in addition to the CPU time that decoding one source may take.
+STORE_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class KeyJob:
-    """One key to make right, also where a rejection is recorded if `retry`. `sent`: when asked to, in epoch seconds.
+    """One key to converge. `sent` is the time of the request, in epoch seconds.
 
-    `again` says that whoever asks did so before, and was not told that it is done.
+    `retry`: try again although a rejection is recorded. `redelivered`: an earlier request was not acknowledged.
     """
 
     key: str
@@ -104,11 +48,168 @@ class KeyJob:
     redelivered: bool = False
 
 
-@dataclass(slots=True)
-class Measured:
-    """A renderer that keeps to a deadline and takes the time, all of it as moments of time.monotonic()."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyResult:
+    """The outcome of one key, or the error for which its request is returned.
 
-    renderer: TimedRenderer
+    `before_seconds`, `render_seconds` and `after_seconds` add up to `total_seconds`: until rendering began, of
+    rendering, and after it. `work` is the reply of the worker.
+    """
+
+    job: KeyJob
+    outcome: Outcome | None = None
+    error: Exception | None = None
+    work: Work | None = None
+    before_seconds: float | None = None
+    render_seconds: float | None = None
+    after_seconds: float | None = None
+    total_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """The end of the usable time, `at`, by time.monotonic().
+
+    `needed_seconds` is the least time for which a key is begun. `answer_seconds` follow between `at` and the end of the
+    process.
+    """
+
+    at: float
+    needed_seconds: float
+    answer_seconds: float = ANSWER_SECONDS
+
+    @classmethod
+    def after(cls, seconds: float, limits: Limits) -> Self:
+        """Return the deadline of an invocation that Lambda ends after this time.
+
+        A key needs as much time as the limits allow for one source, but at most half of the usable time: even a short
+        invocation begins its first keys.
+        """
+        answer_seconds = min(ANSWER_SECONDS, seconds / 4)
+        usable = seconds - answer_seconds
+        needed_seconds = min(limits.max_cpu_seconds + STORE_SECONDS, usable / 2)
+        return cls(monotonic() + usable, needed_seconds, answer_seconds)
+
+    @property
+    def seconds_left(self) -> float:
+        """Return the seconds until the deadline, 0 after it."""
+        return max(self.at - monotonic(), 0.0)
+
+    def request_lifetime(self) -> Lifetime:
+        """Return the lifetime of requests to the stores: until the deadline."""
+        return Lifetime(self.at, not_finished)
+
+    def escalation_lifetime(self) -> Lifetime:
+        """Return the lifetime of requests to the queue of larger machines. It ends somewhat after the deadline."""
+        return Lifetime(self.at + ESCALATION_SHARE * self.answer_seconds, not_finished)
+
+    def check(self) -> None:
+        """Raise OutOfTime where too little time is left to begin a key."""
+        if self.seconds_left < self.needed_seconds:
+            raise OutOfTime("not begun: the function's time was nearly over")
+
+
+def not_finished() -> OutOfTime:
+    """Return the error of a key that was not done at the deadline."""
+    return OutOfTime("not finished: the function's time was over")
+
+
+class DeadlineRenderer(Protocol):
+    """A renderer that stops at a moment of time.monotonic(): `Workers`."""
+
+    def render(
+        self, reader: RangeReader, recipe: Recipe, wanted: Collection[str] | None = None, *, until: float | None = None
+    ) -> Work:
+        """Return the renditions named in `wanted`, all of them for None. Raises the errors of `Workers.render`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Converger:
+    """Converges keys between two stores with `threads` threads.
+
+    `escalate` sends the key of a source to a larger machine; None where there is no such machine.
+    """
+
+    settings: FunctionSettings
+    renderer: DeadlineRenderer
+    threads: int = THREADS_PER_WORKER
+    escalate: Callable[[str], None] | None = None
+
+    def converge_all(self, jobs: Collection[KeyJob], deadline: Deadline) -> Iterator[KeyResult]:
+        """Yield the result of each job as soon as it is done, in any order; at the deadline, of all that remain.
+
+        Redelivered jobs come first. All requests to the stores end at the deadline. This holds even if the process is
+        frozen after its answer and continues with another invocation: no write of this one happens later.
+        """
+        ordered = sorted(jobs, key=lambda job: not job.redelivered)
+        requests, escalation = deadline.request_lifetime(), deadline.escalation_lifetime()
+        pool = ThreadPoolExecutor(self.threads, thread_name_prefix="thumbsmith")
+        running = {pool.submit(self._run, job, deadline, requests): job for job in ordered}
+        try:
+            for future in as_completed(list(running), timeout=deadline.seconds_left):
+                del running[future]
+                yield future.result()
+        except TimeoutError:
+            requests.end()
+            for job in running.values():
+                yield self._escalated(KeyResult(job=job, error=not_finished()), escalation)
+        finally:
+            requests.end()
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _run(self, job: KeyJob, deadline: Deadline, requests: Lifetime) -> KeyResult:
+        return self._escalated(self._converge(job, deadline, requests), requests)
+
+    def _converge(self, job: KeyJob, deadline: Deadline, requests: Lifetime) -> KeyResult:
+        settings, renderer = self.settings, _MeasuringRenderer(self.renderer, deadline.at, monotonic())
+        try:
+            deadline.check()
+            with requests.applied():
+                outcome = converge(
+                    job.key,
+                    settings.source,
+                    settings.destination,
+                    settings.recipe,
+                    renderer=renderer,
+                    options=Options(retry_rejected=job.retry),
+                    check=requests.check,
+                )
+        except Exception as error:  # also a bug of ours: it is logged, and the key is tried again
+            return renderer.result(job, None, error)
+        return renderer.result(job, outcome, None)
+
+    def _escalated(self, result: KeyResult, requests: Lifetime) -> KeyResult:
+        """Return the result. If a larger machine may do better, send the key there first: then the key is done here."""
+        if self.escalate is None or not _may_need_larger_machine(result):
+            return result
+        try:
+            with requests.applied():
+                self.escalate(result.job.key)
+        except ThumbsmithError as error:
+            return replace(result, outcome=None, error=error)
+        return (
+            result
+            if result.outcome
+            else replace(result, outcome=Outcome(status="absent", code="passed_on"), error=None)
+        )
+
+
+def _may_need_larger_machine(result: KeyResult) -> bool:
+    """Return whether a larger machine may do better: too little memory was predicted, or time was too short twice.
+
+    A rejection is sent there when it is first recorded, or when that may have failed before; not with each later event.
+    """
+    if result.outcome:
+        return result.outcome.code == Code.OVER_MEMORY and (result.outcome.recorded or result.job.redelivered)
+    return result.job.redelivered and isinstance(result.error, OutOfTime)
+
+
+@dataclass(slots=True)
+class _MeasuringRenderer:
+    """Renders until a deadline, and measures. All times are moments of time.monotonic()."""
+
+    renderer: DeadlineRenderer
     until: float
     began: float
     render_began: float | None = None
@@ -116,7 +217,7 @@ class Measured:
     work: Work | None = None
 
     def render(self, reader: RangeReader, recipe: Recipe, wanted: Collection[str] | None = None) -> Work:
-        """Return the pictures. Where the source changed meanwhile and this is called again, the last time counts."""
+        """Return the renditions. After a second call, because the source changed, the last call counts."""
         self.render_began = monotonic()
         try:
             self.work = self.renderer.render(reader, recipe, wanted, until=self.until)
@@ -124,113 +225,17 @@ class Measured:
             self.render_ended = monotonic()
         return self.work
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyResult:
-    """What became of one key: an outcome, or the error that it is handed back for.
-
-    `look`, `render`, `store` and `total` are seconds: until rendering began, of rendering, and from then on. `work` is
-    what rendering made.
-    """
-
-    job: KeyJob
-    outcome: Outcome | None = None
-    error: Exception | None = None
-    work: Work | None = None
-    look: float | None = None
-    render: float | None = None
-    store: float | None = None
-    total: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Converger:
-    """Makes keys right by one set of settings, `threads` at once.
-
-    `larger` is called with the keys of sources that need a larger machine, where there is one.
-    """
-
-    settings: FunctionSettings
-    renderer: TimedRenderer
-    threads: int = field(default=THREADS_A_WORKER)
-    escalate: Callable[[str], None] | None = None
-
-    def converge_all(self, jobs: Collection[KeyJob], deadline: Deadline) -> Iterator[KeyResult]:
-        """Yield what became of each job as it is done, in no promised order, and at the deadline of all that are not.
-
-        Keys that were tried before come first. All requests of the others are ended at the deadline: nothing that they
-        were about to write is written later, also where the process is frozen once it has answered and runs again for
-        another invocation.
-        """
-        first = sorted(jobs, key=lambda job: not job.redelivered)
-        requests, last = deadline.lifetime(), deadline.last_lifetime()
-        pool = ThreadPoolExecutor(self.threads, thread_name_prefix="thumbsmith")
-        running = {pool.submit(self._done, job, deadline, requests): job for job in first}
-        try:
-            for future in as_completed(list(running), timeout=deadline.left):
-                del running[future]
-                yield future.result()
-        except TimeoutError:
-            requests.end()
-            for job in running.values():
-                yield self._passed_on(KeyResult(job=job, error=not_finished()), last)
-        finally:
-            requests.end()
-            pool.shutdown(wait=False, cancel_futures=True)
-
-    def _done(self, job: KeyJob, deadline: Deadline, requests: Lifetime) -> KeyResult:
-        return self._passed_on(self._make_right(job, deadline, requests), requests)
-
-    def _passed_on(self, done: KeyResult, requests: Lifetime) -> KeyResult:
-        """Return what became of a job; one that a larger machine is to do is done here once that was asked to."""
-        if self.escalate is None or not _is_too_large(done):
-            return done
-        try:
-            with requests.applied():
-                self.escalate(done.job.key)
-        except ThumbsmithError as error:
-            return replace(done, outcome=None, error=error)
-        return done if done.outcome else replace(done, outcome=Outcome(status="absent", code="passed_on"), error=None)
-
-    def _make_right(self, job: KeyJob, deadline: Deadline, requests: Lifetime) -> KeyResult:
-        settings, timed = self.settings, Measured(self.renderer, deadline.at, monotonic())
-        try:
-            deadline.begin()
-            with requests.applied():
-                outcome = converge(
-                    job.key,
-                    settings.source,
-                    settings.destination,
-                    settings.recipe,
-                    renderer=timed,
-                    options=Options(retry_rejected=job.retry),
-                    check=requests.check,
-                )
-        except Exception as error:  # also what nobody named: it is told, and handed back
-            return _done(job, timed, None, error)
-        return _done(job, timed, outcome, None)
-
-
-def _is_too_large(done: KeyResult) -> bool:
-    """Return whether a larger machine might do it: by the memory that was predicted, or time that was not enough twice.
-
-    A rejection is passed on when it is recorded, and where that may have failed before: not with every later event.
-    """
-    if done.outcome:
-        return done.outcome.code == Code.OVER_MEMORY and (done.outcome.recorded or done.job.redelivered)
-    return done.job.redelivered and isinstance(done.error, OutOfTime)
-
-
-def _done(job: KeyJob, timed: Measured, outcome: Outcome | None, error: Exception | None) -> KeyResult:
-    now = monotonic()
-    began, ended = timed.render_began, timed.render_ended
-    return KeyResult(
-        job=job,
-        outcome=outcome,
-        error=error,
-        work=timed.work,
-        look=(began or now) - timed.began,
-        render=ended - began if began and ended else None,
-        store=now - ended if ended else None,
-        total=now - timed.began,
-    )
+    def result(self, job: KeyJob, outcome: Outcome | None, error: Exception | None) -> KeyResult:
+        """Return the result of a job with the times that were measured."""
+        now = monotonic()
+        began, ended = self.render_began, self.render_ended
+        return KeyResult(
+            job=job,
+            outcome=outcome,
+            error=error,
+            work=self.work,
+            before_seconds=(began or now) - self.began,
+            render_seconds=ended - began if began and ended else None,
+            after_seconds=now - ended if ended else None,
+            total_seconds=now - self.began,
+        )

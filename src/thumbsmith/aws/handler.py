@@ -1,46 +1,54 @@
-"""The Lambda function: thumbsmith.aws.handler.handler. What is done when this is loaded is done once for a sandbox.
+"""The Lambda function: thumbsmith.aws.handler.handler.
 
-A worker process is launched before all else: it takes longest, on a core of its own, while the rest is loaded here.
+Loading this module is the cold start. Lambda does it once for each execution environment, in this order:
+
+1. Launch a worker process. It takes longest to start, and it starts on another core while the rest is loaded here.
+2. Import everything else.
+3. `_cold_start`: read the settings, open the stores, and log the isolation layers.
+
+An error in the settings must not stop the module from loading: then Lambda would only report a failed import. It is
+logged once, and raised by each invocation, so that messages stay in their queue.
 """
 
 from __future__ import annotations
 
 from thumbsmith.worker.launch import Launched
 
-_LAUNCHED = Launched()
+_LAUNCHED = Launched()  # before the imports below
 
-from typing import Any, Final  # noqa: E402 - see above, as all that follows
+from typing import Any, Final  # noqa: E402 - after the launch, like all that follow
 
-from thumbsmith.aws.converger import THREADS_A_WORKER, Converger  # noqa: E402
+from thumbsmith.aws.converger import THREADS_PER_WORKER, Converger  # noqa: E402
 from thumbsmith.aws.invocation import Context, handle  # noqa: E402
-from thumbsmith.aws.settings import from_environment, larger_machine  # noqa: E402
-from thumbsmith.aws.telemetry import tell_isolation, tell_problem  # noqa: E402
+from thumbsmith.aws.settings import FunctionSettings, larger_machines  # noqa: E402
+from thumbsmith.aws.telemetry import log_isolation, log_problem  # noqa: E402
 from thumbsmith.aws.worker_memory import started_workers, worker_count  # noqa: E402
 from thumbsmith.environment import function_memory  # noqa: E402
 from thumbsmith.errors import ThumbsmithError  # noqa: E402
 
 
-def _converger() -> Converger | ThumbsmithError:
-    """Return what makes keys right by the environment's settings, or why there is none.
-
-    Prints which layers of isolation hold here, or what is wrong with the settings: once for a sandbox.
-    """
+def _cold_start() -> Converger | ThumbsmithError:
+    """Return the converger for the environment's settings, or the error in them. Logs the layers, or the error."""
     memory = function_memory()
     try:
         workers = started_workers(memory, _LAUNCHED)
-        settings = from_environment()
-        tell_isolation(workers.layers())
-        return Converger(settings, workers, THREADS_A_WORKER * worker_count(memory), larger_machine(settings))
+        settings = FunctionSettings.from_environment()
+        log_isolation(workers.layers())
+        threads = THREADS_PER_WORKER * worker_count(memory)
+        return Converger(settings, workers, threads, larger_machines(settings))
     except ThumbsmithError as problem:
-        tell_problem(problem)
+        log_problem(problem)
         return problem
 
 
-_CONVERGER: Final = _converger()
+_CONVERGER: Final = _cold_start()
 
 
 def handler(event: Any, context: Context) -> dict[str, Any]:
-    """Make the thumbnails of all keys right that the event is about. Raises what is wrong with the settings."""
+    """Make and update the thumbnails of all keys in an event; return the answer for its sender.
+
+    Raises the error in the settings, and EventFailed as `handle` does.
+    """
     if isinstance(_CONVERGER, ThumbsmithError):
         raise _CONVERGER.with_traceback(None)
     return handle(event, context, _CONVERGER)

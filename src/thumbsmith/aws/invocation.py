@@ -1,17 +1,17 @@
-"""One invocation: the keys that its payload is about, each made right once, and the answer to whoever asked.
+"""One invocation of the function, as a list of steps from the payload to the answer.
 
-S3 Batch Operations: tasks, one for each object of a manifest, and what became of them for the job's report.
+The function is called by a queue (SQS), by a job of S3 Batch Operations, or directly with an event. Each caller has a
+list of steps. The lists differ at both ends: how requests are parsed, and how they are answered.
 
-https://docs.aws.amazon.com/AmazonS3/latest/userguide/batch-ops-invoke-lambda.html
-
-What the function answers to an event of whatever kind.
+- A retry is decided in `decide_retries` (queue and direct calls) and in `decide_task_results` (Batch Operations).
+- A message is acknowledged in `acknowledge_messages`: every message is, except those that are to be retried.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 from urllib.parse import unquote_plus
 
 from thumbsmith.aws.converger import Converger, Deadline, KeyJob, KeyResult
@@ -19,171 +19,54 @@ from thumbsmith.aws.telemetry import Telemetry
 from thumbsmith.errors import EventFailed, ThumbsmithError
 from thumbsmith.events import Event, Ignored, KeyChanged, Unreadable, parse_event_text, parse_events
 
-
-@dataclass(slots=True)
-class Invocation:
-    """Collects what is to be done, for whoever asks: a message by its id, a task by its, or nobody in particular."""
-
-    converger: Converger
-    telemetry: Telemetry
-    deadline: Deadline
-    jobs: dict[str, KeyJob] = field(default_factory=dict)
-    requesters: dict[str, list[str]] = field(default_factory=dict)
-
-    def take(
-        self, said: Iterable[Event], asker: str = "", sent: float | None = None, *, redelivered: bool = False
-    ) -> list[Ignored | Unreadable]:
-        """Take note of all keys; tell of the rest, and return it."""
-        rest: list[Ignored | Unreadable] = []
-        for each in said:
-            found = self.converger.settings.key_of(each) if isinstance(each, KeyChanged) else each
-            if isinstance(found, str):
-                self._ask(KeyJob(found, isinstance(each, KeyChanged) and each.restored, sent, redelivered), asker)
-                continue
-            if isinstance(found, Unreadable):
-                self.telemetry.unreadable(found.detail, asker or None)
-            else:
-                self.telemetry.ignored(found)
-            rest.append(found)
-        return rest
-
-    def carry_out(self) -> list[KeyResult]:
-        """Make all keys right; tell of each as it is done, and return them."""
-        done = []
-        for each in self.converger.converge_all(self.jobs.values(), self.deadline) if self.jobs else ():
-            self.telemetry.image(each)
-            done.append(each)
-        return done
-
-    def _ask(self, job: KeyJob, asker: str) -> None:
-        """Take note of a key; where it was asked for before, that is one job, as old as the older of them."""
-        known = self.jobs.setdefault(job.key, job)
-        sent = [each for each in (known.sent, job.sent) if each is not None]
-        self.jobs[job.key] = replace(
-            known,
-            retry=known.retry or job.retry,
-            sent=min(sent, default=None),
-            redelivered=known.redelivered or job.redelivered,
-        )
-        self.requesters.setdefault(job.key, []).append(asker)
+# Reads and completes the state of an invocation.
+Step: TypeAlias = "Callable[[Invocation], None]"
 
 
-def deliver(records: list[Any], invocation: Invocation) -> dict[str, Any]:
-    """Carry out a batch of a queue's messages; return those that are to be delivered again.
+def handle(event: Any, context: Context, converger: Converger) -> dict[str, Any]:
+    """Return the answer to an event of any supported kind.
 
-    A message is done when all of its keys are. What Lambda makes of the answer:
-    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html#services-sqs-batchfailurereporting
+    For a queue: the messages to deliver again. For a Batch Operations job: the result of each task. For a direct call:
+    the outcome of each key. Raises EventFailed where the answer cannot express a failure.
     """
-    failed: set[str] = set()
-    for record in records:
-        message = record["messageId"]
-        rest = invocation.take(_said_in(record), message, _sent(record), redelivered=_is_again(record))
-        if any(isinstance(each, Unreadable) for each in rest):
-            failed.add(message)
-    for done in invocation.carry_out():
-        if done.error:
-            failed.update(invocation.requesters[done.job.key])
-    messages = [record["messageId"] for record in records]
-    return {"batchItemFailures": [{"itemIdentifier": each} for each in dict.fromkeys(messages) if each in failed]}
+    telemetry = Telemetry(context.function_name, context.aws_request_id)
+    deadline = Deadline.after(context.get_remaining_time_in_millis() / 1000, converger.settings.recipe.limits)
+    return Invocation(converger, telemetry, deadline, event).run()
 
 
-def answer(payload: object, invocation: Invocation) -> dict[str, Any]:
-    """Carry out an event that no queue stands before; return what became of its keys.
-
-    Raises EventFailed where something is left to do: an event that was sent asynchronously is then sent twice more.
-    https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
-    """
-    unreadable = [each.detail for each in invocation.take(parse_events(payload)) if isinstance(each, Unreadable)]
-    done = invocation.carry_out()
-    failed = [f"{each.job.key!a}: {each.error}" for each in done if each.error]
-    if failed or unreadable:
-        first, *rest = [*failed, *unreadable]
-        raise EventFailed(f"{first}{f' (and {len(rest)} more)' if rest else ''}")
-    outcomes = [(each.job.key, each.outcome) for each in done if each.outcome]
-    return {"images": [{"key": key, "outcome": it.status, "code": it.code} for key, it in outcomes]}
-
-
-def _said_in(record: dict[str, Any]) -> Iterable[Event]:
-    body = record.get("body")
-    return parse_event_text(body) if isinstance(body, str) else [Unreadable("a message without a body")]
-
-
-def _is_again(record: dict[str, Any]) -> bool:
-    """Return whether a message was delivered before."""
-    return str(record.get("attributes", {}).get("ApproximateReceiveCount", "1")) != "1"
-
-
-def _sent(record: dict[str, Any]) -> float | None:
-    """Return when a message was sent, in epoch seconds; None where it does not say."""
-    sent = str(record.get("attributes", {}).get("SentTimestamp", ""))
-    return int(sent) / 1000 if sent.isdecimal() else None
-
-
-# Version 2 names the bucket instead of its ARN, and passes on what whoever made the job adds.
-VERSIONS: Final = frozenset({"1.0", "2.0"})
-
-# A job fails as a whole where half of its tasks do: what is no failure of ours may not count as one.
-SUCCEEDED: Final = "Succeeded"
-TEMPORARY: Final = "TemporaryFailure"
-PERMANENT: Final = "PermanentFailure"
-
-# S3 keeps at most so many characters of a result for its report.
-_MAX_RESULT: Final = 1024
-
-
-def carry_out(payload: dict[str, Any], invocation: Invocation) -> dict[str, Any]:
-    """Carry out the tasks of a job, and return the result of each.
-
-    Raises EventFailed for a version of the payload that is not known.
-    """
-    version = payload["invocationSchemaVersion"]
-    if version not in VERSIONS:
-        known = " and ".join(sorted(VERSIONS))
-        raise EventFailed(f"invocationSchemaVersion: known are {known}, found {version!a}")
-    results: dict[str, tuple[str, str]] = {}
-    for task in payload["tasks"]:
-        for other in invocation.take([_said_in_task(task)], task["taskId"]):
-            results[task["taskId"]] = _refused(other)
-    for done in invocation.carry_out():
-        results.update(dict.fromkeys(invocation.requesters[done.job.key], _result(done)))
-    return {
-        "invocationSchemaVersion": version,
-        "treatMissingKeysAs": PERMANENT,
-        "invocationId": payload["invocationId"],
-        "results": [
-            {"taskId": task, "resultCode": code, "resultString": words[:_MAX_RESULT]}
-            for task, (code, words) in results.items()
-        ],
-    }
-
-
-def _said_in_task(task: dict[str, Any]) -> KeyChanged | Unreadable:
-    """Return the key that a task is about: encoded as HTML forms are. Which version of it is of no interest."""
-    bucket = task.get("s3Bucket") or str(task.get("s3BucketArn")).rpartition(":")[2]
-    try:
-        return KeyChanged(bucket, unquote_plus(task["s3Key"], errors="strict"))
-    except UnicodeDecodeError:
-        return Unreadable(f"a key that is not UTF-8: {task['s3Key']!a}")
-
-
-def _refused(other: Ignored | Unreadable) -> tuple[str, str]:
-    """Return the result of a task that is about no source: a mistake of whoever made the job where its bucket is."""
-    if isinstance(other, Unreadable):
-        return PERMANENT, other.detail
-    return PERMANENT if other.reason == "foreign_bucket" else SUCCEEDED, f"ignored:{other.reason}"
-
-
-def _result(done: KeyResult) -> tuple[str, str]:
-    """Return the result of a task whose key was made right, or was not. That an object is gone is no failure."""
-    if done.outcome:
-        code = f":{done.outcome.code}" if done.outcome.code else ""
-        return SUCCEEDED, f"{done.outcome.status}{code}"
-    for_good = isinstance(done.error, ThumbsmithError) and not done.error.transient
-    return PERMANENT if for_good else TEMPORARY, str(done.error)
+def steps_for(payload: Any) -> tuple[Step, ...]:
+    """Return the steps for the caller that sends such a payload."""
+    match payload:
+        case {"Records": [{"eventSource": "aws:sqs"}, *_]}:
+            return (
+                parse_messages,  # requests
+                check_keys,  # jobs: keys in the source's bucket and prefix
+                converge_in_time,  # results, one for each key; an opted-out source gets no thumbnails
+                record_results,  # log lines and metrics
+                decide_retries,  # which requests are delivered again
+                acknowledge_messages,  # the answer: all others are deleted from the queue
+            )
+        case {"invocationSchemaVersion": _}:
+            return (
+                parse_tasks,
+                check_keys,
+                converge_in_time,
+                record_results,
+                decide_task_results,
+                answer_job,
+            )
+    return (
+        parse_call,
+        check_keys,
+        converge_in_time,
+        record_results,
+        decide_retries,
+        answer_call,
+    )
 
 
 class Context(Protocol):
-    """What is used of Lambda's context: https://docs.aws.amazon.com/lambda/latest/dg/python-context.html."""
+    """The parts of Lambda's context that are used: https://docs.aws.amazon.com/lambda/latest/dg/python-context.html."""
 
     @property
     def function_name(self) -> str:
@@ -192,7 +75,7 @@ class Context(Protocol):
 
     @property
     def aws_request_id(self) -> str:
-        """Return what this invocation is called in logs."""
+        """Return the identifier of this invocation in the logs."""
         ...
 
     def get_remaining_time_in_millis(self) -> int:
@@ -200,20 +83,231 @@ class Context(Protocol):
         ...
 
 
-def handle(event: Any, context: Context, converger: Converger) -> dict[str, Any]:
-    """Return the answer to an event of any kind that is known. Raises EventFailed if no answer can say what failed.
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A queue message, a Batch Operations task, or a direct call, with the events that were parsed from it.
 
-    To a queue's messages that is which of them failed, see `deliver`; to a job of S3 Batch Operations the result of
-    each task, see `batch_operations`; to anything else what became of the keys, see `answer`.
+    `sent` is the time when it was sent, in epoch seconds. `redelivered`: an earlier delivery was not acknowledged.
     """
-    invocation = Invocation(
-        converger,
-        Telemetry(context.function_name, context.aws_request_id),
-        Deadline.after(context.get_remaining_time_in_millis() / 1000, converger.settings.recipe.limits),
+
+    id: str
+    events: tuple[Event, ...]
+    sent: float | None = None
+    redelivered: bool = False
+
+
+@dataclass(slots=True)
+class Invocation:
+    """The state that the steps share. Each step reads the fields above its own, and fills its own."""
+
+    converger: Converger
+    telemetry: Telemetry
+    deadline: Deadline
+    payload: Any
+
+    # parse_messages, parse_tasks, parse_call
+    requests: list[Request] = field(default_factory=list)
+
+    # check_keys: one job for each key, the requests that wait for it, and events without a job, with their request
+    jobs: dict[str, KeyJob] = field(default_factory=dict)
+    requesters: dict[str, list[str]] = field(default_factory=dict)
+    skipped: list[tuple[str, Ignored | Unreadable]] = field(default_factory=list)
+
+    # converge_in_time: yields each result as soon as its key is done; record_results: all of them
+    running: Iterator[KeyResult] = field(default_factory=lambda: iter(()))
+    results: list[KeyResult] = field(default_factory=list)
+
+    # decide_retries: identifiers of requests; decide_task_results: code and text of each task
+    retries: set[str] = field(default_factory=set)
+    task_results: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    # acknowledge_messages, answer_job, answer_call
+    answer: dict[str, Any] = field(default_factory=dict)
+
+    def run(self) -> dict[str, Any]:
+        """Run the steps for the payload in order, and return the answer. Raises EventFailed as the steps do."""
+        for step in steps_for(self.payload):
+            step(self)
+        return self.answer
+
+
+# Parse: from the payload to requests with events.
+
+
+def parse_messages(invocation: Invocation) -> None:
+    """Parse the body and the attributes of each queue message."""
+    for record in invocation.payload["Records"]:
+        body, attributes = record.get("body"), record.get("attributes", {})
+        sent = str(attributes.get("SentTimestamp", ""))
+        invocation.requests.append(
+            Request(
+                record["messageId"],
+                tuple(parse_event_text(body)) if isinstance(body, str) else (Unreadable("a message without a body"),),
+                sent=int(sent) / 1000 if sent.isdecimal() else None,
+                redelivered=str(attributes.get("ApproximateReceiveCount", "1")) != "1",
+            )
+        )
+
+
+def parse_tasks(invocation: Invocation) -> None:
+    """Parse the tasks of a Batch Operations job. Raises EventFailed for an unknown version of the payload."""
+    version = invocation.payload["invocationSchemaVersion"]
+    if version not in TASK_VERSIONS:
+        known = " and ".join(sorted(TASK_VERSIONS))
+        raise EventFailed(f"invocationSchemaVersion: expected {known}, found {version!a}")
+    for task in invocation.payload["tasks"]:
+        invocation.requests.append(Request(task["taskId"], (_event_of_task(task),)))
+
+
+def parse_call(invocation: Invocation) -> None:
+    """Parse an event that was sent without a queue. It is one request without an identifier."""
+    invocation.requests.append(Request("", tuple(parse_events(invocation.payload))))
+
+
+def _event_of_task(task: dict[str, Any]) -> KeyChanged | Unreadable:
+    """Return the key of a task. It is encoded like a field of an HTML form; its version does not matter here."""
+    bucket = task.get("s3Bucket") or str(task.get("s3BucketArn")).rpartition(":")[2]
+    try:
+        return KeyChanged(bucket, unquote_plus(task["s3Key"], errors="strict"))
+    except UnicodeDecodeError:
+        return Unreadable(f"a key that is not UTF-8: {task['s3Key']!a}")
+
+
+# Process: the same steps for all callers.
+
+
+def check_keys(invocation: Invocation) -> None:
+    """Make a job of each key inside the source; log and count all other events, of other buckets for example.
+
+    Whether a source is opted out is known only to its store: `converge` checks that first.
+    """
+    for request in invocation.requests:
+        for event in request.events:
+            found = invocation.converger.settings.key_of(event) if isinstance(event, KeyChanged) else event
+            if isinstance(event, KeyChanged) and isinstance(found, str):
+                retry = event.restored or event.retry
+                _add_job(invocation, KeyJob(found, retry, request.sent, request.redelivered), request.id)
+            elif isinstance(found, Unreadable):
+                invocation.telemetry.unreadable(found.detail, request.id or None)
+                invocation.skipped.append((request.id, found))
+            elif isinstance(found, Ignored):
+                invocation.telemetry.ignored(found)
+                invocation.skipped.append((request.id, found))
+
+
+def _add_job(invocation: Invocation, job: KeyJob, requester: str) -> None:
+    """Add a job. Several requests for one key become one job, with the time of the oldest request."""
+    known = invocation.jobs.setdefault(job.key, job)
+    times = [each for each in (known.sent, job.sent) if each is not None]
+    invocation.jobs[job.key] = replace(
+        known,
+        retry=known.retry or job.retry,
+        sent=min(times, default=None),
+        redelivered=known.redelivered or job.redelivered,
     )
-    match event:
-        case {"Records": [{"eventSource": "aws:sqs"}, *_] as records}:
-            return deliver(records, invocation)
-        case {"invocationSchemaVersion": _}:
-            return carry_out(event, invocation)
-    return answer(event, invocation)
+    invocation.requesters.setdefault(job.key, []).append(requester)
+
+
+def converge_in_time(invocation: Invocation) -> None:
+    """Converge all keys, several at once, as far as the deadline allows."""
+    if invocation.jobs:
+        invocation.running = invocation.converger.converge_all(invocation.jobs.values(), invocation.deadline)
+
+
+def record_results(invocation: Invocation) -> None:
+    """Log and count each result as soon as its key is done."""
+    for result in invocation.running:
+        invocation.telemetry.image(result)
+        invocation.results.append(result)
+
+
+# Queue messages and direct calls: a request is done once all of its keys have an outcome.
+
+
+def decide_retries(invocation: Invocation) -> None:
+    """Retry each request that is unreadable in part, or of which a key has an error: transient or permanent.
+
+    The queue limits the number of deliveries, and then moves the message to the dead-letter queue.
+    """
+    for request_id, event in invocation.skipped:
+        if isinstance(event, Unreadable):
+            invocation.retries.add(request_id)
+    for result in invocation.results:
+        if result.error:
+            invocation.retries.update(invocation.requesters[result.job.key])
+
+
+def acknowledge_messages(invocation: Invocation) -> None:
+    """Acknowledge all messages but those to retry: Lambda deletes each message that the answer does not name.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html#services-sqs-batchfailurereporting
+    """
+    messages = dict.fromkeys(request.id for request in invocation.requests)
+    failures = [{"itemIdentifier": message} for message in messages if message in invocation.retries]
+    invocation.answer = {"batchItemFailures": failures}
+
+
+def answer_call(invocation: Invocation) -> None:
+    """Answer with the outcome of each key. Raises EventFailed where the call is to be retried.
+
+    Lambda retries an asynchronous call up to two times after an error.
+    https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+    """
+    if invocation.retries:
+        failed = [f"{result.job.key!a}: {result.error}" for result in invocation.results if result.error]
+        unreadable = [event.detail for _, event in invocation.skipped if isinstance(event, Unreadable)]
+        first, *rest = [*failed, *unreadable]
+        raise EventFailed(f"{first}{f' (and {len(rest)} more)' if rest else ''}")
+    outcomes = [(result.job.key, result.outcome) for result in invocation.results if result.outcome]
+    invocation.answer = {"images": [{"key": key, "outcome": it.status, "code": it.code} for key, it in outcomes]}
+
+
+# Tasks of S3 Batch Operations: https://docs.aws.amazon.com/AmazonS3/latest/userguide/batch-ops-invoke-lambda.html
+
+# Version 2.0 gives the bucket's name instead of its ARN, and passes on user arguments.
+TASK_VERSIONS: Final = frozenset({"1.0", "2.0"})
+
+# S3 stops a job once half of its tasks have failed. So a result that is not our failure must not count as one.
+SUCCEEDED: Final = "Succeeded"
+TEMPORARY: Final = "TemporaryFailure"
+PERMANENT: Final = "PermanentFailure"
+
+# S3 keeps this many characters of a result for the report.
+_MAX_RESULT_CHARACTERS: Final = 1024
+
+
+def decide_task_results(invocation: Invocation) -> None:
+    """Decide the result of each task: S3 retries a temporary failure, and reports everything else."""
+    for task_id, event in invocation.skipped:
+        invocation.task_results[task_id] = _result_of_skipped(event)
+    for result in invocation.results:
+        invocation.task_results.update(dict.fromkeys(invocation.requesters[result.job.key], _result_of_key(result)))
+
+
+def answer_job(invocation: Invocation) -> None:
+    """Answer with the result of each task."""
+    invocation.answer = {
+        "invocationSchemaVersion": invocation.payload["invocationSchemaVersion"],
+        "treatMissingKeysAs": PERMANENT,
+        "invocationId": invocation.payload["invocationId"],
+        "results": [
+            {"taskId": task_id, "resultCode": code, "resultString": text[:_MAX_RESULT_CHARACTERS]}
+            for task_id, (code, text) in invocation.task_results.items()
+        ],
+    }
+
+
+def _result_of_skipped(event: Ignored | Unreadable) -> tuple[str, str]:
+    """Return the result of a task without a source. A job over another bucket is a mistake, so its tasks fail."""
+    if isinstance(event, Unreadable):
+        return PERMANENT, event.detail
+    return PERMANENT if event.reason == "foreign_bucket" else SUCCEEDED, f"ignored:{event.reason}"
+
+
+def _result_of_key(result: KeyResult) -> tuple[str, str]:
+    """Return the result of a task with a source. A rejection or a deleted source is a success."""
+    if result.outcome:
+        code = f":{result.outcome.code}" if result.outcome.code else ""
+        return SUCCEEDED, f"{result.outcome.status}{code}"
+    permanent = isinstance(result.error, ThumbsmithError) and not result.error.transient
+    return PERMANENT if permanent else TEMPORARY, str(result.error)

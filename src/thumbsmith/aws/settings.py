@@ -1,10 +1,10 @@
-"""What the function's environment says, checked once: from where, to where, and by which recipe."""
+"""The settings of a function: source, destination and recipe, read from its environment and checked once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from thumbsmith.environment import (
     DESTINATION,
@@ -22,76 +22,78 @@ from thumbsmith.recipe.load import recipe_set
 from thumbsmith.store import Store, open_store, refuse_overlap
 
 
-class StoreAddress(NamedTuple):
-    """Where a store is, as events tell it: keys of `bucket` that begin with `prefix`."""
-
-    bucket: str
-    prefix: str
-
-    def holds(self, hint: KeyChanged) -> bool:
-        """Return whether the key is within: not the "folder" that the prefix itself may be."""
-        return hint.bucket == self.bucket and hint.key.startswith(self.prefix) and hint.key != self.prefix
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionSettings:
-    """What is kept right: a source, a destination and the recipe between them."""
+    """The two stores and the recipe that a function works with."""
 
     source: Store
     destination: Store
     recipe: Recipe
 
-    def key_of(self, hint: KeyChanged) -> str | Ignored:
-        """Return the source's key that a hint is about, or why it is about none: no key of anything else is touched."""
-        place = place_of(self.source)
-        if place_of(self.destination).holds(hint):
-            return Ignored("loop_guard", f"{hint.bucket}/{hint.key}")
-        if hint.bucket != place.bucket:
-            return Ignored("foreign_bucket", f"{hint.bucket}/{hint.key}")
-        if not place.holds(hint):
-            return Ignored("outside_prefix", hint.key)
-        return Ignored("folder", hint.key) if hint.key.endswith("/") else hint.key[len(place.prefix) :]
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Return the settings from the environment variables.
+
+        THUMBSMITH_SOURCE and THUMBSMITH_DESTINATION are addresses for `open_store`. THUMBSMITH_RECIPE is TOML text or
+        a path; a relative path starts at the folder of the function's code. Raises UsageError, StoreError.
+        """
+        source, destination = _open(SOURCE, source_setting()), _open(DESTINATION, destination_setting())
+        refuse_overlap(source, destination)
+        return cls(source=source, destination=destination, recipe=recipe_set(recipe_setting(), function_folder()))
+
+    def key_of(self, event: KeyChanged) -> str | Ignored:
+        """Return the source's key that an event is about. An event about any other object is ignored."""
+        source = StoreAddress.of(self.source)
+        if StoreAddress.of(self.destination).contains(event):  # our own thumbnails must not start another run
+            return Ignored("loop_guard", f"{event.bucket}/{event.key}")
+        if event.bucket != source.bucket:
+            return Ignored("foreign_bucket", f"{event.bucket}/{event.key}")
+        if not source.contains(event):
+            return Ignored("outside_prefix", event.key)
+        return Ignored("folder", event.key) if event.key.endswith("/") else event.key[len(source.prefix) :]
 
 
-def from_environment() -> FunctionSettings:
-    """Return the settings that the environment variables hold.
+class StoreAddress(NamedTuple):
+    """The bucket and the prefix of a store, to compare with events."""
 
-    THUMBSMITH_SOURCE and THUMBSMITH_DESTINATION are addresses as `open_store` takes them. THUMBSMITH_RECIPE is the TOML
-    or a path, from the folder of the function's code where it is relative. Raises UsageError, StoreError.
-    """
-    source, destination = _opened(SOURCE, source_setting()), _opened(DESTINATION, destination_setting())
-    refuse_overlap(source, destination)
-    recipe = recipe_set(recipe_setting(), function_folder())
-    return FunctionSettings(source=source, destination=destination, recipe=recipe)
+    bucket: str
+    prefix: str
+
+    @classmethod
+    def of(cls, store: Store) -> StoreAddress:
+        """Return the address of a store. For a store that is not a bucket, the last name of its URL is the bucket."""
+        if store.s3_location is not None:
+            return cls(*store.s3_location)
+        return cls(store.url.rstrip("/").rpartition("/")[2], "")
+
+    def contains(self, event: KeyChanged) -> bool:
+        """Return whether the key is inside. The prefix itself may be an object (a "folder"), which is not inside."""
+        return event.bucket == self.bucket and event.key.startswith(self.prefix) and event.key != self.prefix
+
+    def message(self, key: str, *, retry: bool = False) -> str:
+        """Return the backfill message that requests a key of the store."""
+        return backfill_message(self.bucket, self.prefix + key, retry=retry)
 
 
-def larger_machine(settings: FunctionSettings) -> Callable[[str], None] | None:
-    """Return what sends a source's key to the queue of larger machines; None where there are none.
+def larger_machines(settings: FunctionSettings) -> Callable[[str], None] | None:
+    """Return a function that sends a source's key to the queue of larger machines. Returns None without such a queue.
 
-    It raises StoreError where the queue does not take the key. It is asked once: the event comes again anyway, and a
-    pause before another attempt may be longer than the time that is left.
+    The function raises StoreError where the queue refuses the key. It tries once: the event is delivered again anyway,
+    and a pause before a second attempt may be longer than the time left.
     """
     url = large_setting()
     if url is None:
         return None
 
     def send(key: str) -> None:
-        from thumbsmith.backfill.clients import open_queue  # noqa: PLC0415 - most invocations need none
+        from thumbsmith.backfill.clients import open_queue  # noqa: PLC0415 - most invocations do not need it
 
-        place = place_of(settings.source)
-        open_queue(url, attempts=1).send([backfill_message(place.bucket, place.prefix + key, retry=True)])
+        open_queue(url, attempts=1).send([StoreAddress.of(settings.source).message(key, retry=True)])
 
     return send
 
 
-def place_of(store: Store) -> StoreAddress:
-    """Return where a store is. One that is no bucket goes by the last name in its address, as if it were one."""
-    if store.s3_location is not None:
-        return StoreAddress(*store.s3_location)
-    return StoreAddress(store.url.rstrip("/").rpartition("/")[2], "")
-
-
-def _opened(name: str, address: str | None) -> Store:
+def _open(variable: str, address: str | None) -> Store:
     if address is None:
-        raise UsageError(f"{name}: expected s3://BUCKET/PREFIX, found nothing")
+        raise UsageError(f"{variable}: expected s3://BUCKET/PREFIX, found nothing")
     return open_store(address)

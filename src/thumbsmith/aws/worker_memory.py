@@ -1,7 +1,7 @@
-"""What a Lambda function's memory allows: how many workers, and how much each may take.
+"""The number of workers in a Lambda function, and the memory of each.
 
-Lambda kills a function whose processes together exceed its memory, and everything it had in hand is begun again. A
-picture that needs too much must end in a rejection instead: so each worker's process may take its share, and no more.
+Lambda ends a function whose processes together exceed its memory, and everything it was doing starts again. A source
+that needs too much memory must be rejected instead. So each worker process may use its share of the memory only.
 """
 
 from __future__ import annotations
@@ -11,30 +11,30 @@ from typing import Final
 from thumbsmith.worker import Workers, usable_cores
 from thumbsmith.worker.launch import Launched
 
-# "At 1,769 MB, a function has the equivalent of one vCPU": a worker for each of them.
+# "At 1,769 MB, a function has the equivalent of one vCPU": one worker for each.
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
-CORE: Final = 1769 << 20
+MEMORY_BYTES_PER_CORE: Final = 1769 << 20
 
-# Bytes that are not a picture's. Measured: this process holds 60 MiB with all that is loaded, and a template 40; each
-# has some for what it sends, and Lambda's own part some.
-OURS: Final = 112 << 20
-TEMPLATE: Final = 48 << 20
+# Memory that no picture can use. Measured: this process takes 60 MiB with everything loaded, and a template 40. Each
+# also needs some for the data it sends, and Lambda's runtime needs some.
+HANDLER_MEMORY_BYTES: Final = 112 << 20
+TEMPLATE_MEMORY_BYTES: Final = 48 << 20
 
 
 def worker_count(memory: int | None) -> int:
-    """Return how many workers a function with so many bytes of memory has; None is no function, but any machine."""
-    return max(1, min(usable_cores(), memory // CORE)) if memory else usable_cores()
+    """Return the number of workers for a function with this memory in bytes; None is a machine outside of Lambda."""
+    return max(1, min(usable_cores(), memory // MEMORY_BYTES_PER_CORE)) if memory else usable_cores()
 
 
 def worker_share(memory: int, count: int) -> int:
-    """Return the bytes that each of `count` workers may take for its picture; at the least a quarter of all."""
-    return max(memory - OURS - count * TEMPLATE, memory // 4) // count
+    """Return the bytes that each of `count` workers may use for its picture. Together they get at least a quarter."""
+    return max(memory - HANDLER_MEMORY_BYTES - count * TEMPLATE_MEMORY_BYTES, memory // 4) // count
 
 
 def started_workers(memory: int | None, launched: Launched | None = None) -> Workers:
-    """Return workers for a function with so many bytes of memory, the first of them started: that which was launched.
+    """Return the workers of a function with this memory in bytes. The first one is started, from `launched` if given.
 
-    Raises WorkerError where none can be started.
+    Raises WorkerError if no worker can be started.
     """
     count = worker_count(memory)
     share = worker_share(memory, count) if memory else None

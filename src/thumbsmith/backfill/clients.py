@@ -1,7 +1,4 @@
-"""Calls to AWS's services other than S3, by botocore, which is loaded with the first of them.
-
-A queue of SQS: messages sent ten at a time, how many there are, and what is received from it.
-"""
+"""Clients for AWS services other than S3, and the SQS queue. botocore is imported when the first client is made."""
 
 from __future__ import annotations
 
@@ -17,40 +14,39 @@ from thumbsmith.errors import StoreError, UsageError
 from thumbsmith.store.s3_common import broken_off, words
 from thumbsmith.store.s3_connections import BROKEN
 
-# How often a call is made in all before it has failed.
-ATTEMPTS: Final = 8
+# The number of times that a call is made before it has failed.
+MAX_ATTEMPTS: Final = 8
 
 # Connections kept open: as many calls as one process makes at once.
-CONNECTIONS: Final = 32
+MAX_CONNECTIONS: Final = 32
 
-# Codes of answers that pass, beside all with a status of 500 and above.
+# Error codes that are transient, in addition to each status of 500 and above.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html
-_PASSING: Final = frozenset({"ThrottlingException", "RequestThrottled", "TooManyRequestsException", "SlowDown"})
+_TRANSIENT_CODES: Final = frozenset({"ThrottlingException", "RequestThrottled", "TooManyRequestsException", "SlowDown"})
 
 
-def client(service: str, attempts: int = ATTEMPTS) -> Any:
-    """Return the client for the present environment: one for the process, and all of its threads.
+def client(service: str, attempts: int = MAX_ATTEMPTS) -> Any:
+    """Return the botocore client of a service for the current environment. All threads share one.
 
-    A call that fails for now is made `attempts` times in all, with pauses of up to 20 seconds in between. Each time it
-    keeps to the limits of requests to S3, and to the lifetime that applies. Raises StoreError where its configuration
-    cannot be used.
+    A call with a transient error is made up to `attempts` times, with pauses of up to 20 seconds. Each attempt obeys
+    the limits of requests to S3, and the current lifetime. Raises StoreError for a configuration that cannot be used.
     """
     return _client(service, aws_region(), aws_settings(), attempts)
 
 
 @cache
 def _client(service: str, region: str | None, settings: frozenset[tuple[str, str]], attempts: int) -> Any:
-    del settings  # botocore reads the environment itself
-    from botocore.config import Config  # noqa: PLC0415 - it takes 0.2 s to load
+    del settings  # a key of the cache only: botocore reads the environment itself
+    from botocore.config import Config  # noqa: PLC0415 - loading it takes 0.2 s
     from botocore.session import get_session  # noqa: PLC0415 - likewise
 
-    from thumbsmith.store.s3_botocore import send_by_ours  # noqa: PLC0415 - it loads botocore
+    from thumbsmith.store.s3_botocore import send_by_ours  # noqa: PLC0415 - it imports botocore
 
     with translate_aws_errors(service):
         config = Config(
-            max_pool_connections=CONNECTIONS,
+            max_pool_connections=MAX_CONNECTIONS,
             retries={"mode": "standard", "total_max_attempts": attempts},
-            parameter_validation=False,  # a tenth of the time that a batch of messages takes
+            parameter_validation=False,  # it takes a tenth of the time of a batch of messages
         )
         session = get_session()
         made = session.create_client(service, region_name=region, config=config)
@@ -60,27 +56,29 @@ def _client(service: str, region: str | None, settings: frozenset[tuple[str, str
 
 @contextmanager
 def translate_aws_errors(subject: str) -> Iterator[None]:
-    """Raise StoreError for what botocore raises in the block: transient where the answer, or none, says so."""
-    from botocore import exceptions as problems  # noqa: PLC0415 - as above
+    """Raise StoreError for an error of botocore in the block. Its message begins with `subject`.
 
-    unreached = (problems.ConnectionError, problems.HTTPClientError)
+    It is transient if there was no response, or if the response says so.
+    """
+    from botocore import exceptions  # noqa: PLC0415 - as above
 
     try:
         yield
-    except problems.ClientError as error:
+    except exceptions.ClientError as error:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
-        said = error.response.get("Error", {})
-        passing = status >= 500 or status == 429 or said.get("Code") in _PASSING
-        sentence = f"{subject}: {words(str(said.get('Code', status)))}: {words(str(said.get('Message', '')))}"
-        raise StoreError(sentence, transient=passing) from error
+        details = error.response.get("Error", {})
+        transient = status >= 500 or status == 429 or details.get("Code") in _TRANSIENT_CODES
+        code, message = str(details.get("Code", status)), str(details.get("Message", ""))
+        raise StoreError(f"{subject}: {words(code)}: {words(message)}", transient=transient) from error
     except BROKEN as error:
         raise broken_off(subject, error) from error
-    except (problems.BotoCoreError, ValueError) as error:
-        raise StoreError(f"{subject}: {words(str(error))}", transient=isinstance(error, unreached)) from error
+    except (exceptions.BotoCoreError, ValueError) as error:
+        no_response = isinstance(error, exceptions.ConnectionError | exceptions.HTTPClientError)
+        raise StoreError(f"{subject}: {words(str(error))}", transient=no_response) from error
 
 
 def stack_outputs(stack: str) -> dict[str, str]:
-    """Return a stack's outputs by name. Raises StoreError, not transient, for one that is not there."""
+    """Return the outputs of a CloudFormation stack by name. Raises StoreError, not transient, without such a stack."""
     try:
         with translate_aws_errors(f"stack {stack}"):
             (found,) = client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
@@ -89,11 +87,11 @@ def stack_outputs(stack: str) -> dict[str, str]:
     return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", ())}
 
 
-# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
-BATCH: Final = 10
+# Messages in one call: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
+MAX_BATCH_MESSAGES: Final = 10
 
-# A batch that SQS took in part: the rest is sent again, so often.
-_SENDS: Final = 3
+# SQS may accept a part of a batch. The rest is sent again, up to this number of sends.
+_MAX_SENDS: Final = 3
 
 _COUNTS: Final = (
     "ApproximateNumberOfMessages",
@@ -101,14 +99,36 @@ _COUNTS: Final = (
     "ApproximateNumberOfMessagesDelayed",
 )
 
-# sqs://NAME, sqs://ACCOUNT/NAME, or the queue's URL. A queue's name:
+# sqs://NAME, sqs://ACCOUNT/NAME. The rules for a name:
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
-_NAMED: Final = re.compile(r"sqs://(?:([0-9]{12})/)?([A-Za-z0-9_-]{1,80})")
+_QUEUE_ADDRESS: Final = re.compile(r"sqs://(?:([0-9]{12})/)?([A-Za-z0-9_-]{1,80})")
+
+
+def is_queue(address: str) -> bool:
+    """Return whether an address is that of a queue: sqs://NAME, sqs://ACCOUNT/NAME, or its URL."""
+    return address.startswith(("sqs://", "https://", "http://"))
+
+
+def open_queue(address: str, attempts: int = MAX_ATTEMPTS) -> Queue:
+    """Return the queue at sqs://NAME, sqs://ACCOUNT/NAME, or its URL.
+
+    A call with a transient error is made up to `attempts` times. Raises UsageError for another address, StoreError if
+    there is no such queue.
+    """
+    named = _QUEUE_ADDRESS.fullmatch(address)
+    sqs = client("sqs", attempts)
+    if not named:
+        if not address.startswith(("https://", "http://")):
+            raise UsageError(f"{address}: expected sqs://NAME or a queue's URL")
+        return Queue(address, sqs)
+    owner = {"QueueOwnerAWSAccountId": named[1]} if named[1] else {}
+    with translate_aws_errors(address):
+        return Queue(str(sqs.get_queue_url(QueueName=named[2], **owner)["QueueUrl"]), sqs)
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message that was received: what it says, how often it was received, and by what it is deleted."""
+    """A received message. `receipt` is what deletes it; `receives` is how often it was received."""
 
     id: str
     body: str
@@ -118,33 +138,33 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class QueueDepth:
-    """How many messages wait, and how many are in hand: about as many, says SQS."""
+    """The approximate number of messages that wait, and of those that a receiver has not acknowledged yet."""
 
     waiting: int
     in_flight: int
 
     @property
     def total(self) -> int:
-        """Return all of them."""
+        """Return the number of all messages."""
         return self.waiting + self.in_flight
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """One queue, for all threads. Every method raises StoreError, transient where trying again may help."""
+    """An SQS queue, for use by all threads. Every method raises StoreError, transient if a retry may help."""
 
     url: str
     sqs: Any
 
     @property
     def name(self) -> str:
-        """Return its name."""
+        """Return the name, the last part of the URL."""
         return self.url.rstrip("/").rpartition("/")[2]
 
     def send(self, bodies: Sequence[str]) -> None:
-        """Send up to ten messages. What SQS did not take is sent again."""
+        """Send up to ten messages. Messages that SQS did not accept are sent again."""
         remaining = {str(number): body for number, body in enumerate(bodies)}
-        for _ in range(_SENDS):
+        for _ in range(_MAX_SENDS):
             entries = [{"Id": name, "MessageBody": body} for name, body in remaining.items()]
             with translate_aws_errors(self.url):
                 answer = self.sqs.send_message_batch(QueueUrl=self.url, Entries=entries)
@@ -152,26 +172,29 @@ class Queue:
             if not remaining:
                 return
         refused = answer["Failed"][0]
-        sentence = f"{self.url}: {len(remaining)} messages were not taken: {refused.get('Code')}"
+        sentence = f"{self.url}: {len(remaining)} messages were not accepted: {refused.get('Code')}"
         raise StoreError(sentence, transient=not refused.get("SenderFault", False))
 
     def depth(self) -> QueueDepth:
-        """Return how many messages there are. What was sent or deleted a moment ago may not be counted yet."""
+        """Return the number of messages. Very recent sends and deletions may not be counted yet."""
         waiting, in_flight, delayed = (int(self.attributes(_COUNTS).get(name, 0)) for name in _COUNTS)
         return QueueDepth(waiting + delayed, in_flight)
 
     def attributes(self, names: Sequence[str]) -> dict[str, str]:
-        """Return attributes of the queue, as far as there are such."""
+        """Return those of the queue's attributes that exist, by name."""
         with translate_aws_errors(self.url):
             return dict(self.sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=list(names))["Attributes"])
 
-    def receive(self, seconds: int = 1, hidden: int | None = None) -> list[Message]:
-        """Return up to ten messages, waiting for the first so long; others do not see them for `hidden` seconds."""
-        given = {} if hidden is None else {"VisibilityTimeout": hidden}
+    def receive(self, seconds: int = 1, hidden_seconds: int | None = None) -> list[Message]:
+        """Return up to ten messages. Waits up to `seconds` for the first one.
+
+        Other receivers do not see them for `hidden_seconds`; None is the queue's own visibility timeout.
+        """
+        given = {} if hidden_seconds is None else {"VisibilityTimeout": hidden_seconds}
         with translate_aws_errors(self.url):
             answer = self.sqs.receive_message(
                 QueueUrl=self.url,
-                MaxNumberOfMessages=BATCH,
+                MaxNumberOfMessages=MAX_BATCH_MESSAGES,
                 WaitTimeSeconds=seconds,
                 MessageSystemAttributeNames=["All"],
                 **given,
@@ -186,58 +209,36 @@ class Queue:
             for each in answer.get("Messages", ())
         ]
 
+    def receive_all(self, hidden_seconds: int, limit: int) -> Iterator[Message]:
+        """Yield up to `limit` messages, until the queue gives no new one. No message is yielded twice."""
+        seen: set[str] = set()
+        while len(seen) < limit:
+            batch = [each for each in self.receive(hidden_seconds=hidden_seconds) if each.id not in seen]
+            if not batch:
+                return
+            for message in batch[: limit - len(seen)]:
+                seen.add(message.id)
+                yield message
+
     def delete(self, message: Message) -> None:
-        """Delete a message that was received."""
+        """Delete a received message."""
         with translate_aws_errors(self.url):
             self.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message.receipt)
 
     def hide(self, message: Message, seconds: int) -> None:
-        """Have others not see a message that was received for so many seconds from now; 0 gives it back."""
+        """Hide a received message from other receivers for this time from now. 0 makes it visible at once."""
         with translate_aws_errors(self.url):
             self.sqs.change_message_visibility(
                 QueueUrl=self.url, ReceiptHandle=message.receipt, VisibilityTimeout=seconds
             )
 
     def purge(self) -> None:
-        """Delete all messages that wait. SQS does so once in a minute at most."""
+        """Delete all waiting messages. SQS allows this once in a minute."""
         with translate_aws_errors(self.url):
             self.sqs.purge_queue(QueueUrl=self.url)
 
     def source_queues(self) -> list[Queue]:
-        """Return the queues whose dead letters come here."""
+        """Return the queues that have this one as their dead-letter queue."""
         with translate_aws_errors(self.url):
             answer = self.sqs.list_dead_letter_source_queues(QueueUrl=self.url)
         return [Queue(url, self.sqs) for url in answer.get("queueUrls", ())]
-
-
-def is_queue(address: str) -> bool:
-    """Return whether an address is one of a queue: sqs://NAME, sqs://ACCOUNT/NAME, or its URL."""
-    return address.startswith(("sqs://", "https://", "http://"))
-
-
-def open_queue(address: str, attempts: int = ATTEMPTS) -> Queue:
-    """Return the queue at sqs://NAME, sqs://ACCOUNT/NAME, or its URL. Raises UsageError, StoreError.
-
-    `attempts` is how often each call is made in all, where it fails for now.
-    """
-    named = _NAMED.fullmatch(address)
-    sqs = client("sqs", attempts)
-    if not named:
-        if not address.startswith(("https://", "http://")):
-            raise UsageError(f"{address}: expected sqs://NAME or a queue's URL")
-        return Queue(address, sqs)
-    owner = {"QueueOwnerAWSAccountId": named[1]} if named[1] else {}
-    with translate_aws_errors(address):
-        return Queue(str(sqs.get_queue_url(QueueName=named[2], **owner)["QueueUrl"]), sqs)
-
-
-def receive_all(queue: Queue, hidden: int, most: int) -> Iterator[Message]:
-    """Yield up to so many messages of a queue, until none comes; none of them twice."""
-    seen: set[str] = set()
-    while len(seen) < most:
-        batch = [each for each in queue.receive(hidden=hidden) if each.id not in seen]
-        if not batch:
-            return
-        for message in batch[: most - len(seen)]:
-            seen.add(message.id)
-            yield message

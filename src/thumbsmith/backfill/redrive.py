@@ -1,4 +1,4 @@
-"""Dead letters: what each was about, why it may have failed, and its way back into the queue."""
+"""Messages of a dead-letter queue: which keys each names, why it may have failed, and sending it back to its queue."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from thumbsmith.backfill.clients import Message, Queue, receive_all
+from thumbsmith.backfill.clients import Message, Queue
 from thumbsmith.bulk.explain import Explanation, explain
 from thumbsmith.bulk.scan import Scope
 from thumbsmith.errors import StoreError
 from thumbsmith.events import KeyChanged, Unreadable, parse_event_text
 
-# Seconds for which what was received is hidden from others: more than looking at it and sending it on takes.
-HIDDEN: Final = 300
+# Received messages are hidden from other receivers for this time: longer than explaining and sending them takes.
+HIDDEN_SECONDS: Final = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """A dead letter: the objects that it is about, how those stand where that was looked at, and what became of it.
+    """A message of a dead-letter queue.
 
-    `readable` is False where nobody understands it: it is left where it is.
+    `changes` are the objects that it names. `explanations` describe those of their keys that are in the source;
+    `unexplained` is the error if the stores could not be read. A message that is not `readable` stays in the queue.
+    `sent` says that it was sent back.
     """
 
     message: Message
@@ -31,20 +33,20 @@ class DeadLetter:
     sent: bool = False
 
 
-def redrive(dead: Queue, target: Queue | None, scope: Scope | None, most: int) -> Iterator[DeadLetter]:
-    """Yield up to so many dead letters; each that can be read is sent to `target` first, and then deleted.
+def redrive(dead: Queue, target: Queue | None, scope: Scope | None, limit: int) -> Iterator[DeadLetter]:
+    """Yield up to `limit` messages; send each readable one to `target`, and then delete it from `dead`.
 
-    In this order, so that none is lost: one that is sent twice does no harm. Without a target nothing is changed, and
-    what was looked at can be received again at once. Keys are explained by `scope`, where there is one. Raises
-    StoreError where a queue fails.
+    In this order no message is lost, and sending one twice is harmless. Without a target nothing is changed, and all
+    messages become visible again at once. With a scope, the state of each key is explained. Raises StoreError if a
+    queue fails.
     """
     if target is None:
-        messages = list(receive_all(dead, HIDDEN, most))  # before any is given back, which would be received again
+        messages = list(dead.receive_all(HIDDEN_SECONDS, limit))  # first all: a visible one would be received again
         for message in messages:
             dead.hide(message, 0)
             yield _read(message, scope)
         return
-    for message in receive_all(dead, HIDDEN, most):
+    for message in dead.receive_all(HIDDEN_SECONDS, limit):
         letter = _read(message, scope)
         if letter.readable:
             target.send([message.body])
@@ -53,30 +55,33 @@ def redrive(dead: Queue, target: Queue | None, scope: Scope | None, most: int) -
 
 
 def source_queue(dead: Queue) -> Queue:
-    """Return the one queue whose dead letters come here. Raises StoreError, not transient, where there is not one."""
-    source_queues = dead.source_queues()
-    if len(source_queues) == 1:
-        return source_queues[0]
-    found = ", ".join(each.name for each in source_queues) or "none"
-    raise StoreError(f"{dead.name}: expected one queue whose dead letters come here, found {found}", transient=False)
+    """Return the queue whose failed messages are moved to `dead`.
+
+    Raises StoreError, not transient, if there is no such queue, or more than one.
+    """
+    queues = dead.source_queues()
+    if len(queues) == 1:
+        return queues[0]
+    found = ", ".join(each.name for each in queues) or "none"
+    raise StoreError(f"{dead.name}: expected one queue with this dead-letter queue, found {found}", transient=False)
 
 
 def _read(message: Message, scope: Scope | None) -> DeadLetter:
-    said = list(parse_event_text(message.body))
-    changes = tuple(each for each in said if isinstance(each, KeyChanged))
-    readable = not any(isinstance(each, Unreadable) for each in said)
+    events = list(parse_event_text(message.body))
+    changes = tuple(each for each in events if isinstance(each, KeyChanged))
+    readable = not any(isinstance(each, Unreadable) for each in events)
     if scope is None:
         return DeadLetter(message=message, changes=changes, readable=readable)
     try:
-        explanations = tuple(explain(scope, key) for key in _keys(changes, scope))
+        explanations = tuple(explain(scope, key) for key in _source_keys(changes, scope))
     except StoreError as error:
         return DeadLetter(message=message, changes=changes, readable=readable, unexplained=str(error))
     return DeadLetter(message=message, changes=changes, explanations=explanations, readable=readable)
 
 
-def _keys(changes: tuple[KeyChanged, ...], scope: Scope) -> Iterator[str]:
-    """Yield the keys of the source, among those of the objects that a message is about."""
+def _source_keys(changes: tuple[KeyChanged, ...], scope: Scope) -> Iterator[str]:
+    """Yield the keys of those objects that are in the source."""
     bucket, prefix = scope.source.s3_location or (None, "")
-    for hint in changes:
-        if bucket in {None, hint.bucket} and hint.key.startswith(prefix):
-            yield hint.key.removeprefix(prefix)
+    for change in changes:
+        if bucket in {None, change.bucket} and change.key.startswith(prefix):
+            yield change.key.removeprefix(prefix)

@@ -1,6 +1,7 @@
-"""What the fleet has done: how many messages are left, and in the end how every key stands.
+"""Sends the keys of a scan to a queue, and follows until the functions have handled them.
 
-Keys sent to a queue: several batches at once, at no more than a rate, within a budget, and each noted when it is.
+Keys are sent in several batches at once, no faster than a rate and within a budget. Each is recorded in the sent log.
+Afterwards `drain` follows the queue until it is empty, and `remaining` scans for keys that still need work.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from thumbsmith.backfill.clients import QueueDepth
+from thumbsmith.backfill.clients import MAX_BATCH_MESSAGES, QueueDepth
 from thumbsmith.backfill.sent_log import SentLog
 from thumbsmith.bulk.cost import GONE, NOTHING, Amount, Model, source
 from thumbsmith.bulk.join import KeyJoin, PendingKey, batched
@@ -20,112 +21,47 @@ from thumbsmith.bulk.status import KeyStatus, Totals
 from thumbsmith.errors import StoreError, UsageError
 from thumbsmith.reconcile.decide import State
 
-# Seconds between two looks.
-PAUSE: Final = 1.0
+# Batches that are sent at the same time. If this process is killed, their keys may be sent once more.
+THREADS: Final = 8
 
-# SQS counts about right: a queue was empty when it said so at this many looks in a row.
-EMPTY_LOOKS: Final = 3
+# The number of keys for one lookup in the sent log.
+_WINDOW_KEYS: Final = 1_000
 
-# "at least 1 minute after the producers stop sending messages" the counts are consistent:
+# The pause between two reads of the queue's depth.
+PAUSE_SECONDS: Final = 1.0
+
+# SQS counts approximately: the queue is empty after this number of empty counts in a row.
+EMPTY_COUNTS: Final = 3
+
+# Counts are consistent "at least 1 minute after the producers stop sending messages":
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html
 CONSISTENT_SECONDS: Final = 60.0
 
-# Failures to look in a row after which it is told.
-_FAILURES: Final = 10
-
-
-class HasDepth(Protocol):
-    """Whoever can say how many messages are left: `Queue`."""
-
-    def depth(self) -> QueueDepth:
-        """Return how many. Raises StoreError."""
-        ...
-
-
-@dataclass(slots=True)
-class Remaining:
-    """How all keys stand now: `totals`, and those that are not right, the first of them with their reasons."""
-
-    totals: Totals = field(default_factory=Totals)
-    keys: int = 0
-    first: list[KeyStatus] = field(default_factory=list)
-
-
-def drain(
-    queue: HasDepth, stop: Callable[[], bool], pause: float = PAUSE, looks: int = EMPTY_LOOKS
-) -> Iterator[QueueDepth]:
-    """Yield how many messages are left, again and again until there were none for some looks, or `stop` says True.
-
-    Raises StoreError where the queue cannot be looked at for long.
-    """
-    empty = failures = 0
-    while not stop() and empty < looks:
-        try:
-            depth = queue.depth()
-        except StoreError as error:
-            failures += 1
-            if not error.transient or failures >= _FAILURES:
-                raise
-        else:
-            failures = 0
-            empty = 0 if depth.total else empty + 1
-            yield depth
-        if empty < looks:
-            wait_or_stop(pause, stop)
-
-
-def remaining(scope: Scope, stop: Callable[[], bool], samples: int = 10) -> Remaining:
-    """Return how every key stands now, by listings and manifests. Raises StoreError, Stopped.
-
-    A source that is opted out, or gone since it was listed, is right without thumbnails.
-    """
-    found = Remaining()
-    with scan(scope, stop) as surveyed:
-        for standing in inspect(surveyed, stop=stop):
-            if not _is_right(standing, scope):
-                found.keys += 1
-                if len(found.first) < samples:
-                    found.first.append(standing)
-            found.totals.add(standing)
-    return found
-
-
-def _is_right(standing: KeyStatus, scope: Scope) -> bool:
-    if standing.error or (standing.orphaned and standing.source is None):
-        return False
-    if standing.state in {State.MISSING, State.STALE}:
-        now = scope.source.head(standing.key)
-        return now is None or now.opted_out
-    return True
-
-
-# Batches on their way at once: so many keys times ten may be sent again where this process is killed.
-THREADS: Final = 8
-
-BATCH: Final = 10
-
-# Keys looked up in the ledger at once.
-_WINDOW: Final = 1_000
+# The number of failures in a row after which reading the depth fails.
+_MAX_FAILURES: Final = 10
 
 
 class Sender(Protocol):
-    """Whoever takes up to ten messages: `Queue`."""
+    """Accepts up to ten messages at once: `Queue`."""
 
     def send(self, bodies: Sequence[str]) -> None:
-        """Send them. Raises StoreError."""
+        """Send the messages. Raises StoreError."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendLimits:
-    """US dollars that a run may cost by the model, of which so many are spent; messages a second. None is no limit."""
+    """Limits of one run; None is no limit.
+
+    `max_usd` is the most that the run may cost by the model in US dollars, including `spent`. `rate` is in messages a
+    second. Raises UsageError for a value out of range.
+    """
 
     max_usd: float | None = None
     rate: float | None = None
     spent: float = 0.0
 
     def __post_init__(self) -> None:
-        """Raise UsageError for what is no limit."""
         if self.max_usd is not None and self.max_usd < 0:
             raise UsageError(f"--max-usd: expected 0 or more, found {self.max_usd:g}")
         if self.rate is not None and self.rate <= 0:
@@ -137,7 +73,7 @@ NO_LIMITS: Final = SendLimits()
 
 @dataclass(slots=True)
 class SentTotals:
-    """What was sent so far, and what was not: in flight already, sent often enough, or beyond the budget."""
+    """The number of keys sent so far, and of those not sent: already in flight, or sent too often already."""
 
     amount: Amount = NOTHING
     keys: int = 0
@@ -148,41 +84,45 @@ class SentTotals:
 
 @dataclass(slots=True)
 class KeySender:
-    """Sends what a survey deferred. `message` makes what is sent of a key; `empty` says that the queue was, before."""
+    """Sends the pending keys of a scan.
+
+    `message` makes the message for a key. `empty` says that the queue was empty before.
+    """
 
     sender: Sender
     message: Callable[[str], str]
-    ledger: SentLog
+    sent_log: SentLog
     model: Model
     limits: SendLimits = NO_LIMITS
     empty: bool = True
     sent: SentTotals = field(default_factory=SentTotals)
 
     def run(self, listing: KeyJoin, stop: Callable[[], bool], threads: int = THREADS) -> Iterator[SentTotals]:
-        """Send all keys; yield what was sent so far after each batch. Once `stop` says True no further one is begun.
+        """Send all pending keys in the listing's order; yield the totals after each batch.
 
-        The order is that of the listing. Raises StoreError where a batch cannot be sent; what was sent is noted.
+        Begins no batch after `stop` returned True. Raises StoreError if a batch cannot be sent. The sent log contains
+        every batch that was sent before.
         """
-        for batch in each(self._send, self._paced(listing, stop), threads=threads, stop=stop):
-            self.ledger.note(batch)
+        for batch in each(self._send, self._paced_batches(listing, stop), threads=threads, stop=stop):
+            self.sent_log.add(batch)
             self.sent.keys += len(batch)
             self.sent.amount += _amount(batch)
             yield self.sent
 
     def _send(self, batch: list[PendingKey]) -> list[PendingKey]:
-        self.sender.send([self.message(todo.key) for todo in batch])
+        self.sender.send([self.message(pending.key) for pending in batch])
         return batch
 
-    def _paced(self, listing: KeyJoin, stop: Callable[[], bool]) -> Iterator[list[PendingKey]]:
-        """Yield batches as the rate allows, until the budget is used up."""
+    def _paced_batches(self, listing: KeyJoin, stop: Callable[[], bool]) -> Iterator[list[PendingKey]]:
+        """Yield batches no faster than the rate, until the budget is used up."""
         rate = self.limits.rate
-        size = min(BATCH, max(1, int(rate))) if rate else BATCH
+        size = min(MAX_BATCH_MESSAGES, max(1, int(rate))) if rate else MAX_BATCH_MESSAGES
         due, planned = time.monotonic(), NOTHING
-        for window in batched(listing.deferred(), _WINDOW):
-            sorted_ = self.ledger.classify(window, empty=self.empty)
-            self.sent.in_flight += sorted_.in_flight
-            self.sent.given_up += sorted_.given_up
-            for batch in batched(sorted_.send, size):
+        for window in batched(listing.deferred(), _WINDOW_KEYS):
+            classified = self.sent_log.classify(window, empty=self.empty)
+            self.sent.in_flight += classified.in_flight
+            self.sent.given_up += classified.given_up
+            for batch in batched(classified.to_send, size):
                 affordable = self._affordable(planned, batch)
                 if affordable:
                     wait_or_stop(due - time.monotonic(), stop)
@@ -196,7 +136,7 @@ class KeySender:
                     return
 
     def _affordable(self, planned: Amount, batch: list[PendingKey]) -> list[PendingKey]:
-        """Return the first keys of a batch that the budget allows, on top of what is planned."""
+        """Return the first keys of a batch that fit into the budget together with what is planned already."""
         if self.limits.max_usd is None:
             return batch
         for number in range(len(batch), 0, -1):
@@ -208,13 +148,78 @@ class KeySender:
         return self.limits.spent + self.model.bill(amount).total
 
 
-def _amount(batch: Sequence[PendingKey]) -> Amount:
-    return sum((source(todo.size) if todo.listed else GONE for todo in batch), NOTHING)
-
-
 def amount_of(listing: KeyJoin) -> Amount:
-    """Return what all that a survey deferred amounts to."""
+    """Return the amount of work of all pending keys in a listing, for the cost model."""
     total = NOTHING
-    for window in batched(listing.deferred(), _WINDOW):
+    for window in batched(listing.deferred(), _WINDOW_KEYS):
         total += _amount(window)
     return total
+
+
+def _amount(batch: Sequence[PendingKey]) -> Amount:
+    return sum((source(pending.size) if pending.listed else GONE for pending in batch), NOTHING)
+
+
+class HasDepth(Protocol):
+    """Counts its remaining messages: `Queue`."""
+
+    def depth(self) -> QueueDepth:
+        """Return the number of messages. Raises StoreError."""
+        ...
+
+
+def drain(
+    queue: HasDepth, stop: Callable[[], bool], pause: float = PAUSE_SECONDS, counts: int = EMPTY_COUNTS
+) -> Iterator[QueueDepth]:
+    """Yield the queue's depth until it was 0 for `counts` times in a row, or `stop` returns True.
+
+    Raises StoreError if the depth cannot be read: at once for a permanent error, else after ten failures in a row.
+    """
+    empty = failures = 0
+    while not stop() and empty < counts:
+        try:
+            depth = queue.depth()
+        except StoreError as error:
+            failures += 1
+            if not error.transient or failures >= _MAX_FAILURES:
+                raise
+        else:
+            failures = 0
+            empty = 0 if depth.total else empty + 1
+            yield depth
+        if empty < counts:
+            wait_or_stop(pause, stop)
+
+
+@dataclass(slots=True)
+class Remaining:
+    """The state of all keys after a backfill: totals, the number of keys that still need work, the first of them."""
+
+    totals: Totals = field(default_factory=Totals)
+    keys: int = 0
+    first: list[KeyStatus] = field(default_factory=list)
+
+
+def remaining(scope: Scope, stop: Callable[[], bool], samples: int = 10) -> Remaining:
+    """Scan both stores; return the totals and the keys that still need work. Raises StoreError, Stopped.
+
+    A source that is opted out, or that was deleted since it was listed, needs no work.
+    """
+    found = Remaining()
+    with scan(scope, stop) as scanned:
+        for status in inspect(scanned, stop=stop):
+            if _needs_work(status, scope):
+                found.keys += 1
+                if len(found.first) < samples:
+                    found.first.append(status)
+            found.totals.add(status)
+    return found
+
+
+def _needs_work(status: KeyStatus, scope: Scope) -> bool:
+    if status.error or (status.orphaned and status.source is None):
+        return True
+    if status.state in {State.MISSING, State.STALE}:
+        now = scope.source.head(status.key)
+        return now is not None and not now.opted_out
+    return False

@@ -1,7 +1,7 @@
-"""What was sent, remembered from run to run: a run that was stopped goes on where it was.
+"""The keys that were sent to a queue, recorded from run to run: an interrupted backfill continues where it stopped.
 
-It is a file in the folder for caches. Without it nothing is lost: what is missing is sent once more, and whoever gets
-a key a second time finds it right.
+It is a file in the cache folder. Losing it is harmless: keys that still need work are sent once more, and a function
+that receives a key twice finds it fresh.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Final
 from thumbsmith.bulk.join import PendingKey, encoded
 from thumbsmith.lifetime import Closing
 
-# A source that is to be made by one recipe is sent so often, and then no more: with a queue that gives each message so
-# many tries, that is as often as it is tried, whatever happens.
+# The number of sends for one version of a source and one recipe. The queue may deliver each message several times, so
+# this limits the attempts.
 MAX_SENDS: Final = 3
 
-# As long as SQS may keep a message: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide
-RETENTION: Final = 14 * 24 * 3600
+# The longest time for which SQS stores a message: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide
+RETENTION_SECONDS: Final = 14 * 24 * 3600
 
 _SCHEMA: Final = """
 PRAGMA journal_mode = WAL;
@@ -35,37 +35,37 @@ CREATE TABLE IF NOT EXISTS sent_1 (
 
 @dataclass(frozen=True, slots=True)
 class Classified:
-    """Keys that are to be sent, the number of those in flight, and of those that were sent often enough."""
+    """The keys to send, the number of keys in flight, and the number of those that were sent too often already."""
 
-    send: list[PendingKey]
+    to_send: list[PendingKey]
     in_flight: int
     given_up: int
 
 
 class SentLog(Closing):
-    """What was sent to one queue for one recipe, a fingerprint. For one thread; must be closed."""
+    """The keys sent to one queue for one recipe, given as fingerprint. Use it in one thread; close it at the end."""
 
     def __init__(self, path: Path | None, recipe: str) -> None:
         self._recipe = recipe
-        self._database = _opened(path)
+        self._database = _open(path)
 
     def classify(self, keys: Sequence[PendingKey], *, empty: bool) -> Classified:
-        """Tell what is to be sent of these. `empty`: nothing is in the queue, so that nothing is in flight."""
-        send, in_flight, given_up, now = [], 0, 0, time.time()
-        for todo in keys:
-            version, sends, at = self._row(todo.key)
-            if version != self._version(todo):
-                send.append(todo)
-            elif not empty and now - at < RETENTION:
+        """Return which of these keys to send. `empty` says that the queue is empty: then no key is in flight."""
+        to_send, in_flight, given_up, now = [], 0, 0, time.time()
+        for pending in keys:
+            version, sends, at = self._row(pending.key)
+            if version != self._version(pending):
+                to_send.append(pending)
+            elif not empty and now - at < RETENTION_SECONDS:
                 in_flight += 1
             elif sends >= MAX_SENDS:
                 given_up += 1
             else:
-                send.append(todo)
-        return Classified(send, in_flight, given_up)
+                to_send.append(pending)
+        return Classified(to_send, in_flight, given_up)
 
-    def note(self, keys: Iterable[PendingKey]) -> None:
-        """Take note that these were sent, at once and for good."""
+    def add(self, keys: Iterable[PendingKey]) -> None:
+        """Record that these keys were sent now."""
         rows = [(encoded(each.key), self._version(each), time.time()) for each in keys]
         statement = (
             "INSERT INTO sent_1 VALUES (?1, ?2, 1, ?3) ON CONFLICT (key) DO UPDATE SET"
@@ -76,36 +76,37 @@ class SentLog(Closing):
             self._database.executemany(statement, rows)
             self._database.execute("COMMIT")
 
-    def forget(self) -> None:
-        """Forget all: everything is right, or its messages were deleted."""
+    def clear(self) -> None:
+        """Delete all records: all keys are done, or their messages were deleted."""
         with contextlib.suppress(sqlite3.Error):
             self._database.execute("DELETE FROM sent_1")
 
     def close(self) -> None:
-        """Let go of the file. Safe to repeat."""
+        """Close the file. May be called again."""
         self._database.close()
 
     def _row(self, key: str) -> tuple[str, int, float]:
+        """Return version, number of sends, and time of the last send in epoch seconds."""
         with contextlib.suppress(sqlite3.Error):
             row = self._database.execute("SELECT version, sends, at FROM sent_1 WHERE key = ?", (encoded(key),))
             for version, sends, at in row:
                 return version, sends, at
         return "", 0, 0.0
 
-    def _version(self, todo: PendingKey) -> str:
-        return f"{self._recipe} {todo.etag}" if todo.listed else f"{self._recipe} gone"
+    def _version(self, pending: PendingKey) -> str:
+        return f"{self._recipe} {pending.etag}" if pending.listed else f"{self._recipe} gone"
 
 
-def _opened(path: Path | None) -> sqlite3.Connection:
-    """Return the ledger in this file; where none can be, an empty one of this run's own."""
+def _open(path: Path | None) -> sqlite3.Connection:
+    """Return the database in this file. If the file cannot be used, return an empty one in memory."""
     if path is not None:
         with contextlib.suppress(OSError, sqlite3.Error):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return _made(str(path))
-    return _made(":memory:")
+            return _connect(str(path))
+    return _connect(":memory:")
 
 
-def _made(path: str) -> sqlite3.Connection:
+def _connect(path: str) -> sqlite3.Connection:
     database = sqlite3.connect(path, isolation_level=None)
     try:
         database.executescript(_SCHEMA)

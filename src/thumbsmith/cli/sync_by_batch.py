@@ -16,9 +16,9 @@ from thumbsmith.backfill.batch_job import (
     BatchJobs,
     JobManifest,
     JobResources,
-    inventory,
+    inventory_manifest,
+    manifest_lines,
     read_report,
-    rows,
     write_manifest,
 )
 from thumbsmith.backfill.send import amount_of
@@ -80,7 +80,7 @@ class _Work:
         bucket, prefix = bucket_of(self.scope)
         if self.fleet.inventory:
             folder = self.fleet.inventory.rpartition("/")[0]
-            listed = inventory(self.fleet.inventory, open_store(folder))
+            listed = inventory_manifest(self.fleet.inventory, open_store(folder))
             return None if dry_run else listed, None
         with scan(self.scope, self.stopped) as found:
             plan_here(found, self.console, self.stopped, yes=yes)
@@ -90,7 +90,7 @@ class _Work:
                 return None, amount
             self._check(amount)
             name = f"manifests/{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.csv"
-            lines = rows(bucket, (prefix + todo.key for todo in found.listing.deferred()))
+            lines = manifest_lines(bucket, (prefix + todo.key for todo in found.listing.deferred()))
             return write_manifest(self._place, self.means.bucket, name, lines), amount
 
     def carry_out(self, manifest: JobManifest, amount: Amount | None, *, yes: bool) -> int:
@@ -105,11 +105,13 @@ class _Work:
         try:
             self._check(whole)
         except UsageError:
-            jobs.decide(job, go=False)
+            jobs.cancel(job)
             raise
         go = not self.stopped() and self._confirm(counted.total, whole, yes=yes)
-        jobs.decide(job, go=go)
-        if not go:
+        if go:
+            jobs.confirm(job)
+        else:
+            jobs.cancel(job)
             self._say(f"job {job} cancelled", event="cancelled", job=job)
             return 130 if self.stopped() else 1
         return self._follow(jobs, job, counted.total)

@@ -186,7 +186,7 @@ class _Backfill:
                 break
             wait_or_stop(CONSISTENT_SECONDS / 12, self.stopped)
         if not found.keys:
-            self.ledger.forget()
+            self.ledger.clear()
         self._tell_left(found)
         self.summarize(sent, found)
         return 130 if self.stopped() else 1 if found.keys else 0
@@ -195,7 +195,7 @@ class _Backfill:
         """Delete what waits in the queue, and forget that it was sent: the next run plans anew."""
         depth = self.queue.depth()
         self.queue.purge()
-        self.ledger.forget()
+        self.ledger.clear()
         if self.as_json:
             emit("stopped", deleted=depth.waiting, in_hand=depth.in_flight)
         else:

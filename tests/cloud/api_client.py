@@ -1,4 +1,4 @@
-"""A deployed API, asked as AWS's tools ask it: each request signed, or signed wrongly, or not at all."""
+"""Requests to a deployed API, as AWS's tools send them: signed, with a wrong signature, or unsigned."""
 
 import json
 from typing import Any
@@ -16,35 +16,35 @@ from tests.servers.processes import KEYS
 OWNER = Credentials(KEYS["AWS_ACCESS_KEY_ID"], KEYS["AWS_SECRET_ACCESS_KEY"])
 
 
-class Asked:
+class SignedApi:
     """The API of a deployed stack."""
 
     def __init__(self, deployed: Deployed) -> None:
-        """Look at the stack."""
+        """Read the address from the stack's outputs."""
         self.deployed = deployed
         self.host = urlsplit(deployed.outputs["ApiUrl"]).hostname or ""
 
     def __call__(
         self, method: str, path: str, body: object = None, *, by: Credentials | None = OWNER, **headers: str
     ) -> httpx.Response:
-        """Return the answer to a request; the emulator tells APIs by their names, which do not resolve."""
+        """Return the answer to a request. The emulator selects the API by its Host header, which does not resolve."""
         address = self.deployed.cloud.address + path
         content = json.dumps(body).encode() if body is not None else None
-        sent = {"Host": self.host, **headers} | ({"Content-Type": "application/json"} if content else {})
-        request = AWSRequest(method, address, data=content, headers=sent)
+        all_headers = {"Host": self.host, **headers} | ({"Content-Type": "application/json"} if content else {})
+        request = AWSRequest(method, address, data=content, headers=all_headers)
         if by:
             SigV4Auth(by, "execute-api", REGION).add_auth(request)
         return httpx.request(method, address, content=content, headers=dict(request.headers), timeout=60)
 
     def granted(self, name: str, size: int) -> dict[str, Any]:
-        """Return the leave to upload a JPEG of this name and size."""
+        """Return a presigned upload for a JPEG of this name and size."""
         answer = self("POST", "/uploads", {"name": name, "type": "image/jpeg", "bytes": size})
         assert answer.status_code == 201, answer.text
         return answer.json()
 
 
 def user(where: Cloud, name: str, action: str) -> Credentials:
-    """Return the credentials of a new user who may do this, and nothing else."""
+    """Return the credentials of a new user who may perform this action only."""
     iam = where.client("iam")
     iam.create_user(UserName=name)
     statement = {"Effect": "Allow", "Action": action, "Resource": "*"}
@@ -54,7 +54,7 @@ def user(where: Cloud, name: str, action: str) -> Credentials:
     return Credentials(made["AccessKeyId"], made["SecretAccessKey"])
 
 
-def sent(upload: dict[str, Any], data: bytes, **headers: str) -> int:
-    """Return the status of an upload that is made as it was granted, but for what is said here."""
+def upload_status(upload: dict[str, Any], data: bytes, **headers: str) -> int:
+    """Return the status of a presigned upload, with these headers changed."""
     given = upload["headers"] | {name.replace("_", "-"): value for name, value in headers.items()}
     return httpx.request(upload["method"], upload["url"], content=data, headers=given, timeout=60).status_code

@@ -1,19 +1,20 @@
-"""Run a command under the restrictions of AWS Lambda's sandbox: `python tests/cloud/ground.py KIND COMMAND...`.
+"""Run a command under the restrictions of AWS Lambda's sandbox: `python tests/cloud/restrictions.py KIND COMMAND...`.
 
-KIND is how the kernel answers prctl(2) and seccomp(2): "refuses" (EPERM), or "kills" (the process ends by SIGSYS).
-Lambda was seen to refuse prctl and a second filter, and to kill for system calls of another architecture, as both kinds
-do. Which further calls it kills for, or will, is not known: "kills" does so for all by which a process confines itself.
+KIND is the kernel's answer to prctl(2) and seccomp(2): "refuses" (EPERM), or "kills" (SIGSYS ends the process). Lambda
+has been seen to refuse prctl and a second filter, and to kill for system calls of another architecture. Both kinds do
+so. For which other calls it kills is not known: "kills" does so for all calls with which a process confines itself.
 
 - https://github.com/hashicorp/terraform-exec/issues/172, https://github.com/chromedp/chromedp/pull/720,
   https://github.com/ClickHouse/ClickHouse/pull/53117, https://github.com/catboost/catboost/issues/1606: prctl
 - https://github.com/openai/codex/issues/38779: a second filter
 - https://github.com/decompals/wibo/pull/130: system calls of another architecture
 
-Files, user and limits are those of the Lambda documentation: the root is read-only except for /tmp, which is empty;
-there is no /dev/shm; the user has no privileges; a process can open 1,024 files.
+Files, user and limits follow the Lambda documentation. The root is read-only except for /tmp, which is empty. There is
+no /dev/shm. The user has no privileges. A process can open 1,024 files.
 
-This program uses the standard library only, and runs on x86-64 and arm64. Without root it uses a user namespace. Where
-the kernel grants no mount namespace, it says so on stderr, and the restrictions on files do not hold.
+This program uses the standard library only, and runs on x86-64 and arm64. Without root it uses a user namespace. If the
+kernel refuses a mount namespace, it says so on stderr, and files are not restricted.
+
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parents[2]
 KINDS: Final = ("refuses", "kills")
 
-# Of the user that Lambda runs functions as.
+# The user that Lambda runs functions as, and its limit of open files.
 USER: Final = 993
 GROUP: Final = 990
 OPEN_FILES: Final = 1024
@@ -44,14 +45,14 @@ DEVICES: Final = ("full", "null", "random", "urandom", "zero")
 MACHINES: Final = {"x86_64": (0xC000003E, 317, 157), "aarch64": (0xC00000B7, 277, 167)}
 MOUNT_SETATTR: Final = 442
 
-# <linux/prctl.h>: the options by which a process confines itself.
+# <linux/prctl.h>: the options with which a process confines itself.
 PR_SET_PDEATHSIG: Final = 1
 PR_SET_DUMPABLE: Final = 4
 PR_SET_SECCOMP: Final = 22
 PR_SET_NO_NEW_PRIVS: Final = 38
 CONFINING: Final = (PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS)
 
-# <linux/seccomp.h>: what a filter can answer.
+# <linux/seccomp.h>: the actions of a filter.
 ALLOW: Final = 0x7FFF0000
 REFUSE: Final = 0x00050001  # SECCOMP_RET_ERRNO with EPERM
 KILL: Final = 0x80000000  # SECCOMP_RET_KILL_PROCESS
@@ -69,32 +70,32 @@ LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
 
 def enter(kind: str, readable: Iterable[Path]) -> str | None:
-    """Restrict this process for good; keep `readable` paths readable where they are.
+    """Restrict this process permanently; the paths in `readable` stay readable.
 
-    Returns None, or why the restrictions on files do not hold. Raises OSError where the kernel refuses another one.
+    Returns None, or why files are not restricted. Raises OSError if the kernel refuses any other restriction.
     """
     os.umask(0o022)
-    is_root, here, lacking = os.geteuid() == 0, Path.cwd(), None
+    is_root, here, missing = os.geteuid() == 0, Path.cwd(), None
     try:
         own_mounts(is_root)
     except OSError as error:
-        lacking = f"/ stays writable and /dev/shm stays: no mount namespace can be made here: {error}"
+        missing = f"/ stays writable and /dev/shm stays: no mount namespace can be made here: {error}"
     else:
         restrict_files([*readable, here])
         os.chdir(here)
     resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
-    if lacking:  # without CAP_SYS_ADMIN the kernel wants this first
+    if missing:  # the kernel requires it for a filter without CAP_SYS_ADMIN
         checked(LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
     install(program(kind, platform.machine()))
     if is_root:
         os.setgroups([])
         os.setresgid(GROUP, GROUP, GROUP)
         os.setresuid(USER, USER, USER)
-    return lacking
+    return missing
 
 
 def own_mounts(is_root: bool) -> None:
-    """Give this process its own view of the file system: unshare(2). Raises OSError."""
+    """Enter a new mount namespace: unshare(2). Raises OSError."""
     user, group = os.geteuid(), os.getegid()
     checked(LIBC.unshare(CLONE_NEWNS | (0 if is_root else CLONE_NEWUSER)))
     if not is_root:
@@ -105,7 +106,7 @@ def own_mounts(is_root: bool) -> None:
 
 
 def restrict_files(readable: Sequence[Path]) -> None:
-    """Make the root read-only, /tmp empty and writable, and /dev minimal; see `reveal`. Raises OSError."""
+    """Make the root read-only, /tmp empty and writable, and /dev minimal. Raises OSError."""
     with opened([Path("/dev", name) for name in DEVICES]) as devices, opened(readable) as paths:
         reveal([path for path in readable if not path.is_relative_to("/tmp")])
         mount("tmpfs", "/dev", "tmpfs", data="mode=755")
@@ -116,9 +117,9 @@ def restrict_files(readable: Sequence[Path]) -> None:
 
 
 def reveal(readable: Sequence[Path]) -> None:
-    """Mount paths again that lie in a folder which only its owner may enter. Raises OSError.
+    """Mount paths again that are inside a private folder. Raises OSError.
 
-    An empty folder, which all may enter, takes the place of that one.
+    An empty folder that every user may enter replaces the private one.
     """
     private = {path: found for path in readable if (found := _first_private(path))}
     with opened(private) as paths:
@@ -129,7 +130,7 @@ def reveal(readable: Sequence[Path]) -> None:
 
 @contextmanager
 def opened(paths: Iterable[Path]) -> Iterator[dict[Path, int]]:
-    """Give a descriptor for each path, which still refers to it when something hides the path. Raises OSError."""
+    """Yield a descriptor for each path. It stays valid if a mount hides the path. Raises OSError."""
     with ExitStack() as closing:
         descriptors = {path: os.open(path, os.O_PATH) for path in paths}
         for descriptor in descriptors.values():
@@ -138,7 +139,7 @@ def opened(paths: Iterable[Path]) -> Iterator[dict[Path, int]]:
 
 
 def _first_private(path: Path) -> Path | None:
-    """Return the first folder on the way to a path that only its owner or group may enter."""
+    """Return the first parent folder of a path that only its owner or group may enter."""
     for folder in [*reversed(path.parents)]:
         if not folder.stat().st_mode & stat.S_IXOTH:
             return folder
@@ -146,7 +147,7 @@ def _first_private(path: Path) -> Path | None:
 
 
 def bind(targets: dict[Path, int]) -> None:
-    """Mount what each descriptor refers to at its path, which is made. Raises OSError."""
+    """Mount the file of each descriptor at its path, which is created. Raises OSError."""
     for path, descriptor in targets.items():
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
             path.mkdir(parents=True, exist_ok=True)
@@ -162,14 +163,14 @@ def mount(source: str, target: str, kind: str | None, flags: int = 0, data: str 
 
 
 def set_read_only(path: str) -> None:
-    """Make all that is mounted at and below a path read-only: mount_setattr(2), Linux 5.12. Raises OSError."""
+    """Make all mounts at and below a path read-only: mount_setattr(2), Linux 5.12. Raises OSError."""
     attributes = struct.pack("=4Q", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID, 0, 0, 0)
     size = ctypes.c_size_t(len(attributes))
     checked(LIBC.syscall(MOUNT_SETATTR, AT_FDCWD, path.encode(), AT_RECURSIVE, attributes, size), path)
 
 
 def program(kind: str, machine: str) -> list[tuple[int, int, int, int]]:
-    """Return the instructions of the filter of system calls: operation, two jumps, operand (<linux/bpf_common.h>)."""
+    """Return the instructions of the system call filter: operation, two jumps, operand (<linux/bpf_common.h>)."""
     audit, seccomp, prctl = MACHINES[machine]
     load, answer = (lambda offset: (0x20, 0, 0, offset)), (lambda what: (0x06, 0, 0, what))
 
@@ -192,19 +193,19 @@ def install(instructions: Sequence[tuple[int, int, int, int]]) -> None:
 
 
 def checked(result: int, name: str | None = None) -> None:
-    """Raise OSError where a call failed."""
+    """Raise OSError if a call failed."""
     if result != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), name)
 
 
 def main(kind: str, *command: str) -> None:
-    """Enter, and become the command."""
+    """Restrict this process, and replace it by the command."""
     if kind not in KINDS or not command:
-        raise SystemExit(f"usage: ground.py {'|'.join(KINDS)} COMMAND...")
-    lacking = enter(kind, [ROOT, Path(sys.base_prefix)])
-    if lacking:
-        sys.stderr.write(f"ground: {lacking}\n")
+        raise SystemExit(f"usage: restrictions.py {'|'.join(KINDS)} COMMAND...")
+    missing = enter(kind, [ROOT, Path(sys.base_prefix)])
+    if missing:
+        sys.stderr.write(f"restrictions: {missing}\n")
     sys.stderr.flush()
     os.execvp(command[0], command)
 

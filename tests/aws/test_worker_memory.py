@@ -1,11 +1,18 @@
-"""A function's memory is shared out so that a picture meets its limit before the function does."""
+"""Workers share the function's memory so that a source reaches its limit before the function does."""
 
 import pytest
 
 from tests.aws.scene import Scene, failed, notification, queued
 from tests.pictures import picture
 from thumbsmith import Recipe
-from thumbsmith.aws.worker_memory import CORE, OURS, TEMPLATE, started_workers, worker_count, worker_share
+from thumbsmith.aws.worker_memory import (
+    HANDLER_MEMORY_BYTES,
+    MEMORY_BYTES_PER_CORE,
+    TEMPLATE_MEMORY_BYTES,
+    started_workers,
+    worker_count,
+    worker_share,
+)
 from thumbsmith.worker.pool import usable_cores
 
 MB = 1 << 20
@@ -13,27 +20,27 @@ MB = 1 << 20
 
 @pytest.mark.parametrize("size", [128, 256, 512, 1024, 1769, 3008, 3538, 5307, 10240])
 def test_all_shares_together_fit(size: int):
-    """What workers may take, and what we take ourselves, is never more than there is, down to 256 MB."""
+    """The shares of all workers and our own memory fit into the function's, from 256 MB upwards."""
     count = worker_count(size * MB)
     share = worker_share(size * MB, count)
     assert share >= size * MB // 4 // count
     if size >= 256:
-        assert share * count + OURS + count * TEMPLATE <= size * MB
+        assert share * count + HANDLER_MEMORY_BYTES + count * TEMPLATE_MEMORY_BYTES <= size * MB
     assert count == max(1, min(usable_cores(), size // 1769))
 
 
-def test_a_whole_core_leaves_what_a_recipe_allows_by_default():
-    """Then the recipe's limit is what counts."""
-    assert worker_share(CORE, 1) > Recipe.default().limits.max_memory + 256 * MB
+def test_a_whole_core_has_the_default_limit():
+    """With one whole core, the default memory limit of the recipe applies."""
+    assert worker_share(MEMORY_BYTES_PER_CORE, 1) > Recipe.default().limits.max_memory + 256 * MB
 
 
-def test_outside_of_lambda_the_machine_counts():
-    """A worker for each core that may be used."""
+def test_outside_lambda_each_core_has_a_worker():
+    """Outside of Lambda there is one worker for each usable core."""
     assert worker_count(None) == usable_cores()
 
 
-def test_a_picture_that_takes_more_than_there_is(scene: Scene):
-    """It is rejected as over_memory and recorded, and the next one is made."""
+def test_a_source_over_its_share_is_rejected(scene: Scene):
+    """A source over its share is rejected as over_memory, and the next one is made."""
     scene.recipe = Recipe.loads("[variants.small]\nwidth = 16\n")
     with started_workers(128 * MB) as workers:
         scene.renderer = workers
@@ -50,7 +57,7 @@ def test_a_picture_that_takes_more_than_there_is(scene: Scene):
 
 
 def test_the_first_worker_is_started_ahead():
-    """It is there before anybody asks for a picture; and it is the one that is used."""
+    """The first worker is started before the first source, and is used for it."""
     with started_workers(512 * MB) as workers:
         assert len(workers._all) == 1
         assert workers._idle == list(workers._all)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.cloud.ground import CONFINING, GROUP, KINDS, OPEN_FILES, USER
+from tests.cloud.restrictions import CONFINING, GROUP, KINDS, OPEN_FILES, USER
 from tests.cloud.sandbox import sandbox, why_no_sandbox
 from tests.servers.fixtures import needs_servers
 
@@ -64,25 +64,25 @@ def probed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     event = {"folders": ["/", "/tmp", "/dev", str(folder)], "options": [PR_SET_NAME, *CONFINING]}
     log = folder.parent / "log"
     with sandbox(folder, "probe.handler", 512, {}, log, kind=request.param) as running:
-        told = running.invoke(event)[0]
-        return told | {"kind": request.param, "code": str(folder), "log": log.read_text()}
+        found = running.invoke(event)[0]
+        return found | {"kind": request.param, "code": str(folder), "log": log.read_text()}
 
 
 def test_calls_that_confine_a_process_fail_or_kill(probed: dict[str, Any]):
-    """Every call by which a process confines itself ends in EPERM, or ends the process; other prctl calls: EPERM."""
+    """Calls with which a process confines itself fail with EPERM or end the process; other prctl calls fail."""
     expected = errno.EPERM if probed["kind"] == "refuses" else -signal.SIGSYS
     assert probed["prctl"] == {str(PR_SET_NAME): errno.EPERM} | dict.fromkeys(map(str, CONFINING), expected)
     assert probed["seccomp"] == expected
 
 
 def test_calls_of_another_architecture_kill(probed: dict[str, Any]):
-    """A 32-bit call on x86-64 ends the process: by the filter, or because this kernel has no such calls."""
+    """A 32-bit call on x86-64 ends the process: through the filter, or because the kernel does not have it."""
     assert probed["foreign"] in {None, -signal.SIGSYS, -signal.SIGSEGV}
 
 
 def test_the_user_has_no_privileges(probed: dict[str, Any]):
-    """The function's user is not root, and is in no other group."""
-    if "ground: " in probed["log"]:
+    """The function's user is not root, and has no other group."""
+    if "restrictions: " in probed["log"]:
         assert probed["user"][0] != 0
     else:
         assert probed["user"] == [USER, GROUP, []]
@@ -95,7 +95,7 @@ def test_open_files_are_limited(probed: dict[str, Any]):
 
 def test_only_the_temporary_folder_is_writable(probed: dict[str, Any]):
     """The root, /dev and the function's own code are read-only; /tmp is writable; there is no /dev/shm."""
-    if "ground: " in probed["log"]:
-        pytest.skip(probed["log"].partition("ground: ")[2].partition("\n")[0])
+    if "restrictions: " in probed["log"]:
+        pytest.skip(probed["log"].partition("restrictions: ")[2].partition("\n")[0])
     assert probed["written"] == {"/": errno.EROFS, "/tmp": 0, "/dev": errno.EROFS, probed["code"]: errno.EROFS}
     assert not probed["shared memory"]
