@@ -6,7 +6,7 @@ UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header
 # Each file is one process's: what its tests share, such as a deployed stack, is made once.
 SHARED := -n 2 --dist loadfile --no-loadscope-reorder
-GROUND := PYTHONPATH=. $(BIN)/python tests/cloud/ground.py refuses $(BIN)/python
+RESTRICTED := PYTHONPATH=. $(BIN)/python tests/cloud/restrictions.py refuses $(BIN)/python
 SELF := $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 
 .PHONY: demo cloud test deep bench debian-peers check lock clean
@@ -34,8 +34,8 @@ bench: .venv/dev .venv/servers .venv/runtime .venv/peers .venv/node-peers debian
 	$(BIN)/python bench/plan.py
 	PYTHONPATH=. $(BIN)/python bench/fleet.py
 	PYTHONPATH=. $(BIN)/python bench/fleet.py 50000 --emulator
-	$(GROUND) bench/function.py
-	$(GROUND) bench/cold.py
+	$(RESTRICTED) bench/function.py
+	$(RESTRICTED) bench/cold.py
 	$(BIN)/python bench/auto.py
 	$(BIN)/python bench/gravity.py
 	$(BIN)/python bench/web.py

@@ -13,7 +13,7 @@ from thumbsmith.errors import StoreError
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.names import MANIFEST
 from thumbsmith.reconcile.manifest import Manifest, RenditionRecord, SourceRecord
-from thumbsmith.store import Headers, ObjectInfo
+from thumbsmith.store import Headers, ObjectInfo, Store
 from thumbsmith.store.base import MAX_KEY_BYTES
 from thumbsmith.store.memory import MemoryObject
 
@@ -25,7 +25,7 @@ HEADERS = Headers(content_type="application/json")
 
 
 @dataclass
-class Listed:
+class Listed(Store):
     """A store of `sources` photographs, or of their thumbnails with `thumbs`. Nothing can be written."""
 
     sources: int

@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from tests.cloud import ground
+from tests.cloud import restrictions
 
 REFUSED = 77  # the exit code by which test programs say that they cannot run here
 
@@ -17,12 +17,12 @@ def main(user: str, folder: str, *command: str) -> None:
     """Become the user, and then the command."""
     os.umask(0o022)
     try:
-        ground.own_mounts(is_root=True)
+        restrictions.own_mounts(is_root=True)
     except OSError as error:
         sys.stderr.write(f"no mount namespace can be made here: {error}\n")
         raise SystemExit(REFUSED) from None
     here = Path.cwd()
-    ground.reveal([ground.ROOT, Path(sys.base_prefix), Path(folder)])
+    restrictions.reveal([restrictions.ROOT, Path(sys.base_prefix), Path(folder)])
     os.chdir(here)
     os.setgroups([])
     os.setresgid(int(user), int(user), int(user))

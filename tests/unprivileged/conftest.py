@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cloud.ground import ROOT
+from tests.cloud.restrictions import ROOT
 from tests.pictures import picture
 from tests.unprivileged.as_user import REFUSED
 

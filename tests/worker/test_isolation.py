@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cloud.ground import KINDS, ROOT
+from tests.cloud.restrictions import KINDS, ROOT
 from thumbsmith.errors import NotIsolated, UsageError
 from thumbsmith.worker import Workers, isolation
 from thumbsmith.worker.isolation import LAYERS, Isolation, measure
@@ -35,10 +35,10 @@ WITHOUT_FILTER = {"environment", "files", "network", "writing", "cores", "cpu", 
 
 def under(kind: str, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a command of this interpreter in a sandbox as Lambda's."""
-    words = [sys.executable, str(ROOT / "tests/cloud/ground.py"), kind, sys.executable, *command]
+    words = [sys.executable, str(ROOT / "tests/cloud/restrictions.py"), kind, sys.executable, *command]
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src"), **variables}
     done = subprocess.run(words, capture_output=True, text=True, timeout=300, env=environment, cwd="/tmp", check=False)
-    if "Errno" in done.stderr and "ground" in done.stderr:
+    if "Errno" in done.stderr and "restrictions" in done.stderr:
         pytest.skip(f"no such sandbox can be made here: {done.stderr.splitlines()[-1]}")
     return done
 
