@@ -179,7 +179,7 @@ def _event_of_task(task: dict[str, Any]) -> KeyChanged | Unreadable:
 def check_keys(invocation: Invocation) -> None:
     """Make a job of each key inside the source; log and count all other events, of other buckets for example.
 
-    Whether a source is opted out is known only to its store: `converge` checks that first.
+    Only the store knows whether a source is opted out: `converge` checks that.
     """
     for request in invocation.requests:
         for event in request.events:
