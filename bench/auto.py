@@ -14,7 +14,16 @@ from io import BytesIO
 from statistics import mean
 
 from folder import photos
-from thumbsmith.image.encode import LEAST, LIKENESS, MOST, TRIALS, Moments, alike, encode, similarity
+from thumbsmith.image.encode import (
+    MAX_AUTO_QUALITY,
+    MAX_SIMILARITY_ENCODES,
+    MIN_AUTO_QUALITY,
+    MIN_SIMILARITY,
+    Moments,
+    encode,
+    quality_for_similarity,
+    similarity,
+)
 from thumbsmith.image.pillow import Image
 from thumbsmith.image.render import render
 from thumbsmith.recipe import Format, Quality, Recipe, Variant
@@ -34,7 +43,7 @@ def main() -> None:
 def report(name: str, rows: list[tuple[float, ...]]) -> None:
     """Print the measurements: mean bytes, and the least and the mean similarity."""
     default, least, chosen, quality, likeness, best, count, seconds = zip(*rows, strict=True)
-    reached = sum(each >= LIKENESS for each in likeness)
+    reached = sum(each >= MIN_SIMILARITY for each in likeness)
     print(
         f"{name:12}{mean(default):10.0f} ({min(least):.4f}){mean(chosen):10.0f} q {min(quality)}-{max(quality)}"
         f" ({min(likeness):.4f}){mean(best):10.0f}{mean(chosen) / mean(best):10.3f}"
@@ -54,13 +63,13 @@ def measured(image: Image.Image, kind: Format) -> tuple[float, ...]:
 
     first = getattr(Quality(), kind.value)
     start = time.process_time()
-    chosen = alike(lambda quality: tried(quality)[0], first)
+    chosen = quality_for_similarity(lambda quality: tried(quality)[0], first)
     seconds, count = time.process_time() - start, tried.cache_info().currsize
-    assert count <= TRIALS
-    best, worst = LEAST, MOST  # similarity grows with quality almost always: halve the interval
+    assert count <= MAX_SIMILARITY_ENCODES
+    best, worst = MIN_AUTO_QUALITY, MAX_AUTO_QUALITY  # likeness grows with quality, near enough: halve the interval
     while best < worst:
         middle = (best + worst) // 2
-        best, worst = (best, middle) if tried(middle)[0] >= LIKENESS else (middle + 1, worst)
+        best, worst = (best, middle) if tried(middle)[0] >= MIN_SIMILARITY else (middle + 1, worst)
     likeness, size = tried(chosen)
     return (tried(first)[1], tried(first)[0], size, chosen, likeness, tried(best)[1], count, seconds)
 

@@ -19,9 +19,10 @@ from PIL import Image
 
 from subjects import Box, Labelled, pictures
 from thumbsmith.image import pillow
-from thumbsmith.image.decode import Base
-from thumbsmith.image.geometry import plan
-from thumbsmith.image.saliency import focused
+from thumbsmith.image.decode import DecodedImage
+from thumbsmith.image.geometry import Layout, plan
+from thumbsmith.image.picture import Cascade
+from thumbsmith.image.saliency import OVERVIEW, with_focal_points
 from thumbsmith.recipe import Fit, Variant
 from thumbsmith.recipe.model import AUTO, CENTER, Gravity
 
@@ -50,8 +51,9 @@ def ours(image: Image.Image, gravity: Gravity) -> Box:
     side = min(image.size)
     variant = Variant(name="v", width=side, height=side, fit=Fit.COVER, gravity=gravity)
     copy = pillow.Image.frombytes(image.mode, image.size, image.tobytes())
-    base = Base(image=copy, shrink=1, orientation=1, to_srgb=None)
-    (variant,) = focused((variant,), base, image.size)
+    base = DecodedImage(image=copy, shrink=1, orientation=1, to_srgb=None)
+    overview = Cascade(base, Layout.of(image.size, [OVERVIEW])).picture(0)
+    (variant,) = with_focal_points((variant,), overview, image.size)
     return plan(image.size, variant).box
 
 

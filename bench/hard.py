@@ -99,11 +99,15 @@ def colored() -> list[Hard]:
     found.append(Hard("png Display P3, cICP", test_cicp.png(scene(), 12, 13), p3))
     found.append(Hard("avif Display P3, nclx", test_cicp.told(avif, 12, 13), p3))
     inks = scene().convert("CMYK")
-    tagged = converted(inks, profiles.profile())
+    tagged = converted(inks, profiles.cmyk_profile())
     for kind in ("JPEG", "TIFF"):
         options = {"quality": 95} if kind == "JPEG" else {}
         found.append(
-            Hard(f"{kind.lower()} CMYK, profile", saved(inks, kind, icc_profile=profiles.profile(), **options), tagged)
+            Hard(
+                f"{kind.lower()} CMYK, profile",
+                saved(inks, kind, icc_profile=profiles.cmyk_profile(), **options),
+                tagged,
+            )
         )
         found.append(Hard(f"{kind.lower()} CMYK, none", saved(inks, kind, **options), tagged))
     lab = ImageCms.profileToProfile(

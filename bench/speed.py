@@ -206,9 +206,9 @@ def shown(file: Path) -> Image.Image:
     if image.mode == "CMYK" and not image.info.get("icc_profile"):
         from thumbsmith.image import color  # noqa: PLC0415 - for one row
 
-        transform = color.meaning(None, "CMYK").to_srgb
+        transform = color.interpret_color(None, "CMYK").to_srgb
         assert transform
-        return color.converted(image, transform)
+        return color.convert_colors(image, transform)
     return reference(data)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.image.limits import judge, judge_bytes, judge_memory
+from thumbsmith.image.limits import check_file_size, check_limits, check_memory
 from thumbsmith.image.probe import Probe
 from thumbsmith.recipe.model import Limits, Recipe
 
@@ -18,11 +18,11 @@ def _probe(width: int = 20, height: int = 30, scans: int = 1) -> Probe:
 
 def test_what_is_within_the_limits_passes():
     """A source that reaches every limit exceeds none."""
-    judge_bytes(1000, LIMITS)
-    judge_bytes(1, LIMITS)
-    judge(_probe(20, 30, scans=7), LIMITS)
-    judge(_probe(100, 6), LIMITS)
-    judge(_probe(6, 25), LIMITS, frames=4)
+    check_file_size(1000, LIMITS)
+    check_file_size(1, LIMITS)
+    check_limits(_probe(20, 30, scans=7), LIMITS)
+    check_limits(_probe(100, 6), LIMITS)
+    check_limits(_probe(6, 25), LIMITS, frames=4)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_what_is_within_the_limits_passes():
 def test_bytes_are_judged(size: int, code: Code, detail: str):
     """No bytes, and one byte too many, are rejected."""
     with pytest.raises(Rejected) as rejected:
-        judge_bytes(size, LIMITS)
+        check_file_size(size, LIMITS)
     assert (rejected.value.code, rejected.value.detail) == (code, detail)
 
 
@@ -53,7 +53,7 @@ def test_bytes_are_judged(size: int, code: Code, detail: str):
 def test_a_header_is_judged(found: Probe, frames: int, code: Code, detail: str):
     """One more than a limit is rejected with its code; only frames that will be decoded count."""
     with pytest.raises(Rejected) as rejected:
-        judge(found, LIMITS, frames=frames)
+        check_limits(found, LIMITS, frames=frames)
     assert (rejected.value.code, rejected.value.detail) == (code, detail)
 
 
@@ -61,8 +61,8 @@ def test_a_header_is_judged(found: Probe, frames: int, code: Code, detail: str):
 def test_the_default_lets_photos_of_200_megapixels_pass(size: tuple[int, int]):
     """The largest photos of today's phones are judged by the memory that they take, not refused for their pixels."""
     photo = _probe(*size)
-    judge(photo, Limits())
-    assert judge_memory(photo, Recipe.default()) < 64 << 20
+    check_limits(photo, Limits())
+    assert check_memory(photo, Recipe.default()) < 64 << 20
     with pytest.raises(Rejected, match="max_memory is 536870912") as caught:
-        judge_memory(replace(photo, format="heic"), Recipe.default())
+        check_memory(replace(photo, format="heic"), Recipe.default())
     assert caught.value.code is Code.OVER_MEMORY

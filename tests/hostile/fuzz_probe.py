@@ -10,7 +10,7 @@ import atheris
 
 with atheris.instrument_imports(include=["thumbsmith"]):
     from thumbsmith.errors import Rejected
-    from thumbsmith.image.limits import judge, judge_memory
+    from thumbsmith.image.limits import check_limits, check_memory
     from thumbsmith.image.probe import probe
     from thumbsmith.reader import BytesReader
     from thumbsmith.recipe import Recipe
@@ -22,8 +22,8 @@ def once(data: bytes) -> None:
     """Probe and judge; anything but Rejected that comes out is a finding."""
     with suppress(Rejected):
         header = probe(BytesReader(data))
-        judge(header, RECIPE.limits)
-        judge_memory(header, RECIPE)
+        check_limits(header, RECIPE.limits)
+        check_memory(header, RECIPE)
 
 
 if __name__ == "__main__":

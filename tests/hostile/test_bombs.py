@@ -14,7 +14,7 @@ from tests.hostile.trials import Bench, bench, calls, complaint
 from thumbsmith import render
 from thumbsmith.errors import Code, Rejected
 from thumbsmith.image.containers.base import MAX_FRAMES
-from thumbsmith.image.limits import judge, judge_memory
+from thumbsmith.image.limits import check_limits, check_memory
 from thumbsmith.image.probe import probe
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Limits, Recipe
@@ -75,7 +75,7 @@ def test_where_all_frames_are_wanted_a_frame_bomb_is_refused_at_once(sample: Sam
     if header.frames == 1:
         return  # it says itself that it is no animation
     with pytest.raises(Rejected) as refused:
-        judge(header, Limits(max_pixels=2), frames=header.frames)
+        check_limits(header, Limits(max_pixels=2), frames=header.frames)
     assert refused.value.code in (Code.TOO_MANY_FRAMES, Code.TOO_MANY_PIXELS)
 
 
@@ -160,5 +160,5 @@ def test_the_limits_of_a_recipe_are_what_counts():
     wide = Recipe(limits=Limits(max_pixels=1 << 70, max_side=1 << 40, max_memory=1 << 80, max_scans=5000))
     for sample in BOMBS:
         header = probe(BytesReader(sample.data))
-        judge(header, wide.limits)
-        judge_memory(header, wide)
+        check_limits(header, wide.limits)
+        check_memory(header, wide)

@@ -12,8 +12,8 @@ from tests.containers.files import good
 from tests.corpus import hostile, needs_corpus
 from tests.hostile.mutants import mutants
 from thumbsmith.errors import Rejected
-from thumbsmith.image.decode import Base, decode
-from thumbsmith.image.limits import judge
+from thumbsmith.image.decode import DecodedImage, decode
+from thumbsmith.image.limits import check_limits
 from thumbsmith.image.probe import probe
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Limits
@@ -36,10 +36,10 @@ def _theirs(data: bytes) -> np.ndarray | None:
 LIMITS = Limits(max_pixels=1 << 26)
 
 
-def _ours(data: bytes, reduction: float = 1.0) -> Base | None:
+def _ours(data: bytes, reduction: float = 1.0) -> DecodedImage | None:
     try:
         header = probe(BytesReader(data))
-        judge(header, LIMITS)
+        check_limits(header, LIMITS)
         return decode(BytesReader(data), header, reduction)
     except (Rejected, MemoryError):
         return None

@@ -8,7 +8,7 @@ import pytest
 from tests.hostile.mutants import mutants
 from tests.hostile.trials import bench, complaint
 from thumbsmith.errors import Rejected
-from thumbsmith.image.limits import judge, judge_memory
+from thumbsmith.image.limits import check_limits, check_memory
 from thumbsmith.image.probe import probe
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Recipe
@@ -49,8 +49,8 @@ def test_the_probe_survives_what_it_is_given():
     for data in mutants(7, 50_000):
         with suppress(Rejected):
             header = probe(BytesReader(data))
-            judge(header, RECIPE.limits)
-            judge_memory(header, RECIPE)
+            check_limits(header, RECIPE.limits)
+            check_memory(header, RECIPE)
 
 
 def test_the_same_seed_gives_the_same_mutants():

@@ -16,8 +16,8 @@ from tests.image.animations import CLEAR, SIDE, Patch, apng, gif, seen_apng, see
 from tests.image.pictures import recipe, saved, textured
 from tests.image.test_colors import ADOBE, gamma, profile
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.image.geometry import durations
-from thumbsmith.image.limits import judge_memory
+from thumbsmith.image.geometry import whole_milliseconds
+from thumbsmith.image.limits import check_memory
 from thumbsmith.image.probe import probe
 from thumbsmith.image.render import render
 from thumbsmith.reader import BytesReader
@@ -187,10 +187,10 @@ def test_what_a_gif_leaves_free_is_clear():
 
 def test_times_add_up():
     """Thirds of a second are rounded so that no frame begins too early or late by more than half a millisecond."""
-    made = durations([1000 / 3] * 9)
+    made = whole_milliseconds([1000 / 3] * 9)
     assert sum(made) == 3000
     assert set(made) == {333, 334}
-    assert durations([]) == []
+    assert whole_milliseconds([]) == []
 
 
 def test_animations_are_judged_by_all_frames_that_are_decoded():
@@ -212,10 +212,10 @@ def test_animations_are_judged_by_all_frames_that_are_decoded():
 def test_frames_take_memory():
     """A recipe that keeps an animation is predicted to take more, by every frame of every rendition."""
     found = probe(BytesReader(gif(FRAMES)))
-    still, moving = judge_memory(found, recipe()), judge_memory(found, recipe(animation=Animation.KEEP))
+    still, moving = check_memory(found, recipe()), check_memory(found, recipe(animation=Animation.KEEP))
     assert moving - still >= 3 * SIDE * SIDE * 4
     with pytest.raises(Rejected) as refused:
-        judge_memory(found, Recipe(variants=recipe(animation=Animation.KEEP).variants, limits=Limits(max_memory=still)))
+        check_memory(found, Recipe(variants=recipe(animation=Animation.KEEP).variants, limits=Limits(max_memory=still)))
     assert refused.value.code == Code.OVER_MEMORY
 
 

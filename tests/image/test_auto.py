@@ -10,7 +10,15 @@ from skimage.metrics import structural_similarity
 
 from tests.corpus import needs_corpus, photos
 from tests.image.pictures import saved, textured
-from thumbsmith.image.encode import LEAST, LIKENESS, MOST, TRIALS, Moments, alike, similarity
+from thumbsmith.image.encode import (
+    MAX_AUTO_QUALITY,
+    MAX_SIMILARITY_ENCODES,
+    MIN_AUTO_QUALITY,
+    MIN_SIMILARITY,
+    Moments,
+    quality_for_similarity,
+    similarity,
+)
 from thumbsmith.image.pillow import Image
 from thumbsmith.image.render import render
 from thumbsmith.recipe import Format, Quality, Recipe, Variant
@@ -40,7 +48,7 @@ def test_smooth_pictures_get_less_and_rough_ones_more(kind: Format):
     smooth = _own(textured(300, 200))
     easy, default = _encoded(smooth, kind, "auto"), _encoded(smooth, kind, getattr(Quality(), kind.value))
     assert len(easy) < len(default)
-    assert _likeness(smooth, easy) >= LIKENESS
+    assert _likeness(smooth, easy) >= MIN_SIMILARITY
     rough = Image.blend(NOISE, _own(textured(300, 200)), 0.5)
     hard, default = _encoded(rough, kind, "auto"), _encoded(rough, kind, 60)
     assert len(hard) > len(default)
@@ -56,7 +64,7 @@ def test_transparency_is_no_obstacle():
     """A picture with transparent parts is compared as it is seen."""
     clear = _own(textured(300, 200)).convert("RGBA")
     clear.putalpha(clear.getchannel("R"))
-    assert _likeness(clear, _encoded(clear, Format.WEBP, "auto")) >= LIKENESS
+    assert _likeness(clear, _encoded(clear, Format.WEBP, "auto")) >= MIN_SIMILARITY
 
 
 @given(st.integers(30, 95), st.floats(0.0001, 0.8), st.floats(5, 40), st.floats(-0.3, 0.3))
@@ -65,14 +73,14 @@ def test_three_encodings_are_enough(first: int, lost: float, halving: float, ben
     tried: dict[int, float] = {}
 
     def likeness(quality: int) -> float:
-        assert quality == first or LEAST <= quality <= MOST
+        assert quality == first or MIN_AUTO_QUALITY <= quality <= MAX_AUTO_QUALITY
         curved = (quality - 70) * (1 + bend * (quality - 70) / 60)
         tried[quality] = 1 - min(lost * 2 ** (-curved / halving), 1.0)
         return tried[quality]
 
-    chosen = alike(likeness, first)
-    assert len(tried) <= TRIALS
-    good = [quality for quality, found in tried.items() if found >= LIKENESS]
+    chosen = quality_for_similarity(likeness, first)
+    assert len(tried) <= MAX_SIMILARITY_ENCODES
+    good = [quality for quality, found in tried.items() if found >= MIN_SIMILARITY]
     assert chosen == (min(good) if good else max(tried))
 
 
@@ -96,8 +104,10 @@ def test_photographs_look_as_they_should(kind: Format):
         (made,) = render(photo.read_bytes(), Recipe.loads("[variants.v]\nwidth = 256\nformats = ['png']"))
         image = Image.open(BytesIO(made.data)).convert("RGB")
         found = _encoded(image, kind, "auto")
-        assert _likeness(image, found) >= LIKENESS, photo.name
+        assert _likeness(image, found) >= MIN_SIMILARITY, photo.name
         smallest = next(
-            data for data in (_encoded(image, kind, q) for q in range(30, 96)) if _likeness(image, data) >= LIKENESS
+            data
+            for data in (_encoded(image, kind, q) for q in range(30, 96))
+            if _likeness(image, data) >= MIN_SIMILARITY
         )
         assert len(found) <= 1.2 * len(smallest), photo.name

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.corpus import needs_corpus, photos
 from tests.image.pictures import saved, textured
-from thumbsmith.image.encode import ENCODES, LOWEST, within
+from thumbsmith.image.encode import MAX_SIZE_ENCODES, MIN_SIZE_QUALITY, quality_for_size
 from thumbsmith.image.render import render
 from thumbsmith.recipe import Format, Quality, Recipe, Variant
 
@@ -28,7 +28,7 @@ def _bytes(kind: str, most: int | None, quality: int = 80, source: bytes = SOURC
 @pytest.mark.parametrize("kind", ["jpeg", "webp", "avif"])
 def test_a_file_is_made_to_fit(kind: str):
     """A file that would be larger takes at most what it may, and most of that; one that fits is what it would be."""
-    free, least = _bytes(kind, None), _bytes(kind, None, quality=LOWEST)
+    free, least = _bytes(kind, None), _bytes(kind, None, quality=MIN_SIZE_QUALITY)
     for share in (0.9, 0.5, 0.2):
         most = int(least + share * (free - least))
         assert 0.8 * most < _bytes(kind, most) <= most
@@ -38,7 +38,7 @@ def test_a_file_is_made_to_fit(kind: str):
 @pytest.mark.parametrize("kind", ["jpeg", "webp", "avif"])
 def test_what_cannot_fit_is_made_all_the_same(kind: str):
     """A picture that is too large at the lowest quality is written at that, and never at a higher one than wanted."""
-    assert _bytes(kind, 10) == _bytes(kind, None, quality=LOWEST)
+    assert _bytes(kind, 10) == _bytes(kind, None, quality=MIN_SIZE_QUALITY)
     assert _bytes(kind, 10, quality=3) == _bytes(kind, None, quality=3)
 
 
@@ -51,16 +51,16 @@ def test_png_is_left_as_it_is():
 def test_few_encodings_find_a_file_that_fits(wanted: int, most: int, halving: float, bend: float):
     """Whatever the sizes are, at most five files are written, one that fits is found if the lowest quality's does."""
     sizes = {q: int(min(100_000 * 2 ** ((q**bend - 80) / halving), 1e6 + q)) + 1 for q in range(1, 101)}
-    written: list[int] = []
+    qualities: list[int] = []
 
     def write(quality: int) -> bytes:
-        written.append(quality)
+        qualities.append(quality)
         return bytes(sizes[quality])
 
-    found = len(within(most, write, wanted))
-    assert len(written) == len(set(written)) <= ENCODES
-    assert max(written) == wanted
-    lowest = min(LOWEST, wanted)
+    found = len(quality_for_size(most, write, wanted))
+    assert len(qualities) == len(set(qualities)) <= MAX_SIZE_ENCODES
+    assert max(qualities) == wanted
+    lowest = min(MIN_SIZE_QUALITY, wanted)
     assert found <= most if sizes[lowest] <= most else found == sizes[lowest]
 
 

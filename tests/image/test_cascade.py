@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thumbsmith.image.geometry import parents, plan, within
+from thumbsmith.image.geometry import parents, plan, scale_box
 from thumbsmith.recipe import Fit, Variant
 
 SIZE = (4000, 3000)
@@ -44,6 +44,6 @@ def test_a_parent_shows_everything_at_twice_the_size(chosen):
     for child, parent in zip(plans, parents(plans, SIZE), strict=True):
         if parent is not None:
             assert plans[parent].box == (0, 0, *SIZE)
-            left, top, right, bottom = within(child.box, SIZE, plans[parent].size)
+            left, top, right, bottom = scale_box(child.box, SIZE, plans[parent].size)
             assert right - left >= 2 * child.size[0]
             assert bottom - top >= 2 * child.size[1]

@@ -11,8 +11,8 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 from tests.corpus import needs_corpus, photos
 from tests.image.pictures import difference, recipe, saved, shown, textured
 from thumbsmith.image import color, pillow, profiles
-from thumbsmith.image.probe import probe
-from thumbsmith.image.render import render, render_source
+from thumbsmith.image.pipeline import Job, check_source, make_renditions
+from thumbsmith.image.render import render
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Format, Recipe, Variant
 from thumbsmith.recipe.model import Color
@@ -71,8 +71,8 @@ SRGB_CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
 
 def to_srgb(image: Image.Image, found: bytes | None) -> Image.Image:
     """Return the picture with its colours converted, as a rendition has it."""
-    conversion = color.meaning(found, image.mode).to_srgb
-    return color.plain(color.converted(image, conversion) if conversion else image)
+    conversion = color.interpret_color(found, image.mode).to_srgb
+    return color.to_rgb(color.convert_colors(image, conversion) if conversion else image)
 
 
 @pytest.mark.parametrize(
@@ -196,11 +196,11 @@ def test_the_table_of_cmyk_is_fine_enough(monkeypatch):
     """Twice as many nodes change no colour by more than CIEDE2000 3, and by 0.5 in the mean."""
     inks = np.random.default_rng(3).integers(0, 256, (64, 64, 4), dtype=np.uint8)
     image = Image.fromarray(inks, "CMYK")
-    coarse = np.asarray(color.converted(image, color.meaning(None, "CMYK").to_srgb))
+    coarse = np.asarray(color.convert_colors(image, color.interpret_color(None, "CMYK").to_srgb))
     monkeypatch.setattr(profiles, "NODES", 17)
-    profiles.profile.cache_clear()
-    fine = np.asarray(color.converted(image, color.meaning(profiles.profile(), "CMYK").to_srgb))
-    profiles.profile.cache_clear()
+    profiles.cmyk_profile.cache_clear()
+    fine = np.asarray(color.convert_colors(image, color.interpret_color(profiles.cmyk_profile(), "CMYK").to_srgb))
+    profiles.cmyk_profile.cache_clear()
     found = distance(coarse, fine)
     assert found.max() < 3
     assert found.mean() < 0.5
@@ -268,7 +268,7 @@ def test_patches_have_the_colours_of_an_exact_conversion(kind, space):
 def test_a_profile_of_inks_is_followed():
     """A picture that has the printing profile looks as one that has none: the same table, by the same way."""
     inks = Image.fromarray(np.random.default_rng(5).integers(0, 256, (32, 32, 4), dtype=np.uint8), "CMYK")
-    with_profile = shown(saved(inks, "TIFF", icc_profile=profiles.profile()))
+    with_profile = shown(saved(inks, "TIFF", icc_profile=profiles.cmyk_profile()))
     assert with_profile.tobytes() == shown(saved(inks, "TIFF")).tobytes()
 
 
@@ -295,7 +295,7 @@ def test_an_rgb_picture_keeps_its_colour_space(kind):
 def test_other_pictures_become_srgb_all_the_same(mode):
     """Grey, CMYK and Lab have no RGB space to keep, and sRGB needs no profile."""
     grey = profile((), b"", space=b"GRAY", extra=((b"kTRC", gamma(1.8)),))
-    found = {"L": grey, "CMYK": profiles.profile(), "LAB": None, "RGB": SRGB}[mode]
+    found = {"L": grey, "CMYK": profiles.cmyk_profile(), "LAB": None, "RGB": SRGB}[mode]
     image = lab(textured(64, 48)) if mode == "LAB" else textured(64, 48).convert(mode)
     data = saved(image, "TIFF", icc_profile=found)
     kept = rendered(data, color=Color.KEEP)
@@ -329,7 +329,7 @@ def test_a_profile_that_is_of_no_use_is_noted(found, words):
     """The picture is shown as if it had none, and what was ignored is said in a sentence."""
     data = saved(textured(64, 48), "PNG", icc_profile=found)
     reader = BytesReader(data)
-    made = render_source(reader, probe(reader), recipe(), None)
+    made = make_renditions(check_source(Job(reader=reader, recipe=recipe())))
     assert difference(Image.open(BytesIO(made.renditions[0].data)), textured(64, 48)) == 0
     assert bool(made.notes) == bool(words)
     assert all(words in note for note in made.notes)

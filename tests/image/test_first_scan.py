@@ -10,7 +10,7 @@ from skimage.metrics import structural_similarity
 
 from tests.image.pictures import pixels, recipe, saved, textured
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.image.geometry import eighth_serves
+from thumbsmith.image.geometry import first_scan_suffices
 from thumbsmith.image.probe import probe
 from thumbsmith.image.render import render
 from thumbsmith.recipe import Limits
@@ -56,7 +56,7 @@ class Counting:
 def test_a_small_picture_is_that_of_the_whole_file(mode: str, options: dict):
     """The first scan alone gives the picture that all of them give: structural similarity 0.993 and more."""
     data = progressive(mode, **options)
-    assert probe(Counting(data), eighth_serves(SMALL)).first_scan
+    assert probe(Counting(data), first_scan_suffices(SMALL)).first_scan
     found, wanted = (np.asarray(pixels(*render(data, each)).convert("RGB")) for each in (SMALL, IN_FULL))
     assert structural_similarity(found, wanted, channel_axis=2) >= 0.993
 
@@ -65,7 +65,7 @@ def test_only_the_beginning_is_read():
     """Of the file no more than its first scan is asked for, and its last two bytes."""
     reader = Counting(FILE)
     render(reader, SMALL)
-    first = probe(Counting(FILE), eighth_serves(SMALL)).first_scan
+    first = probe(Counting(FILE), first_scan_suffices(SMALL)).first_scan
     assert first < len(FILE) / 3
     assert all(
         offset + length <= first + (1 << 17) or (offset, length) == (len(FILE) - 2, 2)
@@ -78,14 +78,14 @@ def test_a_recipe_can_have_it_read_in_full():
     reader = Counting(FILE)
     render(reader, IN_FULL)
     assert sum(length for _, length in reader.reads) >= len(FILE)
-    assert probe(reader, eighth_serves(IN_FULL)).scans == 10
+    assert probe(reader, first_scan_suffices(IN_FULL)).scans == 10
 
 
 @pytest.mark.parametrize("width", [209, 2496])
 def test_what_wants_more_is_decoded_in_full(width: int):
     """One pixel more than a twelfth of the source is made from all scans, and so is everything beside it."""
     larger = replace(SMALL, variants=(*SMALL.variants, replace(SMALL.variants[0], name="w", width=width, height=width)))
-    assert probe(Counting(FILE), eighth_serves(larger)).first_scan == 0
+    assert probe(Counting(FILE), first_scan_suffices(larger)).first_scan == 0
 
 
 @pytest.mark.parametrize("kept", [0.05, 0.5, 0.999])
@@ -107,9 +107,9 @@ def test_scans_that_are_not_decoded_do_not_count():
 
 def test_one_scan_is_all_there_is():
     """A file that ends with its first scan is read like any other."""
-    end = probe(Counting(FILE), eighth_serves(SMALL)).first_scan
+    end = probe(Counting(FILE), first_scan_suffices(SMALL)).first_scan
     alone = FILE[:end] + b"\xff\xd9"
-    found = probe(Counting(alone), eighth_serves(SMALL))
+    found = probe(Counting(alone), first_scan_suffices(SMALL))
     assert (found.first_scan, found.scans) == (0, 1)
     assert render(alone, SMALL)
 
@@ -120,7 +120,7 @@ def test_a_first_scan_that_is_not_all_colours_does_not_do():
     for place, value in ((4, 1), (11, 1), (12, 5), (13, 2)):
         data = bytearray(FILE)
         data[start + place] = value
-        assert probe(Counting(bytes(data)), eighth_serves(SMALL)).first_scan == 0
+        assert probe(Counting(bytes(data)), first_scan_suffices(SMALL)).first_scan == 0
 
 
 def test_tables_of_two_bytes_are_cleared_too():

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thumbsmith.image.geometry import Plan, dct_shrink, plan, unturned
+from thumbsmith.image.geometry import Plan, dct_shrink, plan, to_stored_orientation
 from thumbsmith.recipe import Fit, Variant
 
 sides = st.integers(1, 60_000)
@@ -167,4 +167,4 @@ def test_a_dct_scale_leaves_enough_for_lanczos(reduction):
 )
 def test_a_box_is_found_in_the_picture_as_stored(orientation, expected):
     """The eight EXIF orientations, for a picture seen as 100 by 200."""
-    assert unturned((10, 20, 30, 60), (100, 200), orientation) == expected
+    assert to_stored_orientation((10, 20, 30, 60), (100, 200), orientation) == expected

@@ -35,7 +35,7 @@ def file(kind, size=(120, 90), **options):
     made = io.BytesIO()
     Image.linear_gradient("L").resize(size).convert("RGB").save(made, kind, **options)
     return made.getvalue()
-from thumbsmith.image import decode, decode_heic, encode, vips, write
+from thumbsmith.image import decode_heic, pipeline, vips
 assert state() == before, "importing changes something"
 from thumbsmith.errors import Rejected
 files = [file(kind) for kind in ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "AVIF")]

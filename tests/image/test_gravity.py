@@ -9,7 +9,7 @@ from subjects import Labelled, pictures
 from tests.image.pictures import pixels, recipe, saved, shown
 from thumbsmith.image.pillow import Image, ImageDraw
 from thumbsmith.image.render import render
-from thumbsmith.image.saliency import focus, saliency
+from thumbsmith.image.saliency import focal_point, saliency
 from thumbsmith.recipe import Fit, Recipe
 from thumbsmith.recipe.model import AUTO, CENTER
 
@@ -52,9 +52,9 @@ def test_a_picture_of_nothing_is_cropped_in_the_middle():
     """Where nothing stands out, or nothing can be cut, the crop is central."""
     flat = saved(Image.new("RGB", (300, 100), "#808080"), "PNG")
     assert shown(flat, **WIDE) == shown(flat, **{**WIDE, "gravity": CENTER})
-    assert focus(saliency(Image.new("RGB", (300, 100), "#123456")), (1 / 3, 1)) == CENTER
-    assert focus(saliency(_spotted(100, 100, (20, 20))), (1, 1)) == CENTER
-    assert focus(saliency(Image.new("RGB", (1, 1))), (0.5, 0.5)) == CENTER
+    assert focal_point(saliency(Image.new("RGB", (300, 100), "#123456")), (1 / 3, 1)) == CENTER
+    assert focal_point(saliency(_spotted(100, 100, (20, 20))), (1, 1)) == CENTER
+    assert focal_point(saliency(Image.new("RGB", (1, 1))), (0.5, 0.5)) == CENTER
 
 
 def test_all_densities_show_the_same():

@@ -14,7 +14,7 @@ from thumbsmith.errors import Rejected
 from thumbsmith.image.containers.base import Probe
 from thumbsmith.image.decode import decode
 from thumbsmith.image.decode_heic import open_heic
-from thumbsmith.image.limits import judge_memory, predicted_bytes
+from thumbsmith.image.limits import check_memory, predict_decode_bytes
 from thumbsmith.image.probe import probe
 from thumbsmith.image.stream import SourceStream
 from thumbsmith.reader import BytesReader
@@ -229,10 +229,10 @@ def test_tiles_are_averaged_one_by_one():
 def test_a_photo_of_200_megapixels_is_within_the_default_memory():
     """As phones write it, in tiles of 512; not where it is wanted whole, and not in one piece."""
     photo = Probe(format="heic", bytes=40_000_000, width=16_320, height=12_240, piece=512 * 512, levels=3)
-    assert judge_memory(photo, Recipe.default()) < 320 << 20
-    assert predicted_bytes(photo, 1) > 1 << 30
+    assert check_memory(photo, Recipe.default()) < 320 << 20
+    assert predict_decode_bytes(photo, 1) > 1 << 30
     with pytest.raises(Rejected):
-        judge_memory(Probe(format="heic", bytes=9, width=16_320, height=12_240), Recipe.default())
+        check_memory(Probe(format="heic", bytes=9, width=16_320, height=12_240), Recipe.default())
 
 
 def test_alpha_larger_than_its_picture_counts():
@@ -240,7 +240,7 @@ def test_alpha_larger_than_its_picture_counts():
     large = Entry(b"hvc1", tuple(each if each[4:8] != b"ispe" else ispe(30_000, 30_000) for each in alpha().properties))
     found = probe(BytesReader(heif([tile(), large], [(b"auxl", 2, [1])])))
     with pytest.raises(Rejected) as problem:
-        judge_memory(found, Recipe.default())
+        check_memory(found, Recipe.default())
     assert problem.value.code.value == "over_memory"
 
 

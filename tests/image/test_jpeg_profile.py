@@ -4,7 +4,7 @@ import pytest
 
 from tests.image.pictures import saved, textured
 from thumbsmith.image import transfer
-from thumbsmith.image.decode import Base, decode
+from thumbsmith.image.decode import DecodedImage, decode
 from thumbsmith.image.probe import probe
 from thumbsmith.reader import BytesReader
 
@@ -19,7 +19,7 @@ def part(number: int, count: int, data: bytes) -> bytes:
     return b"\xff\xe2" + (len(content) + 2).to_bytes(2) + content
 
 
-def decoded(*segments: bytes) -> Base:
+def decoded(*segments: bytes) -> DecodedImage:
     """Return what is decoded of a JPEG with these segments."""
     data = saved(textured(60, 40), "JPEG")
     reader = BytesReader(data[:2] + b"".join(segments) + data[2:])

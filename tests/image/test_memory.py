@@ -12,7 +12,7 @@ from tests.image.heif_items import SIDE, grid, heif, irot, tile
 from tests.image.pictures import saved, textured
 from thumbsmith.errors import Code, Rejected
 from thumbsmith.image.containers.base import Probe
-from thumbsmith.image.limits import judge_memory, predicted_bytes
+from thumbsmith.image.limits import check_memory, predict_decode_bytes
 from thumbsmith.image.probe import probe
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Format, Limits, Recipe, Variant
@@ -21,8 +21,8 @@ from thumbsmith.recipe import Format, Limits, Recipe, Variant
 PEAK = """
 import sys
 from pathlib import Path
-from thumbsmith.image import cascade, decode, decode_heic, encode, transform
-from thumbsmith.image.limits import judge_memory
+from thumbsmith.image import decode, decode_heic, pipeline
+from thumbsmith.image.limits import check_memory
 from thumbsmith.image.probe import probe
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Recipe
@@ -33,7 +33,7 @@ small, data = (Path(name).read_bytes() for name in sys.argv[1:])
 render(small, Recipe.default())
 before = peak()
 render(data, Recipe.default())
-print((peak() - before) * 1024, judge_memory(probe(BytesReader(data)), Recipe.default()))
+print((peak() - before) * 1024, check_memory(probe(BytesReader(data)), Recipe.default()))
 """
 
 
@@ -102,37 +102,37 @@ def test_a_header_that_promises_too_much_is_refused(kind):
     """A few bytes that unfold to gigabytes are over memory before they are decoded."""
     bomb = Probe(format=kind, bytes=41, width=20_000, height=17_000, progressive=True, subsampled=False)
     with pytest.raises(Rejected) as refused:
-        judge_memory(bomb, Recipe.default())
+        check_memory(bomb, Recipe.default())
     assert refused.value.code == Code.OVER_MEMORY
 
 
 def test_a_baseline_jpeg_is_cheap_where_little_is_wanted():
     """210 megapixels are decoded at an eighth for thumbnails, and refused where they are wanted whole."""
     large = Probe(format="jpeg", bytes=50_000_000, width=17_500, height=12_000)
-    assert judge_memory(large, Recipe.default()) < 100 << 20
+    assert check_memory(large, Recipe.default()) < 100 << 20
     with pytest.raises(Rejected):
-        judge_memory(large, Recipe(variants=(Variant(name="v", width=16_000, formats=(Format.JPEG,)),)))
+        check_memory(large, Recipe(variants=(Variant(name="v", width=16_000, formats=(Format.JPEG,)),)))
 
 
 def test_a_recipe_that_enlarges_is_judged_by_what_it_makes():
     """One pixel made into hundreds of megapixels counts as these."""
     recipe = Recipe(variants=(Variant(name="v", width=16_000, height=16_000, enlarge=True),))
     with pytest.raises(Rejected):
-        judge_memory(Probe(format="png", bytes=70, width=1, height=1), recipe)
-    assert judge_memory(Probe(format="png", bytes=70, width=1, height=1), Recipe.default()) < 16 << 20
+        check_memory(Probe(format="png", bytes=70, width=1, height=1), recipe)
+    assert check_memory(Probe(format="png", bytes=70, width=1, height=1), Recipe.default()) < 16 << 20
 
 
 def test_the_limit_is_the_recipes():
     """Exactly what is predicted is allowed, a byte less is not."""
     found = probe(BytesReader(made("RGB", "PNG", 400)))
-    needed = judge_memory(found, Recipe.default())
-    assert judge_memory(found, Recipe(limits=Limits(max_memory=needed))) == needed
+    needed = check_memory(found, Recipe.default())
+    assert check_memory(found, Recipe(limits=Limits(max_memory=needed))) == needed
     with pytest.raises(Rejected):
-        judge_memory(found, Recipe(limits=Limits(max_memory=needed - 1)))
+        check_memory(found, Recipe(limits=Limits(max_memory=needed - 1)))
 
 
 def test_scans_are_what_costs():
     """Every JPEG of more than one scan is held in coefficients, progressive or not."""
     one = Probe(format="jpeg", bytes=1, width=1000, height=1000)
     many = Probe(format="jpeg", bytes=1, width=1000, height=1000, scans=3)
-    assert predicted_bytes(many, 8) - predicted_bytes(one, 8) == 4_000_000
+    assert predict_decode_bytes(many, 8) - predict_decode_bytes(one, 8) == 4_000_000

@@ -11,7 +11,7 @@ from PIL import Image, ImageChops, ImageDraw
 
 from tests.containers.files import chunk
 from tests.image.pictures import difference, saved, shown, textured
-from thumbsmith.image.color import to_plain
+from thumbsmith.image.color import normalize_mode
 from thumbsmith.recipe import Format
 
 
@@ -55,7 +55,7 @@ def test_grey_of_one_level_is_made():
 
 def test_12_bits_fill_the_range():
     """What 12 bits can hold is the range, though 16 bits carry it."""
-    assert_ramp(to_plain(ramp(4095, np.uint16), 12))
+    assert_ramp(normalize_mode(ramp(4095, np.uint16), 12))
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "YCbCr"])
@@ -141,7 +141,7 @@ def test_alpha_that_is_never_used_is_dropped():
 def test_rare_modes_become_plain_ones(mode):
     """What Pillow can hold but few files store is converted too."""
     image = Image.new("LA", (4, 4), (100, 255)).convert("PA") if mode == "PA" else Image.new(mode, (4, 4))
-    assert to_plain(image, 8).mode in {"LA", "RGBA", "RGB"}
+    assert normalize_mode(image, 8).mode in {"LA", "RGBA", "RGB"}
 
 
 def test_gif_and_bmp_are_read():

@@ -140,7 +140,7 @@ DEEP = Image.new("I;16", (120, 90), 7000)
 def test_what_cannot_stand_for_itself_is_made(data: bytes, monkeypatch: pytest.MonkeyPatch):
     """A source that is turned, in other colours, deeper or moving is written as if it were not kept at all."""
     made = _made(data)
-    monkeypatch.setattr(passthrough, "MOST_PIXELS", 0)
+    monkeypatch.setattr(passthrough, "MAX_PIXELS", 0)
     assert _made(data) == made
 
 

@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from tests.image.pictures import difference, pixels, recipe, saved, textured
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.image.probe import probe
-from thumbsmith.image.render import render, render_source
+from thumbsmith.image.pipeline import Job, check_source, make_renditions
+from thumbsmith.image.render import render
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Fit, Format, Limits, Recipe, Variant
 from thumbsmith.recipe.names import rendition_name
@@ -27,9 +28,8 @@ PNG = saved(textured(1200, 800).convert("RGBA"), "PNG")
 
 def named(data: bytes, wanted: frozenset[str] | None) -> tuple[dict[str, bytes], str]:
     """Return renditions by name, and the colour."""
-    reader = BytesReader(data)
-    made = render_source(reader, probe(reader), ALL, wanted)
-    return {rendition_name(each.variant, each.format): each.data for each in made.renditions}, made.color
+    job = make_renditions(check_source(Job(reader=BytesReader(data), recipe=ALL, names=wanted)))
+    return {rendition_name(each.variant, each.format): each.data for each in job.renditions}, job.color
 
 
 def test_renditions_come_in_the_recipes_order():
@@ -55,10 +55,10 @@ def test_a_rendition_does_not_depend_on_what_is_made_beside_it(data):
 
 def test_nothing_is_made_where_nothing_is_wanted():
     """An empty set, or names that the recipe does not make, cost no decoding: not even the bytes are looked at."""
-    found = probe(BytesReader(JPEG))
-    for wanted in (frozenset(), frozenset({"other.webp"})):
-        made = render_source(BytesReader(b""), found, ALL, wanted)
-        assert (made.renditions, made.color) == ((), "")
+    for names in (frozenset(), frozenset({"other.webp"})):
+        checked = check_source(Job(reader=BytesReader(JPEG), recipe=ALL, names=names))
+        job = make_renditions(replace(checked, reader=BytesReader(b"")))
+        assert (job.renditions, job.color) == ((), "")
 
 
 def test_bytes_are_the_same_in_every_process():

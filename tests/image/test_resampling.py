@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests.image.pictures import textured
 from thumbsmith.image import vips
-from thumbsmith.image.transform import FEWEST, _spans, lanczos
+from thumbsmith.image.transform import MIN_PIXELS, _spans, lanczos
 
 LANCZOS = Image.Resampling.LANCZOS
 
@@ -120,7 +120,7 @@ def test_a_process_that_made_pictures_can_be_forked():
 def test_few_pixels_are_not_handed_over(monkeypatch: pytest.MonkeyPatch):
     """Below the least that pays libvips is not asked."""
     monkeypatch.setattr(vips.Picture, "of", None)
-    side = int(FEWEST**0.5) - 1
+    side = int(MIN_PIXELS**0.5) - 1
     assert lanczos(textured(side, side), (50, 50), (0, 0, side, side)).size == (50, 50)
 
 

@@ -5,7 +5,7 @@ from PIL import Image, ImageFilter
 
 from tests.image.pictures import saved, shown, textured
 from thumbsmith.image.render import render
-from thumbsmith.image.transform import sharpened
+from thumbsmith.image.transform import sharpen
 from thumbsmith.recipe import Format, Recipe, Variant
 
 
@@ -24,7 +24,7 @@ def test_more_is_sharper():
 def test_flat_parts_stay():
     """Where all is of one colour nothing changes."""
     image = Image.new("RGB", (20, 20), (10, 200, 90))
-    assert sharpened(image, 2.0) == image
+    assert sharpen(image, 2.0) == image
 
 
 def test_nothing_shines_out_of_transparent_parts():
@@ -32,7 +32,7 @@ def test_nothing_shines_out_of_transparent_parts():
     image = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
     image.paste((200, 120, 40, 255), (10, 10, 30, 30))
     image.putpixel((9, 15), (200, 120, 40, 128))
-    made = np.asarray(sharpened(image, 1.0), dtype=int)
+    made = np.asarray(sharpen(image, 1.0), dtype=int)
     before = np.asarray(image, dtype=int)
     assert (made[..., 3] == before[..., 3]).all()
     seen = before[..., 3] > 0

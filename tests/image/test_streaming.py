@@ -12,7 +12,7 @@ from thumbsmith.errors import Code, Rejected, StoreError
 from thumbsmith.image import vips_stream
 from thumbsmith.image.render import render
 from thumbsmith.image.stream import SourceStream
-from thumbsmith.image.vips_stream import Feed
+from thumbsmith.image.vips_stream import VipsInput
 from thumbsmith.reader import BytesReader
 
 WIDTH, HEIGHT = 803, 602
@@ -68,7 +68,7 @@ def test_it_is_the_picture_that_pillow_decodes(data: bytes, side: int, streamed:
 def test_it_is_the_same_from_a_file_that_is_too_large_for_memory(data: bytes, monkeypatch: pytest.MonkeyPatch):
     """Read piece by piece, a file gives what it gives read whole."""
     whole = shown(data)
-    monkeypatch.setattr(vips_stream, "IN_MEMORY", 0)
+    monkeypatch.setattr(vips_stream, "MAX_IN_MEMORY_BYTES", 0)
     assert shown(data).tobytes() == whole.tobytes()
 
 
@@ -90,7 +90,7 @@ def test_what_libvips_would_see_otherwise_is_left_to_pillow(data: bytes, streame
 @pytest.mark.parametrize("data", STREAMED)
 def test_a_file_that_is_cut_off_is_truncated(data: bytes, in_memory: bool, monkeypatch: pytest.MonkeyPatch):
     """Whoever decodes it, at every length: what Pillow says of it stands."""
-    monkeypatch.setattr(vips_stream, "IN_MEMORY", len(data) if in_memory else 0)
+    monkeypatch.setattr(vips_stream, "MAX_IN_MEMORY_BYTES", len(data) if in_memory else 0)
     for share in (0.3, 0.6, 0.95):
         with pytest.raises(Rejected) as refused:
             render(data[: int(len(data) * share)], recipe())
@@ -102,7 +102,7 @@ def test_damage_is_judged_by_pillow(in_memory: bool, monkeypatch: pytest.MonkeyP
     """Of a PNG whose pixels cannot be unpacked the verdict is the same with libvips and without."""
     data = bytearray(saved(picture(), "PNG"))
     data[len(data) // 2 : len(data) // 2 + 40] = bytes(40)
-    monkeypatch.setattr(vips_stream, "IN_MEMORY", len(data) if in_memory else 0)
+    monkeypatch.setattr(vips_stream, "MAX_IN_MEMORY_BYTES", len(data) if in_memory else 0)
     with pytest.raises(Rejected) as refused:
         render(bytes(data), recipe())
     monkeypatch.setattr(vips_stream, "_count", lambda *_: 1)
@@ -128,7 +128,7 @@ def test_a_profile_is_followed(kind: str, options: dict, streamed: list[bool], m
 @pytest.mark.parametrize("after", [1, 2, 3])
 def test_what_the_reader_raises_is_raised(data: bytes, after: int, monkeypatch: pytest.MonkeyPatch):
     """A store that fails while libvips reads fails the picture, and is no verdict on it."""
-    monkeypatch.setattr(vips_stream, "IN_MEMORY", 0)
+    monkeypatch.setattr(vips_stream, "MAX_IN_MEMORY_BYTES", 0)
     monkeypatch.setattr("thumbsmith.image.stream.BLOCK", 1 << 12)
     failure = StoreError("gone", transient=True)
 
@@ -150,7 +150,7 @@ def test_the_end_of_the_process_is_not_swallowed():
         def read(self, offset: int, length: int) -> bytes:
             raise SystemExit
 
-    feed = Feed(SourceStream(Leaving(b"x" * 9)))
+    feed = VipsInput(SourceStream(Leaving(b"x" * 9)))
     assert feed.read_into(bytearray(4)) == -1
     assert isinstance(feed.raised, SystemExit)
     assert feed.seek(-5, 0) == -1

@@ -10,8 +10,7 @@ from tests.corpus import needs_corpus, photos
 from tests.image.pictures import saved, textured
 from tests.pictures import picture
 from thumbsmith import Recipe, converge
-from thumbsmith.image.probe import probe
-from thumbsmith.image.render import render_source
+from thumbsmith.image.pipeline import Job, check_source, make_renditions
 from thumbsmith.image.thumbhash import thumbhash
 from thumbsmith.reader import BytesReader
 from thumbsmith.store import Headers
@@ -61,7 +60,7 @@ def test_flat_and_empty_pictures_have_one():
 
 def _hash_of(data: bytes) -> bytes:
     reader = BytesReader(data)
-    made = render_source(reader, probe(reader), Recipe.loads("[variants.a]\nwidth = 100"), None)
+    made = make_renditions(check_source(Job(reader=reader, recipe=Recipe.loads("[variants.a]\nwidth = 100"))))
     return b64decode(made.thumbhash, validate=True)
 
 
@@ -125,7 +124,7 @@ def test_photographs_have_their_mean_color():
     """The mean colour in a photograph's hash is the one that is recorded beside it, within 3 %."""
     for photo in photos():
         reader = BytesReader(photo.read_bytes())
-        made = render_source(reader, probe(reader), Recipe.loads("[variants.a]\nwidth = 100"), None)
+        made = make_renditions(check_source(Job(reader=reader, recipe=Recipe.loads("[variants.a]\nwidth = 100"))))
         color = bytes.fromhex(made.color[1:])
         found = _mean(b64decode(made.thumbhash))
         assert all(abs(level - expected) <= 8 for level, expected in zip(found, color, strict=True)), photo.name

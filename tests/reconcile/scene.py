@@ -8,10 +8,7 @@ from itertools import count
 from tests.pictures import picture
 from thumbsmith import Recipe, converge, open_store
 from thumbsmith.bulk.scan import Scope
-from thumbsmith.image.geometry import frames
-from thumbsmith.image.limits import judge, judge_bytes
-from thumbsmith.image.probe import probe
-from thumbsmith.image.render import render_source
+from thumbsmith.image.pipeline import Job, check_source, make_renditions
 from thumbsmith.reader import RangeReader
 from thumbsmith.reconcile.effects import DEFAULTS, Options, Outcome
 from thumbsmith.store import Headers, Store
@@ -33,18 +30,16 @@ class InProcess:
     def render(self, reader: RangeReader, recipe: Recipe, wanted: Collection[str] | None = None) -> Work:
         """Return the pictures."""
         self.asked.append(wanted)
-        judge_bytes(reader.size, recipe.limits)
-        facts = probe(reader)
-        judge(facts, recipe.limits, frames=frames(facts, recipe))
-        made = render_source(reader, facts, recipe, None if wanted is None else frozenset(wanted))
+        names = None if wanted is None else frozenset(wanted)
+        job = make_renditions(check_source(Job(reader=reader, recipe=recipe, names=names)))
         return Work(
-            probe=facts,
-            renditions=made.renditions,
-            color=made.color,
-            thumbhash=made.thumbhash,
+            probe=job.probe,
+            renditions=job.renditions,
+            color=job.color,
+            thumbhash=job.thumbhash,
             cpu_seconds=0,
             peak_memory=0,
-            notes=made.notes,
+            notes=job.notes,
         )
 
 

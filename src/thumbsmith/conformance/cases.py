@@ -17,7 +17,7 @@ from PIL import Image
 
 from thumbsmith.errors import Code
 from thumbsmith.image import transfer
-from thumbsmith.image.transform import TURNS
+from thumbsmith.image.transform import ORIENTATIONS
 
 Color: TypeAlias = tuple[int, int, int]
 
@@ -82,7 +82,7 @@ def _stored_for(orientation: int) -> Image.Image:
     """Return the card as a camera stores it that says this orientation."""
     card = _card(CARD)
     undone = {6: 8, 8: 6}.get(orientation, orientation)  # each other turn undoes itself
-    return card.transpose(TURNS[undone]) if undone in TURNS else card
+    return card.transpose(ORIENTATIONS[undone]) if undone in ORIENTATIONS else card
 
 
 def _stored() -> Iterator[Case]:

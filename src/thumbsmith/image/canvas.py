@@ -19,11 +19,11 @@ from itertools import islice
 from typing import Final
 
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.image.color import to_plain
+from thumbsmith.image.color import normalize_mode
 from thumbsmith.image.containers import gif, png
 from thumbsmith.image.containers.base import Probe, Window
 from thumbsmith.image.geometry import Size
-from thumbsmith.image.opening import opened, verdict
+from thumbsmith.image.opening import open_image, translate_decoder_errors
 from thumbsmith.image.pillow import Image
 from thumbsmith.image.repair import mended
 from thumbsmith.image.stream import SourceStream, Spliced
@@ -195,7 +195,7 @@ def _decoded(file: RangeReader, probe: Probe) -> Image.Image:
 
 def _loaded(file: RangeReader, probe: Probe) -> Image.Image:
     stream = SourceStream(file)
-    with verdict(stream):
-        image = opened(stream, probe)
+    with translate_decoder_errors(stream):
+        image = open_image(stream, probe)
         image.load()
-        return to_plain(image, probe.depth)
+        return normalize_mode(image, probe.depth)

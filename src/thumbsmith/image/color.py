@@ -49,7 +49,7 @@ class Colors:
     note: str | None = None
 
 
-def meaning(profile: bytes | None, mode: str) -> Colors:
+def interpret_color(profile: bytes | None, mode: str) -> Colors:
     """Return what a picture of this mode means, with the ICC profile that its source holds.
 
     A profile that is broken, or for other pictures, counts as none, and CMYK without one as offset printing.
@@ -64,19 +64,21 @@ def meaning(profile: bytes | None, mode: str) -> Colors:
 
 
 def _unsaid(mode: str, note: str | None = None) -> Colors:
-    return Colors(to_srgb=_transform(profiles.profile(), "CMYK", "RGB") if mode == "CMYK" else None, note=note)
+    return Colors(to_srgb=_transform(profiles.cmyk_profile(), "CMYK", "RGB") if mode == "CMYK" else None, note=note)
 
 
 def _complaint(profile: bytes, mode: str) -> str:
     """Return what is wrong with a profile that gives no conversion."""
-    space = profiles.space(profile)
+    space = profiles.color_space(profile)
     if space and space.isprintable() and space != SPACES.get("L" if mode == "LA" else mode):
         return f"the color profile is for {space}, which the picture is not in, and was ignored"
     return "the color profile is broken, and was ignored"
 
 
-def converted(image: Image.Image, transform: ImageCmsTransform) -> Image.Image:
-    """Return the picture in sRGB, as RGB or RGBA."""
+def convert_colors(image: Image.Image, transform: ImageCmsTransform | None) -> Image.Image:
+    """Return the picture in sRGB, as RGB or RGBA; unchanged if there is no conversion."""
+    if transform is None:
+        return image
     if image.mode == "LA":
         colors = transform.apply(image.getchannel("L"))
         colors.putalpha(image.getchannel("A"))
@@ -84,7 +86,7 @@ def converted(image: Image.Image, transform: ImageCmsTransform) -> Image.Image:
     return transform.apply(image)
 
 
-def cut_off(image: Image.Image, to_srgb: ImageCmsTransform | None) -> bool:
+def is_clipped(image: Image.Image, to_srgb: ImageCmsTransform | None) -> bool:
     """Return whether colours of a picture reach beyond what sRGB holds in more than a few places.
 
     A JPEG decoder, and a conversion to sRGB, cut off what cannot be held. A picture decoded small is averaged before
@@ -92,7 +94,7 @@ def cut_off(image: Image.Image, to_srgb: ImageCmsTransform | None) -> bool:
     others have 0.997 and more); both have a channel at 0 beside another above 48 in 6 % or more of their pixels.
     """
     sample = image.resize(SAMPLE, Image.Resampling.NEAREST)
-    seen = converted(sample, to_srgb) if to_srgb else sample
+    seen = convert_colors(sample, to_srgb)
     if seen.mode != "RGB":
         return False
     red, green, blue = seen.split()
@@ -104,7 +106,7 @@ def cut_off(image: Image.Image, to_srgb: ImageCmsTransform | None) -> bool:
     return ImageChops.lighter(low, high).histogram()[255] > few * SAMPLE[0] * SAMPLE[1]
 
 
-def plain(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
     """Return the picture as RGB or RGBA, without metadata: Lab by its definition."""
     made = image.convert("RGBA" if image.mode in ("LA", "RGBA") else "RGB")
     made.info = {}
@@ -119,7 +121,7 @@ def _transform(profile: bytes, mode: str, output: str) -> ImageCmsTransform | No
     """
     from thumbsmith.image.pillow import ImageCms  # noqa: PLC0415 - loads littleCMS, which few pictures need
 
-    if profiles.space(profile) != SPACES.get(mode):
+    if profiles.color_space(profile) != SPACES.get(mode):
         return None
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
     intent, flags = ImageCms.Intent.RELATIVE_COLORIMETRIC, ImageCms.Flags.BLACKPOINTCOMPENSATION
@@ -134,7 +136,7 @@ def _transform(profile: bytes, mode: str, output: str) -> ImageCmsTransform | No
 PLAIN: Final = frozenset({"L", "LA", "RGB", "RGBA", "CMYK", "LAB"})
 
 
-def to_plain(image: Image.Image, depth: int) -> Image.Image:
+def normalize_mode(image: Image.Image, depth: int) -> Image.Image:
     """Return the picture as L, LA, RGB, RGBA, CMYK or LAB, 8 bits a channel.
 
     `depth` is the number of bits a channel that the source stores. Pillow would resize palettes and black-and-white

@@ -16,7 +16,7 @@ from xml.parsers import expat
 
 from thumbsmith.image import pillow
 from thumbsmith.image.containers.base import Probe
-from thumbsmith.image.opening import opened
+from thumbsmith.image.opening import open_image
 from thumbsmith.image.pillow import Image
 from thumbsmith.image.stream import SourceStream
 from thumbsmith.reader import RangeReader
@@ -50,28 +50,28 @@ class Credit:
     copyright: str = ""
 
 
-NOBODY: Final = Credit()
+NO_CREDIT: Final = Credit()
 
 
-def credit(reader: RangeReader, probe: Probe) -> Credit:
+def read_credit(reader: RangeReader, probe: Probe) -> Credit:
     """Return the source's author and copyright: each from EXIF, else XMP, else IPTC.
 
     Metadata that is damaged counts as none: it never costs a picture. Raises what the reader raises.
     """
     stream = SourceStream(reader)
     try:
-        found = list(_found(opened(stream, probe)))
+        found = list(_found(open_image(stream, probe)))
     except Exception:  # a decoder may raise anything
         if stream.failure:
             raise stream.failure from None
-        return NOBODY
+        return NO_CREDIT
     author = next((each.author for each in found if each.author), "")
     return Credit(author, next((each.copyright for each in found if each.copyright), ""))
 
 
-def tags(found: Credit, kind: Format) -> dict[str, Any]:
+def credit_options(found: Credit, kind: Format) -> dict[str, Any]:
     """Return the options by which Pillow writes a credit: as EXIF and XMP; into a PNG as its own keywords too."""
-    if found == NOBODY:
+    if found == NO_CREDIT:
         return {}
     exif = Image.Exif()
     for tag, words in ((ARTIST, found.author), (COPYRIGHT, found.copyright)):

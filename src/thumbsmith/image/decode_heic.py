@@ -11,7 +11,7 @@ from io import BytesIO
 from typing import Any, Final, TypeAlias
 
 from thumbsmith.errors import Code, MissingDecoder, Rejected
-from thumbsmith.image.color import to_plain
+from thumbsmith.image.color import normalize_mode
 from thumbsmith.image.containers.base import ShortRead, Window
 from thumbsmith.image.containers.heif import read_grid
 from thumbsmith.image.containers.isobmff import Box, find
@@ -19,7 +19,7 @@ from thumbsmith.image.containers.items import Items, read_items
 from thumbsmith.image.heif_file import Item, box, check_end, written
 from thumbsmith.image.pillow import Image, ImageFile
 from thumbsmith.image.stream import SourceStream
-from thumbsmith.image.transform import turned
+from thumbsmith.image.transform import orient
 from thumbsmith.reader import BytesReader
 
 # What a decoder needs to know of a coded item besides its colors. Crops and turns are made here.
@@ -96,7 +96,7 @@ def shown(items: Items, count: int = 1, colors: Colors = ()) -> Image.Image:
     (left, top, width, height), orientation = items.view
     if width:
         image = image.crop((left, top, left + width, top + height))
-    return turned(image, orientation)
+    return orient(image, orientation)
 
 
 def _stored(items: Items, count: int, colors: Colors) -> Image.Image:
@@ -145,7 +145,7 @@ def _coded(items: Items, colors: Colors) -> Image.Image:
     picture = file[0]
     pixels = picture.data  # the size may change in decoding
     image = Image.frombytes(picture.mode, picture.size, pixels, "raw", picture.mode, picture.stride)
-    return to_plain(image, 16)  # pi_heif hands out deep gray in 16 bits
+    return normalize_mode(image, 16)  # pi_heif hands out deep gray in 16 bits
 
 
 def _grid(items: Items, count: int, colors: Colors) -> Image.Image:

@@ -16,7 +16,7 @@ from thumbsmith.image.containers.base import Probe
 from thumbsmith.image.containers.tiff import check_tiles, fields
 from thumbsmith.image.pillow import Image, TiffImagePlugin
 from thumbsmith.image.stream import SourceStream
-from thumbsmith.image.transform import turned
+from thumbsmith.image.transform import orient
 
 # Tags of TIFF 6.0, and values that matter here.
 BITS: Final = 258
@@ -178,6 +178,6 @@ def _by_vips(stream: SourceStream, probe: Probe, tags: Mapping[int, tuple[int, .
     image: Image.Image = Image.frombuffer(mode, made.shape[:2], made.pixels(), "raw", mode, 0, 1)
     if profile:
         image.info["icc_profile"] = profile
-    turn: Image.Image = turned(image, probe.orientation)
+    turn: Image.Image = orient(image, probe.orientation)
     turn.info.update(image.info)
     return turn

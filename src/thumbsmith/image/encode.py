@@ -15,9 +15,8 @@ from math import log2
 from types import MappingProxyType
 from typing import Any, Final, Self, TypeAlias
 
-from thumbsmith.image import pillow, transform
-from thumbsmith.image.credit import NOBODY, Credit, tags
-from thumbsmith.image.geometry import Plan
+from thumbsmith.image import pillow
+from thumbsmith.image.credit import NO_CREDIT, Credit, credit_options
 from thumbsmith.image.pillow import Image, ImageMath
 from thumbsmith.recipe.model import AUTO, Format, Metadata, Quality, Variant
 from thumbsmith.recipe.names import Rendition
@@ -43,32 +42,18 @@ EFFORT: Final[dict[Format, dict[str, Any]]] = {
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
-def beside(variant: Variant, kind: Format, credit: Credit = NOBODY, profile: bytes | None = None) -> dict[str, Any]:
+def metadata_options(
+    variant: Variant, kind: Format, credit: Credit = NO_CREDIT, profile: bytes | None = None
+) -> dict[str, Any]:
     """Return what goes into a file beside its picture, as Pillow's options: the source's `credit` where it is kept.
 
     `profile` is the ICC profile of a picture that is in other colours than sRGB.
     """
-    metadata = tags(credit, kind) if variant.metadata is Metadata.COPYRIGHT else {}
+    metadata = credit_options(credit, kind) if variant.metadata is Metadata.COPYRIGHT else {}
     return {**metadata, **({"icc_profile": profile} if profile else {})}
 
 
-def rendition(
-    image: Image.Image, plan: Plan, variant: Variant, kind: Format, options: Mapping[str, Any] = NOTHING
-) -> Rendition:
-    """Return a variant's picture in one of its formats: on its background where the format holds no alpha, padded.
-
-    `options` are Pillow's, for what goes into the file beside it.
-    """
-    return written(finished(image, plan, variant, kind), variant, kind, options)
-
-
-def finished(image: Image.Image, plan: Plan, variant: Variant, kind: Format) -> Image.Image:
-    """Return a picture as it is written."""
-    flat = image if kind.holds_alpha else transform.flattened(image, variant.background)
-    return transform.padded(transform.sharpened(flat, variant.sharpen), plan.canvas, plan.offset, variant.background)
-
-
-def written(image: Image.Image, variant: Variant, kind: Format, options: Mapping[str, Any]) -> Rendition:
+def encode_rendition(image: Image.Image, variant: Variant, kind: Format, options: Mapping[str, Any]) -> Rendition:
     """Return a finished picture as a file, of the quality that its variant asks for."""
     return Rendition(
         variant=variant.name,
@@ -108,11 +93,11 @@ def _fitting(image: Image.Image, kind: Format, variant: Variant, options: Mappin
     wanted = getattr(variant.quality, kind.value)
     if wanted == AUTO:
         original = Moments.of(image)
-        wanted = alike(
+        wanted = quality_for_similarity(
             lambda percent: similarity(original, Moments.of(_read(at(percent), kind).convert(image.mode))),
             getattr(Quality(), kind.value),
         )
-    return within(variant.max_output_bytes, at, wanted)
+    return quality_for_size(variant.max_output_bytes, at, wanted)
 
 
 def _read(data: bytes, kind: Format) -> Image.Image:
@@ -124,67 +109,69 @@ def _read(data: bytes, kind: Format) -> Image.Image:
 Writer: TypeAlias = Callable[[int], bytes]
 
 # No quality below this is tried for a size: what is saved then is little, and what is lost is the picture.
-LOWEST: Final = 10
+MIN_SIZE_QUALITY: Final = 10
 
 # Encodings for one file, the one of the wanted quality included.
-ENCODES: Final = 5
+MAX_SIZE_ENCODES: Final = 5
 
 # A file that takes this share of what it may is good enough to stop at.
-FULL: Final = 0.92
+SIZE_TOLERANCE: Final = 0.92
 
 # Until two files tell more: how much quality halves a file. On photographs it is 15 near 80 and 40 near 30.
-HALVING: Final = 25.0
+QUALITY_PER_HALF_SIZE: Final = 25.0
 
 
 # How like the original a picture is to look (similarity.py): what the default qualities, JPEG 80, WebP 80 and AVIF 60,
 # give a photograph in the median, at 256 px as at 1024 (docs/recipe.md).
-LIKENESS: Final = 0.97
+MIN_SIMILARITY: Final = 0.97
 
 # The same as what is lost, and what is aimed at, that a guess which is off by a little still serves.
-LOSS: Final = 1 - LIKENESS
-AIM: Final = 0.96 * LOSS
+MAX_LOSS: Final = 1 - MIN_SIMILARITY
+TARGET_LOSS: Final = 0.96 * MAX_LOSS
 
 # A picture that loses this share of what it may is good enough to stop at.
-NEAR: Final = 0.92
+LOSS_TOLERANCE: Final = 0.92
 
 # Encodings for "auto", and the qualities among which it chooses.
-TRIALS: Final = 3
-LEAST: Final = 30
-MOST: Final = 95
+MAX_SIMILARITY_ENCODES: Final = 3
+MIN_AUTO_QUALITY: Final = 30
+MAX_AUTO_QUALITY: Final = 95
 
 # Until two pictures tell more: how much quality halves the loss. On photographs it is 10 to 25.
-HALVING_LOSS: Final = 16.0
+QUALITY_PER_HALF_LOSS: Final = 16.0
 
 
-def alike(likeness: Callable[[int], float], first: int) -> int:
+def quality_for_similarity(likeness: Callable[[int], float], first: int) -> int:
     """Return the lowest quality found at which the picture is like its original; where none is, the best of the tried.
 
     `likeness` encodes at a quality and compares; it is called at most three times, first with `first`.
     """
     losses = {first: max(1 - likeness(first), 1e-6)}
-    while len(losses) < TRIALS and not any(NEAR * LOSS <= loss <= LOSS for loss in losses.values()):
-        guess = _guess_alike(losses)
+    while len(losses) < MAX_SIMILARITY_ENCODES and not any(
+        LOSS_TOLERANCE * MAX_LOSS <= loss <= MAX_LOSS for loss in losses.values()
+    ):
+        guess = _guess_for_similarity(losses)
         if guess in losses:
             break
         losses[guess] = max(1 - likeness(guess), 1e-6)
-    good = [quality for quality, loss in losses.items() if loss <= LOSS]
+    good = [quality for quality, loss in losses.items() if loss <= MAX_LOSS]
     return min(good) if good else max(losses)
 
 
-def _guess_alike(losses: dict[int, float]) -> int:
+def _guess_for_similarity(losses: dict[int, float]) -> int:
     """Return the quality that loses what is aimed at: the logarithm of the loss is nearly linear in it."""
-    (quality, loss), *others = sorted(losses.items(), key=lambda each: abs(log2(each[1] / AIM)))
-    halving = HALVING_LOSS
+    (quality, loss), *others = sorted(losses.items(), key=lambda each: abs(log2(each[1] / TARGET_LOSS)))
+    halving = QUALITY_PER_HALF_LOSS
     if others:
         other, lost = others[0]
         halving = min(max((other - quality) / (log2(loss / lost) or 1.0), 4.0), 60.0)
-    guess = round(quality + halving * log2(loss / AIM))
-    good, poor = ([each for each in losses if (losses[each] <= LOSS) is fine] for fine in (True, False))
-    guess = min(max(guess, max(poor, default=LEAST - 1) + 1), min(good, default=MOST + 1) - 1)
-    return min(max(guess, LEAST), MOST)
+    guess = round(quality + halving * log2(loss / TARGET_LOSS))
+    good, poor = ([each for each in losses if (losses[each] <= MAX_LOSS) is fine] for fine in (True, False))
+    guess = min(max(guess, max(poor, default=MIN_AUTO_QUALITY - 1) + 1), min(good, default=MAX_AUTO_QUALITY + 1) - 1)
+    return min(max(guess, MIN_AUTO_QUALITY), MAX_AUTO_QUALITY)
 
 
-def within(most: int | None, write: Writer, wanted: int) -> bytes:
+def quality_for_size(most: int | None, write: Writer, wanted: int) -> bytes:
     """Return the file of the wanted quality, or of the highest found whose file takes at most `most` bytes.
 
     Where none does, that is the file of quality 10, or of the wanted one if that is lower.
@@ -192,27 +179,27 @@ def within(most: int | None, write: Writer, wanted: int) -> bytes:
     data = write(wanted)
     if most is None or len(data) <= most:
         return data
-    lowest, tried = min(LOWEST, wanted), {wanted: data}
-    while len(tried) < ENCODES:
+    lowest, tried = min(MIN_SIZE_QUALITY, wanted), {wanted: data}
+    while len(tried) < MAX_SIZE_ENCODES:
         fitting = [quality for quality in tried if len(tried[quality]) <= most]
         floor, ceiling = max(fitting, default=lowest - 1), min(tried.keys() - fitting)
-        if ceiling - floor < 2 or (fitting and len(tried[floor]) >= FULL * most):
+        if ceiling - floor < 2 or (fitting and len(tried[floor]) >= SIZE_TOLERANCE * most):
             break
-        last_chance = not fitting and len(tried) == ENCODES - 1
-        guess = lowest if last_chance else _guess(tried, most)
+        last_chance = not fitting and len(tried) == MAX_SIZE_ENCODES - 1
+        guess = lowest if last_chance else _guess_for_size(tried, most)
         guess = min(max(guess, floor + 1), ceiling - 1)
         tried[guess] = write(guess)
     return max((each for each in tried.values() if len(each) <= most), key=len, default=tried[min(tried)])
 
 
-def _guess(tried: dict[int, bytes], most: int) -> int:
+def _guess_for_size(tried: dict[int, bytes], most: int) -> int:
     """Return the quality whose file should take nearly `most` bytes: their logarithm is nearly linear in it."""
     (quality, data), *others = sorted(tried.items(), key=lambda each: abs(log2(len(each[1]) / most)))
-    halving = HALVING
+    halving = QUALITY_PER_HALF_SIZE
     if others:
         other, size = others[0][0], len(others[0][1])
         halving = (other - quality) / (log2(size / len(data)) or 1.0)
-    return int(quality - max(halving, 1.0) * log2(len(data) / (most * (1 + FULL) / 2)))
+    return int(quality - max(halving, 1.0) * log2(len(data) / (most * (1 + SIZE_TOLERANCE) / 2)))
 
 
 # The constants of Wang, Bovik, Sheikh and Simoncelli 2004, "Image quality assessment: from error visibility to
@@ -221,10 +208,10 @@ SMOOTH_MEAN: Final = (0.01 * 255) ** 2
 SMOOTH_SPREAD: Final = (0.03 * 255) ** 2
 
 # Larger pictures are averaged first until their shorter side has about as many pixels: nobody looks closer.
-SHORTER_SIDE: Final = 1024
+SIMILARITY_SIDE_PIXELS: Final = 1024
 
 # Windows of 7 pixels a side, which the blocks of 8 that files are coded in never fill alike.
-WINDOW: Final = 7
+WINDOW_PIXELS: Final = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,14 +226,14 @@ class Moments:
     def of(cls, image: Image.Image) -> Self:
         """Return those of an RGB picture, or of what an RGBA picture shows on black."""
         shown = Image.alpha_composite(Image.new("RGBA", image.size, "#000"), image) if image.mode == "RGBA" else image
-        factor = max(1, round(min(image.size) / SHORTER_SIDE))
+        factor = max(1, round(min(image.size) / SIMILARITY_SIDE_PIXELS))
         luma = shown.convert("L").reduce(factor).convert("F")
-        return cls(luma, luma.reduce(WINDOW), _product(luma, luma).reduce(WINDOW))
+        return cls(luma, luma.reduce(WINDOW_PIXELS), _product(luma, luma).reduce(WINDOW_PIXELS))
 
 
 def similarity(one: Moments, other: Moments) -> float:
     """Return the mean structural similarity of two pictures of one size, 1 for the same."""
-    both = _product(one.luma, other.luma).reduce(WINDOW)
+    both = _product(one.luma, other.luma).reduce(WINDOW_PIXELS)
     found = ImageMath.lambda_eval(
         lambda each: (
             (2 * each["a"] * each["b"] + SMOOTH_MEAN)

@@ -8,11 +8,11 @@ from typing import Final
 
 from thumbsmith.errors import Code, Rejected
 from thumbsmith.image import canvas
-from thumbsmith.image.color import to_plain
+from thumbsmith.image.color import normalize_mode
 from thumbsmith.image.containers import webp
 from thumbsmith.image.containers.base import Probe
-from thumbsmith.image.decode import Base, meaning
-from thumbsmith.image.opening import opened, verdict
+from thumbsmith.image.decode import DecodedImage, image_colors
+from thumbsmith.image.opening import open_image, translate_decoder_errors
 from thumbsmith.image.pillow import Image
 from thumbsmith.image.stream import SourceStream
 from thumbsmith.reader import RangeReader
@@ -24,7 +24,7 @@ FOR_EVER: Final = 0
 class Frame:
     """One frame: its picture, the milliseconds that it is shown, and how often all of them are, 0 for ever."""
 
-    base: Base
+    base: DecodedImage
     duration: float
     plays: int
 
@@ -36,8 +36,8 @@ def frames(reader: RangeReader, probe: Probe) -> Iterator[Frame]:
     if probe.format == "gif":
         reader = canvas.with_table(reader)
     stream = SourceStream(reader)
-    with verdict(stream):
-        image = opened(stream, probe)
+    with translate_decoder_errors(stream):
+        image = open_image(stream, probe)
         number = 0
         for picture, duration in _shown(stream, image, probe):
             number += 1
@@ -66,12 +66,12 @@ def _shown(stream: SourceStream, image: Image.Image, probe: Probe) -> Iterator[t
     for number in range(probe.frames):
         image.seek(number)
         image.load()
-        yield to_plain(image.copy(), probe.depth), float(image.info.get("duration", 0))
+        yield normalize_mode(image.copy(), probe.depth), float(image.info.get("duration", 0))
 
 
-def _base(picture: Image.Image, image: Image.Image, probe: Probe) -> Base:
-    colors = meaning(image, picture.mode, probe)
-    return Base(
+def _base(picture: Image.Image, image: Image.Image, probe: Probe) -> DecodedImage:
+    colors = image_colors(image, picture.mode, probe)
+    return DecodedImage(
         image=picture,
         shrink=1,
         orientation=probe.orientation,

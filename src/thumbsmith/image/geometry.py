@@ -34,7 +34,7 @@ DCT_MARGIN: Final = 1.5
 
 # Whole pixels are averaged first where that leaves at least this many of them to go into one on each axis. Measured on
 # 8 photographs at 256 px against Lanczos alone, mean SSIM: 0.9988 at 3, 0.9981 at 2, for a ninth less time in all.
-GAP: Final = 3.0
+REDUCING_GAP: Final = 3.0
 
 # What a picture keeps, as for DCT_MARGIN, from which another is made.
 CASCADE_MARGIN: Final = 2.0
@@ -85,7 +85,7 @@ def plan(size: Size, variant: Variant) -> Plan:
     other; a crop is central until the variant is given a point (image/saliency.py).
     """
     if variant.density != 1:
-        variant = _denser(size, variant)
+        variant = box_for_dpr(size, variant)
     scale = _scale(size, variant)
     if variant.fit is Fit.COVER and variant.width and variant.height:
         return _cropped(
@@ -116,13 +116,13 @@ def parents(plans: Sequence[Plan], size: Size) -> tuple[int | None, ...]:
     return tuple(next((index for index in smallest_first if _serves(plans[index], each, size)), None) for each in plans)
 
 
-def within(box: Box, size: Size, held: Size) -> Box:
+def scale_box(box: Box, size: Size, held: Size) -> Box:
     """Return where `box` of a picture of this `size` lies in a copy of it that was resized to `held`."""
     across, down = held[0] / size[0], held[1] / size[1]
     return (box[0] * across, box[1] * down, box[2] * across, box[3] * down)
 
 
-def unturned(box: Box, size: Size, orientation: int) -> Box:
+def to_stored_orientation(box: Box, size: Size, orientation: int) -> Box:
     """Return where `box` of a picture of `size` as seen lies in the picture as stored.
 
     `orientation` is EXIF's 1 to 8 (Exif 3.0, 4.6.5.1, tag 274): which edges of the picture as seen the first row and
@@ -145,7 +145,7 @@ def _is_whole(each: Plan, size: Size) -> bool:
 
 
 def _serves(larger: Plan, smaller: Plan, size: Size) -> bool:
-    left, top, right, bottom = within(smaller.box, size, larger.size)
+    left, top, right, bottom = scale_box(smaller.box, size, larger.size)
     width, height = smaller.size
     return right - left >= width * CASCADE_MARGIN and bottom - top >= height * CASCADE_MARGIN
 
@@ -171,7 +171,7 @@ def _scale(size: Size, variant: Variant) -> Scale:
     return (chosen, chosen)
 
 
-def _denser(size: Size, variant: Variant) -> Variant:
+def box_for_dpr(size: Size, variant: Variant) -> Variant:
     """Return the variant with a box of as many more pixels as its density asks for and the source has.
 
     The picture shows the same as at density 1, so that either can stand for the other: where the source has too few
@@ -213,7 +213,7 @@ def _side(exact: Fraction) -> int:
     return max(1, int(exact + Fraction(1, 2)))
 
 
-def shrink(probe: Probe, reduction: float) -> int:
+def decoder_shrink(probe: Probe, reduction: float) -> int:
     """Return what a source's sides are divided by in decoding, where this reduction is to come: a power of 2.
 
     A JPEG is decoded at a DCT scale; a TIFF at the smallest level of its pyramid with twice what is needed on each
@@ -222,11 +222,11 @@ def shrink(probe: Probe, reduction: float) -> int:
     """
     if probe.format == "jpeg":
         return dct_shrink(reduction)
-    margin = GAP if probe.format == "heic" else CASCADE_MARGIN
+    margin = REDUCING_GAP if probe.format == "heic" else CASCADE_MARGIN
     return next((1 << level for level in range(probe.levels, 0, -1) if reduction >= margin * (1 << level)), 1)
 
 
-def eighth_serves(recipe: Recipe) -> Callable[[Probe], bool]:
+def first_scan_suffices(recipe: Recipe) -> Callable[[Probe], bool]:
     """Return what tells of a JPEG whether an eighth of its sides is enough for all of the recipe's pictures.
 
     It is never where the recipe wants no `first_scan`.
@@ -240,26 +240,26 @@ def eighth_serves(recipe: Recipe) -> Callable[[Probe], bool]:
 
 
 # Formats of sources whose frames follow one another in time. Those of a TIFF are pages, or sizes of one picture.
-MOVING: Final = frozenset({"gif", "png", "webp", "avif"})
+ANIMATED_FORMATS: Final = frozenset({"gif", "png", "webp", "avif"})
 
 
-def moves(probe: Probe, variant: Variant, kind: Format) -> bool:
+def is_animated_as(probe: Probe, variant: Variant, kind: Format) -> bool:
     """Return whether a variant of this source, written in this format, is an animation."""
     wanted = variant.animation is Animation.KEEP and kind.holds_animation
-    return wanted and probe.format in MOVING and probe.frames > 1
+    return wanted and probe.format in ANIMATED_FORMATS and probe.frames > 1
 
 
-def moving(probe: Probe, variant: Variant) -> bool:
+def is_animated(probe: Probe, variant: Variant) -> bool:
     """Return whether a variant of this source is an animation in any of its formats."""
-    return any(moves(probe, variant, kind) for kind in variant.outputs(probe.format, alpha=probe.alpha))
+    return any(is_animated_as(probe, variant, kind) for kind in variant.outputs(probe.format, alpha=probe.alpha))
 
 
-def frames(probe: Probe, recipe: Recipe) -> int:
+def decoded_frames(probe: Probe, recipe: Recipe) -> int:
     """Return how many frames of a source are decoded for a recipe: all where a rendition moves, else the first."""
-    return probe.frames if any(moving(probe, variant) for variant in recipe.variants) else 1
+    return probe.frames if any(is_animated(probe, variant) for variant in recipe.variants) else 1
 
 
-def durations(exact: Iterable[float]) -> list[int]:
+def whole_milliseconds(exact: Iterable[float]) -> list[int]:
     """Return how long each frame is shown, in whole milliseconds, so that none begins half of one too early or late."""
     ends = [int(end + 0.5) for end in accumulate(exact, initial=0.0)]
     return [after - before for before, after in pairwise(ends)]

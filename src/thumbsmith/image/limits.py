@@ -10,11 +10,11 @@ from typing import Final
 
 from thumbsmith.errors import Code, Rejected
 from thumbsmith.image.containers.base import Probe
-from thumbsmith.image.geometry import Plan, Size, moves, plan, shrink
+from thumbsmith.image.geometry import Plan, Size, decoder_shrink, is_animated_as, plan
 from thumbsmith.recipe.model import Format, Limits, Recipe
 
 
-def judge_bytes(size: int, limits: Limits) -> None:
+def check_file_size(size: int, limits: Limits) -> None:
     """Raise Rejected(empty or too_many_bytes) for a source of `size` bytes that is not to be read at all."""
     if size == 0:
         raise Rejected(Code.EMPTY, "the source holds no bytes")
@@ -22,7 +22,7 @@ def judge_bytes(size: int, limits: Limits) -> None:
         raise Rejected(Code.TOO_MANY_BYTES, f"the source is {size} bytes; max_bytes is {limits.max_bytes}")
 
 
-def judge(probe: Probe, limits: Limits, *, frames: int = 1) -> None:
+def check_limits(probe: Probe, limits: Limits, *, frames: int = 1) -> None:
     """Raise Rejected for a picture that is too large to decode `frames` frames of it.
 
     The code is too_long_side, too_many_frames, too_many_pixels or too_many_scans: the first that holds, in this order.
@@ -42,35 +42,35 @@ def judge(probe: Probe, limits: Limits, *, frames: int = 1) -> None:
 
 
 # A JPEG of up to this many pixels may be decoded in full after all, where its colours are cut off.
-FULL_PIXELS: Final = 25_000_000
+MAX_FULL_DECODE_PIXELS: Final = 25_000_000
 
 # Most pixels of a picture that is handed to another library to be made smaller, which takes a copy.
-COPIED: Final = 1 << 24
+MAX_COPIED_PIXELS: Final = 1 << 24
 
 # Buffers of any decoder and of reading, whatever the picture's size.
-FIXED: Final = 4 << 20
+FIXED_BYTES: Final = 4 << 20
 
 # Pillow holds a pixel in 1 byte if it is grey or an index into a palette, in 4 whatever else it is.
-PIXEL: Final = 4
+PIXEL_BYTES: Final = 4
 
 # Whole pictures that a decoder keeps to lay the next frame of an animation on, and our copy of the frame.
-CANVASES: Final = 4
+ANIMATION_CANVASES: Final = 4
 
 # Bytes a pixel that writing a picture takes besides it: measured 25 for AVIF, 2 at most for others; and a padded copy.
-AVIF_WRITING: Final = 32
-WRITING: Final = 8
+AVIF_ENCODE_BYTES: Final = 32
+ENCODE_BYTES: Final = 8
 
 
-def judge_memory(probe: Probe, recipe: Recipe) -> int:
+def check_memory(probe: Probe, recipe: Recipe) -> int:
     """Return the bytes that this source is predicted to take at once, the interpreter not counted.
 
     Raises Rejected, `over_memory`, where that is above the recipe's `max_memory`.
     """
     plans = [plan(probe.size, variant) for variant in recipe.pictures]
-    shrunk = shrink(probe, min((each.reduction for each in plans), default=1.0))
+    shrunk = decoder_shrink(probe, min((each.reduction for each in plans), default=1.0))
     kinds = {kind for variant in recipe.variants for kind in variant.outputs(probe.format, alpha=probe.alpha)}
-    writing = AVIF_WRITING if Format.AVIF in kinds else WRITING
-    predicted = predicted_bytes(probe, shrunk) + _making(plans, _scaled(probe, shrunk), writing)
+    writing = AVIF_ENCODE_BYTES if Format.AVIF in kinds else ENCODE_BYTES
+    predicted = predict_decode_bytes(probe, shrunk) + _making(plans, _scaled(probe, shrunk), writing)
     predicted += _moving(probe, recipe, plans)
     limit = recipe.limits.max_memory
     if predicted > limit:
@@ -78,7 +78,7 @@ def judge_memory(probe: Probe, recipe: Recipe) -> int:
     return predicted
 
 
-def predicted_bytes(probe: Probe, shrink: int) -> int:
+def predict_decode_bytes(probe: Probe, shrink: int) -> int:
     """Return an upper bound of the bytes that decoding takes, with what a decoder holds besides the picture.
 
     `shrink` is what the sides of a JPEG, a TIFF or a HEIC of tiles are divided by. Each rule was checked against the
@@ -88,24 +88,28 @@ def predicted_bytes(probe: Probe, shrink: int) -> int:
     width, height = _scaled(probe, shrink)
     match probe.format:
         case "jpeg":
-            in_full = _pixels(probe) * PIXEL if shrink > 1 and _pixels(probe) <= FULL_PIXELS else 0
-            held = width * height * PIXEL + in_full + _coefficients(probe) + 2 * probe.metadata
+            in_full = _pixels(probe) * PIXEL_BYTES if shrink > 1 and _pixels(probe) <= MAX_FULL_DECODE_PIXELS else 0
+            held = width * height * PIXEL_BYTES + in_full + _coefficients(probe) + 2 * probe.metadata
         case "webp":  # two canvases and the frame that is handed over, in RGBA; then Pillow's own; the file twice
             held = _pixels(probe) * (3 * 4 + _picture(probe)) + 2 * probe.bytes
         case "heic" if probe.piece and not probe.alpha:  # the picture, and it turned; a tile's planes and frames
-            tile = probe.piece * (2 * max(probe.channels, 3) * _depth_bytes(probe) + 2 * PIXEL)
-            held = width * height * 2 * PIXEL + tile + probe.bytes
+            tile = probe.piece * (2 * max(probe.channels, 3) * _depth_bytes(probe) + 2 * PIXEL_BYTES)
+            held = width * height * 2 * PIXEL_BYTES + tile + probe.bytes
         case "avif" | "heic":  # planes at full resolution; the frame that is handed over; then Pillow's own
             planes = max(probe.channels, 3 + probe.alpha)
             held = _pixels(probe) * (planes * _depth_bytes(probe) + planes + _picture(probe)) + 2 * probe.bytes
-            held += probe.piece * ((planes + 1) * _depth_bytes(probe) + planes + PIXEL)  # and what is made of a part
+            held += probe.piece * (
+                (planes + 1) * _depth_bytes(probe) + planes + PIXEL_BYTES
+            )  # and what is made of a part
         case "tiff":  # libtiff is given the whole file, and may find one strip in it
             held = width * height * (probe.channels * _depth_bytes(probe) + _picture(probe)) + probe.bytes + probe.piece
         case "gif" | "png" if probe.hidden or (probe.alpha and probe.format == "gif"):  # its frame is laid on a canvas
-            held = _pixels(probe) * (_picture(probe) + CANVASES * PIXEL) + 3 * probe.bytes * probe.hidden
+            held = (
+                _pixels(probe) * (_picture(probe) + ANIMATION_CANVASES * PIXEL_BYTES) + 3 * probe.bytes * probe.hidden
+            )
         case _:  # PNG, GIF and BMP come row by row; a run-length coded BMP through one array of bytes
             held = _pixels(probe) * (_picture(probe) + (probe.format == "bmp"))
-    return held + FIXED
+    return held + FIXED_BYTES
 
 
 def _picture(probe: Probe) -> int:
@@ -114,7 +118,7 @@ def _picture(probe: Probe) -> int:
         return 2 * _depth_bytes(probe) + 1
     index = 1 if probe.channels == 1 else 0  # grey is taken for a palette
     copies = (2 if probe.channels == 3 else 1) * probe.alpha  # alpha made of one colour; colours multiplied by alpha
-    return index + PIXEL * (1 + copies)
+    return index + PIXEL_BYTES * (1 + copies)
 
 
 def _coefficients(probe: Probe) -> int:
@@ -128,18 +132,20 @@ def _coefficients(probe: Probe) -> int:
 def _making(plans: Sequence[Plan], base: Size, writing: int) -> int:
     """Return the bytes of all pictures that are made, which are kept, and of the costliest of them while it is made."""
     areas = [each.canvas[0] * each.canvas[1] for each in plans]
-    rows = [each.size[0] * base[1] * PIXEL for each in plans]  # a resize makes the rows first, then the columns
-    copy = min(base[0] * base[1], COPIED) * PIXEL  # or is handed a copy
-    return PIXEL * sum(areas) + writing * max(areas, default=0) + max(copy, *rows, 0)
+    rows = [each.size[0] * base[1] * PIXEL_BYTES for each in plans]  # a resize makes the rows first, then the columns
+    copy = min(base[0] * base[1], MAX_COPIED_PIXELS) * PIXEL_BYTES  # or is handed a copy
+    return PIXEL_BYTES * sum(areas) + writing * max(areas, default=0) + max(copy, *rows, 0)
 
 
 def _moving(probe: Probe, recipe: Recipe, plans: Sequence[Plan]) -> int:
     """Return the bytes of animations: every frame of each, twice where modes are made one; what decoders compose in."""
     held = 0
     for variant, each in zip(recipe.pictures, plans, strict=True):
-        kinds = [kind for kind in variant.outputs(probe.format, alpha=probe.alpha) if moves(probe, variant, kind)]
-        held += 2 * PIXEL * probe.frames * len(kinds) * each.canvas[0] * each.canvas[1]
-    return held and held + CANVASES * PIXEL * _pixels(probe)
+        kinds = [
+            kind for kind in variant.outputs(probe.format, alpha=probe.alpha) if is_animated_as(probe, variant, kind)
+        ]
+        held += 2 * PIXEL_BYTES * probe.frames * len(kinds) * each.canvas[0] * each.canvas[1]
+    return held and held + ANIMATION_CANVASES * PIXEL_BYTES * _pixels(probe)
 
 
 def _scaled(probe: Probe, shrink: int) -> Size:

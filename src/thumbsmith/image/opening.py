@@ -20,7 +20,7 @@ from thumbsmith.image.containers.jpeg import profile_parts
 from thumbsmith.image.decode_heic import open_heic
 from thumbsmith.image.decode_png import StillPng
 from thumbsmith.image.pillow import Image
-from thumbsmith.image.profiles import joined
+from thumbsmith.image.profiles import join_parts
 from thumbsmith.image.stream import SourceStream
 
 # Sources are judged by our own limits before they come here; Pillow's would be a second, different opinion.
@@ -35,7 +35,7 @@ READERS: Final = {
 }
 
 # What is opened here is turned already when it is loaded: by Pillow a TIFF, by heic.py a HEIC.
-TURNED: Final = frozenset({"tiff", "heic"})
+ORIENTED_BY_DECODER: Final = frozenset({"tiff", "heic"})
 
 
 class Readable(Protocol):
@@ -46,12 +46,12 @@ class Readable(Protocol):
         ...
 
 
-def refuse_bombs(pixels: int) -> None:
+def set_pillow_pixel_limit(pixels: int) -> None:
     """Make our Pillow raise for a picture of more than this number of pixels: it does at twice its own limit."""
     Image.MAX_IMAGE_PIXELS = -(-pixels // 2)
 
 
-def opened(file: Readable, probe: Probe) -> Image.Image:
+def open_image(file: Readable, probe: Probe) -> Image.Image:
     """Return the picture with its header read, by the decoder of the format that the probe found, and no other."""
     if probe.format == "heic":
         return open_heic(cast("SourceStream", file))
@@ -67,20 +67,20 @@ def opened(file: Readable, probe: Probe) -> Image.Image:
         plugin.DEFAULT_MAX_THREADS = 1  # a picture is one core's work: others have theirs
     image: Image.Image = getattr(plugin, name)(cast("IO[bytes]", file))
     if probe.format == "jpeg":  # Pillow counts the parts of a profile, and does not look at their numbers
-        image.info["icc_profile"] = joined(profile_parts(cast("SourceStream", file).window()))
+        image.info["icc_profile"] = join_parts(profile_parts(cast("SourceStream", file).window()))
     return image
 
 
 def check_size(image: Image.Image, probe: Probe) -> None:
     """Reject a picture whose decoder reads another size than was judged."""
-    judged = probe.size if probe.format in TURNED else (probe.width, probe.height)
+    judged = probe.size if probe.format in ORIENTED_BY_DECODER else (probe.width, probe.height)
     if image.size != judged:
         sizes = "{}x{}, not {}x{}".format(*image.size, *judged)
         raise Rejected(Code.CORRUPT, f"its parts disagree about its size: {sizes}")
 
 
 @contextmanager
-def verdict(stream: SourceStream) -> Iterator[None]:
+def translate_decoder_errors(stream: SourceStream) -> Iterator[None]:
     """Turn whatever a decoder raises into what it means for the source; its warnings are not looked at."""
     try:
         yield
@@ -113,7 +113,7 @@ READ: Final = ("jpeg", "png", "gif", "webp", "tiff", "bmp", "avif", "heic")
 WRITTEN: Final = ("jpeg", "png", "webp", "avif")
 
 
-def libraries() -> dict[str, str]:
+def library_versions() -> dict[str, str]:
     """Return the versions of all libraries that handle pictures here; those that are missing are left out."""
     found = {"Pillow": PIL.__version__, "libvips": vips.version()}
     found |= {name: version for name, part in LIBRARIES.items() if (version := features.version(part))}
@@ -124,12 +124,12 @@ def libraries() -> dict[str, str]:
     return found
 
 
-def read() -> dict[str, bool]:
+def decodable_formats() -> dict[str, bool]:
     """Return of every format of sources whether it can be decoded here."""
     return {name: _has(name) for name in READ}
 
 
-def written() -> dict[str, bool]:
+def encodable_formats() -> dict[str, bool]:
     """Return of every format of renditions whether it can be encoded here."""
     return {name: _has(name) for name in WRITTEN}
 

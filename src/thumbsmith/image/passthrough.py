@@ -18,7 +18,7 @@ from thumbsmith.image import check_output
 from thumbsmith.image.containers.base import Probe
 from thumbsmith.image.containers.png import unpacked_bytes
 from thumbsmith.image.containers.webp import revealed
-from thumbsmith.image.decode import Base, decode, prepared
+from thumbsmith.image.decode import DecodedImage, decode, prepared
 from thumbsmith.image.decode_png import StillPng
 from thumbsmith.image.probe import probe as look
 from thumbsmith.image.profiles import is_srgb
@@ -30,7 +30,7 @@ from thumbsmith.recipe.names import Rendition
 Stripped: TypeAlias = tuple[bytes, bytes]
 
 # Larger pictures are left: to compare what is kept with what was decoded takes a second decoded picture's memory.
-MOST_PIXELS: Final = 4_000_000
+MAX_PIXELS: Final = 4_000_000
 
 # Baseline, extended and progressive frames; Huffman and quantization tables; the restart interval; scans.
 JPEG_KEPT: Final = frozenset({0xC0, 0xC1, 0xC2, 0xC4, 0xDB, 0xDD, 0xDA})
@@ -42,12 +42,12 @@ WEBP_PICTURES: Final = ([b"VP8 "], [b"VP8L"], [b"VP8X", b"VP8 "], [b"VP8X", b"VP
 WEBP_ALPHA: Final = 0x10
 
 
-def prefer_original(made: Rendition, reader: RangeReader, probe: Probe, base: Base) -> Rendition:
+def prefer_original(made: Rendition, reader: RangeReader, probe: Probe, base: DecodedImage) -> Rendition:
     """Return a rendition of the source's own format and size with the source's file, where that is smaller.
 
     `base` is what was decoded of it. Raises what the reader raises.
     """
-    data = own_bytes(reader, probe, base, len(made.data))
+    data = strip_source(reader, probe, base, len(made.data))
     if data is None:
         return made
     kept = replace(made, data=data)
@@ -58,7 +58,7 @@ def prefer_original(made: Rendition, reader: RangeReader, probe: Probe, base: Ba
     return kept
 
 
-def own_bytes(reader: RangeReader, probe: Probe, base: Base, below: int) -> bytes | None:
+def strip_source(reader: RangeReader, probe: Probe, base: DecodedImage, below: int) -> bytes | None:
     """Return the source's file without metadata, None where it takes `below` bytes or more, or cannot stand for it.
 
     It can where it is upright, one frame, in sRGB and 8 bits a channel at most, JPEG, PNG, WebP or AVIF; and what is
@@ -67,7 +67,7 @@ def own_bytes(reader: RangeReader, probe: Probe, base: Base, below: int) -> byte
     plain = probe.orientation == 1 and probe.frames == 1 and probe.depth <= 8 and base.shrink == 1
     printed = probe.format == "jpeg" and probe.channels == 4
     elsewhere = base.to_srgb is not None or base.profile is not None
-    if not plain or printed or elsewhere or probe.width * probe.height > MOST_PIXELS:
+    if not plain or printed or elsewhere or probe.width * probe.height > MAX_PIXELS:
         return None
     if probe.format not in STRIPPERS:
         return None

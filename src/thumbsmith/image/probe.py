@@ -1,32 +1,38 @@
-"""What a source is, by its header: pure Python, and no image library."""
+"""Reads what a source is from its header, in pure Python, without an image library."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from thumbsmith.errors import Code, Rejected
 from thumbsmith.image.containers.base import Probe
 from thumbsmith.reader import RangeReader
 
-__all__ = ["Probe", "probe"]
+__all__ = ["SOURCE_FORMATS", "Probe", "probe"]
+
+# The values of `Probe.format`, in the order in which they are listed for people.
+SOURCE_FORMATS: Final = ("jpeg", "png", "gif", "webp", "tiff", "bmp", "avif", "heic")
 
 
-def probe(reader: RangeReader, eighth_serves: Callable[[Probe], bool] = lambda _: False) -> Probe:
-    """Return what a source is, by its bytes and never by its name, reading as little of it as tells.
+def probe(reader: RangeReader, first_scan_suffices: Callable[[Probe], bool] = lambda _: False) -> Probe:
+    """Return what the header of a source says. The name of the source has no influence. It reads as little as possible.
 
-    Raises Rejected, with code empty, unsupported_format, corrupt or truncated, for what is no picture that is read
-    here; what is wrong behind the header is for the decoder to find. Raises StoreError as the reader does.
+    Raises Rejected (empty, unsupported_format, corrupt or truncated) if the bytes are no image that can be read here.
+    Faults after the header are left to the decoder. Raises StoreError as the reader does.
 
-    `orientation` is always still to be applied to `width` and `height`, but not always to decoded pixels: Pillow turns
-    a TIFF when it loads it, and libheif crops and turns a HEIC. All others, AVIF among them, are decoded as stored.
-    `eighth_serves` says of a progressive JPEG whether an eighth of its sides is enough: then it is read no further than
-    its first scan, where that holds an eighth and the file is whole.
+    `orientation` always still applies to `width` and `height`, but not always to decoded pixels: Pillow orients a TIFF
+    when it loads it, and libheif crops and orients a HEIC. All others, AVIF too, are decoded as stored.
+
+    `first_scan_suffices` tells for a progressive JPEG whether an eighth of its sides suffices. If so, and if the first
+    scan holds an eighth and the file is complete, the JPEG is not read beyond its first scan.
     """
-    from thumbsmith.image.containers import bmp, gif, heif, jpeg, png, signature, tiff, webp  # noqa: PLC0415 - whoever leaves
-    from thumbsmith.image.containers.base import ShortRead, Window  # noqa: PLC0415 - pictures to workers needs `Probe` alone
+    # Programs that leave decoding to workers need `Probe` only.
+    from thumbsmith.image.containers import bmp, gif, heif, jpeg, png, signature, tiff, webp  # noqa: PLC0415 - see above
+    from thumbsmith.image.containers.base import ShortRead, Window  # noqa: PLC0415 - see above
 
     readers: dict[str, Callable[[Window], Probe]] = {
-        "jpeg": lambda data: jpeg.read(data, eighth_serves),
+        "jpeg": lambda data: jpeg.read(data, first_scan_suffices),
         "png": png.read,
         "gif": gif.read,
         "webp": webp.read,

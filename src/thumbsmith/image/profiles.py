@@ -25,12 +25,12 @@ from typing import Final, TypeAlias
 # X, Y, Z of red, green and blue, adapted to D50.
 Primaries: TypeAlias = tuple[tuple[float, float, float], ...]
 
-WHITE: Final = (0.96420, 1.0, 0.82491)
+D50: Final = (0.96420, 1.0, 0.82491)
 
 
 def rgb_profile(primaries: Primaries, curve: bytes) -> bytes:
     """Return the profile of a display with these primaries and one curve: an element as `power` returns."""
-    elements = {b"wtpt": b"XYZ " + bytes(4) + fixed(*WHITE)}
+    elements = {b"wtpt": b"XYZ " + bytes(4) + fixed(*D50)}
     for channel, primary in zip((b"r", b"g", b"b"), primaries, strict=True):
         elements[channel + b"XYZ"] = b"XYZ " + bytes(4) + fixed(*primary)
         elements[channel + b"TRC"] = curve
@@ -39,15 +39,15 @@ def rgb_profile(primaries: Primaries, curve: bytes) -> bytes:
 
 def gray_profile(curve: bytes) -> bytes:
     """Return the profile of gray with this curve."""
-    return _profile(b"GRAY", {b"wtpt": b"XYZ " + bytes(4) + fixed(*WHITE), b"kTRC": curve})
+    return _profile(b"GRAY", {b"wtpt": b"XYZ " + bytes(4) + fixed(*D50), b"kTRC": curve})
 
 
-def power(*parameters: float, kind: int = 0) -> bytes:
+def parametric_curve(*parameters: float, kind: int = 0) -> bytes:
     """Return a parametricCurveType (10.18): of kind 0 by its exponent alone."""
     return b"para" + bytes(4) + struct.pack(">HH", kind, 0) + fixed(*parameters)
 
 
-def sampled(levels: list[float]) -> bytes:
+def sampled_curve(levels: list[float]) -> bytes:
     """Return a curveType (10.6) of intensities from 0 to 1."""
     return b"curv" + bytes(4) + struct.pack(f">I{len(levels)}H", len(levels), *(round(each * 65535) for each in levels))
 
@@ -57,15 +57,15 @@ def fixed(*numbers: float) -> bytes:
     return struct.pack(f">{len(numbers)}i", *(round(each * 65536) for each in numbers))
 
 
-def _profile(space: bytes, elements: dict[bytes, bytes]) -> bytes:
+def _profile(color_space: bytes, elements: dict[bytes, bytes]) -> bytes:
     name = b"desc" + bytes(4) + struct.pack(">I", 5) + b"CICP\0" + bytes(78)
     elements = {b"desc": name + bytes(-len(name) % 4), b"cprt": b"text" + bytes(4) + b"CC0\0", **elements}
     table, content, offset = struct.pack(">I", len(elements)), b"", 132 + 12 * len(elements)
     for tag, element in elements.items():
         table += struct.pack(">4sII", tag, offset + len(content), len(element))
         content += element + bytes(-len(element) % 4)
-    header = struct.pack(">I4sI4s4s4s", 128 + len(table) + len(content), b"", 0x02400000, b"mntr", space, b"XYZ ")
-    header += bytes(12) + b"acsp" + bytes(28) + fixed(*WHITE)
+    header = struct.pack(">I4sI4s4s4s", 128 + len(table) + len(content), b"", 0x02400000, b"mntr", color_space, b"XYZ ")
+    header += bytes(12) + b"acsp" + bytes(28) + fixed(*D50)
     return header.ljust(128, b"\0") + table + content
 
 
@@ -92,10 +92,10 @@ LUTS: Final = frozenset({"A2B0", "A2B1", "A2B2", "D2B0", "D2B1", "D2B2"})
 _PART: Final = 2
 
 # A profile that is none, for one of which parts are missing.
-INCOMPLETE: Final = b"incomplete"
+INCOMPLETE_PROFILE: Final = b"incomplete"
 
 
-def joined(parts: Sequence[bytes]) -> bytes | None:
+def join_parts(parts: Sequence[bytes]) -> bytes | None:
     """Return the profile of a JPEG from its parts, in any order; None for no parts, INCOMPLETE where one is missing.
 
     A part begins with its number, and that of all parts (ICC.1:2022, B.4). They must agree on the latter. Of parts with
@@ -107,11 +107,11 @@ def joined(parts: Sequence[bytes]) -> bytes | None:
     count = parts[0][1] if len(parts[0]) >= _PART else 0
     wanted = [bytes((number, count)) for number in range(1, count + 1)]
     if not count or set(found) != set(wanted):
-        return INCOMPLETE
-    return b"".join(found[key] for key in wanted) or INCOMPLETE
+        return INCOMPLETE_PROFILE
+    return b"".join(found[key] for key in wanted) or INCOMPLETE_PROFILE
 
 
-def space(profile: bytes) -> str:
+def color_space(profile: bytes) -> str:
     """Return the colour space that a profile is for: "RGB", "GRAY", "CMYK", "Lab" ...; "" where it is no profile."""
     return profile[16:20].decode("latin-1").strip() if profile[36:40] == b"acsp" else ""
 
@@ -119,7 +119,7 @@ def space(profile: bytes) -> str:
 @lru_cache(maxsize=16)
 def is_srgb(profile: bytes) -> bool:
     """Return whether converting from this profile to sRGB would change next to nothing."""
-    if space(profile) != "RGB":
+    if color_space(profile) != "RGB":
         return False
     try:
         tags = _tags(profile)
@@ -223,7 +223,7 @@ LINEAR: Final = 6 / 29
 
 
 @lru_cache(maxsize=1)
-def profile() -> bytes:
+def cmyk_profile() -> bytes:
     """Return the profile: version 2.1, of an input device, CMYK to XYZ relative to the paper."""
     head = struct.pack(">4x4xI4s4s4s12x4s24x3i", 0x02100000, b"scnr", b"CMYK", b"XYZ ", b"acsp", *_fixed(PCS_WHITE))
     tags = {

@@ -19,7 +19,7 @@ from thumbsmith.image.containers.base import Probe, ShortRead, Window
 from thumbsmith.image.containers.jpeg import last_scan, segments
 from thumbsmith.image.pillow import Image
 from thumbsmith.image.stream import Part, SourceStream, Spliced
-from thumbsmith.image.vips_stream import Feed
+from thumbsmith.image.vips_stream import VipsInput
 from thumbsmith.reader import RangeReader
 
 
@@ -155,7 +155,7 @@ def _print(reader: RangeReader) -> int | None:
     rows of memory, and no other takes more than Pillow's decoder.
     """
     stream = SourceStream(reader)
-    feed = Feed(stream)
+    feed = VipsInput(stream)
     found = 0
     try:
         for strip in vips.Picture.read("jpegload", feed, unlimited="true").strips():

@@ -1,10 +1,8 @@
-"""What a crop keeps where nobody says it: the part of a picture that has detail, in colours that stand out.
+"""Gravity "auto": the focal point of a crop is where the picture has detail, in colors that stand out.
 
-Detail is how far a pixel is from the mean around it; what stands out, how far that mean is from the picture's: the
-frequency-tuned saliency of Achanta, Hemami, Estrada and Süsstrunk 2009. Their product is large on faces, animals and
-things, and small on skies and on grass. Compared with others in bench/gravity.py.
-
-Gravity "auto": each crop gets the focal point that its source's picture asks for.
+Detail is the difference between a pixel and the mean around it. A color stands out by the difference between that mean
+and the mean of the picture: the frequency-tuned saliency of Achanta, Hemami, Estrada and Süsstrunk 2009. The product
+of both is large on faces, animals and objects, and small on sky and grass. bench/gravity.py compares it with others.
 """
 
 from __future__ import annotations
@@ -14,64 +12,84 @@ from dataclasses import replace
 from math import sqrt
 from typing import Any, Final
 
-from thumbsmith.image.cascade import Cascade
-from thumbsmith.image.decode import Base
-from thumbsmith.image.geometry import Layout, Size, plan
+from thumbsmith.image.geometry import Size, plan
 from thumbsmith.image.pillow import Image, ImageFilter, ImageMath
 from thumbsmith.recipe.model import AUTO, Variant
 
-# What is looked at is a picture of this size, which costs less than a millisecond; means are Gaussian, in its pixels.
-SIDE: Final = 96
-AROUND: Final = 3.0
-NEAR: Final = 1.5
+# Saliency is computed on a picture of this size, in less than a millisecond.
+SIDE_PIXELS: Final = 96
+OVERVIEW: Final = Variant(name="", width=SIDE_PIXELS, height=SIDE_PIXELS)
 
-# How much less the picture's edges count than its middle, as a share of all that is salient: of two crops that are as
-# good the more central one is meant.
-DECENTRAL: Final = 0.03
+# Standard deviations of the Gaussian means.
+DETAIL_SIGMA_PIXELS: Final = 3.0
+COLOR_SIGMA_PIXELS: Final = 1.5
+
+# Penalty of a crop at the edge against one in the middle, as a share of all saliency: of two crops that are equally
+# good, the more central one is chosen.
+EDGE_PENALTY: Final = 0.03
 
 
-def focus(seen: Image.Image, window: tuple[float, float]) -> tuple[float, float]:
-    """Return the point, each 0 to 1, on which a crop is best centred that is `window` of a picture's sides long.
+def with_focal_points(variants: tuple[Variant, ...], overview: Image.Image, size: Size) -> tuple[Variant, ...]:
+    """Return the variants with a focal point for each gravity "auto".
 
-    `seen` is its saliency.
+    `overview` is the whole source as OVERVIEW shows it, `size` the size of the source, as seen. The point depends only
+    on the shape of the crop, so that all densities of a variant show the same.
     """
-    across = seen.resize((seen.width, 1), Image.Resampling.BOX)
-    down = seen.resize((1, seen.height), Image.Resampling.BOX)
+    salient = saliency(overview)
+    return tuple(
+        replace(each, gravity=focal_point(salient, _window(each, size))) if each.gravity == AUTO else each
+        for each in variants
+    )
+
+
+def _window(variant: Variant, size: Size) -> tuple[float, float]:
+    """Return the shares of the source's sides that a variant shows."""
+    left, top, right, bottom = plan(size, replace(variant, dpr=(1.0,))).box
+    return (right - left) / size[0], (bottom - top) / size[1]
+
+
+def focal_point(salient: Image.Image, window: tuple[float, float]) -> tuple[float, float]:
+    """Return the point (x and y, 0 to 1) for the center of a crop.
+
+    `salient` is the saliency of the picture. `window` is the size of the crop, as shares of the picture's sides.
+    """
+    across = salient.resize((salient.width, 1), Image.Resampling.BOX)
+    down = salient.resize((1, salient.height), Image.Resampling.BOX)
     return _center(_levels(across), window[0]), _center(_levels(down), window[1])
 
 
 def saliency(image: Image.Image) -> Image.Image:
-    """Return how much each place of an RGB or RGBA picture draws the eye, in floats, at most 96 pixels a side.
+    """Return how much each place of an RGB or RGBA picture draws the eye, as floats, at most 96 pixels a side.
 
-    What is transparent is grey.
+    Transparent places count as gray.
     """
     small = image.convert("RGBA") if image.mode == "RGBA" else image.convert("RGB")
-    small.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
+    small.thumbnail((SIDE_PIXELS, SIDE_PIXELS), Image.Resampling.BOX)
     if small.mode == "RGBA":
         small = Image.alpha_composite(Image.new("RGBA", small.size, "#808080"), small).convert("RGB")
     details, distances = zip(*map(_contrasts, small.convert("YCbCr").split()), strict=True)
-    made: Image.Image = ImageMath.lambda_eval(
+    product: Image.Image = ImageMath.lambda_eval(
         lambda each: _sum(each, "detail") * _sum(each, "distance"),
         **{f"detail{n}": each for n, each in enumerate(details)},
         **{f"distance{n}": each for n, each in enumerate(distances)},
     )
-    return made
+    return product
 
 
 def _contrasts(channel: Image.Image) -> tuple[Image.Image, Image.Image]:
-    """Return how far each pixel of a channel is from those around it, and they are from all."""
+    """Return two differences for each pixel of a channel: to its surroundings, and of these to the whole channel."""
     levels = channel.convert("F")
-    around, near = (_blurred(channel, radius) for radius in (AROUND, NEAR))
-    everywhere = levels.resize((1, 1), Image.Resampling.BOX).resize(channel.size)
+    around, near = (_blurred(channel, sigma) for sigma in (DETAIL_SIGMA_PIXELS, COLOR_SIGMA_PIXELS))
+    mean = levels.resize((1, 1), Image.Resampling.BOX).resize(channel.size)
     detail, distance = (
         ImageMath.lambda_eval(lambda each: abs(each["one"] - each["other"]), one=one, other=other)
-        for one, other in ((levels, around), (near, everywhere))
+        for one, other in ((levels, around), (near, mean))
     )
     return detail, distance
 
 
-def _blurred(channel: Image.Image, radius: float) -> Image.Image:
-    return channel.filter(ImageFilter.GaussianBlur(radius)).convert("F")
+def _blurred(channel: Image.Image, sigma: float) -> Image.Image:
+    return channel.filter(ImageFilter.GaussianBlur(sigma)).convert("F")
 
 
 def _sum(each: dict[str, Any], name: str) -> Any:
@@ -83,9 +101,9 @@ def _levels(line: Image.Image) -> list[float]:
 
 
 def _center(levels: Sequence[float], share: float) -> float:
-    """Return where the centre of the best window of this share of a side is, 0 to 1.
+    """Return the center, 0 to 1, of the best window of this share of a side.
 
-    What is in a window counts by how near to its middle it is: a subject at its very edge is as good as cut.
+    Saliency counts more towards the middle of the window: a subject at its very edge is as good as cut.
     """
     length, count = share * len(levels), len(levels)
     total = sum(levels)
@@ -94,33 +112,9 @@ def _center(levels: Sequence[float], share: float) -> float:
         return 0.5
     weights = [sqrt(max(0.0, 1 - abs(2 * (place + 0.5) / length - 1))) for place in range(int(length))]
 
-    def worth(start: int) -> float:
-        held = sum(weight * level for weight, level in zip(weights, levels[start:], strict=False))
-        return held / total - DECENTRAL * (2 * start / steps - 1) ** 2
+    def score(start: int) -> float:
+        inside = sum(weight * level for weight, level in zip(weights, levels[start:], strict=False))
+        return inside / total - EDGE_PENALTY * (2 * start / steps - 1) ** 2
 
-    best = max(range(steps + 1), key=lambda start: (worth(start), -abs(2 * start - steps)))
+    best = max(range(steps + 1), key=lambda start: (score(start), -abs(2 * start - steps)))
     return (best / steps * (count - length) + length / 2) / count
-
-
-# What is looked at to find it, whatever else is made.
-OVERVIEW: Final = Variant(name="", width=SIDE, height=SIDE)
-
-
-def focused(variants: tuple[Variant, ...], base: Base, size: Size) -> tuple[Variant, ...]:
-    """Return the variants with a point for each gravity "auto", for a source of this `size` as seen, decoded to `base`.
-
-    The point hangs on the shape of the crop alone, so that all densities of a variant show the same.
-    """
-    if all(each.gravity != AUTO for each in variants):
-        return variants
-    overview = Cascade(base, Layout.of(size, [OVERVIEW])).picture(0)
-    seen = saliency(overview)
-    return tuple(
-        replace(each, gravity=focus(seen, _window(each, size))) if each.gravity == AUTO else each for each in variants
-    )
-
-
-def _window(variant: Variant, size: Size) -> tuple[float, float]:
-    """Return the shares of the source's sides that a variant shows."""
-    left, top, right, bottom = plan(size, replace(variant, dpr=(1.0,))).box
-    return (right - left) / size[0], (bottom - top) / size[1]

@@ -16,13 +16,13 @@ from typing import Final
 
 from thumbsmith.errors import MissingDecoder, Rejected
 from thumbsmith.image import decode_heic, transform
-from thumbsmith.image.color import to_plain
+from thumbsmith.image.color import normalize_mode
 from thumbsmith.image.containers import tiff
 from thumbsmith.image.containers.base import Probe, ShortRead, Window
 from thumbsmith.image.containers.heif import Grid, read_grid
 from thumbsmith.image.containers.items import Items
 from thumbsmith.image.containers.jpeg import segments
-from thumbsmith.image.geometry import CASCADE_MARGIN, Box, within
+from thumbsmith.image.geometry import CASCADE_MARGIN, Box, scale_box
 from thumbsmith.image.pillow import Image, ImageChops, ImageStat
 from thumbsmith.image.stream import Patched, SourceStream
 from thumbsmith.reader import BytesReader, RangeReader
@@ -88,7 +88,7 @@ def preview(stream: SourceStream, probe: Probe, reduction: float) -> Image.Image
         enough = [each for each in previews if reduction * each.size[0] >= CASCADE_MARGIN * probe.width]
         if not enough or grid is None or len(grid.tiles) < 2 * TILES:
             return None
-        found = to_plain(decode_heic.shown(enough[0]), probe.depth)
+        found = normalize_mode(decode_heic.shown(enough[0]), probe.depth)
         return found if _is_current(found, items, grid, probe) else None
     except (MemoryError, MissingDecoder):
         raise
@@ -100,7 +100,7 @@ def preview(stream: SourceStream, probe: Probe, reduction: float) -> Image.Image
 
 def _is_current(found: Image.Image, items: Items, grid: Grid, probe: Probe) -> bool:
     """Return whether the tiles of which a thumbnail shows most look like it."""
-    stored = transform.turned(found, BACK.get(probe.orientation, probe.orientation)).convert("RGB")
+    stored = transform.orient(found, BACK.get(probe.orientation, probe.orientation)).convert("RGB")
     width, height = grid.tile
     sketches = {
         item: _sketch(stored, (left, top, left + width, top + height), probe)
@@ -114,7 +114,7 @@ def _is_current(found: Image.Image, items: Items, grid: Grid, probe: Probe) -> b
 
 def _sketch(stored: Image.Image, place: Box, probe: Probe) -> Image.Image:
     """Return the part of a thumbnail that shows this part of the picture, smaller still."""
-    left, top, right, bottom = within(place, (probe.width, probe.height), stored.size)
+    left, top, right, bottom = scale_box(place, (probe.width, probe.height), stored.size)
     size = (max(1, round((right - left) / COARSER)), max(1, round((bottom - top) / COARSER)))
     return stored.resize(size, Image.Resampling.BOX, (left, top, min(right, stored.width), min(bottom, stored.height)))
 

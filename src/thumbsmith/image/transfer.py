@@ -21,7 +21,15 @@ from functools import lru_cache
 from math import exp
 from typing import Final, TypeAlias
 
-from thumbsmith.image.profiles import SRGB_PRIMARIES, WHITE, Primaries, gray_profile, power, rgb_profile, sampled
+from thumbsmith.image.profiles import (
+    D50,
+    SRGB_PRIMARIES,
+    Primaries,
+    gray_profile,
+    parametric_curve,
+    rgb_profile,
+    sampled_curve,
+)
 
 _Row: TypeAlias = tuple[float, float, float]
 _Matrix: TypeAlias = tuple[_Row, _Row, _Row]
@@ -48,7 +56,7 @@ def gamma_profile(gamma: int, chromaticities: str, gray: bool) -> bytes | None:
     primaries = _primaries(chromaticities) if chromaticities else tuple(SRGB_PRIMARIES.values())
     if primaries is None:
         return None
-    curve = power(min(max(_ONE / gamma, _EXPONENTS[0]), _EXPONENTS[1]))
+    curve = parametric_curve(min(max(_ONE / gamma, _EXPONENTS[0]), _EXPONENTS[1]))
     return gray_profile(curve) if gray else rgb_profile(primaries, curve)
 
 
@@ -67,7 +75,7 @@ def _primaries(chromaticities: str) -> Primaries | None:
     back = _inverse(_CONES)
     if back is None or min(amounts) <= 0:
         return None
-    seen, wanted = _applied(_CONES, light), _applied(_CONES, WHITE)
+    seen, wanted = _applied(_CONES, light), _applied(_CONES, D50)
     if min(seen) <= 0:
         return None
     made = []
@@ -140,8 +148,8 @@ def _light(level: float) -> float:
 
 def _quantized(light: float) -> float:
     """Return the level of the perceptual quantizer that stands for so many cd/m2."""
-    power = (light / 10_000) ** M1
-    return float(((C1 + C2 * power) / (1 + C3 * power)) ** M2)
+    parametric_curve = (light / 10_000) ** M1
+    return float(((C1 + C2 * parametric_curve) / (1 + C3 * parametric_curve)) ** M2)
 
 
 def _bent(level: float) -> float:
@@ -192,7 +200,7 @@ def cicp_profile(primaries: int, transfer: int) -> bytes | None:
 
 def _curve(transfer: int) -> bytes:
     if transfer in GAMMAS:
-        return power(GAMMAS[transfer])
+        return parametric_curve(GAMMAS[transfer])
     if transfer in HIGH_RANGE:
-        return sampled([HIGH_RANGE[transfer](level / 255) for level in range(256)])
-    return power(*SRGB_CURVE, kind=3)
+        return sampled_curve([HIGH_RANGE[transfer](level / 255) for level in range(256)])
+    return parametric_curve(*SRGB_CURVE, kind=3)

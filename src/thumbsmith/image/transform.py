@@ -16,13 +16,13 @@ from math import floor
 from typing import Final, NamedTuple
 
 from thumbsmith.image import vips
-from thumbsmith.image.geometry import GAP, Box, Size
-from thumbsmith.image.limits import COPIED
+from thumbsmith.image.geometry import REDUCING_GAP, Box, Size
+from thumbsmith.image.limits import MAX_COPIED_PIXELS
 from thumbsmith.image.pillow import Image, ImageFilter
 from thumbsmith.image.thumbhash import thumbhash
 
 # EXIF orientation -> the turn that makes the stored picture the one seen (Exif 3.0, 4.6.5.1, tag 274).
-TURNS: Final = {
+ORIENTATIONS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -35,10 +35,10 @@ TURNS: Final = {
 PREMULTIPLIED: Final = {"RGBA": "RGBa", "LA": "La"}
 
 # Standard deviation in pixels of what a pixel is set off from: Lanczos leaves details of about one pixel soft.
-MASK: Final = 0.7
+SHARPEN_SIGMA_PIXELS: Final = 0.7
 
 
-def resized(image: Image.Image, box: Box, size: Size) -> Image.Image:
+def resize(image: Image.Image, box: Box, size: Size) -> Image.Image:
     """Return the part of the picture in `box`, which may be fractional, at `size`, by Lanczos.
 
     Colours are weighted by their alpha, so that nothing shines through from under transparent pixels. A box that
@@ -47,25 +47,25 @@ def resized(image: Image.Image, box: Box, size: Size) -> Image.Image:
     left, top, right, bottom = box
     within = (max(left, 0.0), max(top, 0.0), min(right, image.width), min(bottom, image.height))
     if image.mode not in PREMULTIPLIED:
-        return lanczos(image, size, within, GAP)
+        return lanczos(image, size, within, REDUCING_GAP)
     premultiplied = image.convert(PREMULTIPLIED[image.mode])
     # Without averaging first: edges of alpha are harder than any in a photograph, and would be 14 levels off.
     return lanczos(premultiplied, size, within).convert(image.mode)
 
 
-def turned(image: Image.Image, orientation: int) -> Image.Image:
+def orient(image: Image.Image, orientation: int) -> Image.Image:
     """Return the picture as seen, from the picture as stored with this EXIF orientation."""
-    return image.transpose(TURNS[orientation]) if orientation in TURNS else image
+    return image.transpose(ORIENTATIONS[orientation]) if orientation in ORIENTATIONS else image
 
 
-def without_idle_alpha(image: Image.Image) -> Image.Image:
+def drop_opaque_alpha(image: Image.Image) -> Image.Image:
     """Return an RGBA picture that is opaque everywhere as RGB; any other as it is."""
     if image.mode == "RGBA" and image.getchannel("A").getextrema() == (255, 255):
         return image.convert("RGB")
     return image
 
 
-def sharpened(image: Image.Image, strength: float) -> Image.Image:
+def sharpen(image: Image.Image, strength: float) -> Image.Image:
     """Return the picture with what sets each pixel off from those around it made stronger; opacity stays as it is.
 
     An unsharp mask: `strength` times the difference to a Gaussian mean of 0.7 pixels, weighted by alpha, is added.
@@ -73,14 +73,14 @@ def sharpened(image: Image.Image, strength: float) -> Image.Image:
     if not strength:
         return image
     premultiplied = image.convert(PREMULTIPLIED.get(image.mode, image.mode))
-    around = premultiplied.filter(ImageFilter.GaussianBlur(MASK)).convert(image.mode)
+    around = premultiplied.filter(ImageFilter.GaussianBlur(SHARPEN_SIGMA_PIXELS)).convert(image.mode)
     made = Image.blend(around, image, 1 + strength)
     if image.mode == "RGBA":
         made.putalpha(image.getchannel("A"))
     return made
 
 
-def padded(image: Image.Image, canvas: Size, offset: tuple[int, int], background: str) -> Image.Image:
+def pad(image: Image.Image, canvas: Size, offset: tuple[int, int], background: str) -> Image.Image:
     """Return the picture on a larger opaque canvas; where it is transparent itself it stays so."""
     if image.size == canvas:
         return image
@@ -89,7 +89,7 @@ def padded(image: Image.Image, canvas: Size, offset: tuple[int, int], background
     return board
 
 
-def flattened(image: Image.Image, background: str) -> Image.Image:
+def flatten(image: Image.Image, background: str) -> Image.Image:
     """Return the picture without alpha, laid on a colour."""
     if image.mode != "RGBA":
         return image
@@ -98,7 +98,7 @@ def flattened(image: Image.Image, background: str) -> Image.Image:
     return board
 
 
-def hashed(image: Image.Image) -> str:
+def encode_thumbhash(image: Image.Image) -> str:
     """Return the ThumbHash, base64, of a picture of at most 32 pixels a side.
 
     Half of them say as much: on 10 photographs the placeholder is as far from the picture with 16 pixels as with 100.
@@ -108,30 +108,30 @@ def hashed(image: Image.Image) -> str:
     return b64encode(thumbhash(*small.size, small.tobytes())).decode()
 
 
-def average(image: Image.Image) -> str:
+def mean_color(image: Image.Image) -> str:
     """Return the mean colour, weighted by alpha, as #rrggbb."""
     dot = image.resize((1, 1), Image.Resampling.BOX).convert("RGB")
     return f"#{dot.tobytes().hex()}"
 
 
 # Below so many pixels handing a picture over costs more than it saves.
-FEWEST: Final = 1 << 16
+MIN_PIXELS: Final = 1 << 16
 
 # It knows no kernel wider than some 300 pixels; where whole pixels are averaged first there is no need of a wide one.
-MOST: Final = 8
+MAX_REDUCTION: Final = 8
 
 # Modes whose pixels libvips gets. It knows 64 places between two pixels, which is up to 8 levels off at an edge as hard
 # as those of alpha are; of photographs SSIM to exact Lanczos is 0.998.
-MODES: Final = frozenset({"L", "RGB"})
+VIPS_MODES: Final = frozenset({"L", "RGB"})
 
 # What it cannot tell from a whole pixel.
-NEXT_TO_NOTHING: Final = 1 / 64
+SUBPIXEL: Final = 1 / 64
 
 # A pixel of the result is made of so many of its own widths to each side.
-REACH: Final = 3
+LANCZOS_RADIUS: Final = 3
 
 # Up to so many more pixels are made, and thrown away, where that has the others lie at the right place.
-MORE: Final = 48
+MAX_EXTRA_PIXELS: Final = 48
 
 
 class Span(NamedTuple):
@@ -161,10 +161,10 @@ def lanczos(image: Image.Image, size: Size, box: Box, gap: float | None = None) 
 def _spans(image: Image.Image, size: Size, box: Box, gap: float | None) -> tuple[Span, Span] | None:
     """Return both axes where libvips can do it, which makes nothing larger, and is faster; else None."""
     lengths = (box[2] - box[0], box[3] - box[1])
-    most = min(MOST, 2 * gap) if gap else MOST
+    most = min(MAX_REDUCTION, 2 * gap) if gap else MAX_REDUCTION
     smaller = size != image.size and all(side <= held < most * side for held, side in zip(lengths, size, strict=True))
-    pays = lengths[0] * lengths[1] >= FEWEST and image.width * image.height <= COPIED
-    if not (smaller and pays and image.mode in MODES):
+    pays = lengths[0] * lengths[1] >= MIN_PIXELS and image.width * image.height <= MAX_COPIED_PIXELS
+    if not (smaller and pays and image.mode in VIPS_MODES):
         return None
     across = _span(box[0], lengths[0], size[0], image.width)
     down = _span(box[1], lengths[1], size[1], image.height)
@@ -178,15 +178,15 @@ def _span(first: float, length: float, count: int, held: int) -> Span | None:
     (vips_reduceh_build in libvips/resample/reduceh.cpp). So it gets more, as far as the picture then lies where it
     should: start + stop = 2 first + length + extra shrink, for a whole number of `extra` ones. None for none.
     """
-    if abs(first) < NEXT_TO_NOTHING and abs(length - held) < NEXT_TO_NOTHING:
+    if abs(first) < SUBPIXEL and abs(length - held) < SUBPIXEL:
         return Span(0, held, 0)
     shrink = length / count
-    for extra in sorted(range(-MORE, MORE + 1), key=abs):
+    for extra in sorted(range(-MAX_EXTRA_PIXELS, MAX_EXTRA_PIXELS + 1), key=abs):
         both = 2 * first + length + extra * shrink
-        if abs(both - round(both)) > 2 * NEXT_TO_NOTHING:
+        if abs(both - round(both)) > 2 * SUBPIXEL:
             continue
-        outermost = floor(first - (REACH - min(extra, 0)) * shrink)
-        for start in range(outermost, outermost - MOST, -1):
+        outermost = floor(first - (LANCZOS_RADIUS - min(extra, 0)) * shrink)
+        for start in range(outermost, outermost - MAX_REDUCTION, -1):
             made = floor((round(both) - 2 * start) / shrink + 0.5)
             if (made - count - extra) % 2 == 0:  # as many to leave out before as behind those extra ones
                 return Span(start, round(both) - start, (made - count - extra) // 2)

@@ -12,18 +12,18 @@ from typing import Any, Final
 
 from thumbsmith.image import vips
 from thumbsmith.image.containers.base import Probe
-from thumbsmith.image.geometry import GAP
+from thumbsmith.image.geometry import REDUCING_GAP
 from thumbsmith.image.pillow import Image
 from thumbsmith.image.stream import SourceStream
-from thumbsmith.image.transform import without_idle_alpha
+from thumbsmith.image.transform import drop_opaque_alpha
 
 MODES: Final = {1: "L", 3: "RGB"}
 
 # Bytes of a file that is handed over whole: being asked for 4 KiB at a time costs 8 microseconds each.
-IN_MEMORY: Final = 16 << 20
+MAX_IN_MEMORY_BYTES: Final = 16 << 20
 
 # What libwebp leaves. It takes longer the less it averages: at 3, a tenth more time for SSIM 0.9994 instead of 0.9991.
-SCALED_GAP: Final = 2.5
+WEBP_REDUCING_GAP: Final = 2.5
 
 # Tags of the TIFFs that libvips is faster with (TIFF 6.0, and Adobe's note on ZIP): compressed by deflate, not LZW;
 # light or RGB as it is, in one plane, without extra samples.
@@ -36,7 +36,7 @@ TIFF: Final[dict[int, tuple[object, ...]]] = {
 }
 
 
-class Feed:
+class VipsInput:
     """A stream as the file that libvips reads: what reading it raises is kept in `raised`."""
 
     def __init__(self, stream: SourceStream) -> None:
@@ -61,7 +61,7 @@ class Feed:
             return -1
 
 
-def averaged(
+def load_shrunk(
     stream: SourceStream, probe: Probe, image: Image.Image, reduction: float
 ) -> tuple[Image.Image, int] | None:
     """Return a picture of which every `reduction`-th pixel is needed, averaged, and what its sides were divided by.
@@ -70,10 +70,10 @@ def averaged(
     last word on what is broken. Raises what the reader raises.
     """
     count = _count(reduction)
-    if count < 2 or not fits(probe, image):
+    if count < 2 or not is_streamable(probe, image):
         return None
 
-    def made(file: Feed | bytes) -> Image.Image | None:
+    def made(file: VipsInput | bytes) -> Image.Image | None:
         whole = vips.Picture.read(f"{probe.format}load", file)
         if whole.shape != (*image.size, len(image.getbands())):
             return None
@@ -85,17 +85,19 @@ def averaged(
     return None if found is None else (found, count)
 
 
-def scaled(stream: SourceStream, probe: Probe, reduction: float) -> tuple[Image.Image, bytes | None, float] | None:
+def load_webp_shrunk(
+    stream: SourceStream, probe: Probe, reduction: float
+) -> tuple[Image.Image, bytes | None, float] | None:
     """Return a WebP as `averaged` does, and its ICC profile between; it spans the whole, however that divides.
 
     Pillow does not open it: it would make a canvas of full size.
     """
-    count = _count(reduction, SCALED_GAP)
+    count = _count(reduction, WEBP_REDUCING_GAP)
     if count < 2 or probe.format != "webp" or probe.alpha or probe.frames > 1:
         return None
     profiles: list[bytes | None] = []
 
-    def made(file: Feed | bytes) -> Image.Image | None:
+    def made(file: VipsInput | bytes) -> Image.Image | None:
         read = vips.Picture.read("webpload", file, scale=1 / count)
         profiles.append(read.profile())
         return _opaque(read) if read.shape[2] == 4 else _taken(read)
@@ -107,19 +109,19 @@ def scaled(stream: SourceStream, probe: Probe, reduction: float) -> tuple[Image.
     return found, profiles[0], min(probe.width / found.width, probe.height / found.height) * (1 - 2**-40)
 
 
-def _count(reduction: float, gap: float = GAP) -> int:
+def _count(reduction: float, gap: float = REDUCING_GAP) -> int:
     """Return how many pixels are averaged on each axis: of what is made, `gap` and more go into one."""
     return int(reduction / gap)
 
 
 def _tried(
-    stream: SourceStream, probe: Probe, made: Callable[[Feed | bytes], Image.Image | None]
+    stream: SourceStream, probe: Probe, made: Callable[[VipsInput | bytes], Image.Image | None]
 ) -> Image.Image | None:
     """Return what is made of a file, None where libvips fails. Raises what the reader raises."""
-    feed = Feed(stream)
+    feed = VipsInput(stream)
     stream.seek(0)
     try:
-        found = made(feed if probe.bytes > IN_MEMORY else stream.read())
+        found = made(feed if probe.bytes > MAX_IN_MEMORY_BYTES else stream.read())
     except vips.VipsError:
         found = None
     if feed.raised:
@@ -138,11 +140,11 @@ def _taken(picture: vips.Picture) -> Image.Image | None:
 def _opaque(picture: vips.Picture) -> Image.Image | None:
     """Return a picture of libvips with alpha as RGB, None where a pixel is not opaque. Raises VipsError."""
     image: Image.Image = Image.frombuffer("RGBA", picture.shape[:2], picture.pixels(), "raw", "RGBA", 0, 1)
-    found = without_idle_alpha(image)
+    found = drop_opaque_alpha(image)
     return found if found.mode == "RGB" else None
 
 
-def fits(probe: Probe, image: Image.Image) -> bool:
+def is_streamable(probe: Probe, image: Image.Image) -> bool:
     """Return whether a picture is one that libvips decodes as Pillow does, in less time or memory."""
     if probe.depth != 8 or probe.frames != 1 or probe.alpha or image.mode not in MODES.values():
         return False

@@ -9,8 +9,8 @@ from typing import Final, TypeAlias
 
 from thumbsmith.errors import Code, MissingDecoder, Rejected, WorkerError
 from thumbsmith.image.containers.base import Probe
-from thumbsmith.image.geometry import frames, moves, plan
-from thumbsmith.image.limits import judge
+from thumbsmith.image.geometry import decoded_frames, is_animated_as, plan
+from thumbsmith.image.limits import check_limits
 from thumbsmith.reader import RangeReader
 from thumbsmith.recipe import Format, Limits, Recipe, Variant
 from thumbsmith.recipe.model import Color
@@ -120,7 +120,7 @@ def _most_bytes(facts: Probe, variant: Variant, kind: Format, limits: Limits) ->
     Measured on noise in quality 100, bytes a pixel: JPEG 2.2; with alpha WebP 3.8, AVIF 3.4, PNG 4.1.
     """
     width, height = plan(facts.size, variant).canvas
-    frames = min(facts.frames, limits.max_frames) if moves(facts, variant, kind) else 1
+    frames = min(facts.frames, limits.max_frames) if is_animated_as(facts, variant, kind) else 1
     profile = LARGEST_PROFILE if variant.color is Color.KEEP else 0
     return frames * (5 * width * height + FRAME_BYTES) + OVERHEAD + profile
 
@@ -142,7 +142,7 @@ def _probe(said: object, order: Order) -> Probe:
     if not (right and probe.width and probe.height and probe.frames):
         raise Garbled("a probe that cannot be")
     try:
-        judge(probe, order.recipe.limits, frames=frames(probe, order.recipe))
+        check_limits(probe, order.recipe.limits, frames=decoded_frames(probe, order.recipe))
     except Rejected as rejected:
         raise Garbled(f"renditions of a source that is to be rejected: {rejected.detail}") from None
     return probe

@@ -6,11 +6,8 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from thumbsmith.errors import Code, MissingDecoder, Rejected
-from thumbsmith.image.geometry import eighth_serves, frames
-from thumbsmith.image.limits import judge, judge_memory
-from thumbsmith.image.opening import refuse_bombs
-from thumbsmith.image.probe import probe
-from thumbsmith.image.render import render_source
+from thumbsmith.image.opening import set_pillow_pixel_limit
+from thumbsmith.image.pipeline import Job, check_source, make_renditions
 from thumbsmith.recipe import Limits, Recipe
 from thumbsmith.worker.isolation import Isolation
 from thumbsmith.worker.sandbox import confine
@@ -32,7 +29,7 @@ def work(channel: Channel, isolation: Isolation, template: int) -> None:
     except OSError as problem:  # a step that the system granted when it was tried: this process is not isolated enough
         channel.send("failed", detail=str(problem))
         return
-    refuse_bombs(recipe.limits.max_pixels)
+    set_pillow_pixel_limit(recipe.limits.max_pixels)
     carry_out(order, recipe, channel)
 
 
@@ -58,15 +55,14 @@ def _make(
     channel: Channel, reader: RemoteReader, recipe: Recipe, wanted: frozenset[str] | None
 ) -> tuple[list[bytes], dict[str, Any]]:
     """Return the files of the renditions, and what is said of them. Raises what its parts raise."""
-    facts = probe(reader, eighth_serves(recipe))
-    judge(facts, recipe.limits, frames=frames(facts, recipe))
-    channel.send("admit", memory=judge_memory(facts, recipe))
+    job = check_source(Job(reader=reader, recipe=recipe, names=wanted))
+    channel.send("admit", memory=job.memory_bytes)
     channel.receive(largest=0)
-    rendered = render_source(reader, facts, recipe, wanted)
-    pictures = [{"name": made.name, "width": made.width, "height": made.height} for made in rendered.renditions]
-    said: dict[str, Any] = {"probe": asdict(facts), "renditions": pictures, "notes": rendered.notes}
-    said |= {"color": rendered.color or None, "thumbhash": rendered.thumbhash or None}
-    return [made.data for made in rendered.renditions], said
+    job = make_renditions(job)
+    pictures = [{"name": made.name, "width": made.width, "height": made.height} for made in job.renditions]
+    said: dict[str, Any] = {"probe": asdict(job.probe), "renditions": pictures, "notes": job.notes}
+    said |= {"color": job.color or None, "thumbhash": job.thumbhash or None}
+    return [made.data for made in job.renditions], said
 
 
 def _too_large(limits: Limits, ceiling: int | None) -> str:

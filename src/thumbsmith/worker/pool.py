@@ -14,7 +14,7 @@ from thumbsmith.environment import isolation_required
 from thumbsmith.errors import NotIsolated, WorkerDied, WorkerError
 from thumbsmith.image import check_output
 from thumbsmith.image.check_output import Extras
-from thumbsmith.image.limits import judge_bytes
+from thumbsmith.image.limits import check_file_size
 from thumbsmith.lifetime import Closing
 from thumbsmith.reader import RangeReader
 from thumbsmith.recipe import Recipe
@@ -108,7 +108,7 @@ class Workers(Closing):
         gives a thumbnail; WorkerError where two fresh processes in turn died over it, one hung, or these workers are
         closed; MissingDecoder; and whatever the reader raises.
         """
-        judge_bytes(reader.size, recipe.limits)
+        check_file_size(reader.size, recipe.limits)
         order = Order(reader, recipe, None if wanted is None else frozenset(wanted), self._ceiling)
         with self._slots:
             try:

@@ -57,7 +57,7 @@ class _Frame:
     sampling: tuple[int, ...]
 
 
-def read(data: Window, eighth_serves: Callable[[Probe], bool]) -> Probe:
+def read(data: Window, first_scan_suffices: Callable[[Probe], bool]) -> Probe:
     """Return what a JPEG's header says. Raises Rejected for a broken header or a kind that is not read, ShortRead."""
     frame = orientation = None
     metadata = 0
@@ -91,7 +91,7 @@ def read(data: Window, eighth_serves: Callable[[Probe], bool]) -> Probe:
     )
     if not frame.progressive and body.byte(0) == len(frame.sampling):
         return found
-    if frame.progressive and _holds_eighth(body, found) and eighth_serves(found) and (end := _end(body, data)):
+    if frame.progressive and _holds_eighth(body, found) and first_scan_suffices(found) and (end := _end(body, data)):
         return replace(found, first_scan=end)
     return replace(found, scans=_count_scans(found_segments))
 
