@@ -32,11 +32,11 @@ def streamed(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     from thumbsmith.image import vips_stream  # noqa: PLC0415 - few tests need it, and it loads libvips
 
     made: list[bool] = []
-    whole = vips_stream._tried
+    whole = vips_stream._load
 
-    def tried(*arguments):
+    def load(*arguments):
         made.append((found := whole(*arguments)) is not None)
         return found
 
-    monkeypatch.setattr(vips_stream, "_tried", tried)
+    monkeypatch.setattr(vips_stream, "_load", load)
     return made

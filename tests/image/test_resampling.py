@@ -119,14 +119,14 @@ def test_a_process_that_made_pictures_can_be_forked():
 
 def test_few_pixels_are_not_handed_over(monkeypatch: pytest.MonkeyPatch):
     """Below the least that pays libvips is not asked."""
-    monkeypatch.setattr(vips.Picture, "of", None)
+    monkeypatch.setattr(vips.Picture, "from_pixels", None)
     side = int(MIN_PIXELS**0.5) - 1
     assert lanczos(textured(side, side), (50, 50), (0, 0, side, side)).size == (50, 50)
 
 
 def test_what_libvips_refuses_is_an_error_of_ours():
     """An operation that there is not, and one whose arguments are wrong, say what is wrong."""
-    picture = vips.Picture.of(bytes(12), 2, 2, 3)
+    picture = vips.Picture.from_pixels(bytes(12), 2, 2, 3)
     with pytest.raises(vips.VipsError, match="nonsense"):
         picture.run("nonsense")
     with pytest.raises(vips.VipsError, match="wrong"):

@@ -1,8 +1,8 @@
-"""Nothing in a rendition but its picture: what is to be stored, checked part by part, in pure Python.
+"""Checks encoded renditions part by part, in pure Python: a file contains its picture and nothing else.
 
-Whoever encoded it had handled hostile bytes before, and encoders write on what they were given to read: a position, a
-serial number, a comment. So the file must be of the format and the size that it should be, and consist, from its first
-byte to its last, of parts that a picture needs.
+The process that encoded it had read hostile bytes before, and encoders copy what they read: a position, a serial
+number, a comment. So a file must have the expected format and size, and every byte of it must belong to a part that
+a picture needs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from thumbsmith.recipe.names import Rendition
 
 __all__ = ["Extras", "OutputError", "check"]
 
-NOTHING: Final = Extras()
+NO_EXTRAS: Final = Extras()
 
 _CHECKS: Final[Mapping[Format, Callable[[bytes, Extras], None]]] = {
     Format.JPEG: jpeg.check,
@@ -30,19 +30,19 @@ _CHECKS: Final[Mapping[Format, Callable[[bytes, Extras], None]]] = {
 }
 
 
-def check(rendition: Rendition, extras: Extras = NOTHING) -> None:
-    """Raise OutputError where a rendition's bytes are not what they are said to be, or hold more than its picture.
+def check(rendition: Rendition, extras: Extras = NO_EXTRAS) -> None:
+    """Raise OutputError if the bytes of a rendition have another format or size, or contain more than its picture.
 
-    That is EXIF, GPS, XMP, IPTC, comments, texts, thumbnails, maker notes, colour profiles, further frames, trailing
-    bytes, and whatever else is not known to be part of a plain picture; but for `extras`, where a variant asks for
-    them. What the pixels show is not looked at.
+    Not allowed are EXIF, GPS, XMP, IPTC, comments, texts, thumbnails, maker notes, color profiles, further frames,
+    trailing bytes, and any other part that a plain picture does not need. `extras` are allowed in addition, since the
+    variant asks for them. What the pixels show is not checked.
     """
     try:
         found = probe(BytesReader(rendition.data))
-        said = (found.format, *found.size, found.frames)
-        due = (rendition.format, rendition.width, rendition.height, found.frames if extras.frames else 1)
-        if said != due:
-            raise OutputError(f"format, width, height and frames are {said}, not {due}")
+        actual = (found.format, *found.size, found.frames)
+        expected = (rendition.format, rendition.width, rendition.height, found.frames if extras.frames else 1)
+        if actual != expected:
+            raise OutputError(f"format, width, height and frames are {actual}, not {expected}")
         _CHECKS[rendition.format](rendition.data, extras)
     except Rejected as refused:
         raise OutputError(refused.detail) from refused

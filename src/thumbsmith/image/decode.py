@@ -1,4 +1,4 @@
-"""Bytes to picture: each source is decoded once, at the smallest scale that serves what is made of it."""
+"""Bytes to pixels: each source is decoded once, at the smallest scale that suffices for its pictures."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodedImage:
-    """A decoded source: the picture that all renditions are made from.
+    """A decoded source, from which all pictures are made.
 
-    `image` is L, LA, RGB, RGBA, CMYK or LAB; `shrink` of the source's pixels make one of its own, on each axis;
-    `orientation` is the turn that is still to be made, `to_srgb` the conversion of its colours, where there is one.
-    `own` is the same in the source's colours, of which `profile` tells, where they are other RGB; `note` a sentence on
-    what was ignored.
+    `image` is L, LA, RGB, RGBA, CMYK or LAB. `shrink` is the number of source pixels for each of its pixels, on each
+    axis. `orientation` (EXIF, 1 to 8) and `to_srgb` must still be applied; `to_srgb` is None if nothing is to convert.
+    `own` is the same in the source's own colors, with their ICC `profile`, if these are RGB but not sRGB. `note` is a
+    sentence about what was ignored.
     """
 
     image: Image.Image
@@ -42,15 +42,15 @@ class DecodedImage:
     note: str | None = None
 
     def in_own_colors(self) -> DecodedImage:
-        """Return the source in its own colours; itself where these are no others."""
+        """Return the source in its own colors; itself if it has no others."""
         return self if self.own is None else replace(self, image=self.own, to_srgb=None)
 
 
 def decode(reader: RangeReader, probe: Probe, reduction: float) -> DecodedImage:
-    """Return the source's first picture, where at most every `reduction`-th pixel of each axis is needed.
+    """Return the first frame of a source, of which at most every `reduction`-th pixel of each axis is needed.
 
-    Raises Rejected where the file is cut short (its end was reached while more was needed) or broken in another way;
-    MissingDecoder; MemoryError; and what the reader raises, whatever the decoder made of it.
+    Raises Rejected (truncated if the file ended while more bytes were needed, else corrupt), MissingDecoder,
+    MemoryError, and what the reader raises.
     """
     try:
         return _decoded(reader, probe, reduction)
@@ -62,7 +62,7 @@ def decode(reader: RangeReader, probe: Probe, reduction: float) -> DecodedImage:
 
 
 def _decoded(reader: RangeReader, probe: Probe, reduction: float) -> DecodedImage:
-    """Return the source's first picture, as `decode` does, from a source whose decoder finds no fault in it."""
+    """Return the first frame of a source, as `decode` does, without any repair."""
     shrink = decoder_shrink(probe, reduction)
     if probe.format == "tiff":
         reader, probe = at_level(reader, probe, shrink)
@@ -70,21 +70,21 @@ def _decoded(reader: RangeReader, probe: Probe, reduction: float) -> DecodedImag
     stream = SourceStream(webp.revealed(source, alpha=probe.alpha) if probe.format == "webp" else source)
     with translate_decoder_errors(stream):
         image, colors, scale = _loaded(stream, probe, shrink, reduction)
-        doubtful = probe.format == "jpeg" and repair.is_doubtful(image, stream, probe)
+        may_lack_end = probe.format == "jpeg" and repair.is_doubtful(image, stream, probe)
         own, to_srgb = image, colors.to_srgb
-        scaled = probe.format == "jpeg" and shrink > 1 and not probe.first_scan  # of which there is nothing finer
+        has_finer_scale = probe.format == "jpeg" and shrink > 1 and not probe.first_scan
         if (
-            scaled
+            has_finer_scale
             and image.mode != "CMYK"
             and probe.width * probe.height <= MAX_FULL_DECODE_PIXELS
             and color.is_clipped(image, to_srgb)
         ):
-            del image, own  # the next takes all the memory there is for one
-            image, own = _finely(stream, probe, shrink)
+            del image, own  # the finer picture needs the memory
+            image, own = _decoded_finely(stream, probe, shrink)
             to_srgb = None
-    if doubtful:
+    if may_lack_end:
         repair.closed(reader)
-    if to_srgb and image.mode == "CMYK":  # inks do not mix as light does: an average of them has another colour
+    if to_srgb and image.mode == "CMYK":  # convert before averaging: the average of two inks is another color
         count = max(1, int(reduction / scale / DCT_MARGIN))
         image, scale, to_srgb = color.convert_colors(image.reduce(count), to_srgb), scale * count, None
     return DecodedImage(
@@ -99,7 +99,7 @@ def _decoded(reader: RangeReader, probe: Probe, reduction: float) -> DecodedImag
 
 
 def prepared(reader: RangeReader, probe: Probe) -> RangeReader:
-    """Return a source without what its decoder need not see, or with what it misses."""
+    """Return a source as its decoder gets it: without parts that it may refuse, or with parts that it needs."""
     if probe.format == "png" and not probe.hidden:
         return decode_png.plain(reader)
     if probe.format == "avif":
@@ -112,71 +112,47 @@ def prepared(reader: RangeReader, probe: Probe) -> RangeReader:
 def _loaded(
     stream: SourceStream, probe: Probe, shrink: int, reduction: float = 1.0
 ) -> tuple[Image.Image, color.Colors, float]:
-    """Return the decoded picture, what its colours mean, and what its sides were divided by: of a JPEG, `shrink`."""
+    """Return the decoded image, its colors, and the divisor of its sides: `shrink` for a JPEG."""
     if small_webp := vips_stream.load_webp_shrunk(stream, probe, reduction):
-        made, profile, scale = small_webp
-        colors = color.interpret_color(profile, made.mode)
-        # libwebp averages before it cuts off what RGB cannot hold, as a JPEG decoder does at a DCT scale.
-        if not color.is_clipped(made, colors.to_srgb):
-            return made, colors, scale
+        small, profile, scale = small_webp
+        colors = color.interpret_color(profile, small.mode)
+        # libwebp averages before it clips colors to RGB, as a JPEG decoder does at a DCT scale.
+        if not color.is_clipped(small, colors.to_srgb):
+            return small, colors, scale
     stream.seek(0)
     if probe.format == "avif":
         decode_avif.check_ends(stream)
         stream.seek(0)
     image = open_image(stream, probe)
     check_size(image, probe)
-    laid = probe.hidden or (probe.format == "gif" and probe.alpha)
-    if laid and (frame := canvas.first(stream, probe)):
+    needs_canvas = probe.hidden or (probe.format == "gif" and probe.alpha)
+    if needs_canvas and (frame := canvas.first(stream, probe)):
         return frame, image_colors(image, "RGBA", probe), 1
-    if probe.format == "heic" and (small := preview(stream, probe, reduction)):
-        # Its own thumbnail stands for it.
-        return small, image_colors(image, small.mode, probe), probe.size[0] / small.width
-    if averaged := vips_stream.load_shrunk(stream, probe, image, reduction):
-        return averaged[0], image_colors(image, averaged[0].mode, probe), averaged[1]
+    if probe.format == "heic" and (thumbnail := preview(stream, probe, reduction)):
+        return thumbnail, image_colors(image, thumbnail.mode, probe), probe.size[0] / thumbnail.width
+    if shrunk := vips_stream.load_shrunk(stream, probe, image, reduction):
+        return shrunk[0], image_colors(image, shrunk[0].mode, probe), shrunk[1]
     if probe.format in ("jpeg", "heic") and shrink > 1:
         image.draft(image.mode, (image.width // shrink, image.height // shrink))
     image.load()
-    found = normalize_mode(_cropped(image, probe), probe.depth)
+    found = normalize_mode(_clean_aperture(image, probe), probe.depth)
     if probe.format == "webp" and not probe.alpha:
         found = drop_opaque_alpha(found)
     return found, image_colors(image, found.mode, probe), shrink
 
 
-def _cropped(image: Image.Image, probe: Probe) -> Image.Image:
-    """Return the part of a picture that is meant to be seen: a HEIC has no other, libavif leaves all."""
+def _clean_aperture(image: Image.Image, probe: Probe) -> Image.Image:
+    """Return the part of an AVIF that is meant to be seen: libavif leaves the crop to the caller, libheif does it."""
     if probe.format != "avif" or not probe.crop_width:
         return image
     left, top = probe.crop_left, probe.crop_top
     return image.crop((left, top, left + probe.crop_width, top + probe.crop_height))
 
 
-def image_colors(image: Image.Image, mode: str, probe: Probe) -> color.Colors:
-    """Return what the colours of a picture mean that was opened, and then brought into this mode.
+def _decoded_finely(stream: SourceStream, probe: Probe, shrink: int) -> tuple[Image.Image, Image.Image]:
+    """Return a JPEG decoded with more pixels and then averaged to the same size: in sRGB, and in its own colors.
 
-    An embedded profile says it, else the code points of its header; in a PNG these come first (W3C PNG, third edition,
-    4.3), and its gamma last, also where the profile is broken.
-    """
-    embedded = image.info.get("icc_profile") or None
-    if embedded and not (probe.format == "png" and probe.primaries):
-        found = color.interpret_color(embedded, mode)
-        if not (found.note and probe.gamma):
-            return found
-        return replace(color.interpret_color(_by_gamma(mode, probe), mode), note=found.note)
-    if probe.primaries:
-        return color.interpret_color(
-            transfer.cicp_profile(probe.primaries, probe.transfer) if mode in ("RGB", "RGBA") else None, mode
-        )
-    return color.interpret_color(_by_gamma(mode, probe), mode)
-
-
-def _by_gamma(mode: str, probe: Probe) -> bytes | None:
-    return transfer.gamma_profile(probe.gamma, probe.chromaticities, mode in ("L", "LA"))
-
-
-def _finely(stream: SourceStream, probe: Probe, shrink: int) -> tuple[Image.Image, Image.Image]:
-    """Return a JPEG decoded with more pixels and then averaged to the same size: in sRGB, and in its own colours.
-
-    Decoded at a quarter of the shrink and no less, the two photos that color.cut_off speaks of have SSIM 0.997.
+    A quarter of the shrink suffices: the two photographs that `color.is_clipped` mentions then have SSIM 0.997.
     """
     less = max(1, shrink // 4)
     image, colors, _ = _loaded(stream, probe, less)
@@ -184,3 +160,26 @@ def _finely(stream: SourceStream, probe: Probe, shrink: int) -> tuple[Image.Imag
     if not colors.to_srgb:
         return own, own
     return color.convert_colors(image, colors.to_srgb).reduce(shrink // less), own
+
+
+def image_colors(image: Image.Image, mode: str, probe: Probe) -> color.Colors:
+    """Return the colors of an opened image that was then converted to this mode.
+
+    The first of these counts: an embedded profile, the code points of the header, the gamma. In a PNG, code points
+    come before the profile (W3C PNG, third edition, 4.3), and the gamma also counts if the profile is broken.
+    """
+    embedded = image.info.get("icc_profile") or None
+    if embedded and not (probe.format == "png" and probe.primaries):
+        found = color.interpret_color(embedded, mode)
+        if not (found.note and probe.gamma):
+            return found
+        return replace(color.interpret_color(_gamma_profile(mode, probe), mode), note=found.note)
+    if probe.primaries:
+        is_rgb = mode in ("RGB", "RGBA")
+        profile = transfer.cicp_profile(probe.primaries, probe.transfer) if is_rgb else None
+        return color.interpret_color(profile, mode)
+    return color.interpret_color(_gamma_profile(mode, probe), mode)
+
+
+def _gamma_profile(mode: str, probe: Probe) -> bytes | None:
+    return transfer.gamma_profile(probe.gamma, probe.chromaticities, mode in ("L", "LA"))

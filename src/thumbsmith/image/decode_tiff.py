@@ -164,7 +164,7 @@ def _by_vips(stream: SourceStream, probe: Probe, tags: Mapping[int, tuple[int, .
     stream.seek(0)
     data = stream.read()
     check_tiles(tags, len(data))
-    read = vips.Picture.read("tiffload", data)
+    read = vips.Picture.open("tiffload", data)
     profile = read.profile()
     if deep:
         made, mode = read.run("cast", format="float"), "F"

@@ -1,8 +1,7 @@
-"""Pictures to bytes.
+"""Pictures to bytes: encoders and their settings, and the choice of a quality.
 
-Which quality: the highest whose file is small enough, the lowest whose picture is good enough; in few encodings.
-
-How like its original a written picture is: structural similarity of luminance, cheaply.
+A variant may limit the bytes of its file: the highest quality that fits is chosen. With quality "auto", the lowest
+quality is chosen at which the file is similar enough to the picture. Both searches need few encodings.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from thumbsmith.image.pillow import Image, ImageMath
 from thumbsmith.recipe.model import AUTO, Format, Metadata, Quality, Variant
 from thumbsmith.recipe.names import Rendition
 
-# The plugin that writes a format. Imported by name: `Image.save` would otherwise load all of Pillow's forty.
+# Format -> Pillow's plugin. It is imported by name: `Image.save` would otherwise load all of Pillow's forty.
 PLUGINS: Final = {
     Format.JPEG: "JpegImagePlugin",
     Format.PNG: "PngImagePlugin",
@@ -29,7 +28,7 @@ PLUGINS: Final = {
     Format.AVIF: "AvifImagePlugin",
 }
 
-# Where effort stops paying, measured on 4 photographs at 1024 px: WebP method 2 takes 27 ms for 97 KB, the default 4
+# More effort gains little, measured on 4 photographs at 1024 px: WebP method 2 takes 27 ms for 97 KB, the default 4
 # takes 64 ms for 95 KB; AVIF speed 8 139 ms for 69 KB, 6 453 ms for 67 KB. One thread: the same bytes on any machine.
 EFFORT: Final[dict[Format, dict[str, Any]]] = {
     Format.JPEG: {"subsampling": "4:2:0"},
@@ -38,39 +37,38 @@ EFFORT: Final[dict[Format, dict[str, Any]]] = {
     Format.AVIF: {"speed": 8, "max_threads": 1},
 }
 
-
-NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
-
-
-def metadata_options(
-    variant: Variant, kind: Format, credit: Credit = NO_CREDIT, profile: bytes | None = None
-) -> dict[str, Any]:
-    """Return what goes into a file beside its picture, as Pillow's options: the source's `credit` where it is kept.
-
-    `profile` is the ICC profile of a picture that is in other colours than sRGB.
-    """
-    metadata = credit_options(credit, kind) if variant.metadata is Metadata.COPYRIGHT else {}
-    return {**metadata, **({"icc_profile": profile} if profile else {})}
+NO_OPTIONS: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 def encode_rendition(image: Image.Image, variant: Variant, kind: Format, options: Mapping[str, Any]) -> Rendition:
-    """Return a finished picture as a file, of the quality that its variant asks for."""
+    """Return a composed picture as a file, at the quality that its variant chooses. `options` are Pillow's."""
     return Rendition(
         variant=variant.name,
         format=kind,
         type=kind.media_type,
         width=image.width,
         height=image.height,
-        data=_fitting(image, kind, variant, options),
+        data=_encode_at_chosen_quality(image, kind, variant, options),
         density=variant.density,
     )
 
 
-def encode(image: Image.Image, kind: Format, quality: Quality, options: Mapping[str, Any] = NOTHING) -> bytes:
-    """Return an RGB or RGBA picture as a file of this format.
+def metadata_options(
+    variant: Variant, kind: Format, credit: Credit = NO_CREDIT, profile: bytes | None = None
+) -> dict[str, Any]:
+    """Return Pillow's options for metadata: the source's `credit`, if the variant keeps it, and a color profile.
 
-    `options` are Pillow's; without, there is neither metadata nor a colour profile (sRGB). JPEG takes RGB only. The
-    same picture gives the same bytes.
+    `profile` is the ICC profile of a picture in other colors than sRGB.
+    """
+    metadata = credit_options(credit, kind) if variant.metadata is Metadata.COPYRIGHT else {}
+    return {**metadata, **({"icc_profile": profile} if profile else {})}
+
+
+def encode(image: Image.Image, kind: Format, quality: Quality, options: Mapping[str, Any] = NO_OPTIONS) -> bytes:
+    """Return an RGB or RGBA picture as a file of this format. JPEG takes RGB only.
+
+    `options` are Pillow's. Without them, the file has neither metadata nor a color profile (sRGB). The same still
+    picture gives the same bytes.
     """
     pillow.plugin(PLUGINS[kind])
     chosen = {**EFFORT[kind], **options}
@@ -81,8 +79,7 @@ def encode(image: Image.Image, kind: Format, quality: Quality, options: Mapping[
     return file.getvalue()
 
 
-def _fitting(image: Image.Image, kind: Format, variant: Variant, options: Mapping[str, Any]) -> bytes:
-    """Return the picture as a file of the quality that the variant asks for, or that its size allows."""
+def _encode_at_chosen_quality(image: Image.Image, kind: Format, variant: Variant, options: Mapping[str, Any]) -> bytes:
     if kind is Format.PNG:
         return encode(image, kind, variant.quality, options)
 
@@ -90,91 +87,41 @@ def _fitting(image: Image.Image, kind: Format, variant: Variant, options: Mappin
     def at(percent: int) -> bytes:
         return encode(image, kind, replace(variant.quality, **{kind.value: percent}), options)
 
-    wanted = getattr(variant.quality, kind.value)
-    if wanted == AUTO:
+    chosen = getattr(variant.quality, kind.value)
+    if chosen == AUTO:
         original = Moments.of(image)
-        wanted = quality_for_similarity(
-            lambda percent: similarity(original, Moments.of(_read(at(percent), kind).convert(image.mode))),
+        chosen = quality_for_similarity(
+            lambda percent: similarity(original, Moments.of(_decode(at(percent), kind).convert(image.mode))),
             getattr(Quality(), kind.value),
         )
-    return quality_for_size(variant.max_output_bytes, at, wanted)
+    return quality_for_size(variant.max_output_bytes, at, chosen)
 
 
-def _read(data: bytes, kind: Format) -> Image.Image:
-    """Return the picture in a file that was written here."""
+def _decode(data: bytes, kind: Format) -> Image.Image:
+    """Return the picture in a file that was encoded here."""
     return Image.open(BytesIO(data), formats=[kind.value])
 
 
 # Quality 1 to 100 -> the file.
 Writer: TypeAlias = Callable[[int], bytes]
 
-# No quality below this is tried for a size: what is saved then is little, and what is lost is the picture.
+# The lowest quality that is tried for a size: below it, a file gets little smaller, and the picture much worse.
 MIN_SIZE_QUALITY: Final = 10
 
-# Encodings for one file, the one of the wanted quality included.
+# Encodings for one file, with the first one.
 MAX_SIZE_ENCODES: Final = 5
 
-# A file that takes this share of what it may is good enough to stop at.
+# The search stops at a file that takes this share of the allowed size.
 SIZE_TOLERANCE: Final = 0.92
 
-# Until two files tell more: how much quality halves a file. On photographs it is 15 near 80 and 40 near 30.
+# First guess of how much less quality halves a file. On photographs it is 15 near 80 and 40 near 30.
 QUALITY_PER_HALF_SIZE: Final = 25.0
 
 
-# How like the original a picture is to look (similarity.py): what the default qualities, JPEG 80, WebP 80 and AVIF 60,
-# give a photograph in the median, at 256 px as at 1024 (docs/recipe.md).
-MIN_SIMILARITY: Final = 0.97
-
-# The same as what is lost, and what is aimed at, that a guess which is off by a little still serves.
-MAX_LOSS: Final = 1 - MIN_SIMILARITY
-TARGET_LOSS: Final = 0.96 * MAX_LOSS
-
-# A picture that loses this share of what it may is good enough to stop at.
-LOSS_TOLERANCE: Final = 0.92
-
-# Encodings for "auto", and the qualities among which it chooses.
-MAX_SIMILARITY_ENCODES: Final = 3
-MIN_AUTO_QUALITY: Final = 30
-MAX_AUTO_QUALITY: Final = 95
-
-# Until two pictures tell more: how much quality halves the loss. On photographs it is 10 to 25.
-QUALITY_PER_HALF_LOSS: Final = 16.0
-
-
-def quality_for_similarity(likeness: Callable[[int], float], first: int) -> int:
-    """Return the lowest quality found at which the picture is like its original; where none is, the best of the tried.
-
-    `likeness` encodes at a quality and compares; it is called at most three times, first with `first`.
-    """
-    losses = {first: max(1 - likeness(first), 1e-6)}
-    while len(losses) < MAX_SIMILARITY_ENCODES and not any(
-        LOSS_TOLERANCE * MAX_LOSS <= loss <= MAX_LOSS for loss in losses.values()
-    ):
-        guess = _guess_for_similarity(losses)
-        if guess in losses:
-            break
-        losses[guess] = max(1 - likeness(guess), 1e-6)
-    good = [quality for quality, loss in losses.items() if loss <= MAX_LOSS]
-    return min(good) if good else max(losses)
-
-
-def _guess_for_similarity(losses: dict[int, float]) -> int:
-    """Return the quality that loses what is aimed at: the logarithm of the loss is nearly linear in it."""
-    (quality, loss), *others = sorted(losses.items(), key=lambda each: abs(log2(each[1] / TARGET_LOSS)))
-    halving = QUALITY_PER_HALF_LOSS
-    if others:
-        other, lost = others[0]
-        halving = min(max((other - quality) / (log2(loss / lost) or 1.0), 4.0), 60.0)
-    guess = round(quality + halving * log2(loss / TARGET_LOSS))
-    good, poor = ([each for each in losses if (losses[each] <= MAX_LOSS) is fine] for fine in (True, False))
-    guess = min(max(guess, max(poor, default=MIN_AUTO_QUALITY - 1) + 1), min(good, default=MAX_AUTO_QUALITY + 1) - 1)
-    return min(max(guess, MIN_AUTO_QUALITY), MAX_AUTO_QUALITY)
-
-
 def quality_for_size(most: int | None, write: Writer, wanted: int) -> bytes:
-    """Return the file of the wanted quality, or of the highest found whose file takes at most `most` bytes.
+    """Return the file of the wanted quality, or of the highest quality found whose file takes at most `most` bytes.
 
-    Where none does, that is the file of quality 10, or of the wanted one if that is lower.
+    If none fits, that is the file of quality 10, or of the wanted quality if that is lower.
     """
     data = write(wanted)
     if most is None or len(data) <= most:
@@ -193,7 +140,7 @@ def quality_for_size(most: int | None, write: Writer, wanted: int) -> bytes:
 
 
 def _guess_for_size(tried: dict[int, bytes], most: int) -> int:
-    """Return the quality whose file should take nearly `most` bytes: their logarithm is nearly linear in it."""
+    """Return the quality whose file should take nearly `most` bytes: quality and log(bytes) are almost linear."""
     (quality, data), *others = sorted(tried.items(), key=lambda each: abs(log2(len(each[1]) / most)))
     halving = QUALITY_PER_HALF_SIZE
     if others:
@@ -202,15 +149,65 @@ def _guess_for_size(tried: dict[int, bytes], most: int) -> int:
     return int(quality - max(halving, 1.0) * log2(len(data) / (most * (1 + SIZE_TOLERANCE) / 2)))
 
 
+# Similarity that "auto" reaches: what the default qualities, JPEG 80, WebP 80 and AVIF 60, give a photograph in the
+# median, at 256 px as at 1024 (docs/recipe.md).
+MIN_SIMILARITY: Final = 0.97
+
+# The same as a loss, and the loss to aim at, so that a guess which is slightly off still passes.
+MAX_LOSS: Final = 1 - MIN_SIMILARITY
+TARGET_LOSS: Final = 0.96 * MAX_LOSS
+
+# The search stops at a picture that has this share of the allowed loss.
+LOSS_TOLERANCE: Final = 0.92
+
+# Encodings for "auto", and the qualities from which it chooses.
+MAX_SIMILARITY_ENCODES: Final = 3
+MIN_AUTO_QUALITY: Final = 30
+MAX_AUTO_QUALITY: Final = 95
+
+# First guess of how much more quality halves the loss. On photographs it is 10 to 25.
+QUALITY_PER_HALF_LOSS: Final = 16.0
+
+
+def quality_for_similarity(likeness: Callable[[int], float], first: int) -> int:
+    """Return the lowest quality found at which the file is similar enough; if none is, the best quality tried.
+
+    `likeness` encodes at a quality and returns the similarity. It is called at most three times, first with `first`.
+    """
+    losses = {first: max(1 - likeness(first), 1e-6)}
+    while len(losses) < MAX_SIMILARITY_ENCODES:
+        if any(LOSS_TOLERANCE * MAX_LOSS <= loss <= MAX_LOSS for loss in losses.values()):
+            break
+        guess = _guess_for_similarity(losses)
+        if guess in losses:
+            break
+        losses[guess] = max(1 - likeness(guess), 1e-6)
+    good = [quality for quality, loss in losses.items() if loss <= MAX_LOSS]
+    return min(good) if good else max(losses)
+
+
+def _guess_for_similarity(losses: dict[int, float]) -> int:
+    """Return the quality that should have the target loss: quality and log(loss) are almost linear."""
+    (quality, loss), *others = sorted(losses.items(), key=lambda each: abs(log2(each[1] / TARGET_LOSS)))
+    halving = QUALITY_PER_HALF_LOSS
+    if others:
+        other, lost = others[0]
+        halving = min(max((other - quality) / (log2(loss / lost) or 1.0), 4.0), 60.0)
+    guess = round(quality + halving * log2(loss / TARGET_LOSS))
+    good, poor = ([each for each in losses if (losses[each] <= MAX_LOSS) is fine] for fine in (True, False))
+    lowest, highest = max(poor, default=MIN_AUTO_QUALITY - 1) + 1, min(good, default=MAX_AUTO_QUALITY + 1) - 1
+    return min(max(min(max(guess, lowest), highest), MIN_AUTO_QUALITY), MAX_AUTO_QUALITY)
+
+
 # The constants of Wang, Bovik, Sheikh and Simoncelli 2004, "Image quality assessment: from error visibility to
 # structural similarity", section III.B.
-SMOOTH_MEAN: Final = (0.01 * 255) ** 2
-SMOOTH_SPREAD: Final = (0.03 * 255) ** 2
+SSIM_C1: Final = (0.01 * 255) ** 2
+SSIM_C2: Final = (0.03 * 255) ** 2
 
-# Larger pictures are averaged first until their shorter side has about as many pixels: nobody looks closer.
+# Larger pictures are averaged first, until their shorter side has about this many pixels.
 SIMILARITY_SIDE_PIXELS: Final = 1024
 
-# Windows of 7 pixels a side, which the blocks of 8 that files are coded in never fill alike.
+# Side of a window. 7 and the 8 pixels of coding blocks have no common divisor, so that no window is always one block.
 WINDOW_PIXELS: Final = 7
 
 
@@ -224,22 +221,22 @@ class Moments:
 
     @classmethod
     def of(cls, image: Image.Image) -> Self:
-        """Return those of an RGB picture, or of what an RGBA picture shows on black."""
-        shown = Image.alpha_composite(Image.new("RGBA", image.size, "#000"), image) if image.mode == "RGBA" else image
+        """Return the moments of an RGB picture, or of an RGBA picture on black."""
+        seen = Image.alpha_composite(Image.new("RGBA", image.size, "#000"), image) if image.mode == "RGBA" else image
         factor = max(1, round(min(image.size) / SIMILARITY_SIDE_PIXELS))
-        luma = shown.convert("L").reduce(factor).convert("F")
+        luma = seen.convert("L").reduce(factor).convert("F")
         return cls(luma, luma.reduce(WINDOW_PIXELS), _product(luma, luma).reduce(WINDOW_PIXELS))
 
 
 def similarity(one: Moments, other: Moments) -> float:
-    """Return the mean structural similarity of two pictures of one size, 1 for the same."""
+    """Return the mean structural similarity (SSIM) of the luminance of two pictures of one size; 1 if equal."""
     both = _product(one.luma, other.luma).reduce(WINDOW_PIXELS)
-    found = ImageMath.lambda_eval(
+    ssim = ImageMath.lambda_eval(
         lambda each: (
-            (2 * each["a"] * each["b"] + SMOOTH_MEAN)
-            * (2 * (each["ab"] - each["a"] * each["b"]) + SMOOTH_SPREAD)
-            / (each["a"] * each["a"] + each["b"] * each["b"] + SMOOTH_MEAN)
-            / (each["aa"] - each["a"] * each["a"] + each["bb"] - each["b"] * each["b"] + SMOOTH_SPREAD)
+            (2 * each["a"] * each["b"] + SSIM_C1)
+            * (2 * (each["ab"] - each["a"] * each["b"]) + SSIM_C2)
+            / (each["a"] * each["a"] + each["b"] * each["b"] + SSIM_C1)
+            / (each["aa"] - each["a"] * each["a"] + each["bb"] - each["b"] * each["b"] + SSIM_C2)
         ),
         a=one.mean,
         b=other.mean,
@@ -247,9 +244,9 @@ def similarity(one: Moments, other: Moments) -> float:
         aa=one.square,
         bb=other.square,
     )
-    return float(found.resize((1, 1), Image.Resampling.BOX).getpixel((0, 0)))
+    return float(ssim.resize((1, 1), Image.Resampling.BOX).getpixel((0, 0)))
 
 
 def _product(one: Image.Image, other: Image.Image) -> Image.Image:
-    made: Image.Image = ImageMath.lambda_eval(lambda each: each["one"] * each["other"], one=one, other=other)
-    return made
+    product: Image.Image = ImageMath.lambda_eval(lambda each: each["one"] * each["other"], one=one, other=other)
+    return product

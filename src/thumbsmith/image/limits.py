@@ -1,7 +1,4 @@
-"""Limits: what a source may cost, judged by its size and its header before any decoder sees it.
-
-How much memory a source will take, said before any of it is taken.
-"""
+"""Limits of one source: its size and header are checked, and its memory predicted, before a decoder runs."""
 
 from __future__ import annotations
 
@@ -13,9 +10,28 @@ from thumbsmith.image.containers.base import Probe
 from thumbsmith.image.geometry import Plan, Size, decoder_shrink, is_animated_as, plan
 from thumbsmith.recipe.model import Format, Limits, Recipe
 
+# A JPEG of up to this many pixels may be decoded at full size after all, if its colors are clipped.
+MAX_FULL_DECODE_PIXELS: Final = 25_000_000
+
+# The largest picture that is copied to another library to be reduced.
+MAX_COPIED_PIXELS: Final = 1 << 24
+
+# Buffers of any decoder and of reading, independent of the size of the picture.
+FIXED_BYTES: Final = 4 << 20
+
+# Pillow uses 1 byte for a pixel of gray or of a palette, and 4 bytes for any other.
+PIXEL_BYTES: Final = 4
+
+# Whole pictures that a decoder keeps to compose the next frame of an animation, and our copy of the frame.
+ANIMATION_CANVASES: Final = 4
+
+# Bytes for each pixel that encoding takes in addition: measured 25 for AVIF, 2 at most for others; and a padded copy.
+AVIF_ENCODE_BYTES: Final = 32
+ENCODE_BYTES: Final = 8
+
 
 def check_file_size(size: int, limits: Limits) -> None:
-    """Raise Rejected(empty or too_many_bytes) for a source of `size` bytes that is not to be read at all."""
+    """Raise Rejected (empty or too_many_bytes) if a source of `size` bytes must not be read."""
     if size == 0:
         raise Rejected(Code.EMPTY, "the source holds no bytes")
     if size > limits.max_bytes:
@@ -23,9 +39,9 @@ def check_file_size(size: int, limits: Limits) -> None:
 
 
 def check_limits(probe: Probe, limits: Limits, *, frames: int = 1) -> None:
-    """Raise Rejected for a picture that is too large to decode `frames` frames of it.
+    """Raise Rejected if a picture is too large to decode this many frames of it.
 
-    The code is too_long_side, too_many_frames, too_many_pixels or too_many_scans: the first that holds, in this order.
+    The code is too_long_side, too_many_frames, too_many_pixels or too_many_scans: the first that applies, in order.
     """
     side = max(probe.width, probe.height)
     if side > limits.max_side:
@@ -41,37 +57,17 @@ def check_limits(probe: Probe, limits: Limits, *, frames: int = 1) -> None:
         raise Rejected(Code.TOO_MANY_SCANS, f"the JPEG has {probe.scans} scans; max_scans is {limits.max_scans}")
 
 
-# A JPEG of up to this many pixels may be decoded in full after all, where its colours are cut off.
-MAX_FULL_DECODE_PIXELS: Final = 25_000_000
-
-# Most pixels of a picture that is handed to another library to be made smaller, which takes a copy.
-MAX_COPIED_PIXELS: Final = 1 << 24
-
-# Buffers of any decoder and of reading, whatever the picture's size.
-FIXED_BYTES: Final = 4 << 20
-
-# Pillow holds a pixel in 1 byte if it is grey or an index into a palette, in 4 whatever else it is.
-PIXEL_BYTES: Final = 4
-
-# Whole pictures that a decoder keeps to lay the next frame of an animation on, and our copy of the frame.
-ANIMATION_CANVASES: Final = 4
-
-# Bytes a pixel that writing a picture takes besides it: measured 25 for AVIF, 2 at most for others; and a padded copy.
-AVIF_ENCODE_BYTES: Final = 32
-ENCODE_BYTES: Final = 8
-
-
 def check_memory(probe: Probe, recipe: Recipe) -> int:
-    """Return the bytes that this source is predicted to take at once, the interpreter not counted.
+    """Return the predicted peak of memory for this source in bytes, without the interpreter.
 
-    Raises Rejected, `over_memory`, where that is above the recipe's `max_memory`.
+    Raises Rejected (over_memory) if that is above the recipe's `max_memory`.
     """
     plans = [plan(probe.size, variant) for variant in recipe.pictures]
     shrunk = decoder_shrink(probe, min((each.reduction for each in plans), default=1.0))
     kinds = {kind for variant in recipe.variants for kind in variant.outputs(probe.format, alpha=probe.alpha)}
-    writing = AVIF_ENCODE_BYTES if Format.AVIF in kinds else ENCODE_BYTES
-    predicted = predict_decode_bytes(probe, shrunk) + _making(plans, _scaled(probe, shrunk), writing)
-    predicted += _moving(probe, recipe, plans)
+    encoding = AVIF_ENCODE_BYTES if Format.AVIF in kinds else ENCODE_BYTES
+    predicted = predict_decode_bytes(probe, shrunk) + _picture_bytes(plans, _scaled(probe, shrunk), encoding)
+    predicted += _animation_bytes(probe, recipe, plans)
     limit = recipe.limits.max_memory
     if predicted > limit:
         raise Rejected(Code.OVER_MEMORY, f"decoding it takes {predicted} bytes; max_memory is {limit}")
@@ -79,66 +75,71 @@ def check_memory(probe: Probe, recipe: Recipe) -> int:
 
 
 def predict_decode_bytes(probe: Probe, shrink: int) -> int:
-    """Return an upper bound of the bytes that decoding takes, with what a decoder holds besides the picture.
+    """Return an upper bound of the bytes that decoding takes, with the buffers of the decoder.
 
-    `shrink` is what the sides of a JPEG, a TIFF or a HEIC of tiles are divided by. Each rule was checked against the
-    peak of a fresh process on a picture of 12 megapixels; what a probe does not tell (how planes are sampled, how a
-    TIFF is cut) is taken to be the worst.
+    `shrink` is the divisor of the sides of a JPEG, a TIFF or a HEIC of tiles. Each rule was checked against the peak
+    of a new process with a picture of 12 megapixels. If the probe does not tell something (how planes are sampled,
+    how a TIFF is cut), the worst case is assumed.
     """
     width, height = _scaled(probe, shrink)
     match probe.format:
         case "jpeg":
             in_full = _pixels(probe) * PIXEL_BYTES if shrink > 1 and _pixels(probe) <= MAX_FULL_DECODE_PIXELS else 0
             held = width * height * PIXEL_BYTES + in_full + _coefficients(probe) + 2 * probe.metadata
-        case "webp":  # two canvases and the frame that is handed over, in RGBA; then Pillow's own; the file twice
-            held = _pixels(probe) * (3 * 4 + _picture(probe)) + 2 * probe.bytes
-        case "heic" if probe.piece and not probe.alpha:  # the picture, and it turned; a tile's planes and frames
+        case "webp":  # two canvases and the frame, in RGBA; then Pillow's picture; the file twice
+            held = _pixels(probe) * (3 * 4 + _pixel_bytes(probe)) + 2 * probe.bytes
+        case "heic" if probe.piece and not probe.alpha:  # the picture and its oriented copy; a tile's planes and frames
             tile = probe.piece * (2 * max(probe.channels, 3) * _depth_bytes(probe) + 2 * PIXEL_BYTES)
             held = width * height * 2 * PIXEL_BYTES + tile + probe.bytes
-        case "avif" | "heic":  # planes at full resolution; the frame that is handed over; then Pillow's own
+        case "avif" | "heic":  # planes at full resolution; the frame; then Pillow's picture
             planes = max(probe.channels, 3 + probe.alpha)
-            held = _pixels(probe) * (planes * _depth_bytes(probe) + planes + _picture(probe)) + 2 * probe.bytes
+            held = _pixels(probe) * (planes * _depth_bytes(probe) + planes + _pixel_bytes(probe)) + 2 * probe.bytes
             held += probe.piece * (
                 (planes + 1) * _depth_bytes(probe) + planes + PIXEL_BYTES
-            )  # and what is made of a part
-        case "tiff":  # libtiff is given the whole file, and may find one strip in it
-            held = width * height * (probe.channels * _depth_bytes(probe) + _picture(probe)) + probe.bytes + probe.piece
-        case "gif" | "png" if probe.hidden or (probe.alpha and probe.format == "gif"):  # its frame is laid on a canvas
+            )  # and the copies of a part
+        case "tiff":  # libtiff gets the whole file, which may be one strip
             held = (
-                _pixels(probe) * (_picture(probe) + ANIMATION_CANVASES * PIXEL_BYTES) + 3 * probe.bytes * probe.hidden
+                width * height * (probe.channels * _depth_bytes(probe) + _pixel_bytes(probe))
+                + probe.bytes
+                + probe.piece
             )
-        case _:  # PNG, GIF and BMP come row by row; a run-length coded BMP through one array of bytes
-            held = _pixels(probe) * (_picture(probe) + (probe.format == "bmp"))
+        case "gif" | "png" if probe.hidden or (probe.alpha and probe.format == "gif"):  # its frame is drawn on a canvas
+            held = (
+                _pixels(probe) * (_pixel_bytes(probe) + ANIMATION_CANVASES * PIXEL_BYTES)
+                + 3 * probe.bytes * probe.hidden
+            )
+        case _:  # PNG, GIF and BMP are decoded row by row; a run-length coded BMP needs one array of bytes
+            held = _pixels(probe) * (_pixel_bytes(probe) + (probe.format == "bmp"))
     return held + FIXED_BYTES
 
 
-def _picture(probe: Probe) -> int:
-    """Return the bytes a pixel of Pillow's picture and of the copies that are made to average it."""
-    if probe.channels == 1 and probe.depth > 8:  # deep grey is scaled, and then made 8 bits
+def _pixel_bytes(probe: Probe) -> int:
+    """Return the bytes for each pixel of Pillow's picture and of its copies for averaging."""
+    if probe.channels == 1 and probe.depth > 8:  # deep gray is scaled, and then converted to 8 bits
         return 2 * _depth_bytes(probe) + 1
-    index = 1 if probe.channels == 1 else 0  # grey is taken for a palette
-    copies = (2 if probe.channels == 3 else 1) * probe.alpha  # alpha made of one colour; colours multiplied by alpha
+    index = 1 if probe.channels == 1 else 0  # gray counts as a palette
+    copies = (2 if probe.channels == 3 else 1) * probe.alpha  # alpha from one transparent color; premultiplied colors
     return index + PIXEL_BYTES * (1 + copies)
 
 
 def _coefficients(probe: Probe) -> int:
-    """Return the bytes that libjpeg holds from scan to scan: 2 a sample. Subsampled, a pixel has 2 at most (4:2:2)."""
+    """Return the bytes that libjpeg keeps between scans: 2 a sample. A subsampled pixel has 2 at most (4:2:2)."""
     if not probe.progressive and probe.scans < 2:
         return 0
     samples = 2 if probe.subsampled and probe.channels == 3 else probe.channels
     return 2 * samples * _pixels(probe)
 
 
-def _making(plans: Sequence[Plan], base: Size, writing: int) -> int:
-    """Return the bytes of all pictures that are made, which are kept, and of the costliest of them while it is made."""
+def _picture_bytes(plans: Sequence[Plan], base: Size, encoding: int) -> int:
+    """Return the bytes of all pictures, which are kept, and of the largest work space for one of them."""
     areas = [each.canvas[0] * each.canvas[1] for each in plans]
-    rows = [each.size[0] * base[1] * PIXEL_BYTES for each in plans]  # a resize makes the rows first, then the columns
-    copy = min(base[0] * base[1], MAX_COPIED_PIXELS) * PIXEL_BYTES  # or is handed a copy
-    return PIXEL_BYTES * sum(areas) + writing * max(areas, default=0) + max(copy, *rows, 0)
+    rows = [each.size[0] * base[1] * PIXEL_BYTES for each in plans]  # a resize handles rows first, then columns
+    copy = min(base[0] * base[1], MAX_COPIED_PIXELS) * PIXEL_BYTES  # or gets a copy
+    return PIXEL_BYTES * sum(areas) + encoding * max(areas, default=0) + max(copy, *rows, 0)
 
 
-def _moving(probe: Probe, recipe: Recipe, plans: Sequence[Plan]) -> int:
-    """Return the bytes of animations: every frame of each, twice where modes are made one; what decoders compose in."""
+def _animation_bytes(probe: Probe, recipe: Recipe, plans: Sequence[Plan]) -> int:
+    """Return the bytes of animations: all frames twice, since they may be converted to one mode; and the canvases."""
     held = 0
     for variant, each in zip(recipe.pictures, plans, strict=True):
         kinds = [

@@ -1,7 +1,4 @@
-"""The decoder of each format, with what it raises turned into what that means for the source.
-
-Which decoders and encoders there are here, and of which version.
-"""
+"""Opens a source with the decoder of its format. Errors of decoders become Rejected. Lists the libraries in use."""
 
 from __future__ import annotations
 
@@ -20,13 +17,15 @@ from thumbsmith.image.containers.jpeg import profile_parts
 from thumbsmith.image.decode_heic import open_heic
 from thumbsmith.image.decode_png import StillPng
 from thumbsmith.image.pillow import Image
+from thumbsmith.image.probe import SOURCE_FORMATS
 from thumbsmith.image.profiles import join_parts
 from thumbsmith.image.stream import SourceStream
+from thumbsmith.recipe.model import Format
 
-# Sources are judged by our own limits before they come here; Pillow's would be a second, different opinion.
+# Our own limits have been checked before. Pillow's limit would be a second, different one.
 Image.MAX_IMAGE_PIXELS = None
 
-# Pillow's class for each format. Made directly: `Image.open` would load five plugins or forty, and ask them in turn.
+# Pillow's plugin and class for each format. `Image.open` would load five plugins or forty, and try them in turn.
 READERS: Final = {
     "jpeg": ("JpegImagePlugin", "JpegImageFile"),
     "gif": ("GifImagePlugin", "GifImageFile"),
@@ -34,7 +33,7 @@ READERS: Final = {
     "avif": ("AvifImagePlugin", "AvifImageFile"),
 }
 
-# What is opened here is turned already when it is loaded: by Pillow a TIFF, by heic.py a HEIC.
+# Formats that are already oriented when they are loaded.
 ORIENTED_BY_DECODER: Final = frozenset({"tiff", "heic"})
 
 
@@ -46,13 +45,8 @@ class Readable(Protocol):
         ...
 
 
-def set_pillow_pixel_limit(pixels: int) -> None:
-    """Make our Pillow raise for a picture of more than this number of pixels: it does at twice its own limit."""
-    Image.MAX_IMAGE_PIXELS = -(-pixels // 2)
-
-
 def open_image(file: Readable, probe: Probe) -> Image.Image:
-    """Return the picture with its header read, by the decoder of the format that the probe found, and no other."""
+    """Return the image with its header read, by the decoder of the format that the probe found, and no other."""
     if probe.format == "heic":
         return open_heic(cast("SourceStream", file))
     if probe.format == "png":
@@ -64,27 +58,27 @@ def open_image(file: Readable, probe: Probe) -> Image.Image:
     module, name = READERS[probe.format]
     plugin: Any = pillow.plugin(module)
     if probe.format == "avif":
-        plugin.DEFAULT_MAX_THREADS = 1  # a picture is one core's work: others have theirs
+        plugin.DEFAULT_MAX_THREADS = 1  # one source uses one core: the others are for other sources
     image: Image.Image = getattr(plugin, name)(cast("IO[bytes]", file))
-    if probe.format == "jpeg":  # Pillow counts the parts of a profile, and does not look at their numbers
+    if probe.format == "jpeg":  # Pillow counts the parts of a profile, but ignores their numbers
         image.info["icc_profile"] = join_parts(profile_parts(cast("SourceStream", file).window()))
     return image
 
 
 def check_size(image: Image.Image, probe: Probe) -> None:
-    """Reject a picture whose decoder reads another size than was judged."""
-    judged = probe.size if probe.format in ORIENTED_BY_DECODER else (probe.width, probe.height)
-    if image.size != judged:
-        sizes = "{}x{}, not {}x{}".format(*image.size, *judged)
+    """Raise Rejected (corrupt) if the decoder reads another size than the probe, for which limits were checked."""
+    checked = probe.size if probe.format in ORIENTED_BY_DECODER else (probe.width, probe.height)
+    if image.size != checked:
+        sizes = "{}x{}, not {}x{}".format(*image.size, *checked)
         raise Rejected(Code.CORRUPT, f"its parts disagree about its size: {sizes}")
 
 
 @contextmanager
 def translate_decoder_errors(stream: SourceStream) -> Iterator[None]:
-    """Turn whatever a decoder raises into what it means for the source; its warnings are not looked at."""
+    """Raise what the reader raised, else Rejected (truncated or corrupt) for any other error of a decoder."""
     try:
         yield
-    except (Rejected, MissingDecoder, MemoryError, ImportError):  # the last is an installation's fault
+    except (Rejected, MissingDecoder, MemoryError, ImportError):  # ImportError: the installation is at fault
         raise
     except Exception as error:
         if stream.failure:
@@ -96,7 +90,12 @@ def translate_decoder_errors(stream: SourceStream) -> Iterator[None]:
         raise stream.failure
 
 
-# What Pillow calls the libraries that it was built with.
+def set_pillow_pixel_limit(pixels: int) -> None:
+    """Make our Pillow raise for a picture with more pixels than this. It raises at twice its own limit."""
+    Image.MAX_IMAGE_PIXELS = -(-pixels // 2)
+
+
+# Library -> the name that Pillow has for it.
 LIBRARIES: Final = {
     "libjpeg-turbo": "libjpeg_turbo",
     "zlib": "zlib",
@@ -106,35 +105,32 @@ LIBRARIES: Final = {
     "littlecms": "littlecms2",
 }
 
-# The part of Pillow that a format needs; those that are not named are always there.
-PARTS: Final = {"jpeg": "jpg", "png": "zlib", "webp": "webp", "tiff": "libtiff", "avif": "avif"}
-
-READ: Final = ("jpeg", "png", "gif", "webp", "tiff", "bmp", "avif", "heic")
-WRITTEN: Final = ("jpeg", "png", "webp", "avif")
+# Format -> the optional part of Pillow that it needs. Formats that are missing here need none.
+PILLOW_PARTS: Final = {"jpeg": "jpg", "png": "zlib", "webp": "webp", "tiff": "libtiff", "avif": "avif"}
 
 
 def library_versions() -> dict[str, str]:
-    """Return the versions of all libraries that handle pictures here; those that are missing are left out."""
+    """Return the versions of all image libraries that are installed."""
     found = {"Pillow": PIL.__version__, "libvips": vips.version()}
     found |= {name: version for name, part in LIBRARIES.items() if (version := features.version(part))}
     if find_spec("pi_heif"):
-        import pi_heif  # noqa: PLC0415 - an extra that need not be there
+        import pi_heif  # noqa: PLC0415 - an optional extra
 
         found |= {"pi-heif": pi_heif.__version__, "libheif": pi_heif.libheif_version()}
     return found
 
 
 def decodable_formats() -> dict[str, bool]:
-    """Return of every format of sources whether it can be decoded here."""
-    return {name: _has(name) for name in READ}
+    """Return for every format of sources whether it can be decoded here."""
+    return {name: _is_available(name) for name in SOURCE_FORMATS}
 
 
 def encodable_formats() -> dict[str, bool]:
-    """Return of every format of renditions whether it can be encoded here."""
-    return {name: _has(name) for name in WRITTEN}
+    """Return for every format of renditions whether it can be encoded here."""
+    return {kind.value: _is_available(kind.value) for kind in Format}
 
 
-def _has(name: str) -> bool:
+def _is_available(name: str) -> bool:
     if name == "heic":
         return find_spec("pi_heif") is not None
-    return name not in PARTS or bool(features.check(PARTS[name]))
+    return name not in PILLOW_PARTS or bool(features.check(PILLOW_PARTS[name]))

@@ -158,7 +158,7 @@ def _print(reader: RangeReader) -> int | None:
     feed = VipsInput(stream)
     found = 0
     try:
-        for strip in vips.Picture.read("jpegload", feed, unlimited="true").strips():
+        for strip in vips.Picture.open("jpegload", feed, unlimited="true").strips():
             found = crc32(strip, found)
     except vips.VipsError:
         if feed.raised:

@@ -1,8 +1,8 @@
-"""Pictures that are averaged while they are decoded, by libvips, so that the whole of them is never in memory.
+"""Decodes a PNG, TIFF or WebP with libvips and averages it row by row, so that it is never whole in memory.
 
-Where a thumbnail needs few of a picture's pixels. Measured on 8 megapixels to 256 px, CPU time and memory at the peak:
-PNG 134 ms and 30 MB, with Pillow 225 ms and 60 MB; TIFF 81 and 118 ms. libwebp averages itself: 12 megapixels in 227 ms
-and a process of 38 MB, where Pillow takes 288 ms and 230 MB.
+This is for sources of which few pixels are needed. Measured on 8 megapixels to 256 px, CPU time and peak of memory: PNG
+134 ms and 30 MB, with Pillow 225 ms and 60 MB; TIFF 81 ms, with Pillow 118 ms. libwebp averages by itself: 12
+megapixels in 227 ms and a process of 38 MB, where Pillow takes 288 ms and 230 MB.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ from thumbsmith.image.transform import drop_opaque_alpha
 
 MODES: Final = {1: "L", 3: "RGB"}
 
-# Bytes of a file that is handed over whole: being asked for 4 KiB at a time costs 8 microseconds each.
+# Smaller files are passed as one block: libvips would read 4 KiB at a time, and each read costs 8 microseconds.
 MAX_IN_MEMORY_BYTES: Final = 16 << 20
 
-# What libwebp leaves. It takes longer the less it averages: at 3, a tenth more time for SSIM 0.9994 instead of 0.9991.
+# REDUCING_GAP for WebP: libwebp takes longer if it averages less. At 3, SSIM is 0.9994 instead of 0.9991, for a tenth
+# more time.
 WEBP_REDUCING_GAP: Final = 2.5
 
-# Tags of the TIFFs that libvips is faster with (TIFF 6.0, and Adobe's note on ZIP): compressed by deflate, not LZW;
-# light or RGB as it is, in one plane, without extra samples.
-TIFF: Final[dict[int, tuple[object, ...]]] = {
+# Tag -> values of the TIFFs that libvips decodes faster (TIFF 6.0, and Adobe's note on ZIP): compressed by deflate, not
+# LZW; gray with black as 0, or RGB; in one plane, without extra samples.
+STREAMABLE_TIFF_TAGS: Final[dict[int, tuple[object, ...]]] = {
     259: (8, 32946),
     262: (1, 2),
     284: (None, 1),
@@ -37,24 +38,24 @@ TIFF: Final[dict[int, tuple[object, ...]]] = {
 
 
 class VipsInput:
-    """A stream as the file that libvips reads: what reading it raises is kept in `raised`."""
+    """A stream as a file for libvips. `raised` is the exception of a failed read."""
 
     def __init__(self, stream: SourceStream) -> None:
         self.raised: BaseException | None = None
         self._stream = stream
 
     def read_into(self, buffer: Any) -> int:
-        """Read into a buffer; return the number of bytes, 0 at the end, -1 for a failure."""
+        """Read into a buffer. Return the number of bytes, 0 at the end, -1 for a failure."""
         try:
             data = self._stream.read(len(buffer))
-        except BaseException as problem:  # SystemExit too: this is not the thread that it would end
+        except BaseException as problem:  # SystemExit too: this thread belongs to libvips
             self.raised = problem
             return -1
         buffer[: len(data)] = data
         return len(data)
 
     def seek(self, offset: int, whence: int) -> int:
-        """Go to a position; return it, -1 where there is none."""
+        """Move to a position and return it, -1 if it is before the start."""
         try:
             return self._stream.seek(offset, whence)
         except ValueError:
@@ -64,23 +65,23 @@ class VipsInput:
 def load_shrunk(
     stream: SourceStream, probe: Probe, image: Image.Image, reduction: float
 ) -> tuple[Image.Image, int] | None:
-    """Return a picture of which every `reduction`-th pixel is needed, averaged, and what its sides were divided by.
+    """Return a PNG or TIFF, averaged, and the divisor of its sides. Every `reduction`-th pixel of it is needed.
 
-    `image` is the same, opened by Pillow. None where this is not for it, or libvips does not like it: Pillow has the
-    last word on what is broken. Raises what the reader raises.
+    `image` is the same, opened by Pillow. Returns None if this is no such file, or if libvips fails: whether a file is
+    broken is decided by Pillow. Raises what the reader raises.
     """
     count = _count(reduction)
     if count < 2 or not is_streamable(probe, image):
         return None
 
-    def made(file: VipsInput | bytes) -> Image.Image | None:
-        whole = vips.Picture.read(f"{probe.format}load", file)
+    def load(file: VipsInput | bytes) -> Image.Image | None:
+        whole = vips.Picture.open(f"{probe.format}load", file)
         if whole.shape != (*image.size, len(image.getbands())):
             return None
-        return _taken(whole.run("shrink", hshrink=count, vshrink=count, ceil="true"))
+        return _to_pillow(whole.run("shrink", hshrink=count, vshrink=count, ceil="true"))
 
     place = stream.tell()
-    found = _tried(stream, probe, made)
+    found = _load(stream, probe, load)
     stream.seek(place)
     return None if found is None else (found, count)
 
@@ -88,64 +89,29 @@ def load_shrunk(
 def load_webp_shrunk(
     stream: SourceStream, probe: Probe, reduction: float
 ) -> tuple[Image.Image, bytes | None, float] | None:
-    """Return a WebP as `averaged` does, and its ICC profile between; it spans the whole, however that divides.
+    """Return a WebP, averaged, its ICC profile, and the divisor of its sides, which need not be whole.
 
-    Pillow does not open it: it would make a canvas of full size.
+    Returns None as `load_shrunk` does. Pillow does not open the file: it would allocate a canvas of full size.
     """
     count = _count(reduction, WEBP_REDUCING_GAP)
     if count < 2 or probe.format != "webp" or probe.alpha or probe.frames > 1:
         return None
     profiles: list[bytes | None] = []
 
-    def made(file: VipsInput | bytes) -> Image.Image | None:
-        read = vips.Picture.read("webpload", file, scale=1 / count)
-        profiles.append(read.profile())
-        return _opaque(read) if read.shape[2] == 4 else _taken(read)
+    def load(file: VipsInput | bytes) -> Image.Image | None:
+        opened = vips.Picture.open("webpload", file, scale=1 / count)
+        profiles.append(opened.profile())
+        return _opaque_to_pillow(opened) if opened.shape[2] == 4 else _to_pillow(opened)
 
-    found = _tried(stream, probe, made)
+    found = _load(stream, probe, load)
     if found is None:
         return None
-    # A hair less than either axis was divided by, so that the whole of one is the whole of the other.
+    # Slightly less than the divisor of either axis, so that the box of the whole source is the whole picture.
     return found, profiles[0], min(probe.width / found.width, probe.height / found.height) * (1 - 2**-40)
 
 
-def _count(reduction: float, gap: float = REDUCING_GAP) -> int:
-    """Return how many pixels are averaged on each axis: of what is made, `gap` and more go into one."""
-    return int(reduction / gap)
-
-
-def _tried(
-    stream: SourceStream, probe: Probe, made: Callable[[VipsInput | bytes], Image.Image | None]
-) -> Image.Image | None:
-    """Return what is made of a file, None where libvips fails. Raises what the reader raises."""
-    feed = VipsInput(stream)
-    stream.seek(0)
-    try:
-        found = made(feed if probe.bytes > MAX_IN_MEMORY_BYTES else stream.read())
-    except vips.VipsError:
-        found = None
-    if feed.raised:
-        raise feed.raised
-    stream.exhausted = False  # a decoder may look for the end of a file that is whole
-    return found
-
-
-def _taken(picture: vips.Picture) -> Image.Image | None:
-    """Return a picture of libvips, None where it is not grey or RGB of 8 bits. Raises VipsError."""
-    width, height, bands = picture.shape
-    mode = MODES.get(bands)
-    return Image.frombuffer(mode, (width, height), picture.pixels(), "raw", mode, 0, 1) if mode else None
-
-
-def _opaque(picture: vips.Picture) -> Image.Image | None:
-    """Return a picture of libvips with alpha as RGB, None where a pixel is not opaque. Raises VipsError."""
-    image: Image.Image = Image.frombuffer("RGBA", picture.shape[:2], picture.pixels(), "raw", "RGBA", 0, 1)
-    found = drop_opaque_alpha(image)
-    return found if found.mode == "RGB" else None
-
-
 def is_streamable(probe: Probe, image: Image.Image) -> bool:
-    """Return whether a picture is one that libvips decodes as Pillow does, in less time or memory."""
+    """Return whether libvips decodes this picture to the same pixels as Pillow, in less time or memory."""
     if probe.depth != 8 or probe.frames != 1 or probe.alpha or image.mode not in MODES.values():
         return False
     match probe.format:
@@ -153,6 +119,41 @@ def is_streamable(probe: Probe, image: Image.Image) -> bool:
             return not probe.interlaced and "transparency" not in image.info
         case "tiff":
             tags = getattr(image, "tag_v2", {})
-            plain = all(tags.get(tag) in values for tag, values in TIFF.items())
+            plain = all(tags.get(tag) in values for tag, values in STREAMABLE_TIFF_TAGS.items())
             return plain and probe.orientation == 1 and not probe.levels
     return False
+
+
+def _count(reduction: float, gap: float = REDUCING_GAP) -> int:
+    """Return how many pixels to average on each axis, so that `gap` or more are left for one pixel of the result."""
+    return int(reduction / gap)
+
+
+def _load(
+    stream: SourceStream, probe: Probe, load: Callable[[VipsInput | bytes], Image.Image | None]
+) -> Image.Image | None:
+    """Return the picture that `load` makes of a file, None if libvips fails. Raises what the reader raises."""
+    file_for_vips = VipsInput(stream)
+    stream.seek(0)
+    try:
+        found = load(file_for_vips if probe.bytes > MAX_IN_MEMORY_BYTES else stream.read())
+    except vips.VipsError:
+        found = None
+    if file_for_vips.raised:
+        raise file_for_vips.raised
+    stream.exhausted = False  # a decoder may read past the end of a complete file
+    return found
+
+
+def _to_pillow(picture: vips.Picture) -> Image.Image | None:
+    """Return a picture of libvips as Pillow's, None if it is not gray or RGB of 8 bits. Raises VipsError."""
+    width, height, bands = picture.shape
+    mode = MODES.get(bands)
+    return Image.frombuffer(mode, (width, height), picture.pixels(), "raw", mode, 0, 1) if mode else None
+
+
+def _opaque_to_pillow(picture: vips.Picture) -> Image.Image | None:
+    """Return a picture of libvips with alpha as RGB, None if a pixel is not opaque. Raises VipsError."""
+    image: Image.Image = Image.frombuffer("RGBA", picture.shape[:2], picture.pixels(), "raw", "RGBA", 0, 1)
+    found = drop_opaque_alpha(image)
+    return found if found.mode == "RGB" else None

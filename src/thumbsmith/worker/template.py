@@ -65,7 +65,7 @@ def prepare() -> Work:
     from thumbsmith.image import containers, pillow  # noqa: PLC0415 - an error here is reported, one above is not
     from thumbsmith.image.encode import PLUGINS  # noqa: PLC0415 - as above
     from thumbsmith.image.opening import READERS  # noqa: PLC0415 - as above
-    from thumbsmith.image.vips import warm  # noqa: PLC0415 - as above
+    from thumbsmith.image.vips import prepare_for_fork  # noqa: PLC0415 - as above
     from thumbsmith.worker.child import work  # noqa: PLC0415 - as above
 
     ours = (each.name for part in (image, containers) for each in iter_modules(part.__path__, f"{part.__name__}."))
@@ -75,7 +75,7 @@ def prepare() -> Work:
     for module in (*(module for module, _ in READERS.values()), *PLUGINS.values(), "ImageCms"):
         pillow.plugin(module)
     pillow.Image.preinit()  # what saving imports, whatever the format
-    warm()
+    prepare_for_fork()
     with suppress(ImportError):
         import_module("pi_heif").options.DECODE_THREADS = 1  # a picture is one core's work: others have theirs
     return work
