@@ -57,7 +57,7 @@ def test_primaries_are_those_of_the_table(primaries):
     colors, white = CHROMATICITIES[primaries]
     columns = np.array([xyz(*each) for each in colors]).T
     columns = columns * np.linalg.solve(columns, xyz(*white))
-    gain = np.diag((BRADFORD @ profiles.WHITE) / (BRADFORD @ xyz(*white)))
+    gain = np.diag((BRADFORD @ profiles.D50) / (BRADFORD @ xyz(*white)))
     adapted = np.linalg.inv(BRADFORD) @ gain @ BRADFORD @ columns
     assert np.abs(adapted.T - transfer.PRIMARIES[primaries]).max() < 0.0001
 

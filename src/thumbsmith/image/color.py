@@ -1,7 +1,4 @@
-"""Any colours to sRGB.
-
-The many ways of storing pixels, made few: after this a picture can be averaged, and no range is clipped.
-"""
+"""Colors of a source to sRGB, and the many modes of stored pixels to a few."""
 
 from __future__ import annotations
 
@@ -16,19 +13,20 @@ from thumbsmith.image.pillow import Image, ImageChops
 if TYPE_CHECKING:
     from PIL.ImageCms import ImageCmsTransform
 
+# Modes that Pillow resizes and littleCMS converts. All others are converted to one of them.
+NORMAL_MODES: Final = frozenset({"L", "LA", "RGB", "RGBA", "CMYK", "LAB"})
 
-# The mode of a picture -> the colour space that its profile must be for. A profile for another space is a mistake.
+# Mode of a picture -> the color space that its profile must be for. A profile for another space is a mistake.
 SPACES: Final = {"L": "GRAY", "RGB": "RGB", "RGBA": "RGB", "CMYK": "CMYK", "LAB": "Lab"}
 
+# A picture counts as clipped above this share of its pixels, measured in a sample of this size. With wider colors, the
+# sample shows far fewer pixels than are clipped: averaged, most of them are back within sRGB. Of a photograph in
+# Display P3 whose greens reach beyond sRGB, it shows 0.9 % at 256 px, where clipping costs it SSIM 0.987.
+MAX_CLIPPED_SHARE: Final = 0.04
+MAX_CLIPPED_SHARE_WIDE: Final = 0.004
+SAMPLE_SIZE: Final = (96, 96)
 
-# More than this share of a picture's pixels, looked for in a sample of this size, is more than a few. In a picture of
-# wider colours far fewer are found than are cut off: averaged, most of them are back within sRGB. Of a photograph in
-# Display P3 whose greens reach beyond sRGB 0.9 % are found at 256 px, where it has SSIM 0.987 for it.
-CUT_OFF: Final = 0.04
-CUT_OFF_WIDE: Final = 0.004
-SAMPLE: Final = (96, 96)
-
-# Level of a channel -> 255 where it is at an end, or far from one.
+# Level of a channel -> 255 if it is at an end of the range, or far from that end.
 AT_BOTTOM: Final = [255] + [0] * 255
 OFF_BOTTOM: Final = [0] * 49 + [255] * 207
 AT_TOP: Final = AT_BOTTOM[::-1]
@@ -37,11 +35,11 @@ OFF_TOP: Final = OFF_BOTTOM[::-1]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Colors:
-    """What the numbers of a picture mean.
+    """The color space of a picture.
 
-    `to_srgb` is how they become sRGB, None where they are that already, or nothing better is known; `profile` the ICC
-    profile that the picture can be kept with as it is, of an RGB picture in another space than sRGB; `note` a sentence
-    about a profile that was of no use.
+    `to_srgb` is the conversion to sRGB, None if it is in sRGB or its space is unknown. `profile` is the ICC profile of
+    an RGB picture that is not in sRGB: with it, the picture can be stored unconverted. `note` is a sentence about a
+    profile that was ignored.
     """
 
     to_srgb: ImageCmsTransform | None = None
@@ -50,25 +48,24 @@ class Colors:
 
 
 def interpret_color(profile: bytes | None, mode: str) -> Colors:
-    """Return what a picture of this mode means, with the ICC profile that its source holds.
+    """Return the colors of a picture of this mode with this ICC profile.
 
-    A profile that is broken, or for other pictures, counts as none, and CMYK without one as offset printing.
+    A profile that is broken, or for another color space, is ignored. CMYK without a profile counts as offset printing.
     """
     if profile is None or profiles.is_srgb(profile):
-        return _unsaid(mode)
-    grey = mode == "LA"
-    transform = _transform(profile, "L" if grey else mode, "RGBA" if mode == "RGBA" else "RGB")
+        return _without_profile(mode)
+    transform = _transform(profile, "L" if mode == "LA" else mode, "RGBA" if mode == "RGBA" else "RGB")
     if transform is None:
-        return _unsaid(mode, _complaint(profile, mode))
+        return _without_profile(mode, _complaint(profile, mode))
     return Colors(to_srgb=transform, profile=profile if mode in ("RGB", "RGBA") else None)
 
 
-def _unsaid(mode: str, note: str | None = None) -> Colors:
+def _without_profile(mode: str, note: str | None = None) -> Colors:
     return Colors(to_srgb=_transform(profiles.cmyk_profile(), "CMYK", "RGB") if mode == "CMYK" else None, note=note)
 
 
 def _complaint(profile: bytes, mode: str) -> str:
-    """Return what is wrong with a profile that gives no conversion."""
+    """Return a sentence about a profile that gives no conversion."""
     space = profiles.color_space(profile)
     if space and space.isprintable() and space != SPACES.get("L" if mode == "LA" else mode):
         return f"the color profile is for {space}, which the picture is not in, and was ignored"
@@ -87,13 +84,13 @@ def convert_colors(image: Image.Image, transform: ImageCmsTransform | None) -> I
 
 
 def is_clipped(image: Image.Image, to_srgb: ImageCmsTransform | None) -> bool:
-    """Return whether colours of a picture reach beyond what sRGB holds in more than a few places.
+    """Return whether many pixels of a picture have colors beyond sRGB.
 
-    A JPEG decoder, and a conversion to sRGB, cut off what cannot be held. A picture decoded small is averaged before
-    that, one decoded in full after it. Of 20 photographs two look different by it at 256 px (SSIM 0.985, where all
-    others have 0.997 and more); both have a channel at 0 beside another above 48 in 6 % or more of their pixels.
+    A JPEG decoder and a conversion to sRGB clip such colors. A picture decoded small is averaged before that, one
+    decoded at full size after it. Of 20 photographs, two look different for this reason at 256 px (SSIM 0.985; all
+    others have 0.997 or more). In both, 6 % or more of the pixels have one channel at 0 and another above 48.
     """
-    sample = image.resize(SAMPLE, Image.Resampling.NEAREST)
+    sample = image.resize(SAMPLE_SIZE, Image.Resampling.NEAREST)
     seen = convert_colors(sample, to_srgb)
     if seen.mode != "RGB":
         return False
@@ -102,22 +99,22 @@ def is_clipped(image: Image.Image, to_srgb: ImageCmsTransform | None) -> bool:
     most = ImageChops.lighter(ImageChops.lighter(red, green), blue)
     low = ImageChops.darker(least.point(AT_BOTTOM), most.point(OFF_BOTTOM))
     high = ImageChops.darker(most.point(AT_TOP), least.point(OFF_TOP))
-    few = CUT_OFF_WIDE if to_srgb else CUT_OFF
-    return ImageChops.lighter(low, high).histogram()[255] > few * SAMPLE[0] * SAMPLE[1]
+    few = MAX_CLIPPED_SHARE_WIDE if to_srgb else MAX_CLIPPED_SHARE
+    return ImageChops.lighter(low, high).histogram()[255] > few * SAMPLE_SIZE[0] * SAMPLE_SIZE[1]
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Return the picture as RGB or RGBA, without metadata: Lab by its definition."""
-    made = image.convert("RGBA" if image.mode in ("LA", "RGBA") else "RGB")
-    made.info = {}
-    return made
+    """Return the picture as RGB or RGBA, without metadata. Lab is converted by its definition."""
+    converted = image.convert("RGBA" if image.mode in ("LA", "RGBA") else "RGB")
+    converted.info = {}
+    return converted
 
 
 @lru_cache(maxsize=4)
 def _transform(profile: bytes, mode: str, output: str) -> ImageCmsTransform | None:
-    """Return the conversion to sRGB, None where there is none. Kept: a camera's photos share a profile.
+    """Return the conversion to sRGB, None if the profile gives none. Cached, since photos of a camera share a profile.
 
-    Relative colorimetric with black point compensation: what sRGB holds stays, white is white, and black black.
+    It is relative colorimetric with black point compensation: colors within sRGB stay, white stays white, black black.
     """
     from thumbsmith.image.pillow import ImageCms  # noqa: PLC0415 - loads littleCMS, which few pictures need
 
@@ -132,32 +129,28 @@ def _transform(profile: bytes, mode: str, output: str) -> ImageCmsTransform | No
         return None
 
 
-# Modes that Pillow resizes and littleCMS converts; all others become one of them.
-PLAIN: Final = frozenset({"L", "LA", "RGB", "RGBA", "CMYK", "LAB"})
-
-
 def normalize_mode(image: Image.Image, depth: int) -> Image.Image:
     """Return the picture as L, LA, RGB, RGBA, CMYK or LAB, 8 bits a channel.
 
-    `depth` is the number of bits a channel that the source stores. Pillow would resize palettes and black-and-white
-    pictures by nearest neighbour, and clip deeper grey at 255.
+    `depth` is the number of bits for each channel in the source. Without this step, Pillow would resize palettes and
+    black-and-white pictures by nearest neighbor, and clip deeper gray at 255.
     """
     if image.mode.startswith(("I", "F")):
-        return _deep_grey(image, depth)
+        return _deep_gray(image, depth)
     if image.mode in ("L", "RGB") and "transparency" in image.info:
-        return _with_clear_color(image, depth)
-    if image.has_transparency_data and image.mode not in PLAIN - {"L", "RGB"}:
+        return _with_alpha_for_color(image, depth)
+    if image.has_transparency_data and image.mode not in NORMAL_MODES - {"L", "RGB"}:
         return image.convert("LA" if image.mode in ("L", "La") else "RGBA")
-    if image.mode in PLAIN:
+    if image.mode in NORMAL_MODES:
         return image
     return image.convert("L" if image.mode == "1" else "RGB")
 
 
-def _with_clear_color(image: Image.Image, depth: int) -> Image.Image:
-    """Return a picture of which one colour is transparent with alpha.
+def _with_alpha_for_color(image: Image.Image, depth: int) -> Image.Image:
+    """Return a picture with one transparent color as a picture with alpha.
 
-    Pillow hands out that colour in the source's depth, and the pixels in 8 bits: of RGB in 16 bits, all colours that
-    become the same in 8 are transparent.
+    Pillow gives that color in the depth of the source, but pixels in 8 bits. So of RGB in 16 bits, all colors that are
+    the same in 8 bits are transparent.
     """
     stored = image.info["transparency"]
     top = (1 << depth) - 1
@@ -167,30 +160,30 @@ def _with_clear_color(image: Image.Image, depth: int) -> Image.Image:
     return image.convert("LA" if image.mode == "L" else "RGBA")
 
 
-def _deep_grey(image: Image.Image, depth: int) -> Image.Image:
-    """Return grey of more than 8 bits as L, from its full range.
+def _deep_gray(image: Image.Image, depth: int) -> Image.Image:
+    """Return gray of more than 8 bits as L, from its full range.
 
-    That is what the depth can hold; for 32 bits, of which scientific pictures use any part, what the picture holds;
-    for floating point 0 to 1, unless the picture goes beyond.
+    The range is that of the depth. For 32 bits, of which scientific pictures use any part, it is that of the picture.
+    For floating point it is 0 to 1, unless the picture goes beyond.
     """
     if image.mode not in ("I;16", "I", "F"):
         image = image.convert("I").convert("I;16")
-    clear = image.info.get("transparency")
-    if image.mode == "I;16" and isinstance(clear, int):
-        made = _scaled(image, depth)
-        made.putalpha(_elsewhere(image, clear))
-        return made
+    transparent = image.info.get("transparency")
+    if image.mode == "I;16" and isinstance(transparent, int):
+        gray = _scaled(image, depth)
+        gray.putalpha(_alpha_except(image, transparent))
+        return gray
     return _scaled(image, depth)
 
 
-def _elsewhere(image: Image.Image, level: int) -> Image.Image:
-    """Return 0 where a picture of 16 bits has this level, else 255."""
+def _alpha_except(image: Image.Image, level: int) -> Image.Image:
+    """Return alpha for a picture of 16 bits: 0 for pixels of this level, else 255."""
     halves = Image.frombytes("LA", image.size, image.tobytes("raw", "I;16")).split()  # the lower byte comes first
-    wanted = (level & 255, level >> 8)
-    here = [
-        half.point([255 * (each == byte) for each in range(256)]) for half, byte in zip(halves, wanted, strict=True)
+    both_bytes = (level & 255, level >> 8)
+    matches = [
+        half.point([255 * (each == byte) for each in range(256)]) for half, byte in zip(halves, both_bytes, strict=True)
     ]
-    return ImageChops.invert(ImageChops.darker(*here))
+    return ImageChops.invert(ImageChops.darker(*matches))
 
 
 def _scaled(image: Image.Image, depth: int) -> Image.Image:

@@ -1,9 +1,7 @@
-"""Who made a picture and whose it is: read from a source's EXIF, XMP or IPTC, and written to a rendition.
+"""Author and copyright notice: read from a source's EXIF, XMP or IPTC, and written to a rendition.
 
-Nothing else of the metadata is looked at or passed on. Which field is which: Guidelines for Handling Image Metadata
-2.0, 5.1 and 5.2 (Metadata Working Group).
-
-Author and rights of an XMP packet (ISO 16684-1), read with a parser that knows no entities.
+No other metadata is read or passed on. Which field is which: Guidelines for Handling Image Metadata 2.0, 5.1 and 5.2
+(Metadata Working Group). XMP is ISO 16684-1; its parser expands no entities.
 """
 
 from __future__ import annotations
@@ -29,7 +27,7 @@ BY_LINE: Final = (2, 80)
 COPYRIGHT_NOTICE: Final = (2, 116)
 TIFF_XMP: Final = 700
 
-# Of an author or a notice this many characters are kept.
+# Longer values are cut.
 MAX_CREDIT_CHARACTERS: Final = 1000
 
 PACKET: Final = (
@@ -41,10 +39,19 @@ PACKET: Final = (
 CREATOR: Final = "<dc:creator><rdf:Seq><rdf:li>{}</rdf:li></rdf:Seq></dc:creator>"
 RIGHTS: Final = '<dc:rights><rdf:Alt><rdf:li xml:lang="x-default">{}</rdf:li></rdf:Alt></dc:rights>'
 
+# Names as the parser gives them: namespace, space, local name.
+DC: Final = "http://purl.org/dc/elements/1.1/ "
+RDF: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns# "
+CREATOR_NAME: Final = f"{DC}creator"
+RIGHTS_NAME: Final = f"{DC}rights"
+
+# Longer packets are ignored. The longest that fits into a segment of a JPEG has 64 KiB.
+MAX_PACKET_BYTES: Final = 1 << 20
+
 
 @dataclass(frozen=True, slots=True)
 class Credit:
-    """Author and copyright notice, each empty where it is unknown."""
+    """Author and copyright notice. Each is empty if it is unknown."""
 
     author: str = ""
     copyright: str = ""
@@ -54,9 +61,9 @@ NO_CREDIT: Final = Credit()
 
 
 def read_credit(reader: RangeReader, probe: Probe) -> Credit:
-    """Return the source's author and copyright: each from EXIF, else XMP, else IPTC.
+    """Return the source's author and copyright notice: each from EXIF, else XMP, else IPTC.
 
-    Metadata that is damaged counts as none: it never costs a picture. Raises what the reader raises.
+    Damaged metadata is ignored: it never causes a rejection. Raises what the reader raises.
     """
     stream = SourceStream(reader)
     try:
@@ -70,13 +77,13 @@ def read_credit(reader: RangeReader, probe: Probe) -> Credit:
 
 
 def credit_options(found: Credit, kind: Format) -> dict[str, Any]:
-    """Return the options by which Pillow writes a credit: as EXIF and XMP; into a PNG as its own keywords too."""
+    """Return Pillow's options to write a credit: as EXIF and XMP, and in a PNG also as its own keywords."""
     if found == NO_CREDIT:
         return {}
     exif = Image.Exif()
     for tag, words in ((ARTIST, found.author), (COPYRIGHT, found.copyright)):
         if words:
-            exif[tag] = words.encode()  # bytes: what is no ASCII goes as UTF-8, which readers expect
+            exif[tag] = words.encode()  # bytes: readers expect UTF-8 for characters beyond ASCII
     packet = _packet(found)
     if kind is Format.PNG:
         return {"exif": exif, "pnginfo": _keywords(found, packet)}
@@ -84,7 +91,7 @@ def credit_options(found: Credit, kind: Format) -> dict[str, Any]:
 
 
 def _found(image: Image.Image) -> Iterator[Credit]:
-    """Yield what each kind of metadata says, the most trusted first."""
+    """Yield the credit of each kind of metadata, the most trusted first."""
     for each in (_from_exif, _from_xmp, _from_iptc):
         try:
             author, notice = each(image)
@@ -117,21 +124,22 @@ def _from_iptc(image: Image.Image) -> tuple[object, object]:
 
 
 def _clean(found: object) -> str:
-    """Return text of whatever metadata holds: in one line, of several authors all."""
+    """Return a value of the metadata as one line of text. Several authors are joined."""
     match found:
         case list() | tuple():
             text = ", ".join(filter(None, map(_clean, found)))
         case bytes():
             text = _decoded(found)
         case str():
-            text = _decoded(found.encode("latin-1")) if _is_latin(found) else found  # Pillow reads ASCII fields so
+            text = _decoded(found.encode("latin-1")) if _is_latin(found) else found  # as Pillow reads ASCII fields
         case _:
             return ""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())[:MAX_CREDIT_CHARACTERS]
+    printable = "".join(character if character.isprintable() else " " for character in text)
+    return " ".join(printable.split())[:MAX_CREDIT_CHARACTERS]
 
 
 def _is_latin(text: str) -> bool:
-    return all(letter <= "\xff" for letter in text)
+    return all(character <= "\xff" for character in text)
 
 
 def _decoded(text: bytes) -> str:
@@ -155,37 +163,28 @@ def _keywords(found: Credit, packet: str) -> Any:
     return info
 
 
-DC: Final = "http://purl.org/dc/elements/1.1/ "
-RDF: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns# "
-CREATOR_NAME: Final = f"{DC}creator"
-RIGHTS_NAME: Final = f"{DC}rights"
-
-# A packet that is longer is not read: the longest that fits into a JPEG's segment has 64 KiB.
-MAX_PACKET_BYTES: Final = 1 << 20
-
-
 def creator_and_rights(packet: bytes) -> tuple[list[str], list[str]]:
-    """Return the authors and the notice; of a notice in several languages the first.
+    """Return the authors and the notice of an XMP packet. Of several languages, the first one counts.
 
-    Raises ValueError for a packet that is damaged, or has a document type, which none may have.
+    Raises ValueError for a packet that is damaged, or has a document type, which is not allowed.
     """
     if not packet or len(packet) > MAX_PACKET_BYTES:
         return [], []
-    reading = _Reading()
+    handler = _CreditHandler()
     parser = expat.ParserCreate(namespace_separator=" ")
-    parser.StartElementHandler = reading.start
-    parser.EndElementHandler = reading.end
-    parser.CharacterDataHandler = reading.text
-    parser.StartDoctypeDeclHandler = _refuse
+    parser.StartElementHandler = handler.start
+    parser.EndElementHandler = handler.end
+    parser.CharacterDataHandler = handler.text
+    parser.StartDoctypeDeclHandler = _refuse_document_type
     try:
         parser.Parse(packet.rstrip(b"\0 \r\n\t"), True)
     except expat.ExpatError as error:
         raise ValueError(str(error)) from error
-    return reading.values[CREATOR_NAME], reading.values[RIGHTS_NAME][:1]
+    return handler.values[CREATOR_NAME], handler.values[RIGHTS_NAME][:1]
 
 
-class _Reading:
-    """What was read so far: the items of the two properties, which may also be attributes or plain text."""
+class _CreditHandler:
+    """Collects the values of two properties, which may be items of a list, attributes or plain text."""
 
     def __init__(self) -> None:
         self.values: dict[str, list[str]] = {CREATOR_NAME: [], RIGHTS_NAME: []}
@@ -211,5 +210,5 @@ class _Reading:
             self._property = ""
 
 
-def _refuse(*_: object) -> None:
-    raise ValueError("a document type")
+def _refuse_document_type(*_: object) -> None:
+    raise ValueError("the packet has a document type")

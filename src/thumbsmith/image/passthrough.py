@@ -1,7 +1,7 @@
-"""The source's own bytes as a rendition: without its metadata, and only where they show exactly what was decoded.
+"""The source's own file as a rendition, without its metadata, and only if its pixels are exactly those decoded.
 
-What is kept of a file is listed, never what is dropped, so that nothing unknown gets through. References: JPEG, ITU-T
-T.81, Annex B; PNG, 3rd edition, section 5; WebP, RFC 9649, section 2.
+The parts that are kept are listed, not those that are removed, so that nothing unknown gets through. References: JPEG,
+ITU-T T.81, Annex B; PNG, third edition, section 5; WebP, RFC 9649, section 2.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import IO, Final, TypeAlias, cast
 from thumbsmith.errors import Rejected
 from thumbsmith.image import check_output
 from thumbsmith.image.containers.base import Probe
-from thumbsmith.image.containers.png import unpacked_bytes
+from thumbsmith.image.containers.png import SIGNATURE, unpacked_bytes
 from thumbsmith.image.containers.webp import revealed
 from thumbsmith.image.decode import DecodedImage, decode, prepared
 from thumbsmith.image.decode_png import StillPng
@@ -26,26 +26,26 @@ from thumbsmith.image.stream import SourceStream
 from thumbsmith.reader import BytesReader, RangeReader
 from thumbsmith.recipe.names import Rendition
 
-# A file without metadata, and the colour profile that was in it.
+# A file without metadata, and the color profile that it had.
 Stripped: TypeAlias = tuple[bytes, bytes]
 
-# Larger pictures are left: to compare what is kept with what was decoded takes a second decoded picture's memory.
+# Larger sources are always encoded: the comparison needs the memory of a second decoded picture.
 MAX_PIXELS: Final = 4_000_000
 
 # Baseline, extended and progressive frames; Huffman and quantization tables; the restart interval; scans.
 JPEG_KEPT: Final = frozenset({0xC0, 0xC1, 0xC2, 0xC4, 0xDB, 0xDD, 0xDA})
 JPEG_METADATA: Final = frozenset({*range(0xE0, 0xF0), 0xFE})
-PALETTE, MOST_COLORS = 3, 256  # a color type, and what its depth can tell at most
-PNG_HEAD: Final = b"\x89PNG\r\n\x1a\n"
+PNG_PALETTE_TYPE, MAX_PALETTE_COLORS = 3, 256
 WEBP_METADATA: Final = frozenset({b"EXIF", b"XMP ", b"ICCP"})
 WEBP_PICTURES: Final = ([b"VP8 "], [b"VP8L"], [b"VP8X", b"VP8 "], [b"VP8X", b"VP8L"], [b"VP8X", b"ALPH", b"VP8 "])
 WEBP_ALPHA: Final = 0x10
 
 
 def prefer_original(made: Rendition, reader: RangeReader, probe: Probe, base: DecodedImage) -> Rendition:
-    """Return a rendition of the source's own format and size with the source's file, where that is smaller.
+    """Return a rendition with the source's file instead of the encoded one, if that is smaller.
 
-    `base` is what was decoded of it. Raises what the reader raises.
+    The rendition must have the format and size of the source. `base` is the decoded source. Raises what the reader
+    raises.
     """
     data = strip_source(reader, probe, base, len(made.data))
     if data is None:
@@ -53,27 +53,28 @@ def prefer_original(made: Rendition, reader: RangeReader, probe: Probe, base: De
     kept = replace(made, data=data)
     try:
         check_output.check(kept)
-    except check_output.OutputError:  # a picture that is written in a way which is not known to hold nothing else
+    except check_output.OutputError:  # the file has parts that the check does not know
         return made
     return kept
 
 
 def strip_source(reader: RangeReader, probe: Probe, base: DecodedImage, below: int) -> bytes | None:
-    """Return the source's file without metadata, None where it takes `below` bytes or more, or cannot stand for it.
+    """Return the source's file without metadata, None if it has `below` bytes or more, or cannot be used.
 
-    It can where it is upright, one frame, in sRGB and 8 bits a channel at most, JPEG, PNG, WebP or AVIF; and what is
-    kept is parsed and decoded again, and gives the very same pixels. Raises what the reader raises.
+    It can be used if it is a JPEG, PNG, WebP or AVIF of one frame, in sRGB, with 8 bits a channel at most, and not
+    rotated. The stripped file is parsed and decoded again, and must give the same pixels. Raises what the reader
+    raises.
     """
     plain = probe.orientation == 1 and probe.frames == 1 and probe.depth <= 8 and base.shrink == 1
-    printed = probe.format == "jpeg" and probe.channels == 4
-    elsewhere = base.to_srgb is not None or base.profile is not None
-    if not plain or printed or elsewhere or probe.width * probe.height > MAX_PIXELS:
+    is_cmyk = probe.format == "jpeg" and probe.channels == 4
+    has_other_colors = base.to_srgb is not None or base.profile is not None
+    if not plain or is_cmyk or has_other_colors or probe.width * probe.height > MAX_PIXELS:
         return None
     if probe.format not in STRIPPERS:
         return None
     try:
         source = prepared(reader, probe)
-        if probe.format == "webp" and base.image.mode == "RGBA":  # viewers differ where alpha is not announced
+        if probe.format == "webp" and base.image.mode == "RGBA":  # viewers differ if the header does not announce alpha
             source = revealed(source, alpha=True)
         data, profile = STRIPPERS[probe.format](source.read(0, source.size))
         if len(data) >= below or (profile and not is_srgb(profile)):
@@ -86,9 +87,9 @@ def strip_source(reader: RangeReader, probe: Probe, base: DecodedImage, below: i
 
 
 def _jpeg(data: bytes) -> Stripped:
-    """Return SOI to EOI with tables, a frame and scans, and a bare JFIF header.
+    """Return a JPEG with its tables, frame and scans, and a JFIF header without thumbnail.
 
-    Where the colours are what Adobe's segment says, what is kept gives another picture, and is not used.
+    If the colors depend on Adobe's segment, the stripped file has other pixels, and is not used.
     """
     kept, profile = [data[:2]], b""
     for marker, segment, scan in _segments(data):
@@ -105,7 +106,7 @@ def _jpeg(data: bytes) -> Stripped:
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-    """Yield marker, segment and, after a start of scan, the coded bytes, up to the end of the picture."""
+    """Yield marker, segment and, for a scan, its coded bytes, up to the end of the picture."""
     position = 2
     while data[position : position + 2] != b"\xff\xd9":
         start, marker, length = struct.unpack_from(">BBH", data, position)
@@ -118,7 +119,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
 
 
 def _scan_end(data: bytes, position: int) -> int:
-    """Return where the next marker after coded bytes is that is no restart; a stuffed zero is none."""
+    """Return the position of the next marker after coded bytes, except restarts and stuffed zeros."""
     while True:
         position = data.index(b"\xff", position)
         following = data[position + 1]
@@ -128,9 +129,9 @@ def _scan_end(data: bytes, position: int) -> int:
 
 
 def _png(data: bytes) -> Stripped:
-    """Return header, palette, transparency and pixels, whose coded stream must hold them and nothing else."""
-    kept, profile, packed, position, name = [PNG_HEAD], b"", b"", len(PNG_HEAD), b""
-    colors = MOST_COLORS
+    """Return a PNG with header, palette, transparency and pixels. Its compressed data must be exactly its pixels."""
+    kept, profile, packed, position, name = [SIGNATURE], b"", b"", len(SIGNATURE), b""
+    colors = MAX_PALETTE_COLORS
     while name != b"IEND":
         length, name = struct.unpack_from(">I4s", data, position)
         content = data[position + 8 : position + 8 + length]
@@ -141,20 +142,20 @@ def _png(data: bytes) -> Stripped:
             packed += content
         elif name in (b"IHDR", b"PLTE", b"tRNS"):
             kept.append(_chunk(name, content))
-            colors = length // 3 if name == b"PLTE" and data[25] == PALETTE else colors
+            colors = length // 3 if name == b"PLTE" and data[25] == PNG_PALETTE_TYPE else colors
     interlaced = data[28]
     unpacked = unpacked_bytes(data[16:29])
     stream = zlib.decompressobj()
     if interlaced or len(stream.decompress(packed, unpacked + 1)) != unpacked or not stream.eof or stream.unused_data:
         raise ValueError("more than its pixels")
     made = b"".join([*kept, _chunk(b"IDAT", packed), _chunk(b"IEND", b"")])
-    if colors < 1 << data[24] and _most(made) >= colors:
-        raise ValueError("a color beyond the palette, of which viewers make what they like")
+    if colors < 1 << data[24] and _highest_index(made) >= colors:
+        raise ValueError("a color beyond the palette, which viewers show differently")
     return made, profile
 
 
-def _most(data: bytes) -> int:
-    """Return the highest index into the palette of a PNG."""
+def _highest_index(data: bytes) -> int:
+    """Return the highest palette index in the pixels of a PNG."""
     image = StillPng(cast("IO[bytes]", SourceStream(BytesReader(data))))
     image.load()
     _, highest = image.getextrema()
@@ -166,7 +167,7 @@ def _chunk(name: bytes, content: bytes) -> bytes:
 
 
 def _webp(data: bytes) -> Stripped:
-    """Return the picture's chunks, with a header of the extended format where there was one."""
+    """Return a WebP with the chunks of its picture, and the header of the extended format if it had one."""
     kept, profile, position = [], b"", 12
     while position < len(data):
         name, length = struct.unpack_from("<4sI", data, position)
@@ -186,7 +187,7 @@ def _webp(data: bytes) -> Stripped:
 
 
 def _avif(data: bytes) -> Stripped:
-    """Return the file unchanged: parts refer to each other by position. The output check accepts only pixels."""
+    """Return an AVIF unchanged: its parts refer to each other by position. The output check refuses other parts."""
     return data, b""
 
 

@@ -1,17 +1,12 @@
-"""ICC profiles that are made from numbers, so that littleCMS does for these what it does for embedded ones.
+"""ICC profiles: compared with sRGB, and made for colors that are given by numbers and for CMYK without a profile.
 
-Version 2.4 (ICC.1:2001-04); offsets and types are those of ICC.1:2022, 7 and 10.
+Offsets and types are those of ICC.1:2022, sections 7.2 (header), 10.6 (curveType), 10.18 (parametricCurveType) and
+10.31 (XYZType). Profiles that are made here have version 2 (ICC.1:2001-04). With them, littleCMS converts such colors
+as it does for embedded profiles.
 
-What an ICC profile says, as far as it is needed to leave pictures alone that are in sRGB already.
-
-Offsets and types are those of the ICC specification (ICC.1:2022, section 7.2 header, 10.6 curveType, 10.18
-parametricCurveType, 10.31 XYZType).
-
-What CMYK means where a picture does not say: an ICC profile of offset printing on coated paper, made by formula.
-
-The colours of the solid inks and of their overprints are the aims of ISO 12647-2 for coated paper. Between them light
-adds up by the share of paper that each covers (Neugebauer's equations, with Demichel's shares), after dots have grown
-as that standard has it. docs/decisions/0007 says why this and no published profile.
+The CMYK profile is offset printing on coated paper, made by formula. The colors of solid inks and of their overprints
+are the aims of ISO 12647-2. Between them, light is weighted by the share of paper that each covers (Neugebauer's
+equations, with Demichel's shares), after the dot gain of that standard. docs/decisions/0007 has the reasons.
 """
 
 from __future__ import annotations
@@ -25,53 +20,13 @@ from typing import Final, TypeAlias
 # X, Y, Z of red, green and blue, adapted to D50.
 Primaries: TypeAlias = tuple[tuple[float, float, float], ...]
 
-D50: Final = (0.96420, 1.0, 0.82491)
-
-
-def rgb_profile(primaries: Primaries, curve: bytes) -> bytes:
-    """Return the profile of a display with these primaries and one curve: an element as `power` returns."""
-    elements = {b"wtpt": b"XYZ " + bytes(4) + fixed(*D50)}
-    for channel, primary in zip((b"r", b"g", b"b"), primaries, strict=True):
-        elements[channel + b"XYZ"] = b"XYZ " + bytes(4) + fixed(*primary)
-        elements[channel + b"TRC"] = curve
-    return _profile(b"RGB ", elements)
-
-
-def gray_profile(curve: bytes) -> bytes:
-    """Return the profile of gray with this curve."""
-    return _profile(b"GRAY", {b"wtpt": b"XYZ " + bytes(4) + fixed(*D50), b"kTRC": curve})
-
-
-def parametric_curve(*parameters: float, kind: int = 0) -> bytes:
-    """Return a parametricCurveType (10.18): of kind 0 by its exponent alone."""
-    return b"para" + bytes(4) + struct.pack(">HH", kind, 0) + fixed(*parameters)
-
-
-def sampled_curve(levels: list[float]) -> bytes:
-    """Return a curveType (10.6) of intensities from 0 to 1."""
-    return b"curv" + bytes(4) + struct.pack(f">I{len(levels)}H", len(levels), *(round(each * 65535) for each in levels))
-
-
-def fixed(*numbers: float) -> bytes:
-    """Return numbers as s15Fixed16Number (4.6)."""
-    return struct.pack(f">{len(numbers)}i", *(round(each * 65536) for each in numbers))
-
-
-def _profile(color_space: bytes, elements: dict[bytes, bytes]) -> bytes:
-    name = b"desc" + bytes(4) + struct.pack(">I", 5) + b"CICP\0" + bytes(78)
-    elements = {b"desc": name + bytes(-len(name) % 4), b"cprt": b"text" + bytes(4) + b"CC0\0", **elements}
-    table, content, offset = struct.pack(">I", len(elements)), b"", 132 + 12 * len(elements)
-    for tag, element in elements.items():
-        table += struct.pack(">4sII", tag, offset + len(content), len(element))
-        content += element + bytes(-len(element) % 4)
-    header = struct.pack(">I4sI4s4s4s", 128 + len(table) + len(content), b"", 0x02400000, b"mntr", color_space, b"XYZ ")
-    header += bytes(12) + b"acsp" + bytes(28) + fixed(*D50)
-    return header.ljust(128, b"\0") + table + content
-
-
+# A tone curve: level 0 to 1 -> linear intensity 0 to 1.
 Curve: TypeAlias = Callable[[float], float]
 
-# IEC 61966-2-1 primaries adapted to D50, as profiles hold them: X, Y, Z of red, green and blue.
+# X, Y, Z of CIE illuminant D50.
+D50: Final = (0.96420, 1.0, 0.82491)
+
+# IEC 61966-2-1 primaries adapted to D50, as they are in profiles: X, Y, Z of red, green and blue.
 SRGB_PRIMARIES: Final = {
     "rXYZ": (0.4361, 0.2225, 0.0139),
     "gXYZ": (0.3851, 0.7169, 0.0971),
@@ -79,46 +34,23 @@ SRGB_PRIMARIES: Final = {
 }
 CURVES: Final = ("rTRC", "gTRC", "bTRC")
 
-# How far a profile may be from sRGB and still be taken for it. Published sRGB profiles differ among themselves by up to
-# 0.0005 in a primary, and the smallest of them (26 points a curve) by half a level of 255.
+# A profile within these tolerances counts as sRGB. Published sRGB profiles differ by up to 0.0005 in a primary, and the
+# smallest of them (26 points for each curve) by half a level of 255.
 PRIMARY_TOLERANCE: Final = 0.002
 CURVE_TOLERANCE: Final = 1 / 255
 
-# A profile with one of these is more than its primaries and curves.
+# A profile with one of these tables is not described by its primaries and curves.
 LUTS: Final = frozenset({"A2B0", "A2B1", "A2B2", "D2B0", "D2B1", "D2B2"})
 
 
-# Bytes that stand in a JPEG before each part of a profile.
-_PART: Final = 2
-
-# A profile that is none, for one of which parts are missing.
-INCOMPLETE_PROFILE: Final = b"incomplete"
-
-
-def join_parts(parts: Sequence[bytes]) -> bytes | None:
-    """Return the profile of a JPEG from its parts, in any order; None for no parts, INCOMPLETE where one is missing.
-
-    A part begins with its number, and that of all parts (ICC.1:2022, B.4). They must agree on the latter. Of parts with
-    one number the first counts, as in Chromium 156.
-    """
-    if not parts:
-        return None
-    found = {part[:_PART]: part[_PART:] for part in reversed(parts)}
-    count = parts[0][1] if len(parts[0]) >= _PART else 0
-    wanted = [bytes((number, count)) for number in range(1, count + 1)]
-    if not count or set(found) != set(wanted):
-        return INCOMPLETE_PROFILE
-    return b"".join(found[key] for key in wanted) or INCOMPLETE_PROFILE
-
-
 def color_space(profile: bytes) -> str:
-    """Return the colour space that a profile is for: "RGB", "GRAY", "CMYK", "Lab" ...; "" where it is no profile."""
+    """Return the color space of a profile: "RGB", "GRAY", "CMYK", "Lab" ...; "" if it is no profile."""
     return profile[16:20].decode("latin-1").strip() if profile[36:40] == b"acsp" else ""
 
 
 @lru_cache(maxsize=16)
 def is_srgb(profile: bytes) -> bool:
-    """Return whether converting from this profile to sRGB would change next to nothing."""
+    """Return whether a conversion from this profile to sRGB would change almost nothing."""
     if color_space(profile) != "RGB":
         return False
     try:
@@ -163,7 +95,7 @@ def _curve(element: bytes) -> Curve:
     if element[:4] == b"para":
         return _parametric(element)
     if element[:4] != b"curv":
-        raise ValueError("not a curve")
+        raise ValueError("not a curveType")
     (count,) = struct.unpack_from(">I", element, 8)
     if count == 0:
         return lambda level: level
@@ -181,21 +113,86 @@ def _interpolated(table: tuple[int, ...], level: float) -> float:
 
 
 def _parametric(element: bytes) -> Curve:
-    """Return the curve of a parametricCurveType of type 0 (a gamma) or 3 (a gamma with a linear foot, as sRGB's is)."""
+    """Return the curve of a parametricCurveType of type 0 (a gamma) or 3 (a gamma with a linear start, as in sRGB)."""
     (kind,) = struct.unpack_from(">H", element, 8)
     if kind == 0:
         g = struct.unpack_from(">i", element, 12)[0] / 65536
         return lambda level: float(level**g)
     if kind != 3:
-        raise ValueError("a curve that sRGB is not written as")
+        raise ValueError("a parametricCurveType that sRGB does not use")
     g, a, b, c, d = (fixed / 65536 for fixed in struct.unpack_from(">5i", element, 12))
     return lambda level: float((a * level + b) ** g) if level >= d else c * level
 
 
+# Bytes in a JPEG before each part of a profile: the number of the part, and the number of parts.
+_PART_HEADER_BYTES: Final = 2
+
+# An invalid profile, in place of one with missing parts.
+INCOMPLETE_PROFILE: Final = b"incomplete"
+
+
+def join_parts(parts: Sequence[bytes]) -> bytes | None:
+    """Return the profile of a JPEG from its parts, in any order.
+
+    That is None for no parts, and INCOMPLETE_PROFILE if one is missing. A part starts with its number and the number
+    of parts (ICC.1:2022, B.4), which must be the same in all. Of parts with the same number, the first one counts, as
+    in Chromium 156.
+    """
+    if not parts:
+        return None
+    found = {part[:_PART_HEADER_BYTES]: part[_PART_HEADER_BYTES:] for part in reversed(parts)}
+    count = parts[0][1] if len(parts[0]) >= _PART_HEADER_BYTES else 0
+    wanted = [bytes((number, count)) for number in range(1, count + 1)]
+    if not count or set(found) != set(wanted):
+        return INCOMPLETE_PROFILE
+    return b"".join(found[key] for key in wanted) or INCOMPLETE_PROFILE
+
+
+def rgb_profile(primaries: Primaries, curve: bytes) -> bytes:
+    """Return the profile of a display with these primaries and one curve, as `parametric_curve` returns it."""
+    elements = {b"wtpt": b"XYZ " + bytes(4) + fixed(*D50)}
+    for channel, primary in zip((b"r", b"g", b"b"), primaries, strict=True):
+        elements[channel + b"XYZ"] = b"XYZ " + bytes(4) + fixed(*primary)
+        elements[channel + b"TRC"] = curve
+    return _profile(b"RGB ", elements)
+
+
+def gray_profile(curve: bytes) -> bytes:
+    """Return the profile of gray with this curve."""
+    return _profile(b"GRAY", {b"wtpt": b"XYZ " + bytes(4) + fixed(*D50), b"kTRC": curve})
+
+
+def parametric_curve(*parameters: float, kind: int = 0) -> bytes:
+    """Return a parametricCurveType (10.18): of kind 0 by its exponent alone."""
+    return b"para" + bytes(4) + struct.pack(">HH", kind, 0) + fixed(*parameters)
+
+
+def sampled_curve(levels: list[float]) -> bytes:
+    """Return a curveType (10.6) of intensities from 0 to 1."""
+    return b"curv" + bytes(4) + struct.pack(f">I{len(levels)}H", len(levels), *(round(each * 65535) for each in levels))
+
+
+def fixed(*numbers: float) -> bytes:
+    """Return numbers as s15Fixed16Number (4.6)."""
+    return struct.pack(f">{len(numbers)}i", *(round(each * 65536) for each in numbers))
+
+
+def _profile(color_space: bytes, elements: dict[bytes, bytes]) -> bytes:
+    name = b"desc" + bytes(4) + struct.pack(">I", 5) + b"CICP\0" + bytes(78)
+    elements = {b"desc": name + bytes(-len(name) % 4), b"cprt": b"text" + bytes(4) + b"CC0\0", **elements}
+    table, content, offset = struct.pack(">I", len(elements)), b"", 132 + 12 * len(elements)
+    for tag, element in elements.items():
+        table += struct.pack(">4sII", tag, offset + len(content), len(element))
+        content += element + bytes(-len(element) % 4)
+    header = struct.pack(">I4sI4s4s4s", 128 + len(table) + len(content), b"", 0x02400000, b"mntr", color_space, b"XYZ ")
+    header += bytes(12) + b"acsp" + bytes(28) + fixed(*D50)
+    return header.ljust(128, b"\0") + table + content
+
+
 Triple: TypeAlias = tuple[float, float, float]
 
-# ISO 12647-2, coated paper: L*, a*, b* (D50) where cyan, magenta and yellow (1 is printed) lie on one another.
-PRIMARIES: Final[Mapping[tuple[int, ...], Triple]] = {
+# ISO 12647-2, coated paper: (cyan, magenta, yellow), 1 if printed -> L*, a*, b* (D50).
+SOLID_INKS_LAB: Final[Mapping[tuple[int, ...], Triple]] = {
     (0, 0, 0): (95.0, 0.0, -2.0),
     (1, 0, 0): (55.0, -37.0, -50.0),
     (0, 1, 0): (48.0, 74.0, -3.0),
@@ -205,54 +202,54 @@ PRIMARIES: Final[Mapping[tuple[int, ...], Triple]] = {
     (1, 1, 0): (24.0, 22.0, -46.0),
     (1, 1, 1): (23.0, 0.0, 0.0),
 }
-BLACK: Final = (16.0, 0.0, 0.0)
+BLACK_LAB: Final = (16.0, 0.0, 0.0)
 
-# The standard gives no colours of black on other inks: each lets through the square root of what it does on paper.
-UNDER_BLACK: Final = 0.5
+# The standard has no colors of black over other inks. Each lets through its light on paper to the power of this.
+UNDER_BLACK_EXPONENT: Final = 0.5
 
-# How much more than half of the paper a half tone covers: curves A and B of the standard, of colours and of black.
-GAIN: Final = (0.143, 0.143, 0.143, 0.169)
+# Dot gain: the share of paper that a 50 % tone covers beyond 50 %. Curves A (colors) and B (black) of the standard.
+DOT_GAIN: Final = (0.143, 0.143, 0.143, 0.169)
 
-# Nodes on each axis of the table. Against 17 of them colours differ by 0.3 levels of 255, and by 5 at most.
+# Nodes on each axis of the table. Colors differ from those of 17 nodes by 0.3 levels of 255, and by 5 at most.
 NODES: Final = 9
 CURVE_POINTS: Final = 64
 
-# CIE illuminant D50 as the ICC writes it, and the end of CIE's linear part.
+# D50 as in the text of ICC.1, and the end of the linear part of CIE L*.
 PCS_WHITE: Final = (0.9642, 1.0, 0.8249)
-LINEAR: Final = 6 / 29
+LAB_LINEAR: Final = 6 / 29
 
 
 @lru_cache(maxsize=1)
 def cmyk_profile() -> bytes:
-    """Return the profile: version 2.1, of an input device, CMYK to XYZ relative to the paper."""
+    """Return the CMYK profile: version 2.1, of an input device, to XYZ relative to the paper."""
     head = struct.pack(">4x4xI4s4s4s12x4s24x3i", 0x02100000, b"scnr", b"CMYK", b"XYZ ", b"acsp", *_fixed(PCS_WHITE))
     tags = {
         b"desc": b"desc" + struct.pack(">4xI", 13) + b"CMYK, coated\0" + bytes(78),
         b"cprt": b"text\0\0\0\0none\0",
-        b"wtpt": b"XYZ \0\0\0\0" + struct.pack(">3i", *_fixed(_xyz(PRIMARIES[0, 0, 0]))),
+        b"wtpt": b"XYZ \0\0\0\0" + struct.pack(">3i", *_fixed(_xyz(SOLID_INKS_LAB[0, 0, 0]))),
         b"A2B0": _table(),
     }
     directory, body, start = b"", b"", 132 + 12 * (len(tags) + 1)
     for name, element in tags.items():
         directory += struct.pack(">4sII", name, start + len(body), len(element))
         body += element + bytes(-len(element) % 4)
-    directory += b"A2B1" + directory[-8:]  # by eye and by measure are one
+    directory += b"A2B1" + directory[-8:]  # perceptual and colorimetric are the same
     content = head.ljust(128, b"\0") + struct.pack(">I", len(tags) + 1) + directory + body
     return struct.pack(">I", len(content)) + content[4:]
 
 
 def _table() -> bytes:
-    """Return a lut16Type (ICC.1:2001-04, 6.5.7): ink to covered paper, that to light."""
+    """Return a lut16Type (ICC.1:2001-04, 6.5.7): from ink to covered paper, and from that to light."""
     points = [point / (CURVE_POINTS - 1) for point in range(CURVE_POINTS)]
-    curves = [level + 4 * gain * level * (1 - level) for gain in GAIN for level in points]
+    curves = [level + 4 * gain * level * (1 - level) for gain in DOT_GAIN for level in points]
     head = struct.pack(">4s4xBBBx9i", b"mft2", 4, 3, NODES, *_fixed((1, 0, 0, 0, 1, 0, 0, 0, 1)))
     corners = [_corner(inks) for inks in product((0, 1), repeat=4)]
-    nodes = (each * 32768 / 65535 for node in _mixed(corners) for each in node)  # XYZ of 1 is written as 32768
+    nodes = (each * 32768 / 65535 for node in _mixed(corners) for each in node)  # 32768 stands for 1
     return head + struct.pack(">HH", CURVE_POINTS, 2) + _words(curves) + _words(nodes) + _words((0, 1) * 3)
 
 
 def _mixed(corners: Sequence[Triple]) -> Iterator[Triple]:
-    """Yield the light that comes back from every combination of covered shares, given that of all solid inks."""
+    """Yield the light of every combination of covered shares, from the light of all combinations of solid inks."""
     if len(corners) == 1:
         yield corners[0]
         return
@@ -268,11 +265,11 @@ def _between(left: Triple, right: Triple, share: float) -> Triple:
 
 
 def _corner(inks: tuple[int, ...]) -> Triple:
-    """Return the XYZ of solid inks on one another (1 is printed), with the paper as white."""
-    paper, colors, black = (_xyz(lab) for lab in (PRIMARIES[0, 0, 0], PRIMARIES[inks[:3]], BLACK))
+    """Return the XYZ of solid inks over one another (1 if printed), with the paper as white."""
+    paper, colors, black = (_xyz(lab) for lab in (SOLID_INKS_LAB[0, 0, 0], SOLID_INKS_LAB[inks[:3]], BLACK_LAB))
     through = [color / white for color, white in zip(colors, paper, strict=True)]
     if inks[3]:
-        under = [each**UNDER_BLACK for each in through]
+        under = [each**UNDER_BLACK_EXPONENT for each in through]
         through = [each / white * part for each, white, part in zip(black, paper, under, strict=True)]
     x, y, z = (white * part for white, part in zip(PCS_WHITE, through, strict=True))
     return (x, y, z)
@@ -282,17 +279,17 @@ def _xyz(lab: Triple) -> Triple:
     """Return XYZ of CIE L*, a*, b*, both for D50."""
     middle = (lab[0] + 16) / 116
     roots = (middle + lab[1] / 500, middle, middle - lab[2] / 200)
-    linear = (root**3 if root > LINEAR else 3 * LINEAR**2 * (root - 4 / 29) for root in roots)
+    linear = (root**3 if root > LAB_LINEAR else 3 * LAB_LINEAR**2 * (root - 4 / 29) for root in roots)
     x, y, z = (white * each for white, each in zip(PCS_WHITE, linear, strict=True))
     return (x, y, z)
 
 
 def _fixed(values: Iterable[float]) -> list[int]:
-    """Return numbers as s15Fixed16."""
+    """Return numbers as s15Fixed16Number, for `struct`."""
     return [round(value * 65536) for value in values]
 
 
 def _words(values: Iterable[float]) -> bytes:
-    """Return numbers of 0 to 1 as 16 bits each."""
+    """Return numbers from 0 to 1 in 16 bits each."""
     numbers = [min(65535, max(0, round(value * 65535))) for value in values]
     return struct.pack(f">{len(numbers)}H", *numbers)

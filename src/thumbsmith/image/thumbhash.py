@@ -1,8 +1,8 @@
-"""ThumbHash: a picture in about 25 bytes, to be shown while the real one loads.
+"""ThumbHash: a placeholder of about 25 bytes, to show while the thumbnail loads.
 
-The format is that of its author, Evan Wallace (https://github.com/evanw/thumbhash): the average colour, and cosines of
-low frequency of luminance, of yellow against blue, of red against green, and of opacity, in 4 bits each. Sums are taken
-in the order of his implementation, for which every float is rounded at the same places and the hash is the same.
+The format is by Evan Wallace (https://github.com/evanw/thumbhash): the average color, and cosines of low frequency of
+luminance, of yellow against blue, of red against green, and of opacity, in 4 bits each. Sums are computed in the order
+of his implementation, so that every float is rounded at the same places and the hash is the same.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ Channel: TypeAlias = Sequence[float]
 
 
 @dataclass(frozen=True, slots=True)
-class Waves:
-    """A channel as cosines: its mean, the largest of the others, and these as shares of it, 0 to 1."""
+class Cosines:
+    """A channel as cosines: its mean, the largest amplitude of the others, and the others as shares of it, 0 to 1."""
 
     mean: float
     scale: float
@@ -29,14 +29,14 @@ class Waves:
 
 
 def thumbhash(width: int, height: int, rgba: bytes) -> bytes:
-    """Return the hash of a picture of at most 100 x 100 pixels, 4 bytes each, not premultiplied."""
+    """Return the hash of a picture of at most 100 x 100 pixels, RGBA of 4 bytes each, not premultiplied."""
     opacity, colors = _composited(rgba)
     alpha = _sum(opacity) < width * height
     finest, longer = 5 if alpha else 7, max(width, height)
     across, down = (max(1, _rounded(finest * side / longer)) for side in (width, height))
-    luminance = _waves([(r + g + b) / 3 for r, g, b in colors], width, height, max(3, across), max(3, down))
-    yellow = _waves([(r + g) / 2 - b for r, g, b in colors], width, height, 3, 3)
-    red = _waves([r - g for r, g, _ in colors], width, height, 3, 3)
+    luminance = _cosines([(r + g + b) / 3 for r, g, b in colors], width, height, max(3, across), max(3, down))
+    yellow = _cosines([(r + g) / 2 - b for r, g, b in colors], width, height, 3, 3)
+    red = _cosines([r - g for r, g, _ in colors], width, height, 3, 3)
     head = (
         _rounded(63 * luminance.mean)
         | _rounded(31.5 + 31.5 * yellow.mean) << 6
@@ -48,16 +48,16 @@ def thumbhash(width: int, height: int, rgba: bytes) -> bytes:
         | _rounded(63 * red.scale) << 33
         | (width > height) << 39
     )
-    hashed, channels = head.to_bytes(5, "little"), [luminance, yellow, red]
+    encoded, channels = head.to_bytes(5, "little"), [luminance, yellow, red]
     if alpha:
-        clear = _waves(opacity, width, height, 5, 5)
-        hashed += bytes([_rounded(15 * clear.mean) | _rounded(15 * clear.scale) << 4])
+        clear = _cosines(opacity, width, height, 5, 5)
+        encoded += bytes([_rounded(15 * clear.mean) | _rounded(15 * clear.scale) << 4])
         channels.append(clear)
-    return hashed + _packed([_rounded(15 * share) for channel in channels for share in channel.shares])
+    return encoded + _packed([_rounded(15 * share) for channel in channels for share in channel.shares])
 
 
 def _composited(rgba: bytes) -> tuple[Channel, list[tuple[float, float, float]]]:
-    """Return the opacity of each pixel, and its red, green and blue on the average colour; all 0 to 1."""
+    """Return the opacity of each pixel, and its red, green and blue on the average color, all 0 to 1."""
     opacity = [level / 255 for level in rgba[3::4]]
     planes = [[alpha / 255 * level for alpha, level in zip(opacity, rgba[n::4], strict=True)] for n in range(3)]
     total = _sum(opacity)
@@ -69,8 +69,8 @@ def _composited(rgba: bytes) -> tuple[Channel, list[tuple[float, float, float]]]
     return opacity, list(zip(*laid, strict=True))
 
 
-def _waves(channel: Channel, width: int, height: int, across: int, down: int) -> Waves:
-    """Return the cosines of up to `across` and `down` half waves, without those that are fine both ways."""
+def _cosines(channel: Channel, width: int, height: int, across: int, down: int) -> Cosines:
+    """Return the cosines of up to `across` and `down` half waves, without those that are fine on both axes."""
     rows = [tuple(map(mul, channel, _wave(width, count) * height)) for count in range(across)]
     factors: list[float] = []
     for vertical in range(down):
@@ -79,12 +79,12 @@ def _waves(channel: Channel, width: int, height: int, across: int, down: int) ->
         factors += (_sum(map(mul, rows[horizontal], column)) / (width * height) for horizontal in reach)
     mean, *others = factors
     scale = max((abs(factor) for factor in others), default=0.0)
-    return Waves(mean, scale, tuple(0.5 + 0.5 / scale * factor if scale else factor for factor in others))
+    return Cosines(mean, scale, tuple(0.5 + 0.5 / scale * factor if scale else factor for factor in others))
 
 
 @lru_cache(maxsize=256)
 def _wave(length: int, count: int) -> tuple[float, ...]:
-    """Return `count` half waves over so many places. Kept: the pictures of a folder have few shapes."""
+    """Return `count` half waves over `length` places. Cached, since the pictures of a folder have few shapes."""
     return tuple(cos(pi / length * count * (position + 0.5)) for position in range(length))
 
 
