@@ -102,7 +102,7 @@ def test_context_is_read(tmp_path: Path):
     [
         ({"memory": "much"}, "context memory: expected a whole number, found 'much'"),
         ({"catalogue": "maybe"}, "context catalogue: expected true or yes or on"),
-        ({"source_key": "alias/photos"}, "context source_key: expected the ARN of a key of KMS"),
+        ({"source_key": "alias/photos"}, "context source_key: expected the ARN of a KMS key"),
         ({"destination_key": "arn:aws:kms:eu-central-1:123456789012:alias/x"}, "context destination_key: expected"),
         ({"read_scopes": "thumbs/read"}, "expected api=jwt with them"),
         ({"trigger": "sns"}, "context trigger: expected s3 or eventbridge, found 'sns'"),

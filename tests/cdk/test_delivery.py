@@ -17,7 +17,7 @@ from aws_cdk.assertions import Template
 from tests.cdk.test_construct import resources
 from thumbsmith import Recipe
 from thumbsmith.cdk import ThumbnailDelivery, ThumbnailGenerator
-from thumbsmith.cdk.delivery import EDGE, request_code
+from thumbsmith.cdk.delivery import EDGE_FOLDER, request_code
 from thumbsmith.errors import RecipeError, UsageError
 from thumbsmith.web import renditions
 
@@ -137,7 +137,7 @@ def answered(version: str | None, digest: str | None = DIGEST) -> dict[str, Any]
         headers["x-amz-meta-thumbsmith-sha256"] = {"value": digest}
     querystring = {} if version is None else {"v": {"value": version}}
     event = {"request": {"querystring": querystring}, "response": {"statusCode": 200, "headers": headers}}
-    (response,) = run((EDGE / "response.js").read_text(), [event])
+    (response,) = run((EDGE_FOLDER / "response.js").read_text(), [event])
     return {name: each["value"] for name, each in response["headers"].items()}
 
 
@@ -151,7 +151,7 @@ def test_only_the_very_version_is_kept_for_a_year():
 @pytest.mark.parametrize("name", ["request", "response"])
 def test_the_functions_are_written_in_what_the_runtime_knows(name: str):
     """CloudFront's JavaScript has no for-of, spread, destructuring, classes, optional chaining or imports."""
-    code = re.sub(r"^\s*//.*$", "", (EDGE / f"{name}.js").read_text(), flags=re.MULTILINE)
+    code = re.sub(r"^\s*//.*$", "", (EDGE_FOLDER / f"{name}.js").read_text(), flags=re.MULTILINE)
     assert not re.search(r"\bof\b|\.\.\.|\bclass\b|\?\.|\?\?|\bimport\b|(const|let) [\[{]|\(\[|\(\{", code)
 
 

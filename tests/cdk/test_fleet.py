@@ -187,7 +187,7 @@ def test_a_recipe_that_no_variable_holds_is_refused(tmp_path: Path):
 def test_cdk_nag_finds_nothing_unexplained(tmp_path: Path):
     """All of it at once: each finding of AWS Solutions is acknowledged, with its reason."""
     from tests.cdk.conftest import inline  # noqa: PLC0415 - it must be loaded before aws_cdk, and is
-    from thumbsmith.cdk.parts import acknowledge, acknowledge_cdks_own  # noqa: PLC0415 - as above
+    from thumbsmith.cdk.parts import acknowledge, acknowledge_cdk_handler  # noqa: PLC0415 - as above
 
     app = App(outdir=str(tmp_path / "cdk.out"))
     stack = Stack(app, "Everything")
@@ -207,7 +207,7 @@ def test_cdk_nag_finds_nothing_unexplained(tmp_path: Path):
     ThumbnailTask(
         stack, "Task", generator=made, image=ecs.ContainerImage.from_registry("example.com/thumbsmith:1"), vpc=vpc
     )
-    acknowledge_cdks_own(stack)
+    acknowledge_cdk_handler(stack)
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     app.synth()
     report = json.loads((tmp_path / "cdk.out" / "validation-report.json").read_text())

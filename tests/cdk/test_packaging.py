@@ -40,8 +40,8 @@ def test_it_holds_what_the_function_needs_and_no_more(built: tuple[Path, packagi
     with zipfile.ZipFile(built[0]) as archive:
         names = set(archive.namelist())
         assert archive.read("thumbsmith.toml").decode() == "# é"
-        assert {entry.date_time for entry in archive.infolist()} == {packaging.EPOCH}
-    assert {"thumbsmith/converge.py", "PIL/Image.py", "botocore/session.py"} <= names
+        assert {entry.date_time for entry in archive.infolist()} == {packaging.FILE_DATE}
+    assert {"thumbsmith/reconcile/converge.py", "PIL/Image.py", "botocore/session.py"} <= names
     assert any(re.fullmatch(r"pillow-.*\.dist-info/METADATA", name) for name in names)
     folders = {name.split("/")[0] for name in names} | {"/".join(name.split("/")[:2]) for name in names}
     assert not folders & {"typer", "rich", "watchfiles", "aws_cdk", "bin", "thumbsmith/cli", "thumbsmith/cdk"}

@@ -16,7 +16,7 @@ from aws_cdk.aws_apigatewayv2_authorizers import HttpIamAuthorizer
 
 from tests.cdk.conftest import inline
 from thumbsmith.cdk import ThumbnailApi, ThumbnailAudit, ThumbnailDelivery, ThumbnailGenerator, ThumbnailTask
-from thumbsmith.cdk.monitoring import let_alarms_publish
+from thumbsmith.cdk.monitoring import allow_alarms
 
 Generate = Callable[..., ThumbnailGenerator]
 Resources = dict[str, dict[str, Any]]
@@ -211,7 +211,7 @@ def test_the_owner_of_an_imported_topic_is_asked(stack: Stack, generate: Generat
 def test_the_owner_of_an_imported_key_is_asked(stack: Stack):
     """A topic of the app with a key of another stack gives a warning, and an output for the key's policy."""
     key = kms.Key.from_key_arn(stack, "Key", "arn:aws:kms:eu-central-1:123456789012:key/1")
-    let_alarms_publish(stack, sns.Topic(stack, "Mine", master_key=key))
+    allow_alarms(stack, sns.Topic(stack, "Mine", master_key=key))
     Annotations.from_stack(stack).has_warning("*", Match.string_like_regexp("imported key.*AlarmTopicKeyPolicy"))
     (output,) = Template.from_stack(stack).find_outputs("*").values()
     assert joined(output["Value"])["Statement"][0]["Action"] == ["kms:Decrypt", "kms:GenerateDataKey*"]

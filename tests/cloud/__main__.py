@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from tests.cloud.emulator import REGION, Cloud, cloud
 from tests.servers.processes import KEYS
-from thumbsmith.cdk.app import WORDS, Settings
+from thumbsmith.cdk.app import BOOLEANS, Settings
 
 SAMPLE = Path(__file__).parents[2] / "src" / "thumbsmith" / "samples" / "coffee.webp"
 
@@ -44,7 +44,7 @@ def refusal(settings: dict[str, str]) -> str | None:
     for name, value in settings.items():
         if name not in {each.name for each in fields(Settings)}:
             return f"there is no setting {name!r}: write NAME=VALUE, with a name from docs/aws.md"
-        if name in {"alarms", "alarm_email"} and WORDS.get(value.lower(), True):
+        if name in {"alarms", "alarm_email"} and BOOLEANS.get(value.lower(), True):
             return f"the emulator has no alarms on metric math: leave out {name}, or deploy to AWS"
     return None
 

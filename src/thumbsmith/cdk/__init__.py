@@ -1,12 +1,12 @@
-"""Thumbsmith on AWS, as a construct to import into one's own CDK app, and as a ready app (`thumbsmith.cdk.app`)."""
+"""Thumbsmith on AWS: constructs for your CDK app, and a ready app (`thumbsmith.cdk.app`)."""
 
 try:
-    import aws_cdk as _aws_cdk  # noqa: F401 - whether it is there decides which sentence is said
+    import aws_cdk as _aws_cdk  # noqa: F401 - only to check that it is installed
 except ModuleNotFoundError as _missing:
     if _missing.name != "aws_cdk":
         raise
     raise ModuleNotFoundError(
-        "thumbsmith.cdk needs what the extra cdk brings: pip install 'thumbsmith[cdk]'", name="aws_cdk"
+        "thumbsmith.cdk needs the extra cdk: pip install 'thumbsmith[cdk]'", name="aws_cdk"
     ) from None
 
 from thumbsmith.cdk.api import ThumbnailApi

@@ -1,4 +1,4 @@
-"""The construct: an API for a generator's sources and thumbnails. By default it is closed to everyone."""
+"""ThumbnailApi: an HTTP API for the sources and thumbnails of a generator. An authorizer decides who may call it."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from thumbsmith.cdk import packaging, permissions
 from thumbsmith.cdk import props as checks
 from thumbsmith.cdk.function import LoggedFunction
 from thumbsmith.cdk.generator import ThumbnailGenerator
-from thumbsmith.cdk.machine import MEMORY, overridden
-from thumbsmith.cdk.parts import PUBLIC, acknowledge, ask_owner
+from thumbsmith.cdk.machine import MEMORY_MB_RANGE, overridden
+from thumbsmith.cdk.parts import PUBLIC_ROUTE, acknowledge, require_manual_change
 from thumbsmith.errors import UsageError
 
 HANDLER: Final = "thumbsmith.aws.api.handler"
 
-# An HTTP API waits for 30 seconds at most; the function waits for thumbnails for 25.
+# An HTTP API waits for at most 30 seconds. The function waits for thumbnails for 25 seconds.
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
 TIMEOUT: Final = Duration.seconds(29)
 
-# All routes, by what they do: the gateway refuses any other path or method, and the function is not called.
+# All routes, by group. The gateway refuses all other paths and methods without a call of the function.
 RENDITIONS: Final = "/renditions/{key+}"
 READ: Final = "read"
 GROUPS: Final = {
@@ -49,11 +49,11 @@ GROUPS: Final = {
 }
 ROUTES: Final = tuple(route for routes in GROUPS.values() for route in routes)
 
-# How long a browser may remember what pages may do.
+# The time for which a browser may cache the answer to a CORS preflight request.
 CORS_SECONDS: Final = 600
 
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html
-LOGGED: Final = (
+LOGGED_FIELDS: Final = (
     "requestId",
     "requestTime",
     "routeKey",
@@ -65,9 +65,25 @@ LOGGED: Final = (
 
 
 class ThumbnailApi(Construct):
-    """HTTP API -> function -> both buckets of a generator; every part of it is an attribute.
+    """HTTP API -> function -> both buckets of a generator.
 
-    `api`, `url`, `function`, `role`, `log_group`, `access_log_group`.
+    Props:
+
+    - `thumbnails`: the ThumbnailGenerator whose source, destination, recipe and machine the API uses.
+    - `authorizer`: decides who may call: CDK's HttpIamAuthorizer, HttpJwtAuthorizer or HttpUserPoolAuthorizer, or your
+      Lambda authorizer. HttpNoneAuthorizer opens the API to everyone.
+    - `scopes`: for tokens, the scopes for each group of routes: {"read": [...], "upload": [...], "delete": [...]}. One
+      scope of a group is enough. Without `scopes`, a valid token may call all routes.
+    - `public_renditions`: let everyone read thumbnails, and nothing else. Default False.
+    - `allow_origins`: origins of web pages that may call and upload (CORS), such as "https://example.com". Default:
+      none. The source bucket gets its CORS rule if the app creates it. For an imported bucket there is a warning, and
+      an output with the rule to add.
+    - `memory_size`: MB of memory (1024).
+    - `throttle`: limits of requests per second. Default: those of the account.
+    - `function_props`: more props of `aws_lambda.Function`. They win over the props above. Their `environment` is
+      added to the variables that the construct sets.
+
+    Attributes: `api`, `url`, `function`, `role`, `log_group`, `access_log_group`.
     """
 
     def __init__(
@@ -84,52 +100,38 @@ class ThumbnailApi(Construct):
         throttle: gateway.ThrottleSettings | None = None,
         function_props: Mapping[str, Any] | None = None,
     ) -> None:
-        """Make all parts, for the source, destination and recipe of `thumbnails`, on the same kind of machine.
-
-        `authorizer` decides who may call: CDK's HttpIamAuthorizer, HttpJwtAuthorizer or HttpUserPoolAuthorizer, or a
-        Lambda authorizer of yours; HttpNoneAuthorizer opens the API to everyone. With tokens, `scopes` names what a
-        token needs for each group of routes: {"read": [...], "upload": [...], "delete": [...]}; one of a group's scopes
-        is enough. Without scopes, every valid token may do everything. With `public_renditions` everyone may read
-        thumbnails, and nothing else.
-
-        `allow_origins` are web pages that may call and upload (CORS), as https://example.com. The source bucket gets
-        its CORS rule here if the app makes it; for an imported one there is a warning, and an output with the rule.
-        `memory_size` is in MB. `throttle` limits requests a second. `function_props` are further props of
-        `aws_lambda.Function`, which win over all that is set here; its `environment` is added to ours.
-
-        Raises UsageError, one sentence, for a value that cannot work.
-        """
+        """Create all parts. Raises UsageError, one sentence, for a value that cannot work."""
         super().__init__(scope, id)
-        checks.one_of_ours("thumbnails", thumbnails, ThumbnailGenerator)
+        checks.instance("thumbnails", thumbnails, ThumbnailGenerator)
         checks.flags(public_renditions=public_renditions)
-        _known(authorizer)
+        _require_authorizer(authorizer)
         self._scopes = _scopes(scopes, authorizer)
         self.origins = checks.origins("allow_origins", allow_origins)
-        size = checks.whole("memory_size", memory_size, *MEMORY)
-        made = self._function(thumbnails, size, functions.checked_props(function_props))
-        self.function, self.role, self.log_group = made.function, made.role, made.log_group
+        size = checks.integer("memory_size", memory_size, *MEMORY_MB_RANGE)
+        logged = self._function(thumbnails, size, functions.checked_props(function_props))
+        self.function, self.role, self.log_group = logged.function, logged.role, logged.log_group
         self.api = gateway.HttpApi(self, "Api", default_authorizer=authorizer, cors_preflight=self._cors())
         self.url = self.api.api_endpoint
-        self._route(public=public_renditions)
-        self.access_log_group = self._log(throttle)
+        self._add_routes(public=public_renditions)
+        self.access_log_group = self._configure_stage(throttle)
         if self.origins:
-            self._let_pages_upload(thumbnails.source.bucket)
+            self._allow_uploads(thumbnails.source.bucket)
         Tags.of(self).add("thumbsmith", self.node.path)
 
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Allow every route, where the authorizer is IAM's; return the grant."""
+        """Allow all routes, for an IAM authorizer; return the grant."""
         return self._grant(grantee, [self.api.arn_for_execute_api()])
 
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Allow to read: images, thumbnails and the recipe; return the grant. It is for an IAM authorizer."""
+        """Allow reads of images, thumbnails and the recipe, for an IAM authorizer; return the grant."""
         return self._grant(grantee, self._arns(READ))
 
     def grant_upload(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Allow to upload, and nothing else; return the grant. It is for an IAM authorizer."""
+        """Allow uploads only, for an IAM authorizer; return the grant."""
         return self._grant(grantee, self._arns("upload"))
 
     def grant_delete(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Allow to delete images, and nothing else; return the grant. It is for an IAM authorizer."""
+        """Allow deletion of images only, for an IAM authorizer; return the grant."""
         return self._grant(grantee, self._arns("delete"))
 
     def _grant(self, grantee: iam.IGrantable, arns: Sequence[str]) -> iam.Grant:
@@ -137,7 +139,7 @@ class ThumbnailApi(Construct):
         return iam.Grant.add_to_principal(grantee=grantee, actions=actions, resource_arns=list(arns))
 
     def _arns(self, group: str) -> list[str]:
-        """Return the ARNs of a group's routes, as IAM sees requests: a key is whatever follows its path."""
+        """Return the ARNs of the routes of a group. A key in a path becomes "*"."""
         return [
             self.api.arn_for_execute_api(method, path.replace("{key+}", "*"))
             for path, methods in GROUPS[group]
@@ -147,9 +149,9 @@ class ThumbnailApi(Construct):
     def _function(self, thumbnails: ThumbnailGenerator, memory_size: int, props: dict[str, Any]) -> LoggedFunction:
         machine = overridden(replace(thumbnails.machine, memory_size=memory_size, timeout=TIMEOUT), props)
         if machine.timeout.to_seconds() > TIMEOUT.to_seconds():
-            raise UsageError("function_props: expected a timeout of at most 29 seconds, as an HTTP API waits for 30")
+            raise UsageError("function_props: expected a timeout of at most 29 seconds, since an HTTP API waits for 30")
         variables, files = functions.recipe_setting(thumbnails.recipe)
-        props["code"] = functions.code_or(props.get("code"), self, machine, files, packaging.API)
+        props["code"] = functions.code(self, machine, files, packaging.API, given=props.get("code"))
         origins = {"THUMBSMITH_ORIGINS": ",".join(self.origins)} if self.origins else {}
         source, destination = thumbnails.source, thumbnails.destination
         return LoggedFunction(
@@ -157,30 +159,30 @@ class ThumbnailApi(Construct):
             machine=machine,
             handler=HANDLER,
             environment=thumbnails.places | variables | origins,
-            statements=[*permissions.read_source(source), *permissions.answer(source, destination)],
+            statements=[*permissions.read_source(source), *permissions.serve_api(source, destination)],
             props=props,
         )
 
-    def _route(self, *, public: bool) -> None:
-        """Make the routes. Each has the authorizer, and its group's scopes; only those of thumbnails may be public."""
-        answering = integrations.HttpLambdaIntegration(
+    def _add_routes(self, *, public: bool) -> None:
+        """Add the routes with the authorizer and the scopes of their group. `public` opens the routes of thumbnails."""
+        integration = integrations.HttpLambdaIntegration(
             "Function",
             self.function,
             payload_format_version=gateway.PayloadFormatVersion.VERSION_2_0,
             scope_permission_to_route=False,
         )
         for group, path, methods in ((group, *route) for group, routes in GROUPS.items() for route in routes):
-            opened = gateway.HttpNoneAuthorizer() if public and path == RENDITIONS else None
+            no_authorizer = gateway.HttpNoneAuthorizer() if public and path == RENDITIONS else None
             routes = self.api.add_routes(
                 path=path,
                 methods=[gateway.HttpMethod[each] for each in methods],
-                integration=answering,
-                authorizer=opened,  # None: the API's own
-                authorization_scopes=None if opened else self._scopes.get(group),
+                integration=integration,
+                authorizer=no_authorizer,  # None selects the one of the API
+                authorization_scopes=None if no_authorizer else self._scopes.get(group),
             )
-            if opened:
+            if no_authorizer:
                 for route in routes:
-                    acknowledge(route, {"APIG4": PUBLIC})
+                    acknowledge(route, {"APIG4": PUBLIC_ROUTE})
 
     def _cors(self) -> gateway.CorsPreflightOptions | None:
         if not self.origins:
@@ -200,8 +202,8 @@ class ThumbnailApi(Construct):
             max_age=Duration.seconds(CORS_SECONDS),
         )
 
-    def _log(self, throttle: gateway.ThrottleSettings | None) -> logs.LogGroup:
-        """Log each request, without the caller, and limit requests a second; return the log group."""
+    def _configure_stage(self, throttle: gateway.ThrottleSettings | None) -> logs.LogGroup:
+        """Log each request without its caller, and limit requests per second; return the log group."""
         checks.resource("throttle", throttle or gateway.ThrottleSettings(), "burst_limit", "gateway.ThrottleSettings")
         group = logs.LogGroup(
             self, "AccessLogs", retention=logs.RetentionDays.ONE_MONTH, removal_policy=RemovalPolicy.DESTROY
@@ -209,7 +211,7 @@ class ThumbnailApi(Construct):
         stage = cast("gateway.CfnStage", cast("IConstruct", self.api.default_stage).node.default_child)
         stage.access_log_settings = gateway.CfnStage.AccessLogSettingsProperty(
             destination_arn=group.log_group_arn,
-            format=json.dumps({name.partition(".")[0]: f"$context.{name}" for name in LOGGED}),
+            format=json.dumps({name.partition(".")[0]: f"$context.{name}" for name in LOGGED_FIELDS}),
         )
         if throttle:
             stage.default_route_settings = gateway.CfnStage.RouteSettingsProperty(
@@ -217,8 +219,8 @@ class ThumbnailApi(Construct):
             )
         return group
 
-    def _let_pages_upload(self, bucket: s3.IBucket) -> None:
-        """Let pages send presigned uploads to the source bucket; ask the owner of an imported one to."""
+    def _allow_uploads(self, bucket: s3.IBucket) -> None:
+        """Let web pages send presigned uploads to the source bucket. For an imported bucket, output the rule."""
         headers = ["content-type", "if-none-match", "x-amz-expected-bucket-owner"]
         if isinstance(bucket, s3.Bucket):
             bucket.add_cors_rule(
@@ -234,12 +236,12 @@ class ThumbnailApi(Construct):
             "AllowedHeaders": headers,
             "MaxAgeSeconds": CORS_SECONDS,
         }
-        what = "The imported source bucket has to let web pages upload (CORS), else browsers refuse every upload."
-        ask_owner(self, "SourceCors", what, {"CORSRules": [rule]})
+        what = "The imported source bucket must let web pages upload (CORS). Else browsers refuse all uploads."
+        require_manual_change(self, "SourceCors", what, {"CORSRules": [rule]})
 
 
-def _known(authorizer: Any) -> None:
-    """Raise UsageError for what is no authorizer: with None, the gateway would let in everyone."""
+def _require_authorizer(authorizer: Any) -> None:
+    """Raise UsageError for a value that is no authorizer. With None, the gateway would let in everyone."""
     if isinstance(authorizer, type) or not hasattr(authorizer, "bind"):
         raise UsageError(
             "authorizer: expected an authorizer, as HttpIamAuthorizer(), or HttpNoneAuthorizer() to let in everyone,"
@@ -250,15 +252,15 @@ def _known(authorizer: Any) -> None:
 def _scopes(
     found: Mapping[str, Sequence[str]] | None, authorizer: gateway.IHttpRouteAuthorizer
 ) -> dict[str, list[str]]:
-    """Return the scopes by group. Raises UsageError for an unknown group, and where the authorizer knows no scopes."""
-    given = checks.further("scopes", found)
+    """Return the scopes by group. Raises UsageError for an unknown group, and for an authorizer without scopes."""
+    given = checks.by_name("scopes", found)
     without_tokens = HttpIamAuthorizer | HttpLambdaAuthorizer | gateway.HttpNoneAuthorizer
     if given and isinstance(authorizer, without_tokens):
-        raise UsageError("scopes: expected an authorizer of tokens with them, as HttpJwtAuthorizer")
+        raise UsageError("scopes: expected an authorizer of tokens, as HttpJwtAuthorizer")
     for group in given:
         if group not in GROUPS:
             raise UsageError(f"scopes: expected {', '.join(GROUPS)}, found {group!r}")
-    listed = {group: checks.texts(f"scopes: {group}", each, f"thumbs/{group}") for group, each in given.items()}
-    if given and (missing := [group for group in GROUPS if not listed.get(group)]):
+    checked = {group: checks.texts(f"scopes: {group}", each, f"thumbs/{group}") for group, each in given.items()}
+    if given and (missing := [group for group in GROUPS if not checked.get(group)]):
         raise UsageError(f"scopes: expected one for each group of routes, found none for {', '.join(missing)}")
-    return listed
+    return checked

@@ -1,4 +1,4 @@
-"""Compares all sources with all thumbnails on a schedule. What differs is a metric and, with `repair`, repaired."""
+"""ThumbnailAudit: compares all sources with all thumbnails on a schedule, and repairs differences on request."""
 
 from __future__ import annotations
 
@@ -15,23 +15,33 @@ from constructs import Construct
 
 from thumbsmith.cdk import permissions
 from thumbsmith.cdk import props as checks
-from thumbsmith.cdk.function import LoggedFunction
-from thumbsmith.cdk.generator import ThumbnailGenerator, of_the_code
-from thumbsmith.cdk.machine import MEMORY
+from thumbsmith.cdk.function import LoggedFunction, code_props
+from thumbsmith.cdk.generator import ThumbnailGenerator
+from thumbsmith.cdk.machine import MAX_TIMEOUT_SECONDS, MEMORY_MB_RANGE
 from thumbsmith.cdk.monitoring import NAMESPACE
 from thumbsmith.errors import UsageError
 
 HANDLER: Final = "thumbsmith.aws.audit.handler"
 
-# The longest that a function may run: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
-LONGEST: Final = Duration.minutes(15)
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
+TARGETS_PER_RULE: Final = 5
 
-# Targets of one rule: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
-TARGETS: Final = 5
+# Default size of the function's disk.
+DISK_GIB: Final = 2
 
 
 class ThumbnailAudit(Construct):
-    """Looks at all of a generator's sources on a schedule: `function`, `rules`, `role`, `log_group`."""
+    """Checks all sources of a generator on a schedule. Attributes: `function`, `rules`, `role`, `log_group`.
+
+    Props:
+
+    - `generator`: the ThumbnailGenerator to check.
+    - `schedule`: a Schedule or a text such as "rate(7 days)". Default: each night at 03:00 UTC.
+    - `prefixes`: prefixes of keys in the source. Each is a separate call with 15 minutes and its own disk.
+      Default: one call for all keys.
+    - `repair`: send keys with differences to the backfill of the generator. Default: only report them as metrics.
+    - `memory_size`: MB of memory (512). `disk`: size of the disk for listings, 150 bytes for each object (2 GiB).
+    """
 
     def __init__(
         self,
@@ -45,45 +55,46 @@ class ThumbnailAudit(Construct):
         memory_size: int = 512,
         disk: Size | None = None,
     ) -> None:
-        """Make all parts. `schedule` is by default 03:00 UTC each night; a text is as "rate(7 days)".
+        """Create all parts.
 
-        Each of `prefixes`, of keys within the source, is an invocation of its own, in 15 minutes and with so much disk
-        (2 GiB) for its listings: 150 bytes an object. With `repair` what should not be is sent to the generator's
-        backfill. Raises UsageError where it has none, for no prefixes, and for a value that cannot work.
+        Raises UsageError for `repair` without a backfill, for no prefixes, and for a value that cannot work.
         """
         super().__init__(scope, id)
-        checks.one_of_ours("generator", generator, ThumbnailGenerator)
+        checks.instance("generator", generator, ThumbnailGenerator)
         checks.flags(repair=repair)
         prefixes = checks.texts("prefixes", prefixes, "2026/")
-        size = checks.whole("memory_size", memory_size, *MEMORY)
+        size = checks.integer("memory_size", memory_size, *MEMORY_MB_RANGE)
         if disk is not None and not isinstance(disk, Size):
             raise UsageError(f"disk: expected a size, as Size.gibibytes(2), found {disk!r}")
         backfill = generator.backfill
         if repair and backfill is None:
-            raise UsageError("repair: expected a generator with backfill=True, whose queue repairs are sent to")
+            raise UsageError("repair: expected a generator with backfill=True, whose queue gets the repairs")
         if not prefixes:
-            raise UsageError("prefixes: expected at least one; that of all keys is ''")
+            raise UsageError("prefixes: expected at least one; '' selects all keys")
         statements = [
             *permissions.audit(generator.source, generator.destination),
             *([permissions.send("SendRepairs", backfill.queue)] if repair and backfill else []),
         ]
         queue = {"THUMBSMITH_BACKFILL": backfill.queue.queue_url} if repair and backfill else {}
-        made = LoggedFunction(
+        logged = LoggedFunction(
             self,
-            machine=replace(generator.machine, memory_size=size, timeout=LONGEST, vpc=None),
+            machine=replace(
+                generator.machine, memory_size=size, timeout=Duration.seconds(MAX_TIMEOUT_SECONDS), vpc=None
+            ),
             handler=HANDLER,
             environment=generator.variables | queue,
             statements=statements,
-            props={"ephemeral_storage_size": disk or Size.gibibytes(2), **of_the_code(generator.props)},
+            props={"ephemeral_storage_size": disk or Size.gibibytes(DISK_GIB), **code_props(generator.props)},
         )
-        self.function, self.role, self.log_group = made.function, made.role, made.log_group
+        self.function, self.role, self.log_group = logged.function, logged.role, logged.log_group
         when = _schedule(schedule)
         self.rules = [
-            self._rule(f"Schedule{at}", when, prefixes[at : at + TARGETS]) for at in range(0, len(prefixes), TARGETS)
+            self._rule(f"Schedule{start}", when, prefixes[start : start + TARGETS_PER_RULE])
+            for start in range(0, len(prefixes), TARGETS_PER_RULE)
         ]
 
     def metric(self, name: str) -> cloudwatch.Metric:
-        """Return a metric: Drift, Missing, Stale, Orphaned, Unknown, Sources, Repairs, Unfinished."""
+        """Return the daily sum of Drift, Missing, Stale, Orphaned, Unknown, Sources, Repairs or Unfinished."""
         return cloudwatch.Metric(
             namespace=NAMESPACE,
             metric_name=name,
@@ -93,11 +104,11 @@ class ThumbnailAudit(Construct):
         )
 
     def _rule(self, id: str, when: events.Schedule, prefixes: Sequence[str]) -> events.Rule:
-        made = events.Rule(self, id, schedule=when)
+        rule = events.Rule(self, id, schedule=when)
         for prefix in prefixes:
-            told = events.RuleTargetInput.from_object({"prefix": prefix})
-            made.add_target(targets.LambdaFunction(self.function, event=told, retry_attempts=2))
-        return made
+            event = events.RuleTargetInput.from_object({"prefix": prefix})
+            rule.add_target(targets.LambdaFunction(self.function, event=event, retry_attempts=2))
+        return rule
 
 
 def _schedule(found: events.Schedule | str | None) -> events.Schedule:

@@ -1,7 +1,7 @@
-"""Facts out: what a manifest says, for those who want to be told of it or to ask a table.
+"""Announcements of manifests in a topic, and a table with the facts of all manifests.
 
-All of it is derived from the manifests themselves as they are written, so that a converging function which dies after
-its commit loses nothing of it, and needs no further permission.
+Both follow the manifests in the destination. So nothing is lost if a function dies after it wrote a manifest, and that
+function needs no further permissions.
 """
 
 from __future__ import annotations
@@ -21,43 +21,43 @@ from constructs import Construct
 from thumbsmith.cdk import notifications, permissions
 from thumbsmith.cdk.function import QueueFunction
 from thumbsmith.cdk.machine import Machine
-from thumbsmith.cdk.network import Place
-from thumbsmith.cdk.parts import OF_A_RULE, acknowledge, dead_letters
+from thumbsmith.cdk.network import Location
+from thumbsmith.cdk.parts import RULE_QUEUE, acknowledge, dead_letters
 
 HANDLER: Final = "thumbsmith.aws.catalogue.handler"
-KINDS: Final = ("Object Created", "Object Deleted")
+EVENT_TYPES: Final = ("Object Created", "Object Deleted")
 
 
-def manifest_rule(scope: Construct, id: str, destination: Place, target: events.IRuleTarget) -> events.Rule:
-    """Return a rule for the destination's manifests: each is the last that is written of its source, and removed."""
+def manifest_rule(scope: Construct, id: str, destination: Location, target: events.IRuleTarget) -> events.Rule:
+    """Return a rule for the manifests of the destination. A manifest is the last object written for its source."""
     keys = {"key": [{"wildcard": f"{destination.prefix}*/manifest.json"}]}
-    return notifications.rule(scope, id, destination.bucket, KINDS, keys, target)
+    return notifications.rule(scope, id, destination.bucket, EVENT_TYPES, keys, target)
 
 
 class Announcements(Construct):
-    """`topic`: a message whenever a manifest was written or removed; by e-mail too where an address is given.
+    """`topic`: gets a message for each manifest that is written or deleted. An `email` address is subscribed to it.
 
-    What EventBridge cannot hand to the topic goes to `dead_letters`.
+    Messages that EventBridge cannot deliver to the topic are in `dead_letters`.
     """
 
-    def __init__(self, scope: Construct, id: str, *, destination: Place, email: str | None) -> None:
+    def __init__(self, scope: Construct, id: str, *, destination: Location, email: str | None) -> None:
         super().__init__(scope, id)
         self.topic = topic(self, "Topic", email)
         self.dead_letters = dead_letters(self, "DeadLetters")
-        acknowledge(self.dead_letters, {"SQS3": OF_A_RULE})
+        acknowledge(self.dead_letters, {"SQS3": RULE_QUEUE})
         target = targets.SnsTopic(self.topic, dead_letter_queue=self.dead_letters)
         self.rule = manifest_rule(self, "Rule", destination, target)
 
 
 class Catalogue(Construct):
-    """`table`: one item a source, under its `key`, with all that its manifest says."""
+    """`table`: one item for each source, by its `key`, with the content of its manifest."""
 
     def __init__(
         self,
         scope: Construct,
         id: str,
         *,
-        destination: Place,
+        destination: Location,
         machine: Machine,
         props: Mapping[str, Any],
     ) -> None:
@@ -70,7 +70,7 @@ class Catalogue(Construct):
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
-            removal_policy=RemovalPolicy.DESTROY,  # the manifests are what is to be kept: it is derived from them
+            removal_policy=RemovalPolicy.DESTROY,  # it can be built again from the manifests
         )
         write = iam.PolicyStatement(
             sid="WriteCatalogue",
@@ -91,8 +91,8 @@ class Catalogue(Construct):
 
 
 def topic(scope: Construct, id: str, email: str | None) -> sns.Topic:
-    """Return a topic that is reached by TLS alone, with a subscription by e-mail where an address is given."""
-    made = sns.Topic(scope, id, enforce_ssl=True)
+    """Return a topic, TLS only. An `email` address is subscribed to it."""
+    created = sns.Topic(scope, id, enforce_ssl=True)
     if email:
-        made.add_subscription(subscriptions.EmailSubscription(email))
-    return made
+        created.add_subscription(subscriptions.EmailSubscription(email))
+    return created

@@ -1,4 +1,4 @@
-"""The construct: thumbnails by CloudFront, each in the best format that its client reads."""
+"""ThumbnailDelivery: thumbnails through CloudFront, each in the best format that the client accepts."""
 
 from __future__ import annotations
 
@@ -18,30 +18,44 @@ from constructs import Construct
 
 from thumbsmith.cdk import props as checks
 from thumbsmith.cdk.generator import ThumbnailGenerator
-from thumbsmith.cdk.parts import ACCESS_LOGS, EDGE_TLS, EVERYWHERE, FIREWALL, acknowledge, ask_for_policy
+from thumbsmith.cdk.parts import ACCESS_LOGS, EDGE_TLS, NO_FIREWALL, NO_GEO_RESTRICTION, acknowledge, require_policy
 from thumbsmith.errors import RecipeError, UsageError
 from thumbsmith.recipe import Format, Recipe
 from thumbsmith.recipe.names import density_mark
 
-EDGE: Final = Path(__file__).with_name("edge")
+EDGE_FOLDER: Final = Path(__file__).with_name("edge")
 
-# From the format that takes the least bytes to the one that takes the most, of photographs.
+# Formats by the bytes that they need for photographs.
 SMALLEST_FIRST: Final = (Format.AVIF, Format.WEBP, Format.JPEG, Format.PNG)
 
 # https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cloudfront-limits.html#limits-functions
-CODE_BYTES: Final = 10_240
+MAX_CODE_BYTES: Final = 10_240
 
-# Seconds for which it is remembered that there is no such thumbnail: it may be in the making.
-ABSENT: Final = Duration.seconds(5)
+# CloudFront caches the answer for a missing thumbnail for this time only, since the thumbnail may be in progress.
+MISSING_TTL: Final = Duration.seconds(5)
 
-# What a thumbnail may do where it is opened by itself: nothing.
-POLICY: Final = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; sandbox"
+# A thumbnail that a browser opens as a page may load and run nothing.
+CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; sandbox"
+)
 
 
 class ThumbnailDelivery(Construct):
-    """CloudFront before the destination of a generator; every part of it is an attribute.
+    """CloudFront in front of the destination of a generator.
 
-    `distribution`, `url`, `reading` (the statement by which it reads the bucket).
+    `/KEY/small` gets the format that `Accept` prefers. `/KEY/small.webp` gets that file. With `?v=`, as in the `srcset`
+    of a manifest, clients may cache it for a year.
+
+    Props:
+
+    - `thumbnails`: the ThumbnailGenerator whose destination and recipe are used.
+    - `domain_names`: your domain names. They need a `certificate` in us-east-1.
+    - `log_bucket`: a bucket for access logs, with ACLs enabled. `log_prefix`: the prefix of their keys.
+    - `allow_origins`: origins of pages that may fetch manifests and use thumbnails in a canvas (CORS). Default: all
+      ("*"). Each page may show thumbnails.
+    - `distribution_props`: props of `aws_cloudfront.Distribution`. They win over the props above.
+
+    Attributes: `distribution`, `url`, `reading` (the statement that lets the distribution read the bucket).
     """
 
     def __init__(
@@ -57,22 +71,15 @@ class ThumbnailDelivery(Construct):
         allow_origins: Sequence[str] = ("*",),
         distribution_props: Mapping[str, Any] | None = None,
     ) -> None:
-        """Make all parts, for the destination and recipe of `thumbnails`.
+        """Create all parts. For an imported bucket or key there is a warning, and an output with the policy to add.
 
-        `/KEY/small` is answered in the format that `Accept` wants most, `/KEY/small.webp` is that file, and with `?v=`
-        as in a manifest's `srcset` it may be kept for a year. `domain_names` need a `certificate`, of us-east-1.
-        `log_bucket` takes a log of every access; its ACLs have to be on. Pages of `allow_origins` (by default "*", all)
-        may fetch manifests and use thumbnails in a canvas (CORS); any page may show thumbnails. `distribution_props`
-        are props of `aws_cloudfront.Distribution` that win over all that is set here.
-
-        A bucket or a key that the app does not make is its owner's to change: then there is a warning, and an output
-        with the policy to add. Raises UsageError, one sentence, for a value that cannot work.
+        Raises UsageError, one sentence, for a value that cannot work.
         """
         super().__init__(scope, id)
-        checks.one_of_ours("thumbnails", thumbnails, ThumbnailGenerator)
+        checks.instance("thumbnails", thumbnails, ThumbnailGenerator)
         domain_names = checks.texts("domain_names", domain_names, "img.example.com")
         if bool(domain_names) != (certificate is not None):
-            raise UsageError("domain_names: expected a certificate with them, of region us-east-1, and none without")
+            raise UsageError("domain_names: expected a certificate of us-east-1 with them, and none without them")
         if certificate is not None:
             checks.resource("certificate", certificate, "certificate_arn", "a certificate, as an acm.Certificate")
         if log_bucket is not None:
@@ -80,12 +87,12 @@ class ThumbnailDelivery(Construct):
         elif log_prefix:
             raise UsageError("log_prefix: expected a log_bucket with it")
         self.origins = checks.origins("allow_origins", allow_origins, any_origin=True)
-        further = checks.further("distribution_props", distribution_props)
+        theirs = checks.by_name("distribution_props", distribution_props)
         recipe = Recipe.default() if thumbnails.recipe is None else Recipe.loads(thumbnails.recipe, file="recipe")
         destination = thumbnails.destination
-        given: dict[str, Any] = {
+        ours: dict[str, Any] = {
             "default_behavior": self._behavior(destination.bucket, destination.prefix, recipe),
-            "error_responses": [cloudfront.ErrorResponse(http_status=403, ttl=ABSENT)],
+            "error_responses": [cloudfront.ErrorResponse(http_status=403, ttl=MISSING_TTL)],
             "http_version": cloudfront.HttpVersion.HTTP2_AND_3,
             "minimum_protocol_version": cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
             "domain_names": list(domain_names) or None,
@@ -93,42 +100,42 @@ class ThumbnailDelivery(Construct):
             "log_bucket": log_bucket,
             "log_file_prefix": (log_prefix or None) if log_bucket else None,
         }
-        self.distribution = checks.built(
-            cloudfront.Distribution, self, "Distribution", given, "distribution_props", further
+        self.distribution = checks.construct(
+            cloudfront.Distribution, self, "Distribution", ours, "distribution_props", theirs
         )
         self.url = f"https://{domain_names[0] if domain_names else self.distribution.distribution_domain_name}"
         self.reading = self._reading(destination.objects_arn)
-        self._let_read(destination.bucket)
-        reasons = {"CFR1": EVERYWHERE, "CFR2": FIREWALL}
+        self._allow_reads(destination.bucket)
+        reasons = {"CFR1": NO_GEO_RESTRICTION, "CFR2": NO_FIREWALL}
         acknowledge(self, reasons | ({} if certificate else {"CFR4": EDGE_TLS}))
         acknowledge(self, {} if log_bucket else {"CFR3": ACCESS_LOGS})
         Tags.of(self).add("thumbsmith", self.node.path)
 
-    def _let_read(self, bucket: s3.IBucket) -> None:
-        """Let the distribution read the bucket, and use its key; ask the owner of an imported one to."""
+    def _allow_reads(self, bucket: s3.IBucket) -> None:
+        """Let the distribution read the bucket and use its key. For an imported one, output the policy to add."""
         if not bucket.add_to_resource_policy(self.reading).statement_added:
-            what = "The policy of the imported destination bucket has to let CloudFront read, else each request is 403."
-            ask_for_policy(self, "BucketPolicy", what, [self.reading])
+            what = "The policy of the imported destination bucket must let CloudFront read. Else each answer is 403."
+            require_policy(self, "BucketPolicy", what, [self.reading])
         key: kms.IKey | None = bucket.encryption_key
         if key is None:
             return
-        # Of all distributions of the account: the bucket refers to its key, and a distribution to its bucket.
-        ours = Stack.of(self).format_arn(service="cloudfront", region="", resource="distribution", resource_name="*")
+        # All distributions of the account: one distribution would be a cycle of key, bucket and distribution.
+        distributions = Stack.of(self).format_arn(
+            service="cloudfront", region="", resource="distribution", resource_name="*"
+        )
         use = iam.PolicyStatement(
             sid="LetDistributionsDecrypt",
             principals=[iam.ServicePrincipal("cloudfront.amazonaws.com")],
             actions=["kms:Decrypt"],
             resources=["*"],
-            conditions={"ArnLike": {"AWS:SourceArn": ours}},
+            conditions={"ArnLike": {"AWS:SourceArn": distributions}},
         )
         if not key.add_to_resource_policy(use).statement_added:
-            what = (
-                "The policy of the destination's imported key has to let CloudFront decrypt, else each request is 403."
-            )
-            ask_for_policy(self, "KeyPolicy", what, [use])
+            what = "The policy of the destination's imported key must let CloudFront decrypt. Else each answer is 403."
+            require_policy(self, "KeyPolicy", what, [use])
 
     def _behavior(self, bucket: s3.IBucket, prefix: str, recipe: Recipe) -> cloudfront.BehaviorOptions:
-        # CDK's own way lets the distribution read the whole bucket: `reading` is for what is under the prefix.
+        # CDK's own method lets the distribution read the whole bucket. `reading` is limited to the prefix.
         access = cloudfront.S3OriginAccessControl(self, "Access", signing=cloudfront.Signing.SIGV4_ALWAYS)
         origin = origins.S3BucketOrigin.with_bucket_defaults(
             bucket,
@@ -139,16 +146,16 @@ class ThumbnailDelivery(Construct):
             origin=origin,
             viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
             allowed_methods=cloudfront.AllowedMethods.ALLOW_GET_HEAD,
-            compress=False,  # pictures are as small as they get
-            cache_policy=self._caching(),
+            compress=False,  # image files are compressed
+            cache_policy=self._cache_policy(),
             response_headers_policy=self._headers(),
             function_associations=[
-                self._at(cloudfront.FunctionEventType.VIEWER_REQUEST, request_code(recipe)),
-                self._at(cloudfront.FunctionEventType.VIEWER_RESPONSE, _code("response")),
+                self._edge_function(cloudfront.FunctionEventType.VIEWER_REQUEST, request_code(recipe)),
+                self._edge_function(cloudfront.FunctionEventType.VIEWER_RESPONSE, _code("response")),
             ],
         )
 
-    def _at(self, event: cloudfront.FunctionEventType, code: str) -> cloudfront.FunctionAssociation:
+    def _edge_function(self, event: cloudfront.FunctionEventType, code: str) -> cloudfront.FunctionAssociation:
         function = cloudfront.Function(
             self,
             "Request" if event is cloudfront.FunctionEventType.VIEWER_REQUEST else "Response",
@@ -157,8 +164,8 @@ class ThumbnailDelivery(Construct):
         )
         return cloudfront.FunctionAssociation(event_type=event, function=function)
 
-    def _caching(self) -> cloudfront.CachePolicy:
-        """Return what a cache goes by: the file's name, after negotiation, and `?v=`; for how long, each file says."""
+    def _cache_policy(self) -> cloudfront.CachePolicy:
+        """Return the cache policy: by file name, after negotiation, and `?v=`. Each file states its own lifetime."""
         return cloudfront.CachePolicy(
             self,
             "Caching",
@@ -169,7 +176,7 @@ class ThumbnailDelivery(Construct):
         )
 
     def _headers(self) -> cloudfront.ResponseHeadersPolicy:
-        """Return the headers that every answer has: https://owasp.org/www-project-secure-headers/."""
+        """Return the headers of each answer: https://owasp.org/www-project-secure-headers/."""
         return cloudfront.ResponseHeadersPolicy(
             self,
             "Headers",
@@ -177,7 +184,7 @@ class ThumbnailDelivery(Construct):
             security_headers_behavior=cloudfront.ResponseSecurityHeadersBehavior(
                 content_type_options=cloudfront.ResponseHeadersContentTypeOptions(override=True),
                 content_security_policy=cloudfront.ResponseHeadersContentSecurityPolicy(
-                    content_security_policy=POLICY, override=True
+                    content_security_policy=CONTENT_SECURITY_POLICY, override=True
                 ),
                 frame_options=cloudfront.ResponseHeadersFrameOptions(
                     frame_option=cloudfront.HeadersFrameOption.DENY, override=True
@@ -199,7 +206,7 @@ class ThumbnailDelivery(Construct):
         )
 
     def _cors(self) -> cloudfront.ResponseHeadersCorsBehavior | None:
-        """Return the headers for pages of other origins; None where no origin is named."""
+        """Return the headers for pages of other origins; None without origins."""
         if not self.origins:
             return None
         return cloudfront.ResponseHeadersCorsBehavior(
@@ -212,7 +219,7 @@ class ThumbnailDelivery(Construct):
         )
 
     def _reading(self, objects: str) -> iam.PolicyStatement:
-        """Return that this distribution, and no other one, may read thumbnails; it lists nothing.
+        """Return the statement that lets only this distribution read thumbnails. It cannot list them.
 
         https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/private-content-restricting-access-to-s3.html
         """
@@ -226,24 +233,26 @@ class ThumbnailDelivery(Construct):
 
 
 def request_code(recipe: Recipe) -> str:
-    """Return the code of the function at requests, which knows what a recipe makes. Raises RecipeError for too much.
+    """Return the code of the edge function for requests, with the variants of the recipe.
 
-    A format that is the source's own is not known beforehand: it can be had by its full name alone.
+    A variant with the format of its source has no fixed format, so clients must request it with its extension. Raises
+    RecipeError if the code is too large for CloudFront.
     """
-    known = {
+    formats_by_name = {
         f"{each.name}{density_mark(each.density)}": [
             [kind.media_type, kind.extension] for kind in SMALLEST_FIRST if kind in each.formats
         ]
         for each in recipe.pictures
     }
-    table = json.dumps({name: formats for name, formats in known.items() if formats}, separators=(",", ":"))
+    table = json.dumps({name: formats for name, formats in formats_by_name.items() if formats}, separators=(",", ":"))
     code = _code("request").replace("const VARIANTS = {};", f"const VARIANTS = {table};")
-    if len(code.encode()) > CODE_BYTES:
+    if len(code.encode()) > MAX_CODE_BYTES:
         raise RecipeError(
-            f"recipe: expected variants that a CloudFront function of {CODE_BYTES} bytes can know, found {len(known)}"
+            f"recipe: expected variants that fit in a CloudFront function of {MAX_CODE_BYTES} bytes,"
+            f" found {len(formats_by_name)}"
         )
     return code
 
 
 def _code(name: str) -> str:
-    return (EDGE / f"{name}.js").read_text(encoding="utf-8")
+    return (EDGE_FOLDER / f"{name}.js").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The function that converges, with its role, its logs, and the queue it is fed from."""
+"""Lambda functions with their role and logs, the queue that feeds one, and their code and recipe."""
 
 from __future__ import annotations
 
@@ -26,28 +26,31 @@ from thumbsmith.cdk.parts import RUNTIME, EventQueue, acknowledge, acknowledge_w
 from thumbsmith.errors import RecipeError, UsageError
 from thumbsmith.recipe import Recipe
 
-# All variables of a function together hold 4 KB: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
-RECIPE_BYTES: Final = 2048
+# The variables of a function have 4 KB together: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+MAX_RECIPE_BYTES: Final = 2048
 
 RECIPE_FILE: Final = "thumbsmith.toml"
 
-# Variables that tell a function its work: a second value for one of them would lead it elsewhere.
-OWN_VARIABLES: Final = frozenset(
+# The constructs set these variables. Another value would make a function work on other stores.
+RESERVED_VARIABLES: Final = frozenset(
     f"THUMBSMITH_{each}"
     for each in ("SOURCE", "DESTINATION", "RECIPE", "ORIGINS", "BACKFILL", "CATALOGUE", "LARGE", "QUEUE")
 )
 
-# Props of aws_lambda.Function that other parts depend on, and what to use in their place.
-REFUSED: Final = {
+# Props of aws_lambda.Function that belong to the code. Other functions with the same code get them too.
+CODE_PROPS: Final = ("code", "layers")
+
+# Props of aws_lambda.Function that other parts depend on, and what to use instead.
+REFUSED_PROPS: Final = {
     "role": "the construct makes a role with the least permissions; add to its attribute role",
     "log_retention": "the construct has a prop log_retention",
     "log_retention_role": "the construct has a prop log_retention",
-    "log_removal_policy": "give a log_group of your own",
+    "log_removal_policy": "pass your own log_group",
 }
 
 
 class LoggedFunction:
-    """`function`, its `role` and its `log_group`, made in a construct that is theirs alone."""
+    """A function with least permissions: `function`, `role`, `log_group`. They are children of `scope`."""
 
     def __init__(
         self,
@@ -62,9 +65,9 @@ class LoggedFunction:
         self.log_group = props.get("log_group") or logs.LogGroup(
             scope, "Logs", retention=machine.log_retention, removal_policy=RemovalPolicy.DESTROY
         )
-        allowed = [*statements, *permissions.run(self.log_group, in_vpc=machine.vpc is not None)]
+        allowed = [*statements, *permissions.run_function(self.log_group, in_vpc=machine.vpc is not None)]
         self.role = permissions.role(scope, "Role", allowed)
-        given: dict[str, Any] = {
+        ours: dict[str, Any] = {
             "runtime": machine.runtime,
             "architecture": machine.architecture,
             "memory_size": machine.memory_size,
@@ -75,22 +78,22 @@ class LoggedFunction:
             "handler": handler,
             **_network(machine.vpc),
         }
-        further = {**props, "environment": {**environment, **props.get("environment", {})}}
-        self.function: lambda_.Function = checks.built(
-            lambda_.Function, scope, "Function", given, "function_props", further
+        theirs = {**props, "environment": {**environment, **props.get("environment", {})}}
+        self.function: lambda_.Function = checks.construct(
+            lambda_.Function, scope, "Function", ours, "function_props", theirs
         )
         if machine.vpc is not None:
-            leave = iam.Policy(scope, "LeaveNetwork", statements=[permissions.leave_network(self.function)])
-            self.role.attach_inline_policy(leave)
+            denied = iam.Policy(scope, "LeaveNetwork", statements=[permissions.deny_network(self.function)])
+            self.role.attach_inline_policy(denied)
         acknowledge(scope, {"L1": RUNTIME})
         acknowledge_wildcards(self.role, allowed)
 
 
 class QueueFunction(Construct):
-    """A function fed from a queue: `queue`, `dead_letters`, `function`, `role`, `log_group`, `event_source`.
+    """A function that a queue feeds: `queue`, `dead_letters`, `function`, `role`, `log_group`, `event_source`.
 
-    With `backfill`, the number of functions at once that it may take, there is a second queue for what can wait:
-    `backfill` and `backfill_source`, else None.
+    `backfill` is a number of concurrent functions. With it there is a second queue for work that can wait:
+    the attributes `backfill` and `backfill_source`, else None.
     """
 
     def __init__(
@@ -109,18 +112,18 @@ class QueueFunction(Construct):
         events = self._events("Queue", machine)
         self.backfill = self._events("Backfill", machine) if backfill else None
         self.queue, self.dead_letters = events.queue, events.dead_letters
-        receiving = [permissions.receive("ReceiveEvents", self.queue)]
+        receive = [permissions.receive("ReceiveEvents", self.queue)]
         if self.backfill:
-            receiving.append(permissions.receive("ReceiveBackfill", self.backfill.queue))
-        made = LoggedFunction(
+            receive.append(permissions.receive("ReceiveBackfill", self.backfill.queue))
+        logged = LoggedFunction(
             self,
             machine=machine,
             handler=handler,
             environment=environment,
-            statements=[*statements, *receiving],
+            statements=[*statements, *receive],
             props=props,
         )
-        self.function, self.role, self.log_group = made.function, made.role, made.log_group
+        self.function, self.role, self.log_group = logged.function, logged.role, logged.log_group
         self.event_source = self._feed("EventSource", events, machine, machine.max_concurrency)
         self.backfill_source = (
             self._feed("BackfillSource", self.backfill, machine, backfill) if self.backfill and backfill else None
@@ -135,42 +138,50 @@ class QueueFunction(Construct):
             max_receive_count=machine.max_receive_count,
         )
 
-    def _feed(self, id: str, events: EventQueue, machine: Machine, at_once: int) -> lambda_.EventSourceMapping:
+    def _feed(self, id: str, events: EventQueue, machine: Machine, concurrency: int) -> lambda_.EventSourceMapping:
         return self.function.add_event_source_mapping(
             id,
             event_source_arn=events.queue.queue_arn,
             batch_size=machine.batch_size,
             max_batching_window=machine.batching_window if machine.batching_window.to_seconds() else None,
-            max_concurrency=at_once,
+            max_concurrency=concurrency,
             report_batch_item_failures=True,
         )
 
 
+def code_props(props: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those props of a function that belong to its code."""
+    return {name: value for name, value in props.items() if name in CODE_PROPS}
+
+
 def checked_props(found: Any, max_concurrency: int = 0) -> dict[str, Any]:
-    """Return a copy of `function_props`. Raises UsageError for a prop that would break the function, and says why."""
-    props = checks.further("function_props", found)
-    for name, why in REFUSED.items():
+    """Return a copy of `function_props`. Raises UsageError for a prop that would break the function, with the reason.
+
+    `max_concurrency` is the number of functions that the queues may start at the same time.
+    """
+    props = checks.by_name("function_props", found)
+    for name, instead in REFUSED_PROPS.items():
         if name in props:
-            raise UsageError(f"function_props: expected no {name}: {why}")
-    environment = checks.further("function_props: environment", props.get("environment"))
+            raise UsageError(f"function_props: expected no {name}: {instead}")
+    environment = checks.by_name("function_props: environment", props.get("environment"))
     for name, value in environment.items():
-        if name in OWN_VARIABLES:
-            raise UsageError(f"function_props: expected no {name} in the environment, which the construct sets itself")
+        if name in RESERVED_VARIABLES:
+            raise UsageError(f"function_props: expected no {name} in the environment, which the construct sets")
         if not isinstance(value, str):
             raise UsageError(f"function_props: expected a text for {name} in the environment, found {value!r}")
     reserved = props.get("reserved_concurrent_executions")
     if isinstance(reserved, int) and reserved < max_concurrency and not Token.is_unresolved(reserved):
         raise UsageError(
-            f"function_props: expected reserved_concurrent_executions of at least {max_concurrency}, as max_concurrency"
-            f" is, found {reserved}: events that find no function end in the dead letters"
+            f"function_props: expected reserved_concurrent_executions of at least {max_concurrency}, which is"
+            f" max_concurrency, found {reserved}: events without a free function end as dead letters"
         )
     return props | {"environment": environment}
 
 
 def recipe_text(recipe: str | os.PathLike[str] | None) -> str | None:
-    """Return the recipe's TOML, checked; None for the default. Raises RecipeError for what is no recipe.
+    """Return the TOML of the recipe after validation; None for the default. Raises RecipeError for an invalid recipe.
 
-    A text with a line break or a "=" is the TOML itself, any other the path of a file.
+    A text with a line break or a "=" is TOML. Any other text is the path of a file.
     """
     if recipe is None:
         return None
@@ -184,66 +195,62 @@ def recipe_text(recipe: str | os.PathLike[str] | None) -> str | None:
 
 
 def recipe_setting(text: str | None) -> tuple[dict[str, str], dict[str, str]]:
-    """Return how the function is told of a recipe: variables of its environment, and files beside its code."""
+    """Return how the function gets the recipe: environment variables, and files beside its code by name."""
     if text is None:
         return {}, {}
-    if len(text.encode()) <= RECIPE_BYTES:
+    if len(text.encode()) <= MAX_RECIPE_BYTES:
         return {"THUMBSMITH_RECIPE": text}, {}
     return {"THUMBSMITH_RECIPE": RECIPE_FILE}, {RECIPE_FILE: text}
 
 
 def code(
-    scope: Construct, machine: Machine, files: dict[str, str], contents: packaging.Contents = packaging.CONVERGING
-) -> lambda_.Code:
-    """Return the function's code, built for its machine, and tell of it. Raises UsageError where it cannot be.
-
-    Where nothing is deployed, as with `cdk list`, nothing is built.
-    """
-    python = python_of(machine.runtime)
-    if not Stack.of(scope).bundling_required:
-        return lambda_.Code.from_asset(str(Path(__file__).parent))
-    return lambda_.Code.from_asset(_built(python, machine.architecture.name, tuple(files.items()), contents))
-
-
-def code_or(
-    given: Any,
     scope: Construct,
     machine: Machine,
     files: dict[str, str],
     contents: packaging.Contents = packaging.CONVERGING,
+    *,
+    given: Any = None,
 ) -> lambda_.Code:
-    """Return the code that a user gives, else ours. Raises UsageError where theirs would lack the recipe."""
+    """Return the code of a function: the user's if `given`, else ours, built for the machine.
+
+    `files` are texts by file name. A command that deploys nothing, such as `cdk list`, builds nothing. Raises
+    UsageError if the code cannot be built, and if the user's code would lack a file.
+    """
     if given is None:
-        return code(scope, machine, files, contents)
+        python = python_of(machine.runtime)
+        if not Stack.of(scope).bundling_required:
+            return lambda_.Code.from_asset(str(Path(__file__).parent))
+        return lambda_.Code.from_asset(_built(python, machine.architecture.name, tuple(files.items()), contents))
     if not isinstance(given, lambda_.Code):
         raise UsageError(f"function_props: expected code as lambda_.Code.from_asset(...), found {given!r}")
     if files:
         raise UsageError(
-            f"function_props: expected no code of your own with a recipe of more than {RECIPE_BYTES} bytes: such a"
-            f" recipe travels with the code as {RECIPE_FILE}"
+            f"function_props: expected no code of your own with a recipe of more than {MAX_RECIPE_BYTES} bytes: such a"
+            f" recipe is a file {RECIPE_FILE} in our code"
         )
     return given
 
 
 @cache
 def _built(python: str, architecture: str, files: tuple[tuple[str, str], ...], contents: packaging.Contents) -> str:
-    """Return the zip's path; it is there until the app ends: CDK takes it when a function is made."""
+    """Return the path of the zip. It exists until the app ends, since CDK copies it later."""
     folder = tempfile.mkdtemp(prefix="thumbsmith-code-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     target = Path(folder) / f"{contents.name}.zip"
     built = packaging.build(target, python=python, architecture=architecture, contents=contents, files=dict(files))
-    _tell(built, contents.name, python, architecture)
+    _report(built, contents.name, python, architecture)
     return str(target)
 
 
-def _tell(built: packaging.Package, name: str, python: str, architecture: str) -> None:
-    without = f"; without bytecode, as there is no Python {python} here to make it: cold starts take longer"
+def _report(built: packaging.Package, name: str, python: str, architecture: str) -> None:
+    """Print the size of the code to stderr."""
+    without = f"; without bytecode, since no Python {python} is installed here: cold starts take longer"
     sizes = f"{built.zip_bytes / 1e6:.1f} MB as a zip, {built.bytes / 1e6:.1f} MB unpacked"
     sys.stderr.write(f"{name} for Python {python} on {architecture}: {sizes}{'' if built.bytecode else without}\n")
 
 
 def _network(vpc: ec2.IVpc | None) -> dict[str, Any]:
-    """Return the function's place in a VPC: in subnets without a way to the internet, where there are any."""
+    """Return the network props: isolated subnets if the VPC has any, else private ones."""
     if vpc is None:
         return {}
     kind = ec2.SubnetType.PRIVATE_ISOLATED if vpc.isolated_subnets else ec2.SubnetType.PRIVATE_WITH_EGRESS

@@ -1,4 +1,4 @@
-"""The construct: thumbnails of the sources in a bucket, kept up to date in another."""
+"""ThumbnailGenerator: makes thumbnails of the sources in one bucket and keeps them up to date in another."""
 
 from __future__ import annotations
 
@@ -22,44 +22,64 @@ from thumbsmith.cdk import permissions
 from thumbsmith.cdk import props as checks
 from thumbsmith.cdk.catalogue import Announcements, Catalogue, topic
 from thumbsmith.cdk.function import QueueFunction
-from thumbsmith.cdk.machine import CONCURRENCY, machine_of, overridden, python_of
+from thumbsmith.cdk.machine import CONCURRENCY_RANGE, Machine, machine_of, overridden
 from thumbsmith.cdk.monitoring import Alarms, dashboard_of
-from thumbsmith.cdk.network import keep_apart, place, require_buckets, require_endpoints
+from thumbsmith.cdk.network import location, require_buckets, require_disjoint, require_endpoints
 from thumbsmith.cdk.notifications import (
+    Claim,
     Trigger,
-    Work,
-    keep_neighbors_apart,
-    keep_one_construct,
     notify_by_eventbridge,
     notify_by_s3,
+    require_compatible,
+    require_one_construct,
 )
-from thumbsmith.cdk.parts import RETENTION
+from thumbsmith.cdk.parts import MESSAGE_RETENTION
 from thumbsmith.cdk.permissions import BatchJobs
 from thumbsmith.errors import UsageError
 
 HANDLER: Final = "thumbsmith.aws.handler.handler"
 
-# Writing an item takes a fraction of what a picture takes.
-WRITER_MEMORY: Final = 256
+# Defaults of props that are no part of a Machine.
+BACKFILL_CONCURRENCY: Final = 20
+ALARM_AGE_SECONDS: Final = 15 * 60
 
-# Props that go with the code, and so hold for whatever else runs it.
-OF_THE_CODE: Final = ("code", "layers")
+# The catalogue's writer handles no pictures.
+WRITER_MEMORY_MB: Final = 256
 
-REMOVALS: Final = {"retain": RemovalPolicy.RETAIN, "destroy": RemovalPolicy.DESTROY}
-
-
-def of_the_code(props: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those props of a function that go with its code."""
-    return {name: value for name, value in props.items() if name in OF_THE_CODE}
+REMOVAL_POLICIES: Final = {"retain": RemovalPolicy.RETAIN, "destroy": RemovalPolicy.DESTROY}
 
 
 class ThumbnailGenerator(Construct):
-    """S3 event -> queue -> function -> thumbnails; every part of it is an attribute.
+    """S3 event -> queue -> function -> thumbnails.
 
-    `queue`, `dead_letters`, `function`, `role`, `log_group`, `event_source`; `rule` with trigger EVENTBRIDGE; what
-    others go by: `source`, `destination`, `recipe` (its TOML, None for the default), `machine`, `props`, `variables`;
-    and where they were asked for `backfill` (with its `queue` and `dead_letters`) and `backfill_source`, `jobs` (with
-    `role` and `bucket`), `alarms`, `dashboard`, `catalogue` (with its `table`), `announcements` (with its `topic`).
+    Props. A value may be CDK's type or a plain one; None selects the default.
+
+    - `source`, `destination`: buckets, new or imported.
+    - `source_prefix`, `destination_prefix`: limit each of them to keys below a prefix, which ends in "/".
+    - `recipe`: the path of a file, or TOML text. Default: Thumbsmith's default recipe.
+    - `trigger`: the service that reports changes, "s3" (default) or "eventbridge".
+    - `runtime`: a version of Python, such as "3.13" (default). `architecture`: "arm64" (default) or "x86_64".
+    - `memory_size`: MB of memory (1769). `timeout`: seconds for one call (60).
+    - `batch_size`: messages for each call (10). More than 10 need a `batching_window`: seconds to wait for them (0).
+    - `max_concurrency`: functions that run at the same time (100).
+    - `max_receive_count`: tries before a message is moved to the dead-letter queue (5).
+    - `backfill`: add a second queue for work that can wait, with `backfill_max_concurrency` functions (20).
+    - `batch`: add the role and the bucket for jobs of S3 Batch Operations. They may read the buckets `inventories`.
+      `removal_policy` of that bucket: "retain" (default) or "destroy".
+    - `log_retention`: days (one month). `tracing`: True or False (default).
+    - `vpc`: a network for the function. Default: none.
+    - `catalogue`: add a DynamoDB table with one item for each source.
+    - `announce`: add a topic with a message for each new or deleted manifest. `announce_email` subscribes to it.
+    - `alarms`: add alarms; `alarm_topic` or `alarm_email` also add them. `max_age`: seconds that an event may wait
+      before an alarm (15 minutes).
+    - `dashboard`: add a CloudWatch dashboard.
+    - `function_props`: more props of `aws_lambda.Function`. They win over the props above. Their `environment` is
+      added to the variables that the construct sets.
+
+    Attributes: `queue`, `dead_letters`, `function`, `role`, `log_group`, `event_source`; `rule` with
+    `trigger="eventbridge"`; `source`, `destination`, `recipe` (TOML, None for the default), `machine`, `props`,
+    `variables`. None unless requested: `backfill` (`.queue`, `.dead_letters`), `backfill_source`,
+    `jobs` (`.role`, `.bucket`), `alarms`, `dashboard`, `catalogue` (`.table`), `announcements` (`.topic`).
     """
 
     def __init__(
@@ -75,19 +95,19 @@ class ThumbnailGenerator(Construct):
         trigger: Trigger | str = Trigger.S3,
         runtime: lambda_.Runtime | str | None = None,
         architecture: lambda_.Architecture | str | None = None,
-        memory_size: int = 1769,
+        memory_size: int | None = None,
         timeout: Duration | float | None = None,
-        batch_size: int = 10,
+        batch_size: int | None = None,
         batching_window: Duration | float | None = None,
-        max_concurrency: int = 100,
-        max_receive_count: int = 5,
+        max_concurrency: int | None = None,
+        max_receive_count: int | None = None,
         backfill: bool = False,
-        backfill_max_concurrency: int = 20,
+        backfill_max_concurrency: int | None = None,
         batch: bool = False,
         inventories: Sequence[s3.IBucket] = (),
         removal_policy: RemovalPolicy | str = RemovalPolicy.RETAIN,
-        log_retention: logs.RetentionDays | int | str = logs.RetentionDays.ONE_MONTH,
-        tracing: lambda_.Tracing | bool | str = lambda_.Tracing.DISABLED,
+        log_retention: logs.RetentionDays | int | str | None = None,
+        tracing: lambda_.Tracing | bool | str | None = None,
         vpc: ec2.IVpc | None = None,
         catalogue: bool = False,
         announce: bool = False,
@@ -99,146 +119,152 @@ class ThumbnailGenerator(Construct):
         dashboard: bool = False,
         function_props: Mapping[str, Any] | None = None,
     ) -> None:
-        """Make all parts. `recipe` is a path or TOML text; without one, the default recipe holds.
-
-        Prefixes end in "/". `trigger` is "s3" or "eventbridge", `runtime` a version of Python as "3.13" (the default),
-        `architecture` "arm64" (the default) or "x86_64", `tracing` True or False, `log_retention` a number of days;
-        all of these may be CDK's types too. Times (`timeout`, 60 s; `batching_window`, 0; `max_age`, 15 minutes) are
-        seconds or a Duration. `memory_size` is in MB, `batch_size` messages a call, `max_concurrency` functions at
-        once, `max_receive_count` tries before the dead letters. More than 10 messages a call need a `batching_window`.
-
-        `backfill` makes a queue for what can wait, with `backfill_max_concurrency` functions at once. `batch` makes
-        what a job of S3 Batch Operations needs; it may read the inventories in the buckets given, and its own bucket
-        has the `removal_policy` "retain" (the default) or "destroy". A topic or an address for alarms turns them on.
-        An event may wait for `max_age` before an alarm. `function_props` are further props of `aws_lambda.Function`,
-        which win over all that is set here; its `environment` is added to the variables that are set here.
-
-        Raises UsageError, one sentence, for a recipe, a place, a value or a combination that cannot work.
-        """
+        """Create all parts. Raises UsageError, one sentence, for a value or a combination that cannot work."""
         super().__init__(scope, id)
         checks.flags(backfill=backfill, batch=batch, catalogue=catalogue, announce=announce)
         checks.flags(alarms=alarms, dashboard=dashboard)
-        self.source = place(source, source_prefix, "source")
-        self.destination = place(destination, destination_prefix, "destination")
-        self._keep_apart(checks.choice("trigger", trigger, Trigger, {each.value: each for each in Trigger}))
+        self.source = location(source, source_prefix, "source")
+        self.destination = location(destination, destination_prefix, "destination")
+        self._claim(checks.choice("trigger", trigger, Trigger, {each.value: each for each in Trigger}))
         machine = machine_of(
-            runtime=runtime or lambda_.Runtime.PYTHON_3_13,
-            architecture=architecture or lambda_.Architecture.ARM_64,
+            runtime=runtime,
+            architecture=architecture,
             memory_size=memory_size,
-            timeout=60 if timeout is None else timeout,
+            timeout=timeout,
             batch_size=batch_size,
-            batching_window=0 if batching_window is None else batching_window,
+            batching_window=batching_window,
             max_concurrency=max_concurrency,
             max_receive_count=max_receive_count,
             log_retention=log_retention,
             tracing=tracing,
             vpc=vpc,
         )
-        python_of(machine.runtime)
-        most = checks.whole("backfill_max_concurrency", backfill_max_concurrency, *CONCURRENCY)
-        self.props = functions.checked_props(function_props, machine.max_concurrency + (most if backfill else 0))
-        self.machine, self.recipe = overridden(machine, self.props), functions.recipe_text(recipe)
-        if self.machine.vpc is not None:
-            self._look_for_ways(self.machine.vpc, catalogue=catalogue)
-        variables, files = functions.recipe_setting(self.recipe)
-        self.props["code"] = functions.code_or(self.props.get("code"), self, self.machine, files)
-        self.variables = self.places | variables
-        self.converging = self._converge(most if backfill else None)
-        self.function, self.role = self.converging.function, self.converging.role
-        self.queue, self.dead_letters = self.converging.queue, self.converging.dead_letters
-        self.log_group, self.event_source = self.converging.log_group, self.converging.event_source
-        self.backfill, self.backfill_source = self.converging.backfill, self.converging.backfill_source
-        self.jobs = self._jobs(batch=batch, inventories=inventories, removal_policy=removal_policy)
-        self.rule = self._listen()
+        concurrency = _backfill_concurrency(backfill_max_concurrency, backfill=backfill)
+        self.recipe = functions.recipe_text(recipe)
+        self._configure(machine, function_props, concurrency, catalogue=catalogue)
+        self._create_function(concurrency)
+        self.jobs = self._jobs(inventories, removal_policy, batch=batch)
+        self.rule = self._subscribe()
         self.catalogue = self._catalogue() if catalogue else None
-        address = checks.email("announce_email", announce_email)
-        self.announcements = self._announce(address) if announce or address else None
-        self.alarms = self._alarm(alarm_topic, checks.email("alarm_email", alarm_email), max_age, alarms=alarms)
+        self.announcements = self._announcements(announce_email, announce=announce)
+        self.alarms = self._alarms(alarm_topic, alarm_email, max_age, alarms=alarms)
         self.dashboard = dashboard_of(self, "Dashboard", self.converging) if dashboard else None
         Tags.of(self).add("thumbsmith", self.node.path)
 
     @property
     def places(self) -> dict[str, str]:
-        """Return the variables that tell a function where sources and thumbnails are."""
+        """Return the environment variables with the addresses of sources and thumbnails."""
         return {"THUMBSMITH_SOURCE": self.source.url, "THUMBSMITH_DESTINATION": self.destination.url}
 
-    def _keep_apart(self, trigger: Trigger) -> None:
-        """Raise UsageError where source and destination, or other generators of the app, are in the way."""
-        keep_apart(self.source, self.destination)
-        keep_one_construct(self.source.bucket, self.destination.bucket)
+    def _claim(self, trigger: Trigger) -> None:
+        """Raise UsageError if source and destination overlap, or conflict with another generator of the app."""
+        require_disjoint(self.source, self.destination)
+        require_one_construct(self.source.bucket, self.destination.bucket)
         others = [each for each in self.node.root.node.find_all() if isinstance(each, ThumbnailGenerator)]
-        self.work = Work(self.node.path, self.source, self.destination, trigger)
-        keep_neighbors_apart(
-            self, self.work, [each.work for each in others if each is not self and hasattr(each, "work")]
+        self.claim = Claim(self.node.path, self.source, self.destination, trigger)
+        require_compatible(
+            self, self.claim, [each.claim for each in others if each is not self and hasattr(each, "claim")]
         )
 
-    def _look_for_ways(self, vpc: ec2.IVpc, *, catalogue: bool) -> None:
-        """Raise UsageError where the function's network cannot reach what it needs."""
+    def _configure(
+        self, machine: Machine, function_props: Mapping[str, Any] | None, backfill: int | None, *, catalogue: bool
+    ) -> None:
+        """Set `machine`, `props` and `variables`, which the function and all that depends on it use."""
+        self.props = functions.checked_props(function_props, machine.max_concurrency + (backfill or 0))
+        self.machine = overridden(machine, self.props)
+        if self.machine.vpc is not None:
+            self._require_routes(self.machine.vpc, catalogue=catalogue)
+        variables, files = functions.recipe_setting(self.recipe)
+        self.props["code"] = functions.code(self, self.machine, files, given=self.props.get("code"))
+        self.variables = self.places | variables
+
+    def _require_routes(self, vpc: ec2.IVpc, *, catalogue: bool) -> None:
+        """Raise UsageError if the function cannot reach a service that it needs from its network."""
         require_buckets(vpc, [self.source.bucket, self.destination.bucket])
         if "vpc_subnets" not in self.props and vpc.isolated_subnets:
             require_endpoints(vpc, ["s3"], "the function reads and writes there")
             if catalogue:
                 require_endpoints(vpc, ["dynamodb"], "the catalogue is a table")
 
-    def _converge(self, backfill: int | None) -> QueueFunction:
-        statements = [*permissions.read_source(self.source), *permissions.keep_destination(self.destination)]
-        return QueueFunction(
+    def _create_function(self, backfill: int | None) -> None:
+        self.converging = QueueFunction(
             self,
             "Converge",
             machine=self.machine,
             handler=HANDLER,
             environment=self.variables,
-            statements=statements,
+            statements=[*permissions.read_source(self.source), *permissions.update_destination(self.destination)],
             props=self.props,
             backfill=backfill,
         )
+        self.function, self.role = self.converging.function, self.converging.role
+        self.queue, self.dead_letters = self.converging.queue, self.converging.dead_letters
+        self.log_group, self.event_source = self.converging.log_group, self.converging.event_source
+        self.backfill, self.backfill_source = self.converging.backfill, self.converging.backfill_source
 
     def _jobs(
-        self, *, batch: bool, inventories: Sequence[s3.IBucket], removal_policy: RemovalPolicy | str
+        self, inventories: Sequence[s3.IBucket], removal_policy: RemovalPolicy | str, *, batch: bool
     ) -> BatchJobs | None:
-        listed = [
-            checks.bucket("inventories", each) for each in checks.several("inventories", inventories, "inventories")
+        buckets = [
+            checks.bucket("inventories", each) for each in checks.sequence("inventories", inventories, "inventories")
         ]
-        removal = checks.choice("removal_policy", removal_policy, RemovalPolicy, REMOVALS)
-        if listed and not batch:
+        removal = checks.choice("removal_policy", removal_policy, RemovalPolicy, REMOVAL_POLICIES)
+        if buckets and not batch:
             raise UsageError("inventories: expected batch=True with them, whose jobs read them")
         if not batch:
             return None
-        return BatchJobs(self, "Jobs", function=self.function, inventories=listed, removal_policy=removal)
+        return BatchJobs(self, "Jobs", function=self.function, inventories=buckets, removal_policy=removal)
 
-    def _listen(self) -> events.Rule | None:
-        if self.work.trigger is Trigger.EVENTBRIDGE:
+    def _subscribe(self) -> events.Rule | None:
+        """Connect the source bucket with the queue; return the rule of EventBridge, if that is the trigger."""
+        if self.claim.trigger is Trigger.EVENTBRIDGE:
             return notify_by_eventbridge(self, "Changes", self.source, self.queue, self.dead_letters)
         notify_by_s3(self.source, self.queue)
         return None
 
     def _catalogue(self) -> Catalogue:
-        small = replace(self.machine, memory_size=WRITER_MEMORY)
-        return Catalogue(self, "Catalogue", destination=self.destination, machine=small, props=of_the_code(self.props))
+        machine = replace(self.machine, memory_size=WRITER_MEMORY_MB)
+        props = functions.code_props(self.props)
+        return Catalogue(self, "Catalogue", destination=self.destination, machine=machine, props=props)
 
-    def _announce(self, email: str | None) -> Announcements:
-        return Announcements(self, "Announcements", destination=self.destination, email=email)
+    def _announcements(self, email: str | None, *, announce: bool) -> Announcements | None:
+        address = checks.email("announce_email", email)
+        if not (announce or address):
+            return None
+        return Announcements(self, "Announcements", destination=self.destination, email=address)
 
-    def _alarm(
+    def _alarms(
         self, given: sns.ITopic | None, email: str | None, max_age: Duration | float | None, *, alarms: bool
     ) -> Alarms | None:
-        """Return the alarms where they are asked for by a topic, an address or a word; else None."""
-        if given is None and email is None and not alarms:
+        """Return the alarms if a topic, an address or `alarms` requests them; else None."""
+        address = checks.email("alarm_email", email)
+        if given is None and address is None and not alarms:
             if max_age is not None:
                 raise UsageError("max_age: expected alarms=True with it, as it is a limit for an alarm")
             return None
-        if given is None:
-            alarmed: sns.ITopic = topic(self, "AlarmTopic", email)
-        else:
-            alarmed = checks.resource("alarm_topic", given, "topic_arn", "a topic, as an sns.Topic")
-            if email:
-                alarmed.add_subscription(subscriptions.EmailSubscription(email))
+        seconds = ALARM_AGE_SECONDS if max_age is None else max_age
         return Alarms(
             self,
             "Alarms",
             queue=self.queue,
             dead_letters=self.dead_letters,
             function=self.function,
-            topic=alarmed,
-            max_age=checks.duration("max_age", 15 * 60 if max_age is None else max_age, 1, RETENTION.to_seconds()),
+            topic=self._alarm_topic(given, address),
+            max_age=checks.duration("max_age", seconds, 1, MESSAGE_RETENTION.to_seconds()),
         )
+
+    def _alarm_topic(self, given: sns.ITopic | None, email: str | None) -> sns.ITopic:
+        if given is None:
+            return topic(self, "AlarmTopic", email)
+        found: sns.ITopic = checks.resource("alarm_topic", given, "topic_arn", "a topic, as an sns.Topic")
+        if email:
+            found.add_subscription(subscriptions.EmailSubscription(email))
+        return found
+
+
+def _backfill_concurrency(found: Any, *, backfill: bool) -> int | None:
+    """Return the number of functions for the backfill, None without a backfill. Raises UsageError for a bad value."""
+    functions_at_once = checks.integer(
+        "backfill_max_concurrency", BACKFILL_CONCURRENCY if found is None else found, *CONCURRENCY_RANGE
+    )
+    return functions_at_once if backfill else None

@@ -1,7 +1,4 @@
-"""Alarms and their metrics. docs/runbook.md says what to do about each alarm.
-
-One page to look at: what comes in, what comes out, how long it takes, what went wrong.
-"""
+"""Alarms, a dashboard, and their metrics. docs/runbook.md describes what to do about each alarm."""
 
 from __future__ import annotations
 
@@ -18,17 +15,17 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from thumbsmith.cdk.function import QueueFunction
-from thumbsmith.cdk.parts import ask_for_policy
+from thumbsmith.cdk.parts import require_policy
 
 NAMESPACE: Final = "Thumbsmith"
 FIVE_MINUTES: Final = Duration.minutes(5)
 
-# Share of rejected sources, in percent, above which somebody seems to upload what are no images.
-REJECTED_PERCENT: Final = 20
+# With a larger share of rejected sources, in percent, users probably upload files that are no images.
+MAX_REJECTED_PERCENT: Final = 20
 
 
 class Alarms(Construct):
-    """One alarm for each thing that goes wrong, in `alarms` by name; all of them publish to `topic`."""
+    """One alarm for each kind of failure: `alarms`, by name. All publish to `topic`."""
 
     def __init__(
         self,
@@ -43,15 +40,17 @@ class Alarms(Construct):
     ) -> None:
         super().__init__(scope, id)
         self.topic = topic
-        let_alarms_publish(self, topic)
+        allow_alarms(self, topic)
         self.alarms: dict[str, cloudwatch.Alarm] = {}
         oldest = queue.metric_approximate_age_of_oldest_message(period=FIVE_MINUTES, statistic="Maximum")
         left = dead_letters.metric_approximate_number_of_messages_visible(period=FIVE_MINUTES, statistic="Maximum")
-        self._alarm("DeadLetters", left, 0, "Events that failed every time: thumbnails of these keys may be wrong.")
-        self._alarm("OldestEvent", oldest, max_age.to_seconds(), "Events wait: thumbnails come late.")
-        self._alarm("Errors", function.metric_errors(period=FIVE_MINUTES), 0, "The function failed as a whole.")
-        self._alarm("Throttles", function.metric_throttles(period=FIVE_MINUTES), 0, "No function could be started.")
-        self._alarm("Rejected", rejected_percent(function), REJECTED_PERCENT, "Many sources are no good images.", 3)
+        self._alarm("DeadLetters", left, 0, "Events failed at every try: thumbnails of these keys may be out of date.")
+        self._alarm("OldestEvent", oldest, max_age.to_seconds(), "Events wait: thumbnails are late.")
+        self._alarm("Errors", function.metric_errors(period=FIVE_MINUTES), 0, "Calls of the function failed.")
+        self._alarm(
+            "Throttles", function.metric_throttles(period=FIVE_MINUTES), 0, "Lambda could not start a function."
+        )
+        self._alarm("Rejected", rejected_percent(function), MAX_REJECTED_PERCENT, "Many sources are rejected.", 3)
 
     def _alarm(self, name: str, metric: cloudwatch.IMetric, above: float, why: str, periods: int = 1) -> None:
         alarm = cloudwatch.Alarm(
@@ -62,33 +61,33 @@ class Alarms(Construct):
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
             evaluation_periods=periods,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-            alarm_description=f"{why} What to do: docs/runbook.md.",
+            alarm_description=f"{why} See docs/runbook.md.",
         )
         alarm.add_alarm_action(actions.SnsAction(self.topic))
         alarm.add_ok_action(actions.SnsAction(self.topic))
         self.alarms[name] = alarm
 
 
-def let_alarms_publish(scope: Construct, topic: sns.ITopic) -> None:
+def allow_alarms(scope: Construct, topic: sns.ITopic) -> None:
     """Allow CloudWatch, for alarms of this account, to publish to the topic and to use its key.
 
-    A topic's own policy replaces the default one, by which alarms could publish. A topic or a key that the app does not
-    make is its owner's to change: then there is a warning, and an output of what to add.
+    The policy of a topic replaces the default policy, which would allow alarms. For an imported topic or key there is a
+    warning, and an output with the statement to add.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html
     """
     account = Stack.of(scope).account
     alarms = iam.ServicePrincipal("cloudwatch.amazonaws.com")
-    ours = {"StringEquals": {"aws:SourceAccount": account}}
+    this_account = {"StringEquals": {"aws:SourceAccount": account}}
     publish = iam.PolicyStatement(
         sid="LetAlarmsPublish",
         principals=[alarms],
         actions=["sns:Publish"],
         resources=[topic.topic_arn],
-        conditions=ours,
+        conditions=this_account,
     )
     if not topic.add_to_resource_policy(publish).statement_added:
-        what = "The policy of the imported alarm_topic has to let CloudWatch publish, else no alarm reaches anyone."
-        ask_for_policy(scope, "AlarmTopicPolicy", what, [publish])
+        what = "The policy of the imported alarm_topic must let CloudWatch publish. Else alarms reach no one."
+        require_policy(scope, "AlarmTopicPolicy", what, [publish])
     key: kms.IKey | None = getattr(topic, "master_key", None)
     if key is None:
         return
@@ -97,15 +96,15 @@ def let_alarms_publish(scope: Construct, topic: sns.ITopic) -> None:
         principals=[alarms],
         actions=["kms:Decrypt", "kms:GenerateDataKey*"],
         resources=["*"],
-        conditions=ours,
+        conditions=this_account,
     )
     if not key.add_to_resource_policy(use).statement_added:
-        what = "The policy of alarm_topic's imported key has to let CloudWatch use it, else no alarm reaches anyone."
-        ask_for_policy(scope, "AlarmTopicKeyPolicy", what, [use])
+        what = "The policy of the imported key of alarm_topic must let CloudWatch use it. Else alarms reach no one."
+        require_policy(scope, "AlarmTopicKeyPolicy", what, [use])
 
 
 def rejected_percent(function: lambda_.IFunction) -> cloudwatch.MathExpression:
-    """Return the share of images that were rejected, in percent, of at least a hundred in five minutes; else none."""
+    """Return the share of rejected images in percent, 0 for fewer than a hundred images in five minutes."""
     images = {word: outcome(function, word) for word in ("made", "rejected")}
     return cloudwatch.MathExpression(
         expression="IF(made + rejected >= 100, 100 * rejected / (made + rejected), 0)",
@@ -116,17 +115,17 @@ def rejected_percent(function: lambda_.IFunction) -> cloudwatch.MathExpression:
 
 
 def outcome(function: lambda_.IFunction, word: str) -> cloudwatch.Metric:
-    """Return how many images had this outcome."""
+    """Return the number of images with this outcome."""
     return _metric(function, "Images", "Sum", {"Outcome": word}, word)
 
 
 def stage(function: lambda_.IFunction, name: str) -> cloudwatch.Metric:
-    """Return how many milliseconds a stage of an image takes, the median."""
+    """Return the median time of a stage of one image, in milliseconds."""
     return _metric(function, name, "p50", {}, name)
 
 
 def volume(function: lambda_.IFunction, name: str) -> cloudwatch.Metric:
-    """Return how many bytes went in or out."""
+    """Return the bytes read or written."""
     return _metric(function, name, "Sum", {}, name)
 
 
@@ -143,8 +142,8 @@ def _metric(
     )
 
 
-OUTCOMES = ("made", "fresh", "deleted", "absent", "rejected", "failed")
-STAGES = ("LookMilliseconds", "RenderMilliseconds", "StoreMilliseconds", "TotalMilliseconds")
+OUTCOMES: Final = ("made", "fresh", "deleted", "absent", "rejected", "failed")
+STAGES: Final = ("LookMilliseconds", "RenderMilliseconds", "StoreMilliseconds", "TotalMilliseconds")
 
 
 def dashboard_of(scope: Construct, id: str, converging: QueueFunction) -> cloudwatch.Dashboard:

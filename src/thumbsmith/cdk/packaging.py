@@ -1,4 +1,4 @@
-"""A function's code as a zip, built without Docker: pinned wheels for the function's platform, and this package."""
+"""Builds the code of a function without Docker: a zip with pinned wheels for its platform, and this package."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ from thumbsmith.errors import UsageError
 PACKAGE: Final = Path(__file__).parents[1]
 DISTRIBUTION: Final = "thumbsmith"
 
-# The services whose description botocore needs there; those of all others are half of the zip.
+# botocore needs the descriptions of these services. The descriptions of all others would be half of the zip.
 SERVICES: Final = ("s3", "dynamodb", "sqs")
 
 # https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html: Amazon Linux 2023, glibc 2.34.
 PLATFORMS: Final = {"arm64": "aarch64-manylinux_2_34", "x86_64": "x86_64-manylinux_2_34"}
 
-# Every date in the zip: one content is one zip, so that nothing is deployed anew without need.
-EPOCH: Final = (1980, 1, 1, 0, 0, 0)
+# The date of all files in the zip. Equal content gives an equal zip, which is not deployed again.
+FILE_DATE: Final = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a kind of function runs with: wheels as they are pinned in NAME.txt, and this package but for `left_out`."""
+    """The content of a kind of function: wheels as pinned in NAME.txt, and this package without `left_out`."""
 
     name: str
     left_out: tuple[str, ...]
 
     @property
     def requirements(self) -> Path:
-        """Return the file that pins the wheels."""
+        """Return the path of the file that pins the wheels."""
         return Path(__file__).with_name(f"{self.name}.txt")
 
 
-# What of this package is for people's machines is left out.
+# Functions do not need the parts for the command line.
 CONVERGING: Final = Contents("function", ("cli", "cdk", "web", "samples", "__pycache__"))
 API: Final = Contents("api", ("cli", "cdk", "assets", "samples", "__pycache__"))
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """What was built: the zip's size, that of all files in it, and whether they are there as bytecode too."""
+    """The result: size of the zip, size of all files in it, and whether it contains bytecode."""
 
     zip_bytes: int
     bytes: int
@@ -63,10 +63,10 @@ def build(
     files: dict[str, str] | None = None,
     folder: Path | None = None,
 ) -> Package:
-    """Write the zip for a Python ("3.13") on an architecture ("arm64" or "x86_64"); `files` are added by name.
+    """Write the zip to `target` for a Python ("3.13") on an architecture ("arm64" or "x86_64").
 
-    All files of a `folder` are added too. Raises UsageError where there is no pinned wheel for the platform, and what
-    the file system raises.
+    `files` are texts to add, by name. All files of a `folder` are added too. Raises UsageError if a pinned wheel does
+    not exist for the platform, and OSError from the file system.
     """
     with tempfile.TemporaryDirectory(prefix="thumbsmith-package-") as name:
         root = Path(name)
@@ -84,24 +84,24 @@ def build(
 
 
 def _install(root: Path, python: str, architecture: str, requirements: Path) -> None:
-    """Install the pinned wheels as they are for that platform; nothing is compiled, nothing of a wheel is run."""
+    """Install the pinned wheels for that platform. No code of a wheel is compiled or run."""
     command = ["install", "--quiet", "--target", str(root), "--python-version", python, "--link-mode", "copy"]
     command += ["--python-platform", PLATFORMS[architecture], "--only-binary", ":all:", "--no-deps"]
     done = _uv("pip", *command, "--require-hashes", "--requirement", str(requirements))
     if done.returncode:
-        raise UsageError(f"no package for Python {python} on {architecture} can be built: {done.stderr.strip()}")
+        raise UsageError(f"cannot build the code for Python {python} on {architecture}: {done.stderr.strip()}")
 
 
 def _describe(root: Path) -> None:
-    """Say beside the package which version it is of: what was copied rather than installed does not know it."""
+    """Write the metadata with the version, which a copied package does not have."""
     folder = root / f"{DISTRIBUTION}-{version(DISTRIBUTION)}.dist-info"
     folder.mkdir()
-    about = f"Metadata-Version: 2.1\nName: {DISTRIBUTION}\nVersion: {version(DISTRIBUTION)}\n"
-    (folder / "METADATA").write_text(about, encoding="utf-8")
+    metadata = f"Metadata-Version: 2.1\nName: {DISTRIBUTION}\nVersion: {version(DISTRIBUTION)}\n"
+    (folder / "METADATA").write_text(metadata, encoding="utf-8")
 
 
 def _strip(root: Path) -> None:
-    """Remove what no function needs: commands, type stubs, other services, bytecode of other versions."""
+    """Remove files that no function needs: commands, type stubs, other services, bytecode of other versions."""
     services = root / "botocore" / "data"
     unused = [path for path in services.iterdir() if path.is_dir() and path.name not in SERVICES]
     for folder in (root / "bin", *unused, *root.rglob("__pycache__")):
@@ -111,21 +111,21 @@ def _strip(root: Path) -> None:
 
 
 def _compile(root: Path, python: str) -> bool:
-    """Add bytecode, which only a Python of that version can make; return whether there was one.
+    """Add bytecode, which needs a Python of that version here; return whether it was added.
 
-    The code's folder is read-only on Lambda: without it, every cold start compiles all that is imported. It is not
-    checked against its source, whose date the zip does not keep (PEP 552).
+    The code folder is read-only on Lambda. Without bytecode, each cold start compiles all imported modules. Python does
+    not compare the bytecode with the date of its source, which is not in the zip (PEP 552).
     """
     interpreter = _interpreter(python)
     if interpreter is None:
         return False
     command = ["-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "-s", str(root), str(root)]
-    done = subprocess.run([interpreter, *command], check=False, stdout=subprocess.DEVNULL)  # noqa: S603 - ours
+    done = subprocess.run([interpreter, *command], check=False, stdout=subprocess.DEVNULL)  # noqa: S603 - no user input
     return done.returncode == 0
 
 
 def _interpreter(python: str) -> str | None:
-    """Return a Python of that version on this machine: the running one, else one that uv finds; none is downloaded."""
+    """Return a Python of that version on this machine: the running one, or one that uv finds. Downloads nothing."""
     if python == f"{sys.version_info.major}.{sys.version_info.minor}":
         return sys.executable
     done = _uv("python", "find", "--no-project", "--no-python-downloads", python)
@@ -133,11 +133,11 @@ def _interpreter(python: str) -> str | None:
 
 
 def _zip(root: Path, target: Path) -> int:
-    """Write all files under the root, in order, each with one date; return their size."""
+    """Write all files below the root in sorted order, with one date; return their size in bytes."""
     size = 0
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(path for path in root.rglob("*") if path.is_file()):
-            entry = zipfile.ZipInfo(path.relative_to(root).as_posix(), EPOCH)
+            entry = zipfile.ZipInfo(path.relative_to(root).as_posix(), FILE_DATE)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = (0o100755 if path.name == "bootstrap" else 0o100644) << 16
             data = path.read_bytes()
@@ -147,6 +147,6 @@ def _zip(root: Path, target: Path) -> int:
 
 
 def _uv(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run uv, which the extra `cdk` brings."""
+    """Run uv, which the extra `cdk` installs."""
     command = [sys.executable, "-m", "uv", "--no-progress", *arguments]
-    return subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - our own words
+    return subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - no user input

@@ -1,11 +1,4 @@
-"""A queue of events with a queue for those that keep failing.
-
-Buckets that are made here.
-
-What cdk-nag's rules for AWS Solutions find here on purpose, each with its reason.
-
-What the owner of an imported bucket, topic or key has to add: CDK cannot change what the app does not make.
-"""
+"""Parts that several constructs use: queues, buckets, acknowledged findings of cdk-nag, and policies to add by hand."""
 
 from __future__ import annotations
 
@@ -19,19 +12,19 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct, IConstruct
 
-# https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html: six times the function's timeout, and the
-# batching window, so that a batch that is throttled is not delivered a second time meanwhile.
-VISIBILITY_TIMEOUTS: Final = 6
+# The visibility timeout is six times the function's timeout, plus the batching window. Otherwise SQS would deliver a
+# throttled batch a second time: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+TIMEOUTS_PER_VISIBILITY: Final = 6
 
-# The longest that SQS keeps a message; the time to find a cause and redrive.
-RETENTION: Final = Duration.days(14)
+# The longest time that SQS keeps a message. In this time an operator can find a cause and redrive.
+MESSAGE_RETENTION: Final = Duration.days(14)
 
-# An event that is larger than its queue takes is lost. S3 writes up to 64 KB, EventBridge up to 256 KB.
-MESSAGE_BYTES: Final = 262_144
+# A queue loses an event that is larger than this. S3 sends up to 64 KB, EventBridge up to 256 KB.
+MAX_MESSAGE_BYTES: Final = 262_144
 
 
 class EventQueue(Construct):
-    """`queue`, and `dead_letters` for messages received `max_receive_count` times; encrypted, by TLS alone."""
+    """`queue`, and `dead_letters` for messages received `max_receive_count` times. Encrypted; TLS only."""
 
     def __init__(
         self,
@@ -48,13 +41,13 @@ class EventQueue(Construct):
         self.queue = _queue(
             self,
             "Events",
-            Duration.seconds(VISIBILITY_TIMEOUTS * function_timeout.to_seconds() + window),
+            Duration.seconds(TIMEOUTS_PER_VISIBILITY * function_timeout.to_seconds() + window),
             sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=max_receive_count),
         )
 
 
 def dead_letters(scope: Construct, id: str) -> sqs.Queue:
-    """Return a queue for messages that could not be handled."""
+    """Return a queue for messages that a function could not handle."""
     return _queue(scope, id)
 
 
@@ -66,8 +59,8 @@ def _queue(
         id,
         encryption=sqs.QueueEncryption.SQS_MANAGED,
         enforce_ssl=True,
-        max_message_size_bytes=MESSAGE_BYTES,
-        retention_period=RETENTION,
+        max_message_size_bytes=MAX_MESSAGE_BYTES,
+        retention_period=MESSAGE_RETENTION,
         visibility_timeout=visibility,
         dead_letter_queue=failed,
     )
@@ -81,9 +74,9 @@ def bucket(
     expires: Duration | None = None,
     key: kms.IKey | None = None,
 ) -> s3.Bucket:
-    """Return a new bucket: encrypted, by the key where one is given, private, reached by TLS alone.
+    """Return a new bucket: encrypted (with `key`, if given), private, TLS only.
 
-    Uploads in parts that are not finished are removed after a week; objects after the time `expires`, if any.
+    S3 deletes unfinished multipart uploads after a week, and objects after the time `expires`, if given.
     """
     return s3.Bucket(
         scope,
@@ -102,48 +95,50 @@ def bucket(
     )
 
 
-RUNTIME: Final = "The version of Python is a prop, and its default one that has been in Lambda for long."
-ACCESS_LOGS: Final = "Who wants a log of every access names a bucket for it, or turns on CloudTrail's data events."
-CDKS_OWN: Final = "CDK's own function, by which it tells a bucket what to notify: its role is not ours to write."
-PUBLIC: Final = "Everybody may look at thumbnails where that was said."
-EVERYWHERE: Final = "Thumbnails are for everybody; who wants them kept from some countries says so by a prop."
-FIREWALL: Final = "Nothing but files can be asked for; who wants a firewall before them names it by a prop."
-EDGE_TLS: Final = "Without a domain's certificate CloudFront's own holds, of which it alone sets the versions of TLS."
+RUNTIME: Final = "The version of Python is a prop. Its default is a version that Lambda has supported for a long time."
+ACCESS_LOGS: Final = "A log of every access needs a bucket, which is a prop, or CloudTrail's data events."
+CDK_HANDLER: Final = "CDK's own function for notifications of buckets: CDK defines its role."
+PUBLIC_ROUTE: Final = "A prop makes thumbnails public."
+NO_GEO_RESTRICTION: Final = "Thumbnails are public in all countries. A prop restricts them."
+NO_FIREWALL: Final = "The distribution serves files only. A firewall is a prop."
+EDGE_TLS: Final = "Without a certificate, CloudFront uses its own, and sets the TLS versions for it."
 WILDCARDS: Final = (
-    "Any key may come, so permissions on objects end in '*' behind their prefix, and those on logs behind their group;"
-    " AWS scopes no action on network interfaces, and none on traces, to what is known beforehand."
+    "Keys are not known in advance, so permissions on objects end in '*' after the prefix, and those on logs after the"
+    " group. AWS cannot limit actions on network interfaces and traces to resources that exist in advance."
 )
-OF_A_RULE: Final = "It is the queue for failed messages itself, of a rule of EventBridge."
-BASIC: Final = "IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole]"
-EVERYTHING: Final = "IAM5[Resource::*]"
+RULE_QUEUE: Final = "This is the dead-letter queue of a rule of EventBridge."
+BASIC_EXECUTION_ROLE: Final = (
+    "IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole]"
+)
+ALL_RESOURCES: Final = "IAM5[Resource::*]"
 
 
 def acknowledge(construct: IConstruct, reasons: dict[str, str]) -> None:
-    """Acknowledge rules of AWS Solutions, named as L1 is, for the construct and all in it."""
+    """Acknowledge rules of cdk-nag's AWS Solutions, such as L1, for the construct and its children."""
     rules = [Acknowledgment(id=f"AwsSolutions::AwsSolutions-{rule}", reason=reason) for rule, reason in reasons.items()]
     Validations.of(construct).acknowledge(*rules)
 
 
 def acknowledge_wildcards(construct: IConstruct, statements: Iterable[iam.PolicyStatement]) -> None:
-    """Acknowledge exactly those wildcards that the statements hold, and the traces' one."""
+    """Acknowledge exactly the wildcards of these statements, and the one for traces."""
     stack = Stack.of(construct)
-    resources = {_text(stack.resolve(each)) for statement in statements for each in statement.resources}
-    rules = [EVERYTHING, *(f"IAM5[Resource::{each}]" for each in sorted(resources) if each.endswith(("*", ".json")))]
+    resources = {_nag_text(stack.resolve(each)) for statement in statements for each in statement.resources}
+    rules = [ALL_RESOURCES, *(f"IAM5[Resource::{each}]" for each in sorted(resources) if each.endswith(("*", ".json")))]
     acknowledge(construct, dict.fromkeys(rules, WILDCARDS))
 
 
-def acknowledge_cdks_own(stack: Stack) -> None:
-    """Acknowledge what is found in the function by which CDK sets the notifications of buckets."""
+def acknowledge_cdk_handler(stack: Stack) -> None:
+    """Acknowledge the findings in CDK's own function that sets notifications of buckets."""
     for child in stack.node.children:
         if child.node.id.startswith("BucketNotificationsHandler"):
-            acknowledge(child, {BASIC: CDKS_OWN, EVERYTHING: CDKS_OWN})
+            acknowledge(child, {BASIC_EXECUTION_ROLE: CDK_HANDLER, ALL_RESOURCES: CDK_HANDLER})
 
 
-def _text(value: Any) -> str:
-    """Return a value of a template as cdk-nag spells it: <LogicalId.Attribute> for what deployment will know."""
+def _nag_text(value: Any) -> str:
+    """Return a value of a template as cdk-nag writes it: <LogicalId.Attribute> for a reference."""
     match value:
         case {"Fn::Join": ["", parts]}:
-            return "".join(map(_text, parts))
+            return "".join(map(_nag_text, parts))
         case {"Fn::GetAtt": [name, attribute]}:
             return f"<{name}.{attribute}>"
         case {"Ref": name}:
@@ -151,15 +146,18 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def ask_owner(scope: Construct, id: str, what: str, document: dict[str, Any]) -> None:
-    """Warn at synthesis that something has to be added by hand, and output it as JSON under the construct's `id`."""
+def require_manual_change(scope: Construct, id: str, what: str, document: dict[str, Any]) -> None:
+    """Warn at synthesis that the owner of an imported resource must change it; output the change as JSON.
+
+    CDK cannot change a resource that the app does not create. `id` is that of the output, `what` states the change.
+    """
     Annotations.of(scope).add_warning_v2(
-        f"@thumbsmith/{id}", f"{what} CDK cannot do it here: add the JSON of the stack's output {id} to what is there."
+        f"@thumbsmith/{id}", f"{what} CDK cannot change it: add the JSON of the stack's output {id} to it."
     )
     CfnOutput(scope, id, value=Stack.of(scope).to_json_string(document), description=what)
 
 
-def ask_for_policy(scope: Construct, id: str, what: str, statements: Sequence[iam.PolicyStatement]) -> None:
-    """Warn at synthesis that a resource's policy lacks these statements, and output them as a policy."""
+def require_policy(scope: Construct, id: str, what: str, statements: Sequence[iam.PolicyStatement]) -> None:
+    """Warn at synthesis that the policy of an imported resource needs these statements; output them as a policy."""
     document = {"Version": "2012-10-17", "Statement": [each.to_statement_json() for each in statements]}
-    ask_owner(scope, id, what, document)
+    require_manual_change(scope, id, what, document)

@@ -1,9 +1,4 @@
-"""What a function may do: one statement a purpose, each on named resources.
-
-What a job of S3 Batch Operations needs: a role, and a bucket for its manifests and reports.
-
-https://docs.aws.amazon.com/AmazonS3/latest/userguide/batch-ops-iam-role-policies.html
-"""
+"""Permissions: one statement for each purpose, on named resources; and the role and bucket of Batch Operations jobs."""
 
 from __future__ import annotations
 
@@ -19,17 +14,22 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from thumbsmith.cdk.network import Place
+from thumbsmith.cdk.network import Location
 from thumbsmith.cdk.parts import ACCESS_LOGS, acknowledge, acknowledge_wildcards, bucket
 
-INTERFACES: Final = ("CreateNetworkInterface", "DescribeNetworkInterfaces", "DescribeSubnets", "DeleteNetworkInterface")
-ADDRESSES: Final = ("AssignPrivateIpAddresses", "UnassignPrivateIpAddresses")
+INTERFACE_ACTIONS: Final = (
+    "CreateNetworkInterface",
+    "DescribeNetworkInterfaces",
+    "DescribeSubnets",
+    "DeleteNetworkInterface",
+)
+ADDRESS_ACTIONS: Final = ("AssignPrivateIpAddresses", "UnassignPrivateIpAddresses")
 
 
 def role(
     scope: Construct, id: str, statements: Sequence[iam.PolicyStatement], *, service: str = "lambda.amazonaws.com"
 ) -> iam.Role:
-    """Return a role for a service, by default Lambda, that may do this and nothing else."""
+    """Return a role for a service, by default Lambda, with these permissions and no others."""
     return iam.Role(
         scope,
         id,
@@ -38,10 +38,10 @@ def role(
     )
 
 
-def read_source(source: Place) -> list[iam.PolicyStatement]:
-    """Return what looking at sources takes. Without ListBucket, S3 answers 403 for an object that is absent.
+def read_source(source: Location) -> list[iam.PolicyStatement]:
+    """Return the permissions to read sources. Without ListBucket, S3 answers 403 for an object that does not exist.
 
-    ListBucket has no condition on the prefix: a request for an object brings no prefix that could meet it.
+    ListBucket has no condition on the prefix, because a request for an object has no prefix to compare.
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
     """
     return [
@@ -51,8 +51,8 @@ def read_source(source: Place) -> list[iam.PolicyStatement]:
     ]
 
 
-def keep_destination(destination: Place) -> list[iam.PolicyStatement]:
-    """Return what keeping thumbnails takes. No condition on a prefix: an object that is absent is told without one."""
+def update_destination(destination: Location) -> list[iam.PolicyStatement]:
+    """Return the permissions to read, write, delete and list thumbnails. ListBucket: see `read_source`."""
     return [
         _allow("KeepDestination", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], destination.objects_arn),
         _allow("ListDestination", ["s3:ListBucket"], destination.bucket.bucket_arn),
@@ -60,8 +60,8 @@ def keep_destination(destination: Place) -> list[iam.PolicyStatement]:
     ]
 
 
-def read_manifests(destination: Place) -> list[iam.PolicyStatement]:
-    """Return what reading manifests takes."""
+def read_manifests(destination: Location) -> list[iam.PolicyStatement]:
+    """Return the permissions to read manifests."""
     manifests = destination.bucket.arn_for_objects(f"{destination.prefix}*/manifest.json")
     return [
         _allow("ReadManifests", ["s3:GetObject"], manifests),
@@ -70,10 +70,10 @@ def read_manifests(destination: Place) -> list[iam.PolicyStatement]:
     ]
 
 
-def answer(source: Place, destination: Place) -> list[iam.PolicyStatement]:
-    """Return what the API takes besides looking at sources: leave to upload and to delete them, and to read thumbnails.
+def serve_api(source: Location, destination: Location) -> list[iam.PolicyStatement]:
+    """Return the permissions of the API besides `read_source`: upload and delete sources, read thumbnails.
 
-    Whoever uploads by a presigned request does it as the function that signed it.
+    A presigned upload has the permissions of the function that signed it.
     """
     return [
         _allow("TakeUploads", ["s3:PutObject"], source.objects_arn),
@@ -86,22 +86,22 @@ def answer(source: Place, destination: Place) -> list[iam.PolicyStatement]:
 
 
 def receive(sid: str, queue: sqs.IQueue) -> iam.PolicyStatement:
-    """Return what being fed from a queue takes."""
+    """Return the permission to receive from a queue."""
     return _allow(sid, ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], queue.queue_arn)
 
 
 def send(sid: str, queue: sqs.IQueue) -> iam.PolicyStatement:
-    """Return what feeding a queue takes."""
+    """Return the permission to send to a queue."""
     return _allow(sid, ["sqs:SendMessage"], queue.queue_arn)
 
 
 def write_logs(log_group: logs.ILogGroup) -> iam.PolicyStatement:
-    """Return what writing logs takes."""
+    """Return the permission to write logs."""
     return _allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], f"{log_group.log_group_arn}:*")
 
 
-def audit(source: Place, destination: Place) -> list[iam.PolicyStatement]:
-    """Return what looking at both places takes: their listings, and what is in the destination."""
+def audit(source: Location, destination: Location) -> list[iam.PolicyStatement]:
+    """Return the permissions to list both locations and to read the destination."""
     return [
         _allow("ListSource", ["s3:ListBucket"], source.bucket.bucket_arn),
         _allow("ReadDestination", ["s3:GetObject"], destination.objects_arn),
@@ -110,58 +110,64 @@ def audit(source: Place, destination: Place) -> list[iam.PolicyStatement]:
     ]
 
 
-def run(log_group: logs.ILogGroup, *, in_vpc: bool) -> list[iam.PolicyStatement]:
-    """Return what running takes: writing logs and, in a VPC, network interfaces.
+def run_function(log_group: logs.ILogGroup, *, in_vpc: bool) -> list[iam.PolicyStatement]:
+    """Return the permissions that each function needs: write logs and, in a VPC, manage network interfaces.
 
-    AWS scopes no action on network interfaces to a resource that is known beforehand, so these stand on "*":
+    The resource is "*", because the interfaces do not exist yet when the policy is written:
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions
     """
     statements = [write_logs(log_group)]
     if in_vpc:
-        statements.append(_allow("JoinNetwork", [f"ec2:{action}" for action in (*INTERFACES, *ADDRESSES)], "*"))
+        statements.append(
+            _allow("JoinNetwork", [f"ec2:{action}" for action in (*INTERFACE_ACTIONS, *ADDRESS_ACTIONS)], "*")
+        )
     return statements
 
 
-def leave_network(function: lambda_.IFunction) -> iam.PolicyStatement:
-    """Return that the function's own code may do nothing with network interfaces: that is for Lambda alone.
+def deny_network(function: lambda_.IFunction) -> iam.PolicyStatement:
+    """Return the denial of network interfaces for the code of the function: only Lambda itself manages them.
 
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-best-practice
     """
     return iam.PolicyStatement(
         sid="LeaveNetwork",
         effect=iam.Effect.DENY,
-        actions=[f"ec2:{action}" for action in (*INTERFACES, "DetachNetworkInterface", *ADDRESSES)],
+        actions=[f"ec2:{action}" for action in (*INTERFACE_ACTIONS, "DetachNetworkInterface", *ADDRESS_ACTIONS)],
         resources=["*"],
         conditions={"ArnEquals": {"lambda:SourceFunctionArn": [function.function_arn]}},
     )
 
 
 def decrypt(sid: str, bucket: s3.IBucket) -> list[iam.PolicyStatement]:
-    """Return what reading a bucket with a key of its own takes; nothing where it has none."""
-    return _key(sid, ["kms:Decrypt"], Place(bucket, ""))
+    """Return the permission to decrypt objects of the bucket; no statement if the bucket has no key."""
+    return _key(sid, ["kms:Decrypt"], Location(bucket, ""))
 
 
-def _key(sid: str, actions: Iterable[str], place: Place) -> list[iam.PolicyStatement]:
-    """Return the use of the bucket's own key, through S3 alone; nothing where it has none."""
-    key: kms.IKey | None = place.bucket.encryption_key
+def _key(sid: str, actions: Iterable[str], location: Location) -> list[iam.PolicyStatement]:
+    """Return the permission to use the bucket's key, through S3 only; no statement if the bucket has no key."""
+    key: kms.IKey | None = location.bucket.encryption_key
     if key is None:
         return []
-    through = f"s3.{place.bucket.env.region}.amazonaws.com"
-    return [_allow(sid, actions, key.key_arn, {"StringEquals": {"kms:ViaService": through}})]
+    through = f"s3.{location.bucket.env.region}.amazonaws.com"
+    return [_allow(sid, actions, key.key_arn, conditions={"StringEquals": {"kms:ViaService": through}})]
 
 
 def _allow(
-    sid: str, actions: Iterable[str], resource: str, conditions: dict[str, dict[str, str]] | None = None
+    sid: str, actions: Iterable[str], *resources: str, conditions: dict[str, dict[str, str]] | None = None
 ) -> iam.PolicyStatement:
-    return iam.PolicyStatement(sid=sid, actions=list(actions), resources=[resource], conditions=conditions)
+    return iam.PolicyStatement(sid=sid, actions=list(actions), resources=list(resources), conditions=conditions)
 
 
-# S3 forgets a job 90 days after its end; its report is kept as long.
-KEPT: Final = Duration.days(90)
+# S3 deletes a job 90 days after its end. The report is kept as long.
+REPORT_RETENTION: Final = Duration.days(90)
 
 
 class BatchJobs(Construct):
-    """`role`, which lets a job call the function, read manifests and write reports; and `bucket`, for both."""
+    """What a job of S3 Batch Operations needs: `role`, and `bucket` for manifests and reports.
+
+    The role may call the function, read manifests and inventories, and write reports.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/batch-ops-iam-role-policies.html
+    """
 
     def __init__(
         self,
@@ -173,27 +179,18 @@ class BatchJobs(Construct):
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
         super().__init__(scope, id)
-        self.bucket = bucket(self, "Bucket", removal_policy=removal_policy, expires=KEPT)
+        self.bucket = bucket(self, "Bucket", removal_policy=removal_policy, expires=REPORT_RETENTION)
         manifests = [self.bucket.arn_for_objects("manifests/*"), *(each.arn_for_objects("*") for each in inventories)]
         statements = [
-            _allow_all("CallFunction", ["lambda:InvokeFunction"], [function.function_arn]),
-            _allow_all("ReadManifests", ["s3:GetObject", "s3:GetObjectVersion"], manifests),
-            _allow_all("WriteReports", ["s3:PutObject"], [self.bucket.arn_for_objects("reports/*")]),
+            _allow("CallFunction", ["lambda:InvokeFunction"], function.function_arn),
+            _allow("ReadManifests", ["s3:GetObject", "s3:GetObjectVersion"], *manifests),
+            _allow("WriteReports", ["s3:PutObject"], self.bucket.arn_for_objects("reports/*")),
             *(
                 statement
                 for number, each in enumerate(inventories)
                 for statement in decrypt(f"DecryptInventory{number}", each)
             ),
         ]
-        self.role = iam.Role(
-            self,
-            "Role",
-            assumed_by=iam.ServicePrincipal("batchoperations.s3.amazonaws.com"),
-            inline_policies={"Thumbsmith": iam.PolicyDocument(statements=statements)},
-        )
+        self.role = role(self, "Role", statements, service="batchoperations.s3.amazonaws.com")
         acknowledge(self.bucket, {"S1": ACCESS_LOGS})
         acknowledge_wildcards(self.role, statements)
-
-
-def _allow_all(sid: str, actions: Sequence[str], resources: Sequence[str]) -> iam.PolicyStatement:
-    return iam.PolicyStatement(sid=sid, actions=list(actions), resources=list(resources))

@@ -1,4 +1,4 @@
-"""Checks of the props of a construct: a value that cannot work gives one sentence when the app is synthesized."""
+"""Checks of the props of constructs. A value that cannot work gives one sentence at synthesis."""
 
 from __future__ import annotations
 
@@ -29,19 +29,22 @@ def choice(name: str, found: object, kind: type[Kind], words: Mapping[str, Kind]
     raise UsageError(f"{name}: expected {' or '.join(words)}, found {found!r}")
 
 
-def whole(name: str, found: Any, least: int, most: int) -> int:
-    """Return a whole number within AWS's limits, or one that only deployment knows. Raises UsageError otherwise."""
+def integer(name: str, found: Any, minimum: int, maximum: int) -> int:
+    """Return a whole number within these limits, or a token that CDK resolves at deployment.
+
+    Raises UsageError for anything else.
+    """
     if isinstance(found, float | int) and Token.is_unresolved(found):
         return found  # type: ignore[return-value]
-    if isinstance(found, bool) or not isinstance(found, int) or not least <= found <= most:
-        raise UsageError(f"{name}: expected a whole number from {least} to {most}, found {found!r}")
+    if isinstance(found, bool) or not isinstance(found, int) or not minimum <= found <= maximum:
+        raise UsageError(f"{name}: expected a whole number from {minimum} to {maximum}, found {found!r}")
     return found
 
 
-def duration(name: str, found: Any, least: int, most: float) -> Duration:
+def duration(name: str, found: Any, minimum: int, maximum: float) -> Duration:
     """Return a time, given as CDK's Duration, Python's timedelta, or a number of seconds.
 
-    Raises UsageError for anything else, for parts of a second, and outside of `least` to `most` seconds.
+    Raises UsageError for anything else, for fractions of a second, and outside `minimum` to `maximum` seconds.
     """
     if isinstance(found, Duration):
         seconds = found.to_milliseconds() / 1000
@@ -51,15 +54,15 @@ def duration(name: str, found: Any, least: int, most: float) -> Duration:
         seconds = found
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         raise UsageError(f"{name}: expected a Duration or a number of seconds, found {found!r}")
-    if not least <= seconds <= most or seconds != int(seconds):
-        raise UsageError(f"{name}: expected whole seconds from {least} to {int(most)}, found {seconds:g}")
+    if not minimum <= seconds <= maximum or seconds != int(seconds):
+        raise UsageError(f"{name}: expected whole seconds from {minimum} to {int(maximum)}, found {seconds:g}")
     return Duration.seconds(int(seconds))
 
 
 def resource(name: str, found: Any, attribute: str, expected: str) -> Any:
     """Return a construct that has the attribute by which CDK knows its kind. Raises UsageError for anything else."""
     if isinstance(found, type) or not hasattr(found, attribute):
-        raise UsageError(f"{name}: expected {expected}, found {_shown(found)}")
+        raise UsageError(f"{name}: expected {expected}, found {_printable(found)}")
     return found
 
 
@@ -68,90 +71,84 @@ def bucket(name: str, found: Any) -> Any:
     return resource(name, found, "bucket_arn", "a bucket, as s3.Bucket.from_bucket_name(stack, 'Photos', 'my-photos')")
 
 
-def one_of_ours(name: str, found: Any, kind: type[Kind]) -> Kind:
-    """Return a construct of this package. Raises UsageError for anything else."""
+def instance(name: str, found: Any, kind: type[Kind]) -> Kind:
+    """Return a construct of this class. Raises UsageError for anything else."""
     if not isinstance(found, kind):
-        raise UsageError(f"{name}: expected a {kind.__name__}, found {_shown(found)}")
-    return found
-
-
-def flag(name: str, found: Any) -> bool:
-    """Return True or False. Raises UsageError for anything else: the text "false" would count as true."""
-    if not isinstance(found, bool):
-        raise UsageError(f"{name}: expected True or False, found {found!r}")
+        raise UsageError(f"{name}: expected a {kind.__name__}, found {_printable(found)}")
     return found
 
 
 def flags(**found: Any) -> None:
-    """Raise UsageError for a prop that is neither True nor False."""
+    """Raise UsageError for a prop that is not True or False: the text "false" would count as true."""
     for name, value in found.items():
-        flag(name, value)
+        if not isinstance(value, bool):
+            raise UsageError(f"{name}: expected True or False, found {value!r}")
 
 
-def several(name: str, found: Any, example: str) -> list[Any]:
-    """Return a list's values. Raises UsageError for a single value: a text would count as a list of letters."""
+def sequence(name: str, found: Any, example: str) -> list[Any]:
+    """Return the values of a list. Raises UsageError for a single value: a text would count as a list of letters."""
     if isinstance(found, str | bytes | Mapping) or not isinstance(found, Sequence):
-        raise UsageError(f"{name}: expected a list, as [{example}], found {_shown(found)}")
+        raise UsageError(f"{name}: expected a list, as [{example}], found {_printable(found)}")
     return list(found)
 
 
 def texts(name: str, found: Any, example: str) -> list[str]:
-    """Return a list's texts. Raises UsageError for a single text, and for values that are none."""
-    listed = several(name, found, repr(example))
-    for each in listed:
+    """Return a list of texts. Raises UsageError for a single text, and for values that are not text."""
+    values = sequence(name, found, repr(example))
+    for each in values:
         if not isinstance(each, str):
-            raise UsageError(f"{name}: expected texts, as [{example!r}], found {_shown(each)} among them")
-    return listed
+            raise UsageError(f"{name}: expected texts, as [{example!r}], found {_printable(each)} among them")
+    return values
 
 
 def origins(name: str, found: Any, *, any_origin: bool = False) -> list[str]:
-    """Return the origins of web pages in lower case. Raises UsageError for a value that is no origin.
+    """Return the origins of web pages in lower case. Raises UsageError for a value that is not an origin.
 
-    With `any_origin`, "*" stands for all.
+    With `any_origin`, "*" means all origins.
     """
-    listed = texts(name, found, "https://example.com")
-    for each in listed:
+    values = texts(name, found, "https://example.com")
+    for each in values:
         if not (_ORIGIN.fullmatch(each) or (any_origin and each == "*")):
             raise UsageError(f"{name}: expected origins as https://example.com, found {each!r}")
-    return [each.lower() for each in listed]
+    return [each.lower() for each in values]
 
 
 def email(name: str, found: Any) -> str | None:
-    """Return an address, or None. Raises UsageError for a text that is no address."""
+    """Return an address, or None. Raises UsageError for a text that is not an address."""
     if found is None or (isinstance(found, str) and (Token.is_unresolved(found) or _EMAIL.fullmatch(found))):
         return found
     raise UsageError(f"{name}: expected an e-mail address, found {found!r}")
 
 
-def further(name: str, found: Any) -> dict[str, Any]:
-    """Return a copy of further props for a construct of CDK's. Raises UsageError for what is no mapping of names."""
+def by_name(name: str, found: Any) -> dict[str, Any]:
+    """Return a copy of a mapping from names to values; None is empty. Raises UsageError for anything else."""
     if found is None:
         return {}
     if not isinstance(found, Mapping) or not all(isinstance(each, str) for each in found):
-        raise UsageError(f"{name}: expected props by name, as {{'description': 'ours'}}, found {_shown(found)}")
+        raise UsageError(f"{name}: expected props by name, as {{'description': 'ours'}}, found {_printable(found)}")
     return dict(found)
 
 
-def built(
-    kind: type[Any], scope: Construct, id: str, given: Mapping[str, Any], name: str, props: Mapping[str, Any]
+def construct(
+    kind: type[Any], scope: Construct, id: str, ours: Mapping[str, Any], name: str, theirs: Mapping[str, Any]
 ) -> Any:
-    """Return a construct of CDK's with the props that are set here and, over them, the user's of the prop `name`.
+    """Return a construct of CDK's with our props and those that the user gave in the prop `name`, which win.
 
-    Raises UsageError for a prop that the construct does not have, and in CDK's words for a value that it refuses.
+    Raises UsageError for a prop that the construct does not have, and, with CDK's words, for a value that CDK refuses.
     """
     known = [each for each in inspect.signature(kind.__init__).parameters if each not in {"self", "scope", "id"}]
-    for each in props:
+    for each in theirs:
         if each not in known:
             near = get_close_matches(each, known, 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise UsageError(f"{name}: {kind.__name__} has no prop {each!r}{hint}")
     try:
-        return kind(scope, id, **{**given, **props})
-    except (TypeError, RuntimeError) as error:  # the former is jsii's check of types, the latter CDK's of values
+        return kind(scope, id, **{**ours, **theirs})
+    except (TypeError, RuntimeError) as error:  # jsii raises the first for types, CDK the second for values
         raise UsageError(f"{kind.__name__}: {' '.join(str(error).split())}") from error
 
 
-def _shown(found: object) -> str:
-    """Return a short text for a value: itself where it is plain, else its type."""
+def _printable(found: object) -> str:
+    """Return a short text for a value: the value if it is plain, else its type."""
     plain = found is None or isinstance(found, str | bytes | int | float)
     return repr(found) if plain else f"a value of type {type(found).__name__}"

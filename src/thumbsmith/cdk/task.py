@@ -1,4 +1,4 @@
-"""Tasks on Fargate, for sources that need more memory or time than a function has."""
+"""ThumbnailTask: tasks on Fargate for sources that need more memory or time than a function has."""
 
 from __future__ import annotations
 
@@ -18,30 +18,32 @@ from thumbsmith.cdk import permissions
 from thumbsmith.cdk import props as checks
 from thumbsmith.cdk.function import RECIPE_FILE
 from thumbsmith.cdk.generator import ThumbnailGenerator
-from thumbsmith.cdk.machine import RECEIVES
+from thumbsmith.cdk.machine import RECEIVE_COUNT_RANGE
 from thumbsmith.cdk.network import require_endpoints
-from thumbsmith.cdk.parts import VISIBILITY_TIMEOUTS, EventQueue, acknowledge, acknowledge_wildcards
+from thumbsmith.cdk.parts import TIMEOUTS_PER_VISIBILITY, EventQueue, acknowledge, acknowledge_wildcards
 from thumbsmith.errors import RecipeError, UsageError
 
 COMMAND: Final = ["python", "-m", "thumbsmith.aws.task"]
 
-VARIABLES: Final = "The variables of a task are places and a recipe: no secret is among them."
-INSIGHTS: Final = "Container Insights cost more than such tasks do. To have them, give a cluster of your own."
-FETCHING: Final = "An image in ECR is fetched with a token for all repositories: AWS scopes that action to nothing."
+VARIABLES: Final = "The variables of a task are addresses and a recipe, and no secrets."
+INSIGHTS: Final = "Container Insights cost more than these tasks. To use them, pass your own cluster."
+FETCHING: Final = "A token for ECR is valid for all repositories: AWS cannot limit that action to one."
 
-# From this number of messages on, this number of tasks.
-STEPS: Final = ((1, 1), (100, 2), (1_000, 10))
+# Pairs of a number of messages and the number of tasks that run from there on.
+SCALING_STEPS: Final = ((1, 1), (100, 2), (1_000, 10))
 
-
-# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html: tasks of one service.
-MOST_TASKS: Final = 5_000
+# Tasks of one service: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html
+MAX_TASKS: Final = 5_000
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
-LONGEST_HIDDEN: Final = 12 * 60 * 60
+MAX_VISIBILITY_SECONDS: Final = 12 * 60 * 60
 
-# Memory in MiB by CPU units.
+# Default of the prop `timeout`.
+TASK_SECONDS: Final = 600
+
+# Possible memory in MiB, by CPU units.
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-size
-SIZES: Final[dict[int, Sequence[int]]] = {
+MEMORY_MIB_BY_CPU: Final[dict[int, Sequence[int]]] = {
     256: (512, 1024, 2048),
     512: range(1024, 4097, 1024),
     1024: range(2048, 8193, 1024),
@@ -51,13 +53,29 @@ SIZES: Final[dict[int, Sequence[int]]] = {
     16384: range(32768, 122881, 8192),
 }
 
-# What Fargate asks for where there is no way out, besides S3, where layers of images are, and the task's own queue.
+# The endpoints that a task needs in a network without internet access: for its image (ECR, and S3 for the layers), its
+# logs and its queue.
 # https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html
-OF_FARGATE: Final = ("ecr.api", "ecr.dkr", "s3", "logs", "sqs")
+TASK_SERVICES: Final = ("ecr.api", "ecr.dkr", "s3", "logs", "sqs")
 
 
 class ThumbnailTask(Construct):
-    """Tasks that run while their queue has messages: `queue`, `dead_letters`, `definition`, `service`."""
+    """Tasks that run while their queue has messages. Attributes: `queue`, `dead_letters`, `definition`, `service`.
+
+    Props:
+
+    - `generator`: the ThumbnailGenerator whose source, destination and recipe the tasks use.
+    - `image`: your container image with thumbsmith installed (examples/task/Dockerfile).
+    - `vpc`: the network of the tasks. `cluster`: your own cluster. Default: a new one.
+    - `route`: let the function of the generator send sources here that are too large for it: those that would need
+      more memory than it has, or more than twice its time. Default True. Otherwise only messages that you send to
+      `queue` are handled.
+    - `cpu`: CPU units (2048). `memory_limit_mib`: memory in MiB (8192). `max_tasks`: tasks at the same time (10).
+    - `timeout`: seconds for one source (600). `max_receive_count`: tries before the dead-letter queue (3).
+
+    In a network without internet access, a function that routes needs an endpoint for SQS, and tasks need those of
+    Fargate.
+    """
 
     def __init__(
         self,
@@ -75,28 +93,26 @@ class ThumbnailTask(Construct):
         max_receive_count: int = 3,
         cluster: ecs.ICluster | None = None,
     ) -> None:
-        """Make all parts. `image` is yours, with thumbsmith installed (examples/task/Dockerfile); `timeout` 10 minutes.
-
-        With `route`, the generator's function passes on what is too large for it: what would take more memory than it
-        has, or twice more time; else only what you send to `queue` is made. A function in a network without a way out
-        needs an endpoint for SQS then, and tasks in such a network need those of Fargate.
+        """Create all parts.
 
         Raises RecipeError for a recipe that is too large for a variable, and UsageError for a value that cannot work.
         """
         super().__init__(scope, id)
-        checks.one_of_ours("generator", generator, ThumbnailGenerator)
+        checks.instance("generator", generator, ThumbnailGenerator)
         checks.resource("image", image, "bind", "an image, as ecs.ContainerImage.from_registry(...)")
         checks.resource("vpc", vpc, "vpc_id", "a network, as an ec2.Vpc")
         checks.flags(route=route)
-        checks.whole("max_tasks", max_tasks, 1, MOST_TASKS)
-        checks.whole("max_receive_count", max_receive_count, *RECEIVES)
-        _fargate(cpu, memory_limit_mib)
+        checks.integer("max_tasks", max_tasks, 1, MAX_TASKS)
+        checks.integer("max_receive_count", max_receive_count, *RECEIVE_COUNT_RANGE)
+        _require_size(cpu, memory_limit_mib)
         if generator.variables.get("THUMBSMITH_RECIPE") == RECIPE_FILE:
-            raise RecipeError("ThumbnailTask: expected a recipe of up to 2 KB, which a task gets as a variable")
-        _look_for_ways(generator, vpc, route=route)
-        limit = checks.duration("timeout", 600 if timeout is None else timeout, VISIBILITY_TIMEOUTS, LONGEST_HIDDEN)
-        part = Duration.seconds(limit.to_seconds() // VISIBILITY_TIMEOUTS)
-        large = EventQueue(self, "Large", function_timeout=part, max_receive_count=max_receive_count)
+            raise RecipeError("ThumbnailTask: expected a recipe of up to 2 KB, since a task gets it in a variable")
+        _require_routes(generator, vpc, route=route)
+        limit = checks.duration(
+            "timeout", TASK_SECONDS if timeout is None else timeout, TIMEOUTS_PER_VISIBILITY, MAX_VISIBILITY_SECONDS
+        )
+        sixth = Duration.seconds(limit.to_seconds() // TIMEOUTS_PER_VISIBILITY)  # the queue multiplies it again
+        large = EventQueue(self, "Large", function_timeout=sixth, max_receive_count=max_receive_count)
         self.queue, self.dead_letters = large.queue, large.dead_letters
         self.log_group = logs.LogGroup(
             self, "Logs", retention=generator.machine.log_retention, removal_policy=RemovalPolicy.DESTROY
@@ -122,7 +138,7 @@ class ThumbnailTask(Construct):
     ) -> ecs.FargateTaskDefinition:
         statements = [
             *permissions.read_source(generator.source),
-            *permissions.keep_destination(generator.destination),
+            *permissions.update_destination(generator.destination),
             permissions.receive("ReceiveLarge", self.queue),
         ]
         role = permissions.role(self, "Role", statements, service="ecs-tasks.amazonaws.com")
@@ -151,26 +167,26 @@ class ThumbnailTask(Construct):
         return definition
 
     def _cluster(self, vpc: ec2.IVpc) -> ecs.Cluster:
-        made = ecs.Cluster(self, "Cluster", vpc=vpc)
-        acknowledge(made, {"ECS4": INSIGHTS})
-        return made
+        cluster = ecs.Cluster(self, "Cluster", vpc=vpc)
+        acknowledge(cluster, {"ECS4": INSIGHTS})
+        return cluster
 
     def _scale(self, max_tasks: int) -> None:
-        """Have as many tasks as the queue's length asks for, and none where it is empty, messages in hand included."""
+        """Run tasks by the number of messages in the queue, with those in progress; no task for an empty queue."""
         waiting = self.queue.metric_approximate_number_of_messages_visible(period=Duration.minutes(1))
-        in_hand = self.queue.metric_approximate_number_of_messages_not_visible(period=Duration.minutes(1))
-        uppers = [*(lower for lower, _ in STEPS[1:]), None]
-        steps = [scaling.ScalingInterval(upper=STEPS[0][0], change=0)]
+        in_progress = self.queue.metric_approximate_number_of_messages_not_visible(period=Duration.minutes(1))
+        uppers = [*(lower for lower, _ in SCALING_STEPS[1:]), None]
+        steps = [scaling.ScalingInterval(upper=SCALING_STEPS[0][0], change=0)]
         steps += [
             scaling.ScalingInterval(lower=lower, upper=upper, change=min(tasks, max_tasks))
-            for (lower, tasks), upper in zip(STEPS, uppers, strict=True)
+            for (lower, tasks), upper in zip(SCALING_STEPS, uppers, strict=True)
         ]
         target = self.service.auto_scale_task_count(min_capacity=0, max_capacity=max_tasks)
         target.scale_on_metric(
             "Length",
             metric=cloudwatch.MathExpression(
                 expression="waiting + hand",
-                using_metrics={"waiting": waiting, "hand": in_hand},
+                using_metrics={"waiting": waiting, "hand": in_progress},
                 period=Duration.minutes(1),
             ),
             scaling_steps=steps,
@@ -179,29 +195,29 @@ class ThumbnailTask(Construct):
         )
 
     def _route(self, generator: ThumbnailGenerator) -> None:
-        """Have the generator's function send on what is too large for it."""
+        """Let the function of the generator send sources here that are too large for it."""
         generator.function.add_environment("THUMBSMITH_LARGE", self.queue.queue_url)
         generator.role.attach_inline_policy(
             iam.Policy(self, "Route", statements=[permissions.send("SendLarge", self.queue)])
         )
 
 
-def _fargate(cpu: int, memory: int) -> None:
+def _require_size(cpu: int, memory: int) -> None:
     """Raise UsageError for a size of tasks that Fargate does not have."""
-    if not isinstance(cpu, int) or cpu not in SIZES:
-        raise UsageError(f"cpu: expected {', '.join(map(str, SIZES))}, found {cpu!r}")
-    if memory not in SIZES[cpu]:
-        sizes = ", ".join(map(str, SIZES[cpu]))
+    if not isinstance(cpu, int) or cpu not in MEMORY_MIB_BY_CPU:
+        raise UsageError(f"cpu: expected {', '.join(map(str, MEMORY_MIB_BY_CPU))}, found {cpu!r}")
+    if memory not in MEMORY_MIB_BY_CPU[cpu]:
+        sizes = ", ".join(map(str, MEMORY_MIB_BY_CPU[cpu]))
         raise UsageError(f"memory_limit_mib: expected one of {sizes} with a cpu of {cpu}, found {memory!r}")
 
 
-def _look_for_ways(generator: ThumbnailGenerator, vpc: ec2.IVpc, *, route: bool) -> None:
-    """Raise UsageError where the function cannot reach the tasks' queue, or tasks cannot start in their network."""
+def _require_routes(generator: ThumbnailGenerator, vpc: ec2.IVpc, *, route: bool) -> None:
+    """Raise UsageError if the function cannot reach the queue, or if tasks cannot start in their network."""
     machine = generator.machine
     if route and machine.vpc is not None and machine.vpc.isolated_subnets and "vpc_subnets" not in generator.props:
-        require_endpoints(machine.vpc, ["sqs"], "the generator's function sends there what is too large for it")
+        require_endpoints(machine.vpc, ["sqs"], "the function of the generator sends large sources there")
     if not isinstance(vpc, ec2.Vpc) or vpc.private_subnets:
         return
     if not vpc.isolated_subnets:
-        raise UsageError("vpc: expected private subnets: in public ones a task without an address cannot start")
-    require_endpoints(vpc, OF_FARGATE, "tasks fetch their image and work by them")
+        raise UsageError("vpc: expected private subnets: a task without a public address cannot start in public ones")
+    require_endpoints(vpc, TASK_SERVICES, "tasks need it for their image, logs and queue")
