@@ -84,7 +84,7 @@ def test_without_stores_only_keys_are_printed(thumbsmith: Command, queues: tuple
     ran = thumbsmith("redrive", dead.url, "--to", live.url, "--max", "2")
     assert (ran.code, ran.out.splitlines()[-1]) == (
         0,
-        "2 dead letters: 2 sent back, 0 that nobody understands",
+        "2 dead letters: 2 sent back, 0 unreadable",
     )
     assert live.depth().total == 2
 

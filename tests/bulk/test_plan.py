@@ -6,7 +6,7 @@ from tests.bulk.unpainted import HEADERS, OpaqueStore, World
 from thumbsmith.bulk.cost import GONE, source
 from thumbsmith.bulk.status import Totals
 from thumbsmith.cli.plan import print_plan
-from thumbsmith.cli.terminal import duration
+from thumbsmith.cli.terminal import format_duration
 from thumbsmith.errors import StoreError
 
 
@@ -73,4 +73,4 @@ def test_what_cannot_be_found_out_is_told(capsys: pytest.CaptureFixture[str]):
 @pytest.mark.parametrize(("amount", "said"), [(0, "0 s"), (89, "89 s"), (700, "11.7 min"), (70_000, "19.4 h")])
 def test_long_times_are_said_in_their_unit(amount: float, said: str):
     """Seconds, minutes or hours, as people would say."""
-    assert duration(amount) == said
+    assert format_duration(amount) == said

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Command
-from thumbsmith.cli import aws
+from thumbsmith.cli import aws, aws_check
 from thumbsmith.errors import StoreError
 from thumbsmith.reconcile.manifest import Manifest, Rejection, RenditionRecord, SourceRecord
 from thumbsmith.store import open_store
@@ -36,8 +36,8 @@ def test_an_app_of_ones_own_is_taken(tmp_path: Path):
 @pytest.mark.parametrize("words", [["aws://1/r"], ["--app", "x"], ["-a", "x"], ["--app=x"]])
 def test_what_to_work_on_may_be_named(words: list[str]):
     """An app or an environment that is named keeps the ready app out."""
-    assert aws._says_on_what(["--verbose", *words])
-    assert not aws._says_on_what(["--verbose"])
+    assert aws._has_app(["--verbose", *words])
+    assert not aws._has_app(["--verbose"])
 
 
 @pytest.mark.parametrize("command", ["deploy", "synth", "list", "bootstrap", "destroy"])
@@ -46,7 +46,7 @@ def test_without_the_extra_one_sentence_names_it(thumbsmith: Command, command: s
     monkeypatch.setattr(aws, "find_spec", lambda name: None)
     ran = thumbsmith("aws", command)
     assert ran.code == 2
-    assert ran.err == "thumbsmith: thumbsmith aws needs what the extra cdk brings: pip install 'thumbsmith[cdk]'\n"
+    assert ran.err == "thumbsmith: thumbsmith aws needs the extra cdk: pip install 'thumbsmith[cdk]'\n"
 
 
 def test_a_stack_that_is_not_there(thumbsmith: Command, ministack: str):
@@ -59,19 +59,19 @@ def test_a_stack_that_is_not_there(thumbsmith: Command, ministack: str):
 
 def test_a_stack_of_somebody_else(monkeypatch: pytest.MonkeyPatch):
     """A stack without our outputs is refused."""
-    monkeypatch.setattr(aws, "_outputs", lambda stack: {"Other": "x"})
+    monkeypatch.setattr(aws_check, "stack_outputs", lambda stack: {"Other": "x"})
     with pytest.raises(StoreError, match="stack Theirs: expected the outputs"):
-        aws.deployment_of("Theirs")
+        aws_check.deployment_of("Theirs")
 
 
 def test_a_check_that_fails_leaves_nothing(thumbsmith: Command, ministack: str, monkeypatch: pytest.MonkeyPatch):
     """Where nobody makes thumbnails the check says what it waited for, and its picture is deleted; exit code 1."""
     bucket = ministack.removeprefix("s3://")
     outputs = {"SourceBucket": bucket, "SourcePrefix": "in/", "DestinationBucket": bucket, "DestinationPrefix": "out/"}
-    monkeypatch.setattr(aws, "_outputs", lambda stack: outputs)
+    monkeypatch.setattr(aws_check, "stack_outputs", lambda stack: outputs)
     ran = thumbsmith("aws", "check", "Mine", "--timeout", "1", "--json")
     assert ran.code == 1
-    assert "waited 1 seconds for its manifest" in ran.err
+    assert "waited 1 seconds for the manifest of the image" in ran.err
     assert [json.loads(line)["step"] for line in ran.out.splitlines()] == ["put", "deleted"]
     assert list(open_store(ministack).list()) == []
 
@@ -112,11 +112,11 @@ def test_a_manifest_that_is_wrong_is_noticed(manifest: Manifest, size: int, tmp_
     destination = open_store(f"memory://{tmp_path}")
     destination.put("a/small.webp", b"x" * size, Headers(content_type="image/webp"))
     with pytest.raises(StoreError):
-        aws.verify(manifest, destination, "a", "1")
+        aws_check.verify(manifest, destination, "a", "1")
 
 
 def test_a_manifest_that_is_right_passes(tmp_path: Path):
     """All that the manifest names is there, and of this version."""
     destination = open_store(f"memory://{tmp_path}")
     destination.put("a/small.webp", b"four", Headers(content_type="image/webp"))
-    aws.verify(_manifest(), destination, "a", "1")
+    aws_check.verify(_manifest(), destination, "a", "1")

@@ -91,7 +91,7 @@ def test_the_command_is_right_here(thumbsmith: Command):
     """Without stores the workers of this machine are asked, nothing is written, and the exit code is 0."""
     before = {*thumbsmith.folder.rglob("*")}
     ran = thumbsmith("conformance")
-    assert (ran.code, ran.out.splitlines()[-1]) == (0, "all as it must be")
+    assert (ran.code, ran.out.splitlines()[-1]) == (0, "all correct")
     assert ran.out.count("right") == 31
     assert {*thumbsmith.folder.rglob("*")} == before
 

@@ -40,7 +40,7 @@ def test_it_grows_with_what_is_made(thumbsmith: Command, tmp_path: Path):
 def test_people_see_a_table(thumbsmith: Command):
     """A line for each thing that costs, the sum, and how long it takes."""
     out = thumbsmith("cost", "--images", "1000000").out.splitlines()
-    assert out[-2].startswith("all ")
+    assert out[-2].startswith("total ")
     assert out[-1].startswith("about ")
     assert any(line.startswith("S3 PUT") and line.endswith("20.00 $") for line in out)
 

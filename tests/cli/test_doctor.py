@@ -45,14 +45,14 @@ def test_people_are_told_in_sentences(thumbsmith: Command):
 
 
 def test_an_open_layer_is_told_with_its_risk(thumbsmith: Command, monkeypatch: pytest.MonkeyPatch):
-    """A layer that this system refuses is a line of its own, and says what a harmful picture could do."""
+    """A layer that this system refuses is a line of its own, and states what a malicious image could do."""
     held = dict.fromkeys(LAYERS, True) | {"programs": False}
     monkeypatch.setattr(Template, "layers", lambda _: held)
     ran = thumbsmith("doctor")
     assert ran.code == 0
     (line,) = [line for line in ran.out.splitlines() if line.startswith("refused")]
     assert "starting programs is not blocked" in line
-    assert line.endswith(f"a harmful picture {LAYERS['programs'].risk}")
+    assert line.endswith(f"a malicious image {LAYERS['programs'].risk}")
 
 
 def test_a_missing_extra_is_named(thumbsmith: Command, monkeypatch: pytest.MonkeyPatch):

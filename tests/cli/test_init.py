@@ -53,7 +53,7 @@ def test_a_recipe_that_is_there_is_left(thumbsmith: Command):
     recipe.write_text("mine")
     ran = thumbsmith("init")
     assert (ran.code, ran.out) == (2, "")
-    assert ran.err == "thumbsmith: thumbsmith.toml: expected no such file, found one: it is left as it is\n"
+    assert ran.err == "thumbsmith: thumbsmith.toml: expected no such file, found one: it was not changed\n"
     assert recipe.read_text() == "mine"
     recipe.unlink()
     recipe.symlink_to("elsewhere")

@@ -84,4 +84,4 @@ def test_the_demo_skips_thumbnails(thumbsmith: Command):
     made = Path("thumbsmith-demo/thumbnails/a.jpg/small.webp")
     assert "skipped" in thumbsmith("demo", "photos/b.jpg", made).err
     ran = thumbsmith("demo", made)
-    assert (ran.code, "all of the images are thumbnails" in ran.err) == (2, True)
+    assert (ran.code, "all of these images are thumbnails" in ran.err) == (2, True)

@@ -90,7 +90,7 @@ def test_stopping_finishes_the_pictures_being_made(number: signal.Signals, tmp_p
         process.send_signal(number)
         out, err = process.communicate(timeout=300)
     assert process.returncode == 130
-    assert "stopping: finishing the pictures being made, for at most 2 seconds" in err
+    assert "stopping: finishing the images in progress, for at most 2 seconds" in err
     *sources, summary = map(json.loads, [first, *out.splitlines()])
     assert summary["event"] == "summary"
     done = [each for each in sources if each["outcome"] == "made"]

@@ -144,9 +144,9 @@ def test_the_second_signal_ends_it_at_once(odd: Odd, tmp_path: Path) -> None:
 NESTED = """
 import os, signal
 from thumbsmith.cli.terminal import stoppable
-from thumbsmith.cli.terminal import people
-with stoppable(people()) as outer:
-    with stoppable(people()) as inner:
+from thumbsmith.cli.terminal import stderr_console
+with stoppable(stderr_console()) as outer:
+    with stoppable(stderr_console()) as inner:
         os.kill(os.getpid(), signal.SIGINT)
         while not inner():
             pass
@@ -163,10 +163,10 @@ def test_a_block_within_another_shares_its_signals() -> None:
 BLOCKED = """
 import os, signal, threading
 from thumbsmith.cli.terminal import stoppable
-from thumbsmith.cli.terminal import people
+from thumbsmith.cli.terminal import stderr_console
 wait = threading.Event().wait
 full, cut = {full}, {cut}
-console = people()
+console = stderr_console()
 if full:
     reading, writing = os.pipe()
     os.set_blocking(writing, False)

@@ -146,7 +146,7 @@ def test_serve_reports_once_and_recovers(photos):
     with (photos.parent / "log").open("w") as log:
         server = subprocess.Popen(command, preexec_fn=lose_rights, stderr=log)  # noqa: PLW1509 - no threads
         _wait(lambda: "http://" in (photos.parent / "log").read_text())
-        address = (photos.parent / "log").read_text().split("/  over")[0]
+        address = (photos.parent / "log").read_text().split("/ serves")[0]
         with httpx.Client(base_url=address, timeout=60) as client:
             assert client.get("/images/many%2F1.jpg?wait=30").status_code == 200
             _wait(lambda: client.get("/images/a.jpg?wait=5").status_code == 500)

@@ -23,7 +23,7 @@ from thumbsmith.aws.task import work
 from thumbsmith.backfill import clients, send
 from thumbsmith.backfill.batch_job import JobResources
 from thumbsmith.backfill.clients import Queue, open_queue
-from thumbsmith.cli import sync_by_batch, sync_on_queue
+from thumbsmith.cli import sync_by_batch, sync_by_queue
 from thumbsmith.store import Headers, Store
 from thumbsmith.worker import Workers
 
@@ -82,7 +82,7 @@ def backfill(
 ) -> Backfill:
     """Return a backfill whose looks take no time."""
     monkeypatch.setattr(send.drain, "__defaults__", (0.01, 3))
-    monkeypatch.setattr(sync_on_queue, "CONSISTENT_SECONDS", 0.0)
+    monkeypatch.setattr(sync_by_queue, "CONSISTENT_SECONDS", 0.0)
     name = f"q-{secrets.token_hex(6)}"
     clients.client("sqs").create_queue(QueueName=name)
     return Backfill(thumbsmith, ministack, open_queue(f"sqs://{name}"), workers)
@@ -144,7 +144,7 @@ def test_what_was_sent_need_not_be_waited_for(backfill: Backfill):
     assert backfill.queue.depth().total == 0
     assert backfill.sync("--no-wait").summary["sent"] == 1
     words = ("sync", backfill.source.url, backfill.destination.url, "--via", backfill.queue.url, "--stop")
-    assert "about 1 messages deleted; 0 in hand" in backfill.thumbsmith(*words).out
+    assert "about 1 messages deleted; functions finish 0 in progress" in backfill.thumbsmith(*words).out
 
 
 def test_what_is_left_is_told(backfill: Backfill):
@@ -259,7 +259,7 @@ def service(backfill: Backfill, ministack: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(clients, "stack_outputs", {"Mine": outputs, "Thumbsmith": {}}.__getitem__)
     client = clients.client
     monkeypatch.setattr(clients, "client", lambda name: Client(service) if name == "s3control" else client(name))
-    monkeypatch.setattr(sync_by_batch, "PAUSE", 0.0)
+    monkeypatch.setattr(sync_by_batch, "POLL_SECONDS", 0.0)
     return service
 
 
@@ -290,7 +290,7 @@ def test_a_job_is_not_begun_unconfirmed(backfill: Backfill, service: Service):
     """Without a terminal to ask, and without --yes, the job is left waiting, with its price; exit code 2."""
     ran = backfill.sync(via="batch://Mine")
     assert ran.code == 2
-    assert "3 tasks, about $0.25, waits to be confirmed: say --yes" in ran.err
+    assert "3 tasks, about $0.25, waits for confirmation: use --yes" in ran.err
     assert service.status == "Suspended"
 
 

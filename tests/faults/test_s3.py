@@ -10,7 +10,7 @@ from tests.faults.proxy import Proxy, running
 from tests.pictures import picture
 from tests.servers.fixtures import fresh_bucket, needs_servers
 from thumbsmith.bulk.scan import Scope
-from thumbsmith.cli.arguments import PATIENCE
+from thumbsmith.cli.arguments import STORE_TIMEOUT_SECONDS
 from thumbsmith.cli.sync import run
 from thumbsmith.recipe import Recipe
 from thumbsmith.store import Store, open_store
@@ -58,7 +58,7 @@ class Run:
     def over(self, proxy: Proxy) -> int:
         """Sync over the proxy; return the exit code."""
         self.patch.setenv("AWS_ENDPOINT_URL", proxy.address)
-        return _sync(self.photos, open_store(self.rough, patience=PATIENCE))
+        return _sync(self.photos, open_store(self.rough, patience=STORE_TIMEOUT_SECONDS))
 
     def ends(self) -> tuple[dict[str, bytes], dict[str, bytes]]:
         """Return all renditions of both."""

@@ -1,4 +1,4 @@
-"""The command line: one file a command, each thin over the same engine."""
+"""The command line: one module for each command, each a thin layer over the engine."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from thumbsmith.errors import NotIsolated, Stopped, StoreError, ThumbsmithError
 
 
 def main() -> None:
-    """Run the command that the arguments name and exit with its code.
+    """Run the command that the arguments name, and exit with its code.
 
-    0: the destination agrees with the source. 1: something failed and may be tried again. 2: usage, recipe or refused.
-    130: interrupted.
+    0: the destination agrees with the source. 1: something failed and may be tried again. 2: wrong usage or recipe, or
+    refused. 130: interrupted.
     """
     if sys.getfilesystemencoding() != "utf-8" and not sys.flags.utf8_mode:
-        _run_again_in_utf8()
-    from thumbsmith.cli.app import app  # noqa: PLC0415 - `import thumbsmith.cli` costs nothing until a command runs
+        _restart_in_utf8_mode()
+    from thumbsmith.cli.app import app  # noqa: PLC0415 - keeps `import thumbsmith.cli` cheap
 
     sys.exit(_run(app))
 
 
-def _run_again_in_utf8() -> None:
-    """Run this command in Python's UTF-8 mode instead: in another encoding, names of files would give wrong keys."""
-    os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606 - it is this very program
+def _restart_in_utf8_mode() -> None:
+    """Run this command again in Python's UTF-8 mode. In another encoding, file names would give wrong keys."""
+    os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606 - this same program
 
 
 def _run(app: Callable[[], object]) -> int:
-    """Run the command; return the exit code. Every error that the system reports becomes one sentence on stderr."""
+    """Run the command; return the exit code. Each error of the system becomes one sentence on stderr."""
     _open_standard_streams()
-    _escape_unprintable()
+    _escape_unencodable()
     code = 0
     try:
         try:
@@ -43,24 +43,29 @@ def _run(app: Callable[[], object]) -> int:
     except (KeyboardInterrupt, Stopped):
         code = 130
     except ThumbsmithError as error:
-        again = error.transient or (isinstance(error, StoreError) and error.one_object)
-        code = 1 if again and not isinstance(error, NotIsolated) else 2
-        _tell(str(error))
+        code = _exit_code(error)
+        _print_error(str(error))
     except BrokenPipeError:
-        code = 1  # the reader has seen enough: there is nothing to say
+        code = 1  # the reader closed the pipe and expects no message
     except OSError as error:
         code = 1
         where = error.filename or ("" if _can_print() else "standard output")
-        _tell(": ".join(str(part) for part in (where, error.strerror or error) if part))
+        _print_error(": ".join(str(part) for part in (where, error.strerror or error) if part))
     except MemoryError:
         code = 1
-        _tell("the system has not enough memory for this")
-    _abandon_unwritable()
+        _print_error("the system has not enough memory for this")
+    _discard_unwritable()
     return code
 
 
+def _exit_code(error: ThumbsmithError) -> int:
+    """Return 1 if a retry may help, or if the error is about one object only; else 2."""
+    one_object = isinstance(error, StoreError) and error.one_object
+    return 1 if (error.transient or one_object) and not isinstance(error, NotIsolated) else 2
+
+
 def _open_standard_streams() -> None:
-    """Give the null device to each standard stream that is closed: else the next file opened would take its place."""
+    """Connect each closed standard stream to the null device. Else the next file opened would take its descriptor."""
     for fd, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
             os.fstat(fd)
@@ -70,25 +75,25 @@ def _open_standard_streams() -> None:
                 os.dup2(null, fd)
                 os.close(null)
         if getattr(sys, name) is None:
-            setattr(sys, name, open(fd, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - for good
+            setattr(sys, name, open(fd, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - stays open
 
 
-def _escape_unprintable() -> None:
-    """Have characters that the encoding of the output lacks escaped: they must not end the command."""
+def _escape_unencodable() -> None:
+    """Escape characters that the encoding of the output does not have, instead of failing on them."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
-def _tell(sentence: str) -> None:
-    from thumbsmith.cli.terminal import shown  # noqa: PLC0415 - only where something failed
+def _print_error(sentence: str) -> None:
+    from thumbsmith.cli.terminal import printable  # noqa: PLC0415 - only needed after a failure
 
     with contextlib.suppress(OSError):
-        print(f"thumbsmith: {shown(sentence)}", file=sys.stderr, flush=True)  # noqa: T201 - errors become sentences here
+        print(f"thumbsmith: {printable(sentence)}", file=sys.stderr, flush=True)  # noqa: T201 - the one error message
 
 
 def _can_print() -> bool:
-    """Return whether standard output takes what is still to be written to it."""
+    """Return whether standard output accepts its remaining data."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -96,8 +101,8 @@ def _can_print() -> bool:
     return True
 
 
-def _abandon_unwritable() -> None:
-    """Send to the null device what a stream cannot write: the interpreter would report it again at its end."""
+def _discard_unwritable() -> None:
+    """Send unwritable data of the streams to the null device. Else the interpreter would report it again at exit."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

@@ -1,4 +1,4 @@
-"""All commands under one name. Each is loaded when it is asked for: nobody waits for what the others import."""
+"""All commands under one name. Each command loads its module on first use, so no command pays for the others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-# In the order of the help. A command is the function of its name in the module of its name, below this package.
+# In the order of the help. A command is the function of this name in the module of this name in this package.
 COMMANDS: Final = (
     "make",
     "plan",
@@ -31,33 +31,33 @@ WITHOUT_ARGUMENTS: Final = frozenset({"serve", "init", "conformance", "demo", "d
 
 
 class Commands(TyperGroup):
-    """The commands, known by their names."""
+    """The group of all commands. It knows their names without their modules."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self.commands = {name: TyperCommand(name) for name in (*COMMANDS, "aws")}
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - typer's signature
-        """Return a command of this name, loaded; None where there is none."""
-        return loaded(cmd_name) if cmd_name in self.commands else None
+        """Return the command of this name; None for an unknown name."""
+        return load_command(cmd_name) if cmd_name in self.commands else None
 
 
 @cache
-def loaded(name: str) -> Any:
-    """Return a command as typer makes it of its function."""
+def load_command(name: str) -> Any:
+    """Return a command as typer builds it from its function."""
     if name == "aws":
         return typer.main.get_command(import_module("thumbsmith.cli.aws").aws)
-    alone = typer.Typer(add_completion=False, rich_markup_mode="rich")
-    alone.command(name, no_args_is_help=name not in WITHOUT_ARGUMENTS)(
+    single = typer.Typer(add_completion=False, rich_markup_mode="rich")
+    single.command(name, no_args_is_help=name not in WITHOUT_ARGUMENTS)(
         getattr(import_module(f"thumbsmith.cli.{name}"), name)
     )
-    return typer.main.get_command(alone)
+    return typer.main.get_command(single)
 
 
 app = typer.Typer(
     cls=Commands,
     name="thumbsmith",
-    help="Thumbnails of the images in a bucket or a folder, kept right for ever.",
+    help="Makes thumbnails of the images in a bucket or a folder, and keeps them up to date.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -66,8 +66,8 @@ app = typer.Typer(
 )
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"thumbsmith {version('thumbsmith')}")
         raise typer.Exit
 
@@ -81,7 +81,7 @@ def options(
         ),
     ] = False,
 ) -> None:
-    """Thumbnails of the images in a bucket or a folder, kept right for ever.
+    """Make thumbnails of the images in a bucket or a folder, and keep them up to date.
 
-    They are replaced when the source is replaced, removed when it goes, and remade when the recipe changes.
+    A new version of an image replaces its thumbnails. A deleted image deletes them. A new recipe makes them again.
     """

@@ -1,4 +1,4 @@
-"""What several commands are given: the recipe, stores, the number of jobs."""
+"""Arguments and options that several commands share, and what they mean."""
 
 from __future__ import annotations
 
@@ -17,41 +17,57 @@ from thumbsmith.recipe.load import RECIPE_FILE, recipe_set
 from thumbsmith.reconcile.effects import Options
 from thumbsmith.store import open_store
 
-# Seconds that a run waits for a bucket that fails for now.
-PATIENCE: Final = 120.0
+# A command repeats requests to a bucket that fails temporarily for this time.
+STORE_TIMEOUT_SECONDS: Final = 120.0
 
 RecipeOption: TypeAlias = Annotated[
     Path | None,
     typer.Option(
         "--recipe",
         metavar="FILE",
-        readable=False,  # reading it reports what is wrong
-        help=f"The recipe. Else $THUMBSMITH_RECIPE (a path, or TOML), else ./{RECIPE_FILE}, else the default.",
+        readable=False,  # reading it gives a better message
+        help=f"The recipe file. Default: $THUMBSMITH_RECIPE (a path or TOML text), else ./{RECIPE_FILE}, else the"
+        " built-in recipe.",
     ),
 ]
 Source: TypeAlias = Annotated[
-    str, typer.Argument(metavar="SRC", help="The folder or s3://BUCKET/PREFIX that holds the images.")
+    str, typer.Argument(metavar="SRC", help="The folder, or s3://BUCKET/PREFIX, with the images.")
 ]
 Destination: TypeAlias = Annotated[
     str,
     typer.Argument(
-        metavar="DST", help="The folder, made where there is none, or s3://BUCKET/PREFIX for the thumbnails."
+        metavar="DST", help="The folder, or s3://BUCKET/PREFIX, for the thumbnails. A missing folder is created."
     ),
 ]
 Jobs: TypeAlias = Annotated[
-    int | None, typer.Option("--jobs", "-j", min=1, max=256, metavar="N", help="Pictures at once. Else one a core.")
+    int | None,
+    typer.Option(
+        "--jobs",
+        "-j",
+        min=1,
+        max=256,
+        metavar="N",
+        help="Number of images to process at the same time. Default: one for each processor core.",
+    ),
 ]
 Json: TypeAlias = Annotated[
-    bool, typer.Option("--json", metavar="", help="Print one JSON object a line, and nothing else.")
+    bool, typer.Option("--json", metavar="", help="Print one JSON object per line, and nothing else, on stdout.")
 ]
 KeepOrphans: TypeAlias = Annotated[
-    bool, typer.Option("--keep-orphans", metavar="", help="Leave thumbnails that nothing wants any more.")
+    bool,
+    typer.Option("--keep-orphans", metavar="", help="Keep thumbnails whose image or variant does not exist any more."),
 ]
 RetryRejected: TypeAlias = Annotated[
-    bool, typer.Option("--retry-rejected", metavar="", help="Try sources again that were rejected earlier.")
+    bool, typer.Option("--retry-rejected", metavar="", help="Try rejected sources again.")
 ]
 Prefix: TypeAlias = Annotated[
-    str, typer.Option("--prefix", metavar="P", help="Only sources whose keys begin with P, and what is made of them.")
+    str,
+    typer.Option(
+        "--prefix",
+        metavar="P",
+        help="Only sources whose keys begin with P, and their thumbnails. Default: all.",
+        show_default=False,
+    ),
 ]
 
 
@@ -61,18 +77,18 @@ def is_given(context: typer.Context, name: str) -> bool:
     return source is not None and source.name != "DEFAULT"
 
 
-def refuse_ignored(context: typer.Context, names: Iterable[str], where: str) -> None:
-    """Raise UsageError for the first of these parameters that the user gave: `where` says where it is used instead."""
+def refuse_unused(context: typer.Context, names: Iterable[str], where: str) -> None:
+    """Raise UsageError if the user gave one of these parameters. `where` states which runs use it."""
     for name in names:
         if is_given(context, name):
-            spelled = next(each.opts[0] for each in context.command.params if each.name == name)
+            option = next(each.opts[0] for each in context.command.params if each.name == name)
             if context.params[name] is False:
-                spelled = f"--no-{spelled.removeprefix('--')}"
-            raise UsageError(f"{spelled}: expected only {where}; this run would ignore it")
+                option = f"--no-{option.removeprefix('--')}"
+            raise UsageError(f"{option}: expected only {where}; this run would ignore it")
 
 
 def recipe_from(option: Path | None) -> Recipe:
-    """Return the recipe that holds here: the option's, the environment's, the working folder's, or the default.
+    """Return the recipe: that of the option, the environment, the working folder, or the default.
 
     Raises UsageError.
     """
@@ -80,17 +96,15 @@ def recipe_from(option: Path | None) -> Recipe:
 
 
 def scope_of(source: str, destination: str, recipe: Path | None, options: Options, prefix: str = "") -> Scope:
-    """Return what the arguments name. Raises UsageError, StoreError."""
-    wanted, sources, thumbs = (
-        recipe_from(recipe),
-        open_store(source, patience=PATIENCE),
-        open_store(destination, patience=PATIENCE),
-    )
+    """Return the stores, the recipe and the options of a command. Raises UsageError, StoreError."""
+    loaded = recipe_from(recipe)
+    images = open_store(source, patience=STORE_TIMEOUT_SECONDS)
+    thumbnails = open_store(destination, patience=STORE_TIMEOUT_SECONDS)
     return Scope(
-        source=sources,
-        destination=thumbs,
-        recipe=wanted,
+        source=images,
+        destination=thumbnails,
+        recipe=loaded,
         options=options,
         prefix=prefix,
-        index=cache_file(cache_folder(), sources.url, thumbs.url),
+        index=cache_file(cache_folder(), images.url, thumbnails.url),
     )

@@ -1,4 +1,4 @@
-"""`thumbsmith cost --images N --megapixels M`: what so many photographs would cost on AWS, by line."""
+"""`thumbsmith cost --images N --megapixels M`: the estimated cost of many photographs on AWS, by line."""
 
 from __future__ import annotations
 
@@ -7,42 +7,57 @@ from typing import Annotated, cast, get_args
 import typer
 
 from thumbsmith.bulk.cost import BYTES_A_PIXEL, MILLION, Bill, Model, Way, source
-from thumbsmith.cli.arguments import Json, RecipeOption, recipe_from, refuse_ignored
-from thumbsmith.cli.terminal import duration, emit, number
+from thumbsmith.cli.arguments import Json, RecipeOption, recipe_from, refuse_unused
+from thumbsmith.cli.terminal import emit, format_duration, parse_count
 from thumbsmith.errors import UsageError
-
-Milliseconds = Annotated[
-    float | None,
-    typer.Option(
-        "--milliseconds",
-        metavar="MS",
-        min=0,
-        help="CPU time of an image, as your function's log says it (CpuMilliseconds). Else a measured one.",
-    ),
-]
-Megabytes = Annotated[int, typer.Option("--memory", metavar="MB", min=128, max=10240, help="Memory of the function.")]
 
 
 def cost(
     context: typer.Context,
-    images: Annotated[str, typer.Option("--images", metavar="N", help="How many: 1000, or 1e6.")],
-    megapixels: Annotated[float, typer.Option("--megapixels", metavar="MP", min=0.01, help="Size of each.")] = 12,
+    images: Annotated[str, typer.Option("--images", metavar="N", help="Number of images, such as 1000 or 1e6.")],
+    megapixels: Annotated[
+        float, typer.Option("--megapixels", metavar="MP", min=0.01, help="Size of each image in megapixels.")
+    ] = 12,
     size: Annotated[
-        float | None, typer.Option("--megabytes", metavar="MB", min=0, help="Bytes of each, in 10^6. Else a JPEG's.")
+        float | None,
+        typer.Option(
+            "--megabytes",
+            metavar="MB",
+            min=0,
+            help="Size of each file in megabytes. Default: that of a typical JPEG with these pixels.",
+        ),
     ] = None,
     recipe: RecipeOption = None,
-    via: Annotated[str, typer.Option("--via", metavar="WAY", help="queue, batch, or here: on a machine.")] = "queue",
-    milliseconds: Milliseconds = None,
-    memory: Megabytes = 1769,
-    at_once: Annotated[int, typer.Option("--at-once", metavar="N", min=1, help="Functions at once, or jobs.")] = 100,
+    via: Annotated[
+        str,
+        typer.Option(
+            "--via", metavar="WAY", help="queue: functions and a queue. batch: S3 Batch Operations. here: one machine."
+        ),
+    ] = "queue",
+    milliseconds: Annotated[
+        float | None,
+        typer.Option(
+            "--milliseconds",
+            metavar="MS",
+            min=0,
+            help="CPU time for one image: CpuMilliseconds in the log of your function. Default: a value that we"
+            " measured.",
+        ),
+    ] = None,
+    memory: Annotated[
+        int, typer.Option("--memory", metavar="MB", min=128, max=10240, help="Memory of the function in MB.")
+    ] = 1769,
+    at_once: Annotated[
+        int, typer.Option("--at-once", metavar="N", min=1, help="Number of concurrent functions, or of jobs with here.")
+    ] = 100,
     storage: Annotated[
-        bool, typer.Option("--storage", metavar="", help="Also a month of keeping the thumbnails.")
+        bool, typer.Option("--storage", metavar="", help="Add the cost of storing the thumbnails for a month.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Say what making the thumbnails of so many photographs costs on AWS, by line.
+    """Print the estimated cost of thumbnails for many images on AWS, by line.
 
-    List prices of us-east-1, without a free tier. Nothing is asked of anybody.
+    The prices are the list prices of us-east-1 without the free tier. The command sends no requests.
 
     Examples:
       thumbsmith cost --images 1e6 --megapixels 12
@@ -52,7 +67,7 @@ def cost(
     if via not in get_args(Way):
         raise UsageError(f"--via: expected queue, batch or here, found {via}")
     if via == "here":
-        refuse_ignored(context, ["memory"], "with --via queue or batch")
+        refuse_unused(context, ["memory"], "with --via queue or batch")
     model = Model(
         recipe=recipe_from(recipe),
         way=cast(Way, via),
@@ -60,26 +75,25 @@ def cost(
         megabytes=memory,
         megapixels=megapixels,
     )
-    each = size * 1e6 if size is not None else megapixels * MILLION * BYTES_A_PIXEL
-    amount = source(each) * number("--images", images)
+    size_bytes = size * 1e6 if size is not None else megapixels * MILLION * BYTES_A_PIXEL
+    amount = source(size_bytes) * parse_count("--images", images)
     lines = dict(model.bill(amount).lines)
     if storage:
         lines["storage, a month"] = model.storing(amount)
-    tell(Bill(lines), model.seconds(amount, at_once), as_json=as_json)
+    _print_bill(Bill(lines), model.seconds(amount, at_once), as_json=as_json)
 
 
-def tell(bill: Bill, seconds: float, *, as_json: bool) -> None:
-    """Print a bill, and how long it takes."""
+def _print_bill(bill: Bill, seconds: float, *, as_json: bool) -> None:
     if as_json:
         lines = {name: round(dollars, 4) for name, dollars in bill.lines.items()}
         emit("cost", lines=lines, dollars=round(bill.total, 4), seconds=round(seconds, 1))
         return
-    for line in table(bill):
+    for line in bill_lines(bill):
         typer.echo(line)
-    typer.echo(f"about {duration(seconds)}")
+    typer.echo(f"about {format_duration(seconds)}")
 
 
-def table(bill: Bill) -> list[str]:
-    """Return a bill's lines for people; what costs nothing is left out."""
+def bill_lines(bill: Bill) -> list[str]:
+    """Return the lines of a bill for people, without those that cost nothing."""
     lines = [(name, dollars) for name, dollars in bill.lines.items() if dollars]
-    return [f"{name:<20} {dollars:12,.2f} $" for name, dollars in [*lines, ("all", bill.total)]]
+    return [f"{name:<20} {dollars:12,.2f} $" for name, dollars in [*lines, ("total", bill.total)]]

@@ -1,7 +1,4 @@
-"""A page that shows thumbnails beside their sources: one file, no script, nothing from elsewhere.
-
-`thumbsmith demo`: thumbnails of the sample photographs, or of a few files, to look at.
-"""
+"""`thumbsmith demo`: thumbnails of sample photographs, or of a few files, with a page that shows them."""
 
 from __future__ import annotations
 
@@ -18,9 +15,9 @@ from rich.table import Table
 
 from thumbsmith.bulk.scan import Scope
 from thumbsmith.cli.arguments import RecipeOption, recipe_from
-from thumbsmith.cli.make import own_output, tell_skipped
+from thumbsmith.cli.make import own_output, print_skipped
 from thumbsmith.cli.sync import run
-from thumbsmith.cli.terminal import people, shown
+from thumbsmith.cli.terminal import printable, stderr_console
 from thumbsmith.errors import UsageError
 from thumbsmith.reconcile.manifest import Manifest, read_manifest
 from thumbsmith.store import Headers, Store, open_store
@@ -38,7 +35,7 @@ img { display: block; max-width: 100%; height: auto; }
 
 
 def page(manifests: Iterable[Manifest]) -> str:
-    """Return the page as HTML, for a file beside the folders `sources` and `thumbnails`."""
+    """Return a page without scripts, for a file next to the folders `sources` and `thumbnails`."""
     sections = "".join(_section(manifest) for manifest in manifests)
     return (
         '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
@@ -72,44 +69,44 @@ SAMPLES: Final = ("astronaut.jpg", "camera.png", "chelsea.jpg", "coffee.webp", "
 def demo(
     images: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[IMAGE]...", readable=False, help="Images to show. Else five sample photographs."),
+        typer.Argument(metavar="[IMAGE]...", readable=False, help="Image files. Default: five sample photographs."),
     ] = None,
     recipe: RecipeOption = None,
 ) -> None:
-    """Make thumbnails of sample photographs, or of the files given, and show where they are.
+    """Make thumbnails of sample photographs, or of the files given, and print where they are.
 
-    Everything is under ./thumbsmith-demo: the pictures in sources, what is made of them in thumbnails, and index.html
-    to look at both.
+    All files are in ./thumbsmith-demo: the images in sources, their thumbnails in thumbnails, and the page index.html,
+    which shows both.
 
     Examples:
       thumbsmith demo
 
       thumbsmith demo ~/Pictures/holiday.jpg --recipe shop.toml
     """
-    wanted = recipe_from(recipe)
+    loaded = recipe_from(recipe)
     sources = open_store(FOLDER / "sources")
     thumbnails = open_store(FOLDER / "thumbnails").as_destination()
-    skipped = own_output(images or (), wanted) | _thumbnails_of_demo(images or ())
+    skipped = own_output(images or (), loaded) | _thumbnails_of_demo(images or ())
     given = [path for path in images or () if path not in skipped]
     pictures = {path.name: path for path in given} if images else {name: _sample(name) for name in SAMPLES}
-    tell_skipped(skipped, people())
+    print_skipped(skipped, stderr_console())
     if not pictures:
-        raise UsageError("all of the images are thumbnails: expected the images that they were made of")
+        raise UsageError("all of these images are thumbnails: expected the original images")
     if len(pictures) < len(given):
         raise UsageError("two of the images have the same name: expected different names")
     contents = {name: _content(path) for name, path in pictures.items()}
     sources.writable()
     thumbnails.writable()
     _fill(sources, contents)
-    code = run(Scope(source=sources, destination=thumbnails, recipe=wanted), jobs=usable_cores(), yes=True)
+    code = run(Scope(source=sources, destination=thumbnails, recipe=loaded), jobs=usable_cores(), yes=True)
     manifests = [manifest for name in contents if (manifest := read_manifest(thumbnails, name))]
     (FOLDER / "index.html").write_text(page(manifests), encoding="utf-8")
-    _show(manifests)
+    _print_table(manifests)
     raise typer.Exit(code)
 
 
 def _thumbnails_of_demo(images: Sequence[Path]) -> dict[Path, str]:
-    """Return those of the images that an earlier demo made, each with the key of its source."""
+    """Return the images that an earlier demo made, each with the key of its source."""
     made = (FOLDER / "thumbnails").resolve()
     return {image: image.resolve().parent.name for image in images if image.resolve().is_relative_to(made)}
 
@@ -126,27 +123,27 @@ def _content(path: Path) -> bytes:
 
 
 def _fill(store: Store, contents: dict[str, bytes]) -> None:
-    """Make the store hold exactly these pictures, leaving those that it holds already."""
+    """Write these files to the store, without those that it has already, and delete all others."""
     for info in list(store.list()) if FOLDER.joinpath("sources").is_dir() else ():
         if info.key not in contents:
             store.delete(info.key)
     for name, content in contents.items():
-        here = store.open(name)
-        if here is None or here.size != len(content) or here.read(0, len(content)) != content:
+        existing = store.open(name)
+        if existing is None or existing.size != len(content) or existing.read(0, len(content)) != content:
             store.put(name, content, Headers(content_type="application/octet-stream"))
-        if here:
-            here.close()
+        if existing:
+            existing.close()
 
 
-def _show(manifests: list[Manifest]) -> None:
+def _print_table(manifests: list[Manifest]) -> None:
     console = Console(highlight=False, markup=False)
     table = Table("source", "thumbnail", "size", "bytes", box=None, pad_edge=False)
     for manifest in manifests:
         source = manifest.source
         size = f"{source.width} x {source.height}" if source.width else ""
         rejected = manifest.rejection.code if manifest.rejection else ""
-        table.add_row(shown(source.key), rejected, size, f"{source.bytes:,}")
+        table.add_row(printable(source.key), rejected, size, f"{source.bytes:,}")
         for each in manifest.renditions:
             table.add_row("", each.name, f"{each.width} x {each.height}", f"{each.bytes:,}")
     console.print(table)
-    console.print(f"\nThumbnails: {FOLDER / 'thumbnails'}\nTo look at:  {FOLDER / 'index.html'}", soft_wrap=True)
+    console.print(f"\nThumbnails: {FOLDER / 'thumbnails'}\nPage:       {FOLDER / 'index.html'}", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""`thumbsmith doctor`: what is installed here, and how well pictures are isolated."""
+"""`thumbsmith doctor`: versions, formats, and the isolation of the processes that handle images."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from thumbsmith.worker.pool import Workers, usable_cores
 
 
 def doctor(recipe: RecipeOption = None, as_json: Json = False) -> None:
-    """Show versions, what can be read and written, and what a process that handles a picture cannot do.
+    """Print versions, the formats that can be read and written, and the isolation of the processes that handle images.
 
-    The last is tried by such a process. Exit code 1 where a format that should be read or written is not, or no worker
-    process can be started. A layer of isolation that this system refuses is reported as such; with the environment
-    variable THUMBSMITH_ISOLATION=required it is an error, exit code 2.
+    Such a process tests each isolation layer. The exit code is 1 if a format is missing, or if no worker process can
+    start. A layer that this system does not support is printed as refused. With the environment variable
+    THUMBSMITH_ISOLATION=required it is an error with exit code 2.
 
     Examples:
       thumbsmith doctor
@@ -64,17 +64,19 @@ def _layers() -> dict[str, bool]:
 
 
 def _lines(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield a label and what goes with it."""
+    """Yield the facts for people: a label and a text."""
     yield "thumbsmith", f"{found['thumbsmith']}, Python {found['python']} ({sys.executable})"
     yield "system", found["system"]
-    for name, of_version in found["libraries"].items():
-        yield "library", f"{name} {of_version}"
+    for name, number in found["libraries"].items():
+        yield "library", f"{name} {number}"
     for label in ("reads", "writes"):
-        yield label, ", ".join(name for name, there in found[label].items() if there)
-        for name in (name for name, there in found[label].items() if not there):
+        yield label, ", ".join(name for name, available in found[label].items() if available)
+        for name in (name for name, available in found[label].items() if not available):
             yield "missing", name + (': pip install "thumbsmith[heic]"' if name == "heic" else "")
-    yield "workers", f"{found['workers']}, with {found['memory'] >> 20:,} MiB for all pictures in work"
-    for name, there in found["isolation"].items():
+    yield "workers", f"{found['workers']}, with {found['memory'] >> 20:,} MiB for all images in progress"
+    for name, active in found["isolation"].items():
         layer = LAYERS[name]
-        open_text = f"{layer.blocks} is not blocked, this system refuses that: a harmful picture {layer.risk}"
-        yield ("blocked", layer.blocks) if there else ("refused", open_text)
+        refused = (
+            f"{layer.blocks} is not blocked, since this system does not support it: a malicious image {layer.risk}"
+        )
+        yield ("blocked", layer.blocks) if active else ("refused", refused)

@@ -1,4 +1,4 @@
-"""`thumbsmith explain SRC KEY DST`: one source, what is wanted of it, what is there, and why."""
+"""`thumbsmith explain SRC KEY DST`: one source, the thumbnails that it should have and has, and the reasons."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import Annotated, Any, Final
 import typer
 
 from thumbsmith.bulk.explain import Explanation
-from thumbsmith.bulk.explain import explain as look_at
+from thumbsmith.bulk.explain import explain as explain_key
 from thumbsmith.cli.arguments import Destination, Json, RecipeOption, Source, scope_of
-from thumbsmith.cli.terminal import emit, people, shown, stoppable
+from thumbsmith.cli.terminal import emit, printable, stderr_console, stoppable
 from thumbsmith.errors import StoreError
 from thumbsmith.recipe import Recipe
 from thumbsmith.reconcile.decide import State
 from thumbsmith.reconcile.effects import DEFAULTS
 
-# When a rejection is judged anew (docs/destination.md).
+# When a rejected source is tried again (docs/destination.md).
 RETRIED: Final = "when the source, the limits or the engine change, or by sync --retry-rejected"
 
 
 def explain(
     source: Source,
-    key: Annotated[str, typer.Argument(metavar="KEY", help="The image's key: its path below SRC.")],
+    key: Annotated[str, typer.Argument(metavar="KEY", help="The key of the image: its path below SRC.")],
     destination: Destination,
     recipe: RecipeOption = None,
     as_json: Json = False,
 ) -> None:
-    """Say of one image what is wanted, what is there, and why.
+    """Print which thumbnails one image should have, which exist, and why. Nothing is changed.
 
-    Of a key that is no source it says why it is none, and what is left of it. Nothing is changed.
+    For a key that is no source, the output gives the reason and the thumbnails that are left.
 
     Examples:
       thumbsmith explain ./photos sub/cat.jpg ./thumbs
@@ -38,24 +38,24 @@ def explain(
     """
     scope = scope_of(source, destination, recipe, DEFAULTS)
     try:
-        with stoppable(people(), grace=0):
-            found = look_at(scope, key)
+        with stoppable(stderr_console(), grace=0):
+            found = explain_key(scope, key)
     except StoreError as error:
         if error.one_object and as_json:
             emit("explain", key=key, state="failed", why=f"it cannot be read: {error.about(key)}")
         if not error.one_object:
             raise
-        words = f"{shown(key)}: it cannot be read: {error.about(key)}"
-        raise StoreError(words, transient=error.transient, one_object=True) from error
+        message = f"{printable(key)}: it cannot be read: {error.about(key)}"
+        raise StoreError(message, transient=error.transient, one_object=True) from error
     if as_json:
         emit("explain", **_fields(found, scope.recipe))
     else:
         for label, text in _lines(found, scope.recipe):
-            typer.echo(f"{label:10} {shown(text)}")
+            typer.echo(f"{label:10} {printable(text)}")
 
 
 def _fields(found: Explanation, recipe: Recipe) -> dict[str, Any]:
-    """Return the fields of the JSON object; `state` is "none" for a key that is no source."""
+    """Return the fields of the JSON object. `state` is "none" for a key that is no source."""
     recorded, source, rejection = found.recorded, found.source, found.rejection
     return {
         "key": found.key,
@@ -72,13 +72,13 @@ def _fields(found: Explanation, recipe: Recipe) -> dict[str, Any]:
 
 
 def _limits(found: Explanation, recipe: Recipe) -> str:
-    """Return the digest that the manifest's is compared with."""
+    """Return the fingerprint to compare with the limits in the manifest."""
     rejected = found.recorded and found.recorded.rejection
     return recipe.limits.judgment if rejected else recipe.limits.fingerprint
 
 
 def _lines(found: Explanation, recipe: Recipe) -> Iterator[tuple[str, str]]:
-    """Yield the same for people: a label and what goes with it."""
+    """Yield the same facts for people: a label and a text."""
     yield "key", found.key
     if found.source:
         yield "source", f"{found.source.size:,} bytes, etag {found.source.etag}"

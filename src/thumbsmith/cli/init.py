@@ -1,4 +1,4 @@
-"""`thumbsmith init`: write a recipe with every field in it, explained."""
+"""`thumbsmith init`: write a recipe file with all fields and their meaning."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from thumbsmith.recipe.tables import DOCUMENT
 
 HEAD: Final = (
     "The recipe of Thumbsmith: which thumbnails to make of which images.",
-    'A line such as "#quality = 75" shows a field at its default: take the # away to change it.',
+    'A line such as "#quality = 75" shows a field with its default. Remove the # to change it.',
 )
 
 
 def init() -> None:
-    """Write ./thumbsmith.toml, a recipe in which every field is explained.
+    """Write ./thumbsmith.toml, a recipe with an explanation of each field.
 
-    A file that is there already is left as it is.
+    An existing file is not changed.
 
     Examples:
       thumbsmith init
@@ -37,14 +37,14 @@ def init() -> None:
         with Path(RECIPE_FILE).open("x", encoding="utf-8") as file:
             file.write(commented_recipe())
     except FileExistsError:
-        raise UsageError(f"{RECIPE_FILE}: expected no such file, found one: it is left as it is") from None
+        raise UsageError(f"{RECIPE_FILE}: expected no such file, found one: it was not changed") from None
     except OSError as error:
         raise UsageError(f"{RECIPE_FILE}: expected a folder to write to, found: {error.strerror}") from error
     typer.echo(f"wrote {RECIPE_FILE}")
 
 
 def commented_recipe() -> str:
-    """Return the default recipe as TOML: its variants written out, all other fields as comments with their defaults."""
+    """Return the default recipe as TOML: its variants, and all other fields as comments with their defaults."""
     lines = [line for sentence in HEAD for line in _comment(sentence)]
     for name, field in DOCUMENT.fields.items():
         lines += ["", *_comment(field.means)]
@@ -57,7 +57,7 @@ def commented_recipe() -> str:
 
 
 def _fields(fields: Mapping[str, Field]) -> Iterator[str]:
-    """Yield the lines of a table: for each field what it means, what it may be, and its default."""
+    """Yield the lines of a table: the meaning of each field, its possible values, and its default."""
     for name, field in fields.items():
         yield ""
         yield from _comment(field.means)
@@ -71,7 +71,7 @@ def _comment(sentence: str) -> list[str]:
 
 
 def _toml(value: object) -> str:
-    """Return a value as TOML spells it: text, numbers, booleans and lists as JSON does, tables in one line."""
+    """Return a value as TOML: tables as inline tables, other values as JSON, whose syntax is the same."""
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{name} = {_toml(each)}" for name, each in value.items()) + " }"
     return json.dumps(value)

@@ -1,4 +1,4 @@
-"""`thumbsmith plan SRC DST`: say what sync would do."""
+"""`thumbsmith plan SRC DST`: print what sync would do."""
 
 from __future__ import annotations
 
@@ -19,16 +19,24 @@ from thumbsmith.cli.arguments import (
     RecipeOption,
     RetryRejected,
     Source,
-    refuse_ignored,
+    refuse_unused,
     scope_of,
 )
-from thumbsmith.cli.terminal import duration, emit, numbers, people, progress, shown, stoppable
+from thumbsmith.cli.terminal import (
+    emit,
+    format_counts,
+    format_duration,
+    printable,
+    progress_bar,
+    stderr_console,
+    stoppable,
+)
 from thumbsmith.reconcile.decide import State
 from thumbsmith.reconcile.effects import Options
 from thumbsmith.worker import usable_cores
 
-# For people, so many of each kind are shown.
-SAMPLES: Final = 10
+# People see this number of keys of each kind.
+MAX_SAMPLES: Final = 10
 
 
 def plan(
@@ -40,14 +48,14 @@ def plan(
     keep_orphans: KeepOrphans = False,
     retry_rejected: RetryRejected = False,
     everything: Annotated[
-        bool, typer.Option("--all", metavar="", help=f"Show all, not {SAMPLES} of each kind.")
+        bool, typer.Option("--all", metavar="", help=f"Print all keys, not only {MAX_SAMPLES} of each kind.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Say what sync would do, and why, changing nothing.
+    """Print what sync would do, and why. Nothing is changed.
 
-    missing: to be made. stale: to be made again. fresh: right as it stands. rejected: will never give a thumbnail.
-    orphaned: made by us and no longer wanted. foreign: in DST but not ours; never touched.
+    missing: has no thumbnails yet. stale: thumbnails are outdated. fresh: up to date. rejected: cannot have thumbnails.
+    orphaned: thumbnails that are not needed any more. foreign: other files in DST, which Thumbsmith never changes.
 
     Examples:
       thumbsmith plan ./photos ./thumbs
@@ -55,31 +63,31 @@ def plan(
       thumbsmith plan ./photos ./thumbs --prefix 2026/ --json
     """
     if as_json:
-        refuse_ignored(context, ["everything"], "without --json, which prints all")
+        refuse_unused(context, ["everything"], "without --json, which prints all")
     options = Options(keep_orphans=keep_orphans, retry_rejected=retry_rejected)
     scope = scope_of(source, destination, recipe, options, prefix)
-    raise typer.Exit(print_plan(scope, as_json=as_json, limit=None if everything else SAMPLES))
+    raise typer.Exit(print_plan(scope, as_json=as_json, limit=None if everything else MAX_SAMPLES))
 
 
-def print_plan(scope: Scope, *, as_json: bool, limit: int | None = SAMPLES) -> int:
-    """Print how every source stands and what else there is; return the exit code. Raises what stops it.
+def print_plan(scope: Scope, *, as_json: bool, limit: int | None = MAX_SAMPLES) -> int:
+    """Print the state of each source and other objects; return the exit code. Raises UsageError, StoreError, Stopped.
 
-    People are shown so many of each kind, `limit`, or all for None.
+    People see at most `limit` keys of each kind, or all for None.
     """
-    console, totals, samples = people(), Totals(), _Samples(limit)
+    console, totals, samples = stderr_console(), Totals(), _Samples(limit)
     with (
         stoppable(console, grace=0) as stopped,
         scan(scope, stopped) as found,
-        progress(console, "plan", found.sources) as advance,
+        progress_bar(console, "plan", found.sources) as advance,
     ):
-        for standing in inspect(found, stop=stopped):
-            totals.add(standing)
+        for status in inspect(found, stop=stopped):
+            totals.add(status)
             if as_json:
-                _emit(standing)
+                _emit(status)
             else:
-                samples.add(standing)
-            if standing.source:
-                advance(numbers({word: count for word, count in totals.sources.items() if count}))
+                samples.add(status)
+            if status.source:
+                advance(format_counts({word: count for word, count in totals.sources.items() if count}))
         interrupted = stopped()
     if as_json:
         _emit_summary(totals, scope, found.listing.links)
@@ -91,26 +99,26 @@ def print_plan(scope: Scope, *, as_json: bool, limit: int | None = SAMPLES) -> i
 
 
 def print_links(*, sources: int, links: int) -> None:
-    """Say why there are no sources where symbolic links are all that there is."""
+    """Explain an empty source that has only symbolic links."""
     if links and not sources:
         typer.echo(
-            f"Links are not followed: the source holds {links:,} symbolic link{'s' if links > 1 else ''}"
+            f"Links are not followed: the source has {links:,} symbolic link{'s' if links > 1 else ''}"
             " and no other files. Copy the files there, or name the folder to which the links lead.",
             err=True,
         )
 
 
 class _Samples:
-    """What people are told of what is not as it should be: the first few of each kind, or each at once."""
+    """Keys with work to do, for people: the first few of each kind, or all at once without a limit."""
 
     def __init__(self, limit: int | None) -> None:
         self._limit = limit
         self._counts: Counter[str] = Counter()
         self._lines: dict[str, list[str]] = {}
 
-    def add(self, standing: KeyStatus) -> None:
-        """Take note of one key, or print its lines where there is no limit."""
-        for word, line in _lines(standing):
+    def add(self, status: KeyStatus) -> None:
+        """Collect one key; without a limit, print it."""
+        for word, line in _lines(status):
             self._counts[word] += 1
             if self._limit is None:
                 typer.echo(f"{word:9} {line}")
@@ -118,7 +126,7 @@ class _Samples:
                 self._lines.setdefault(word, []).append(line)
 
     def print(self) -> None:
-        """Print what was noted, by kind."""
+        """Print the collected keys by kind."""
         for word, lines in self._lines.items():
             typer.echo(f"{word}: {self._counts[word]:,}")
             for line in lines:
@@ -127,23 +135,23 @@ class _Samples:
                 typer.echo(f"  ... and {self._counts[word] - len(lines):,} more (--all)")
 
 
-def _lines(standing: KeyStatus) -> Iterator[tuple[str, str]]:
-    """Yield what people are to know of one key, each with its word."""
-    if standing.error:
-        yield "failed", f"{shown(standing.key)}: {shown(standing.error.about(standing.key))}"
-    elif standing.state and standing.state is not State.FRESH:
-        yield standing.state.value, f"{shown(standing.key)}: {shown(standing.why)}"
-    for word, objects in (("orphaned", standing.orphaned), ("foreign", standing.foreign)):
+def _lines(status: KeyStatus) -> Iterator[tuple[str, str]]:
+    """Yield the lines for one key, each with its state."""
+    if status.error:
+        yield "failed", f"{printable(status.key)}: {printable(status.error.about(status.key))}"
+    elif status.state and status.state is not State.FRESH:
+        yield status.state.value, f"{printable(status.key)}: {printable(status.why)}"
+    for word, objects in (("orphaned", status.orphaned), ("foreign", status.foreign)):
         for info in objects:
-            yield word, shown(info.key)
+            yield word, printable(info.key)
 
 
-def _emit(standing: KeyStatus) -> None:
-    if standing.error:
-        emit("source", key=standing.key, state="failed", why=standing.error.about(standing.key))
-    elif standing.state:
-        emit("source", key=standing.key, state=standing.state, code=standing.code, why=standing.why)
-    for word, objects in (("orphaned", standing.orphaned), ("foreign", standing.foreign)):
+def _emit(status: KeyStatus) -> None:
+    if status.error:
+        emit("source", key=status.key, state="failed", why=status.error.about(status.key))
+    elif status.state:
+        emit("source", key=status.key, state=status.state, code=status.code, why=status.why)
+    for word, objects in (("orphaned", status.orphaned), ("foreign", status.foreign)):
         for info in objects:
             emit(word, key=info.key)
 
@@ -169,7 +177,7 @@ def _emit_summary(totals: Totals, scope: Scope, links: int) -> None:
 
 
 def _counts(totals: Totals) -> dict[str, int]:
-    """Return the number of sources by state; `failed` only where some could not be looked at."""
+    """Return the number of sources by state; `failed` only if some could not be read."""
     return {**totals.sources, **({"failed": totals.failed} if totals.failed else {})}
 
 
@@ -177,10 +185,10 @@ def _print_summary(totals: Totals, scope: Scope) -> None:
     counts = _counts(totals)
     sources = sum(counts.values())
     objects = f"{totals.orphaned:,} orphaned, {totals.foreign:,} foreign"
-    typer.echo(f"{sources:,} sources: {numbers(counts)}; objects: {objects}")
+    typer.echo(f"{sources:,} sources: {format_counts(counts)}; objects: {objects}")
     if totals.to_make or totals.orphaned:
         jobs, cost = usable_cores(), _dollars(totals, scope)
-        time = duration(_model(scope).seconds(totals.amount, jobs))
+        time = format_duration(_model(scope).seconds(totals.amount, jobs))
         typer.echo(
             f"to do: make {totals.to_make:,} from {_megabytes(totals.to_read)}, delete {totals.orphaned:,} objects of"
             f" {_megabytes(totals.to_delete)}; about {time} with --jobs {jobs}"
@@ -197,6 +205,6 @@ def _model(scope: Scope) -> Model:
 
 
 def _dollars(totals: Totals, scope: Scope) -> float | None:
-    """Return about what the requests of making cost; None where neither store is on S3."""
+    """Return the estimated cost of requests to S3; None if neither store is on S3."""
     model = _model(scope)
     return model.bill(totals.amount).total if model.reads or model.writes else None

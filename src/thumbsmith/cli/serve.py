@@ -1,4 +1,4 @@
-"""`thumbsmith serve`: the API and the page over a folder."""
+"""`thumbsmith serve`: the HTTP API and the page for a folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from thumbsmith.cli.arguments import Jobs, RecipeOption, scope_of
-from thumbsmith.cli.terminal import people, shown
+from thumbsmith.cli.terminal import printable, stderr_console
 from thumbsmith.environment import signing_secret_setting, token_setting
 from thumbsmith.errors import UsageError
 from thumbsmith.reconcile.effects import Options
@@ -19,36 +19,46 @@ from thumbsmith.reconcile.effects import Options
 if TYPE_CHECKING:
     from thumbsmith.web import WebSettings
 
-NEEDED: Final = ("httptools", "starlette", "uvicorn", "uvloop")
+REQUIRED_PACKAGES: Final = ("httptools", "starlette", "uvicorn", "uvloop")
 
 
 def serve(
     root: Annotated[
         Path,
         typer.Option(
-            "--root", metavar="DIR", help="Images in DIR/sources, thumbnails in DIR/thumbnails.", readable=False
+            "--root",
+            metavar="DIR",
+            help="The folder: images are in DIR/sources, thumbnails in DIR/thumbnails.",
+            readable=False,
         ),
     ] = Path(),
-    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, metavar="N", help="0 takes a free one.")] = 8080,
+    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, metavar="N", help="The port to listen on. 0 selects a free one.")
+    ] = 8080,
     recipe: RecipeOption = None,
     jobs: Jobs = None,
     allow_host: Annotated[
-        list[str] | None, typer.Option("--allow-host", metavar="NAME", help="A further name to answer to.")
+        list[str] | None,
+        typer.Option(
+            "--allow-host",
+            metavar="NAME",
+            help="Another host name of this server. Repeatable. Default: only its address.",
+        ),
     ] = None,
     allow_origin: Annotated[
         list[str] | None,
         typer.Option(
             "--allow-origin",
             metavar="ORIGIN",
-            help="Another site whose pages may use the API and show the pictures (CORS).",
+            help="Another site whose pages may use the API and show the images (CORS). Repeatable. Default: none.",
         ),
     ] = None,
 ) -> None:
-    """Serve an upload API and a page over a folder: images come in, thumbnails go out.
+    """Serve an HTTP API and a page for uploads to a folder and for its thumbnails.
 
-    Only this machine gets in, unless $THUMBSMITH_TOKEN holds a token: then --host may be any address.
-    Images put into DIR/sources by other means get their thumbnails too.
+    Only this machine has access. With a token in $THUMBSMITH_TOKEN, --host may be any address.
+    Images that other programs write to DIR/sources get thumbnails too.
 
     Examples:
       thumbsmith serve
@@ -56,37 +66,39 @@ def serve(
       thumbsmith serve --root ./shop --port 9000 --recipe shop.toml
     """
     try:
-        from thumbsmith.web import application  # noqa: PLC0415 - may be missing
+        from thumbsmith.web import application  # noqa: PLC0415 - an extra
         from thumbsmith.web.server import create_server, listen  # noqa: PLC0415 - as above
     except ModuleNotFoundError as missing:
-        if missing.name not in NEEDED:
+        if missing.name not in REQUIRED_PACKAGES:
             raise
         raise UsageError("serve needs the extra web: pip install 'thumbsmith[web]'") from None
     settings = _settings(host, allow_host or [], allow_origin or [])
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     sources = root / "sources"
-    _make(root)
+    _create_folders(root)
     scope = scope_of(str(sources), str(root / "thumbnails"), recipe, Options())
     scope.destination.as_destination().writable()
     app = application(scope, settings, jobs=jobs)
     with listen(host, port) as listener:
         name = f"[{host}]" if ":" in host else host
-        people().print(f"http://{name}:{listener.getsockname()[1]}/  over {shown(str(root.resolve()))}; Ctrl-C to stop")
+        stderr_console().print(
+            f"http://{name}:{listener.getsockname()[1]}/ serves {printable(str(root.resolve()))}; Ctrl-C to stop"
+        )
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         running = create_server(app)
         running.run(sockets=[listener])
-    # It ends by a signal, and raises it again: now and then the event loop swallows that.
+    # The server ends by a signal and raises it again, but the event loop sometimes suppresses that.
     raise typer.Exit(130 if running.started else 1)
 
 
 def _settings(host: str, names: list[str], origins: list[str]) -> WebSettings:
-    """Return who may come in. Raises UsageError where that would be everybody."""
-    from thumbsmith.web.settings import LOOPBACK_HOSTS, WebSettings  # noqa: PLC0415 - loaded where it is served
+    """Return the access settings. Raises UsageError if everyone would have access."""
+    from thumbsmith.web.settings import LOOPBACK_HOSTS, WebSettings  # noqa: PLC0415 - an extra
 
     token = token_setting()
     if not _is_loopback(host) and token is None:
         raise UsageError(
-            f"{host}: others can reach this address: set THUMBSMITH_TOKEN to a secret that they have to bring"
+            f"{host}: other machines can reach this address: set THUMBSMITH_TOKEN to a secret that they must send"
         )
     own = f"[{host}]" if ":" in host else host
     try:
@@ -107,12 +119,12 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _make(root: Path) -> None:
-    """Make the folders of a new root. A root below a folder that is missing is taken for a typing mistake."""
+def _create_folders(root: Path) -> None:
+    """Create the folders of a new root. The parent of the root must exist, since its path may have a typing error."""
     try:
         parent = root.absolute().parent
     except FileNotFoundError:
-        raise UsageError(f"--root {root}: the working folder is gone: give an absolute path") from None
+        raise UsageError(f"--root {root}: the working folder was deleted: give an absolute path") from None
     try:
         if not parent.is_dir():
             raise UsageError(f"--root {root}: expected a folder, found none: create {root.parent} first")
@@ -121,4 +133,4 @@ def _make(root: Path) -> None:
     except OSError as error:
         raise UsageError(f"{root}: expected a folder to write to, found: {error.strerror}") from error
     if is_new:
-        people().print(f"created {shown(str(root))}")
+        stderr_console().print(f"created {printable(str(root))}")

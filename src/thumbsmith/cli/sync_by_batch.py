@@ -1,4 +1,4 @@
-"""`thumbsmith sync SRC DST --via batch`: planned here, made by a job of S3 Batch Operations."""
+"""`thumbsmith sync SRC DST --via batch`: plan here, and let a job of S3 Batch Operations call the functions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import typer
 from rich.console import Console
@@ -25,151 +25,146 @@ from thumbsmith.backfill.send import amount_of
 from thumbsmith.bulk.cost import Amount, Model, source
 from thumbsmith.bulk.parallel import wait_or_stop
 from thumbsmith.bulk.scan import Scope, scan
-from thumbsmith.cli.sync_on_queue import bucket_of, model_of, plan_here, tell_estimate
-from thumbsmith.cli.terminal import emit, people, progress, shown, stoppable
+from thumbsmith.cli.sync_on_aws import Backfill, bucket_of, model_of, plan_keys, print_estimate
+from thumbsmith.cli.terminal import emit, printable, progress_bar, stderr_console, stoppable
 from thumbsmith.errors import StoreError, UsageError
 from thumbsmith.store import Store, open_store
 
-if TYPE_CHECKING:
-    from thumbsmith.cli.sync_on_queue import Fleet
+DEFAULT_STACK: Final = "Thumbsmith"
+REPORT_PREFIX: Final = "reports"
+
+POLL_SECONDS: Final = 5.0
+
+# The estimate assumes this number of concurrent functions: S3 uses all that an account has.
+CONCURRENCY: Final = 1_000
+
+# The estimate assumes this size for sources of an inventory, whose sizes are not known here.
+TYPICAL_SOURCE_BYTES: Final = 4_000_000
 
 
-STACK: Final = "Thumbsmith"
-REPORTS: Final = "reports"
-
-# Seconds between two looks at a job.
-PAUSE: Final = 5.0
-
-# Functions at once that an estimate of time assumes: what an account has, S3 uses.
-AT_ONCE: Final = 1_000
-
-# A source of which nothing is known, as in an inventory, is taken for a photograph of so many bytes.
-TYPICAL_BYTES: Final = 4_000_000
-
-
-def run(scope: Scope, fleet: Fleet, *, yes: bool, dry_run: bool, as_json: bool) -> int:
-    """Write or take a manifest, create the job, have it confirmed, and follow it; return the exit code."""
-    console = people()
-    means = JobResources.of_stack(_stack(fleet.address))
-    with stoppable(console, "the call to AWS; a job that runs there goes on") as stopped:
-        work = _Work(scope, fleet, means, console, stopped, as_json)
-        manifest, amount = work.manifest(yes=yes, dry_run=dry_run)
+def run(scope: Scope, backfill: Backfill) -> int:
+    """Write or take a manifest, create the job, let the user confirm it, and follow it; return the exit code."""
+    console = stderr_console()
+    resources = JobResources.of_stack(_stack(backfill.address))
+    with stoppable(console, "the call to AWS; a job that has started continues there") as stopped:
+        job_run = _JobRun(scope, backfill, resources, console, stopped)
+        manifest, amount = job_run.manifest()
         if manifest is None or stopped():
             return 130 if stopped() else 0
-        return work.carry_out(manifest, amount, yes=yes)
+        return job_run.carry_out(manifest, amount)
 
 
 def _stack(address: str) -> str:
+    """Return the name of the stack in `batch` or `batch://STACK`. Raises UsageError for another address."""
     name = address.removeprefix("batch").removeprefix("://")
     if not address.startswith("batch") or address == "batch://" or "/" in name:
         raise UsageError(f"--via: expected sqs://QUEUE, a queue's URL, batch, or batch://STACK, found {address}")
-    return name or STACK
+    return name or DEFAULT_STACK
 
 
 @dataclass(slots=True)
-class _Work:
+class _JobRun:
     scope: Scope
-    fleet: Fleet
-    means: JobResources
+    backfill: Backfill
+    resources: JobResources
     console: Console
     stopped: Callable[[], bool]
-    as_json: bool
 
-    def manifest(self, *, yes: bool, dry_run: bool) -> tuple[JobManifest | None, Amount | None]:
-        """Return what the job is to work on, and its amount where that is known; None where nothing is to be done."""
+    def manifest(self) -> tuple[JobManifest | None, Amount | None]:
+        """Return the manifest of the job, None if there is nothing to do; and the amount of work, None if unknown."""
         bucket, prefix = bucket_of(self.scope)
-        if self.fleet.inventory:
-            folder = self.fleet.inventory.rpartition("/")[0]
-            listed = inventory_manifest(self.fleet.inventory, open_store(folder))
-            return None if dry_run else listed, None
+        if self.backfill.inventory:
+            folder = self.backfill.inventory.rpartition("/")[0]
+            listed = inventory_manifest(self.backfill.inventory, open_store(folder))
+            return None if self.backfill.dry_run else listed, None
         with scan(self.scope, self.stopped) as found:
-            plan_here(found, self.console, self.stopped, yes=yes)
+            plan_keys(found, self.console, self.stopped, yes=self.backfill.yes)
             amount = amount_of(found.listing)
-            tell_estimate(self._model(), amount, AT_ONCE, self.console, as_json=self.as_json)
-            if dry_run or not amount.sources + amount.gone or self.stopped():
+            print_estimate(self._model(), amount, CONCURRENCY, self.console, as_json=self.backfill.as_json)
+            if self.backfill.dry_run or not amount.sources + amount.gone or self.stopped():
                 return None, amount
-            self._check(amount)
+            self._require_budget(amount)
             name = f"manifests/{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.csv"
             lines = manifest_lines(bucket, (prefix + todo.key for todo in found.listing.deferred()))
-            return write_manifest(self._place, self.means.bucket, name, lines), amount
+            return write_manifest(self._bucket, self.resources.bucket, name, lines), amount
 
-    def carry_out(self, manifest: JobManifest, amount: Amount | None, *, yes: bool) -> int:
-        """Create the job, wait for S3 to count its tasks, confirm it with what it costs, follow it, read its report."""
-        jobs = BatchJobs(clients.client("s3control"), self.means)
-        job = jobs.create(manifest, REPORTS)
-        self._say(f"job {job} created", event="job", job=job)
+    def carry_out(self, manifest: JobManifest, amount: Amount | None) -> int:
+        """Create the job, wait until S3 has counted its tasks, confirm it with its cost, and follow it."""
+        jobs = BatchJobs(clients.client("s3control"), self.resources)
+        job = jobs.create(manifest, REPORT_PREFIX)
+        self._print(f"job {job} created", event="job", job=job)
         *_, counted = jobs.follow(job, self._pause, self.stopped, frozenset({"Suspended"}))
         if counted.status != "Suspended":
-            return self._ended(job, counted.status, counted.reasons)
-        whole = amount or _typical(counted.total)
+            return self._fail(job, counted.status, counted.reasons)
+        work = amount or source(TYPICAL_SOURCE_BYTES) * counted.total
         try:
-            self._check(whole)
+            self._require_budget(work)
         except UsageError:
             jobs.cancel(job)
             raise
-        go = not self.stopped() and self._confirm(counted.total, whole, yes=yes)
+        go = not self.stopped() and self._confirm(counted.total, work)
         if go:
             jobs.confirm(job)
         else:
             jobs.cancel(job)
-            self._say(f"job {job} cancelled", event="cancelled", job=job)
+            self._print(f"job {job} cancelled", event="cancelled", job=job)
             return 130 if self.stopped() else 1
         return self._follow(jobs, job, counted.total)
 
     def _follow(self, jobs: BatchJobs, job: str, total: int) -> int:
-        with progress(self.console, "job", total) as advance:
+        """Follow the job to its end, and print its report; return the exit code."""
+        with progress_bar(self.console, "job", total) as advance:
             done = 0
-            for told in jobs.follow(job, self._pause, self.stopped):
-                now = told.succeeded + told.failed
-                advance(f"{told.failed:,} failed", now - done)
+            for state in jobs.follow(job, self._pause, self.stopped):
+                now = state.succeeded + state.failed
+                advance(f"{state.failed:,} failed", now - done)
                 done = now
         if self.stopped():
             return 130
-        if told.status != "Complete":
-            return self._ended(job, told.status, told.reasons)
-        report = read_report(self._place, REPORTS, job)
+        if state.status != "Complete":
+            return self._fail(job, state.status, state.reasons)
+        report = read_report(self._bucket, REPORT_PREFIX, job)
         for key, why in report.failed:
-            self._say(f"failed {shown(key)}: {shown(why)}", event="failed", key=key, why=why)
+            self._print(f"failed {printable(key)}: {printable(why)}", event="failed", key=key, why=why)
         counts = dict(sorted(report.outcomes.items()))
-        words = ", ".join(f"{count:,} {shown(outcome)}" for outcome, count in counts.items())
-        self._say(f"{told.total:,} tasks: {words}", event="summary", tasks=told.total, outcomes=counts)
-        return 1 if told.failed else 0
+        words = ", ".join(f"{count:,} {printable(outcome)}" for outcome, count in counts.items())
+        self._print(f"{state.total:,} tasks: {words}", event="summary", tasks=state.total, outcomes=counts)
+        return 1 if state.failed else 0
 
-    def _check(self, amount: Amount) -> None:
-        """Raise UsageError where the job would cost more than it may: a job is done as a whole or not at all."""
-        most, dollars = self.fleet.limits.max_usd, self._model().bill(amount).total
-        if most is not None and dollars > most:
-            raise UsageError(f"--max-usd {most:g}: the job would cost about ${dollars:,.2f}: take a part by --prefix")
+    def _require_budget(self, amount: Amount) -> None:
+        """Raise UsageError if the job would cost more than the maximum. A job cannot do a part of its work."""
+        maximum, dollars = self.backfill.limits.max_usd, self._model().bill(amount).total
+        if maximum is not None and dollars > maximum:
+            raise UsageError(
+                f"--max-usd {maximum:g}: the job would cost about ${dollars:,.2f}: select fewer keys with --prefix"
+            )
 
-    def _confirm(self, tasks: int, amount: Amount, *, yes: bool) -> bool:
+    def _confirm(self, tasks: int, amount: Amount) -> bool:
         dollars = self._model().bill(amount).total
-        if yes:
+        if self.backfill.yes:
             return True
         if not sys.stdin.isatty():
-            raise UsageError(f"a job of {tasks:,} tasks, about ${dollars:,.2f}, waits to be confirmed: say --yes")
-        return typer.confirm(f"{tasks:,} tasks, about ${dollars:,.2f}. Begin?", err=True)
+            raise UsageError(f"a job of {tasks:,} tasks, about ${dollars:,.2f}, waits for confirmation: use --yes")
+        return typer.confirm(f"{tasks:,} tasks, about ${dollars:,.2f}. Start?", err=True)
 
     def _model(self) -> Model:
-        return model_of(self.scope, "batch", self.fleet.milliseconds, self.fleet.memory)
+        return model_of(self.scope, "batch", self.backfill.milliseconds)
 
     @property
-    def _place(self) -> Store:
-        return open_store(f"s3://{self.means.bucket}")
+    def _bucket(self) -> Store:
+        return open_store(f"s3://{self.resources.bucket}")
 
-    def _ended(self, job: str, status: str, reasons: tuple[str, ...]) -> int:
+    def _fail(self, job: str, status: str, reasons: tuple[str, ...]) -> int:
+        """Raise StoreError for a job that ended without success; return the exit code of an interrupted run."""
         if self.stopped():
             return 130
-        raise StoreError(f"job {job}: {status}: {'; '.join(reasons) or 'no reason was given'}", transient=False)
+        raise StoreError(f"job {job}: {status}: {'; '.join(reasons) or 'S3 gave no reason'}", transient=False)
 
     def _pause(self) -> None:
-        wait_or_stop(PAUSE, self.stopped)
+        wait_or_stop(POLL_SECONDS, self.stopped)
 
-    def _say(self, sentence: str, **fields: object) -> None:
-        if self.as_json:
+    def _print(self, sentence: str, **fields: object) -> None:
+        if self.backfill.as_json:
             emit(str(fields.pop("event")), **fields)
         else:
             typer.echo(sentence)
-
-
-def _typical(tasks: int) -> Amount:
-    return source(TYPICAL_BYTES) * tasks

@@ -1,9 +1,9 @@
-"""`thumbsmith watch SRC DST`: sync, then keep the destination right as the folder changes."""
+"""`thumbsmith watch SRC DST`: sync, then follow the changes of a folder."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -12,13 +12,14 @@ from thumbsmith.bulk.changes import changes, watched_folder
 from thumbsmith.bulk.scan import Scope
 from thumbsmith.bulk.watch import Reported, WatchResult, follow
 from thumbsmith.cli.arguments import Destination, Jobs, Json, KeepOrphans, RecipeOption, Source, scope_of
-from thumbsmith.cli.sync import THREADS_A_JOB, run
-from thumbsmith.cli.terminal import emit, people, shown, stoppable
+from thumbsmith.cli.outcomes import emit_key, key_message, outcome_word
+from thumbsmith.cli.sync import THREADS_PER_JOB, run
+from thumbsmith.cli.terminal import emit, printable, stderr_console, stoppable
 from thumbsmith.errors import StoreError, UsageError
 from thumbsmith.reconcile.effects import Options
 from thumbsmith.worker import Workers, usable_cores
 
-INTERRUPTED = 130
+INTERRUPTED: Final = 130
 
 
 def watch(
@@ -29,15 +30,20 @@ def watch(
     keep_orphans: KeepOrphans = False,
     yes: Annotated[
         bool,
-        typer.Option("--yes", "-y", metavar="", help="At the start, delete even more than half of all thumbnails."),
+        typer.Option(
+            "--yes",
+            "-y",
+            metavar="",
+            help="Allow deletion of more than half of all thumbnails at the start. Default: refuse it.",
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Sync, then make DST right whenever something changes in SRC, until stopped.
+    """Sync, then update DST whenever SRC changes, until you stop it.
 
-    A new picture has its thumbnails about a second after it is written whole.
-    Every five minutes, and when changes may have gone unseen, everything is looked at again.
-    Ctrl-C ends it within five seconds; most pictures that have begun are finished by then.
+    A new image gets its thumbnails about a second after it is complete.
+    Every five minutes, and when changes may have been missed, the command syncs again.
+    Ctrl-C ends it within five seconds. It finishes most of the images in progress.
 
     Examples:
       thumbsmith watch ./photos ./thumbs
@@ -48,24 +54,24 @@ def watch(
     scope = replace(scope, source=scope.source.as_watched())
     folder = watched_folder(scope.source)
     scope.source.reachable()
-    console, count = people(), jobs or usable_cores()
-    rounds = _Rounds(scope, console, count, yes, as_json)
+    console, count = stderr_console(), jobs or usable_cores()
+    rescans = _Rescans(scope, console, count, yes, as_json)
     with Workers(count) as workers, stoppable(console, cut=workers.close) as stopped:
         for each in follow(
             scope,
-            changes(folder, stopped, lambda sentence: console.print(shown(sentence))),
+            changes(folder, stopped, lambda sentence: console.print(printable(sentence))),
             folder=folder,
             renderer=workers,
-            threads=THREADS_A_JOB * count,
-            sync=rounds.sync,
+            threads=THREADS_PER_JOB * count,
+            sync=rescans.sync,
         ):
-            _tell(each, console, rounds.reported, as_json=as_json)
+            _print_result(each, console, rescans.reported, as_json=as_json)
     raise typer.Exit(INTERRUPTED)
 
 
 @dataclass(slots=True)
-class _Rounds:
-    """Syncs everything, again and again; the first time it is as if the user had asked for sync."""
+class _Rescans:
+    """Runs sync at the start and again later. Later, errors are printed and nothing is deleted in bulk."""
 
     scope: Scope
     console: Console
@@ -76,31 +82,31 @@ class _Rounds:
     reported: Reported = field(default_factory=Reported)
 
     def sync(self) -> bool | None:
-        """Return whether nothing failed, None when interrupted. What stops the first time it raises, later it tells."""
+        """Return whether nothing failed, None when interrupted. Raises errors at the start only."""
         self.reported.next_round()
         try:
             code = self._run()
         except StoreError as error:
             if not self.watching:
                 raise
-            self.console.print(shown(str(error)))
+            self.console.print(printable(str(error)))
             return False
         if code == INTERRUPTED:
             return None
         if not self.watching:
             self.watching = True
-            _tell_watching(self.scope, self.console, as_json=self.as_json)
+            _print_watching(self.scope, self.console, as_json=self.as_json)
         return code == 0
 
     def _run(self) -> int:
-        """Sync. Where it is refused later on, as of a folder that something else was mounted on, delete nothing."""
+        """Sync. If a later sync is refused, for example after another mount on the folder, sync without deletion."""
         yes = self.yes and not self.watching
         try:
             return self._sync(self.scope, yes=yes)
         except UsageError as refusal:
             if not self.watching:
                 raise
-            self.console.print(shown(str(refusal)))
+            self.console.print(printable(str(refusal)))
             options = replace(self.scope.options, keep_orphans=True)
             return self._sync(replace(self.scope, options=options), yes=False)
 
@@ -108,31 +114,29 @@ class _Rounds:
         return run(scope, jobs=self.jobs, yes=yes, as_json=self.as_json, reported=self.reported)
 
 
-def _tell_watching(scope: Scope, console: Console, *, as_json: bool) -> None:
+def _print_watching(scope: Scope, console: Console, *, as_json: bool) -> None:
     if as_json:
         emit("watching", source=scope.source.url, destination=scope.destination.url)
     else:
-        console.print(f"watching {shown(scope.source.url)}; Ctrl-C to stop")
+        console.print(f"watching {printable(scope.source.url)}; Ctrl-C to stop")
 
 
-def _tell(followed: WatchResult, console: Console, reported: Reported, *, as_json: bool) -> None:
-    """Print what became of a key, as sync does; nothing for a key that was no source and is none.
+def _print_result(result: WatchResult, console: Console, reported: Reported, *, as_json: bool) -> None:
+    """Print the outcome of a key like sync; nothing for a key that is no source and was none.
 
     People see each failure once.
     """
-    key, error, outcome = followed.key, followed.error, followed.outcome
-    word = "failed" if error else outcome.status if outcome else "absent"
+    key, error, outcome = result.key, result.error, result.outcome
+    word = outcome_word(outcome, error)
     if word == "absent":
         return
-    code = outcome.code if outcome else None
     detail = error.about(key) if error else outcome.detail if outcome else None
-    written, deleted = (outcome.written, outcome.deleted) if outcome else (0, 0)
     if as_json:
-        event = "orphan" if word == "deleted" else "source"
-        emit(event, key=key, outcome=word, code=code, detail=detail, renditions=written, deleted=deleted)
+        emit_key("orphan" if word == "deleted" else "source", key, word, outcome, detail)
         return
     is_new = reported.is_new(key, detail if error else None)
     if word == "rejected" or is_new:
-        console.print(f"{word} {shown(key)}: {code + ', ' if code else ''}{shown(detail or '')}")
-    elif word not in {"failed", "fresh"}:
-        typer.echo(f"{word} {shown(key)}: {written:,} thumbnails written, {deleted:,} objects deleted")
+        console.print(key_message(key, word, outcome, detail))
+    elif outcome and word != "fresh":
+        written, deleted = outcome.written, outcome.deleted
+        typer.echo(f"{word} {printable(key)}: {written:,} thumbnails written, {deleted:,} objects deleted")
