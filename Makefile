@@ -1,30 +1,30 @@
-# Everything is installed into .venv, the servers that the tests run against into .venv-servers, and what Lambda runs a
-# function by into .venv-runtime: from the package registries alone, pinned by hash in requirements/.
+# All packages come from the package registries, pinned by hash in requirements/. They are installed into .venv, the servers
+# for the tests into .venv-servers, and Lambda's runtime client into .venv-runtime.
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header
-# Each file is one process's: what its tests share, such as a deployed stack, is made once.
+# One process runs all tests of a file, so that they create shared fixtures, such as a deployed stack, only once.
 SHARED := -n 2 --dist loadfile --no-loadscope-reorder
 RESTRICTED := PYTHONPATH=. $(BIN)/python tests/cloud/restrictions.py refuses $(BIN)/python
 SELF := $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 
 .PHONY: demo cloud test deep bench debian-peers check lock clean
 
-demo: .venv/base  ## thumbnails of the sample photographs, in ./thumbsmith-demo
+demo: .venv/base  ## make thumbnails of the sample photographs in ./thumbsmith-demo
 	$(BIN)/thumbsmith demo
 
-cloud: .venv/cdk .venv/servers .venv/runtime  ## the AWS application on this machine, until Ctrl-C
+cloud: .venv/cdk .venv/servers .venv/runtime  ## run the AWS application on an emulator on this machine until Ctrl-C
 	$(BIN)/python -m tests.cloud
 
-test: .venv/dev .venv/servers .venv/runtime check  ## all checks and tests
+test: .venv/dev .venv/servers .venv/runtime check  ## run all checks and tests
 	$(BIN)/python -m pytest $(SHARED) --cov --cov-report=term:skip-covered -m "not deep"
 
-deep: .venv/dev .venv/servers .venv/runtime  ## the long runs
+deep: .venv/dev .venv/servers .venv/runtime  ## run the long tests
 	$(BIN)/mypy --config-file .ci/mypy-cdk.ini
 	$(BIN)/python -m pytest $(SHARED) -m deep
 
-bench: .venv/dev .venv/servers .venv/runtime .venv/peers .venv/node-peers debian-peers  ## speed, memory and fidelity, as ratios in interleaved runs
+bench: .venv/dev .venv/servers .venv/runtime .venv/peers .venv/node-peers debian-peers  ## measure speed, memory and fidelity, as ratios in interleaved runs
 	$(BIN)/python bench/speed.py
 	$(BIN)/python bench/cpu.py
 	PYTHONPATH=. $(BIN)/python bench/flow.py
@@ -43,9 +43,9 @@ bench: .venv/dev .venv/servers .venv/runtime .venv/peers .venv/node-peers debian
 
 debian-peers:
 	command -v vipsthumbnail >/dev/null && command -v convert-im6.q16 >/dev/null || apt-get install -qy libvips-tools imagemagick || \
-	echo "apt-get cannot install libvips-tools and imagemagick here: they are left out" >&2
+	echo "apt-get cannot install libvips-tools and imagemagick: the benchmarks run without them" >&2
 
-check: .venv/dev  ## format, lint, types, imports
+check: .venv/dev  ## check format, lint, types and imports
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

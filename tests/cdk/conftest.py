@@ -1,4 +1,4 @@
-"""An app to build in: CDK's engine runs on the Node.js that the extra brings."""
+"""An app for tests. CDK's engine runs on the Node.js of the extra."""
 
 import os
 from collections.abc import Callable
@@ -19,19 +19,19 @@ from thumbsmith.cdk import ThumbnailGenerator
 
 
 def inline() -> lambda_.Code:
-    """Return code that takes no building."""
+    """Return code that needs no build."""
     return lambda_.Code.from_inline("pass")
 
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Stack:
-    """Return an empty stack of an app of its own."""
+    """Return an empty stack in its own app."""
     return Stack(App(outdir=str(tmp_path / "cdk.out")), "Test")
 
 
 @pytest.fixture
 def generate(stack: Stack) -> Callable[..., ThumbnailGenerator]:
-    """Return a function that makes a generator in the stack, with new buckets, and without building any code."""
+    """Return a function that creates a generator in the stack, with new buckets and without a build."""
 
     def made(**props: Any) -> ThumbnailGenerator:
         given = {"function_props": {"code": inline()}} | props
@@ -46,5 +46,5 @@ def generate(stack: Stack) -> Callable[..., ThumbnailGenerator]:
 
 @pytest.fixture
 def template(stack: Stack) -> Callable[[], Template]:
-    """Return a function that gives the stack's template."""
+    """Return a function that returns the template of the stack."""
     return lambda: Template.from_stack(stack)

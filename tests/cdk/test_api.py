@@ -1,4 +1,4 @@
-"""What ThumbnailApi makes, as its template says."""
+"""The template of ThumbnailApi."""
 
 import json
 from collections.abc import Callable
@@ -21,8 +21,6 @@ from thumbsmith.cdk import ThumbnailApi, ThumbnailGenerator
 from thumbsmith.cdk.api import GROUPS, ROUTES, TIMEOUT
 from thumbsmith.errors import UsageError
 from thumbsmith.store.memory import MemoryStore
-from thumbsmith.web.app_on_aws import app_on_aws
-from thumbsmith.web.settings import WebSettings
 
 Render = Callable[[], Template]
 Make = Callable[..., ThumbnailApi]
@@ -30,7 +28,7 @@ Make = Callable[..., ThumbnailApi]
 
 @pytest.fixture
 def make(stack: Stack, generate: Callable[..., ThumbnailGenerator]) -> Make:
-    """Return a function that makes an API before a generator, without building any code."""
+    """Return a function that creates an API for a generator, without a build."""
 
     def made(thumbnails: dict[str, Any] | None = None, **props: Any) -> ThumbnailApi:
         given = {"authorizer": HttpIamAuthorizer(), "function_props": {"code": inline()}} | props
@@ -45,13 +43,13 @@ def routes(template: Template) -> dict[str, str]:
 
 
 def test_nobody_gets_in_without_an_authorizer(stack: Stack, generate: Callable[..., ThumbnailGenerator]):
-    """Who may come in has to be said: there is no API without an authorizer."""
+    """An API needs an authorizer."""
     with pytest.raises(TypeError, match="authorizer"):
         ThumbnailApi(stack, "Api", thumbnails=generate())
 
 
 def test_every_route_asks_who_it_is(make: Make, template: Render):
-    """Each method of each path has the authorizer, and there is none for whatever else somebody thinks of."""
+    """Each method of each path has the authorizer, and there is no default route."""
     make()
     found = routes(template())
     assert set(found.values()) == {"AWS_IAM"}
@@ -59,7 +57,7 @@ def test_every_route_asks_who_it_is(make: Make, template: Render):
 
 
 def test_tokens_will_do(make: Make, template: Render):
-    """With a JWT authorizer, each route asks for a token of that issuer and audience."""
+    """With a JWT authorizer, each route needs a token of that issuer and audience."""
     make(authorizer=HttpJwtAuthorizer("Jwt", "https://issuer.example", jwt_audience=["thumbs"]))
     assert set(routes(template()).values()) == {"JWT"}
     (authorizer,) = resources(template(), "AWS::ApiGatewayV2::Authorizer")
@@ -67,15 +65,15 @@ def test_tokens_will_do(make: Make, template: Render):
 
 
 def test_only_thumbnails_can_be_made_public(make: Make, template: Render):
-    """Where it is said, everybody may look at renditions, and at nothing else."""
+    """With public_renditions everyone may read renditions, and nothing else."""
     make(public_renditions=True)
     opened = {route for route, kind in routes(template()).items() if kind == "NONE"}
     assert opened == {"GET /renditions/{key+}", "HEAD /renditions/{key+}"}
 
 
 def test_the_routes_are_the_applications():
-    """What the gateway lets through is what the application answers, no more and no less."""
-    app = app_on_aws(MemoryStore("a"), MemoryStore("b"), Recipe.default(), WebSettings())
+    """The gateway has exactly the routes of the application."""
+    app = hosted(MemoryStore("a"), MemoryStore("b"), Recipe.default(), Settings())
     known = {
         (route.path.replace("{key:key}", "{key+}"), method)
         for route in app.app.routes
@@ -86,12 +84,12 @@ def test_the_routes_are_the_applications():
 
 
 def test_nobody_waits_longer_than_the_gateway():
-    """The function waits for thumbnails for less than its own time, and that is less than the gateway's 30 seconds."""
-    assert function.MAX_WAIT_SECONDS + 3 <= TIMEOUT.to_seconds() < 30
+    """The function waits for thumbnails for less than its timeout, which is less than the gateway's 30 seconds."""
+    assert function.MAX_WAIT + 3 <= TIMEOUT.to_seconds() < 30
 
 
 def test_the_role_may_do_this_and_nothing_else(make: Make, template: Render):
-    """Each statement names its resources: it writes and deletes sources, and thumbnails it only reads."""
+    """Each statement names its resources. The role writes and deletes sources, and only reads thumbnails."""
     make({"source_prefix": "in/", "destination_prefix": "out/"})
     found = statements(template(), "ApiRole")
     assert {sid: each["Action"] for sid, each in found.items()} == {
@@ -108,7 +106,7 @@ def test_the_role_may_do_this_and_nothing_else(make: Make, template: Render):
 
 
 def test_keys_are_used_through_s3_alone(stack: Stack, make: Make, template: Render):
-    """With keys of one's own it may encrypt uploads and decrypt what it reads, by way of S3."""
+    """With KMS keys, the role may encrypt uploads and decrypt what it reads, through S3 only."""
     buckets = {
         name: s3.Bucket(stack, name, encryption_key=kms.Key(stack, f"{name}Key")) for name in ("source", "destination")
     }
@@ -124,7 +122,7 @@ def test_keys_are_used_through_s3_alone(stack: Stack, make: Make, template: Rend
 
 
 def test_it_goes_by_the_generators_recipe_and_places(make: Make, template: Render):
-    """The function is told the same places and the same recipe, and runs on the same kind of machine."""
+    """The function has the stores, the recipe and the machine of the generator."""
     make({"recipe": "[variants.tiny]\nwidth = 32\n", "source_prefix": "in/"})
     one, other = (
         resources(template(), "AWS::Lambda::Function", name)[0] for name in ("ApiFunction", "ThumbnailsConverge")
@@ -135,7 +133,7 @@ def test_it_goes_by_the_generators_recipe_and_places(make: Make, template: Rende
 
 
 def test_pages_of_other_origins_are_named(stack: Stack, make: Make, template: Render):
-    """With origins, the gateway, the function and the source's bucket all know them; without, none does."""
+    """With origins, the gateway, the function and the source bucket have them; without, none does."""
     make(allow_origins=["https://Shop.example"])
     (api,) = resources(template(), "AWS::ApiGatewayV2::Api")
     assert api["CorsConfiguration"]["AllowOrigins"] == ["https://shop.example"]
@@ -148,7 +146,7 @@ def test_pages_of_other_origins_are_named(stack: Stack, make: Make, template: Re
 
 
 def test_by_default_no_page_may_ask(make: Make, template: Render):
-    """Without origins there are no rules for any."""
+    """Without origins there are no CORS rules."""
     make()
     assert "CorsConfiguration" not in resources(template(), "AWS::ApiGatewayV2::Api")[0]
     assert "CorsConfiguration" not in resources(template(), "AWS::S3::Bucket", "Source")[0]
@@ -156,19 +154,19 @@ def test_by_default_no_page_may_ask(make: Make, template: Render):
 
 @pytest.mark.parametrize("origin", ["*", "https://*", "shop.example", "https://shop.example/", "javascript:x"])
 def test_what_is_no_origin_is_refused(make: Make, origin: str):
-    """A wildcard, a path or a name alone is no origin."""
+    """A wildcard, a path or a name without scheme is refused as an origin."""
     with pytest.raises(UsageError, match="allow_origins: expected origins"):
         make(allow_origins=[origin])
 
 
 def test_an_imported_bucket_is_left_as_it_is(stack: Stack, make: Make, template: Render):
-    """The CORS rules of a bucket that the app does not make are its owner's."""
+    """The app does not change the CORS rules of an imported bucket."""
     make({"source": s3.Bucket.from_bucket_name(stack, "Mine", "photos")}, allow_origins=["https://shop.example"])
     template().resource_count_is("AWS::S3::Bucket", 1)
 
 
 def test_requests_are_logged_and_bounded(make: Make, template: Render):
-    """Each request is a line of JSON, without whose it was, kept for a month; requests a second are as asked."""
+    """Each request is a JSON line without its caller, kept for a month; requests per second have the limit given."""
     make(throttle=gateway.ThrottleSettings(rate_limit=50, burst_limit=100))
     (stage,) = resources(template(), "AWS::ApiGatewayV2::Stage")
     logged = json.loads(stage["AccessLogSettings"]["Format"])
@@ -178,7 +176,7 @@ def test_requests_are_logged_and_bounded(make: Make, template: Render):
 
 
 def test_who_may_invoke_is_granted(stack: Stack, make: Make, template: Render):
-    """A role is let in by one line."""
+    """One call grants access to a role."""
     role = iam.Role(stack, "Caller", assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"))
     make().grant_invoke(role)
     (policy,) = resources(template(), "AWS::IAM::Policy", "Caller")
@@ -189,7 +187,7 @@ SCOPES = {"read": ["thumbs/read"], "upload": ["thumbs/upload", "thumbs/admin"], 
 
 
 def test_each_group_of_routes_has_its_scopes(make: Make, template: Render):
-    """A token needs a scope of the group that a route belongs to: to read, to upload, to delete."""
+    """A token needs a scope of the group of the route: read, upload or delete."""
     jwt = HttpJwtAuthorizer("Jwt", "https://issuer.example", jwt_audience=["thumbs"])
     make(authorizer=jwt, scopes=SCOPES, public_renditions=True)
     found = {
@@ -224,7 +222,7 @@ def test_each_group_of_routes_has_its_scopes(make: Make, template: Render):
     ],
 )
 def test_a_grant_is_for_its_routes_alone(stack: Stack, make: Make, template: Render, grant: str, expected: set[str]):
-    """Reading, uploading and deleting are granted one by one, each by methods and paths."""
+    """Reads, uploads and deletions are granted separately, by methods and paths."""
     getattr(make(), grant)(iam.Role(stack, "Caller", assumed_by=iam.ServicePrincipal("ec2.amazonaws.com")))
     (policy,) = resources(template(), "AWS::IAM::Policy", "Caller")
     (statement,) = policy["PolicyDocument"]["Statement"]
@@ -234,14 +232,14 @@ def test_a_grant_is_for_its_routes_alone(stack: Stack, make: Make, template: Ren
 
 
 def test_every_route_belongs_to_one_group():
-    """The groups share no route, and hold all of them."""
+    """The groups share no route, and contain all routes."""
     grouped = [(path, method) for routes in GROUPS.values() for path, methods in routes for method in methods]
     assert len(grouped) == len(set(grouped))
     assert {(path, method) for path, methods in ROUTES for method in methods} == set(grouped)
 
 
 def test_further_variables_of_the_api_are_added(make: Make, template: Render):
-    """`environment` in function_props is added to the API's own variables too, and its memory may be set there."""
+    """`environment` in function_props is added to the variables of the API; memory_size there wins."""
     props = {"code": inline(), "environment": {"LEVEL": "debug"}, "memory_size": 2048}
     make(function_props=props, allow_origins=["https://shop.example"])
     (function,) = resources(template(), "AWS::Lambda::Function", "ApiFunction")

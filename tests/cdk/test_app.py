@@ -1,4 +1,4 @@
-"""The ready app: what context says, what comes out, and what cdk-nag and cfn-lint think of all of it at once."""
+"""The ready app: its settings, its template, and the findings of cdk-nag and cfn-lint."""
 
 import json
 import os
@@ -43,12 +43,12 @@ def _stack(folder: Path, settings: Settings) -> tuple[App, ThumbsmithStack]:
 
 @pytest.fixture(params=[Settings(), Settings(trigger="eventbridge", source="photos", destination="thumbs"), EVERYTHING])
 def settings(request: pytest.FixtureRequest) -> Settings:
-    """Return the least, something else, and all that can be asked for."""
+    """Return the fewest settings, other settings, and all settings."""
     return request.param
 
 
 def test_cdk_nag_finds_nothing_unexplained(tmp_path: Path, settings: Settings):
-    """All findings of cdk-nag's AWS Solutions are acknowledged, each exactly and with its reason."""
+    """Each finding of cdk-nag's AWS Solutions is acknowledged with its reason."""
     app, _ = _stack(tmp_path, settings)
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     app.synth()
@@ -57,7 +57,7 @@ def test_cdk_nag_finds_nothing_unexplained(tmp_path: Path, settings: Settings):
 
 
 def test_cfn_lint_finds_nothing(tmp_path: Path, settings: Settings):
-    """cfn-lint has no word on the template, but for the dependencies that CDK always writes (W3005)."""
+    """cfn-lint finds nothing except the dependencies that CDK always writes (W3005)."""
     app, _ = _stack(tmp_path, settings)
     app.synth()
     template = tmp_path / "cdk.out" / "Thumbsmith.template.json"
@@ -67,7 +67,7 @@ def test_cfn_lint_finds_nothing(tmp_path: Path, settings: Settings):
 
 
 def test_new_buckets_are_private(tmp_path: Path):
-    """Buckets that the app makes are encrypted, closed to the public, reached by TLS alone, and kept."""
+    """New buckets are encrypted, not public, TLS only, and retained."""
     template = Template.from_stack(_stack(tmp_path, Settings())[1])
     buckets = template.find_resources("AWS::S3::Bucket")
     assert len(buckets) == 2
@@ -89,7 +89,7 @@ def test_outputs_name_what_people_ask_for(tmp_path: Path):
 
 
 def test_context_is_read(tmp_path: Path):
-    """Each setting may come as text, from a command line, or as JSON, from cdk.json."""
+    """Each setting may be text, from a command line, or JSON, from cdk.json."""
     app = App(
         outdir=str(tmp_path),
         context={"memory": "512", "catalogue": "yes", "tracing": True, "source": "a", "timeout": 5},
@@ -112,19 +112,19 @@ def test_context_is_read(tmp_path: Path):
     ],
 )
 def test_context_that_cannot_be(tmp_path: Path, context: dict[str, Any], sentence: str):
-    """A value that a setting cannot have is one sentence that names it."""
+    """An invalid value of a setting gives one sentence with its name."""
     with pytest.raises(UsageError, match=sentence):
         settings_of(App(outdir=str(tmp_path), context=context).node)
 
 
 def test_a_python_that_lambda_does_not_run():
-    """A version that Lambda has no runtime for is refused."""
+    """A version of Python that Lambda does not have is refused."""
     with pytest.raises(UsageError, match=r"3\.99"):
         _ = Settings(python="3.99").runtime
 
 
 def test_the_recipe_of_the_folder_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """The app takes ./thumbsmith.toml where there is one, and the recipe that context names before it."""
+    """The app uses the recipe of the context, else ./thumbsmith.toml if it exists."""
     monkeypatch.chdir(tmp_path)
     assert Settings().recipe_file is None
     (tmp_path / "thumbsmith.toml").touch()
@@ -143,7 +143,7 @@ def test_a_mistake_is_one_sentence(tmp_path: Path):
 
 
 def test_what_cdk_refuses_is_one_sentence_too(tmp_path: Path):
-    """A bucket's name that cannot be is said in CDK's words, without its traceback."""
+    """An invalid bucket name gives CDK's message without its traceback."""
     context = {"CDK_CONTEXT_JSON": json.dumps({"source": "a"})}
     run = [sys.executable, "-m", "thumbsmith.cdk.app"]
     done = subprocess.run(
@@ -161,7 +161,7 @@ KEYS = {
 
 
 def test_existing_buckets_with_keys_are_used(tmp_path: Path):
-    """With the keys of existing buckets named, every role of the app may use them as it uses the buckets."""
+    """With KMS keys of existing buckets, each role may use them as it uses the buckets."""
     settings = Settings(source="photos", destination="thumbs", api="iam", audit_repair=True, catalogue=True, **KEYS)
     template = Template.from_stack(_stack(tmp_path, settings)[1])
     template.resource_count_is("AWS::S3::Bucket", 0)
@@ -183,7 +183,7 @@ def test_existing_buckets_with_keys_are_used(tmp_path: Path):
 
 
 def test_a_new_bucket_may_have_a_key(tmp_path: Path):
-    """With a key and no bucket named, the new bucket is encrypted by it, with few calls to KMS."""
+    """With a key and no bucket, the new bucket uses the key, with a bucket key."""
     template = Template.from_stack(_stack(tmp_path, Settings(destination_key=KEYS["destination_key"]))[1])
     (rule,) = [
         each["Properties"]["BucketEncryption"]["ServerSideEncryptionConfiguration"][0]
@@ -195,7 +195,7 @@ def test_a_new_bucket_may_have_a_key(tmp_path: Path):
 
 
 def test_the_app_says_what_to_add_to_existing_buckets(tmp_path: Path):
-    """Over existing buckets, the outputs hold the bucket's policy, the key's policy, and the CORS rules to add."""
+    """For existing buckets, outputs have the bucket policy, the key policy and the CORS rules to add."""
     settings = Settings(
         source="photos", destination="thumbs", delivery=True, api="iam", allow_origins="https://a.example", **KEYS
     )
@@ -205,7 +205,7 @@ def test_the_app_says_what_to_add_to_existing_buckets(tmp_path: Path):
 
 
 def test_one_word_opens_delivery_and_api_to_pages(tmp_path: Path):
-    """allow_origins holds for the delivery too; without it, thumbnails are for pages of all origins."""
+    """allow_origins is also for the delivery; without it, pages of all origins may use thumbnails."""
     for origins, expected in (
         ("https://a.example, https://b.example", ["https://a.example", "https://b.example"]),
         ("", ["*"]),
@@ -217,7 +217,7 @@ def test_one_word_opens_delivery_and_api_to_pages(tmp_path: Path):
 
 
 def test_scopes_come_from_context(tmp_path: Path):
-    """The scopes of tokens are settings, with commas between them."""
+    """The scopes of tokens are comma-separated settings."""
     settings = Settings(
         api="jwt",
         jwt_issuer="https://issuer.example",
@@ -233,14 +233,14 @@ def test_scopes_come_from_context(tmp_path: Path):
 
 
 def test_nothing_stays_that_is_not_to_be_kept(tmp_path: Path):
-    """With keep=false no bucket is retained, that of jobs included."""
+    """With keep=false no bucket is retained, including that of jobs."""
     template = Template.from_stack(_stack(tmp_path, Settings(keep=False, batch=True))[1])
     buckets = template.find_resources("AWS::S3::Bucket").values()
     assert [each["DeletionPolicy"] for each in buckets] == ["Delete"] * 3
 
 
 def test_no_log_stays_for_ever(tmp_path: Path):
-    """Each function of the app writes to a log group that expires, CDK's own one included."""
+    """Each function writes to a log group that expires, including CDK's own function."""
     template = Template.from_stack(_stack(tmp_path, EVERYTHING)[1])
     groups = template.find_resources("AWS::Logs::LogGroup")
     assert all(each["Properties"]["RetentionInDays"] for each in groups.values())
@@ -251,7 +251,7 @@ def test_no_log_stays_for_ever(tmp_path: Path):
 
 
 def test_without_the_extra_one_sentence_names_it():
-    """Where CDK is not installed, importing the construct says what to install."""
+    """Without CDK, an import of the construct names the extra to install."""
     code = "import sys; sys.modules['aws_cdk'] = None\nimport thumbsmith.cdk"
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=300)
     assert done.stderr.splitlines()[-1].endswith("pip install 'thumbsmith[cdk]'")

@@ -1,4 +1,4 @@
-"""What ThumbnailGenerator makes, as its template says."""
+"""The template of ThumbnailGenerator."""
 
 import json
 from collections.abc import Callable
@@ -22,20 +22,20 @@ Render = Callable[[], Template]
 
 
 def resources(template: Template, kind: str, path: str = "") -> list[dict[str, Any]]:
-    """Return the properties of all resources of a kind whose logical id holds `path`."""
+    """Return the properties of all resources of a kind whose logical id contains `path`."""
     found = template.find_resources(kind)
     return [found[name].get("Properties", {}) for name in sorted(found) if path in name]
 
 
 def statements(template: Template, path: str) -> dict[str, dict[str, Any]]:
-    """Return the statements of a role's own policy by Sid."""
+    """Return the statements of a role's inline policy by Sid."""
     (role,) = resources(template, "AWS::IAM::Role", path)
     (policy,) = role["Policies"]
     return {each["Sid"]: each for each in policy["PolicyDocument"]["Statement"]}
 
 
 def test_defaults_are_those_documented(generate: Generate, template: Render):
-    """By default: Python 3.13 on arm64 with one whole processor, ten messages a call, no reserved concurrency."""
+    """Defaults: Python 3.13, arm64, one whole processor, ten messages a call, no reserved concurrency."""
     generate()
     (function,) = resources(template(), "AWS::Lambda::Function", "ThumbnailsConverge")
     assert function["Runtime"] == "python3.13"
@@ -53,7 +53,7 @@ def test_defaults_are_those_documented(generate: Generate, template: Render):
 
 
 def test_the_environment_says_where_and_whose(generate: Generate, template: Render):
-    """The function is told both places as addresses, each on the condition that its owner is the bucket's account."""
+    """The function has both addresses, each with the account that owns the bucket."""
     generate(source_prefix="in/", destination_prefix="out/")
     (function,) = resources(template(), "AWS::Lambda::Function", "ThumbnailsConverge")
     variables = function["Environment"]["Variables"]
@@ -65,7 +65,7 @@ def test_the_environment_says_where_and_whose(generate: Generate, template: Rend
 
 @pytest.mark.parametrize("timeout", [10, 60, 900])
 def test_events_wait_as_long_as_lambda_asks(generate: Generate, template: Render, timeout: int):
-    """The queue hides a message for six timeouts; both queues keep what they have for 14 days, encrypted."""
+    """The visibility timeout is six timeouts; both queues keep messages for 14 days, encrypted."""
     generate(timeout=Duration.seconds(timeout), max_receive_count=7)
     events, dead = resources(template(), "AWS::SQS::Queue", "Events") + resources(
         template(), "AWS::SQS::Queue", "DeadLetters"
@@ -79,7 +79,7 @@ def test_events_wait_as_long_as_lambda_asks(generate: Generate, template: Render
 
 
 def test_s3_tells_of_every_change_under_the_prefix(generate: Generate, template: Render):
-    """S3 sends what is created, removed, expired or tagged, all under one filter, which is the prefix alone."""
+    """S3 reports creation, removal, expiry and tags, with one filter for the prefix only."""
     generate(source_prefix="in/")
     (notifications,) = resources(template(), "Custom::S3BucketNotifications")
     rules = notifications["NotificationConfiguration"]["QueueConfigurations"]
@@ -95,7 +95,7 @@ def test_s3_tells_of_every_change_under_the_prefix(generate: Generate, template:
 
 
 def test_only_that_bucket_of_that_account_may_send(generate: Generate, template: Render):
-    """The queue's policy lets S3 send for this bucket and this account alone, and nobody without TLS do anything."""
+    """The queue accepts messages only from this bucket of this account, and only with TLS."""
     generate()
     (policy,) = resources(template(), "AWS::SQS::QueuePolicy", "Events")
     tls, send = policy["PolicyDocument"]["Statement"]
@@ -107,7 +107,7 @@ def test_only_that_bucket_of_that_account_may_send(generate: Generate, template:
 
 
 def test_eventbridge_tells_of_the_same_changes(generate: Generate, template: Render):
-    """With trigger EVENTBRIDGE one rule sends the same changes under the same prefix, and S3 itself sends none."""
+    """With EVENTBRIDGE one rule sends the same changes below the same prefix, and S3 itself sends none."""
     made = generate(trigger=Trigger.EVENTBRIDGE, source_prefix="é/")
     (rule,) = resources(template(), "AWS::Events::Rule")
     tagged = ["Object Tags Added", "Object Tags Deleted"]
@@ -140,7 +140,7 @@ def test_the_role_may_do_this_and_nothing_else(generate: Generate, template: Ren
 
 
 def test_keys_are_used_through_s3_alone(stack: Stack, generate: Generate, template: Render):
-    """With keys of one's own the role may use them, and only by way of S3."""
+    """With KMS keys, the role may use them through S3 only."""
     buckets = {
         name: s3.Bucket(stack, name, encryption_key=kms.Key(stack, f"{name}Key")) for name in ("source", "destination")
     }
@@ -154,7 +154,7 @@ def test_keys_are_used_through_s3_alone(stack: Stack, generate: Generate, templa
 
 
 def test_existing_buckets_are_left_as_they_are(stack: Stack, generate: Generate, template: Render):
-    """Imported buckets are not made, and what they notify already is kept: theirs is changed, not replaced."""
+    """Imported buckets are not created, and their existing notifications are kept."""
     generate(
         source=s3.Bucket.from_bucket_name(stack, "Mine", "photos"),
         destination=s3.Bucket.from_bucket_name(stack, "Thumbs", "thumbs"),
@@ -166,7 +166,7 @@ def test_existing_buckets_are_left_as_they_are(stack: Stack, generate: Generate,
 
 
 def test_one_bucket_may_hold_both(stack: Stack, generate: Generate, template: Render):
-    """Source and destination may be two prefixes of one bucket; events come from the source's alone."""
+    """Source and destination may be two prefixes of one bucket; only the source sends events."""
     bucket = s3.Bucket(stack, "Both")
     generate(source=bucket, destination=bucket, source_prefix="in/", destination_prefix="out/")
     (notifications,) = resources(template(), "Custom::S3BucketNotifications")
@@ -175,7 +175,7 @@ def test_one_bucket_may_hold_both(stack: Stack, generate: Generate, template: Re
 
 
 def test_a_small_recipe_travels_in_the_environment(generate: Generate, template: Render):
-    """A recipe of up to 2 KB is an environment variable: changing it uploads nothing."""
+    """A recipe of up to 2 KB is an environment variable, so a change uploads no code."""
     toml = "[variants.tiny]\nwidth = 32\n"
     generate(recipe=toml)
     (function,) = resources(template(), "AWS::Lambda::Function", "ThumbnailsConverge")
@@ -183,7 +183,7 @@ def test_a_small_recipe_travels_in_the_environment(generate: Generate, template:
 
 
 def test_whatever_a_function_can_be_told_can_be_told(generate: Generate, template: Render):
-    """The escape hatch: props of Lambda's own construct win over all that is set here."""
+    """function_props win over all props of the construct."""
     props = {"code": inline(), "memory_size": 3008, "description": "ours", "handler": "mine.handler"}
     generate(function_props=props, memory_size=512)
     (function,) = resources(template(), "AWS::Lambda::Function", "ThumbnailsConverge")
@@ -191,7 +191,7 @@ def test_whatever_a_function_can_be_told_can_be_told(generate: Generate, templat
 
 
 def test_every_part_is_an_attribute(generate: Generate):
-    """What is made can be reached, and so changed: queue, function, role, logs, alarms, table, topic, dashboard."""
+    """All parts are attributes: queue, function, role, logs, alarms, table, topic, dashboard."""
     made = generate(alarms=True, dashboard=True, catalogue=True, announce=True)
     parts = (made.queue, made.dead_letters, made.function, made.role, made.log_group, made.event_source)
     assert all(part.node.path.startswith("Test/Thumbnails/") for part in parts)
@@ -203,7 +203,7 @@ def test_every_part_is_an_attribute(generate: Generate):
 
 
 def test_what_was_not_asked_for_is_not_made(generate: Generate, template: Render):
-    """Without a word there are no alarms, dashboard, table, topic, network or second function."""
+    """By default there are no alarms, dashboard, table, topic, network or second function."""
     generate()
     absent = ("CloudWatch::Alarm", "CloudWatch::Dashboard", "DynamoDB::Table", "SNS::Topic", "EC2::VPC", "Events::Rule")
     for kind in absent:
@@ -212,7 +212,7 @@ def test_what_was_not_asked_for_is_not_made(generate: Generate, template: Render
 
 
 def test_tags_reach_every_part(stack: Stack, generate: Generate, template: Render):
-    """A tag on the construct is on its queues, function, role and logs; it tags itself with its path."""
+    """A tag on the construct reaches its queues, function, role and logs; it tags itself with its path."""
     Tags.of(generate()).add("team", "pictures")
     for kind in ("AWS::SQS::Queue", "AWS::Lambda::Function", "AWS::IAM::Role", "AWS::Logs::LogGroup"):
         for each in resources(template(), kind, "Thumbnails"):
@@ -221,7 +221,7 @@ def test_tags_reach_every_part(stack: Stack, generate: Generate, template: Rende
 
 
 def test_facts_come_from_manifests(generate: Generate, template: Render):
-    """Catalogue and announcements listen to the destination's manifests, by EventBridge, beneath its prefix."""
+    """Catalogue and announcements follow the manifests below the prefix, through EventBridge."""
     generate(destination_prefix="web/", catalogue=True, announce_email="a@example.com")
     rules = resources(template(), "AWS::Events::Rule")
     assert len(rules) == 2
@@ -237,7 +237,7 @@ def test_facts_come_from_manifests(generate: Generate, template: Render):
 
 
 def test_alarms_tell_one_topic(stack: Stack, generate: Generate, template: Render):
-    """Every alarm tells the topic that was given, when it goes off and when it is over; no data is no alarm."""
+    """Each alarm notifies the topic given when it starts and ends; missing data is no alarm."""
     topic = sns.Topic(stack, "Mine")
     generate(alarm_topic=topic, max_age=Duration.minutes(1))
     alarms = resources(template(), "AWS::CloudWatch::Alarm")
@@ -263,7 +263,7 @@ def test_the_dashboard_shows_metrics_that_exist(generate: Generate, template: Re
 
 
 def test_an_isolated_network_reaches_the_buckets_alone(stack: Stack, generate: Generate, template: Render):
-    """In it: no way to the internet, free endpoints whose policies name the buckets, and the function."""
+    """It has no internet access, free endpoints whose policies name the buckets, and the function."""
     source, destination = s3.Bucket(stack, "In"), s3.Bucket(stack, "Out")
     network = IsolatedNetwork(stack, "Network", buckets=[source, destination], dynamodb=True)
     generate(source=source, destination=destination, vpc=network.vpc, catalogue=True)
@@ -295,7 +295,7 @@ def test_an_isolated_network_reaches_the_buckets_alone(stack: Stack, generate: G
 
 
 def test_a_network_of_ones_own_will_do(stack: Stack, generate: Generate, template: Render):
-    """In a network without isolated subnets the function is put into the private ones."""
+    """In a network without isolated subnets, the function uses the private ones."""
     generate(vpc=ec2.Vpc(stack, "Mine"))
     (function,) = resources(template(), "AWS::Lambda::Function", "ThumbnailsConverge")
     subnets = [each["Ref"] for each in function["VpcConfig"]["SubnetIds"]]
@@ -304,7 +304,7 @@ def test_a_network_of_ones_own_will_do(stack: Stack, generate: Generate, templat
 
 
 def test_other_machines_can_be_asked_for(generate: Generate, template: Render):
-    """Version of Python, architecture, tracing and batch size are as asked."""
+    """Version of Python, architecture, tracing and batch size can be changed."""
     generate(
         runtime=lambda_.Runtime.PYTHON_3_12,
         architecture=lambda_.Architecture.X86_64,
@@ -320,7 +320,7 @@ def test_other_machines_can_be_asked_for(generate: Generate, template: Render):
 
 
 def test_further_variables_are_added(generate: Generate, template: Render):
-    """`environment` in function_props is added to what the construct sets, and takes nothing away."""
+    """`environment` in function_props is added to the variables of the construct."""
     given = {"OTEL_SERVICE_NAME": "thumbs", "THUMBSMITH_ISOLATION": "required"}
     generate(function_props={"code": inline(), "environment": given}, recipe="[variants.a]\nwidth = 9\n")
     (function,) = resources(template(), "AWS::Lambda::Function", "ThumbnailsConverge")
@@ -330,7 +330,7 @@ def test_further_variables_are_added(generate: Generate, template: Render):
 
 
 def test_props_that_others_depend_on_reach_them(stack: Stack, generate: Generate, template: Render):
-    """A timeout, a processor or a network in function_props holds for the queue, the role and the writer as well."""
+    """A timeout, an architecture or a network in function_props also changes the queue, the role and the writer."""
     props = {
         "code": inline(),
         "timeout": 120,
@@ -352,7 +352,7 @@ def test_props_that_others_depend_on_reach_them(stack: Stack, generate: Generate
 
 
 def test_a_log_group_of_ones_own_is_the_one_allowed(stack: Stack, generate: Generate, template: Render):
-    """With a log_group in function_props, the role may write to that one, and no other is made."""
+    """With a log_group in function_props, the role may write to it only, and no other is created."""
     generate(function_props={"code": inline(), "log_group": logs.LogGroup(stack, "Mine")})
     (name,) = template().find_resources("AWS::Logs::LogGroup")
     assert name.startswith("Mine")
@@ -361,7 +361,7 @@ def test_a_log_group_of_ones_own_is_the_one_allowed(stack: Stack, generate: Gene
 
 
 def test_a_batch_may_wait(generate: Generate, template: Render):
-    """More than ten messages a call come with a batching window, for which the queue hides a message longer."""
+    """More than ten messages a call need a batching window, which is added to the visibility timeout."""
     generate(batch_size=1000, batching_window=20)
     (mapping,) = resources(template(), "AWS::Lambda::EventSourceMapping")
     assert (mapping["BatchSize"], mapping["MaximumBatchingWindowInSeconds"]) == (1000, 20)
@@ -370,7 +370,7 @@ def test_a_batch_may_wait(generate: Generate, template: Render):
 
 
 def test_the_code_may_not_use_the_networks_interfaces(stack: Stack, generate: Generate, template: Render):
-    """In a VPC, what Lambda needs of interfaces is denied to the function's own code."""
+    """In a VPC, the function's own code is denied what Lambda may do with network interfaces."""
     generate(vpc=ec2.Vpc(stack, "Mine"))
     (policy,) = resources(template(), "AWS::IAM::Policy", "LeaveNetwork")
     (deny,) = policy["PolicyDocument"]["Statement"]
@@ -381,14 +381,14 @@ def test_the_code_may_not_use_the_networks_interfaces(stack: Stack, generate: Ge
 
 
 def test_a_topic_and_an_address_may_both_be_given(stack: Stack, generate: Generate, template: Render):
-    """An address for alarms is subscribed to a topic of one's own."""
+    """An address for alarms is subscribed to the topic given."""
     generate(alarm_topic=sns.Topic(stack, "Mine"), alarm_email="a@example.com")
     template().resource_count_is("AWS::SNS::Topic", 1)
     template().has_resource_properties("AWS::SNS::Subscription", {"Protocol": "email", "Endpoint": "a@example.com"})
 
 
 def test_no_log_of_a_network_stays_for_ever(stack: Stack, template: Render):
-    """Rejected packets are kept for a month, and the log group goes with the stack."""
+    """Logs of rejected packets are kept for a month, and deleted with the stack."""
     IsolatedNetwork(stack, "Network", buckets=[s3.Bucket(stack, "In")], sqs=True)
     (group,) = template().find_resources("AWS::Logs::LogGroup").values()
     assert (group["Properties"]["RetentionInDays"], group["DeletionPolicy"]) == (30, "Delete")

@@ -1,4 +1,4 @@
-"""What ThumbnailDelivery makes, as its template says; and its functions, run by Node.js."""
+"""The template of ThumbnailDelivery, and its edge functions, run by Node.js."""
 
 import json
 import re
@@ -51,7 +51,7 @@ DIGEST = "0123456789abcdef" * 4
 
 @pytest.fixture
 def make(stack: Stack, generate: Callable[..., ThumbnailGenerator]) -> Make:
-    """Return a function that makes a delivery of a generator's thumbnails."""
+    """Return a function that creates a delivery of the thumbnails of a generator."""
 
     def made(thumbnails: dict[str, Any] | None = None, **props: Any) -> ThumbnailDelivery:
         return ThumbnailDelivery(stack, "Delivery", thumbnails=generate(**(thumbnails or {})), **props)
@@ -60,7 +60,7 @@ def make(stack: Stack, generate: Callable[..., ThumbnailGenerator]) -> Make:
 
 
 def run(code: str, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return what a function gives for each event, in strict mode, as CloudFront runs it."""
+    """Return the result of an edge function for each event, in strict mode like CloudFront."""
     script = f"'use strict';\n{code}\nconsole.log(JSON.stringify({json.dumps(events)}.map(handler)));"
     done = subprocess.run([NODE, "-"], input=script, capture_output=True, text=True, timeout=300, check=True)
     return json.loads(done.stdout)
@@ -73,12 +73,12 @@ def asked(uri: str, accepted: str | None) -> dict[str, Any]:
 
 
 def uris(*wishes: tuple[str, str | None]) -> list[str]:
-    """Return what becomes of the paths that are asked for with these headers."""
+    """Return the rewritten paths for requests with these headers."""
     return [each["uri"] for each in run(request_code(RECIPE), [asked(*wish) for wish in wishes])]
 
 
 def test_names_get_the_format_that_is_wanted_most():
-    """By `Accept`; the smallest of those named alike, what most can read where none is, and never nothing."""
+    """`Accept` selects the format: the smallest of equal ones, the most common without a match, never none."""
     wishes = {
         CHROME: "avif",
         SAFARI: "avif",
@@ -102,7 +102,7 @@ def test_names_get_the_format_that_is_wanted_most():
 
 @pytest.mark.parametrize("formats", [["jpeg", "webp", "avif"], ["png", "webp"], ["webp"]])
 def test_the_edge_chooses_as_the_api_does(formats: list[str]):
-    """For any header, what the edge chooses is what the API would, where that has an acceptable answer."""
+    """For each header, the edge selects the same format as the API, if the API finds an acceptable one."""
     recipe = Recipe.loads(f"[variants.small]\nwidth = 9\nformats = {formats!r}")
     sizes = {"image/avif": 1, "image/webp": 2, "image/jpeg": 3, "image/png": 4}
     offers = [renditions.Offer(f"image/{kind}", sizes[f"image/{kind}"]) for kind in formats]
@@ -120,7 +120,7 @@ def test_the_edge_chooses_as_the_api_does(formats: list[str]):
 
 
 def test_only_what_the_recipe_makes_is_given_a_format():
-    """Whole names, manifests, unknown variants and whatever else stay as they are; each variant has its own formats."""
+    """Full names, manifests and unknown variants do not change; each variant has its own formats."""
     same = ["/a.jpg/small.webp", "/a.jpg/manifest.json", "/a.jpg/own", "/a.jpg/toString", "/", "/small/", "/a/small@3x"]
     assert uris(*((path, CHROME) for path in same)) == same
     assert uris(("/a.jpg/logo", CHROME), ("/a.jpg/one", "image/png"), ("/%C3%A9/small%402x", CHROME)) == [
@@ -131,7 +131,7 @@ def test_only_what_the_recipe_makes_is_given_a_format():
 
 
 def answered(version: str | None, digest: str | None = DIGEST) -> dict[str, Any]:
-    """Return the headers that come of an answer to `?v=`."""
+    """Return the headers of an answer to `?v=`."""
     headers = {"cache-control": {"value": "public, max-age=60"}, "x-amz-server-side-encryption": {"value": "AES256"}}
     if digest:
         headers["x-amz-meta-thumbsmith-sha256"] = {"value": digest}
@@ -142,7 +142,7 @@ def answered(version: str | None, digest: str | None = DIGEST) -> dict[str, Any]
 
 
 def test_only_the_very_version_is_kept_for_a_year():
-    """`?v=` of this content is immutable; another version, half a one, none, or an unknown content are not."""
+    """Only `?v=` of the current content is immutable; other versions and unknown content are not."""
     assert answered(DIGEST[:8]) == {"cache-control": "public, max-age=31536000, immutable", "vary": "Accept, Origin"}
     for version, digest in (("ffffffff", DIGEST), ("0123", DIGEST), ("", DIGEST), (None, DIGEST), (DIGEST[:8], None)):
         assert answered(version, digest) == {"cache-control": "public, max-age=60", "vary": "Accept, Origin"}
@@ -150,20 +150,20 @@ def test_only_the_very_version_is_kept_for_a_year():
 
 @pytest.mark.parametrize("name", ["request", "response"])
 def test_the_functions_are_written_in_what_the_runtime_knows(name: str):
-    """CloudFront's JavaScript has no for-of, spread, destructuring, classes, optional chaining or imports."""
+    """The code uses no for-of, spread, destructuring, classes, optional chaining or imports."""
     code = re.sub(r"^\s*//.*$", "", (EDGE_FOLDER / f"{name}.js").read_text(), flags=re.MULTILINE)
     assert not re.search(r"\bof\b|\.\.\.|\bclass\b|\?\.|\?\?|\bimport\b|(const|let) [\[{]|\(\[|\(\{", code)
 
 
 def test_a_recipe_of_too_many_variants_is_refused():
-    """A function of CloudFront holds 10 KB: a recipe that it cannot know is refused when it is synthesized."""
+    """A recipe that does not fit into an edge function of 10 KB is refused at synthesis."""
     many = "\n".join(f"[variants.{'v' * 50}{number}]\nwidth = 9" for number in range(150))
     with pytest.raises(RecipeError, match="found 150"):
         request_code(Recipe.loads(many))
 
 
 def test_only_this_distribution_reads_the_bucket(make: Make, template: Render):
-    """By origin access control, what is under the prefix, and no list of what there is."""
+    """Origin access control allows reads below the prefix, and no listing."""
     make({"destination_prefix": "out/"})
     (policy,) = resources(template(), "AWS::S3::BucketPolicy", "Destination")
     (statement,) = policy["PolicyDocument"]["Statement"]
@@ -179,7 +179,7 @@ def test_only_this_distribution_reads_the_bucket(make: Make, template: Render):
 
 
 def test_the_cache_goes_by_file_and_version(make: Make, template: Render):
-    """Not by what clients send; for how long, each file says; what is not there yet is asked for again soon."""
+    """The cache ignores client headers; files state their lifetime; a missing file is requested again soon."""
     make()
     (policy,) = resources(template(), "AWS::CloudFront::CachePolicy")
     config = policy["CachePolicyConfig"]
@@ -192,7 +192,7 @@ def test_the_cache_goes_by_file_and_version(make: Make, template: Render):
 
 
 def test_the_headers_are_safe(make: Make, template: Render):
-    """nosniff, a policy that allows nothing, TLS from then on; pictures may be shown by pages elsewhere."""
+    """nosniff, a policy that allows nothing, and TLS from then on; other pages may show thumbnails."""
     make()
     (policy,) = resources(template(), "AWS::CloudFront::ResponseHeadersPolicy")
     config = policy["ResponseHeadersPolicyConfig"]
@@ -206,7 +206,7 @@ def test_the_headers_are_safe(make: Make, template: Render):
 
 
 def test_a_domain_and_a_log_of_ones_own(stack: Stack, make: Make, template: Render):
-    """With names, a certificate and a bucket for logs these are used, and clients speak TLS 1.2 or later."""
+    """Names, certificate and log bucket are used, and clients need TLS 1.2 or later."""
     certificate = acm.Certificate.from_certificate_arn(
         stack, "Mine", "arn:aws:acm:us-east-1:123456789012:certificate/x"
     )
@@ -221,20 +221,20 @@ def test_a_domain_and_a_log_of_ones_own(stack: Stack, make: Make, template: Rend
 
 
 def test_a_domain_needs_a_certificate(make: Make):
-    """A name without a certificate is one sentence."""
+    """A name without a certificate gives one sentence."""
     with pytest.raises(UsageError, match="domain_names: expected a certificate"):
         make(domain_names=["img.example"])
 
 
 def test_whatever_a_distribution_can_be_told_can_be_told(make: Make, template: Render):
-    """The escape hatch: props of CloudFront's own construct win."""
+    """distribution_props win over all props of the construct."""
     make(distribution_props={"comment": "ours"})
     (distribution,) = resources(template(), "AWS::CloudFront::Distribution")
     assert distribution["DistributionConfig"]["Comment"] == "ours"
 
 
 def test_pages_of_other_origins_may_fetch(make: Make, template: Render):
-    """By default, any page may fetch a manifest and use a thumbnail in a canvas; without credentials."""
+    """By default all pages may fetch manifests and use thumbnails in a canvas, without credentials."""
     make()
     (policy,) = resources(template(), "AWS::CloudFront::ResponseHeadersPolicy")
     cors = policy["ResponseHeadersPolicyConfig"]["CorsConfig"]
@@ -245,7 +245,7 @@ def test_pages_of_other_origins_may_fetch(make: Make, template: Render):
 
 @pytest.mark.parametrize("origins", [["https://Shop.example", "http://localhost:3000"], []])
 def test_the_origins_of_pages_are_a_choice(make: Make, template: Render, origins: list[str]):
-    """Pages of the origins that are named may fetch, and of no other; without any there are no such headers."""
+    """Only pages of the origins given may fetch; without origins there are no such headers."""
     make(allow_origins=origins)
     (policy,) = resources(template(), "AWS::CloudFront::ResponseHeadersPolicy")
     cors = policy["ResponseHeadersPolicyConfig"].get("CorsConfig")

@@ -1,4 +1,4 @@
-"""The Python of docs/aws.md runs as it is written."""
+"""The Python examples in docs/aws.md run unchanged."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "aws.md").read_text()
 
 @pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))
 def test_it_makes_what_it_says(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Each example makes a function, in a stack with two buckets, a role, and a recipe in the working folder."""
+    """Each example creates a function, in a stack with two buckets, a role, and a recipe in the working folder."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "thumbsmith.toml").write_text("[variants.small]\nwidth = 30\n")
     context = {"aws:cdk:bundling-stacks": []}  # nothing is deployed, so that no code is built

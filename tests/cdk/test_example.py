@@ -10,7 +10,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "app.py"
 
 
 def test_the_example_is_an_app(tmp_path: Path):
-    """The example synthesizes as it stands, in eight lines: a function, its queues, and one new bucket."""
+    """The example of eight lines synthesizes: a function, its queues, and one new bucket."""
     environment = os.environ | {"CDK_OUTDIR": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, EXAMPLE],

@@ -1,4 +1,4 @@
-"""What a backfill has on AWS: a queue, what jobs need, an audit, and tasks for what is too large."""
+"""The parts of a backfill on AWS: a queue, resources of jobs, an audit, and tasks for large sources."""
 
 import json
 from collections.abc import Callable
@@ -26,7 +26,7 @@ Render = Callable[[], Template]
 
 
 def test_without_it_there_is_none(generate: Generate, template: Render):
-    """By default there is one queue with its dead letters, one mapping, and no role for jobs."""
+    """By default there is one queue with dead letters, one mapping, and no role for jobs."""
     made = generate()
     assert (made.backfill, made.backfill_source, made.jobs) == (None, None, None)
     template().resource_count_is("AWS::SQS::Queue", 2)
@@ -34,7 +34,7 @@ def test_without_it_there_is_none(generate: Generate, template: Render):
 
 
 def test_a_backfill_has_a_queue_of_its_own(generate: Generate, template: Render):
-    """Its own queue, dead letters and mapping on the same function, with fewer functions at once than uploads have."""
+    """A backfill has a queue, dead letters and a mapping on the same function, with lower concurrency."""
     generate(backfill=True, max_receive_count=4)
     told = template()
     told.resource_count_is("AWS::Lambda::Function", 2)  # the other is CDK's, for notifications
@@ -56,7 +56,7 @@ def test_a_backfill_has_a_queue_of_its_own(generate: Generate, template: Render)
 
 
 def test_a_job_may_do_what_it_must(generate: Generate, template: Render, stack: Stack):
-    """S3's jobs may call the one function, read manifests and named inventories, and write reports; nothing else."""
+    """Jobs may only call the function, read manifests and the inventories given, and write reports."""
     generate(batch=True, inventories=[s3.Bucket.from_bucket_name(stack, "Inventories", "inventories")])
     told = template()
     (role,) = resources(told, "AWS::IAM::Role", "Jobs")
@@ -77,7 +77,7 @@ def test_a_job_may_do_what_it_must(generate: Generate, template: Render, stack: 
 
 
 def test_an_audit_looks_every_night(generate: Generate, template: Render, stack: Stack):
-    """At three by default, for 15 minutes, with disk for listings; it may read, and send to the backfill, no more."""
+    """By default at three, for 15 minutes, with disk for listings; it may only read, and send to the backfill."""
     audit = ThumbnailAudit(stack, "Audit", generator=generate(backfill=True), repair=True)
     told = template()
     (function,) = resources(told, "AWS::Lambda::Function", "AuditFunction")
@@ -101,7 +101,7 @@ def test_an_audit_looks_every_night(generate: Generate, template: Render, stack:
 
 
 def test_each_prefix_is_looked_at_by_itself(generate: Generate, template: Render, stack: Stack):
-    """Twelve prefixes are twelve invocations, of three rules; without repairs nothing may be sent."""
+    """Twelve prefixes are twelve calls in three rules; without repairs it may send nothing."""
     prefixes = [f"{number}/" for number in range(12)]
     ThumbnailAudit(
         stack,
@@ -124,7 +124,7 @@ def test_each_prefix_is_looked_at_by_itself(generate: Generate, template: Render
 def test_an_audit_that_could_not_work_is_refused(
     generate: Generate, stack: Stack, props: dict[str, Any], sentence: str
 ):
-    """Repairs without a backfill, and no prefix at all: one sentence."""
+    """Repairs without a backfill, and an empty list of prefixes, give one sentence."""
     with pytest.raises(UsageError, match=sentence):
         ThumbnailAudit(stack, "Audit", generator=generate(), **props)
 
@@ -135,7 +135,7 @@ def _task(stack: Stack, generator: ThumbnailGenerator, **props: Any) -> Thumbnai
 
 
 def test_tasks_make_what_is_too_large(generate: Generate, template: Render, stack: Stack):
-    """A service of Fargate tasks with the generator's places and recipe, none while its queue is empty; routed to."""
+    """A Fargate service has the stores and the recipe of the generator, and no task while its queue is empty."""
     _task(stack, generate(recipe="[variants.a]\nwidth = 9\n"), max_tasks=5, memory_limit_mib=16384)
     told = template()
     (definition,) = resources(told, "AWS::ECS::TaskDefinition")
@@ -167,14 +167,14 @@ def test_tasks_make_what_is_too_large(generate: Generate, template: Render, stac
 
 
 def test_routing_is_a_choice(generate: Generate, template: Render, stack: Stack):
-    """Without it the function is left as it is: what is sent to the queue is made, and nothing else."""
+    """Without routing the function does not change; tasks handle only what is sent to the queue."""
     _task(stack, generate(), route=False)
     (function,) = resources(template(), "AWS::Lambda::Function", "ThumbnailsConverge")
     assert "THUMBSMITH_LARGE" not in function["Environment"]["Variables"]
 
 
 def test_a_recipe_that_no_variable_holds_is_refused(tmp_path: Path):
-    """A large recipe travels with the function's code, which a task does not have."""
+    """A large recipe is a file in the code of the function, which a task does not have."""
     context = {"aws:cdk:bundling-stacks": []}  # nothing is deployed, so that no code is built
     stack = Stack(App(outdir=str(tmp_path / "cdk.out"), context=context), "Large")
     photos, thumbs = s3.Bucket(stack, "Photos"), s3.Bucket(stack, "Thumbs")
@@ -185,7 +185,7 @@ def test_a_recipe_that_no_variable_holds_is_refused(tmp_path: Path):
 
 
 def test_cdk_nag_finds_nothing_unexplained(tmp_path: Path):
-    """All of it at once: each finding of AWS Solutions is acknowledged, with its reason."""
+    """With all parts, each finding of AWS Solutions is acknowledged with its reason."""
     from tests.cdk.conftest import inline  # noqa: PLC0415 - it must be loaded before aws_cdk, and is
     from thumbsmith.cdk.parts import acknowledge, acknowledge_cdk_handler  # noqa: PLC0415 - as above
 
@@ -221,7 +221,7 @@ def test_cdk_nag_finds_nothing_unexplained(tmp_path: Path):
 
 
 def test_a_job_reads_inventories_with_a_key(generate: Generate, template: Render, stack: Stack):
-    """Where an inventory's bucket has a key of its own, the role of jobs may decrypt with it, by way of S3."""
+    """If the bucket of an inventory has a key, the role of jobs may decrypt with it, through S3."""
     key = kms.Key.from_key_arn(stack, "Key", KEY)
     mine = s3.Bucket.from_bucket_attributes(stack, "Mine", bucket_name="inventories", encryption_key=key)
     generate(batch=True, inventories=[s3.Bucket.from_bucket_name(stack, "Plain", "plain"), mine])
@@ -234,14 +234,14 @@ def test_a_job_reads_inventories_with_a_key(generate: Generate, template: Render
 
 @pytest.mark.parametrize(("policy", "expected"), [("retain", "Retain"), ("destroy", "Delete")])
 def test_the_bucket_of_jobs_stays_as_asked(generate: Generate, template: Render, policy: str, expected: str):
-    """It stays when the stack is removed, or goes with it."""
+    """The removal policy of the bucket of jobs is the prop."""
     generate(batch=True, removal_policy=policy)
     buckets = template().find_resources("AWS::S3::Bucket")
     assert {each["DeletionPolicy"] for name, each in buckets.items() if "Jobs" in name} == {expected}
 
 
 def test_a_schedule_may_be_a_text(generate: Generate, template: Render, stack: Stack):
-    """A text as EventBridge has it is a schedule."""
+    """A schedule may be a text in the syntax of EventBridge."""
     ThumbnailAudit(stack, "Audit", generator=generate(), schedule="rate(7 days)")
     (rule,) = resources(template(), "AWS::Events::Rule", "Audit")
     assert rule["ScheduleExpression"] == "rate(7 days)"

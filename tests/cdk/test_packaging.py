@@ -1,4 +1,4 @@
-"""The function's zip: built here without Docker, for a machine that is not this one."""
+"""The zip of the function: built without Docker for another machine."""
 
 import os
 import re
@@ -20,14 +20,14 @@ MACHINES = {"arm64": b"\xb7\x00", "x86_64": b"\x3e\x00"}  # e_machine: elf(5)
 
 @pytest.fixture(scope="module", params=[("3.13", "arm64"), (HERE, "x86_64")], ids=["arm64", "x86_64"])
 def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, packaging.Package]:
-    """Return a zip, and what was told of it."""
+    """Return a zip and the report about it."""
     python, architecture = request.param
     target = tmp_path_factory.mktemp("zip") / f"{architecture}.zip"
     return target, packaging.build(target, python=python, architecture=architecture, files={"thumbsmith.toml": "# é"})
 
 
 def test_all_machine_code_is_for_the_machine(built: tuple[Path, packaging.Package]):
-    """Every shared library in the zip is for the architecture that was asked for."""
+    """All shared libraries in the zip are for the architecture given."""
     target = built[0]
     with zipfile.ZipFile(target) as archive:
         heads = {name: archive.open(name).read(20) for name in archive.namelist() if re.search(r"\.so(\.|$)", name)}
@@ -36,7 +36,7 @@ def test_all_machine_code_is_for_the_machine(built: tuple[Path, packaging.Packag
 
 
 def test_it_holds_what_the_function_needs_and_no_more(built: tuple[Path, packaging.Package]):
-    """The engine, its libraries with their licences, and the recipe; no command line, no CDK, no other service."""
+    """It has the engine, its libraries with licenses, and the recipe; no command line, no CDK, no other service."""
     with zipfile.ZipFile(built[0]) as archive:
         names = set(archive.namelist())
         assert archive.read("thumbsmith.toml").decode() == "# é"
@@ -50,7 +50,7 @@ def test_it_holds_what_the_function_needs_and_no_more(built: tuple[Path, packagi
 
 
 def test_the_api_has_what_it_answers_with(tmp_path: Path):
-    """The API's zip holds the application without page and decoders, in 5 MB, and knows its version."""
+    """The zip of the API has the application without page and decoders, in 5 MB, and its version."""
     target = tmp_path / "api.zip"
     packaging.build(target, python="3.13", architecture="arm64", contents=packaging.API)
     assert target.stat().st_size <= 5_000_000
@@ -65,7 +65,7 @@ def test_the_api_has_what_it_answers_with(tmp_path: Path):
 
 
 def test_it_is_small(built: tuple[Path, packaging.Package]):
-    """The zip is at most 40 MB, and as large as was told."""
+    """The zip has at most 40 MB, and the size reported."""
     target, package = built
     assert package.zip_bytes == target.stat().st_size <= 40_000_000
     with zipfile.ZipFile(target) as archive:
@@ -73,7 +73,7 @@ def test_it_is_small(built: tuple[Path, packaging.Package]):
 
 
 def test_bytecode_is_shipped_or_its_absence_told(built: tuple[Path, packaging.Package]):
-    """Every module has bytecode that needs no check, or none has, and that is told."""
+    """All modules have unchecked bytecode, or none has, which is reported."""
     target, package = built
     with zipfile.ZipFile(target) as archive:
         compiled = [archive.open(name).read(8) for name in archive.namelist() if name.endswith(".pyc")]
@@ -86,7 +86,7 @@ def test_bytecode_is_shipped_or_its_absence_told(built: tuple[Path, packaging.Pa
 
 
 def test_one_content_is_one_zip(tmp_path: Path):
-    """Built twice, the zip is the same, byte for byte: what did not change is not deployed anew."""
+    """Two builds of the same content are equal, byte for byte, so nothing is deployed again."""
     zips = [tmp_path / name for name in ("one.zip", "other.zip")]
     for each in zips:
         packaging.build(each, python=HERE, architecture="x86_64")
@@ -94,7 +94,7 @@ def test_one_content_is_one_zip(tmp_path: Path):
 
 
 def test_a_version_without_wheels_is_refused(tmp_path: Path):
-    """Where a pinned library has no wheel for a machine, one sentence says for which."""
+    """A missing wheel gives one sentence with the Python and the architecture."""
     with pytest.raises(UsageError, match=r"Python 3\.7 on arm64"):
         packaging.build(tmp_path / "function.zip", python="3.7", architecture="arm64")
 
@@ -103,7 +103,7 @@ def test_a_version_without_wheels_is_refused(tmp_path: Path):
     ("contents", "needed"), [(packaging.CONVERGING, {"botocore", "pillow", "pi-heif"}), (packaging.API, {"starlette"})]
 )
 def test_everything_is_pinned_by_hash(contents: packaging.Contents, needed: set[str]):
-    """Each requirement of a function is one version, with hashes."""
+    """Each requirement of a function has one version and hashes."""
     text = contents.requirements.read_text()
     pins = re.findall(r"^([a-z0-9-]+)==\S+ \\$", text, re.MULTILINE)
     assert needed <= set(pins)
@@ -112,7 +112,7 @@ def test_everything_is_pinned_by_hash(contents: packaging.Contents, needed: set[
 
 
 def test_an_installed_package_builds_it_too(tmp_path: Path):
-    """Away from the checkout, from an installed wheel, the same function is built."""
+    """An installed wheel, without the checkout, builds the same function."""
     wheel, installed = tmp_path / "wheel", tmp_path / "installed"
     root = Path(thumbsmith.__file__).parents[2]
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(wheel), str(root)]

@@ -1,4 +1,4 @@
-"""Every way from one service to another is allowed by the resource at its end, as the template says."""
+"""Each connection from one service to another is allowed by the policy of its target, in the template."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -42,7 +42,7 @@ POLICIES = {
 
 
 def _name(arn: Any) -> str | None:
-    """Return the logical id that an ARN of the template refers to."""
+    """Return the logical id in an ARN of the template."""
     match arn:
         case {"Ref": str(name)} | {"Fn::GetAtt": [str(name), "Arn" | "TopicArn"]}:
             return name
@@ -65,7 +65,7 @@ def _arns(kind: str, properties: dict[str, Any]) -> list[Any]:
 
 
 def _allowing(resources: Resources, target: str, service: str) -> Iterator[dict[str, Any]]:
-    """Yield the statements by which a topic's or queue's policy lets a service send to it."""
+    """Yield the statements of a topic's or queue's policy that let a service send to it."""
     kind, member, action = POLICIES[resources[target]["Type"]]
     for each in resources.values():
         if each["Type"] != kind or target not in map(_name, each["Properties"][member]):
@@ -78,7 +78,7 @@ def _allowing(resources: Resources, target: str, service: str) -> Iterator[dict[
 
 
 def broken(template: Template) -> tuple[list[str], set[str]]:
-    """Return each way of the template that is not allowed, and the kinds of ways that were looked at."""
+    """Return the connections that are not allowed, and the kinds of connections that were checked."""
     resources: Resources = template.to_json()["Resources"]
     wrong: list[str] = []
     seen: set[str] = set()
@@ -120,7 +120,7 @@ def _may_use(resources: Resources, key: str | None, service: str) -> bool:
 
 @pytest.fixture
 def everything(stack: Stack, generate: Generate) -> Callable[..., ThumbnailGenerator]:
-    """Return a function that makes every construct with all that it can have."""
+    """Return a function that creates all constructs with all options."""
 
     def made(**props: Any) -> ThumbnailGenerator:
         given = {"backfill": True, "batch": True, "catalogue": True, "announce_email": "a@example.com", "alarms": True}
@@ -139,7 +139,7 @@ def everything(stack: Stack, generate: Generate) -> Callable[..., ThumbnailGener
 
 @pytest.mark.parametrize("trigger", ["s3", "eventbridge"])
 def test_every_way_is_allowed(stack: Stack, everything: Generate, trigger: str):
-    """Alarms, rules, their dead letters, buckets and subscriptions may send to each of their targets."""
+    """Alarms, rules, dead letters, buckets and subscriptions may send to their targets."""
     everything(trigger=trigger)
     wrong, seen = broken(Template.from_stack(stack))
     assert wrong == []
@@ -154,7 +154,7 @@ def test_every_way_is_allowed(stack: Stack, everything: Generate, trigger: str):
 
 
 def test_the_walk_sees_what_is_missing(stack: Stack, everything: Generate):
-    """Without its statement, each queue and topic of the template is a way that the walk finds broken."""
+    """Without its statement, each queue and topic is reported as a broken connection."""
     everything(trigger="eventbridge")
     whole = Template.from_stack(stack).to_json()
     for each in whole["Resources"].values():
@@ -169,7 +169,7 @@ def test_the_walk_sees_what_is_missing(stack: Stack, everything: Generate):
 
 
 def test_alarms_of_this_account_alone_may_publish(stack: Stack, generate: Generate):
-    """The topic's policy lets CloudWatch publish for this account, and nothing happens without TLS."""
+    """The policy of the topic lets CloudWatch publish for this account, with TLS only."""
     generate(alarm_email="a@example.com")
     resources = Template.from_stack(stack).to_json()["Resources"]
     (topic,) = [name for name, each in resources.items() if each["Type"] == "AWS::SNS::Topic"]
@@ -180,7 +180,7 @@ def test_alarms_of_this_account_alone_may_publish(stack: Stack, generate: Genera
 @pytest.mark.parametrize("encrypted", [False, True])
 @pytest.mark.parametrize("strict", [False, True])
 def test_a_topic_of_the_app_lets_alarms_publish(stack: Stack, generate: Generate, *, encrypted: bool, strict: bool):
-    """A topic of one's own gets the statement, with a policy before or without, and so does its key."""
+    """A topic of the app gets the statement, with or without its own policy, and so does its key."""
     key = kms.Key(stack, "Key") if encrypted else None
     generate(alarm_topic=sns.Topic(stack, "Mine", master_key=key, enforce_ssl=strict))
     wrong, seen = broken(Template.from_stack(stack))
@@ -190,7 +190,7 @@ def test_a_topic_of_the_app_lets_alarms_publish(stack: Stack, generate: Generate
 
 
 def test_the_owner_of_an_imported_topic_is_asked(stack: Stack, generate: Generate):
-    """A topic that the app does not make gives a warning, and an output with the policy to add."""
+    """An imported topic gives a warning, and an output with the policy to add."""
     arn = "arn:aws:sns:eu-central-1:123456789012:mine"
     generate(alarm_topic=sns.Topic.from_topic_arn(stack, "Mine", arn))
     Annotations.from_stack(stack).has_warning("*", Match.string_like_regexp("alarm_topic.*CloudWatch publish.*output"))
@@ -209,7 +209,7 @@ def test_the_owner_of_an_imported_topic_is_asked(stack: Stack, generate: Generat
 
 
 def test_the_owner_of_an_imported_key_is_asked(stack: Stack):
-    """A topic of the app with a key of another stack gives a warning, and an output for the key's policy."""
+    """A topic with an imported key gives a warning, and an output for the policy of the key."""
     key = kms.Key.from_key_arn(stack, "Key", "arn:aws:kms:eu-central-1:123456789012:key/1")
     allow_alarms(stack, sns.Topic(stack, "Mine", master_key=key))
     Annotations.from_stack(stack).has_warning("*", Match.string_like_regexp("imported key.*AlarmTopicKeyPolicy"))
@@ -218,7 +218,7 @@ def test_the_owner_of_an_imported_key_is_asked(stack: Stack):
 
 
 def test_no_event_of_a_rule_is_lost(stack: Stack, everything: Generate):
-    """Each target of EventBridge that is a queue or a topic has dead letters; an audit comes again the next night."""
+    """Each queue and topic that EventBridge sends to has dead letters; an audit runs again the next night."""
     everything(trigger="eventbridge")
     rules = Template.from_stack(stack).find_resources("AWS::Events::Rule")
     targets = [each for rule in rules.values() for each in rule["Properties"]["Targets"]]
@@ -228,14 +228,14 @@ def test_no_event_of_a_rule_is_lost(stack: Stack, everything: Generate):
 
 
 def test_the_buckets_of_the_app_ask_nobody(stack: Stack, everything: Generate):
-    """Where the app makes all of it, there is no warning and nothing to add by hand."""
+    """If the app creates all resources, there is no warning and nothing to add by hand."""
     everything()
     Annotations.from_stack(stack).has_no_warning("*", Match.string_like_regexp("by hand|imported"))
     assert not {"BucketPolicy", "SourceCors"} & set(Template.from_stack(stack).find_outputs("*"))
 
 
 def joined(value: Any) -> dict[str, Any]:
-    """Return the JSON that an output will have, with the names of what only deployment knows in its place."""
+    """Return the JSON of an output, with names instead of values that only deployment knows."""
     parts = value["Fn::Join"][1] if isinstance(value, dict) else [value]
     return json.loads("".join(each if isinstance(each, str) else _reference(each) for each in parts))
 
@@ -245,7 +245,7 @@ def _reference(each: dict[str, Any]) -> str:
 
 
 def test_the_owner_of_an_imported_destination_is_asked(stack: Stack, generate: Generate):
-    """Delivery of an imported bucket gives a warning, and outputs with the policies of bucket and key to add."""
+    """Delivery of an imported bucket gives a warning, and outputs with the policies of bucket and key."""
     key = kms.Key.from_key_arn(stack, "Key", "arn:aws:kms:eu-central-1:123456789012:key/1")
     mine = s3.Bucket.from_bucket_attributes(stack, "Mine", bucket_name="thumbs", encryption_key=key)
     ThumbnailDelivery(stack, "Delivery", thumbnails=generate(destination=mine, destination_prefix="out/"))
@@ -264,7 +264,7 @@ def test_the_owner_of_an_imported_destination_is_asked(stack: Stack, generate: G
 
 
 def test_a_key_of_the_app_lets_cloudfront_decrypt(stack: Stack, generate: Generate):
-    """The key of a bucket that the app makes lets the account's distributions decrypt; the template has no cycle."""
+    """The key of a new bucket lets the account's distributions decrypt; the template has no cycle."""
     mine = s3.Bucket(stack, "Mine", encryption_key=kms.Key(stack, "Key"))
     ThumbnailDelivery(stack, "Delivery", thumbnails=generate(destination=mine))
     (key,) = Template.from_stack(stack).find_resources("AWS::KMS::Key").values()
@@ -274,7 +274,7 @@ def test_a_key_of_the_app_lets_cloudfront_decrypt(stack: Stack, generate: Genera
 
 
 def test_the_owner_of_an_imported_source_is_asked(stack: Stack, generate: Generate):
-    """An API for pages over an imported bucket gives a warning, and an output with the CORS rules to add."""
+    """An API for pages with an imported bucket gives a warning, and an output with the CORS rules."""
     mine = s3.Bucket.from_bucket_name(stack, "Mine", "photos")
     ThumbnailApi(
         stack,

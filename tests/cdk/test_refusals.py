@@ -1,4 +1,4 @@
-"""What is refused when the app is synthesized: each in one sentence."""
+"""Values and combinations that synthesis refuses, each with one sentence."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -144,7 +144,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ("props", "words"), WRONG, ids=[f"{list(props)[-1]}-{at}" for at, (props, _) in enumerate(WRONG)]
 )
 def test_a_value_that_cannot_work(stack: Stack, generate: Generate, props: dict[str, Any], words: str):
-    """A value of another type, outside of AWS's limits, or that would be ignored, is refused by the prop's name."""
+    """A value of another type, outside AWS's limits, or without effect is refused by the name of the prop."""
     made = {
         name: value(stack) if callable(value) and not isinstance(value, type) else value
         for name, value in props.items()
@@ -170,7 +170,7 @@ def test_a_value_that_cannot_work(stack: Stack, generate: Generate, props: dict[
     ],
 )
 def test_plain_values_are_understood(generate: Generate, props: dict[str, Any], attribute: str, expected: Any):
-    """Words, numbers of seconds and of days mean CDK's values."""
+    """Words, and numbers of seconds and days, become CDK's values."""
     found = getattr(generate(**props).machine, attribute)
     if isinstance(found, Duration):
         found = found.to_seconds()
@@ -179,7 +179,7 @@ def test_plain_values_are_understood(generate: Generate, props: dict[str, Any], 
 
 @pytest.mark.parametrize("word", ["eventbridge", "EventBridge", Trigger.EVENTBRIDGE])
 def test_a_trigger_may_be_a_word(generate: Generate, word: str):
-    """The word makes EventBridge's rule, as the enumeration does."""
+    """The word creates the rule of EventBridge, like the enumeration."""
     assert generate(trigger=word).rule is not None
 
 
@@ -204,7 +204,7 @@ API_WRONG: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("props", "words"), API_WRONG)
 def test_an_api_that_cannot_work(stack: Stack, generate: Generate, props: dict[str, Any], words: str):
-    """An API is closed unless it is opened explicitly, and its props are checked as the generator's are."""
+    """An API is closed unless it is opened explicitly, and its props are checked."""
     given = {"thumbnails": generate(), "authorizer": HttpIamAuthorizer(), **_function()} | props
     assert words in _sentence(lambda: ThumbnailApi(stack, "Api", **given))
 
@@ -220,7 +220,7 @@ def test_an_api_that_cannot_work(stack: Stack, generate: Generate, props: dict[s
     ],
 )
 def test_scopes_that_leave_a_route_open(stack: Stack, generate: Generate, scopes: Any, words: str):
-    """A group of routes without a scope would be open to every token."""
+    """A group of routes without a scope is refused, since each token could use it."""
     authorizer = HttpJwtAuthorizer("Jwt", "https://issuer.example", jwt_audience=["thumbs"])
     given = {"thumbnails": generate(), "authorizer": authorizer, "scopes": scopes, **_function()}
     assert words in _sentence(lambda: ThumbnailApi(stack, "Api", **given))
@@ -242,7 +242,7 @@ def test_scopes_that_leave_a_route_open(stack: Stack, generate: Generate, scopes
     ],
 )
 def test_a_delivery_that_cannot_work(stack: Stack, generate: Generate, props: dict[str, Any], words: str):
-    """The props of a delivery are checked too."""
+    """The props of a delivery are checked."""
     given = {"thumbnails": generate()} | props
     assert words in _sentence(lambda: ThumbnailDelivery(stack, "Delivery", **given))
 
@@ -260,7 +260,7 @@ def test_a_delivery_that_cannot_work(stack: Stack, generate: Generate, props: di
     ],
 )
 def test_an_audit_of_wrong_values(stack: Stack, generate: Generate, props: dict[str, Any], words: str):
-    """The props of an audit are checked too."""
+    """The props of an audit are checked."""
     given = {"generator": generate()} | props
     assert words in _sentence(lambda: ThumbnailAudit(stack, "Audit", **given))
 
@@ -281,7 +281,7 @@ def test_an_audit_of_wrong_values(stack: Stack, generate: Generate, props: dict[
     ],
 )
 def test_a_task_of_wrong_values(stack: Stack, generate: Generate, props: dict[str, Any], words: str):
-    """The props of tasks are checked too, and their sizes are those of Fargate."""
+    """The props of tasks are checked, and their sizes are those of Fargate."""
     image = ecs.ContainerImage.from_registry("example.com/thumbsmith:1")
     given = {"generator": generate(), "image": image, "vpc": ec2.Vpc(stack, "Vpc", max_azs=2)} | props
     assert words in _sentence(lambda: ThumbnailTask(stack, "Task", **given))
@@ -298,19 +298,19 @@ def test_a_task_of_wrong_values(stack: Stack, generate: Generate, props: dict[st
     ],
 )
 def test_a_network_of_wrong_values(stack: Stack, props: dict[str, Any], words: str):
-    """The props of a network are checked too."""
+    """The props of a network are checked."""
     given = {"buckets": [s3.Bucket(stack, "Mine")]} | props
     assert words in _sentence(lambda: IsolatedNetwork(stack, "Network", **given))
 
 
 def test_an_api_may_be_opened_in_so_many_words(stack: Stack, generate: Generate):
-    """HttpNoneAuthorizer is the way to let in everyone."""
+    """HttpNoneAuthorizer opens the API to everyone."""
     made = ThumbnailApi(stack, "Api", thumbnails=generate(), authorizer=gateway.HttpNoneAuthorizer(), **_function())
     assert made.url
 
 
 def test_numbers_that_only_deployment_knows(stack: Stack, generate: Generate):
-    """A parameter of the stack is no number yet, and is let through."""
+    """A parameter of the stack is accepted as a number."""
     from aws_cdk import CfnParameter  # noqa: PLC0415 - of this test alone
 
     memory = CfnParameter(stack, "Memory", type="Number").value_as_number
@@ -318,7 +318,7 @@ def test_numbers_that_only_deployment_knows(stack: Stack, generate: Generate):
 
 
 def test_a_role_cannot_be_swapped(stack: Stack, generate: Generate):
-    """A role of one's own would lack all permissions: the sentence names the attribute to add to."""
+    """A role is refused, and the sentence names the attribute to add permissions to."""
     role = iam.Role(stack, "Mine", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
     assert "attribute role" in _refusal(generate, **_function(role=role))
 
@@ -328,14 +328,14 @@ def test_a_role_cannot_be_swapped(stack: Stack, generate: Generate):
     [("", ""), ("in/", ""), ("", "out/"), ("a/", "a/b/"), ("a/b/", "a/"), ("a/", "a/")],
 )
 def test_no_place_may_lie_in_the_other(stack: Stack, generate: Generate, source: str, destination: str):
-    """One bucket with prefixes of which one holds the other would be a loop."""
+    """Two prefixes of one bucket, one inside the other, are refused."""
     bucket = s3.Bucket(stack, "Both")
     props = {"source": bucket, "destination": bucket, "source_prefix": source, "destination_prefix": destination}
     assert "overlap" in _refusal(generate, **props)
 
 
 def test_a_bucket_is_known_by_its_name(stack: Stack, generate: Generate):
-    """A bucket that is made under a name and one that is imported by it are one bucket, as are two imported ones."""
+    """A bucket with a name, and an import of that name, are one bucket."""
     made = s3.Bucket(stack, "Made", bucket_name="photos")
     imported = [s3.Bucket.from_bucket_name(stack, f"Imported{number}", "photos") for number in range(2)]
     assert "overlap" in _refusal(generate, source=made, destination=imported[0])
@@ -348,7 +348,7 @@ def test_two_imports_of_one_bucket_are_one(stack: Stack, generate: Generate):
 
 
 def test_one_bucket_is_one_construct(stack: Stack, generate: Generate):
-    """Two constructs of one bucket in a stack would write their notifications over each other."""
+    """Two constructs of one bucket in a stack are refused: CDK would overwrite notifications."""
     one, other = (s3.Bucket.from_bucket_name(stack, name, "photos") for name in ("One", "Other"))
     props = {"source": one, "destination": other, "source_prefix": "in/", "destination_prefix": "out/"}
     assert "one construct for one bucket, found Test/One and Test/Other" in _refusal(generate, **props)
@@ -356,18 +356,18 @@ def test_one_bucket_is_one_construct(stack: Stack, generate: Generate):
 
 @pytest.mark.parametrize("prefix", ["in", "in/x", "a*/", "a?/", "${aws:x}/"])
 def test_a_prefix_is_a_folder(generate: Generate, prefix: str):
-    """A prefix ends in "/", and holds nothing that means something in a policy."""
+    """A prefix ends in "/", and has no characters with a meaning in policies."""
     assert "source_prefix" in _refusal(generate, source_prefix=prefix)
 
 
 def test_a_prefix_that_no_filter_holds_for_certain(generate: Generate):
-    """S3's filters are given plain ASCII alone; the sentence names the way out."""
+    """Filters of S3 accept plain ASCII only; the sentence names the alternative."""
     assert "trigger" in _refusal(generate, source_prefix="été/")
 
 
 @pytest.mark.parametrize("recipe", ["[variants.a]\nwidth = 0\n", "variants = 3", "[variants.a]\nwidht = 3"])
 def test_a_recipe_that_cannot_be(generate: Generate, recipe: str):
-    """A recipe is checked when the app is synthesized, not when the first picture comes."""
+    """A recipe is checked at synthesis."""
     assert _refusal(generate, recipe=recipe).startswith("recipe: ")
 
 
@@ -377,7 +377,7 @@ def test_a_recipe_that_is_not_there(generate: Generate, tmp_path: Path):
 
 
 def _second(stack: Stack, **props: Any) -> ThumbnailGenerator:
-    """Return a further generator, in a place of its own but for the props."""
+    """Return a second generator with its own stores, except for the props given."""
     given = {"destination_prefix": "second/", **_function()} | props
     if "destination" not in given:
         given["destination"] = s3.Bucket(stack, "SecondDestination")
@@ -388,7 +388,7 @@ def _second(stack: Stack, **props: Any) -> ThumbnailGenerator:
 
 @pytest.mark.parametrize(("one", "other"), [("", ""), ("a/", ""), ("", "a/"), ("a/", "a/b/"), ("a/b/", "a/b/")])
 def test_s3_tells_one_queue(stack: Stack, generate: Generate, one: str, other: str):
-    """Two generators of overlapping sources need EventBridge for one: S3 would refuse the second rule."""
+    """Two generators of overlapping sources need EventBridge for one, since S3 refuses a second rule."""
     first = generate(source_prefix=one)
     assert 'trigger="eventbridge"' in _sentence(lambda: _second(stack, source=first.source.bucket, source_prefix=other))
     made = _second(Stack(stack, "Nested"), source=first.source.bucket, source_prefix=other, trigger="eventbridge")
@@ -396,28 +396,28 @@ def test_s3_tells_one_queue(stack: Stack, generate: Generate, one: str, other: s
 
 
 def test_sources_may_lie_side_by_side(stack: Stack, generate: Generate):
-    """Prefixes that differ are two rules of S3, also of one bucket."""
+    """Separate prefixes of one bucket are two rules of S3."""
     first = generate(source_prefix="a/")
     assert _second(stack, source=first.source.bucket, source_prefix="ab/").rule is None
 
 
 @pytest.mark.parametrize(("one", "other"), [("", ""), ("a/", ""), ("", "a/"), ("a/", "a/")])
 def test_two_generators_share_no_destination(stack: Stack, generate: Generate, one: str, other: str):
-    """Thumbnails of two generators in one place would replace each other."""
+    """Two generators with overlapping destinations are refused."""
     first = generate(destination_prefix=one)
     props = {"destination": first.destination.bucket, "destination_prefix": other}
     assert "no other generator writes to" in _sentence(lambda: _second(stack, **props))
 
 
 def test_generators_do_not_feed_each_other(stack: Stack, generate: Generate):
-    """A generator of the thumbnails of another one would be a chain, or a loop that never ends."""
+    """Thumbnails of one generator may not be sources of another."""
     first = generate()
     sentence = _sentence(lambda: _second(stack, source=first.destination.bucket, destination=first.source.bucket))
     assert "would be sources of the other" in sentence
 
 
 def test_two_generators_name_a_bucket_once(stack: Stack, generate: Generate):
-    """Two imports of one source bucket in one stack are refused; in two stacks each adds to what is there."""
+    """Two imports of one source bucket in one stack are refused; in two stacks they are allowed."""
     generate(source=s3.Bucket.from_bucket_name(stack, "One", "photos"), source_prefix="a/")
     again = s3.Bucket.from_bucket_name(stack, "Other", "photos")
     assert "one construct" in _sentence(lambda: _second(stack, source=again, source_prefix="b/"))
@@ -427,7 +427,7 @@ def test_two_generators_name_a_bucket_once(stack: Stack, generate: Generate):
 
 
 def test_two_stacks_may_name_one_bucket(stack: Stack, generate: Generate):
-    """Stacks that import the same bucket may be two choices, of which one is deployed: a warning says what if not."""
+    """Two stacks may import the same bucket; a warning states the conflict if both are deployed."""
     generate(source=s3.Bucket.from_bucket_name(stack, "One", "photos"))
     elsewhere = Stack(stack.node.root, "Elsewhere")  # type: ignore[arg-type]
     assert _second(elsewhere, source=s3.Bucket.from_bucket_name(elsewhere, "Other", "photos")).queue
@@ -435,7 +435,7 @@ def test_two_stacks_may_name_one_bucket(stack: Stack, generate: Generate):
 
 
 def test_a_bucket_of_the_app_is_known_in_every_stack(stack: Stack, generate: Generate):
-    """Another stack that uses a bucket of the app, or imports it by its name, is refused."""
+    """A second stack that uses or imports a bucket of the app is refused."""
     generate(source=s3.Bucket(stack, "Made", bucket_name="photos"))
     elsewhere = Stack(stack.node.root, "Elsewhere")  # type: ignore[arg-type]
     apart = s3.Bucket.from_bucket_name(elsewhere, "Other", "photos")
@@ -457,19 +457,19 @@ S3 = ec2.GatewayVpcEndpointAwsService.S3
 
 
 def test_an_isolated_function_reaches_its_buckets(stack: Stack, generate: Generate):
-    """A network without a way out needs an endpoint for S3."""
+    """A network without internet access needs an endpoint for S3."""
     assert "endpoint for s3" in _refusal(generate, vpc=_isolated(stack))
 
 
 def test_an_isolated_function_reaches_its_own_buckets(stack: Stack, generate: Generate):
-    """The endpoint of an IsolatedNetwork lets through the buckets that it names, and no other."""
+    """The IsolatedNetwork must include source and destination."""
     network = IsolatedNetwork(stack, "Network", buckets=[s3.Bucket(stack, "Other")])
     assert "among the buckets of its IsolatedNetwork" in _refusal(generate, vpc=network.vpc)
 
 
 @pytest.mark.parametrize("given", ["network", "vpc", "function_props"])
 def test_an_isolated_catalogue_reaches_its_table(stack: Stack, generate: Generate, given: str):
-    """A catalogue needs an endpoint for DynamoDB, however the network comes."""
+    """A catalogue needs an endpoint for DynamoDB in each kind of isolated network."""
     buckets = {"source": s3.Bucket(stack, "In"), "destination": s3.Bucket(stack, "Out")}
     if given == "network":
         props: dict[str, Any] = {"vpc": IsolatedNetwork(stack, "Network", buckets=list(buckets.values())).vpc}
@@ -487,14 +487,14 @@ def _routed(stack: Stack, generator: ThumbnailGenerator, **props: Any) -> Thumbn
 
 
 def test_an_isolated_function_reaches_the_tasks_queue(stack: Stack, generate: Generate):
-    """Routing sends to a queue, for which such a network needs an endpoint; without routing it needs none."""
+    """Routing needs an endpoint for SQS in such a network; without routing it needs none."""
     made = generate(vpc=_isolated(stack, S3))
     assert "IsolatedNetwork: sqs=True" in _sentence(lambda: _routed(stack, made))
     assert _routed(Stack(stack, "Nested"), made, route=False).queue
 
 
 def test_an_endpoint_for_the_tasks_queue_is_a_way(stack: Stack, generate: Generate):
-    """An endpoint for SQS, of IsolatedNetwork or of one's own, is enough."""
+    """An endpoint for SQS, of IsolatedNetwork or the user's, is enough."""
     buckets = [s3.Bucket(stack, "In"), s3.Bucket(stack, "Out")]
     network = IsolatedNetwork(stack, "Network", buckets=buckets, sqs=True)
     made = generate(source=buckets[0], destination=buckets[1], vpc=network.vpc)
@@ -516,7 +516,7 @@ def test_tasks_can_start_in_their_network(stack: Stack, generate: Generate, kind
 
 
 def test_a_function_in_public_subnets_alone(stack: Stack, generate: Generate):
-    """A network without private subnets is refused in CDK's words."""
+    """A network without private subnets is refused with CDK's message."""
     subnets = [ec2.SubnetConfiguration(name="Public", subnet_type=ec2.SubnetType.PUBLIC)]
     assert "Function: " in _refusal(generate, vpc=ec2.Vpc(stack, "Public", subnet_configuration=subnets))
 
@@ -528,7 +528,7 @@ def test_a_network_is_named_once(stack: Stack, generate: Generate):
 
 
 def test_an_imported_network_is_not_judged(stack: Stack, generate: Generate):
-    """What endpoints an imported network has is not known here."""
+    """The endpoints of an imported network are not checked."""
     imported = ec2.Vpc.from_vpc_attributes(
         stack, "Mine", vpc_id="vpc-1", availability_zones=["a"], isolated_subnet_ids=["subnet-1"]
     )

@@ -1,4 +1,4 @@
-"""The command line as a user runs it, in this process, so that what it does is measured by coverage."""
+"""Runs the command line in this process, so that coverage measures it."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ from thumbsmith.cli import main
 
 @dataclass(frozen=True)
 class Ran:
-    """What a command gave."""
+    """The result of a command."""
 
     code: int
     out: str
@@ -26,7 +26,7 @@ class Ran:
 
     @property
     def summary(self) -> dict:
-        """Return the last JSON line, without what varies from run to run."""
+        """Return the last JSON line, without the fields that differ between runs."""
         event, last = self.events[-1].pop("event"), self.events[-1]
         assert last.pop("event") == event == "summary"
         last.pop("seconds", None)
@@ -35,10 +35,10 @@ class Ran:
 
 
 class Command:
-    """Runs commands in a folder of its own, with three photographs in `photos`."""
+    """Runs commands in its own folder, with three photographs in `photos`."""
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]) -> None:
-        """Fill the folder and go there."""
+        """Create the photographs and enter the folder."""
         self.folder, self.patch, self.capture = folder, patch, capture
         patch.chdir(folder)
         patch.delenv("THUMBSMITH_RECIPE", raising=False)
@@ -47,7 +47,7 @@ class Command:
             (folder / "photos" / name).write_bytes(picture(color))
 
     def __call__(self, *arguments: str | Path) -> Ran:
-        """Run `thumbsmith ARGUMENTS` and return what it gave."""
+        """Run `thumbsmith ARGUMENTS` and return the result."""
         self.patch.setattr(sys, "argv", ["thumbsmith", *map(str, arguments)])
         self.capture.readouterr()
         with pytest.raises(SystemExit) as ended:

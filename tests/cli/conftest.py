@@ -1,4 +1,4 @@
-"""A command line with something to work on."""
+"""A command line with photographs."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`thumbsmith aws`: what needs no cloud. What needs one is in tests/cloud."""
+"""`thumbsmith aws` without AWS. Tests with an emulator of AWS are in tests/cloud."""
 
 import json
 import subprocess
@@ -21,13 +21,13 @@ def _run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_stack_is_listed(tmp_path: Path):
-    """`thumbsmith aws list` lists the ready app's stack, by nothing but what Python packages bring."""
+    """`thumbsmith aws list` lists the stack of the ready app, with programs from Python packages only."""
     done = _run(tmp_path, "list", "-c", "stack=Mine")
     assert (done.returncode, done.stdout.strip()) == (0, "Mine")
 
 
 def test_an_app_of_ones_own_is_taken(tmp_path: Path):
-    """An app that the arguments name is run in place of the ready one, and that it failed is told."""
+    """An app in the arguments runs instead of the ready one, and its failure is reported."""
     done = _run(tmp_path, "list", "--app", "echo nothing here >&2; exit 3")
     assert done.returncode == 1
     assert "nothing here" in done.stderr
@@ -35,14 +35,14 @@ def test_an_app_of_ones_own_is_taken(tmp_path: Path):
 
 @pytest.mark.parametrize("words", [["aws://1/r"], ["--app", "x"], ["-a", "x"], ["--app=x"]])
 def test_what_to_work_on_may_be_named(words: list[str]):
-    """An app or an environment that is named keeps the ready app out."""
+    """With an app or an environment in the arguments, the ready app is not added."""
     assert aws._has_app(["--verbose", *words])
     assert not aws._has_app(["--verbose"])
 
 
 @pytest.mark.parametrize("command", ["deploy", "synth", "list", "bootstrap", "destroy"])
 def test_without_the_extra_one_sentence_names_it(thumbsmith: Command, command: str, monkeypatch: pytest.MonkeyPatch):
-    """Where the extra is not installed, one sentence says what to install; exit code 2."""
+    """Without the extra, one sentence names it; exit code 2."""
     monkeypatch.setattr(aws, "find_spec", lambda name: None)
     ran = thumbsmith("aws", command)
     assert ran.code == 2
@@ -50,7 +50,7 @@ def test_without_the_extra_one_sentence_names_it(thumbsmith: Command, command: s
 
 
 def test_a_stack_that_is_not_there(thumbsmith: Command, ministack: str):
-    """Checking an unknown stack is one sentence; exit code 2."""
+    """A check of an unknown stack gives one sentence; exit code 2."""
     ran = thumbsmith("aws", "check", "Nowhere")
     assert ran.code == 2
     assert ran.err.startswith("thumbsmith: stack Nowhere: ")
@@ -58,14 +58,14 @@ def test_a_stack_that_is_not_there(thumbsmith: Command, ministack: str):
 
 
 def test_a_stack_of_somebody_else(monkeypatch: pytest.MonkeyPatch):
-    """A stack without our outputs is refused."""
+    """A stack with other outputs is refused."""
     monkeypatch.setattr(aws_check, "stack_outputs", lambda stack: {"Other": "x"})
     with pytest.raises(StoreError, match="stack Theirs: expected the outputs"):
         aws_check.deployment_of("Theirs")
 
 
 def test_a_check_that_fails_leaves_nothing(thumbsmith: Command, ministack: str, monkeypatch: pytest.MonkeyPatch):
-    """Where nobody makes thumbnails the check says what it waited for, and its picture is deleted; exit code 1."""
+    """If no thumbnails appear, the check names what it waited for, and deletes its image; exit code 1."""
     bucket = ministack.removeprefix("s3://")
     outputs = {"SourceBucket": bucket, "SourcePrefix": "in/", "DestinationBucket": bucket, "DestinationPrefix": "out/"}
     monkeypatch.setattr(aws_check, "stack_outputs", lambda stack: outputs)
@@ -108,7 +108,7 @@ def _manifest(**changes: object) -> Manifest:
     ],
 )
 def test_a_manifest_that_is_wrong_is_noticed(manifest: Manifest, size: int, tmp_path: Path):
-    """Another version, no renditions, a rendition of another size, a rejection: each fails the check."""
+    """Another etag, no renditions, a rendition of another size, or a rejection fails the check."""
     destination = open_store(f"memory://{tmp_path}")
     destination.put("a/small.webp", b"x" * size, Headers(content_type="image/webp"))
     with pytest.raises(StoreError):
@@ -116,7 +116,7 @@ def test_a_manifest_that_is_wrong_is_noticed(manifest: Manifest, size: int, tmp_
 
 
 def test_a_manifest_that_is_right_passes(tmp_path: Path):
-    """All that the manifest names is there, and of this version."""
+    """A manifest for this etag passes if all its renditions exist."""
     destination = open_store(f"memory://{tmp_path}")
     destination.put("a/small.webp", b"four", Headers(content_type="image/webp"))
     aws_check.verify(_manifest(), destination, "a", "1")

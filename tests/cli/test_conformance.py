@@ -1,4 +1,4 @@
-"""`thumbsmith conformance`: right engines pass, and each kind of wrong one is told."""
+"""`thumbsmith conformance`: correct engines pass, and each kind of error is reported."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -14,7 +14,6 @@ from thumbsmith import Recipe, converge
 from thumbsmith.conformance.cases import Case, cases
 from thumbsmith.conformance.checks import Result, run_here, run_there
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.image.pipeline import Job, check_source, make_renditions
 from thumbsmith.recipe.selection import is_source
 from thumbsmith.store import Headers
 from thumbsmith.store.memory import MemoryStore
@@ -28,23 +27,28 @@ CASES = {case.name: case for case in cases()}
 
 @dataclass
 class Engine:
-    """This process's engine, whose renditions somebody may spoil."""
+    """The engine in this process. A test may damage its renditions."""
 
     spoil: Callable[[bytes], bytes] = bytes
 
     def render(self, reader, recipe, wanted=None) -> Work:
-        """Return the pictures, spoilt."""
-        names = None if wanted is None else frozenset(wanted)
-        job = make_renditions(check_source(Job(reader=reader, recipe=recipe, names=names)))
-        spoilt = tuple(replace(each, data=self.spoil(each.data)) for each in job.renditions)
-        return Work(probe=job.probe, renditions=spoilt, color=job.color, cpu_seconds=0, peak_memory=0)
+        """Return the renditions, with damage or of another source as the class states."""
+        from thumbsmith.image import limits  # noqa: PLC0415 - only here
+        from thumbsmith.image.probe import probe  # noqa: PLC0415 - only here
+
+        limits.judge_bytes(reader.size, recipe.limits)
+        facts = probe(reader)
+        limits.judge(facts, recipe.limits)
+        made = render_source(reader, facts, recipe, None if wanted is None else frozenset(wanted))
+        spoilt = tuple(replace(each, data=self.spoil(each.data)) for each in made.renditions)
+        return Work(probe=facts, renditions=spoilt, color=made.color, cpu_seconds=0, peak_memory=0)
 
 
 class Lenient(Engine):
-    """Takes for a picture whatever comes."""
+    """Accepts every file as an image."""
 
     def render(self, reader, recipe, wanted=None) -> Work:
-        """Return the pictures, of another source where this one has none."""
+        """Return the renditions, with damage or of another source as the class states."""
         try:
             return super().render(reader, recipe, wanted)
         except Rejected:
@@ -52,7 +56,7 @@ class Lenient(Engine):
 
 
 class _Card:
-    """A reader over the plain card."""
+    """A reader for the plain test image."""
 
     data = CASES["EXIF orientation 1"].data
     size = len(data)
@@ -77,18 +81,18 @@ def _wrong(results: Iterator[Result]) -> dict[str, str]:
 
 
 def here(cases: list[Case], recipe: Recipe, engine: Engine) -> Iterator[Result]:
-    """Yield what an engine makes of cases in memory."""
+    """Yield the results of an engine in memory."""
     return run_here(cases, recipe, engine, MemoryStore("made"), "p/")
 
 
 def test_the_engine_is_right():
-    """All cases are right with this engine, for a recipe with several formats."""
+    """This engine passes all cases with a recipe of several formats."""
     assert len(CASES) == 30
     assert _wrong(here([*CASES.values()], RECIPE, Engine())) == {}
 
 
 def test_the_command_is_right_here(thumbsmith: Command):
-    """Without stores the workers of this machine are asked, nothing is written, and the exit code is 0."""
+    """Without stores, the workers of this machine pass, no file is written, and the exit code is 0."""
     before = {*thumbsmith.folder.rglob("*")}
     ran = thumbsmith("conformance")
     assert (ran.code, ran.out.splitlines()[-1]) == (0, "all correct")
@@ -107,13 +111,13 @@ def test_the_command_is_right_here(thumbsmith: Command):
     ],
 )
 def test_a_spoilt_picture_is_told(spoil: Callable[[bytes], bytes], told: str):
-    """A picture that is mirrored, of other colours, size or format, or damaged is told by rendition."""
+    """Mirroring, other colors, another size or format, and damage are reported for each rendition."""
     found = _wrong(here([CASES["PNG called .jpg"]], RECIPE, Engine(spoil)))
     assert told in found["PNG called .jpg"]
 
 
 def test_lost_transparency_is_told():
-    """A picture whose transparent part became a colour is told, and one that is opaque no more."""
+    """Lost transparency and lost opacity are reported."""
     opaque = Engine(_changed(lambda image: image.convert("RGB")))
     assert "first quarter is not transparent" in _wrong(here([CASES["transparent PNG"]], RECIPE, opaque)).popitem()[1]
     png = Recipe.loads("[variants.v]\nwidth = 120\nformats = ['png']")
@@ -122,7 +126,7 @@ def test_lost_transparency_is_told():
 
 
 def test_what_should_be_rejected_is_told():
-    """Thumbnails of what is no picture are told, so is a rejection of what is one, and another code than is due."""
+    """A missing rejection, an unexpected one, and one with another code are reported."""
     found = _wrong(here([CASES["no bytes"], CASES["half a JPEG"]], RECIPE, Lenient()))
     assert found == {
         "no bytes": "not rejected, where empty is due",
@@ -136,7 +140,7 @@ def test_what_should_be_rejected_is_told():
 
 @dataclass
 class Deployment:
-    """Two stores, and something that makes the one agree with the other from time to time."""
+    """Two stores, and a simulated deployment that updates one from the other."""
 
     source: MemoryStore
     destination: MemoryStore
@@ -144,14 +148,14 @@ class Deployment:
     forgets: bool = False
 
     def __call__(self, _seconds: float) -> None:
-        """Do a round."""
+        """Update the destination once."""
         keys = {info.key for info in self.source.list()}
         gone = {info.key.rpartition("/")[0] for info in self.destination.list()} - keys
         for key in keys if self.forgets else keys | gone:
             converge(key, self.source, self.destination, self.recipe, renderer=Engine())
 
     def run(self, patience: float = 60.0) -> dict[str, str]:
-        """Return what is wrong with it."""
+        """Return the errors that are found."""
         few = [CASES[name] for name in ("EXIF orientation 6", "no bytes", "a name that needs escaping")]
         return _wrong(run_there(few, self.source, self.destination, "p/", patience, self))
 
@@ -161,34 +165,34 @@ _numbers = count()
 
 @pytest.fixture
 def deployment() -> Deployment:
-    """Return a deployment that works, with an image of its user's."""
+    """Return a deployment that works, with an image of its user."""
     made = Deployment(MemoryStore(f"s{next(_numbers)}"), MemoryStore("d"))
     made.source.put("mine.jpg", CASES["BMP"].data, Headers(content_type="image/bmp"))
     return made
 
 
 def test_a_deployment_is_right_and_left_as_it_was(deployment: Deployment):
-    """A deployment that works passes, and has neither the pictures nor their thumbnails afterwards."""
+    """A working deployment passes; the test images and their thumbnails are deleted afterwards."""
     assert deployment.run() == {}
     assert [info.key for info in deployment.source.list()] == ["mine.jpg"]
     assert {info.key.split("/")[0] for info in deployment.destination.list()} == {"mine.jpg"}
 
 
 def test_a_deployment_that_does_nothing_is_told(deployment: Deployment):
-    """Where no thumbnails come, each picture is told, and the pictures are removed all the same."""
+    """If no thumbnails appear, each image is reported, and the test images are deleted."""
     results = run_there([CASES["BMP"]], deployment.source, deployment.destination, "p/", 0.0)
     assert _wrong(results) == {"BMP": "there is no manifest"}
     assert [info.key for info in deployment.source.list()] == ["mine.jpg"]
 
 
 def test_a_deployment_that_forgets_is_told(deployment: Deployment):
-    """Thumbnails that stay when their pictures are removed are told."""
+    """Thumbnails that stay after their images are deleted are reported."""
     deployment.forgets = True
     assert [*deployment.run(patience=3.0)] == ["removed with their sources"]
 
 
 def test_a_run_that_is_stopped_removes_its_pictures(deployment: Deployment):
-    """Whoever stops in the middle leaves no picture behind."""
+    """A run that is stopped deletes its test images."""
     results = run_there([*CASES.values()], deployment.source, deployment.destination, "p/", 60.0, deployment)
     next(results)
     assert len([*deployment.source.list()]) == 31
@@ -197,7 +201,7 @@ def test_a_run_that_is_stopped_removes_its_pictures(deployment: Deployment):
 
 
 def test_the_command_tells_of_a_deployment(thumbsmith: Command):
-    """With stores in which nothing happens the exit code is 1; each case is a line of JSON, and nothing is left."""
+    """For an inactive deployment the exit code is 1, each case is a JSON line, and nothing is left."""
     (thumbsmith.folder / "thumbs").mkdir()
     before = {*thumbsmith.folder.rglob("*")}
     ran = thumbsmith("conformance", "photos", "thumbs", "--wait", "0", "--json")
@@ -210,12 +214,12 @@ def test_the_command_tells_of_a_deployment(thumbsmith: Command):
 
 
 def test_two_stores_that_overlap_are_refused(thumbsmith: Command):
-    """Thumbnails among their sources are no deployment."""
+    """Overlapping source and destination are refused."""
     assert thumbsmith("conformance", "photos", "photos/thumbs").code == 2
 
 
 def test_a_destination_alone_is_filled_and_left_as_it_was(thumbsmith: Command):
-    """This machine's engine makes the thumbnails in a folder, where they are right, and takes them away again."""
+    """The engine of this machine makes correct thumbnails in a folder, and deletes them."""
     (thumbsmith.folder / "kept").mkdir()
     (thumbsmith.folder / "kept" / "mine.txt").write_text("mine")
     ran = thumbsmith("conformance", "kept")
@@ -224,7 +228,7 @@ def test_a_destination_alone_is_filled_and_left_as_it_was(thumbsmith: Command):
 
 
 def test_a_destination_that_spoils_what_it_is_given_is_told():
-    """A store that changes bytes on their way is told by every picture."""
+    """A store that changes bytes is reported for each image."""
 
     class Spoiling(MemoryStore):
         def put(self, key: str, data: bytes, headers: Headers) -> str:
@@ -235,14 +239,14 @@ def test_a_destination_that_spoils_what_it_is_given_is_told():
 
 
 def test_a_stack_that_is_not_there_is_said(thumbsmith: Command, ministack: str):
-    """What could be the name of a stack, and is no folder, is asked for; one that is unknown is one sentence."""
+    """A name that is no folder is a stack; an unknown stack gives one sentence."""
     ran = thumbsmith("conformance", "Nowhere")
     assert ran.code == 2
     assert ran.err.startswith("thumbsmith: stack Nowhere: ")
 
 
 def test_every_case_says_what_it_is_for():
-    """Names and files are different, and no picture is large."""
+    """Names and files are unique, and no image is large."""
     assert len({case.file for case in CASES.values()}) == len(CASES)
     assert all(is_source(case.file, RECIPE.selection) for case in CASES.values())
     assert all(len(case.data) < 200_000 for case in CASES.values())

@@ -1,4 +1,4 @@
-"""`thumbsmith cost`: what so many photographs cost, by line."""
+"""`thumbsmith cost`: the cost of many photographs, by line."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def test_a_million_photographs(thumbsmith: Command):
 
 
 def test_it_grows_with_what_is_made(thumbsmith: Command, tmp_path: Path):
-    """Larger photographs, more variants and slower formats cost more; a measured time is taken as it is."""
+    """Larger photographs, more variants and slower formats cost more; a measured time is used unchanged."""
     recipe = tmp_path / "more.toml"
     recipe.write_text('[variants.a]\nwidth = 2000\nformats = ["avif", "webp", "jpeg"]\n')
 
@@ -38,7 +38,7 @@ def test_it_grows_with_what_is_made(thumbsmith: Command, tmp_path: Path):
 
 
 def test_people_see_a_table(thumbsmith: Command):
-    """A line for each thing that costs, the sum, and how long it takes."""
+    """The table has a line for each cost, the total, and the time."""
     out = thumbsmith("cost", "--images", "1000000").out.splitlines()
     assert out[-2].startswith("total ")
     assert out[-1].startswith("about ")
@@ -47,7 +47,7 @@ def test_people_see_a_table(thumbsmith: Command):
 
 @pytest.mark.parametrize("words", [["--images", "many"], ["--images", "-1"], ["--images", "1", "--via", "pigeon"]])
 def test_what_is_no_number_is_refused(thumbsmith: Command, words: list[str]):
-    """One sentence says what was expected and what was found; exit code 2."""
+    """One sentence states what was expected and found; exit code 2."""
     ran = thumbsmith("cost", *words)
     assert ran.code == 2
     assert ran.err.count("\n") == 1

@@ -1,4 +1,4 @@
-"""`thumbsmith doctor`: what is told is what is so."""
+"""`thumbsmith doctor`: its output is true."""
 
 import importlib.util
 import subprocess
@@ -17,7 +17,7 @@ from thumbsmith.worker.wire import Closed
 
 
 def test_versions_formats_and_isolation_are_told(thumbsmith: Command):
-    """As one JSON object: the versions, what is read and written, and every layer of isolation."""
+    """One JSON object has the versions, the formats read and written, and each isolation layer."""
     ran = thumbsmith("doctor", "--json")
     (found,) = ran.events
     assert ran.code == 0
@@ -32,12 +32,12 @@ def test_versions_formats_and_isolation_are_told(thumbsmith: Command):
 
 @pytest.mark.skipif(sys.platform != "linux" or sandbox.FILTER is None, reason="only Linux has all layers")
 def test_all_layers_are_on_here(thumbsmith: Command):
-    """On Linux a child is without everything that is listed."""
+    """On Linux all layers of a child are active."""
     assert all(thumbsmith("doctor", "--json").events[0]["isolation"].values())
 
 
 def test_people_are_told_in_sentences(thumbsmith: Command):
-    """Each layer is a line that says what is blocked."""
+    """Each layer is a line that states what is blocked."""
     ran = thumbsmith("doctor")
     assert ran.code == 0
     for layer in LAYERS.values():
@@ -45,7 +45,7 @@ def test_people_are_told_in_sentences(thumbsmith: Command):
 
 
 def test_an_open_layer_is_told_with_its_risk(thumbsmith: Command, monkeypatch: pytest.MonkeyPatch):
-    """A layer that this system refuses is a line of its own, and states what a malicious image could do."""
+    """A layer that this system does not support is a line with the risk."""
     held = dict.fromkeys(LAYERS, True) | {"programs": False}
     monkeypatch.setattr(Template, "layers", lambda _: held)
     ran = thumbsmith("doctor")
@@ -56,7 +56,7 @@ def test_an_open_layer_is_told_with_its_risk(thumbsmith: Command, monkeypatch: p
 
 
 def test_a_missing_extra_is_named(thumbsmith: Command, monkeypatch: pytest.MonkeyPatch):
-    """Without HEIC all is well, and the line says how to get it."""
+    """Without HEIC the exit code is 0, and the line names the extra."""
     real = importlib.util.find_spec
     monkeypatch.setattr("thumbsmith.image.opening.find_spec", lambda name: None if name == "pi_heif" else real(name))
     ran = thumbsmith("doctor")
@@ -65,7 +65,7 @@ def test_a_missing_extra_is_named(thumbsmith: Command, monkeypatch: pytest.Monke
 
 
 def test_a_format_that_is_not_there_is_a_failure(thumbsmith: Command, monkeypatch: pytest.MonkeyPatch):
-    """A Pillow without AVIF can't do what recipes ask: exit code 1."""
+    """A Pillow without AVIF gives exit code 1."""
     real = features.check
     monkeypatch.setattr(features, "check", lambda part: part != "avif" and real(part))
     ran = thumbsmith("doctor")
@@ -74,10 +74,7 @@ def test_a_format_that_is_not_there_is_a_failure(thumbsmith: Command, monkeypatc
 
 
 def test_a_process_that_is_not_confined_says_so():
-    """What is tried, unconfined, succeeds: a layer that is open is not taken for one that holds.
-
-    Limits that this process may raise again do not hold.
-    """
+    """In a process without confinement, each layer is missing. So are limits that the process may raise again."""
     code = (
         "import resource; from thumbsmith.worker.isolation import LAYERS;"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (3, resource.getrlimit(resource.RLIMIT_NOFILE)[1]));"
@@ -90,7 +87,7 @@ def test_a_process_that_is_not_confined_says_so():
 
 
 def test_a_worker_that_dies_is_told(monkeypatch: pytest.MonkeyPatch):
-    """One sentence, and a failure that may pass."""
+    """A worker that dies gives one sentence and a transient error."""
 
     def gone(_: Template) -> None:
         raise Closed

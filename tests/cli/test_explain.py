@@ -1,4 +1,4 @@
-"""`thumbsmith explain`: one key, what is wanted, what is there, and why."""
+"""`thumbsmith explain`: the state of one key, with reasons."""
 
 import os
 
@@ -25,7 +25,7 @@ def _made(thumbsmith: Command, key: str, recipe: Recipe | None = None) -> None:
 
 
 def test_what_was_never_made(thumbsmith: Command):
-    """A new source is missing, with every rendition that is wanted; recipe and limits are named by fingerprint."""
+    """A new source is missing, with all renditions of the recipe, and the fingerprints of recipe and limits."""
     found = _explained(thumbsmith, "a.jpg")
     assert (found["state"], found["why"]) == ("missing", "there is no manifest")
     assert found["wanted"] == [{"key": f"a.jpg/{name}", "state": "missing"} for name in NAMES]
@@ -35,7 +35,7 @@ def test_what_was_never_made(thumbsmith: Command):
 
 
 def test_what_is_right(thumbsmith: Command):
-    """A source that was made is fresh, all its renditions are right, and nothing is left over."""
+    """A source with all its thumbnails is fresh, and nothing is left over."""
     _made(thumbsmith, "sub/c.jpg")
     found = _explained(thumbsmith, "sub/c.jpg")
     assert found["state"] == "fresh"
@@ -46,7 +46,7 @@ def test_what_is_right(thumbsmith: Command):
 
 
 def test_what_is_stale_and_why(thumbsmith: Command):
-    """Of a source with an altered and a removed rendition each is told, and which still stands."""
+    """An altered and a deleted rendition are named, and the ones that are unchanged."""
     _made(thumbsmith, "a.jpg")
     (thumbsmith.folder / "thumbs/a.jpg/small.webp").write_bytes(b"altered")
     (thumbsmith.folder / "thumbs/a.jpg/large.webp").unlink()
@@ -56,7 +56,7 @@ def test_what_is_stale_and_why(thumbsmith: Command):
 
 
 def test_another_recipe(thumbsmith: Command):
-    """Under a recipe with other variants the new ones are missing and the old ones are left over."""
+    """With another recipe, its variants are missing, and the old ones are left over."""
     _made(thumbsmith, "a.jpg")
     (thumbsmith.folder / "thumbsmith.toml").write_text("[variants.tiny]\nwidth = 8\nformats = ['source', 'avif']\n")
     found = _explained(thumbsmith, "a.jpg")
@@ -67,13 +67,13 @@ def test_another_recipe(thumbsmith: Command):
 
 
 def test_a_format_that_is_not_known_yet(thumbsmith: Command):
-    """Before a source was judged, a rendition in the source's own format has * for its extension."""
+    """Before a source is read, a rendition in the format of the source has the extension *."""
     (thumbsmith.folder / "thumbsmith.toml").write_text("[variants.tiny]\nwidth = 8\nformats = ['source', 'avif']\n")
     assert [each["key"] for each in _explained(thumbsmith, "a.jpg")["wanted"]] == ["a.jpg/tiny.*", "a.jpg/tiny.avif"]
 
 
 def test_what_was_replaced(thumbsmith: Command):
-    """A replaced source is told as such, with the etag that was recorded; what is there is to be made again."""
+    """A replaced source is stale, with the recorded etag, and all its renditions are outdated."""
     _made(thumbsmith, "a.jpg")
     (thumbsmith.folder / "photos/a.jpg").write_bytes(picture("#ff0000", (9, 9)))
     found = _explained(thumbsmith, "a.jpg")
@@ -83,7 +83,7 @@ def test_what_was_replaced(thumbsmith: Command):
 
 
 def test_what_is_rejected(thumbsmith: Command):
-    """A rejected source has code and detail and when it is tried again; no rendition is wanted of it."""
+    """A rejected source has a code, a detail and the time of the next try, and no renditions."""
     (thumbsmith.folder / "photos/a.txt").write_bytes(b"no picture at all")
     _made(thumbsmith, "a.txt")
     found = _explained(thumbsmith, "a.txt")
@@ -95,7 +95,7 @@ def test_what_is_rejected(thumbsmith: Command):
 
 
 def test_a_key_that_is_too_long(thumbsmith: Command):
-    """A key under which nothing can be kept is rejected without a look at it."""
+    """A key that is too long for the destination is rejected without a read."""
     found = _explained(thumbsmith, "x" * 1024)
     assert (found["state"], found["rejection"]["code"]) == ("rejected", "key_too_long")
 
@@ -113,7 +113,7 @@ def test_a_key_that_is_too_long(thumbsmith: Command):
     ],
 )
 def test_a_key_that_is_no_source(key: str, why: str, thumbsmith: Command):
-    """Of a key that is no source it says why."""
+    """For a key that is no source, the reason is given."""
     recipe = '[source]\ninclude = ["**/*.jpg", "sub", "b.*"]\nexclude = ["c.*", "b.*"]\n'
     (thumbsmith.folder / "thumbsmith.toml").write_text(recipe)
     found = _explained(thumbsmith, key)
@@ -122,7 +122,7 @@ def test_a_key_that_is_no_source(key: str, why: str, thumbsmith: Command):
 
 
 def test_what_is_left_of_a_source_that_is_gone(thumbsmith: Command):
-    """Of a deleted source everything of ours that is still there is named, the manifest too."""
+    """For a deleted source, all objects of ours that are left are named, with the manifest."""
     _made(thumbsmith, "a.jpg")
     (thumbsmith.folder / "photos/a.jpg").unlink()
     (thumbsmith.folder / "thumbs/a.jpg/mine.txt").write_text("foreign")
@@ -131,7 +131,7 @@ def test_what_is_left_of_a_source_that_is_gone(thumbsmith: Command):
 
 
 def test_people_read_the_same(thumbsmith: Command):
-    """Without --json it is a line for each thing to know, and what a terminal would act on is escaped."""
+    """Without --json each fact is a line, and characters for terminals are escaped."""
     _made(thumbsmith, "a.jpg")
     (thumbsmith.folder / "thumbs/a.jpg/large.webp").unlink()
     lines = thumbsmith("explain", "photos", "a.jpg", "thumbs").out.splitlines()
@@ -150,14 +150,14 @@ def test_people_read_the_same(thumbsmith: Command):
 
 
 def test_a_missing_source_is_told(thumbsmith: Command):
-    """Without a source store nothing can be explained: exit code 2, one sentence."""
+    """A missing source store gives exit code 2 and one sentence."""
     ran = thumbsmith("explain", "nowhere", "a.jpg", "thumbs")
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.endswith("nowhere: No such file or directory\n")
 
 
 def test_a_pipe_is_no_source(thumbsmith: Command):
-    """Of something that is there but no regular file it says so."""
+    """A path that is not a regular file is named as such."""
     os.mkfifo(thumbsmith.folder / "photos/pipe.jpg")
     found = _explained(thumbsmith, "pipe.jpg")
     assert (found["state"], "only regular files are sources" in found["why"]) == ("none", True)

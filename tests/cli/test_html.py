@@ -30,7 +30,7 @@ dpr = [1, 2]
 
 
 class _Elements(HTMLParser):
-    """The elements of a page, and whatever is between them."""
+    """The elements of a page, and the text between them."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -40,11 +40,11 @@ class _Elements(HTMLParser):
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Take an element."""
+        """Collect an element."""
         self.found.append((tag, dict(attrs)))
 
     def handle_data(self, data: str) -> None:
-        """Take what is between."""
+        """Collect text."""
         self.between += data.strip()
 
 
@@ -59,7 +59,7 @@ def _shown(thumbsmith: Command, *arguments: str) -> list[tuple[str, dict[str, st
 
 
 def test_the_best_format_comes_first(thumbsmith: Command):
-    """AVIF comes before WebP, JPEG is for the rest, and a PNG that would be taken before it is left out."""
+    """AVIF comes before WebP, JPEG is the fallback, and a PNG that would win over JPEG is left out."""
     _made(thumbsmith)
     (outer, _), (_, avif), (_, webp), (inner, image) = _shown(thumbsmith, "a.jpg", "thumbs")
     assert (outer, inner) == ("picture", "img")
@@ -71,7 +71,7 @@ def test_the_best_format_comes_first(thumbsmith: Command):
 
 
 def test_every_address_leads_to_a_file(thumbsmith: Command):
-    """Each address is that of a thumbnail, and beneath the base where one is given."""
+    """Each address is that of a thumbnail, below the base if one is given."""
     _made(thumbsmith)
     _, *elements = _shown(thumbsmith, "a.jpg", "thumbs", "--base", "https://example.com/t/", "--variant", "icon")
     for _, attributes in elements:
@@ -84,7 +84,7 @@ def test_every_address_leads_to_a_file(thumbsmith: Command):
 
 
 def test_the_placeholder_is_there_before_the_picture(thumbsmith: Command):
-    """The mean colour is the background, and the ThumbHash goes with it; behind transparent parts there is none."""
+    """The mean color is the background, with the ThumbHash; images with transparency have no background."""
     _made(thumbsmith)
     image = _shown(thumbsmith, "a.jpg", "thumbs", "--alt", 'A "cat"')[-1][1]
     assert "background-color: #102030" in image["style"]
@@ -96,7 +96,7 @@ def test_the_placeholder_is_there_before_the_picture(thumbsmith: Command):
 
 
 def test_what_cannot_be_shown_gets_a_sentence(thumbsmith: Command):
-    """No thumbnails yet is for trying again; a rejected image, an unknown variant, or no whole picture are not."""
+    """Missing thumbnails are transient; a rejected image, an unknown variant and a cropped image are not."""
     ran = thumbsmith("html", "a.jpg", "thumbs")
     assert (ran.code, ran.out) == (1, "")
     assert "run sync first" in ran.err
@@ -141,7 +141,7 @@ HARD = [
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1) | st.sampled_from(HARD), st.text())
 def test_no_key_and_no_text_gets_out_of_its_place(key: str, alt: str):
-    """Whatever is in a key or a text, there is one picture with one image, and its address is beneath the page's."""
+    """Any key and text give one picture with one image, whose address is below that of the page."""
     parsed = _Elements(markup(_manifest(key), Choice(alt=alt)))
     assert [name for name, _ in parsed.found] == ["picture", "img"]
     assert parsed.between == ""
@@ -160,6 +160,6 @@ def test_no_key_and_no_text_gets_out_of_its_place(key: str, alt: str):
 
 @pytest.mark.parametrize(("base", "before"), [("https://a/b", "https://a/b/"), ("/t/", "/t/"), ("", "")])
 def test_a_base_stands_before_the_key(base: str, before: str):
-    """With or without a slash at its end, a base is what the key is beneath."""
+    """A base is the start of each address, with or without a slash at its end."""
     image = _Elements(markup(_manifest("x.jpg"), Choice(base=base))).found[-1][1]
     assert image["src"] == f"{before}x.jpg/v.webp?v=01234567"

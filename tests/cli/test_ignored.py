@@ -1,4 +1,4 @@
-"""Options that a run would ignore: refused with one sentence and exit code 2."""
+"""Options that a run would ignore give one sentence and exit code 2."""
 
 import pytest
 
@@ -28,7 +28,7 @@ from tests.cli.command import Command
     ],
 )
 def test_an_option_without_effect_is_refused(thumbsmith: Command, arguments: str, option: str):
-    """The sentence names the option and says when it has an effect."""
+    """The sentence names the option and the runs that use it."""
     ran = thumbsmith(*arguments.split())
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith(f"thumbsmith: {option}: expected only with")

@@ -1,4 +1,4 @@
-"""`thumbsmith init`: a recipe with every field in it."""
+"""`thumbsmith init`: a recipe with all fields."""
 
 import re
 import tomllib
@@ -14,7 +14,7 @@ from thumbsmith.recipe.tables import DOCUMENT
 
 
 def test_what_it_writes_is_the_default(thumbsmith: Command):
-    """The file it writes is found, loads, and is the default recipe."""
+    """The file is found and loads as the default recipe."""
     ran = thumbsmith("init")
     assert (ran.code, ran.out) == (0, "wrote thumbsmith.toml\n")
     assert Recipe.load("thumbsmith.toml") == Recipe.default()
@@ -22,7 +22,7 @@ def test_what_it_writes_is_the_default(thumbsmith: Command):
 
 
 def test_every_field_is_there_with_its_default():
-    """With the comments taken off, every field that has a default is there, and the recipe is still the default."""
+    """Without the comment signs, all fields with a default are there, and the recipe is still the default."""
     text = re.sub(r"(?m)^#(?=\w)", "", commented_recipe())
     assert Recipe.loads(text) == Recipe.default()
     written = tomllib.loads(text)
@@ -33,7 +33,7 @@ def test_every_field_is_there_with_its_default():
 
 
 def test_every_field_is_explained():
-    """Each field of each table is named in a comment, with what it means."""
+    """Each field of each table is explained in a comment."""
     prose = " ".join(line.removeprefix("# ") for line in commented_recipe().splitlines() if line.startswith("# "))
     for table in DOCUMENT.fields.values():
         assert table.means in prose
@@ -48,7 +48,7 @@ def test_lines_are_short():
 
 
 def test_a_recipe_that_is_there_is_left(thumbsmith: Command):
-    """A file of that name is never overwritten, nor is a link that leads nowhere followed: exit code 2."""
+    """An existing file is not overwritten, and a broken link is not followed: exit code 2."""
     recipe = thumbsmith.folder / "thumbsmith.toml"
     recipe.write_text("mine")
     ran = thumbsmith("init")
@@ -62,7 +62,7 @@ def test_a_recipe_that_is_there_is_left(thumbsmith: Command):
 
 
 def test_a_folder_that_cannot_be_written_to_is_told(thumbsmith: Command, monkeypatch: pytest.MonkeyPatch):
-    """Where no file can be made: one sentence, exit code 2."""
+    """A folder that is not writable gives one sentence and exit code 2."""
     gone = thumbsmith.folder / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)

@@ -1,4 +1,4 @@
-"""Names of files in any locale: keys are the same, and what a terminal cannot print is escaped."""
+"""File names in any locale: keys are the same, and characters that a terminal cannot print are escaped."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def _run(folder: Path, environment: dict[str, str], *arguments: str) -> subproce
 
 @LOCALES
 def test_every_command_works_in_every_locale(thumbsmith: Command, environment: dict[str, str]):
-    """Names outside of ASCII are made, planned, explained and printed; one that is not UTF-8 is rejected alone."""
+    """Commands handle names outside ASCII; only a name that is not UTF-8 is rejected."""
     photos = thumbsmith.folder / "photos"
     (photos / NAME).write_bytes(picture())
     Path(os.fsdecode(os.fsencode(photos) + b"/b\xff.jpg")).write_bytes(picture())

@@ -1,4 +1,4 @@
-"""`make` and `demo` never take for an image what an earlier run wrote, and say what they skip."""
+"""`make` and `demo` never use an earlier output as an image, and report what they skip."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def _images(folder: str = "photos") -> list[Path]:
 
 @pytest.mark.parametrize("recipe", [JPEG, DENSE, ""])
 def test_repeated_runs_over_a_folder_add_nothing(thumbsmith: Command, recipe: str):
-    """After the first run over all files, further runs write the same files and name each that they skip."""
+    """Later runs over all files write the same files as the first, and report each file that they skip."""
     Path("thumbsmith.toml").write_text(recipe)
     assert thumbsmith("make", *_images()).code == 0
     first = _files()
@@ -33,7 +33,7 @@ def test_repeated_runs_over_a_folder_add_nothing(thumbsmith: Command, recipe: st
 
 
 def test_another_recipe_does_not_take_them(thumbsmith: Command):
-    """Thumbnails by other names of variants are skipped too, where their source is there."""
+    """Thumbnails of other variants are skipped too, if their source exists."""
     Path("thumbsmith.toml").write_text(DENSE)
     thumbsmith("make", "photos/a.jpg")
     Path("thumbsmith.toml").write_text(JPEG.replace("small", "tiny"))
@@ -42,7 +42,7 @@ def test_another_recipe_does_not_take_them(thumbsmith: Command):
 
 
 def test_an_output_folder_among_the_images(thumbsmith: Command):
-    """With -o below the images nothing is made of what lies there, with its source named or not."""
+    """With -o below the images, files in that folder are skipped, also if their source is not given."""
     Path("thumbsmith.toml").write_text(DENSE)
     thumbsmith("make", *_images(), "-o", "photos/out")
     first = _files()
@@ -52,7 +52,7 @@ def test_an_output_folder_among_the_images(thumbsmith: Command):
 
 
 def test_a_source_without_an_extension(thumbsmith: Command):
-    """What was made of a file without an extension is known by the recipe's names."""
+    """Thumbnails of a file without an extension are recognized by the names of the recipe."""
     Path("photos/scan").write_bytes(picture())
     thumbsmith("make", *_images())
     first = _files()
@@ -67,7 +67,7 @@ def test_a_source_without_an_extension(thumbsmith: Command):
     "name", ["a.b.jpg", "trip.small.webp", "scan.v2.png", "2026.01.02.jpg", ".small.webp", "v1.jpg"]
 )
 def test_a_picture_of_the_users_is_made(thumbsmith: Command, name: str):
-    """A picture with a name like a thumbnail's, but without a source, is an image like any other."""
+    """An image with a name like a thumbnail, but without a source, is an image."""
     Path("2026.01").write_text("a note, no source of 2026.01.02.jpg")
     Path(name).write_bytes(picture())
     ran = thumbsmith("make", name, "-o", "out")
@@ -76,7 +76,7 @@ def test_a_picture_of_the_users_is_made(thumbsmith: Command, name: str):
 
 
 def test_the_demo_skips_thumbnails(thumbsmith: Command):
-    """The demo shows neither what make wrote nor what an earlier demo wrote; with nothing else it says so."""
+    """The demo skips the output of make and of an earlier demo; without other images it fails with a message."""
     thumbsmith("make", "photos/a.jpg")
     ran = thumbsmith("demo", *sorted(Path("photos").glob("*.*")))
     assert (ran.code, ran.err.count("skipped")) == (0, 3)

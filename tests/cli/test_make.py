@@ -10,7 +10,7 @@ RECIPE = "[variants.small]\nwidth = 8\nformats = ['webp', 'jpeg']"
 
 
 def test_thumbnails_lie_beside_the_image(thumbsmith: Command):
-    """photo.jpg becomes photo.jpg.small.webp beside it, and no manifest."""
+    """photo.jpg gives photo.jpg.small.webp in the same folder, and no manifest."""
     (thumbsmith.folder / "thumbsmith.toml").write_text(RECIPE)
     ran = thumbsmith("make", "photos/a.jpg", "photos/sub/c.jpg")
     assert ran.code == 0
@@ -23,13 +23,13 @@ def test_thumbnails_lie_beside_the_image(thumbsmith: Command):
 
 
 def test_thumbnails_lie_in_the_folder_given(thumbsmith: Command):
-    """With -o they lie in that folder, which is made."""
+    """With -o, thumbnails are in that folder, which is created."""
     assert thumbsmith("make", "photos/a.jpg", "-o", "new/out").code == 0
     assert {path.name for path in Path("new/out").iterdir()} == {f"a.jpg.{v}.webp" for v in ("icon", "small", "large")}
 
 
 def test_a_rejected_image_is_told_and_the_rest_made(thumbsmith: Command):
-    """An image that gives no thumbnail is one sentence and exit code 1; the others are made."""
+    """A rejected image gives one sentence and exit code 1; the others get thumbnails."""
     Path("note.txt").write_text("no image")
     ran = thumbsmith("make", "note.txt", "photos/a.jpg", "-o", "out")
     assert ran.code == 1
@@ -38,14 +38,14 @@ def test_a_rejected_image_is_told_and_the_rest_made(thumbsmith: Command):
 
 
 def test_a_link_is_followed(thumbsmith: Command):
-    """An image named through a symlink is read, and its thumbnails lie beside the link."""
+    """An image behind a symlink is read, and its thumbnails are in the folder of the link."""
     Path("link.jpg").symlink_to("photos/a.jpg")
     assert thumbsmith("make", "link.jpg").code == 0
     assert Path("link.jpg.icon.webp").is_file()
 
 
 def test_what_cannot_be_done_is_said_before_anything_is(thumbsmith: Command):
-    """Two images with one output name, a missing image, a folder, a file as output: exit code 2, nothing written."""
+    """Two images with one output name, a missing image, a folder, or a file as output: exit code 2, nothing written."""
     Path("a.jpg").write_bytes(picture())
     Path("file").touch()
     for arguments, sentence in (
@@ -61,7 +61,7 @@ def test_what_cannot_be_done_is_said_before_anything_is(thumbsmith: Command):
 
 
 def test_what_is_no_file_is_named(thumbsmith: Command):
-    """Standard input, a pipe, a device and a folder are each named, with exit code 2."""
+    """Standard input, a pipe, a device and a folder each have a message; exit code 2."""
     os.mkfifo("pipe")
     reading, writing = os.pipe()
     os.close(writing)
@@ -81,19 +81,19 @@ def test_what_is_no_file_is_named(thumbsmith: Command):
 
 
 def test_the_output_is_a_folder_here(thumbsmith: Command):
-    """An output that is no folder's path is refused before anything is made."""
+    """An output path that is no folder is refused before anything is made."""
     for output in ("s3://bucket/x", "-", "~/x"):
         ran = thumbsmith("make", "photos/a.jpg", "-o", output)
         assert (ran.code, "expected a folder's path" in ran.err) == (2, True)
 
 
 def test_the_same_image_twice_is_made_once(thumbsmith: Command):
-    """An image named twice is no conflict."""
+    """An image that is given twice is no conflict."""
     assert thumbsmith("make", "photos/a.jpg", "photos/a.jpg", "-o", "out").code == 0
 
 
 def test_the_demo_shows_the_samples(thumbsmith: Command):
-    """The demo makes thumbnails of the packaged photographs, upright, with a page; a second time they are fresh."""
+    """The demo makes upright thumbnails of the samples, with a page; a second time they are fresh."""
     ran = thumbsmith("demo")
     assert ran.code == 0
     assert "5 sources: 5 made" in ran.out
@@ -106,7 +106,7 @@ def test_the_demo_shows_the_samples(thumbsmith: Command):
 
 
 def test_the_demo_shows_the_files_given(thumbsmith: Command):
-    """The demo of IMAGE shows those files instead, with the reason where one gives no thumbnail."""
+    """`demo IMAGE` shows those files instead, with the reason for a rejected one."""
     thumbsmith("demo")
     Path("<b>.txt").write_text("no image")
     ran = thumbsmith("demo", "photos/a.jpg", "<b>.txt")
@@ -119,7 +119,7 @@ def test_the_demo_shows_the_files_given(thumbsmith: Command):
 
 
 def test_the_demo_says_what_it_cannot_show(thumbsmith: Command):
-    """A missing image and two of one name get exit code 2 and a sentence."""
+    """A missing image and two images with one name give exit code 2 and a sentence."""
     assert "none.jpg: expected a readable image file" in thumbsmith("demo", "none.jpg").err
     Path("a.jpg").write_bytes(picture())
     ran = thumbsmith("demo", "a.jpg", "photos/a.jpg")

@@ -1,4 +1,4 @@
-"""What commands print where it cannot be printed: one sentence and an exit code, never a traceback."""
+"""Output that cannot be written gives one sentence and an exit code, never a traceback."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ def _run(arguments: str, folder: Path, redirection: str) -> subprocess.Completed
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no device that is always full")  # noqa: PTH110
 @pytest.mark.parametrize("arguments", [*COMMANDS, "--help", "--version", "doctor"])
 def test_a_full_disk_is_one_sentence(thumbsmith: Command, arguments: str):
-    """Where the output cannot be written, every command says so in one line and exits with 1."""
+    """If the output cannot be written, each command prints one line and exits with 1."""
     ran = _run(arguments, thumbsmith.folder, ">/dev/full")
     assert (ran.returncode, ran.stderr) == (1, "thumbsmith: No space left on device\n")
     assert _run(arguments, thumbsmith.folder, ">/dev/full 2>/dev/full").returncode == 1
@@ -33,7 +33,7 @@ def test_a_full_disk_is_one_sentence(thumbsmith: Command, arguments: str):
 
 @pytest.mark.parametrize("redirection", ["<&- >&-", "2>&-", "<&- >&- 2>&-"])
 def test_closed_streams_discard_the_output(thumbsmith: Command, redirection: str):
-    """A standard stream that is closed loses its output and nothing else; the exit code is that of the work."""
+    """A closed standard stream loses its output only; the exit code is that of the work."""
     ran = _run("sync photos thumbs", thumbsmith.folder, redirection)
     assert ran.returncode == 0
     assert "Traceback" not in ran.stderr
@@ -41,7 +41,7 @@ def test_closed_streams_discard_the_output(thumbsmith: Command, redirection: str
 
 
 def test_a_reader_that_leaves_ends_the_command_quietly(thumbsmith: Command):
-    """A pipe whose reader is gone: exit code 1, no words."""
+    """A closed pipe gives exit code 1 and no message."""
     reading, writing = os.pipe()
     os.close(reading)
     command = [sys.executable, "-m", "thumbsmith", "plan", "photos", "thumbs", "--json"]

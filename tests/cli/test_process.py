@@ -1,4 +1,4 @@
-"""The command as a process: version, help, signals, pipes, and two at once."""
+"""The command as a process: version, help, signals, pipes, and two at the same time."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def test_version(tmp_path: Path):
 
 
 def test_a_command_waits_for_no_other(tmp_path: Path):
-    """What makes or serves pictures is not loaded by a command that does neither."""
+    """A command that makes and serves nothing does not load the modules for that."""
     told = "import atexit, sys; atexit.register(lambda: print(*sys.modules, sep='\\n')); "
     done = subprocess.run(
         [sys.executable, "-c", f"{told}from thumbsmith.cli import main; main()", "sync", "photos", "thumbs"],
@@ -58,7 +58,7 @@ def test_a_command_waits_for_no_other(tmp_path: Path):
 
 
 def test_a_mistyped_command_is_guessed(tmp_path: Path):
-    """A name that is nearly a command's brings that command to mind, and exit code 2."""
+    """A mistyped command gives the nearest name and exit code 2."""
     ran = _run("snyc", cwd=tmp_path)
     assert (ran.returncode, "'sync'" in ran.stderr) == (2, True)
 
@@ -73,14 +73,14 @@ def test_every_command_has_help_with_examples(command: str, tmp_path: Path):
 
 
 def test_no_command_is_help(tmp_path: Path):
-    """Without a command the commands are listed."""
+    """Without a command, the help lists the commands."""
     ran = _run(cwd=tmp_path)
     assert "sync" in ran.stdout + ran.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopping_finishes_the_pictures_being_made(number: signal.Signals, tmp_path: Path):
-    """A signal in the middle: exit code 130, what is reported as made is whole; the next run does the rest."""
+    """A signal gives exit code 130, reported thumbnails are complete, and the next run makes the rest."""
     _photos(tmp_path, 60, (1500, 1000))
     arguments = [*COMMAND, "sync", "photos", "thumbs", "--json", "--jobs", "1"]
     with subprocess.Popen(
@@ -103,7 +103,7 @@ def test_stopping_finishes_the_pictures_being_made(number: signal.Signals, tmp_p
 
 
 def test_a_killed_sync_leaves_nothing_that_the_next_does_not_mend(tmp_path: Path):
-    """After a kill -9 in the middle the next run ends with every thumbnail and no temporary file."""
+    """After kill -9, the next run makes all thumbnails and leaves no temporary file."""
     _photos(tmp_path, 20, (1500, 1000))
     arguments = [*COMMAND, "sync", "photos", "thumbs", "--json"]
     with subprocess.Popen(
@@ -118,7 +118,7 @@ def test_a_killed_sync_leaves_nothing_that_the_next_does_not_mend(tmp_path: Path
 
 
 def test_two_at_once_do_no_harm(tmp_path: Path):
-    """Two syncs of the same folders at the same time both succeed, and what stands there is right."""
+    """Two syncs of the same folders at the same time succeed, and all thumbnails are correct."""
     _photos(tmp_path, 25)
     arguments = [*COMMAND, "sync", "photos", "thumbs"]
     both = [subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.DEVNULL) for _ in range(2)]
@@ -127,7 +127,7 @@ def test_two_at_once_do_no_harm(tmp_path: Path):
 
 
 def test_a_closed_pipe_is_no_traceback(tmp_path: Path):
-    """`thumbsmith plan --json | head -1` ends quietly."""
+    """`thumbsmith plan --json | head -1` ends without a message."""
     _photos(tmp_path, 200)
     command = f"{sys.executable} -m thumbsmith plan photos thumbs --json | head -1"
     ran = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
@@ -136,7 +136,7 @@ def test_a_closed_pipe_is_no_traceback(tmp_path: Path):
 
 
 def test_an_unwritable_destination_is_told(tmp_path: Path):
-    """A destination that cannot be written to: exit code 2 and one sentence before any picture, nothing there."""
+    """A destination that is not writable gives exit code 2 and one sentence before an image is decoded."""
     _photos(tmp_path, 2)
     thumbs = tmp_path / "thumbs"
     if os.geteuid() == 0:  # root may write to any folder but those of the kernel
@@ -152,7 +152,7 @@ def test_an_unwritable_destination_is_told(tmp_path: Path):
 
 
 def test_a_full_destination_is_told_and_mended(tmp_path: Path):
-    """On a full disk: exit code 1, a sentence a source, no temporary file; with room again the rest is made."""
+    """A full disk gives exit code 1, a sentence for each source, and no temporary file; later the rest is made."""
     thumbs = tmp_path / "thumbs"
     thumbs.mkdir()
     mounted = subprocess.run(

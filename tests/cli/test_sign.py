@@ -1,4 +1,4 @@
-"""`thumbsmith sign`: only addresses of pictures that a server makes."""
+"""`thumbsmith sign`: signs only addresses that a server accepts."""
 
 import pytest
 
@@ -20,7 +20,7 @@ from tests.cli.command import Command
     ],
 )
 def test_what_the_server_refuses_is_not_signed(thumbsmith: Command, options: list[str], found: str):
-    """Exit code 2 and one sentence, and no address."""
+    """Fields that the server would refuse give exit code 2, one sentence, and no address."""
     thumbsmith.patch.setenv("THUMBSMITH_SIGNING_SECRET", "0123456789abcdef")
     ran = thumbsmith("sign", "a.jpg", *options)
     assert (ran.code, ran.out, len(ran.err.splitlines())) == (2, "", 1)
@@ -28,7 +28,7 @@ def test_what_the_server_refuses_is_not_signed(thumbsmith: Command, options: lis
 
 
 def test_the_rest_is_signed(thumbsmith: Command):
-    """A picture within the limits has an address."""
+    """Fields within the limits give an address."""
     thumbsmith.patch.setenv("THUMBSMITH_SIGNING_SECRET", "0123456789abcdef")
     ran = thumbsmith("sign", "a.jpg", "width=2048", "format=avif")
     assert (ran.code, "/on-demand/a.jpg?" in ran.out) == (0, True)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a server answers slowly or without end: the first signal ends every command."""
+"""Ctrl-C and SIGTERM end each command at the first signal, while a server is slow or never finishes."""
 
 import itertools
 import json
@@ -29,7 +29,7 @@ def odd() -> Iterator[Odd]:
 
 
 class Command:
-    """A command over this server, as a process."""
+    """A command that uses this server, as a process."""
 
     def __init__(self, odd: Odd, folder: Path, *words: str) -> None:
         names = KEYS | {"AWS_ENDPOINT_URL": odd.address, "AWS_REGION": "us-east-1", "XDG_CACHE_HOME": str(folder)}
@@ -43,7 +43,7 @@ class Command:
         )
 
     def ends(self, *numbers: signal.Signals) -> tuple[int, str]:
-        """Send signals; return the exit code and what was said."""
+        """Send signals; return the exit code and the messages."""
         for number in numbers:
             self.process.send_signal(number)
         with self.process:
@@ -56,7 +56,7 @@ class Command:
 
 
 def silent(kind: str, came: threading.Event) -> Callable[[Odd], Callable[[Asked], object]]:
-    """Return what says nothing to requests of a kind, and that one came."""
+    """Return settings of a server that never answers requests of a kind, and an event for the first one."""
 
     def oddly(odd: Odd) -> Callable[[Asked], object]:
         def answer(asked: Asked) -> object:
@@ -71,7 +71,7 @@ def silent(kind: str, came: threading.Event) -> Callable[[Odd], Callable[[Asked]
 
 
 def endless(came: threading.Event) -> Callable[[Odd], Callable[[Asked], object]]:
-    """Return what lists ever new keys, in order, and says when it is well under way."""
+    """Return settings of a server that lists new keys without end, and an event for its progress."""
     pages = itertools.count(1)
 
     def answer(asked: Asked) -> object:
@@ -109,7 +109,7 @@ WAYS = {
 def test_the_first_signal_ends_it(
     odd: Odd, tmp_path: Path, way: str, words: tuple[str, ...], number: signal.Signals
 ) -> None:
-    """Wherever it waits, for an answer that never comes or a listing that never ends."""
+    """A command ends while it waits for an answer or a listing that never ends."""
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.jpg").write_bytes(odd.objects["a.jpg"])
     came = threading.Event()
@@ -129,7 +129,7 @@ def test_the_first_signal_ends_it(
 
 
 def test_the_second_signal_ends_it_at_once(odd: Odd, tmp_path: Path) -> None:
-    """What has begun is not waited for any longer."""
+    """A second signal does not wait for work in progress."""
     came = threading.Event()
     odd.oddly = silent("PUT", came)(odd)
     command = Command(odd, tmp_path, "sync", "s3://bucket", "s3://other/x", "--json")
@@ -155,7 +155,7 @@ with stoppable(stderr_console()) as outer:
 
 
 def test_a_block_within_another_shares_its_signals() -> None:
-    """A signal that comes while watch repeats a sync is not lost when that sync ends."""
+    """A signal while a sync of watch ends is not lost."""
     done = subprocess.run([sys.executable, "-c", NESTED], capture_output=True, text=True, timeout=SECONDS, check=True)
     assert done.stdout == "outer True\n"
 
@@ -192,7 +192,7 @@ with stoppable(console, grace=0, cut=cut):
     ids=["what ends the rest waits", "standard error is a full pipe", "both"],
 )
 def test_the_signal_waits_for_nothing(full: bool, cut: str, block: str) -> None:
-    """The process ends in its time where the block goes on, what is to end it waits, and no message can be written."""
+    """The process ends in time even if the block continues, `cut` waits, and messages cannot be written."""
     done = subprocess.run(
         [sys.executable, "-c", BLOCKED.format(full=full, cut=cut, block=block)], timeout=SECONDS, check=False
     )

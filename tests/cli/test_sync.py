@@ -22,13 +22,13 @@ def _synced(thumbsmith: Command) -> Command:
 
 
 def _written(thumbsmith: Command) -> dict[str, tuple[int, int]]:
-    """Return the identity and the time of writing of each thumbnail; reading may change its time of access."""
+    """Return the identity and the modification time of each thumbnail."""
     found = {name: (thumbsmith.folder / "thumbs" / name).stat() for name in thumbsmith.thumbs()}
     return {name: (status.st_ino, status.st_mtime_ns) for name, status in found.items()}
 
 
 def test_sync_makes_what_is_missing_and_then_nothing(thumbsmith: Command):
-    """The first sync makes every thumbnail and manifest, the second writes nothing at all."""
+    """The first sync makes all thumbnails and manifests, the second writes nothing."""
     ran = thumbsmith("sync", "photos", "thumbs", "--json")
     assert (ran.code, ran.summary) == (0, FIRST)
     assert {event["outcome"] for event in ran.events[:-1]} == {"made"}
@@ -40,7 +40,7 @@ def test_sync_makes_what_is_missing_and_then_nothing(thumbsmith: Command):
 
 
 def test_one_line_a_source(thumbsmith: Command):
-    """With --json each source has one line with key, outcome, renditions, and a code where it was rejected."""
+    """With --json each source has one line with key, outcome, renditions, and a code if it is rejected."""
     (thumbsmith.folder / "photos" / "note.txt").write_text("no image")
     events = {event["key"]: event for event in thumbsmith("sync", "photos", "thumbs", "--json").events[:-1]}
     assert events.keys() == {"a.jpg", "b.jpg", "sub/c.jpg", "note.txt"}
@@ -49,7 +49,7 @@ def test_one_line_a_source(thumbsmith: Command):
 
 
 def test_replacing_deleting_and_adding(thumbsmith: Command):
-    """A replaced source is remade, a deleted one's objects go, a new one is made, and nothing else happens."""
+    """A replaced source gets new thumbnails, those of a deleted one are deleted, and nothing else changes."""
     _synced(thumbsmith)
     (thumbsmith.folder / "photos" / "a.jpg").write_bytes(picture("#ffffff"))
     (thumbsmith.folder / "photos" / "b.jpg").unlink()
@@ -63,7 +63,7 @@ def test_replacing_deleting_and_adding(thumbsmith: Command):
 
 
 def test_sync_for_people(thumbsmith: Command):
-    """Without --json a sentence sums up; what was rejected is told once, when it happens."""
+    """Without --json there is one summary; a rejection is printed once, when it is recorded."""
     (thumbsmith.folder / "photos" / "bad\x1b[2J.txt").write_text("no image")
     ran = thumbsmith("sync", "photos", "thumbs")
     assert "4 sources: 3 made, 0 fresh, 1 rejected, 0 failed; 9 thumbnails written" in ran.out
@@ -74,7 +74,7 @@ def test_sync_for_people(thumbsmith: Command):
 
 
 def test_plan_for_people(thumbsmith: Command):
-    """Without --json what is not fresh is told by kind, with reasons, and sentences sum up counts and effort."""
+    """Without --json, keys with work are listed by kind with reasons, with a summary and an estimate."""
     _synced(thumbsmith)
     (thumbsmith.folder / "photos" / "b.jpg").unlink()
     (thumbsmith.folder / "thumbs" / "a.jpg" / "icon.webp").unlink()
@@ -95,7 +95,7 @@ def test_plan_for_people(thumbsmith: Command):
 
 
 def test_plan_shows_samples_or_all(thumbsmith: Command):
-    """For people ten of each kind are shown, and how many more there are; with --all each has a line."""
+    """People see ten keys of each kind and the number of others; with --all they see each."""
     for number in range(12):
         (thumbsmith.folder / "photos" / f"n{number:02}.jpg").write_bytes(b"")
     ran = thumbsmith("plan", "photos", "thumbs")
@@ -113,7 +113,7 @@ def test_plan_shows_samples_or_all(thumbsmith: Command):
 
 
 def test_what_is_to_be_done_is_estimated(thumbsmith: Command):
-    """The summary of a plan says how many bytes are to be read and deleted, and about how long that takes."""
+    """The summary of a plan has the bytes to read and to delete, and the estimated time."""
     size = sum(path.stat().st_size for path in (thumbsmith.folder / "photos").rglob("*.jpg"))
     estimate = thumbsmith("plan", "photos", "thumbs", "--json").events[-1]["estimate"]
     assert estimate.pop("seconds") > 0
@@ -124,7 +124,7 @@ def test_what_is_to_be_done_is_estimated(thumbsmith: Command):
 
 
 def test_a_prefix(thumbsmith: Command):
-    """With --prefix only sources under it are planned and made, and nothing else is deleted."""
+    """With --prefix only sources below it are planned and made, and nothing else is deleted."""
     _synced(thumbsmith)
     for name in ("a.jpg", "b.jpg"):
         (thumbsmith.folder / "photos" / name).unlink()
@@ -137,7 +137,7 @@ def test_a_prefix(thumbsmith: Command):
 
 
 def test_the_index_is_a_cache(thumbsmith: Command, caches: Path):
-    """What is remembered between runs is in the folder for caches; deleting or damaging it changes no answer."""
+    """Between runs only the cache folder has data; its deletion or damage changes no result."""
     _synced(thumbsmith)
     (thumbsmith.folder / "photos" / "a.jpg").write_bytes(picture("#ffffff"))
     first = thumbsmith("plan", "photos", "thumbs", "--json")
@@ -150,14 +150,14 @@ def test_the_index_is_a_cache(thumbsmith: Command, caches: Path):
 
 
 def test_a_dry_run_is_a_plan(thumbsmith: Command):
-    """--dry-run says what plan says and changes nothing."""
+    """--dry-run prints what plan prints and changes nothing."""
     ran = thumbsmith("sync", "photos", "thumbs", "--dry-run", "--json")
     assert (ran.code, ran.summary) == (0, PLAN | {"missing": 3, "fresh": 0})
     assert not (thumbsmith.folder / "thumbs").exists()
 
 
 def test_changing_the_recipe(thumbsmith: Command):
-    """One changed variant is remade, the others stay; a removed one goes; excluded sources are orphaned."""
+    """A changed variant is made again, a removed one is deleted, and excluded sources become orphans."""
     recipe = thumbsmith.folder / "thumbsmith.toml"
     recipe.write_text("[variants.a]\nwidth = 8\n[variants.b]\nwidth = 9")
     assert thumbsmith("sync", "photos", "thumbs", "--json").summary["renditions"] == 6
@@ -174,7 +174,7 @@ def test_changing_the_recipe(thumbsmith: Command):
 
 
 def test_an_empty_source_wipes_nothing(thumbsmith: Command):
-    """Deleting more than half of all thumbnails is refused, exit code 2, unless --yes; --keep-orphans leaves them."""
+    """Deletion of more than half of all thumbnails is refused, exit code 2, without --yes or --keep-orphans."""
     _synced(thumbsmith)
     before = thumbsmith.thumbs()
     (thumbsmith.folder / "empty").mkdir()
@@ -190,7 +190,7 @@ def test_an_empty_source_wipes_nothing(thumbsmith: Command):
 
 
 def test_retry_rejected(thumbsmith: Command):
-    """A recorded rejection is looked at again with --retry-rejected only."""
+    """A recorded rejection is tried again only with --retry-rejected."""
     (thumbsmith.folder / "photos" / "note.txt").write_text("no image")
     _synced(thumbsmith)
     assert "rejected note.txt" not in thumbsmith("sync", "photos", "thumbs").err
@@ -216,7 +216,7 @@ def test_retry_rejected(thumbsmith: Command):
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(thumbsmith: Command, arguments: list[str], sentence: str):
-    """Impossible requests get exit code 2 and one sentence, no traceback, and nothing is written."""
+    """Impossible requests give exit code 2 and one sentence, and nothing is written."""
     (thumbsmith.folder / "bad.toml").write_text("[variants.a]\nwidth = 0")
     (thumbsmith.folder / "file").touch()
     (thumbsmith.folder / "link").symlink_to("photos/sub")
@@ -229,7 +229,7 @@ def test_what_cannot_be_done_is_said_in_a_sentence(thumbsmith: Command, argument
 
 
 def test_where_the_recipe_comes_from(thumbsmith: Command):
-    """--recipe wins over THUMBSMITH_RECIPE, as a path or as TOML, and that over ./thumbsmith.toml."""
+    """--recipe wins over THUMBSMITH_RECIPE, a path or TOML, which wins over ./thumbsmith.toml."""
 
     def made(*arguments: str) -> str:
         ran = thumbsmith("make", "photos/a.jpg", "-o", "out", *arguments)
@@ -251,7 +251,7 @@ def test_where_the_recipe_comes_from(thumbsmith: Command):
 
 
 def test_a_name_that_is_not_utf8_is_told(thumbsmith: Command):
-    """A file whose name is not UTF-8 is rejected as unsupported_key, as valid JSON, and the rest is made."""
+    """A file whose name is not UTF-8 is rejected as unsupported_key in valid JSON; the rest is made."""
     try:
         (thumbsmith.folder / "photos" / os.fsdecode(b"\xff.jpg")).write_bytes(picture())
     except OSError:
@@ -263,7 +263,7 @@ def test_a_name_that_is_not_utf8_is_told(thumbsmith: Command):
 
 
 def test_clocks_do_not_matter(thumbsmith: Command):
-    """Files of 1970 or of the future are fresh once made; a change that leaves time and size alone is noticed."""
+    """Files of 1970 or of the future become fresh; a change with the same time and size is noticed."""
     photos = [thumbsmith.folder / "photos" / name for name in ("a.jpg", "b.jpg")]
     for photo, stamp in zip(photos, (0, 4_000_000_000), strict=True):
         os.utime(photo, (stamp, stamp))
@@ -277,7 +277,7 @@ def test_clocks_do_not_matter(thumbsmith: Command):
 
 
 def test_manifests_hold_the_logical_key(thumbsmith: Command):
-    """The manifest's keys are the source's, whatever the file is called in the destination."""
+    """A manifest has the key of the source, also if the file has another name in the destination."""
     (thumbsmith.folder / "photos" / "small.webp").write_bytes(picture(kind="webp"))
     _synced(thumbsmith)
     manifests = (thumbsmith.folder / "thumbs").rglob("manifest.json")

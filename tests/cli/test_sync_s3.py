@@ -1,4 +1,4 @@
-"""`thumbsmith sync` and `plan` with buckets, as source and as destination."""
+"""`thumbsmith sync` and `plan` with buckets as source and destination."""
 
 import os
 
@@ -17,7 +17,7 @@ NAMES = ("icon.webp", "large.webp", "manifest.json", "small.webp")
 
 
 def _contents(store: Store) -> dict[str, bytes]:
-    """Return every object but manifests, which hold the store's etags."""
+    """Return all objects except manifests, which contain etags of the store."""
     return {info.key: content_of(store, info.key) for info in store.list() if not info.key.endswith(".json")}
 
 
@@ -26,7 +26,7 @@ def _etags(store: Store) -> dict[str, str]:
 
 
 def test_from_a_folder_to_a_bucket_to_a_bucket_to_a_folder(thumbsmith: Command, either_server: str) -> None:
-    """Wherever the sources and the thumbnails are, the same sources have the same thumbnails, made once."""
+    """The same sources give the same thumbnails in all kinds of stores."""
     for key in PHOTOS:
         open_store(f"{either_server}/copies").put(key, (thumbsmith.folder / "photos" / key).read_bytes(), HEADERS)
     ways = (
@@ -50,7 +50,7 @@ def test_from_a_folder_to_a_bucket_to_a_bucket_to_a_folder(thumbsmith: Command, 
 
 
 def test_a_bucket_is_repaired(thumbsmith: Command, either_server: str) -> None:
-    """What was altered, lost, orphaned or replaced in buckets is told by plan, and made right by one sync."""
+    """Altered, lost, orphaned and replaced objects in buckets are in the plan, and one sync repairs them."""
     source, destination = open_store(f"{either_server}/photos"), open_store(f"{either_server}/thumbs")
     for number in range(4):
         source.put(f"{number}+ é.jpg", picture(f"#0000{number:02x}"), HEADERS)
@@ -79,7 +79,7 @@ def test_a_bucket_is_repaired(thumbsmith: Command, either_server: str) -> None:
 
 @pytest.mark.parametrize(("source", "destination"), [("", "/thumbs"), ("/photos", "/photos/thumbs"), ("/x", "/x/")])
 def test_stores_in_each_other_are_refused(thumbsmith: Command, ministack: str, source: str, destination: str) -> None:
-    """A destination in the source's prefix, or around it, is refused before anything is made."""
+    """Overlapping prefixes of source and destination are refused before anything is made."""
     ran = thumbsmith("sync", ministack + source, ministack + destination)
     assert ran.code == 2
     assert "overlap" in ran.err
@@ -87,7 +87,7 @@ def test_stores_in_each_other_are_refused(thumbsmith: Command, ministack: str, s
 
 
 def test_a_bucket_that_is_not_there(thumbsmith: Command, ministack: str) -> None:
-    """A mistyped bucket is told in one sentence, as the source and as the destination, and nothing is deleted."""
+    """A missing bucket gives one sentence, as source and as destination, and nothing is deleted."""
     assert thumbsmith("sync", "photos", f"{ministack}/thumbs").code == 0
     before = _etags(open_store(ministack))
     for arguments in ((f"{ministack}-x/photos", f"{ministack}/thumbs"), ("photos", f"{ministack}-x/thumbs")):

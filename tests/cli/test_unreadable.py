@@ -1,4 +1,4 @@
-"""Folders and files that cannot be read, as a user without the rights of root meets them."""
+"""Folders and files that cannot be read, for a user who is not root."""
 
 import ctypes
 import json
@@ -21,7 +21,7 @@ CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2  # linux/capability.h
 
 
 def lose_rights() -> None:
-    """Take from root the right to read what permissions forbid; other users never had it."""
+    """Drop root's right to read files against their permissions."""
     if os.geteuid() == 0:
         prctl = ctypes.CDLL(None, use_errno=True).prctl
         for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
@@ -37,7 +37,7 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Iterator[Path]:
-    """Return a folder of which everything has its thumbnails in `thumbs` beside it."""
+    """Return a folder with thumbnails of all its images in `thumbs` next to it."""
     root = tmp_path / "photos"
     for name in ("a.jpg", "locked/b.jpg", "locked/deep/c.jpg", *(f"many/{number}.jpg" for number in range(12))):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ def photos(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_what_cannot_be_read_fails_alone_and_keeps_its_thumbnails(photos):
-    """Everything else is done, the counts add up, and nothing below an unreadable folder is deleted."""
+    """The rest is done, the counts add up, and nothing below an unreadable folder is deleted."""
     thumbs = photos.parent / "thumbs"
     (photos / "new.jpg").write_bytes(picture("#405060"))
     (photos / "locked").chmod(0)
@@ -71,7 +71,7 @@ def test_what_cannot_be_read_fails_alone_and_keeps_its_thumbnails(photos):
 
 
 def test_each_message_names_the_key_once(photos):
-    """Sync, plan and make name an unreadable file and its reason, and make goes on with the others."""
+    """Sync, plan and make name an unreadable file and the reason once, and make continues."""
     (photos / "many/3.jpg").chmod(0)
     for command in ("sync", "plan"):
         ran = run(command, photos, photos.parent / "thumbs")
@@ -84,7 +84,7 @@ def test_each_message_names_the_key_once(photos):
 
 
 def test_explain_says_that_a_file_cannot_be_read(photos):
-    """Whatever its manifest says: also where there is none, or the file has another size now."""
+    """An unreadable file is reported, also without a manifest or with another size."""
     thumbs = photos.parent / "thumbs"
     for name in ("a.jpg", "new.jpg", "many/1.jpg"):
         (photos / name).write_bytes(picture("#405060", (99, 77)))
@@ -96,7 +96,7 @@ def test_explain_says_that_a_file_cannot_be_read(photos):
 
 @pytest.mark.parametrize("mode", [0o000, 0o111, 0o444])
 def test_a_folder_fails_once(photos, mode: int):
-    """A folder that cannot be listed, or not entered, is one failure, and its thumbnails are kept."""
+    """A folder that cannot be listed or entered is one failure, and its thumbnails are kept."""
     (photos / "locked").chmod(mode)
     ran = run("sync", photos, photos.parent / "thumbs", "--json")
     *events, summary = map(json.loads, ran.stdout.splitlines())
@@ -105,7 +105,7 @@ def test_a_folder_fails_once(photos, mode: int):
 
 
 def test_a_root_that_cannot_be_entered(photos):
-    """A source that can be listed but not entered is refused: exit code 2, and one sentence."""
+    """A source that cannot be entered is refused: exit code 2, and one sentence."""
     photos.chmod(0o444)
     ran = run("plan", photos, photos.parent / "thumbs")
     photos.chmod(0o755)
@@ -113,7 +113,7 @@ def test_a_root_that_cannot_be_entered(photos):
 
 
 def test_watch_reports_once_and_recovers(photos):
-    """Watch reports a folder and a file once over several rounds, and makes them when they become readable."""
+    """Watch reports an unreadable folder and file once, and makes thumbnails when they become readable."""
     thumbs, report = photos.parent / "thumbs", photos.parent / "report"
     (photos / "locked/new.jpg").write_bytes(picture("#405060"))
     (photos / "locked").chmod(0)
@@ -136,7 +136,7 @@ def test_watch_reports_once_and_recovers(photos):
 
 
 def test_serve_reports_once_and_recovers(photos):
-    """Serve answers for the rest, calls an unreadable image failed, logs it once, and makes it when it is readable."""
+    """Serve works for other images, logs an unreadable one once, and makes it when it becomes readable."""
     root = photos.parent / "root"
     (root / "sources").parent.mkdir()
     photos.rename(root / "sources")
@@ -166,7 +166,7 @@ def test_serve_reports_once_and_recovers(photos):
 
 
 def _wait(until: Callable[[], bool]) -> None:
-    """Wait until it is so; a test that hangs fails after two minutes."""
+    """Wait until the condition is true; fail after two minutes."""
     end = time.monotonic() + 120
     while not until():
         assert time.monotonic() < end
@@ -185,7 +185,7 @@ def test_folders_that_cannot_hold_sources_are_not_entered(photos):
 
 
 def test_an_unreadable_folder_of_thumbnails_fails_its_sources_alone(photos):
-    """Sources whose thumbnails cannot be listed are failed, not missing; others are judged."""
+    """Sources whose thumbnails cannot be listed fail; others have their state."""
     thumbs = photos.parent / "thumbs"
     (thumbs / "many").chmod(0)
     shutil.rmtree(photos / "locked/deep")
@@ -197,7 +197,7 @@ def test_an_unreadable_folder_of_thumbnails_fails_its_sources_alone(photos):
 
 
 def test_a_folder_of_links_explains_that_links_are_not_followed(photos):
-    """Zero sources are explained with the number of links."""
+    """A source without files is explained by its number of links."""
     links = photos.parent / "links"
     links.mkdir()
     (links / "a.jpg").symlink_to(photos / "a.jpg")

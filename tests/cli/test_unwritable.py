@@ -1,4 +1,4 @@
-"""Folders to which nothing can be written: reported once, before a picture is decoded, by every command that writes."""
+"""Folders that are not writable are reported once, before an image is decoded, by each command that writes."""
 
 import os
 import re
@@ -24,7 +24,7 @@ def _mounted(*arguments: str) -> None:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Path]:
-    """Return a folder on which something may be mounted, which is unmounted in the end."""
+    """Return a folder for a mount, which is unmounted at the end."""
     folder = tmp_path / "mounted"
     folder.mkdir()
     yield folder
@@ -67,7 +67,7 @@ WAYS = pytest.mark.parametrize("spoil", [_read_only, _full, _below_a_file])
 def test_it_is_reported_before_a_picture_is_decoded(
     thumbsmith: Command, place: Path, spoil: Callable[[Path], str], arguments: str
 ):
-    """Exit code 2, one sentence with the reason, and no line about any picture."""
+    """Exit code 2, one sentence with the reason, and no line about an image."""
     words = spoil(place)
     ran = thumbsmith(*arguments.replace("DST", str(place)).split())
     assert (ran.code, ran.out, len(ran.err.splitlines())) == (2, "", 1)
@@ -76,7 +76,7 @@ def test_it_is_reported_before_a_picture_is_decoded(
 
 @WAYS
 def test_the_demo_reports_it(thumbsmith: Command, place: Path, spoil: Callable[[Path], str]):
-    """The demo writes below the working folder: where that fails it says so, and exits with 2."""
+    """The demo reports a working folder that is not writable, and exits with 2."""
     words = spoil(place)
     Path("thumbsmith-demo").symlink_to(place)
     ran = thumbsmith("demo")
@@ -85,7 +85,7 @@ def test_the_demo_reports_it(thumbsmith: Command, place: Path, spoil: Callable[[
 
 
 def test_beside_an_image_in_a_read_only_folder(thumbsmith: Command, place: Path):
-    """Without -o, make tries the folder of each image."""
+    """Without -o, make checks the folder of each image."""
     _mounted("-t", "tmpfs", "none", str(place))
     (place / "a.jpg").write_bytes(picture())
     subprocess.run(["mount", "-o", "remount,ro", place], check=True)
@@ -95,7 +95,7 @@ def test_beside_an_image_in_a_read_only_folder(thumbsmith: Command, place: Path)
 
 
 def test_nothing_to_make_needs_no_writing(thumbsmith: Command, place: Path):
-    """A destination that agrees with its source may be read-only: exit code 0."""
+    """A destination that is up to date may be read-only: exit code 0."""
     _mounted("-t", "tmpfs", "none", str(place))
     assert thumbsmith("sync", "photos", place).code == 0
     subprocess.run(["mount", "-o", "remount,ro", place], check=True)
@@ -103,7 +103,7 @@ def test_nothing_to_make_needs_no_writing(thumbsmith: Command, place: Path):
 
 
 def test_a_full_disk_still_lets_thumbnails_be_deleted(thumbsmith: Command, place: Path):
-    """Where nothing is to be made, a full disk is no reason to keep what is to be deleted."""
+    """If nothing is to be made, thumbnails are deleted even on a full disk."""
     _mounted("-t", "tmpfs", "-o", "size=1m", "none", str(place))
     assert thumbsmith("sync", "photos", place).code == 0
     with pytest.raises(OSError, match="No space"):
@@ -114,7 +114,7 @@ def test_a_full_disk_still_lets_thumbnails_be_deleted(thumbsmith: Command, place
 
 
 def test_a_full_disk_does_not_refuse_what_frees_space(thumbsmith: Command, place: Path):
-    """Deletions come first. What then has no room fails, or is made where there is room: exit code 1, or 0."""
+    """Deletions come first. Then sources without room fail (exit code 1), and others are made (0)."""
     _mounted("-t", "tmpfs", "-o", "size=2m", "none", str(place))
     assert thumbsmith("sync", "photos", place).code == 0
     Path("photos/a.jpg").rename("photos/new.jpg")
@@ -129,7 +129,7 @@ def test_a_full_disk_does_not_refuse_what_frees_space(thumbsmith: Command, place
 
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="root keeps its capabilities without setpriv")
 def test_a_user_without_permission(thumbsmith: Command):
-    """A folder that the user may not write to: exit code 2 and one sentence. Root is tried without capabilities."""
+    """A folder without write permission gives exit code 2 and one sentence. Root is tested without capabilities."""
     Path("thumbs").mkdir(mode=0o555)
     drop = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.geteuid() == 0 else []
     command = [*drop, sys.executable, "-m", "thumbsmith", "sync", "photos", "thumbs"]
@@ -140,7 +140,7 @@ def test_a_user_without_permission(thumbsmith: Command):
 
 
 def test_trying_leaves_nothing(tmp_path: Path):
-    """A folder that can be written to is empty after the trial, and is made where it was missing."""
+    """The check of a writable folder leaves it empty, and creates a missing one."""
     store = open_store(tmp_path / "new" / "folder").as_destination()
     store.writable()
     assert list(Path(store.url).iterdir()) == []
@@ -149,7 +149,7 @@ def test_trying_leaves_nothing(tmp_path: Path):
 
 
 def test_a_root_that_is_a_file(tmp_path: Path):
-    """A file in the place of the folder is permanent, as trying again does not help."""
+    """A file instead of the folder is a permanent error, since a retry does not help."""
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="file: nothing can be written there: Not a directory") as raised:
         open_store(tmp_path / "file").writable()

@@ -1,4 +1,4 @@
-"""`thumbsmith sync --via`: planned here, made by whoever works off the queue, or by a job; on an emulator."""
+"""`thumbsmith sync --via`: planned here, made by functions through a queue or a job, on an emulator."""
 
 import gzip
 import json
@@ -31,10 +31,10 @@ pytestmark = needs_servers
 
 
 class Backfill:
-    """Two places in one bucket, three pictures in one of them, and a queue."""
+    """Source and destination in one bucket, three images, and a queue."""
 
     def __init__(self, thumbsmith: Command, bucket: str, queue: Queue, workers: Workers) -> None:
-        """Fill the source."""
+        """Create the images."""
         self.thumbsmith, self.queue, self.workers = thumbsmith, queue, workers
         self.source: Store = open_store(f"{bucket}/in")
         self.destination: Store = open_store(f"{bucket}/out")
@@ -43,18 +43,18 @@ class Backfill:
 
     @property
     def converger(self) -> Converger:
-        """Return what makes keys right."""
+        """Return the converger that processes messages."""
         settings = FunctionSettings(source=self.source, destination=self.destination, recipe=Recipe.default())
         return Converger(settings, self.workers)
 
     def sync(self, *options: str, via: str | None = None) -> Ran:
-        """Run a driver."""
+        """Run sync with --via."""
         stores = (self.source.url, self.destination.url)
         return self.thumbsmith("sync", *stores, "--via", via or self.queue.url, "--json", *options)
 
     @contextmanager
     def served(self, serve: Callable[[], object] | None = None) -> Iterator[None]:
-        """Have the queue worked off meanwhile."""
+        """Process the messages of the queue during the block."""
         over = threading.Event()
 
         def working() -> None:
@@ -71,7 +71,7 @@ class Backfill:
 
 @pytest.fixture(scope="module")
 def workers() -> Iterator[Workers]:
-    """Give a worker for all tests."""
+    """Return one worker for all tests."""
     with Workers(1) as started:
         yield started
 
@@ -80,7 +80,7 @@ def workers() -> Iterator[Workers]:
 def backfill(
     thumbsmith: Command, ministack: str, workers: Workers, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> Backfill:
-    """Return a backfill whose looks take no time."""
+    """Return a backfill without pauses."""
     monkeypatch.setattr(send.drain, "__defaults__", (0.01, 3))
     monkeypatch.setattr(sync_by_queue, "CONSISTENT_SECONDS", 0.0)
     name = f"q-{secrets.token_hex(6)}"
@@ -89,12 +89,12 @@ def backfill(
 
 
 def _events(ran: Ran, *names: str) -> list[dict[str, Any]]:
-    """Return the driver's lines of these kinds; the task in this process prints its own between."""
+    """Return the JSON lines of these kinds; the task in this process prints lines too."""
     return [each for each in ran.events if each["event"] in names]
 
 
 def test_a_backfill_ends_when_all_is_right(backfill: Backfill):
-    """Planned, estimated, sent, followed and looked at: exit code 0, and each source in one count."""
+    """Planned, estimated, sent, followed and compared: exit code 0, and each source in one count."""
     with backfill.served():
         ran = backfill.sync()
     (estimate,), (summary,) = _events(ran, "estimate"), _events(ran, "summary")
@@ -108,7 +108,7 @@ def test_a_backfill_ends_when_all_is_right(backfill: Backfill):
 
 
 def test_people_are_told(backfill: Backfill):
-    """What it takes by line on stderr, what became of it on stdout."""
+    """The estimate by line is on stderr, the result on stdout."""
     with backfill.served():
         ran = backfill.thumbsmith(
             "sync", backfill.source.url, backfill.destination.url, "--via", f"sqs://{backfill.queue.name}"
@@ -120,14 +120,14 @@ def test_people_are_told(backfill: Backfill):
 
 
 def test_a_dry_run_sends_nothing(backfill: Backfill):
-    """It ends with the estimate."""
+    """A dry run ends with the estimate."""
     ran = backfill.sync("--dry-run")
     assert (ran.code, ran.events[-1]["event"]) == (0, "estimate")
     assert backfill.queue.depth().total == 0
 
 
 def test_what_was_sent_need_not_be_waited_for(backfill: Backfill):
-    """A second driver sends what is not in flight; to drain is to follow what is; what is stopped is deleted."""
+    """A second run sends only new keys; --drain waits for messages; --stop deletes them."""
     first = backfill.sync("--no-wait")
     assert (first.code, first.summary["sent"]) == (0, 3)
     backfill.source.put("new.jpg", picture("#111111"), HEADERS)
@@ -148,7 +148,7 @@ def test_what_was_sent_need_not_be_waited_for(backfill: Backfill):
 
 
 def test_what_is_left_is_told(backfill: Backfill):
-    """Where the queue is empty and something is not right, it is told with its reason; exit code 1."""
+    """If the queue is empty and thumbnails are missing, each key has its reason; exit code 1."""
 
     def lose() -> None:
         for message in iter(lambda: backfill.queue.receive(5), []):
@@ -166,7 +166,7 @@ def test_what_is_left_is_told(backfill: Backfill):
 
 
 def test_what_is_opted_out_is_right(backfill: Backfill):
-    """A source that wants no thumbnails is sent, as listings do not tell, and is not missed afterwards."""
+    """An opted-out source is sent, since listings do not show that, and counts as up to date afterwards."""
     headers = Headers(content_type="image/jpeg", metadata={"thumbs": "off"})
     backfill.source.put("off.jpg", picture("#333333"), headers)
     with backfill.served():
@@ -176,7 +176,7 @@ def test_what_is_opted_out_is_right(backfill: Backfill):
 
 
 def test_a_budget_stops_it(backfill: Backfill):
-    """With less than it costs some are sent, and the exit code says that something is left to do."""
+    """With a small budget some keys are sent, and the exit code shows that some are left."""
     whole = backfill.sync("--dry-run").events[-1]["dollars"]
     ran = backfill.sync("--max-usd", f"{0.7 * whole:.6f}", "--no-wait")
     assert ran.code == 1
@@ -186,7 +186,7 @@ def test_a_budget_stops_it(backfill: Backfill):
 
 
 def test_what_was_emptied_is_not_wiped(backfill: Backfill):
-    """To delete more than half of all thumbnails takes --yes, here as elsewhere; nothing is sent without."""
+    """Deletion of more than half of all thumbnails needs --yes; nothing is sent without it."""
     with backfill.served():
         assert backfill.sync().code == 0
     for info in list(backfill.source.list()):
@@ -226,7 +226,7 @@ def test_what_was_emptied_is_not_wiped(backfill: Backfill):
     ],
 )
 def test_what_makes_no_sense_is_refused(thumbsmith: Command, words: list[str], sentence: str):
-    """One sentence, exit code 2, before anything is asked of anybody."""
+    """One sentence and exit code 2, before any request."""
     ran = thumbsmith("sync", *words)
     assert ran.code == 2
     assert sentence in ran.err
@@ -245,7 +245,7 @@ class Context:
 
 @pytest.fixture
 def service(backfill: Backfill, ministack: str, monkeypatch: pytest.MonkeyPatch) -> Service:
-    """Return S3's jobs, whose tasks the function does, of a stack that is prepared for them."""
+    """Return a simulation of S3 Batch Operations that calls the function, for a prepared stack."""
     bucket = f"jobs-{secrets.token_hex(4)}"
     from tests.servers.fixtures import administrator  # noqa: PLC0415
 
@@ -264,7 +264,7 @@ def service(backfill: Backfill, ministack: str, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_job_is_planned_confirmed_and_followed(backfill: Backfill, service: Service):
-    """From the plan to the report: all is made, and what became of the tasks is told; a bad picture is no failure."""
+    """A job makes all thumbnails and reports all tasks; a rejected image is no failure."""
     backfill.source.put("bad.jpg", b"no picture", HEADERS)
     ran = backfill.sync("--yes", via="batch://Mine")
     (summary,) = _events(ran, "summary")
@@ -275,7 +275,7 @@ def test_a_job_is_planned_confirmed_and_followed(backfill: Backfill, service: Se
 
 
 def test_a_job_takes_an_inventory(backfill: Backfill, service: Service, ministack: str):
-    """Where an inventory is named, nothing is planned: the job is over what it lists."""
+    """With an inventory nothing is planned; the job processes all keys in it."""
     bucket = ministack.removeprefix("s3://")
     listed = f'"{bucket}","in/a.jpg","9"\n"{bucket}","in/sub/%C3%BC+b.jpg","9"\n"{bucket}","in/gone.jpg","9"\n'
     service.bucket.put("inv/data/1.csv.gz", gzip.compress(listed.encode()), HEADERS)
@@ -287,7 +287,7 @@ def test_a_job_takes_an_inventory(backfill: Backfill, service: Service, ministac
 
 
 def test_a_job_is_not_begun_unconfirmed(backfill: Backfill, service: Service):
-    """Without a terminal to ask, and without --yes, the job is left waiting, with its price; exit code 2."""
+    """Without a terminal and without --yes, the job waits, with its cost; exit code 2."""
     ran = backfill.sync(via="batch://Mine")
     assert ran.code == 2
     assert "3 tasks, about $0.25, waits for confirmation: use --yes" in ran.err
@@ -296,7 +296,7 @@ def test_a_job_is_not_begun_unconfirmed(backfill: Backfill, service: Service):
 
 @pytest.mark.parametrize("yes", [True, False])
 def test_people_are_asked(backfill: Backfill, service: Service, monkeypatch: pytest.MonkeyPatch, yes: bool):
-    """On a terminal: a yes begins the job, a no cancels it."""
+    """On a terminal, yes starts the job and no cancels it."""
     monkeypatch.setattr(sync_by_batch.sys.stdin, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(sync_by_batch.typer, "confirm", lambda *_, **__: yes)
     ran = backfill.sync(via="batch://Mine")
@@ -304,7 +304,7 @@ def test_people_are_asked(backfill: Backfill, service: Service, monkeypatch: pyt
 
 
 def test_a_job_over_its_budget_is_not_created(backfill: Backfill, service: Service):
-    """A job is done as a whole or not at all: one that costs too much is refused before it is made."""
+    """A job that costs more than the maximum is refused before it is created."""
     ran = backfill.sync("--yes", "--max-usd", "0.1", via="batch://Mine")
     assert ran.code == 2
     assert "the job would cost about $0.25" in ran.err
@@ -312,21 +312,21 @@ def test_a_job_over_its_budget_is_not_created(backfill: Backfill, service: Servi
 
 
 def test_a_dry_run_writes_no_manifest(backfill: Backfill, service: Service):
-    """Only what it takes is told."""
+    """A dry run prints only the estimate."""
     ran = backfill.sync("--dry-run", via="batch://Mine")
     assert (ran.code, [each["event"] for each in ran.events]) == (0, ["estimate"])
     assert not list(service.bucket.list())
 
 
 def test_a_stack_without_jobs_is_refused(backfill: Backfill, service: Service):
-    """The sentence says how to deploy one that has them."""
+    """The sentence explains how to deploy a stack with jobs."""
     ran = backfill.sync("--yes", via="batch")
     assert ran.code == 2
     assert "deploy it with -c batch=true" in ran.err
 
 
 def test_a_job_that_fails_is_told(backfill: Backfill, service: Service, monkeypatch: pytest.MonkeyPatch):
-    """With S3's reason; exit code 2."""
+    """A failed job gives the reason of S3; exit code 2."""
     monkeypatch.setattr(service, "_carry_out", lambda: setattr(service, "status", "Failed"))
     ran = backfill.sync("--yes", via="batch://Mine")
     assert ran.code == 2
@@ -334,5 +334,5 @@ def test_a_job_that_fails_is_told(backfill: Backfill, service: Service, monkeypa
 
 
 def test_means_are_a_stacks_outputs(service: Service):
-    """The account is the function's."""
+    """The account of a job is that of the function."""
     assert JobResources.of_stack("Mine").account == "123456789012"

@@ -1,4 +1,4 @@
-"""`thumbsmith watch` as a process, over real folders: whatever is done to them, the thumbnails follow."""
+"""`thumbsmith watch` as a process over real folders: thumbnails follow all changes."""
 
 import json
 import os
@@ -44,7 +44,7 @@ class Watch:
         self.events.put(None)
 
     def until(self, found: Callable[[dict], bool]) -> dict:
-        """Return the first event from now on that is looked for."""
+        """Return the next event that matches."""
         deadline = time.monotonic() + DEADLINE
         while True:
             event = self.events.get(timeout=max(0, deadline - time.monotonic()))
@@ -59,11 +59,11 @@ class Watch:
         return self
 
     def until_told(self, key: str, outcome: str) -> dict:
-        """Return what is told of the key."""
+        """Return the event about the key."""
         return self.until(lambda event: (event.get("key"), event.get("outcome")) == (key, outcome))
 
     def until_made(self, keys: set[str]) -> None:
-        """Return once each of the keys was made."""
+        """Return after each of the keys was made."""
         left = set(keys)
 
         def all_made(event: dict) -> bool:
@@ -85,7 +85,7 @@ class Watch:
         return {path.parent.relative_to(self.thumbs).as_posix() for path in self.thumbs.rglob("manifest.json")}
 
     def upload(self, key: str, data: bytes | None = None) -> None:
-        """Write a picture."""
+        """Write an image."""
         path = self.photos / key
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(picture() if data is None else data)
@@ -93,7 +93,7 @@ class Watch:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Watch]]:
-    """Return a function that starts a watch; whatever happens, it is stopped in the end."""
+    """Return a function that starts a watch, which is stopped at the end."""
     started: list[Watch] = []
 
     def begin(*options: str) -> Watch:
@@ -109,7 +109,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Watch]]:
 
 
 def test_everything_is_made_first_and_then_followed(tmp_path: Path, start: Callable[..., Watch]):
-    """What is there already is made at the start; what is added, replaced, renamed and deleted later follows."""
+    """Existing images are made at the start; later additions, replacements, renames and deletions follow."""
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "first.jpg").write_bytes(picture())
     watch = start().until_watching()
@@ -130,7 +130,7 @@ def test_everything_is_made_first_and_then_followed(tmp_path: Path, start: Calla
 
 
 def test_a_burst(tmp_path: Path, start: Callable[..., Watch]):
-    """Two hundred pictures at once, half of them in new folders, are all made."""
+    """Two hundred new images, half of them in new folders, all get thumbnails."""
     (tmp_path / "thumbsmith.toml").write_text("[variants.icon]\nwidth = 16\n")
     watch = start().until_watching()
     keys = {f"{number}.jpg" for number in range(100)} | {f"in {number % 7}/deep/{number}.jpg" for number in range(100)}
@@ -141,7 +141,7 @@ def test_a_burst(tmp_path: Path, start: Callable[..., Watch]):
 
 
 def test_a_growing_file(start: Callable[..., Watch]):
-    """A picture that is written bit by bit is made once it is whole, and never taken for a broken one."""
+    """An image that is written slowly is made once it is complete, and is never rejected."""
     watch = start().until_watching()
     whole = picture("#c04020", (600, 400))
     with (watch.photos / "slow.jpg").open("wb", buffering=0) as file:
@@ -153,7 +153,7 @@ def test_a_growing_file(start: Callable[..., Watch]):
 
 
 def test_a_folder_moved_in_and_out(tmp_path: Path, start: Callable[..., Watch]):
-    """All pictures of a folder that is moved in are made, renamed with it, and cleared away when it is moved out."""
+    """The images of a folder that is moved in, renamed, and moved out get, move and lose their thumbnails."""
     elsewhere = tmp_path / "elsewhere"
     (elsewhere / "deep").mkdir(parents=True)
     for name in ("a.jpg", "deep/b.jpg"):
@@ -175,7 +175,7 @@ def test_a_folder_moved_in_and_out(tmp_path: Path, start: Callable[..., Watch]):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopping_finishes_the_pictures_in_hand(number: signal.Signals, start: Callable[..., Watch]):
-    """A signal while pictures are made: exit code 130, whole sources only, no temporary file."""
+    """A signal gives exit code 130, complete sources only, and no temporary file."""
     watch = start("--jobs", "1").until_watching()
     for index in range(30):
         watch.upload(f"{index}.jpg", picture(f"#0000{index:02x}", (1500, 1000)))
@@ -187,7 +187,7 @@ def test_stopping_finishes_the_pictures_in_hand(number: signal.Signals, start: C
 
 
 def test_stopping_the_first_sync_ends_it(tmp_path: Path, start: Callable[..., Watch]):
-    """A signal before the folder is watched ends the watch as it ends a sync."""
+    """A signal during the first sync ends the watch like a sync."""
     (tmp_path / "photos").mkdir()
     for index in range(60):
         (tmp_path / "photos" / f"{index}.jpg").write_bytes(picture(f"#0000{index:02x}", (1500, 1000)))
@@ -198,7 +198,7 @@ def test_stopping_the_first_sync_ends_it(tmp_path: Path, start: Callable[..., Wa
 
 
 def test_two_at_once_do_no_harm(start: Callable[..., Watch]):
-    """Two watches of the same folders: both go on, and what stands there is right."""
+    """Two watches of the same folders continue, and all thumbnails are correct."""
     both = [watch.until_watching() for watch in [start(), start()]]
     keys = {f"{number}.jpg" for number in range(10)}
     for key in keys:
@@ -221,7 +221,7 @@ def test_two_at_once_do_no_harm(start: Callable[..., Watch]):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the queue that overflows is that of inotify")
 def test_an_overflow_of_the_system_queue_loses_nothing(start: Callable[..., Watch]):
-    """More events than the system keeps, while the watch is held up: what was not told is found all the same."""
+    """If the system drops events while the watch is paused, all changes are found later."""
     watch = start().until_watching()
     most = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
     watch.process.send_signal(signal.SIGSTOP)
@@ -235,7 +235,7 @@ def test_an_overflow_of_the_system_queue_loses_nothing(start: Callable[..., Watc
 
 
 def test_a_source_that_goes_ends_it(tmp_path: Path, start: Callable[..., Watch]):
-    """When the folder itself is taken away the watch ends with a sentence, and no thumbnail is lost."""
+    """If the folder itself is deleted, the watch ends with a sentence, and no thumbnail is deleted."""
     watch = start().until_watching()
     watch.upload("a.jpg")
     watch.until_told("a.jpg", "made")
@@ -246,7 +246,7 @@ def test_a_source_that_goes_ends_it(tmp_path: Path, start: Callable[..., Watch])
 
 
 def test_an_empty_folder_in_its_place_does_not_wipe(tmp_path: Path, start: Callable[..., Watch]):
-    """Where an empty folder takes the place of the full one, nothing is deleted and that is told; new ones are made."""
+    """If an empty folder replaces the full one, nothing is deleted and a message says so; new images are made."""
     watch = start().until_watching()
     watch.upload("a.jpg")
     watch.until_told("a.jpg", "made")
@@ -261,7 +261,7 @@ def test_an_empty_folder_in_its_place_does_not_wipe(tmp_path: Path, start: Calla
 
 
 def test_a_link_that_is_switched_is_followed(tmp_path: Path, start: Callable[..., Watch]):
-    """Where the folder is a link that is switched, everything in the new folder is made, now and later."""
+    """If the folder is a link that changes, all images in the new folder are made, now and later."""
     for name in ("1", "2"):
         (tmp_path / name).mkdir()
         (tmp_path / name / f"{name}.jpg").write_bytes(picture())
@@ -286,7 +286,7 @@ def test_help_has_examples(command: str, thumbsmith: Command):
 
 
 def test_a_source_that_is_missing_is_told(thumbsmith: Command):
-    """Without the folder: exit code 2, one sentence, nothing made."""
+    """A missing folder gives exit code 2 and one sentence, and nothing is made."""
     ran = thumbsmith("watch", "nowhere", "thumbs")
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.endswith("nowhere: No such file or directory\n")
@@ -294,14 +294,14 @@ def test_a_source_that_is_missing_is_told(thumbsmith: Command):
 
 
 def test_only_a_folder_is_watched(thumbsmith: Command):
-    """Any other source is refused: exit code 2, one sentence."""
+    """Other kinds of sources are refused: exit code 2, one sentence."""
     ran = thumbsmith("watch", "memory://photos", "thumbs")
     assert (ran.code, ran.out) == (2, "")
     assert ran.err == "thumbsmith: memory://photos: only a folder can be watched\n"
 
 
 def test_a_store_that_fails_later_is_told(tmp_path: Path, start: Callable[..., Watch]):
-    """Where everything is to be looked at and the destination fails, that is told, and the watch goes on."""
+    """If the destination fails during a later sync, a message says so, and the watch continues."""
     watch = start().until_watching()
     watch.upload("a.jpg")
     watch.until_told("a.jpg", "made")
@@ -317,7 +317,7 @@ def test_a_store_that_fails_later_is_told(tmp_path: Path, start: Callable[..., W
 
 
 def test_a_first_sync_that_is_refused_ends_it(tmp_path: Path, start: Callable[..., Watch]):
-    """A start that would delete more than half of all thumbnails is refused as sync refuses it; --yes does it."""
+    """A start that would delete more than half of all thumbnails is refused like by sync; --yes allows it."""
     watch = start().until_watching()
     watch.upload("a.jpg")
     watch.until_told("a.jpg", "made")
@@ -330,7 +330,7 @@ def test_a_first_sync_that_is_refused_ends_it(tmp_path: Path, start: Callable[..
 
 
 def test_people_read_sentences(tmp_path: Path):
-    """Without --json: what is made on stdout, what is rejected and how to stop on stderr."""
+    """Without --json, new thumbnails are on stdout; rejections and how to stop are on stderr."""
     (tmp_path / "photos").mkdir()
     run = [sys.executable, "-m", "thumbsmith", "watch", "photos", "thumbs"]
     process = subprocess.Popen(run, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
