@@ -21,6 +21,8 @@ from thumbsmith.cdk import ThumbnailApi, ThumbnailGenerator
 from thumbsmith.cdk.api import GROUPS, ROUTES, TIMEOUT
 from thumbsmith.errors import UsageError
 from thumbsmith.store.memory import MemoryStore
+from thumbsmith.web.app_on_aws import app_on_aws
+from thumbsmith.web.settings import WebSettings
 
 Render = Callable[[], Template]
 Make = Callable[..., ThumbnailApi]
@@ -73,7 +75,7 @@ def test_only_thumbnails_can_be_made_public(make: Make, template: Render):
 
 def test_the_routes_are_the_applications():
     """The gateway has exactly the routes of the application."""
-    app = hosted(MemoryStore("a"), MemoryStore("b"), Recipe.default(), Settings())
+    app = app_on_aws(MemoryStore("a"), MemoryStore("b"), Recipe.default(), WebSettings())
     known = {
         (route.path.replace("{key:key}", "{key+}"), method)
         for route in app.app.routes
@@ -85,7 +87,7 @@ def test_the_routes_are_the_applications():
 
 def test_nobody_waits_longer_than_the_gateway():
     """The function waits for thumbnails for less than its timeout, which is less than the gateway's 30 seconds."""
-    assert function.MAX_WAIT + 3 <= TIMEOUT.to_seconds() < 30
+    assert function.MAX_WAIT_SECONDS + 3 <= TIMEOUT.to_seconds() < 30
 
 
 def test_the_role_may_do_this_and_nothing_else(make: Make, template: Render):

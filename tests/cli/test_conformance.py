@@ -14,6 +14,7 @@ from thumbsmith import Recipe, converge
 from thumbsmith.conformance.cases import Case, cases
 from thumbsmith.conformance.checks import Result, run_here, run_there
 from thumbsmith.errors import Code, Rejected
+from thumbsmith.image.pipeline import Job, check_source, make_renditions
 from thumbsmith.recipe.selection import is_source
 from thumbsmith.store import Headers
 from thumbsmith.store.memory import MemoryStore
@@ -33,15 +34,10 @@ class Engine:
 
     def render(self, reader, recipe, wanted=None) -> Work:
         """Return the renditions, with damage or of another source as the class states."""
-        from thumbsmith.image import limits  # noqa: PLC0415 - only here
-        from thumbsmith.image.probe import probe  # noqa: PLC0415 - only here
-
-        limits.judge_bytes(reader.size, recipe.limits)
-        facts = probe(reader)
-        limits.judge(facts, recipe.limits)
-        made = render_source(reader, facts, recipe, None if wanted is None else frozenset(wanted))
-        spoilt = tuple(replace(each, data=self.spoil(each.data)) for each in made.renditions)
-        return Work(probe=facts, renditions=spoilt, color=made.color, cpu_seconds=0, peak_memory=0)
+        names = None if wanted is None else frozenset(wanted)
+        job = make_renditions(check_source(Job(reader=reader, recipe=recipe, names=names)))
+        spoilt = tuple(replace(each, data=self.spoil(each.data)) for each in job.renditions)
+        return Work(probe=job.probe, renditions=spoilt, color=job.color, cpu_seconds=0, peak_memory=0)
 
 
 class Lenient(Engine):

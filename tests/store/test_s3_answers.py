@@ -12,11 +12,11 @@ from thumbsmith import Recipe
 from thumbsmith.errors import Code, Rejected, SourceChanged, StoreError
 from thumbsmith.store import Headers, ObjectInfo, open_store
 from thumbsmith.store.memory import MemoryStore
-from thumbsmith.store.s3 import HEAD, S3Object, S3Store
+from thumbsmith.store.s3 import FIRST_READ_BYTES, S3Object, S3Store
 from thumbsmith.store.s3_common import ATTEMPTS
 from thumbsmith.web.library import ImageLibrary
 
-BIG = HEAD + 10
+BIG = FIRST_READ_BYTES + 10
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def opened(store: S3Store, script: Scripted) -> S3Object:
     """Return a reader over an object that is larger than what comes with opening it."""
-    script.script(part(b"h" * HEAD, f"0-{HEAD - 1}/{BIG}"))
+    script.script(part(b"h" * FIRST_READ_BYTES, f"0-{FIRST_READ_BYTES - 1}/{BIG}"))
     reader = store.open("a.jpg")
     assert reader is not None
     return reader

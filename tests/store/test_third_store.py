@@ -12,7 +12,7 @@ import pytest
 
 from tests.pictures import picture
 from tests.store.contract import HEADERS, Contract
-from tests.web.serving import serving, url
+from tests.web.serving import run_application, url
 from thumbsmith import Recipe
 from thumbsmith.aws.settings import place_of
 from thumbsmith.bulk.changes import watched_folder
@@ -168,7 +168,7 @@ def test_events_name_it_by_the_end_of_its_address(scope: Scope):
 def test_it_is_served(scope: Scope):
     """An upload arrives in the source, its thumbnail is made, and the page allows uploads to no other host."""
     data = picture(kind="png")
-    with serving(scope, jobs=1) as address, httpx.Client(base_url=url(address), timeout=60) as client:
+    with run_application(scope, jobs=1) as address, httpx.Client(base_url=url(address), timeout=60) as client:
         granted = client.post("/uploads", json={"name": "b.png", "type": "image/png", "bytes": len(data)})
         upload = granted.json()["upload"]
         stored = client.put(upload["url"], content=data, headers=upload["headers"])
