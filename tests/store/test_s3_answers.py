@@ -186,22 +186,22 @@ def test_archived_objects_are_rejected(store: S3Store, script: Scripted) -> None
     reader = opened(store, script)
     script.script(archived)
     with pytest.raises(Rejected):
-        reader.read(HEAD, 10)
+        reader.read(FIRST_READ_BYTES, 10)
 
 
 def test_the_beginning_comes_with_opening(store: S3Store, script: Scripted) -> None:
     """To open, and to read what lies in the first 128 KiB, is one request; what lies beyond is one more."""
     reader = opened(store, script)
-    assert reader.read(0, HEAD) == b"h" * HEAD
+    assert reader.read(0, FIRST_READ_BYTES) == b"h" * FIRST_READ_BYTES
     assert reader.read(5, 7) == b"h" * 7
     assert reader.read(BIG, 5) == b""
     assert [(asked.method, asked.path, asked.headers["Range"]) for asked in script.asked] == [
-        ("GET", "/bucket/photos/a.jpg", f"bytes=0-{HEAD - 1}")
+        ("GET", "/bucket/photos/a.jpg", f"bytes=0-{FIRST_READ_BYTES - 1}")
     ]
-    script.script(part(b"t" * 10, f"{HEAD}-{BIG - 1}/{BIG}"))
-    assert reader.read(HEAD - 2, 100) == b"hh" + b"t" * 10
+    script.script(part(b"t" * 10, f"{FIRST_READ_BYTES}-{BIG - 1}/{BIG}"))
+    assert reader.read(FIRST_READ_BYTES - 2, 100) == b"hh" + b"t" * 10
     (asked,) = script.asked
-    assert (asked.headers["Range"], asked.headers["If-Match"]) == (f"bytes={HEAD}-{BIG - 1}", '"one"')
+    assert (asked.headers["Range"], asked.headers["If-Match"]) == (f"bytes={FIRST_READ_BYTES}-{BIG - 1}", '"one"')
 
 
 @pytest.mark.parametrize(
@@ -212,18 +212,18 @@ def test_another_version_is_never_mixed_in(store: S3Store, script: Scripted, ans
     reader = opened(store, script)
     script.script(answer)
     with pytest.raises(SourceChanged, match=r"^s3://bucket/photos/a\.jpg: replaced or removed while it was read$"):
-        reader.read(HEAD, 1)
+        reader.read(FIRST_READ_BYTES, 1)
     script.script(error(403, "AccessDenied"))
     with pytest.raises(StoreError, match="access denied"):
-        reader.read(HEAD, 1)
+        reader.read(FIRST_READ_BYTES, 1)
 
 
 def test_a_server_that_knows_no_conditions(store: S3Store, script: Scripted) -> None:
     """Bytes of another version are told by its etag, also where the server pays no attention to If-Match."""
     reader = opened(store, script)
-    script.script(part(b"n" * 10, f"{HEAD}-{BIG - 1}/{BIG}", etag='"two"'))
+    script.script(part(b"n" * 10, f"{FIRST_READ_BYTES}-{BIG - 1}/{BIG}", etag='"two"'))
     with pytest.raises(SourceChanged):
-        reader.read(HEAD, 10)
+        reader.read(FIRST_READ_BYTES, 10)
 
 
 def test_a_body_that_breaks_off_is_asked_for_again(store: S3Store, script: Scripted) -> None:
@@ -248,7 +248,7 @@ def test_a_body_that_breaks_off_is_asked_for_again(store: S3Store, script: Scrip
         part(b"abc", "0-2/6"),
         part(b"abcdef", "1-6/7"),
         Answer(206, b"abc", {"ETag": '"one"', "Content-Range": "none"}),
-        Answer(200, b"x" * (HEAD + 1), {"ETag": '"one"'}),
+        Answer(200, b"x" * (FIRST_READ_BYTES + 1), {"ETag": '"one"'}),
     ],
 )
 def test_other_bytes_than_those_asked_for(store: S3Store, script: Scripted, answer: Answer) -> None:
@@ -263,8 +263,8 @@ def test_other_bytes_than_those_asked_for(store: S3Store, script: Scripted, answ
 def test_bytes_from_another_place(store: S3Store, script: Scripted) -> None:
     """As many bytes as were asked for, but from another place in the object, are asked for again."""
     reader = opened(store, script)
-    script.script(part(b"w" * 10, f"0-9/{BIG}"), part(b"t" * 10, f"{HEAD}-{BIG - 1}/{BIG}"))
-    assert reader.read(HEAD, 10) == b"t" * 10
+    script.script(part(b"w" * 10, f"0-9/{BIG}"), part(b"t" * 10, f"{FIRST_READ_BYTES}-{BIG - 1}/{BIG}"))
+    assert reader.read(FIRST_READ_BYTES, 10) == b"t" * 10
 
 
 def test_what_cannot_be_a_header(store: S3Store, script: Scripted) -> None:
