@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tests.web.serving import RunningServer, run_server, url
+from thumbsmith import web
 from thumbsmith.web import WebSettings
 
 TOKEN = "0123456789abcdef-only-for-tests"
@@ -177,6 +178,11 @@ def test_a_short_token_is_refused():
     """A token of fewer than 16 characters raises ValueError."""
     with pytest.raises(ValueError, match="at least 16"):
         WebSettings(token="short")
+
+
+def test_the_former_name_of_the_settings_works():
+    """Programs that import `Settings` still work."""
+    assert web.Settings is WebSettings
 
 
 @pytest.mark.parametrize(
