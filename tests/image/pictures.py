@@ -1,4 +1,4 @@
-"""Pictures that the tests make, and how renditions are looked at."""
+"""Pictures that the tests make, and the pixels of renditions."""
 
 from io import BytesIO
 
@@ -13,7 +13,7 @@ RED, GREEN, BLUE, WHITE = (220, 30, 30), (30, 200, 40), (30, 40, 220), (250, 250
 
 
 def recipe(**fields) -> Recipe:
-    """Return a recipe of one variant, in PNG within 64 pixels unless told otherwise."""
+    """Return a recipe of one variant, by default a PNG within 64 pixels."""
     return Recipe(variants=(Variant(**{"name": "v", "width": 64, "height": 64, "formats": (Format.PNG,), **fields}),))
 
 
@@ -25,7 +25,7 @@ def saved(image: Image.Image, kind: str, **options) -> bytes:
 
 
 def pixels(rendition: Rendition) -> Image.Image:
-    """Return what a rendition shows."""
+    """Return the pixels of a rendition."""
     image = Image.open(BytesIO(rendition.data))
     image.load()
     return image
@@ -38,7 +38,7 @@ def shown(data: bytes, **fields) -> Image.Image:
 
 
 def cornered(width: int = 96, height: int = 64) -> Image.Image:
-    """Return a picture with another colour in each quarter: red, green; blue, white."""
+    """Return a picture with a different color in each quarter: red, green; blue, white."""
     image = Image.new("RGB", (width, height))
     half = (width // 2, height // 2)
     for color, corner in zip((RED, GREEN, BLUE, WHITE), ((0, 0), (half[0], 0), (0, half[1]), half), strict=True):
@@ -47,7 +47,7 @@ def cornered(width: int = 96, height: int = 64) -> Image.Image:
 
 
 def textured(width: int, height: int) -> Image.Image:
-    """Return a colourful picture with detail, always the same."""
+    """Return a colorful picture with detail, always the same."""
     random = np.random.default_rng(7)
     coarse = random.integers(0, 256, (height // 16 + 1, width // 16 + 1, 3), dtype=np.uint8)
     return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)

@@ -1,4 +1,4 @@
-"""Colours that are told by numbers come out as those that are told by a profile."""
+"""Colors that are given by code points look like those of an equal profile."""
 
 import struct
 import zlib
@@ -38,7 +38,7 @@ def xyz(x: float, y: float) -> np.ndarray:
 
 
 def png(image: Image.Image, primaries: int, transfer: int, **options) -> bytes:
-    """Return a PNG that tells its colours in cICP."""
+    """Return a PNG with its color space in cICP."""
     data = saved(image, "PNG", **options)
     chunk = b"cICP" + bytes([primaries, transfer, 0, 1])
     chunk = struct.pack(">I", 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
@@ -53,7 +53,7 @@ def told(data: bytes, primaries: int, transfer: int) -> bytes:
 
 @pytest.mark.parametrize("primaries", CHROMATICITIES)
 def test_primaries_are_those_of_the_table(primaries):
-    """They are the chromaticities of H.273, adapted from their white to D50."""
+    """The primaries are the chromaticities of H.273, adapted from their white to D50."""
     colors, white = CHROMATICITIES[primaries]
     columns = np.array([xyz(*each) for each in colors]).T
     columns = columns * np.linalg.solve(columns, xyz(*white))
@@ -62,8 +62,8 @@ def test_primaries_are_those_of_the_table(primaries):
     assert np.abs(adapted.T - transfer.PRIMARIES[primaries]).max() < 0.0001
 
 
-def test_an_avif_in_display_p3_looks_like_one_with_the_profile():
-    """Told by numbers or by a profile, the same colours come out; and they are not those of sRGB."""
+def test_code_points_look_like_an_equal_profile():
+    """Code points and an equal profile give the same colors, which are not those of sRGB."""
     image, p3 = textured(64, 48), profile(DISPLAY_P3, parametric(3, *SRGB_CURVE))
     plain = saved(image, "AVIF", quality=95)
     found = shown(told(plain, P3, SRGB_TRANSFER), width=64, height=48)
@@ -72,15 +72,15 @@ def test_an_avif_in_display_p3_looks_like_one_with_the_profile():
 
 
 def test_a_heic_in_display_p3_is_converted():
-    """A phone's picture without a profile does not come out washed out."""
+    """A HEIC of a phone without a profile keeps its saturation."""
     plain = shown(told(HEIC, 1, SRGB_TRANSFER), width=96, height=96).convert("HSV")
     found = shown(told(HEIC, P3, SRGB_TRANSFER), width=96, height=96).convert("HSV")
     assert np.mean(np.asarray(found)[..., 1]) > np.mean(np.asarray(plain)[..., 1]) + 3
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
-def test_a_png_is_what_its_code_points_say(mode):
-    """They come before a profile, in both directions."""
+def test_code_points_of_a_png_come_before_its_profile(mode):
+    """Code points of a PNG come before its profile, in both directions."""
     image, p3 = textured(64, 48).convert(mode), profile(DISPLAY_P3, parametric(3, *SRGB_CURVE))
     wanted = shown(saved(image, "PNG", icc_profile=p3), width=64, height=48)
     adobe = profile(ADOBE, gamma(2.2))
@@ -95,28 +95,28 @@ def test_a_png_is_what_its_code_points_say(mode):
 
 
 @pytest.mark.parametrize(("primaries", "transfer"), [(1, 1), (2, 2), (6, 6), (1, 13), (255, 255), (0, 0)])
-def test_what_is_srgb_or_unknown_is_left_alone(primaries, transfer):
-    """Of television's colours and of what nobody knows, nothing is converted."""
+def test_srgb_and_unknown_code_points_change_nothing(primaries, transfer):
+    """Colors of television and unknown code points are not converted."""
     assert transfer.cicp_profile(primaries, transfer) is None
     image = textured(64, 48)
     assert difference(shown(png(image, primaries, transfer), width=64, height=48), image) == 0
 
 
 def test_linear_light_becomes_brighter():
-    """A picture whose levels are light itself comes out as sRGB writes it."""
+    """Linear light is converted to the curve of sRGB."""
     image = Image.new("RGB", (40, 40), (55, 55, 55))
     assert shown(png(image, 1, LINEAR), width=40, height=40).getpixel((20, 20)) == pytest.approx((128,) * 3, abs=1)
 
 
-def test_grey_is_no_picture_of_these_colours():
-    """A grey picture is left alone, and nothing is noted."""
+def test_gray_ignores_code_points_for_rgb():
+    """A gray picture ignores code points for RGB, and no note is written."""
     image = textured(64, 48).convert("L")
     found = shown(png(image, P3, SRGB_TRANSFER), width=64, height=48)
     assert difference(found.convert("L"), image) == 0
 
 
-def test_the_file_of_a_picture_told_by_numbers_is_never_kept():
-    """What is stripped of the numbers would be another picture, however small it is."""
+def test_a_file_with_code_points_is_never_a_rendition():
+    """The file of a source with code points is not used as a rendition, however small it is."""
     image = Image.new("RGB", (30, 20), (200, 40, 40))
     small = recipe(width=30, height=20)
     kept = render(png(image, P3, SRGB_TRANSFER), small)[0].data
@@ -126,24 +126,24 @@ def test_the_file_of_a_picture_told_by_numbers_is_never_kept():
 
 
 @pytest.mark.parametrize("curve", [transfer.from_pq, transfer.from_hlg])
-def test_high_range_is_bent_into_a_displays(curve):
-    """Black is black, the brightest is white, and brighter is never darker."""
+def test_high_dynamic_range_is_mapped_to_a_display(curve):
+    """Black stays black, the brightest level becomes white, and brighter is never darker."""
     found = [curve(level / 255) for level in range(256)]
     assert found[0] < 0.001
     assert found[-1] == pytest.approx(1, abs=0.005)
     assert found == sorted(found)
 
 
-def test_what_a_display_can_show_is_shown_as_it_is():
-    """40 cd/m2 are the same in both ways of storing them, 40 of the 203 that white has; 203 are nearly white."""
+def test_light_within_the_range_of_a_display_stays():
+    """40 cd/m2 are the same in both curves, 40/203 of white; 203 are almost white."""
     assert transfer.from_pq(0.4193) == pytest.approx(40 / 203, rel=0.02)
     assert transfer.from_hlg(0.75) == pytest.approx(transfer.from_pq(0.5807), abs=0.01)
     assert 0.7 < transfer.from_pq(0.5807) < 0.9
 
 
 @pytest.mark.parametrize("transfer", [PQ, HLG])
-def test_a_picture_of_high_range_is_neither_grey_nor_dark(transfer):
-    """Shown as if it were sRGB it is flat: converted, white paper is bright, and red is red."""
+def test_high_dynamic_range_is_neither_gray_nor_dark(transfer):
+    """A picture of high dynamic range has bright white and saturated red."""
     paper = {PQ: 148, HLG: 191}[transfer]
     image = Image.new("RGB", (40, 40), (paper, paper, paper))
     image.paste((paper, paper // 3, paper // 3), (20, 0, 40, 40))
@@ -154,8 +154,8 @@ def test_a_picture_of_high_range_is_neither_grey_nor_dark(transfer):
     assert max(green, blue) < 90
 
 
-def test_the_header_tells_the_code_points():
-    """Of an animation too."""
+def test_the_probe_has_the_code_points():
+    """The probe reads the code points, also those of an animation."""
     still, moving = saved(textured(16, 16), "AVIF"), textured(16, 16)
     animated = saved(moving, "AVIF", save_all=True, append_images=[textured(16, 16).rotate(90)])
     assert probe(BytesReader(told(still, BT_2020, PQ))).transfer == PQ

@@ -1,4 +1,4 @@
-"""Colours come out in sRGB, as they were meant."""
+"""Colors are converted to sRGB, or kept with their profile."""
 
 import struct
 from io import BytesIO
@@ -25,7 +25,7 @@ SRGB_PRIMARIES = tuple(profiles.SRGB_PRIMARIES.values())
 
 
 def ours(image: Image.Image) -> pillow.Image.Image:
-    """Return a picture of the installed Pillow as one of the Pillow that is loaded for us."""
+    """Return a picture of the installed Pillow as one of the Pillow that the package loads."""
     return pillow.Image.frombytes(image.mode, image.size, image.tobytes())
 
 
@@ -50,7 +50,7 @@ def profile(primaries, curve: bytes, *, space: bytes = b"RGB ", extra: tuple[tup
 
 
 def gamma(value: float) -> bytes:
-    """Return a curve that is one gamma."""
+    """Return a curve of one gamma."""
     return b"curv\0\0\0\0" + struct.pack(">IH", 1, round(value * 256))
 
 
@@ -70,7 +70,7 @@ SRGB_CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
 
 
 def to_srgb(image: Image.Image, found: bytes | None) -> Image.Image:
-    """Return the picture with its colours converted, as a rendition has it."""
+    """Return the picture with its colors converted, as a rendition has it."""
     conversion = color.interpret_color(found, image.mode).to_srgb
     return color.to_rgb(color.convert_colors(image, conversion) if conversion else image)
 
@@ -85,8 +85,8 @@ def to_srgb(image: Image.Image, found: bytes | None) -> Image.Image:
     ],
     ids=["littleCMS", "1024 points", "64 points", "parametric"],
 )
-def test_srgb_is_recognised_by_what_it_is(found):
-    """Profiles that mean sRGB are known as such, however they spell it; their pictures are left alone."""
+def test_srgb_is_recognized_in_every_notation(found):
+    """Profiles of sRGB are recognized in every notation, and their pictures are not converted."""
     assert profiles.is_srgb(found)
     image = textured(40, 30)
     assert to_srgb(image, found).tobytes() == image.tobytes()
@@ -110,13 +110,13 @@ def test_srgb_is_recognised_by_what_it_is(found):
         profile(SRGB_PRIMARIES, sampled(1024), extra=((b"A2B0", bytes(32)),)),
     ],
 )
-def test_what_is_not_plainly_srgb_is_not_taken_for_it(found):
-    """Other primaries, other curves, tables, other spaces and rubbish are no sRGB."""
+def test_other_profiles_are_not_srgb(found):
+    """Other primaries, curves, tables, spaces and invalid data are not sRGB."""
     assert not profiles.is_srgb(found)
 
 
 def test_adobe_rgb_is_converted():
-    """A picture in Adobe RGB comes out as littleCMS would have it, and more saturated than its numbers."""
+    """A picture in Adobe RGB is what littleCMS gives, and more saturated than its numbers."""
     image = textured(200, 150)
     adobe = profile(ADOBE, gamma(563 / 256))
     found = shown(saved(image, "PNG", icc_profile=adobe), width=200, height=150)
@@ -126,8 +126,8 @@ def test_adobe_rgb_is_converted():
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGBA"])
-def test_a_profile_for_other_pictures_is_ignored(mode):
-    """An RGB profile on a grey picture, or a broken one on any, changes nothing."""
+def test_an_unsuitable_profile_is_ignored(mode):
+    """An RGB profile on a gray picture, or a broken one on any, changes nothing."""
     image = textured(40, 30).convert(mode)
     adobe = profile(ADOBE, gamma(2.2))
     wrong = adobe if mode != "RGBA" else adobe[:200]
@@ -136,12 +136,12 @@ def test_a_profile_for_other_pictures_is_ignored(mode):
     assert plain.mode == ("RGB" if mode == "L" else "RGBA")
 
 
-def test_grey_with_alpha_is_converted():
-    """Grey of another curve comes out lighter or darker as its profile says, and as transparent as it was."""
-    grey = profile((), b"", space=b"GRAY", extra=((b"kTRC", gamma(1.0)),))
+def test_gray_with_alpha_is_converted():
+    """Gray with a profile becomes lighter or darker as the profile says, with the same alpha."""
+    gray = profile((), b"", space=b"GRAY", extra=((b"kTRC", gamma(1.0)),))
     image = textured(40, 30).convert("LA")
     image.putalpha(Image.linear_gradient("L").resize((40, 30)))
-    found = to_srgb(ours(image), grey)
+    found = to_srgb(ours(image), gray)
     assert found.mode == "RGBA"
     assert found.getchannel("A").tobytes() == image.getchannel("A").tobytes()
     middle, made = image.getchannel("L").tobytes()[100], found.getchannel("R").tobytes()[100]
@@ -149,7 +149,7 @@ def test_grey_with_alpha_is_converted():
 
 
 def test_a_converted_picture_keeps_its_alpha():
-    """Colours of a transparent picture are converted, its transparency is not."""
+    """Colors of a transparent picture are converted, its alpha is not."""
     image = textured(40, 30)
     image.putalpha(Image.linear_gradient("L").resize((40, 30)))
     found = to_srgb(image, profile(ADOBE, gamma(2.2)))
@@ -158,7 +158,7 @@ def test_a_converted_picture_keeps_its_alpha():
 
 
 def test_lab_becomes_rgb():
-    """Lab comes out close to the colours that it was made of."""
+    """Lab is converted close to its original colors."""
     image = ImageOps.posterize(textured(64, 48), 3)
     assert difference(shown(saved(lab(image), "TIFF")), image) < 3
 
@@ -168,7 +168,7 @@ def test_lab_becomes_rgb():
     [
         ((0, 0, 0, 0), (255, 255, 255)),
         ((255, 255, 255, 255), (0, 0, 0)),
-        ((255, 0, 0, 0), (0, 158, 224)),  # what printers call these inks is no pure colour of a screen
+        ((255, 0, 0, 0), (0, 158, 224)),  # what printers call these inks is no pure color of a screen
         ((0, 255, 0, 0), (230, 0, 126)),
         ((0, 0, 255, 0), (255, 237, 0)),
         ((0, 255, 255, 0), (227, 30, 36)),
@@ -180,7 +180,7 @@ def test_lab_becomes_rgb():
 )
 @pytest.mark.parametrize("kind", ["TIFF", "JPEG"])
 def test_cmyk_without_a_profile_looks_printed(kind, inks, rgb):
-    """White is white and black black; inks look as Fogra's well-known ones do on coated paper, within CIEDE2000 5."""
+    """White is white and black black; inks are within CIEDE2000 5 of Fogra's on coated paper."""
     options = {"quality": 100} if kind == "JPEG" else {}
     found = shown(saved(Image.new("CMYK", (32, 32), inks), kind, **options)).getpixel((16, 16))
     assert float(distance(np.array([[found]]), np.array([[rgb]])).max()) < 5
@@ -193,7 +193,7 @@ def distance(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def test_the_table_of_cmyk_is_fine_enough(monkeypatch):
-    """Twice as many nodes change no colour by more than CIEDE2000 3, and by 0.5 in the mean."""
+    """Twice as many nodes change no color by more than CIEDE2000 3, and by 0.5 in the mean."""
     inks = np.random.default_rng(3).integers(0, 256, (64, 64, 4), dtype=np.uint8)
     image = Image.fromarray(inks, "CMYK")
     coarse = np.asarray(color.convert_colors(image, color.interpret_color(None, "CMYK").to_srgb))
@@ -214,8 +214,8 @@ def lab(image: Image.Image) -> Image.Image:
 
 @needs_corpus
 @pytest.mark.parametrize("name", ["tea-gardens.display-p3.jpg", "lake-sherburne.cmyk.jpg", "canyon-wren.jpg"])
-def test_photos_in_other_spaces_look_as_converted_whole(name):
-    """Converting after the reduction gives the colours of converting the whole picture before it."""
+def test_conversion_may_follow_the_reduction(name):
+    """Conversion after the reduction gives the colors of conversion before it."""
     data = next(path for path in photos() if path.name == name).read_bytes()
     image = Image.open(BytesIO(data))
     source, srgb = ImageCms.ImageCmsProfile(BytesIO(image.info["icc_profile"])), ImageCms.createProfile("sRGB")
@@ -240,7 +240,7 @@ def exactly(levels: np.ndarray, primaries, curve) -> np.ndarray:
 
 
 def srgb_light(levels: np.ndarray) -> np.ndarray:
-    """Return the light of sRGB's curve, which Display P3 shares."""
+    """Return the linear light of sRGB's curve, which Display P3 shares."""
     return np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
 
 
@@ -253,8 +253,8 @@ SPACES = {
 
 @pytest.mark.parametrize("space", SPACES)
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
-def test_patches_have_the_colours_of_an_exact_conversion(kind, space):
-    """Of 729 patches the mean distance to floating point is at most CIEDE2000 1, and the worst 3."""
+def test_patches_have_the_colors_of_an_exact_conversion(kind, space):
+    """For 729 patches, the mean distance to floating point is at most CIEDE2000 1, and the worst 3."""
     found_profile, primaries, curve = SPACES[space]
     levels = np.stack(np.meshgrid(*[np.linspace(0, 255, 9).round()] * 3, indexing="ij"), -1).reshape(27, 27, 3)
     options = {"lossless": True, "exact": True} if kind == "WEBP" else {}
@@ -265,22 +265,22 @@ def test_patches_have_the_colours_of_an_exact_conversion(kind, space):
     assert distances.max() <= 3
 
 
-def test_a_profile_of_inks_is_followed():
-    """A picture that has the printing profile looks as one that has none: the same table, by the same way."""
+def test_a_cmyk_profile_is_applied():
+    """A picture with the profile of printing looks like one without a profile."""
     inks = Image.fromarray(np.random.default_rng(5).integers(0, 256, (32, 32, 4), dtype=np.uint8), "CMYK")
     with_profile = shown(saved(inks, "TIFF", icc_profile=profiles.cmyk_profile()))
     assert with_profile.tobytes() == shown(saved(inks, "TIFF")).tobytes()
 
 
 def rendered(data: bytes, **fields):
-    """Return the one rendition of a file as it is opened, with what it says of its colours."""
+    """Return the one rendition of a file, opened, with its color information."""
     (made,) = render(data, recipe(**fields))
     return Image.open(BytesIO(made.data))
 
 
 @pytest.mark.parametrize("kind", list(Format))
-def test_an_rgb_picture_keeps_its_colour_space(kind):
-    """Kept, it has the source's numbers and its profile; not kept, sRGB's and none."""
+def test_an_rgb_picture_keeps_its_color_space(kind):
+    """With `color = "keep"`, it has the source's numbers and profile; otherwise those of sRGB and no profile."""
     adobe = profile(ADOBE, gamma(563 / 256))
     image = textured(64, 48)
     data = saved(image, "PNG", icc_profile=adobe)
@@ -292,10 +292,10 @@ def test_an_rgb_picture_keeps_its_colour_space(kind):
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK", "LAB", "RGB"])
-def test_other_pictures_become_srgb_all_the_same(mode):
-    """Grey, CMYK and Lab have no RGB space to keep, and sRGB needs no profile."""
-    grey = profile((), b"", space=b"GRAY", extra=((b"kTRC", gamma(1.8)),))
-    found = {"L": grey, "CMYK": profiles.cmyk_profile(), "LAB": None, "RGB": SRGB}[mode]
+def test_other_spaces_than_rgb_become_srgb(mode):
+    """Gray, CMYK and Lab are converted to sRGB, and sRGB needs no profile."""
+    gray = profile((), b"", space=b"GRAY", extra=((b"kTRC", gamma(1.8)),))
+    found = {"L": gray, "CMYK": profiles.cmyk_profile(), "LAB": None, "RGB": SRGB}[mode]
     image = lab(textured(64, 48)) if mode == "LAB" else textured(64, 48).convert(mode)
     data = saved(image, "TIFF", icc_profile=found)
     kept = rendered(data, color=Color.KEEP)
@@ -304,8 +304,8 @@ def test_other_pictures_become_srgb_all_the_same(mode):
 
 
 @needs_corpus
-def test_kept_and_converted_pictures_do_not_disturb_one_another():
-    """A recipe with both gives each the bytes that it has alone, also where colours are cut off."""
+def test_kept_and_converted_pictures_are_independent():
+    """A recipe with both gives each the same bytes as alone, also with clipped colors."""
     data = next(path for path in photos() if path.name == "tea-gardens.display-p3.jpg").read_bytes()
     sides = {"width": 128, "height": 128, "formats": (Format.PNG,)}
     one, other = Variant(name="a", **sides), Variant(name="b", color=Color.KEEP, **sides)
@@ -325,8 +325,8 @@ def test_kept_and_converted_pictures_do_not_disturb_one_another():
         (None, None),
     ],
 )
-def test_a_profile_that_is_of_no_use_is_noted(found, words):
-    """The picture is shown as if it had none, and what was ignored is said in a sentence."""
+def test_an_ignored_profile_is_noted(found, words):
+    """A broken profile is ignored, and a note says so."""
     data = saved(textured(64, 48), "PNG", icc_profile=found)
     reader = BytesReader(data)
     made = make_renditions(check_source(Job(reader=reader, recipe=recipe())))

@@ -1,4 +1,4 @@
-"""Author and copyright: kept where asked for, and nothing else with them."""
+"""`metadata = "copyright"`: author and copyright notice are kept, and nothing else."""
 
 import struct
 from io import BytesIO
@@ -50,7 +50,7 @@ def _kept(data: bytes, kind: Format) -> tuple[bytes, Image.Image]:
 
 
 def _credit(image: Image.Image) -> tuple[str, str]:
-    """Return author and notice as EXIF tells them, having seen that XMP tells the same and nothing else is there."""
+    """Return author and notice from EXIF, after checking that XMP has the same and nothing else."""
     exif = image.getexif()
     assert set(exif) <= {ARTIST, COPYRIGHT}
     assert not exif.get_ifd(GPS)
@@ -77,21 +77,21 @@ SOURCES = {
 @pytest.mark.parametrize("kind", Format)
 @pytest.mark.parametrize("source", SOURCES)
 def test_author_and_copyright_are_kept_and_nothing_else(source: str, kind: Format):
-    """Wherever a source has them, a rendition of any format has the two texts, and neither place nor camera."""
+    """For every place in a source and every format, a rendition has both texts, but no position or camera."""
     data, image = _kept(SOURCES[source], kind)
     assert _credit(image) == ("Renée & Ω, B", "© R <1>")
     assert PLACE not in data
 
 
 def test_png_has_its_own_keywords():
-    """A PNG says author and copyright by its own keywords too."""
+    """A PNG also has author and copyright as its own keywords."""
     _, image = _kept(SOURCES["exif"], Format.PNG)
     image.load()
     assert (image.info["Author"], image.info["Copyright"]) == ("Renée & Ω, B", "© R <1>")
 
 
 def test_a_tiff_is_read():
-    """A TIFF's author, copyright and XMP are found in its directory."""
+    """Author, copyright and XMP of a TIFF are read from its directory."""
     tags = TiffImagePlugin.ImageFileDirectory_v2()
     tags[ARTIST] = "Ada"
     tags.tagtype[700] = 1
@@ -101,8 +101,8 @@ def test_a_tiff_is_read():
 
 
 @pytest.mark.parametrize("kind", Format)
-def test_none_is_kept_unless_asked_for(kind: Format):
-    """Without the field, and for a source that names nobody, no metadata is written at all."""
+def test_no_credit_is_kept_by_default(kind: Format):
+    """Without the field, or without a credit in the source, no metadata is written."""
     for source, metadata in ((SOURCES["exif"], Metadata.STRIP), (saved(cornered(), "JPEG"), Metadata.COPYRIGHT)):
         (made,) = render(source, recipe(formats=(kind,), metadata=metadata))
         (bare,) = render(saved(cornered(), "JPEG"), recipe(formats=(kind,)))
@@ -118,22 +118,22 @@ def test_none_is_kept_unless_asked_for(kind: Format):
         _with_segment(saved(cornered(), "JPEG"), 0xED, b"Photoshop 3.0\0" + b"8BIM\x04\x04\0\0\0\0\xff\xff"),
     ],
 )
-def test_damaged_metadata_costs_no_picture(source: bytes):
-    """Metadata that makes no sense counts as none."""
+def test_damaged_metadata_is_ignored(source: bytes):
+    """Damaged metadata is ignored."""
     _, image = _kept(source, Format.JPEG)
     assert not image.getexif()
     assert image.size == (64, 43)
 
 
 def test_a_text_is_one_line_of_bounded_length():
-    """Line ends and control characters become spaces, and a book is cut."""
+    """Line ends and control characters become spaces, and long text is cut."""
     _, image = _kept(saved(cornered(), "JPEG", exif=_exif(artist="a\r\n\x07b", copyright="x" * 5000)), Format.WEBP)
     author, notice = _credit(image)
     assert (author, len(notice)) == ("a b", 1000)
 
 
 def test_xmp_is_read_as_attribute_and_as_plain_text():
-    """The two short ways of writing a property are understood; a document type is refused."""
+    """Both short notations of a property are read; a document type is refused."""
     packet = XMP.replace(b' p:City="', b' dc:creator="Ada" p:City="')
     assert creator_and_rights(packet)[0][0] == "Ada"
     plain = b'<a xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:rights>mine</dc:rights></a>'
@@ -142,8 +142,8 @@ def test_xmp_is_read_as_attribute_and_as_plain_text():
         creator_and_rights(b"<!DOCTYPE a><a/>")
 
 
-def test_metadata_behind_a_png_costs_no_second_decode(monkeypatch: pytest.MonkeyPatch):
-    """To look for a credit, no pixels are decoded."""
+def test_reading_a_credit_decodes_no_pixels(monkeypatch: pytest.MonkeyPatch):
+    """Reading a credit decodes no pixels."""
     opened: set[int] = set()
     begin = PngImagePlugin.PngImageFile.load_prepare
     monkeypatch.setattr(PngImagePlugin.PngImageFile, "load_prepare", lambda self: opened.add(id(self)) or begin(self))

@@ -1,4 +1,4 @@
-"""Renditions for dense screens."""
+"""`dpr`: renditions for screens of several densities."""
 
 import json
 
@@ -37,7 +37,7 @@ def _sizes(text: str) -> dict[str, tuple[int, int]]:
     ],
 )
 def test_a_density_multiplies_the_box(text: str, sizes: dict[str, tuple[int, int]]):
-    """A density makes the box as much larger as it says, or as the source allows, in the same proportions."""
+    """A density multiplies the box, as far as the source allows, and keeps its proportions."""
     assert _sizes(text) == sizes
 
 
@@ -49,7 +49,7 @@ def test_a_density_multiplies_the_box(text: str, sizes: dict[str, tuple[int, int
     st.integers(100, 1000).map(lambda hundredths: hundredths / 100),
 )
 def test_a_density_shows_the_same_and_enlarges_nothing(size, fit: Fit, width: int, height: int, density: float):
-    """At any density the same part is shown, within what rounding a side does, from pixels that exist."""
+    """Every density shows the same part, within the rounding of a side, and enlarges nothing."""
     variant = Variant(name="v", width=width, height=height, fit=fit)
     once = plan(size, variant)
     dense = plan(size, Variant(name="v", width=width, height=height, fit=fit, dpr=(density,)))
@@ -61,8 +61,8 @@ def test_a_density_shows_the_same_and_enlarges_nothing(size, fit: Fit, width: in
         assert dense.box[axis + 2] == pytest.approx(once.box[axis + 2], abs=pixel)
 
 
-def test_the_manifest_and_srcset_have_them():
-    """The manifest says which density a rendition is for, and srcset lists each width once."""
+def test_the_manifest_and_srcset_have_all_densities():
+    """The manifest has the density of each rendition, and srcset lists each width once."""
     source, destination = MemoryStore("source"), MemoryStore("destination")
     source.put("a.jpg", picture(size=(300, 200)), Headers(content_type="image/jpeg"))
     recipe = Recipe.loads("[variants.v]\nwidth = 100\ndpr = [1, 2, 3, 4]")
@@ -76,8 +76,8 @@ def test_the_manifest_and_srcset_have_them():
     assert converge("a.jpg", source, destination, recipe).status == "fresh"
 
 
-def test_a_density_that_is_added_is_all_that_is_made():
-    """With one more density, only its renditions are made; with one less, only its renditions go."""
+def test_a_new_density_makes_only_its_own_renditions():
+    """A new density makes only its own renditions; a removed one deletes only its own."""
     source, destination = MemoryStore("source"), MemoryStore("destination")
     source.put("a.jpg", picture(size=(300, 200)), Headers(content_type="image/jpeg"))
     one, two = (Recipe.loads(f"[variants.v]\nwidth = 100\ndpr = {dpr}") for dpr in ("[1]", "[1, 2]"))

@@ -1,4 +1,4 @@
-"""Gamma and chromaticities of a PNG are followed as browsers do."""
+"""Gamma and chromaticities of a PNG are applied as in browsers."""
 
 import struct
 import zlib
@@ -39,23 +39,23 @@ def png(*chunks: bytes, image: Image.Image = PICTURE, **options) -> bytes:
 
 
 def in_srgb(levels: np.ndarray, exponent: float) -> np.ndarray:
-    """Return levels that hold light to the power of 1 / `exponent` as levels of sRGB (IEC 61966-2-1)."""
+    """Return levels of light to the power of 1 / `exponent` as levels of sRGB (IEC 61966-2-1)."""
     light = (levels / 255.0) ** exponent
     return 255 * np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
 
 
 @pytest.mark.parametrize("value", [30_000, 40_000, 50_000, 55_556, 100_000, 180_000])
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "LA", "P"])
-def test_a_gamma_is_followed(value: int, mode: str):
-    """A picture's levels become those of sRGB, whatever its color type is."""
+def test_a_gamma_is_applied(value: int, mode: str):
+    """The levels of a picture are converted to those of sRGB, for each color type."""
     data = png(gama(value), image=PICTURE.convert(mode))
     plain = np.asarray(shown(png(image=PICTURE.convert(mode)), width=96, height=96).convert("RGB"), float)
     found = np.asarray(shown(data, width=96, height=96).convert("RGB"), float)
     assert np.abs(found - in_srgb(plain, 100_000 / value)).mean() < 1
 
 
-def test_deep_pictures_too():
-    """Of 16 bits, gray."""
+def test_a_gamma_of_deep_gray_is_applied():
+    """The levels of 16 bit gray are converted too."""
     deep = Image.fromarray(np.asarray(PICTURE.convert("L"), np.uint16) * 257)
     plain = np.asarray(shown(png(image=deep), width=96, height=96).convert("L"), float)
     found = np.asarray(shown(png(gama(100_000), image=deep), width=96, height=96).convert("L"), float)
@@ -81,8 +81,8 @@ def test_deep_pictures_too():
         (chunk(b"cICP", bytes((1, 13, 0, 1))), gama(100_000)),
     ],
 )
-def test_what_is_srgb_impossible_or_overruled_changes_nothing(chunks: tuple[bytes, ...]):
-    """Chromium ignores each of these."""
+def test_an_irrelevant_gamma_changes_nothing(chunks: tuple[bytes, ...]):
+    """A gamma is ignored if it is that of sRGB, impossible or overruled, as in Chromium."""
     assert shown(png(*chunks)).tobytes() == shown(png()).tobytes()
 
 
@@ -96,21 +96,21 @@ def test_what_is_srgb_impossible_or_overruled_changes_nothing(chunks: tuple[byte
         (chunk(b"iCCP", b"x\0\0broken"), gama(100_000)),
     ],
 )
-def test_a_gamma_counts_where_nothing_better_is_told(chunks: tuple[bytes, ...]):
-    """Chunks that say nothing do not overrule it."""
+def test_chunks_without_information_do_not_overrule(chunks: tuple[bytes, ...]):
+    """Chunks without information do not overrule a gamma."""
     assert difference(shown(png(*chunks)), shown(png(gama(100_000)))) == 0
     assert difference(shown(png(*chunks)), shown(png())) > 10
 
 
 def test_a_profile_comes_first():
-    """Beside a sound profile a gamma is ignored."""
+    """A gamma is ignored beside a valid profile."""
     wide = profile(DISPLAY_P3, parametric(3, *SRGB_CURVE))
     found = shown(png(gama(100_000), icc_profile=wide))
     assert difference(found, shown(png(icc_profile=wide))) == 0
 
 
-def test_chromaticities_are_followed():
-    """Those of Display P3 with a gamma of 2.2 give what a profile of them gives."""
+def test_chromaticities_are_applied():
+    """Chromaticities of Display P3 with a gamma of 2.2 give what an equal profile gives."""
     exponent = 100_000 / 45_455
     wanted = shown(png(icc_profile=profile(DISPLAY_P3, parametric(0, exponent))))
     found = shown(png(gama(45_455), chrm(*P3)))
@@ -119,8 +119,8 @@ def test_chromaticities_are_followed():
     assert difference(shown(png(gama(55_556), chrm(*SRGB))), shown(png(gama(55_556)))) < 1
 
 
-def test_colors_that_are_kept_have_a_profile():
-    """With `color = "keep"` the levels stay, and a profile says what they mean; gray becomes sRGB."""
+def test_kept_colors_have_a_profile():
+    """With `color = "keep"`, the levels stay and get a profile; gray is converted to sRGB."""
     data = png(gama(100_000))
     (made,) = render(data, recipe(color=Color.KEEP, width=96, height=96))
     kept = shown(data, color=Color.KEEP, width=96, height=96)
@@ -131,8 +131,8 @@ def test_colors_that_are_kept_have_a_profile():
     assert "icc_profile" not in gray.info
 
 
-def test_the_source_s_file_stands_only_for_what_it_shows():
-    """A file of the source's own format has no gamma left, and the pixels that are seen."""
+def test_a_file_with_a_gamma_is_not_a_rendition():
+    """A rendition in the source's own format has no gamma, and the pixels as seen."""
     for value in (45_455, 100_000):
         data = png(gama(value))
         (made,) = render(data, recipe(width=96, height=96, formats=("source",)))
@@ -140,8 +140,8 @@ def test_the_source_s_file_stands_only_for_what_it_shows():
         assert difference(shown(made.data, width=96, height=96), shown(data, width=96, height=96)) == 0
 
 
-def test_a_picture_is_averaged_before_its_gamma_is_followed(streamed: list[bool]):
-    """Large ones too, of which libvips makes small ones."""
+def test_a_gamma_of_a_large_picture_is_applied(streamed: list[bool]):
+    """A large picture that libvips reduces is converted too."""
     large = textured(800, 600)
     found, plain = shown(png(gama(55_556), image=large)), shown(png(image=large))
     assert streamed == [True, True]
@@ -150,7 +150,7 @@ def test_a_picture_is_averaged_before_its_gamma_is_followed(streamed: list[bool]
 
 
 def test_impossible_numbers_give_no_profile():
-    """No number makes anything fail."""
+    """No number causes an error."""
     for value in (1, 2**31 - 1, 2**32 - 1):
         assert transfer.gamma_profile(value, "", False)
         assert render(png(gama(value)), recipe())

@@ -1,4 +1,4 @@
-"""Where the pixels of a variant come from, for every fit."""
+"""Plans: which pixels of the source each variant shows, for every fit."""
 
 import pytest
 from hypothesis import given
@@ -44,8 +44,8 @@ def made(size: tuple[int, int], fit: Fit, box: tuple[int | None, int | None], *,
         (Fit.FILL, (3000, 2000), (300, None), (300, 2000)),
     ],
 )
-def test_sizes_are_sharps(fit, size, box, canvas):
-    """The documented examples, and what sharp makes where one axis is left out or the source is small."""
+def test_sizes_are_those_of_sharp(fit, size, box, canvas):
+    """Sizes are those of the documented examples, and those of sharp for a missing axis or a small source."""
     assert made(size, fit, box).canvas == canvas
 
 
@@ -53,7 +53,7 @@ def test_sizes_are_sharps(fit, size, box, canvas):
     ("box", "offset"), [((40, 30), (10, 10)), ((41, 30), (10, 10)), ((40, 31), (10, 10)), ((21, 11), (0, 0))]
 )
 def test_padding_is_even_and_the_odd_pixel_is_right_or_below(box, offset):
-    """A contained picture is in the middle; where that is half a pixel it is nearer to the left and the top."""
+    """With fit contain, the picture is centered. An odd pixel is on the right or at the bottom."""
     assert made((20, 10), Fit.CONTAIN, box).offset == offset
 
 
@@ -67,8 +67,8 @@ def test_padding_is_even_and_the_odd_pixel_is_right_or_below(box, offset):
         (Fit.FILL, (300, 300)),
     ],
 )
-def test_enlarge_reaches_the_box(fit, canvas):
-    """With `enlarge` a small source is made as large as the fit says."""
+def test_enlarge_fills_the_box(fit, canvas):
+    """With `enlarge`, a small source is enlarged as far as the fit says."""
     assert made((20, 10), fit, (300, 300), enlarge=True).canvas == canvas
 
 
@@ -86,7 +86,7 @@ def test_inside_stays_within_the_box_and_keeps_the_aspect_ratio(width, height, a
 
 @given(sides, sides, boxes, boxes)
 def test_outside_covers_the_box_unless_the_source_is_small(width, height, across, down):
-    """Each side is at least the box's, or the source's where that is smaller, or was capped."""
+    """Each side is at least that of the box, unless the source is smaller or the side was capped."""
     found = made((width, height), Fit.OUTSIDE, (across, down)).canvas
     capped = max(found) == 16_383
     assert capped or found[0] >= min(across, width)
@@ -94,8 +94,8 @@ def test_outside_covers_the_box_unless_the_source_is_small(width, height, across
 
 
 @given(sides, sides, st.none() | boxes, st.none() | boxes, fits, st.tuples(points, points), st.booleans())
-def test_every_plan_can_be_carried_out(width, height, across, down, fit, gravity, enlarge):
-    """Boxes lie within the source, pictures within their canvas, sides within 1 and 16383; nothing grows unasked."""
+def test_every_plan_is_within_its_bounds(width, height, across, down, fit, gravity, enlarge):
+    """Boxes are within the source, pictures within their canvas, and sides from 1 to 16383; nothing grows unasked."""
     if across is None and down is None:
         across = 1
     variant = Variant(name="v", width=across, height=down, fit=fit, gravity=gravity, enlarge=enlarge)
@@ -112,8 +112,8 @@ def test_every_plan_can_be_carried_out(width, height, across, down, fit, gravity
 
 
 @given(sides, sides, boxes, boxes, points, points)
-def test_a_crop_is_as_central_as_the_picture_allows(width, height, across, down, x, y):
-    """The window is centred on the focal point, or touches the edge that keeps it from being so."""
+def test_a_crop_is_centered_on_the_focal_point(width, height, across, down, x, y):
+    """The crop is centered on the focal point, or touches the edge that prevents it."""
     found = plan((width, height), Variant(name="v", width=across, height=down, fit=Fit.COVER, gravity=(x, y)))
     for start, end, side, point in (
         (found.box[0], found.box[2], width, x),
@@ -132,21 +132,21 @@ def test_a_crop_is_as_central_as_the_picture_allows(width, height, across, down,
         ((0.1, 0.4), (0, 300, 1000, 1300)),
     ],
 )
-def test_gravity_chooses_what_a_crop_keeps(gravity, box):
-    """North is the top edge, south the bottom edge, and a point is centred on."""
+def test_named_gravities_choose_an_edge(gravity, box):
+    """North is the top edge, south the bottom edge, and a point is in the center."""
     assert plan((1000, 2000), Variant(name="v", width=100, height=100, fit=Fit.COVER, gravity=gravity)).box == box
 
 
-def test_a_crop_that_resizes_nothing_takes_whole_pixels():
-    """Where the source is only cropped, its pixels are copied and not interpolated."""
+def test_a_crop_without_a_resize_has_whole_pixels():
+    """A crop without a resize starts at whole pixels, so that they are copied without interpolation."""
     found = made((301, 100), Fit.COVER, (100, 100))
     assert found.box == (100, 0, 200, 100)
     assert found.reduction == 1
 
 
 @given(st.floats(0.001, 100_000))
-def test_a_dct_scale_leaves_enough_for_lanczos(reduction):
-    """At least 1.5 pixels stay for each that is made, and twice the shrink would leave fewer."""
+def test_a_dct_scale_leaves_enough_pixels_for_lanczos(reduction):
+    """At least 1.5 pixels are left for each pixel of the result, and the next shrink would leave fewer."""
     shrink = dct_shrink(reduction)
     assert shrink == 1 or reduction / shrink >= 1.5
     assert shrink == 8 or reduction / (2 * shrink) < 1.5
@@ -165,6 +165,6 @@ def test_a_dct_scale_leaves_enough_for_lanczos(reduction):
         (8, (140, 10, 180, 30)),
     ],
 )
-def test_a_box_is_found_in_the_picture_as_stored(orientation, expected):
-    """The eight EXIF orientations, for a picture seen as 100 by 200."""
+def test_boxes_are_mapped_to_the_stored_orientation(orientation, expected):
+    """The box is right for each of the eight EXIF orientations of a picture that is seen as 100 x 200."""
     assert to_stored_orientation((10, 20, 30, 60), (100, 200), orientation) == expected

@@ -1,4 +1,4 @@
-"""`render` in a host program: its settings are as before, and other settings of the host change no picture."""
+"""`render` in a host program leaves its settings alone, and they do not change the pictures."""
 
 import subprocess
 import sys
@@ -75,18 +75,18 @@ def _told(first: str = "", threads: int = 0, then: str = "") -> list[str]:
 
 @pytest.fixture(scope="module")
 def usual() -> list[str]:
-    """Return what a host with Python's and Pillow's own settings gets."""
+    """Return the output for a host with the default settings of Python and Pillow."""
     return _told()
 
 
-def test_settings_of_the_host_are_as_before(usual: list[str]):
-    """`render` leaves the host's Pillow, warnings, signals, locale, paths and all else as they were."""
+def test_settings_of_the_host_stay_unchanged(usual: list[str]):
+    """`render` leaves the host's Pillow, warnings, signals, locale, paths and all else unchanged."""
     assert usual[-1] == "changed:"
     assert usual[-3:-1] == ["truncated", "truncated"]
 
 
-def test_settings_are_as_before_in_threads_too(usual: list[str]):
-    """Four threads at once leave them too, and make the same pictures."""
+def test_settings_stay_unchanged_in_threads(usual: list[str]):
+    """Four threads at once leave them unchanged too, and make the same pictures."""
     told = _told(threads=4)
     assert told[-1] == "changed:"
     assert sorted(told[:-1]) == sorted(usual[:-1] * 4)
@@ -106,5 +106,5 @@ def test_settings_are_as_before_in_threads_too(usual: list[str]):
     ],
 )
 def test_settings_of_the_host_change_no_picture(setting: str, usual: list[str]):
-    """Pictures are the same, and those that lack pixels are rejected, whatever a host has set for itself."""
+    """Settings of the host change no picture, and incomplete sources are still rejected."""
     assert _told(then=setting) == usual

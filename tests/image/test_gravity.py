@@ -1,4 +1,4 @@
-"""`gravity = "auto"`: a crop keeps what draws the eye."""
+"""`gravity = "auto"`: a crop keeps the salient part of a picture."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ WIDE = {"width": 40, "height": 40, "fit": Fit.COVER, "gravity": AUTO}
 
 
 def _spotted(width: int, height: int, at: tuple[int, int], mode: str = "RGB") -> Image.Image:
-    """Return a picture of one colour with a checked spot of another."""
+    """Return a picture of one color with a checked spot of another."""
     image = Image.new(mode, (width, height), "#5577aa")
     draw = ImageDraw.Draw(image)
     for step in range(16):
@@ -33,23 +33,23 @@ def _is_red(image: Image.Image) -> bool:
 
 @pytest.mark.parametrize("at", [(30, 50), (150, 50), (270, 50)])
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
-def test_the_crop_holds_the_spot(at: tuple[int, int], mode: str):
-    """Wherever a spot is along a wide picture, and as well along a tall one, the crop shows it."""
+def test_the_crop_shows_the_spot(at: tuple[int, int], mode: str):
+    """The crop shows the spot at any place along a wide or a tall picture."""
     wide = _spotted(300, 100, at, mode)
     assert _is_red(shown(saved(wide, "PNG"), **WIDE))
     assert _is_red(shown(saved(wide.transpose(Image.Transpose.TRANSPOSE), "PNG"), **WIDE))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_the_crop_holds_the_spot_of_a_turned_photo(orientation: int):
-    """A photo that the camera turned is looked at as it is seen."""
+def test_the_crop_shows_the_spot_of_an_oriented_photo(orientation: int):
+    """The focal point is found in the picture as seen, after EXIF orientation."""
     exif = Image.Exif()
     exif[0x0112] = orientation
     assert _is_red(shown(saved(_spotted(300, 100, (30, 50)), "PNG", exif=exif), **WIDE))
 
 
-def test_a_picture_of_nothing_is_cropped_in_the_middle():
-    """Where nothing stands out, or nothing can be cut, the crop is central."""
+def test_a_flat_picture_is_cropped_in_the_center():
+    """The crop is central if nothing stands out, or if nothing can be cut."""
     flat = saved(Image.new("RGB", (300, 100), "#808080"), "PNG")
     assert shown(flat, **WIDE) == shown(flat, **{**WIDE, "gravity": CENTER})
     assert focal_point(saliency(Image.new("RGB", (300, 100), "#123456")), (1 / 3, 1)) == CENTER
@@ -58,7 +58,7 @@ def test_a_picture_of_nothing_is_cropped_in_the_middle():
 
 
 def test_all_densities_show_the_same():
-    """A rendition for a dense screen shows the same part as the plain one."""
+    """A rendition of a higher density shows the same part."""
     text = "[variants.v]\nwidth = 30\nheight = 30\nfit = 'cover'\ngravity = 'auto'\ndpr = [1, 2]\nformats = ['png']"
     once, twice = render(saved(_spotted(400, 100, (311, 47)), "PNG"), Recipe.loads(text))
     small = pixels(twice).resize((30, 30), Image.Resampling.BOX)
@@ -68,8 +68,8 @@ def test_all_densities_show_the_same():
     assert worst <= 60  # along the checks' edges; a pixel aside it would be 150
 
 
-def test_other_fits_and_other_variants_do_not_change():
-    """Only a crop has a gravity; a variant beside one that has "auto" is what it was."""
+def test_auto_changes_only_crops_of_its_variant():
+    """Gravity "auto" changes only crops, and only of its own variant."""
     data = (SAMPLES / "coffee.webp").read_bytes()
     whole = recipe(fit=Fit.INSIDE)
     assert render(data, recipe(fit=Fit.INSIDE, gravity=AUTO)) == render(data, whole)
@@ -86,7 +86,7 @@ def _names() -> list[str]:
 
 
 def test_subjects_are_kept():
-    """Of the labelled pictures that are always there, 9 of 10 keep their subject; of the central crops 6 of 10."""
+    """Of the labelled pictures, at least 9 of 10 keep their subject; with central crops it is 6 of 10."""
     labelled = _shipped()
     assert len(labelled) >= 35
     auto, center = (sum(each.survives(ours(each.image, gravity)) for each in labelled) for gravity in (AUTO, CENTER))

@@ -1,4 +1,4 @@
-"""The color profile of a JPEG, which lies in numbered parts."""
+"""The color profile of a JPEG, which is in numbered parts."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is said of memory beforehand holds when it is taken."""
+"""Predictions of memory are never exceeded."""
 
 import subprocess
 import sys
@@ -72,8 +72,8 @@ def made(mode: str, kind: str, side: int, **options) -> bytes:
         ("RGBA", "AVIF", {"speed": 10, "subsampling": "4:4:4"}),
     ],
 )
-def test_no_decoder_takes_more_than_was_predicted(tmp_path, mode, kind, options):
-    """The peak of a fresh process stays below the prediction, which is no more than three times as high."""
+def test_no_decoder_takes_more_than_predicted(tmp_path, mode, kind, options):
+    """The peak of a new process is below the prediction, which is at most three times as high."""
     small, large = tmp_path / "small", tmp_path / "large"
     small.write_bytes(made(mode, kind, 64, **options))
     large.write_bytes(made(mode, kind, 2400, **options))
@@ -85,8 +85,8 @@ def test_no_decoder_takes_more_than_was_predicted(tmp_path, mode, kind, options)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process is read from Linux's /proc")
 @pytest.mark.parametrize("turn", [0, 1])
-def test_a_heic_of_tiles_takes_no_more_than_was_predicted(tmp_path, turn):
-    """Tiles are averaged as they come: half of what the whole picture would take is never reached, turned or not."""
+def test_a_heic_of_tiles_takes_no_more_than_predicted(tmp_path, turn):
+    """Tiles are averaged one by one: the peak stays below half of the whole picture, rotated or not."""
     small, large = tmp_path / "small", tmp_path / "large"
     small.write_bytes(heif([tile().having(irot(turn))]))
     whole = grid(104, 72, 104 * SIDE, 72 * SIDE).having(irot(turn))
@@ -98,32 +98,32 @@ def test_a_heic_of_tiles_takes_no_more_than_was_predicted(tmp_path, turn):
 
 
 @pytest.mark.parametrize("kind", ["png", "gif", "webp", "tiff", "bmp", "avif", "heic", "jpeg"])
-def test_a_header_that_promises_too_much_is_refused(kind):
-    """A few bytes that unfold to gigabytes are over memory before they are decoded."""
+def test_a_header_of_gigabytes_is_rejected(kind):
+    """A few bytes that expand to gigabytes are over_memory before they are decoded."""
     bomb = Probe(format=kind, bytes=41, width=20_000, height=17_000, progressive=True, subsampled=False)
     with pytest.raises(Rejected) as refused:
         check_memory(bomb, Recipe.default())
     assert refused.value.code == Code.OVER_MEMORY
 
 
-def test_a_baseline_jpeg_is_cheap_where_little_is_wanted():
-    """210 megapixels are decoded at an eighth for thumbnails, and refused where they are wanted whole."""
+def test_a_baseline_jpeg_is_cheap_for_thumbnails():
+    """210 megapixels are decoded at an eighth for thumbnails, and rejected at full size."""
     large = Probe(format="jpeg", bytes=50_000_000, width=17_500, height=12_000)
     assert check_memory(large, Recipe.default()) < 100 << 20
     with pytest.raises(Rejected):
         check_memory(large, Recipe(variants=(Variant(name="v", width=16_000, formats=(Format.JPEG,)),)))
 
 
-def test_a_recipe_that_enlarges_is_judged_by_what_it_makes():
-    """One pixel made into hundreds of megapixels counts as these."""
+def test_enlarged_pictures_count():
+    """One pixel that is enlarged to hundreds of megapixels counts as these."""
     recipe = Recipe(variants=(Variant(name="v", width=16_000, height=16_000, enlarge=True),))
     with pytest.raises(Rejected):
         check_memory(Probe(format="png", bytes=70, width=1, height=1), recipe)
     assert check_memory(Probe(format="png", bytes=70, width=1, height=1), Recipe.default()) < 16 << 20
 
 
-def test_the_limit_is_the_recipes():
-    """Exactly what is predicted is allowed, a byte less is not."""
+def test_max_memory_is_the_limit():
+    """A limit of exactly the prediction passes; one byte less does not."""
     found = probe(BytesReader(made("RGB", "PNG", 400)))
     needed = check_memory(found, Recipe.default())
     assert check_memory(found, Recipe(limits=Limits(max_memory=needed))) == needed
@@ -131,8 +131,8 @@ def test_the_limit_is_the_recipes():
         check_memory(found, Recipe(limits=Limits(max_memory=needed - 1)))
 
 
-def test_scans_are_what_costs():
-    """Every JPEG of more than one scan is held in coefficients, progressive or not."""
+def test_several_scans_need_coefficients():
+    """Every JPEG with several scans needs its coefficients in memory, progressive or not."""
     one = Probe(format="jpeg", bytes=1, width=1000, height=1000)
     many = Probe(format="jpeg", bytes=1, width=1000, height=1000, scans=3)
     assert predict_decode_bytes(many, 8) - predict_decode_bytes(one, 8) == 4_000_000

@@ -1,4 +1,4 @@
-"""Pictures come out as they are meant to be seen."""
+"""Pictures are oriented as EXIF says."""
 
 import pytest
 from PIL import Image
@@ -20,7 +20,7 @@ STORED = {
 
 
 def stored(kind: str, orientation: int) -> bytes:
-    """Return a file of the cornered picture, stored turned, with the tag that turns it back."""
+    """Return a file of the cornered picture, stored rotated, with the tag that undoes it."""
     turn = STORED[orientation]
     image = cornered(192, 128) if turn is None else cornered(192, 128).transpose(turn)
     exif = Image.Exif()
@@ -30,8 +30,8 @@ def stored(kind: str, orientation: int) -> bytes:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "AVIF"])
-def test_every_orientation_comes_out_upright(kind, orientation):
-    """Each colour is in its corner, and the sides are those of the picture as seen."""
+def test_every_orientation_is_applied(kind, orientation):
+    """Each color is in its corner, and the sides are those of the picture as seen."""
     image = shown(stored(kind, orientation)).convert("RGB")
     assert image.size == (64, 43)
     for corner, color in (((4, 4), RED), ((59, 4), GREEN), ((4, 38), BLUE), ((59, 38), WHITE)):
@@ -40,8 +40,8 @@ def test_every_orientation_comes_out_upright(kind, orientation):
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "AVIF"])
-def test_a_tall_picture_comes_out_tall(kind, orientation):
-    """The same for a portrait: its sides are not swapped once too often."""
+def test_a_portrait_stays_a_portrait(kind, orientation):
+    """The sides of a portrait are swapped exactly once."""
     turn = STORED[orientation]
     upright = cornered(128, 192)
     exif = Image.Exif()
@@ -54,7 +54,7 @@ def test_a_tall_picture_comes_out_tall(kind, orientation):
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_crop_is_of_the_picture_as_seen(orientation):
-    """Gravity means the picture's own top left, however it is stored."""
+    """Gravity refers to the picture as seen, however it is stored."""
     image = shown(stored("PNG", orientation), width=16, height=16, fit=Fit.COVER, gravity=(0.0, 0.0))
     upright = shown(stored("PNG", 1), width=16, height=16, fit=Fit.COVER, gravity=(0.0, 0.0))
     assert image.getpixel((0, 0)) == RED

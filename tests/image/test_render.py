@@ -1,4 +1,4 @@
-"""The use case: bytes and a recipe to renditions."""
+"""`render`: from bytes and a recipe to renditions."""
 
 import subprocess
 import sys
@@ -27,13 +27,13 @@ PNG = saved(textured(1200, 800).convert("RGBA"), "PNG")
 
 
 def named(data: bytes, wanted: frozenset[str] | None) -> tuple[dict[str, bytes], str]:
-    """Return renditions by name, and the colour."""
+    """Return renditions by name, and the mean color."""
     job = make_renditions(check_source(Job(reader=BytesReader(data), recipe=ALL, names=wanted)))
     return {rendition_name(each.variant, each.format): each.data for each in job.renditions}, job.color
 
 
-def test_renditions_come_in_the_recipes_order():
-    """Each variant in each of its formats, `source` as the source's own."""
+def test_renditions_are_in_the_order_of_the_recipe():
+    """Renditions are in the order of the recipe; `source` stands for the source's own format."""
     made = [(each.variant, each.format.value) for each in render(JPEG, ALL)]
     assert made == [
         ("icon", "png"),
@@ -46,15 +46,15 @@ def test_renditions_come_in_the_recipes_order():
 
 
 @pytest.mark.parametrize("data", [JPEG, PNG], ids=["JPEG", "PNG"])
-def test_a_rendition_does_not_depend_on_what_is_made_beside_it(data):
-    """Made alone, each is the same to the byte as made with all others, and so is the colour."""
+def test_a_rendition_does_not_depend_on_others(data):
+    """A rendition and the color are the same alone as together with all others."""
     everything, color = named(data, None)
     for name, content in everything.items():
         assert named(data, frozenset({name})) == ({name: content}, color)
 
 
-def test_nothing_is_made_where_nothing_is_wanted():
-    """An empty set, or names that the recipe does not make, cost no decoding: not even the bytes are looked at."""
+def test_no_names_cost_no_decoding():
+    """No names, or unknown names, cost no decoding: the source is not read after its header."""
     for names in (frozenset(), frozenset({"other.webp"})):
         checked = check_source(Job(reader=BytesReader(JPEG), recipe=ALL, names=names))
         job = make_renditions(replace(checked, reader=BytesReader(b"")))
@@ -62,7 +62,7 @@ def test_nothing_is_made_where_nothing_is_wanted():
 
 
 def test_bytes_are_the_same_in_every_process():
-    """A rendition is a function of the source and the recipe."""
+    """The same source and recipe give the same bytes in every process."""
     script = (
         "import hashlib; from tests.image.test_render import ALL, JPEG; from thumbsmith import render\n"
         "print(hashlib.sha256(b''.join(each.data for each in render(JPEG, ALL))).hexdigest())"
@@ -77,7 +77,7 @@ def test_bytes_are_the_same_in_every_process():
 
 
 def test_the_color_is_the_mean():
-    """Half red and half blue is purple; what is transparent does not count."""
+    """The color is the mean, weighted by alpha."""
     image = textured(64, 64)
     image.paste((255, 0, 0), (0, 0, 64, 32))
     image.paste((0, 0, 255), (0, 32, 64, 64))
@@ -97,16 +97,16 @@ def test_the_color_is_the_mean():
         (PNG, Limits(max_memory=1_000_000), Code.OVER_MEMORY),
     ],
 )
-def test_limits_are_judged_first(data, limits, code):
-    """What a recipe does not allow is rejected by its code."""
+def test_limits_are_checked(data, limits, code):
+    """A source beyond a limit is rejected with the code of that limit."""
     with pytest.raises(Rejected) as refused:
         render(data, Recipe(limits=limits))
     assert refused.value.code == code
 
 
 @pytest.mark.parametrize("kind", Format)
-def test_nothing_of_the_sources_metadata_is_left(kind):
-    """EXIF, XMP, comments and profiles stay behind."""
+def test_metadata_is_removed(kind):
+    """EXIF, XMP, comments and profiles are removed."""
     secret = b"51.4778 N, 0.0015 W"
     source = textured(100, 80)
     exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x0e\x01\x02\0\x14\0\0\0\x1a\0\0\0\0\0\0\0" + secret + b"\0"
@@ -117,8 +117,8 @@ def test_nothing_of_the_sources_metadata_is_left(kind):
     assert not {"exif", "xmp", "icc_profile", "comment", "dpi"} & pixels(rendition).info.keys()
 
 
-def test_quality_is_obeyed():
-    """A lower quality gives fewer bytes, of a picture less alike."""
+def test_quality_has_an_effect():
+    """A lower quality gives fewer bytes, and a picture that is less similar."""
     for kind in (Format.JPEG, Format.WEBP, Format.AVIF):
         low, high = (
             Recipe.loads(f'[variants.v]\nwidth = 200\nformats = ["{kind}"]\nquality = {quality}') for quality in (5, 95)
@@ -129,7 +129,7 @@ def test_quality_is_obeyed():
         assert difference(pixels(poor), truth) > difference(pixels(good), truth)
 
 
-def test_importing_it_loads_no_image_library():
-    """Pillow is loaded when the first picture is made."""
+def test_importing_render_loads_no_image_library():
+    """Importing the module loads no image library."""
     script = "import sys, thumbsmith.image.render; sys.exit('PIL' in sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True, env={"PYTHONPATH": ":".join(sys.path)})

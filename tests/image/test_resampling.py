@@ -1,4 +1,4 @@
-"""What libvips makes smaller is what Lanczos makes of it."""
+"""libvips reduces pictures to what Lanczos gives."""
 
 import random
 import subprocess
@@ -25,7 +25,7 @@ def _levels_off(found: Image.Image, wanted: Image.Image) -> np.ndarray:
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 @pytest.mark.parametrize("size", [(512, 341), (300, 300), (100, 480), (767, 65), (768, 300)])
 def test_a_picture_is_within_a_few_levels_of_exact_lanczos(mode: str, size: tuple[int, int]):
-    """Whatever both sides are divided by, whole or not, no level is more than 4 off, and the mean less than one."""
+    """For any reduction, whole or not, no level is more than 4 off, and the mean less than 1."""
     image = textured(768, 512).convert(mode)
     off = _levels_off(lanczos(image, size, (0, 0, 768, 512)), image.resize(size, LANCZOS))
     assert off.max() <= 4
@@ -38,8 +38,8 @@ def test_a_picture_is_within_a_few_levels_of_exact_lanczos(mode: str, size: tupl
     place=tuples(floats(0, 1), floats(0, 1)),
     whole=booleans(),
 )
-def test_a_part_is_where_exact_lanczos_has_it(shrinks, lengths, place, whole):
-    """Wherever a part begins and ends, between pixels or not, no level is more than 5 off, the mean less than one."""
+def test_a_part_has_the_position_of_exact_lanczos(shrinks, lengths, place, whole):
+    """For any part, also between pixels, no level is more than 5 off, and the mean less than 1."""
     image = textured(768, 512)
     size = (max(1, round(lengths[0] / shrinks[0])), max(1, round(lengths[1] / shrinks[1])))
     left, top = ((held - length) * at for held, length, at in zip(image.size, lengths, place, strict=True))
@@ -50,8 +50,8 @@ def test_a_part_is_where_exact_lanczos_has_it(shrinks, lengths, place, whole):
     assert off.mean() < 1
 
 
-def test_most_parts_are_left_to_libvips():
-    """Of boxes as JPEGs and crops have them, in eighths of a pixel, nine of ten go to libvips."""
+def test_libvips_handles_most_parts():
+    """Of boxes in eighths of a pixel, as with JPEGs and crops, libvips handles nine of ten."""
     image, chance = textured(1600, 1200), random.Random(7)
     found = []
     for _ in range(200):
@@ -63,7 +63,7 @@ def test_most_parts_are_left_to_libvips():
 
 
 def test_a_large_picture_is_averaged_first():
-    """A picture that is made twenty times smaller is what Pillow makes with the same gap, to a few levels."""
+    """A reduction by twenty gives what Pillow gives with the same gap, within a few levels."""
     image = textured(4000, 3000)
     off = _levels_off(
         lanczos(image, (200, 150), (0, 0, 4000, 3000), 3.0), image.resize((200, 150), LANCZOS, reducing_gap=3.0)
@@ -83,14 +83,14 @@ def test_a_large_picture_is_averaged_first():
         (600, (300, 1), (0.0, 0.0, 600.0, 400.0)),
     ],
 )
-def test_what_libvips_cannot_do_pillow_does(width: int, size: tuple[int, int], box: tuple[float, float, float, float]):
-    """Half a pixel's shift, a picture that is enlarged, one that is small, one that stays, and a line are exact."""
+def test_pillow_handles_what_libvips_cannot(width: int, size: tuple[int, int], box: tuple[float, float, float, float]):
+    """Half a pixel's shift, an enlargement, a small picture, an unchanged one and a line are exact."""
     image = textured(width, 400)
     assert not _levels_off(lanczos(image, size, box), image.resize(size, LANCZOS, box)).any()
 
 
 def test_the_same_picture_gives_the_same_pixels():
-    """Again and again, and from its memory alone."""
+    """The same picture gives the same pixels, again and in a different place of memory."""
     image = textured(1200, 800)
     assert len({lanczos(image.copy(), (500, 333), (0, 0, 1200, 800)).tobytes() for _ in range(5)}) == 1
 
@@ -111,21 +111,21 @@ print("_libvips" in sys.modules, len(list(Path("/proc/self/task").iterdir())))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel by Linux's /proc")
-def test_a_process_that_made_pictures_can_be_forked():
-    """Resizing leaves no thread behind, which a fork would lose, and with it what the thread held."""
+def test_a_process_can_be_forked_after_a_resize():
+    """A resize leaves no thread behind, which a fork would lose together with its locks."""
     done = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True, timeout=300, check=True)
     assert done.stdout.split() == ["True", "1"]
 
 
-def test_few_pixels_are_not_handed_over(monkeypatch: pytest.MonkeyPatch):
-    """Below the least that pays libvips is not asked."""
+def test_pillow_handles_small_pictures(monkeypatch: pytest.MonkeyPatch):
+    """A picture with fewer pixels than pay off does not go to libvips."""
     monkeypatch.setattr(vips.Picture, "from_pixels", None)
     side = int(MIN_PIXELS**0.5) - 1
     assert lanczos(textured(side, side), (50, 50), (0, 0, side, side)).size == (50, 50)
 
 
-def test_what_libvips_refuses_is_an_error_of_ours():
-    """An operation that there is not, and one whose arguments are wrong, say what is wrong."""
+def test_a_failed_operation_raises_vips_error():
+    """An unknown operation and wrong arguments raise VipsError, which says what is wrong."""
     picture = vips.Picture.from_pixels(bytes(12), 2, 2, 3)
     with pytest.raises(vips.VipsError, match="nonsense"):
         picture.run("nonsense")

@@ -1,4 +1,4 @@
-"""Sharpening."""
+"""`sharpen`: the unsharp mask."""
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -13,22 +13,22 @@ def _edges(image: Image.Image) -> float:
     return float(np.asarray(image.convert("L").filter(ImageFilter.FIND_EDGES), dtype=float)[2:-2, 2:-2].mean())
 
 
-def test_more_is_sharper():
-    """The stronger, the more a pixel differs from those beside it; none leaves the picture as it is."""
+def test_a_higher_value_is_sharper():
+    """A higher value gives more contrast between neighboring pixels; 0 leaves the picture unchanged."""
     source = saved(textured(256, 256), "PNG")
     plain, little, much = (shown(source, sharpen=strength) for strength in (0.0, 0.3, 1.0))
     assert _edges(plain) < _edges(little) < _edges(much)
     assert plain == shown(source)
 
 
-def test_flat_parts_stay():
-    """Where all is of one colour nothing changes."""
+def test_flat_areas_do_not_change():
+    """Areas of one color do not change."""
     image = Image.new("RGB", (20, 20), (10, 200, 90))
     assert sharpen(image, 2.0) == image
 
 
-def test_nothing_shines_out_of_transparent_parts():
-    """Opacity stays as it is, and the rim of a flat shape keeps its colour, whatever lies under what is transparent."""
+def test_transparent_pixels_add_no_color():
+    """Alpha stays, and the rim of a flat shape keeps its color, whatever color transparent pixels have."""
     image = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
     image.paste((200, 120, 40, 255), (10, 10, 30, 30))
     image.putpixel((9, 15), (200, 120, 40, 128))
@@ -40,7 +40,7 @@ def test_nothing_shines_out_of_transparent_parts():
 
 
 def test_a_picture_made_from_a_larger_one_is_sharpened_once():
-    """A variant is the same whether a larger one that is sharpened is made beside it or not."""
+    """A variant is the same with and without a larger, sharpened variant beside it."""
     large = Variant(name="large", width=200, formats=(Format.PNG,))
     small = Variant(name="small", width=50, formats=(Format.PNG,), sharpen=0.5)
     data = saved(textured(400, 300), "JPEG")

@@ -1,4 +1,4 @@
-"""Pictures that libvips averages while it decodes them are those that Pillow decodes."""
+"""Sources that libvips averages while it decodes them have the pixels that Pillow decodes."""
 
 from io import BytesIO
 
@@ -27,15 +27,15 @@ def picture(mode: str = "RGB") -> Image.Image:
 
 STREAMED = [
     pytest.param(saved(picture(), "PNG"), id="png"),
-    pytest.param(saved(picture("L"), "PNG"), id="grey png"),
+    pytest.param(saved(picture("L"), "PNG"), id="gray png"),
     pytest.param(saved(picture(), "WEBP", quality=95), id="webp"),
     pytest.param(saved(picture(), "TIFF", **DEFLATE), id="tiff"),
-    pytest.param(saved(picture("L"), "TIFF", tiffinfo={278: 16, 317: 2}, **DEFLATE), id="grey tiff in strips"),
+    pytest.param(saved(picture("L"), "TIFF", tiffinfo={278: 16, 317: 2}, **DEFLATE), id="gray tiff in strips"),
 ]
 BY_PILLOW = [
     pytest.param(saved(picture("RGBA"), "PNG"), id="alpha"),
     pytest.param(saved(picture("P"), "PNG"), id="palette"),
-    pytest.param(saved(picture(), "PNG", transparency=(0, 0, 0)), id="a colour that is clear"),
+    pytest.param(saved(picture(), "PNG", transparency=(0, 0, 0)), id="a color that is clear"),
     pytest.param(saved(Image.fromarray(np.asarray(picture("L"), np.uint16) * 257), "PNG"), id="16 bits"),
     pytest.param(saved(picture("1"), "PNG"), id="1 bit"),
     pytest.param(saved(picture(), "WEBP", save_all=True, append_images=[picture("L")]), id="animation"),
@@ -54,8 +54,8 @@ def _by_pillow(monkeypatch: pytest.MonkeyPatch, data: bytes, **fields) -> Image.
 
 @pytest.mark.parametrize("data", STREAMED)
 @pytest.mark.parametrize("side", [64, 120])
-def test_it_is_the_picture_that_pillow_decodes(data: bytes, side: int, streamed: list[bool], monkeypatch):
-    """Small pictures of each kind are those of Pillow, to a level or so in the mean and a few at most, edges too."""
+def test_the_picture_is_that_of_pillow(data: bytes, side: int, streamed: list[bool], monkeypatch):
+    """Small pictures of each kind are those of Pillow, within a few levels, also at edges."""
     found = shown(data, width=side, height=side)
     assert streamed == [True]
     wanted = _by_pillow(monkeypatch, data, width=side, height=side)
@@ -65,31 +65,31 @@ def test_it_is_the_picture_that_pillow_decodes(data: bytes, side: int, streamed:
 
 
 @pytest.mark.parametrize("data", STREAMED)
-def test_it_is_the_same_from_a_file_that_is_too_large_for_memory(data: bytes, monkeypatch: pytest.MonkeyPatch):
-    """Read piece by piece, a file gives what it gives read whole."""
+def test_reading_piece_by_piece_gives_the_same(data: bytes, monkeypatch: pytest.MonkeyPatch):
+    """A file that is read piece by piece gives the same as one that is read whole."""
     whole = shown(data)
     monkeypatch.setattr(vips_stream, "MAX_IN_MEMORY_BYTES", 0)
     assert shown(data).tobytes() == whole.tobytes()
 
 
 @pytest.mark.parametrize("data", [*STREAMED, *BY_PILLOW])
-def test_most_of_a_picture_is_decoded_by_pillow(data: bytes, streamed: list[bool]):
-    """Where less than five of its pixels go into one on each axis nothing is averaged beforehand."""
+def test_pillow_decodes_if_most_pixels_are_needed(data: bytes, streamed: list[bool]):
+    """Pillow decodes a source if fewer than five of its pixels go into one on each axis."""
     shown(data, width=161, height=161)
     assert streamed == []
 
 
 @pytest.mark.parametrize("data", BY_PILLOW)
-def test_what_libvips_would_see_otherwise_is_left_to_pillow(data: bytes, streamed: list[bool]):
-    """Transparency, palettes, depth, animations, turns and inks are Pillow's."""
+def test_pillow_decodes_unsuitable_sources(data: bytes, streamed: list[bool]):
+    """Pillow decodes sources with alpha, palettes, deep color, animations, rotation and CMYK."""
     shown(data)
     assert streamed == []
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
 @pytest.mark.parametrize("data", STREAMED)
-def test_a_file_that_is_cut_off_is_truncated(data: bytes, in_memory: bool, monkeypatch: pytest.MonkeyPatch):
-    """Whoever decodes it, at every length: what Pillow says of it stands."""
+def test_a_cut_file_is_truncated(data: bytes, in_memory: bool, monkeypatch: pytest.MonkeyPatch):
+    """A file that is cut at any length is rejected as Pillow rejects it."""
     monkeypatch.setattr(vips_stream, "MAX_IN_MEMORY_BYTES", len(data) if in_memory else 0)
     for share in (0.3, 0.6, 0.95):
         with pytest.raises(Rejected) as refused:
@@ -98,8 +98,8 @@ def test_a_file_that_is_cut_off_is_truncated(data: bytes, in_memory: bool, monke
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
-def test_damage_is_judged_by_pillow(in_memory: bool, monkeypatch: pytest.MonkeyPatch):
-    """Of a PNG whose pixels cannot be unpacked the verdict is the same with libvips and without."""
+def test_damage_has_the_code_of_pillow(in_memory: bool, monkeypatch: pytest.MonkeyPatch):
+    """A PNG with pixels that cannot be decompressed gets the same code with libvips and without."""
     data = bytearray(saved(picture(), "PNG"))
     data[len(data) // 2 : len(data) // 2 + 40] = bytes(40)
     monkeypatch.setattr(vips_stream, "MAX_IN_MEMORY_BYTES", len(data) if in_memory else 0)
@@ -112,8 +112,8 @@ def test_damage_is_judged_by_pillow(in_memory: bool, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(("kind", "options"), [("PNG", {}), ("WEBP", {"quality": 95}), ("TIFF", DEFLATE)])
-def test_a_profile_is_followed(kind: str, options: dict, streamed: list[bool], monkeypatch: pytest.MonkeyPatch):
-    """Colours of a wider space are converted after averaging, as of any other picture; a broken profile is ignored."""
+def test_a_profile_is_applied(kind: str, options: dict, streamed: list[bool], monkeypatch: pytest.MonkeyPatch):
+    """Wide colors are converted after averaging, as for any other source; a broken profile is ignored."""
     wide = profile(DISPLAY_P3, parametric(3, *SRGB_CURVE))
     data = saved(picture(), kind, icc_profile=wide, **options)
     found = shown(data)
@@ -127,7 +127,7 @@ def test_a_profile_is_followed(kind: str, options: dict, streamed: list[bool], m
 @pytest.mark.parametrize("data", STREAMED)
 @pytest.mark.parametrize("after", [1, 2, 3])
 def test_what_the_reader_raises_is_raised(data: bytes, after: int, monkeypatch: pytest.MonkeyPatch):
-    """A store that fails while libvips reads fails the picture, and is no verdict on it."""
+    """An error of the store while libvips reads is raised, and does not reject the source."""
     monkeypatch.setattr(vips_stream, "MAX_IN_MEMORY_BYTES", 0)
     monkeypatch.setattr("thumbsmith.image.stream.BLOCK", 1 << 12)
     failure = StoreError("gone", transient=True)
@@ -143,8 +143,8 @@ def test_what_the_reader_raises_is_raised(data: bytes, after: int, monkeypatch: 
     assert raised.value is failure
 
 
-def test_the_end_of_the_process_is_not_swallowed():
-    """SystemExit, raised in the thread that reads, is kept for the one that waits; before the start is no place."""
+def test_system_exit_is_kept_for_the_waiting_thread():
+    """SystemExit in the reading thread is kept for the waiting thread; a position before the start is none."""
 
     class Leaving(BytesReader):
         def read(self, offset: int, length: int) -> bytes:
@@ -157,14 +157,14 @@ def test_the_end_of_the_process_is_not_swallowed():
     assert feed.seek(5, 0) == 5
 
 
-def test_a_webp_whose_colours_are_cut_off_is_decoded_in_full(monkeypatch: pytest.MonkeyPatch):
-    """What libwebp averages before RGB cuts it off would look different: it is what Pillow decodes, to the level."""
+def test_a_webp_with_clipped_colors_is_decoded_by_pillow(monkeypatch: pytest.MonkeyPatch):
+    """A WebP that libwebp would average before clipping is decoded by Pillow."""
     data = saved(textured(WIDTH, HEIGHT).point(lambda level: 0 if level < 128 else 255), "WEBP", quality=95)
     assert shown(data).tobytes() == _by_pillow(monkeypatch, data).tobytes()
 
 
-def test_a_picture_of_another_size_is_not_taken(monkeypatch: pytest.MonkeyPatch):
-    """Where libvips reads other sides or channels than Pillow it is not believed."""
+def test_a_picture_of_another_size_is_not_used(monkeypatch: pytest.MonkeyPatch):
+    """A picture for which libvips reads another size or other channels than Pillow is not used."""
     data = saved(picture(), "PNG")
     other = Image.open(BytesIO(saved(picture("L"), "PNG")))
     from thumbsmith.image.probe import probe  # noqa: PLC0415 - of this test alone

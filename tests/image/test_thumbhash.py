@@ -1,4 +1,4 @@
-"""Placeholders: the ThumbHash of a picture, and what is recorded of it."""
+"""ThumbHash: the placeholder of a picture, and its record in the manifest."""
 
 import json
 from base64 import b64decode
@@ -38,7 +38,7 @@ VECTORS = [
 
 
 def _noise(width: int, height: int, *, alpha: bool) -> bytes:
-    """Return pixels of a well-known generator (Lehmer's, with 16807), a byte each, opaque unless told otherwise."""
+    """Return pixels of Lehmer's generator (16807), a byte each, opaque by default."""
     state, levels = width * 100 + height, []
     for index in range(width * height * 4):
         state = state * 16807 % 2147483647
@@ -47,13 +47,13 @@ def _noise(width: int, height: int, *, alpha: bool) -> bytes:
 
 
 @pytest.mark.parametrize(("alpha", "width", "height", "expected"), VECTORS)
-def test_the_hash_is_the_published_one(alpha: bool, width: int, height: int, expected: str):
-    """For pictures of any proportions, with and without opacity, the hash is that of the author's implementation."""
+def test_the_hash_is_that_of_the_reference_implementation(alpha: bool, width: int, height: int, expected: str):
+    """For pictures of any shape, with and without alpha, the hash is that of the author's implementation."""
     assert thumbhash(width, height, _noise(width, height, alpha=alpha)).hex() == expected
 
 
-def test_flat_and_empty_pictures_have_one():
-    """A picture of one colour, or none at all, has a hash of the usual length."""
+def test_flat_and_empty_pictures_have_a_hash():
+    """A picture of one color, and a fully transparent one, has a hash of the usual length."""
     assert len(thumbhash(16, 16, bytes((200, 100, 50, 255)) * 256)) in range(15, 26)
     assert len(thumbhash(4, 3, bytes(48))) in range(15, 27)
 
@@ -65,7 +65,7 @@ def _hash_of(data: bytes) -> bytes:
 
 
 def _mean(hashed: bytes) -> tuple[int, ...]:
-    """Return the mean colour in a hash, as its format has it: luminance, yellow against blue, red against green."""
+    """Return the mean color in a hash: luminance, yellow against blue, red against green."""
     head = int.from_bytes(hashed[:3], "little")
     luminance, yellow, red = (head & 63) / 63, (head >> 6 & 63) / 31.5 - 1, (head >> 12 & 63) / 31.5 - 1
     blue = luminance - 2 / 3 * yellow
@@ -74,14 +74,14 @@ def _mean(hashed: bytes) -> tuple[int, ...]:
 
 
 @pytest.mark.parametrize("color", ["#c04020", "#102030", "#f0f0f0", "#20c0a0"])
-def test_the_hash_is_of_the_picture(color: str):
-    """The mean colour in the hash is the picture's, to the 6 bits that it has."""
+def test_the_hash_has_the_mean_color(color: str):
+    """The mean color in the hash is that of the picture, within its 6 bits."""
     expected = tuple(bytes.fromhex(color[1:]))
     assert all(abs(found - level) <= 8 for found, level in zip(_mean(_hash_of(picture(color))), expected, strict=True))
 
 
-def test_a_hash_knows_which_way_is_up_and_what_is_clear():
-    """A turned photo has the hash of the picture as seen; a picture with transparent parts has one that says so."""
+def test_the_hash_respects_orientation_and_alpha():
+    """The hash is that of the picture as seen, and it says whether there is alpha."""
     image = textured(400, 240)
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -95,8 +95,8 @@ def test_a_hash_knows_which_way_is_up_and_what_is_clear():
     assert _hash_of(saved(clear, "PNG"))[2] & 128
 
 
-def test_the_manifest_has_it_and_keeps_it():
-    """The hash is in the manifest, and stays there when only a variant goes."""
+def test_the_manifest_keeps_the_hash():
+    """The manifest has the hash, and keeps it when only a variant is removed."""
     source, destination = MemoryStore("source"), MemoryStore("destination")
     source.put("a.jpg", picture(), Headers(content_type="image/jpeg"))
     made = converge("a.jpg", source, destination, Recipe.default()).manifest
@@ -105,8 +105,8 @@ def test_the_manifest_has_it_and_keeps_it():
     assert converge("a.jpg", source, destination, fewer).manifest["placeholder"] == made["placeholder"]
 
 
-def test_a_manifest_without_one_stands():
-    """Thumbnails of a version that knew no ThumbHash are fresh; the next picture that is made brings one."""
+def test_a_manifest_without_a_hash_is_fresh():
+    """A manifest without a hash is fresh; the next rendition that is made adds one."""
     source, destination = MemoryStore("source"), MemoryStore("destination")
     source.put("a.jpg", picture(), Headers(content_type="image/jpeg"))
     made = converge("a.jpg", source, destination, Recipe.default()).manifest
@@ -121,7 +121,7 @@ def test_a_manifest_without_one_stands():
 
 @needs_corpus
 def test_photographs_have_their_mean_color():
-    """The mean colour in a photograph's hash is the one that is recorded beside it, within 3 %."""
+    """The mean color in the hash of a photograph is the recorded one, within 3 %."""
     for photo in photos():
         reader = BytesReader(photo.read_bytes())
         made = make_renditions(check_source(Job(reader=reader, recipe=Recipe.loads("[variants.a]\nwidth = 100"))))

@@ -1,4 +1,4 @@
-"""`quality = "auto"`: the smallest file that looks as it should, in few encodings."""
+"""`quality = "auto"`: the smallest file that is similar enough, in few encodings."""
 
 from io import BytesIO
 
@@ -28,7 +28,7 @@ KINDS = [Format.JPEG, Format.WEBP, Format.AVIF]
 
 
 def _own(image: object) -> Image.Image:
-    """Return a picture as one of the engine's own Pillow."""
+    """Return a picture as one of the Pillow that the package loads."""
     return Image.fromarray(np.asarray(image))
 
 
@@ -43,8 +43,8 @@ def _likeness(image: Image.Image, data: bytes) -> float:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_smooth_pictures_get_less_and_rough_ones_more(kind: Format):
-    """A picture that is easy to code is smaller than at the default quality, and still good; a hard one is larger."""
+def test_smooth_pictures_get_a_lower_quality_than_rough_ones(kind: Format):
+    """A smooth picture is smaller than at the default quality, and similar enough; a rough one is larger."""
     smooth = _own(textured(300, 200))
     easy, default = _encoded(smooth, kind, "auto"), _encoded(smooth, kind, getattr(Quality(), kind.value))
     assert len(easy) < len(default)
@@ -54,22 +54,22 @@ def test_smooth_pictures_get_less_and_rough_ones_more(kind: Format):
     assert len(hard) > len(default)
 
 
-def test_bytes_bound_it():
-    """What looks as it should and takes too many bytes is lowered as any other quality is."""
+def test_max_output_bytes_also_limits_auto():
+    """A file that is similar enough but too large gets a lower quality, like any other."""
     free = len(_encoded(NOISE, Format.WEBP, "auto"))
     assert len(_encoded(NOISE, Format.WEBP, "auto", max_output_bytes=free * 4 // 5)) <= free * 4 // 5
 
 
-def test_transparency_is_no_obstacle():
-    """A picture with transparent parts is compared as it is seen."""
+def test_transparent_pictures_are_compared_as_seen():
+    """A transparent picture is compared as seen on black."""
     clear = _own(textured(300, 200)).convert("RGBA")
     clear.putalpha(clear.getchannel("R"))
     assert _likeness(clear, _encoded(clear, Format.WEBP, "auto")) >= MIN_SIMILARITY
 
 
 @given(st.integers(30, 95), st.floats(0.0001, 0.8), st.floats(5, 40), st.floats(-0.3, 0.3))
-def test_three_encodings_are_enough(first: int, lost: float, halving: float, bend: float):
-    """Where what is lost falls with quality, at most three are tried, and a good one is taken if one was found."""
+def test_at_most_three_encodings_are_tried(first: int, lost: float, halving: float, bend: float):
+    """At most three qualities are tried, and a sufficient one is chosen if one was found."""
     tried: dict[int, float] = {}
 
     def likeness(quality: int) -> float:
@@ -86,8 +86,8 @@ def test_three_encodings_are_enough(first: int, lost: float, halving: float, ben
 
 @pytest.mark.parametrize("quality", [20, 50, 80, 95])
 @pytest.mark.parametrize("size", [(64, 48), (300, 200), (1500, 1100)])
-def test_the_metric_is_structural_similarity(size: tuple[int, int], quality: int):
-    """The cheap metric is within 0.02 of scikit-image's with the same windows, at each place, on luminance."""
+def test_the_metric_is_close_to_ssim(size: tuple[int, int], quality: int):
+    """The fast metric is within 0.02 of scikit-image's SSIM with the same windows at every place."""
     image = Image.blend(_own(textured(*size)), NOISE.resize(size), 0.2)
     data = saved(image, "JPEG", quality=quality)
     one, other = (np.asarray(each.convert("L"), dtype=float) for each in (image, Image.open(BytesIO(data))))
@@ -98,8 +98,8 @@ def test_the_metric_is_structural_similarity(size: tuple[int, int], quality: int
 
 @needs_corpus
 @pytest.mark.parametrize("kind", KINDS[:2])
-def test_photographs_look_as_they_should(kind: Format):
-    """Of 10 photographs each reaches the level, in a file at most a fifth larger than the smallest that does."""
+def test_photographs_reach_the_similarity(kind: Format):
+    """Each of 10 photographs reaches the similarity, in a file at most a fifth above the smallest possible."""
     for photo in photos()[:10]:
         (made,) = render(photo.read_bytes(), Recipe.loads("[variants.v]\nwidth = 256\nformats = ['png']"))
         image = Image.open(BytesIO(made.data)).convert("RGB")

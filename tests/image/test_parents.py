@@ -1,4 +1,4 @@
-"""Which picture each one is made from."""
+"""Parents: which larger picture each one is made from."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,8 +19,8 @@ variants = st.builds(
 )
 
 
-def test_each_picture_is_made_from_the_smallest_that_is_large_enough():
-    """1024 comes from the source, 256 from 1024, a square icon from 256; 800 from the source, as 1024 is too close."""
+def test_the_parent_is_the_smallest_sufficient_picture():
+    """1024 comes from the source, 256 from 1024, the icon from 256; 800 from the source, as 1024 is too close."""
     chosen = [
         Variant(name="large", width=1024, height=1024),
         Variant(name="icon", width=64, height=64, fit=Fit.COVER),
@@ -30,16 +30,16 @@ def test_each_picture_is_made_from_the_smallest_that_is_large_enough():
     assert parents([plan(SIZE, variant) for variant in chosen], SIZE) == (None, 2, 3, None)
 
 
-def test_nothing_is_made_from_a_crop():
-    """A crop is no parent: what it lacks may be wanted."""
+def test_a_crop_is_no_parent():
+    """A crop is no parent, since it lacks a part of the source."""
     square = Variant(name="square", width=2000, height=2000, fit=Fit.COVER)
     small = Variant(name="small", width=64, height=64)
     assert parents([plan(SIZE, square), plan(SIZE, small)], SIZE) == (None, None)
 
 
 @given(st.lists(variants, min_size=1, max_size=8))
-def test_a_parent_shows_everything_at_twice_the_size(chosen):
-    """Whatever the recipe, a parent holds the whole source, and two pixels on each axis for each that is made of it."""
+def test_a_parent_shows_the_whole_source_at_twice_the_size(chosen):
+    """For any recipe, a parent shows the whole source, with two pixels on each axis for each of the result."""
     plans = [plan(SIZE, variant) for variant in chosen]
     for child, parent in zip(plans, parents(plans, SIZE), strict=True):
         if parent is not None:

@@ -1,4 +1,4 @@
-"""A rendition of the source's own size and format is never larger than the source, and holds none of its metadata."""
+"""The source's own file as a rendition: never larger than the source, and without its metadata."""
 
 import struct
 import zlib
@@ -26,7 +26,7 @@ def _exif() -> Image.Exif:
 
 
 def _made(data: bytes, **fields) -> Rendition:
-    """Return the rendition of a variant that shows the whole source at its size, at a quality that no source has."""
+    """Return the rendition of a variant that shows the whole source at its size, at quality 100."""
     high = Quality(jpeg=100, webp=100, avif=100)
     variant = Variant(**{"name": "v", "width": 500, "formats": ("source",), "quality": high, **fields})
     (made,) = render(data, Recipe(variants=(variant,)))
@@ -48,7 +48,7 @@ def _text() -> PngImagePlugin.PngInfo:
 
 
 def _dense(image: Image.Image, **options) -> bytes:
-    """Return a PNG whose pixels take as few bytes as they can."""
+    """Return a PNG with the smallest compressed data."""
     return saved(image, "PNG", optimize=True, **options)
 
 
@@ -59,7 +59,7 @@ CLEAR.putalpha(IMAGE.convert("L"))
 SOURCES = {
     "jpeg": JPEG,
     "progressive": saved(IMAGE, "JPEG", quality=40, progressive=True, exif=_exif()),
-    "grey": saved(IMAGE.convert("L"), "JPEG", quality=40, exif=_exif()),
+    "gray": saved(IMAGE.convert("L"), "JPEG", quality=40, exif=_exif()),
     "with restarts": saved(IMAGE, "JPEG", quality=40, restart_marker_blocks=3, exif=_exif()),
     "with a profile": saved(IMAGE, "JPEG", quality=40, icc_profile=SRGB, exif=_exif()),
     "with a tail": JPEG + SECRET,
@@ -78,8 +78,8 @@ SOURCES = {
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_what_is_kept_is_smaller_and_shows_the_same(source: str):
-    """The rendition is shorter than the source, has its very pixels, and nothing of its metadata."""
+def test_the_source_file_is_smaller_with_the_same_pixels(source: str):
+    """The rendition is smaller than the source, has the same pixels, and no metadata."""
     data = SOURCES[source]
     assert SECRET in data
     made = _made(data)
@@ -93,8 +93,8 @@ def test_what_is_kept_is_smaller_and_shows_the_same(source: str):
 
 
 @pytest.mark.parametrize("image", [IMAGE, CLEAR], ids=["opaque", "alpha"])
-def test_an_avif_that_is_nothing_but_a_picture_is_kept(image: Image.Image):
-    """Byte for byte; one with metadata is encoded anew, and the metadata gone."""
+def test_an_avif_without_metadata_is_used_unchanged(image: Image.Image):
+    """An AVIF without metadata is used byte for byte; one with metadata is encoded again, without it."""
     plain, told = saved(image, "AVIF", quality=40), saved(image, "AVIF", quality=40, exif=_exif())
     assert _made(plain).data == plain
     assert SECRET in told
@@ -112,8 +112,8 @@ def test_an_avif_that_is_nothing_but_a_picture_is_kept(image: Image.Image):
         {"height": 60, "fit": "cover"},
     ],
 )
-def test_what_shows_something_else_is_made(fields: dict):
-    """A variant that is smaller, sharper, padded or cropped is written anew."""
+def test_a_changed_picture_is_encoded(fields: dict):
+    """A variant that is smaller, sharpened, padded or cropped is encoded."""
     assert _made(JPEG, **fields).data != _made(JPEG).data
 
 
@@ -137,15 +137,15 @@ DEEP = Image.new("I;16", (120, 90), 7000)
     ],
     ids=["turned", "another profile", "cmyk", "16 bit", "animated"],
 )
-def test_what_cannot_stand_for_itself_is_made(data: bytes, monkeypatch: pytest.MonkeyPatch):
-    """A source that is turned, in other colours, deeper or moving is written as if it were not kept at all."""
+def test_an_unsuitable_source_is_encoded(data: bytes, monkeypatch: pytest.MonkeyPatch):
+    """A source that is rotated, in other colors, deeper or animated is encoded."""
     made = _made(data)
     monkeypatch.setattr(passthrough, "MAX_PIXELS", 0)
     assert _made(data) == made
 
 
-def test_something_hidden_behind_the_pixels_of_a_png_is_not_kept():
-    """A PNG whose stream of pixels goes on after its end, as cropped screenshots did, is written anew."""
+def test_data_after_the_pixels_of_a_png_is_not_kept():
+    """A PNG with more compressed data than its pixels, as some tools left after a crop, is encoded."""
     whole = _dense(PALETTE)
     start = whole.index(b"IDAT") - 4
     (length,) = struct.unpack_from(">I", whole, start)
@@ -156,15 +156,15 @@ def test_something_hidden_behind_the_pixels_of_a_png_is_not_kept():
     assert len(_made(hidden).data) > len(whole)
 
 
-def test_a_credit_is_not_lost_to_it():
-    """Where author and copyright are to be kept, and there are some, the picture is written with them."""
+def test_a_picture_with_a_credit_is_encoded():
+    """If a variant keeps author and copyright notice, and there are some, the picture is encoded with them."""
     exif = Image.Exif()
     exif[0x013B] = "Ada"
     made = _made(saved(IMAGE, "JPEG", quality=40, exif=exif), metadata=Metadata.COPYRIGHT)
     assert pixels(made).getexif()[0x013B] == "Ada"
-    assert len(_made(SOURCES["grey"], metadata=Metadata.COPYRIGHT).data) < len(SOURCES["grey"])
+    assert len(_made(SOURCES["gray"], metadata=Metadata.COPYRIGHT).data) < len(SOURCES["gray"])
 
 
-def test_another_format_is_made():
+def test_another_format_is_encoded():
     """A JPEG as WebP is a WebP."""
     assert _made(JPEG, formats=(Format.WEBP,)).data[8:12] == b"WEBP"

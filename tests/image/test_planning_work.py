@@ -1,4 +1,4 @@
-"""Many pictures of one source: the work of planning grows no faster than it must."""
+"""The work of planning many pictures of one source grows no faster than necessary."""
 
 import sys
 from collections import Counter
@@ -19,7 +19,7 @@ MOVING = '[variants.a]\nwidth = 8\nanimation = "keep"\n[variants.b]\nwidth = 4\n
 
 
 def _calls(work: Callable[[], object]) -> Counter[str]:
-    """Return how often each function of the module with the plans is called by some work."""
+    """Return how often some work calls each function of the geometry module."""
     found: Counter[str] = Counter()
     home = Layout.of.__func__.__code__.co_filename  # type: ignore[attr-defined]
 
@@ -42,8 +42,8 @@ def _animation() -> bytes:
     return file.getvalue()
 
 
-def test_what_is_made_from_what_is_worked_out_once():
-    """For 80 pictures of one source, parents are searched once, and each plan is made a few times at most."""
+def test_parents_are_chosen_once():
+    """For 80 pictures of one source, parents are chosen once, and each plan is computed a few times at most."""
     data, recipe = picture(), Recipe.loads(MANY)
     calls = _calls(lambda: render(data, recipe))
     assert calls["parents"] == 1
@@ -51,7 +51,7 @@ def test_what_is_made_from_what_is_worked_out_once():
 
 
 def test_an_animation_is_planned_once():
-    """The frames of an animation share one layout, which is worked out once for all of them."""
+    """All frames of an animation share one layout, which is computed once."""
     data, recipe = _animation(), Recipe.loads(MOVING)
     calls = _calls(lambda: render(data, recipe))
     assert calls["parents"] == 1

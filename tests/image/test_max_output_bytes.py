@@ -1,4 +1,4 @@
-"""Files that must be small: `max_output_bytes`."""
+"""`max_output_bytes`: files with a limit on their size."""
 
 import pytest
 from hypothesis import given
@@ -26,8 +26,8 @@ def _bytes(kind: str, most: int | None, quality: int = 80, source: bytes = SOURC
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "webp", "avif"])
-def test_a_file_is_made_to_fit(kind: str):
-    """A file that would be larger takes at most what it may, and most of that; one that fits is what it would be."""
+def test_a_file_fits_its_limit(kind: str):
+    """A file that would be larger fits, and nearly fills the limit; a file that fits stays unchanged."""
     free, least = _bytes(kind, None), _bytes(kind, None, quality=MIN_SIZE_QUALITY)
     for share in (0.9, 0.5, 0.2):
         most = int(least + share * (free - least))
@@ -36,20 +36,20 @@ def test_a_file_is_made_to_fit(kind: str):
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "webp", "avif"])
-def test_what_cannot_fit_is_made_all_the_same(kind: str):
-    """A picture that is too large at the lowest quality is written at that, and never at a higher one than wanted."""
+def test_a_file_that_cannot_fit_has_the_lowest_quality(kind: str):
+    """A picture that is too large at the lowest quality has that quality, and never more than the wanted one."""
     assert _bytes(kind, 10) == _bytes(kind, None, quality=MIN_SIZE_QUALITY)
     assert _bytes(kind, 10, quality=3) == _bytes(kind, None, quality=3)
 
 
-def test_png_is_left_as_it_is():
+def test_png_ignores_the_limit():
     """A PNG has no quality to lower."""
     assert _bytes("png", 10) == _bytes("png", None)
 
 
 @given(st.integers(1, 100), st.integers(1, 200_000), st.floats(5, 60), st.floats(0.8, 1.2))
 def test_few_encodings_find_a_file_that_fits(wanted: int, most: int, halving: float, bend: float):
-    """Whatever the sizes are, at most five files are written, one that fits is found if the lowest quality's does."""
+    """For any sizes, at most five files are encoded, and one that fits is found if the lowest quality fits."""
     sizes = {q: int(min(100_000 * 2 ** ((q**bend - 80) / halving), 1e6 + q)) + 1 for q in range(1, 101)}
     qualities: list[int] = []
 
@@ -66,8 +66,8 @@ def test_few_encodings_find_a_file_that_fits(wanted: int, most: int, halving: fl
 
 @needs_corpus
 @pytest.mark.parametrize("kind", ["jpeg", "webp"])
-def test_photographs_fill_what_they_may(kind: str):
-    """Photographs of 400 px that may take 12,000 bytes take no more, and those that would take more 85 % of it."""
+def test_photographs_fill_their_limit(kind: str):
+    """Photographs of 400 px fit into 12,000 bytes, and fill 85 % of it if they would be larger."""
     for photo in photos()[:8]:
         free, found = (_bytes(kind, most, source=photo.read_bytes()) for most in (None, 12_000))
         assert found == free if free <= 12_000 else 0.85 * 12_000 <= found <= 12_000, photo.name
