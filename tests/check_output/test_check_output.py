@@ -333,8 +333,8 @@ def _elsewhere(data: bytes) -> bytes:
     ("spoil", "refused"),
     [
         (_hidden_behind_the_picture, "bytes that no picture uses"),
-        (_elsewhere, "its picture is cut to pieces"),
-        (_with_flags, "where its picture is in another way"),
+        (_elsewhere, "its picture is split"),
+        (_with_flags, "the place of its picture has an unknown structure"),
     ],
 )
 def test_media_data_are_the_picture(spoil: Callable[[bytes], bytes], refused: str):
@@ -371,7 +371,7 @@ def _box(kind: bytes, body: bytes) -> bytes:
         (_described(more=_box(b"pitm", bytes(4) + b"\0\1")), "describes its picture twice"),
         (_described(b"iprp", b"ipco", more=_box(b"ispe", SECRET[:12]) * 60), "the description of its picture takes"),
         (_described(b"iprp", b"ipco", more=_box(b"ispe", SECRET)), "its box b'ispe' takes 17 bytes"),
-        (_described(b"iprp", more=_box(b"free", SECRET)), "its properties are written in another way"),
+        (_described(b"iprp", more=_box(b"free", SECRET)), "its properties have an unknown structure"),
         (_described(b"iinf", more=_box(b"infe", b"\3" + bytes(7) + b"av01Color\0")), "an item b'av01Color"),
         (_described(b"iinf", more=_box(b"infe", b"\2" + bytes(7) + b"mimeXMP\0")), "an item b'mimeXMP"),
     ],
@@ -414,7 +414,7 @@ def test_a_large_png_is_unpacked_in_parts():
     for size in (1000, 20, len(packed)):
         pieces = [packed[at : at + size] for at in range(0, len(packed), size)]
         check(replace(made, data=_repacked_in(made.data, pieces)))
-    assert "more follows" in _refused(made, _repacked_in(made.data, [packed, SECRET]))
+    assert "more data follow" in _refused(made, _repacked_in(made.data, [packed, SECRET]))
     assert "more than" in _refused(made, _repacked_in(made.data, [zlib.compress(bytes(3000 * 9001 + 1))]))
     assert "fewer than" in _refused(made, _repacked_in(made.data, [packed[:-9]]))
 

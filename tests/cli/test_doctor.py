@@ -10,6 +10,7 @@ from PIL import features
 
 from tests.cli.command import Command
 from thumbsmith.errors import WorkerError
+from thumbsmith.image.formats import SOURCE_FORMATS
 from thumbsmith.worker import Workers, sandbox
 from thumbsmith.worker.isolation import LAYERS
 from thumbsmith.worker.parent import Template
@@ -24,7 +25,7 @@ def test_versions_formats_and_isolation_are_told(thumbsmith: Command):
     assert found["event"] == "doctor"
     assert {"Pillow", "libwebp", "libavif"} <= found["libraries"].keys()
     assert all(found["writes"].values())
-    assert found["reads"].keys() == {"jpeg", "png", "gif", "webp", "tiff", "bmp", "avif", "heic"}
+    assert found["reads"].keys() == SOURCE_FORMATS.keys()
     assert found["isolation"].keys() == LAYERS.keys()
     assert found["workers"] >= 1
     assert found["memory"] > 1 << 20

@@ -108,7 +108,7 @@ def test_what_follows_the_picture_is_ignored():
         (frame() + frame(), "corrupt", "two frame headers"),
         (scan(), "corrupt", "a scan before its frame header"),
         (segment(0xFE, b"nothing else") + EOI, "corrupt", "ends without a picture"),
-        (b"\xff\xc0\0\x05\x08\0\0" + scan(), "corrupt", "longer than what holds it"),
+        (b"\xff\xc0\0\x05\x08\0\0" + scan(), "corrupt", "longer than its container"),
         (b"\xff\xc4\0\0" * 70_000, "corrupt", "more than 4096 segments"),
         (frame(), "truncated", "the file ends, after 21 bytes"),
         (segment(0xE0, b"JFIF")[:-2], "truncated", "the file ends"),

@@ -8,7 +8,7 @@ from PIL import Image
 
 from tests.image.pictures import difference, shown, textured
 from thumbsmith.image.containers.base import Window
-from thumbsmith.image.containers.tiff import pyramid_of
+from thumbsmith.image.containers.tiff import pyramid as read_pyramid
 from thumbsmith.image.probe import probe
 from thumbsmith.reader import BytesReader
 
@@ -45,7 +45,7 @@ def test_halves_of_halves_are_levels(up):
     small = [(halved(PICTURE, steps, up), REDUCED) for steps in (2, 1, 3)]
     data = pages((PICTURE, PAGE), *small)
     assert levels(data) == 3
-    _, found = pyramid_of(Window.over(BytesReader(data)))
+    _, found = read_pyramid(Window.over(BytesReader(data)))
     assert [(level.width, level.height) for level in found] == [halved(PICTURE, step, up).size for step in (1, 2, 3)]
 
 

@@ -20,7 +20,7 @@ from thumbsmith.reader import BytesReader
         (b"\0" * 257 + b"ustar\x0000", "a tar archive"),
         (b"RIFF\0\0\0\0AVI LIST", "an AVI video"),
         (b"\x1aE\xdf\xa3", "a Matroska or WebM video"),
-        (b"P6 10 10 255\n", "a portable bitmap (PNM)"),
+        (b"P3 10 10 255\n", "a portable bitmap (PNM)"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
         (b"\xef\xbb\xbf <?xml version='1.0'?><!-- drawn --><s:svg >", "SVG"),
         (b"<?xml version='1.0'?><!DOCTYPE svg [<!ENTITY a 'b'>]>\n<svg width='1'>", "SVG"),
@@ -39,10 +39,10 @@ from thumbsmith.reader import BytesReader
         (b"MSCF\0\0\0\0", "a cabinet archive"),
         (b"\x08\xf2\xa6\xb6", "a libvips picture"),
         (b"II\xbc\x01", "a JPEG XR picture"),
-        (b"hello, world", "of no known format"),
-        (b"\xff\xd8", "of no known format"),
-        (b"PARTS WEBP", "of no known format"),
-        (b"a" * 8 + b"WEBP", "of no known format"),
+        (b"hello, world", "a file of unknown type"),
+        (b"\xff\xd8", "a file of unknown type"),
+        (b"PARTS WEBP", "a file of unknown type"),
+        (b"a" * 8 + b"WEBP", "a file of unknown type"),
     ],
 )
 def test_what_is_not_read_is_named(head: bytes, name: str):
@@ -50,4 +50,4 @@ def test_what_is_not_read_is_named(head: bytes, name: str):
     with pytest.raises(Rejected) as rejected:
         probe(BytesReader(head))
     assert rejected.value.code == Code.UNSUPPORTED_FORMAT
-    assert rejected.value.detail == f"this is {name}, not an image that is read here"
+    assert rejected.value.detail == f"this is {name}, not a supported image format"

@@ -13,6 +13,7 @@ from tests.image.test_colors import ADOBE, DISPLAY_P3, SRGB_CURVE, gamma, parame
 from thumbsmith.image import profiles, transfer
 from thumbsmith.image.probe import probe
 from thumbsmith.image.render import render
+from thumbsmith.image.transfer import cicp_profile
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe.model import Color
 
@@ -97,7 +98,7 @@ def test_code_points_of_a_png_come_before_its_profile(mode):
 @pytest.mark.parametrize(("primaries", "transfer"), [(1, 1), (2, 2), (6, 6), (1, 13), (255, 255), (0, 0)])
 def test_srgb_and_unknown_code_points_change_nothing(primaries, transfer):
     """Colors of television and unknown code points are not converted."""
-    assert transfer.cicp_profile(primaries, transfer) is None
+    assert cicp_profile(primaries, transfer) is None
     image = textured(64, 48)
     assert difference(shown(png(image, primaries, transfer), width=64, height=48), image) == 0
 

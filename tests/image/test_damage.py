@@ -16,7 +16,7 @@ from thumbsmith.image.containers.base import Probe
 from thumbsmith.image.decode import decode
 from thumbsmith.image.probe import probe
 from thumbsmith.image.render import render
-from thumbsmith.image.stream import BLOCK, SourceStream
+from thumbsmith.image.stream import BLOCK_BYTES, SourceStream
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe.names import Rendition
 
@@ -117,10 +117,10 @@ def test_any_damage_ends_in_a_picture_or_a_rejection(kind, where, junk):
     assert len(made) <= 1
 
 
-@given(st.lists(st.tuples(st.integers(0, 3 * BLOCK), st.integers(-1, 2 * BLOCK)), max_size=12))
+@given(st.lists(st.tuples(st.integers(0, 3 * BLOCK_BYTES), st.integers(-1, 2 * BLOCK_BYTES)), max_size=12))
 def test_a_stream_reads_as_a_file_does(reads):
     """Whatever is sought and read, the bytes and positions are those of a file."""
-    data = struct.pack(">I", 1234567) * (BLOCK * 5 // 8)
+    data = struct.pack(">I", 1234567) * (BLOCK_BYTES * 5 // 8)
     stream = SourceStream(BytesReader(data))
     for position, length in reads:
         assert stream.seek(position) == position

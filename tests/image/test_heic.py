@@ -17,8 +17,8 @@ from tests.image.pictures import BLUE, GREEN, RED, WHITE, difference, saved, sho
 from thumbsmith.errors import StoreError
 from thumbsmith.image import decode_heic, stream
 from thumbsmith.image.containers import base
+from thumbsmith.image.heic_preview import preview, read_thumbnails
 from thumbsmith.image.probe import probe
-from thumbsmith.image.shrink_on_load import preview, read_previews
 from thumbsmith.image.stream import SourceStream
 from thumbsmith.reader import BytesReader
 
@@ -88,7 +88,7 @@ def test_without_tiles_or_thumbnails_the_picture_is_decoded(tag):
 def test_a_broken_thumbnail_costs_no_picture():
     """Where it cannot be decoded, the picture is."""
     items = decode_heic.read(SourceStream(BytesReader(TILES)))
-    (thumbnail,) = read_previews(items, probe(BytesReader(TILES)))
+    (thumbnail,) = read_thumbnails(items, probe(BytesReader(TILES)))
     (place,) = thumbnail.windows
     broken = TILES[: place.start + 4] + bytes(place.size - 4) + TILES[place.start + place.size :]
     assert previewed(broken, 8.0) is None
@@ -107,8 +107,8 @@ def test_a_store_that_fails_meanwhile_is_told(monkeypatch):
             return TILES[offset : offset + length]
 
     found = probe(BytesReader(TILES))
-    monkeypatch.setattr(stream, "BLOCK", 4096)
-    monkeypatch.setattr(base, "FIRST_BLOCK", 4096)
+    monkeypatch.setattr(stream, "BLOCK_BYTES", 4096)
+    monkeypatch.setattr(base, "FIRST_BLOCK_BYTES", 4096)
     with pytest.raises(StoreError):
         preview(SourceStream(Failing()), found, 8.0)
 

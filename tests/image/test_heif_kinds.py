@@ -271,10 +271,10 @@ def test_a_profile_is_followed_and_metadata_is_read():
     exif, xmp = Entry(b"Exif", (), bytes(4) + exif_block(1)), Entry(b"mime", (), b"<x/>")
     items = [grid(1, 1, SIDE, SIDE), colored, exif, xmp]
     data = heif(items, [(b"dimg", 1, [2]), (b"cdsc", 3, [1]), (b"cdsc", 4, [1])])
-    info = open_heic(SourceStream(BytesReader(data))).info
+    info = open_heic(SourceStream(BytesReader(data)), probe(BytesReader(data))).info
     assert (info["icc_profile"], info["exif"], info["xmp"]) == (swapped, b"Exif\0\0" + exif_block(1), b"<x/>")
     cut = heif([tile(), exif], [(b"cdsc", 2, [1])])[:-1]
-    assert open_heic(SourceStream(BytesReader(cut))).info == {}
+    assert open_heic(SourceStream(BytesReader(cut)), probe(BytesReader(data))).info == {}
     assert decoded(cut).tobytes() == decoded(PLAIN).tobytes()
 
 

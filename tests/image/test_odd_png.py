@@ -10,7 +10,7 @@ from PIL import Image
 from tests.containers.files import chunk
 from tests.image.pictures import difference, recipe, saved, shown, textured
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.image.containers.png import unpacked_bytes
+from thumbsmith.image.containers.png import uncompressed_bytes
 from thumbsmith.image.probe import probe
 from thumbsmith.image.render import render
 from thumbsmith.reader import BytesReader
@@ -164,7 +164,7 @@ def test_the_size_of_the_data_is_that_of_the_specification(depth: int, interlace
         fields = struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, interlaced)
         seen = np.zeros((height, width))
         parts = [seen[top::down, left::right] for left, top, right, down in (PASSES if interlaced else ((0, 0, 1, 1),))]
-        assert unpacked_bytes(fields) == sum(
+        assert uncompressed_bytes(fields) == sum(
             each.shape[0] * (1 + -(-each.shape[1] * depth // 8)) for each in parts if each.size
         )
 

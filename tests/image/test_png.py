@@ -11,7 +11,7 @@ from tests.containers.files import chunk, good
 from tests.hostile.bombs import text_bombs
 from tests.image.pictures import difference, recipe, saved, shown, textured
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.image.decode_png import plain
+from thumbsmith.image.decode_png import without_metadata
 from thumbsmith.image.render import render
 from thumbsmith.reader import BytesReader
 
@@ -52,7 +52,7 @@ def test_what_belongs_to_the_picture_is_kept():
     palette = saved(PICTURE.quantize(8), "PNG", transparency=1)
     assert shown(palette).has_transparency_data
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    kept = plain(BytesReader(saved(PICTURE, "PNG", icc_profile=profile, dpi=(72, 72))))
+    kept = without_metadata(BytesReader(saved(PICTURE, "PNG", icc_profile=profile, dpi=(72, 72))))
     with Image.open(BytesIO(kept.read(0, kept.size))) as image:
         assert image.info["icc_profile"] == profile
         assert "dpi" not in image.info

@@ -129,7 +129,7 @@ def test_a_profile_is_applied(kind: str, options: dict, streamed: list[bool], mo
 def test_what_the_reader_raises_is_raised(data: bytes, after: int, monkeypatch: pytest.MonkeyPatch):
     """An error of the store while libvips reads is raised, and does not reject the source."""
     monkeypatch.setattr(vips_stream, "MAX_IN_MEMORY_BYTES", 0)
-    monkeypatch.setattr("thumbsmith.image.stream.BLOCK", 1 << 12)
+    monkeypatch.setattr("thumbsmith.image.stream.BLOCK_BYTES", 1 << 12)
     failure = StoreError("gone", transient=True)
 
     class Failing(BytesReader):

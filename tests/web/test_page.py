@@ -116,7 +116,7 @@ def test_chosen_files_are_uploaded(site: RunningServer, browser: BrowserContext)
     )
     expect(page.get_by_role("link", name="chosen.png")).to_be_visible(timeout=30_000)
     uploads = page.get_by_role("list", name="Uploads")
-    expect(uploads.get_by_text("not an image that is read here")).to_be_visible(timeout=30_000)
+    expect(uploads.get_by_text("not a supported image format")).to_be_visible(timeout=30_000)
     expect(uploads.get_by_text("type: expected one of")).to_be_visible()
     for _ in range(2):
         page.get_by_role("button", name="Dismiss").first.click()
@@ -193,7 +193,7 @@ def test_rejected_files_are_listed_with_reasons(recorded: RecordedPage):
     page.get_by_role("link", name="Rejected", exact=True).click()
     row = page.get_by_role("list", name="Rejected").get_by_role("listitem").filter(has_text="bad/notes.png")
     expect(row).to_contain_text("unsupported_format")
-    expect(row).to_contain_text("not an image that is read here")
+    expect(row).to_contain_text("not a supported image format")
 
 
 def test_the_recipe_is_checked_and_previewed(recorded: RecordedPage):

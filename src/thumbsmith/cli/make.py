@@ -16,6 +16,7 @@ from thumbsmith.bulk.parallel import each
 from thumbsmith.cli.arguments import Jobs, RecipeOption, recipe_from
 from thumbsmith.cli.terminal import printable, stderr_console, stoppable
 from thumbsmith.errors import StoreError, ThumbsmithError, UsageError
+from thumbsmith.image.formats import SOURCE_FORMATS
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.names import MANIFEST, Rendition, is_managed_name, possible_names
 from thumbsmith.store import Headers, OpenObject, open_store
@@ -155,9 +156,7 @@ def _print_result(result: _Result, console: Console) -> None:
 
 
 # File name extensions of the formats that can be read (docs/formats.md).
-IMAGE_SUFFIXES: Final = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".heic", ".heif"}
-)
+IMAGE_SUFFIXES: Final = frozenset(suffix for each in SOURCE_FORMATS.values() for suffix in each.suffixes)
 
 # A file is output of `make` if its name has at least this many of three signs.
 MIN_SIGNS: Final = 2

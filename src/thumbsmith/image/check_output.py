@@ -1,40 +1,31 @@
-"""Checks encoded renditions part by part, in pure Python: a file contains its picture and nothing else.
+"""The output check: an encoded rendition is exactly one picture, and nothing else. In pure Python.
 
-The process that encoded it had read hostile bytes before, and encoders copy what they read: a position, a serial
-number, a comment. So a file must have the expected format and size, and every byte of it must belong to a part that
-a picture needs.
+The process that encoded it decoded hostile bytes before. And encoders copy what a decoder hands them: a position, a
+serial number, a comment. So the parent checks that a file has the right format and size, and that it consists, from the
+first byte to the last, of parts that a picture needs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Final
 
 from thumbsmith.errors import Rejected
-from thumbsmith.image.containers import avif, jpeg, png, webp
 from thumbsmith.image.containers.checks import Extras, OutputError
+from thumbsmith.image.formats import SOURCE_FORMATS
 from thumbsmith.image.probe import probe
 from thumbsmith.reader import BytesReader
-from thumbsmith.recipe.model import Format
 from thumbsmith.recipe.names import Rendition
 
 __all__ = ["Extras", "OutputError", "check"]
 
 NO_EXTRAS: Final = Extras()
 
-_CHECKS: Final[Mapping[Format, Callable[[bytes, Extras], None]]] = {
-    Format.JPEG: jpeg.check,
-    Format.PNG: png.check,
-    Format.WEBP: webp.check,
-    Format.AVIF: avif.check,
-}
-
 
 def check(rendition: Rendition, extras: Extras = NO_EXTRAS) -> None:
-    """Raise OutputError if the bytes of a rendition have another format or size, or contain more than its picture.
+    """Raise OutputError if a rendition's bytes are not of its format and size, or contain more than its picture.
 
     Not allowed are EXIF, GPS, XMP, IPTC, comments, texts, thumbnails, maker notes, color profiles, further frames,
-    trailing bytes, and any other part that a plain picture does not need. `extras` are allowed in addition, since the
+    bytes after the end, and every part that is not known to belong to a plain picture. `extras` are allowed, where a
     variant asks for them. What the pixels show is not checked.
     """
     try:
@@ -43,6 +34,6 @@ def check(rendition: Rendition, extras: Extras = NO_EXTRAS) -> None:
         expected = (rendition.format, rendition.width, rendition.height, found.frames if extras.frames else 1)
         if actual != expected:
             raise OutputError(f"format, width, height and frames are {actual}, not {expected}")
-        _CHECKS[rendition.format](rendition.data, extras)
+        SOURCE_FORMATS[rendition.format].check_output(rendition.data, extras)
     except Rejected as refused:
         raise OutputError(refused.detail) from refused

@@ -6,15 +6,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from thumbsmith.errors import Rejected
-from thumbsmith.image import canvas, color, decode_avif, decode_png, repair, shrink_on_load, transfer, vips_stream
+from thumbsmith.image import canvas, color, decode_avif, decode_jpeg, decode_tiff, decode_webp, transfer, vips_stream
 from thumbsmith.image.color import normalize_mode
-from thumbsmith.image.containers import webp
 from thumbsmith.image.containers.base import Probe
+from thumbsmith.image.formats import SOURCE_FORMATS
 from thumbsmith.image.geometry import DCT_MARGIN, decoder_shrink
+from thumbsmith.image.heic_preview import preview
 from thumbsmith.image.limits import MAX_FULL_DECODE_PIXELS
-from thumbsmith.image.opening import ORIENTED_BY_DECODER, check_size, open_image, translate_decoder_errors
+from thumbsmith.image.opening import check_size, open_image, translate_decoder_errors
 from thumbsmith.image.pillow import Image
-from thumbsmith.image.shrink_on_load import at_level, preview
+from thumbsmith.image.prepare import prepare, repair
 from thumbsmith.image.stream import SourceStream
 from thumbsmith.image.transform import drop_opaque_alpha
 from thumbsmith.reader import RangeReader
@@ -55,22 +56,24 @@ def decode(reader: RangeReader, probe: Probe, reduction: float) -> DecodedImage:
     try:
         return _decoded(reader, probe, reduction)
     except Rejected:
-        whole = repair.mended(reader, probe)
-        if whole is None:
+        repaired = repair(reader, probe)
+        if repaired is None:
             raise
-    return _decoded(whole, probe, reduction)
+    return _decoded(repaired, probe, reduction)
 
 
 def _decoded(reader: RangeReader, probe: Probe, reduction: float) -> DecodedImage:
     """Return the first frame of a source, as `decode` does, without any repair."""
     shrink = decoder_shrink(probe, reduction)
     if probe.format == "tiff":
-        reader, probe = at_level(reader, probe, shrink)
-    source = prepared(reader, probe)
-    stream = SourceStream(webp.revealed(source, alpha=probe.alpha) if probe.format == "webp" else source)
+        reader, probe = decode_tiff.at_level(reader, probe, shrink)
+    source = prepare(reader, probe)
+    if probe.format == "webp":
+        source = decode_webp.announce_alpha(source, alpha=probe.alpha)
+    stream = SourceStream(source)
     with translate_decoder_errors(stream):
         image, colors, scale = _loaded(stream, probe, shrink, reduction)
-        may_lack_end = probe.format == "jpeg" and repair.is_doubtful(image, stream, probe)
+        may_lack_end = probe.format == "jpeg" and decode_jpeg.may_be_cut(image, stream, probe)
         own, to_srgb = image, colors.to_srgb
         has_finer_scale = probe.format == "jpeg" and shrink > 1 and not probe.first_scan
         if (
@@ -83,30 +86,19 @@ def _decoded(reader: RangeReader, probe: Probe, reduction: float) -> DecodedImag
             image, own = _decoded_finely(stream, probe, shrink)
             to_srgb = None
     if may_lack_end:
-        repair.closed(reader)
+        decode_jpeg.complete_picture(reader)
     if to_srgb and image.mode == "CMYK":  # convert before averaging: the average of two inks is another color
         count = max(1, int(reduction / scale / DCT_MARGIN))
         image, scale, to_srgb = color.convert_colors(image.reduce(count), to_srgb), scale * count, None
     return DecodedImage(
         image=image,
         shrink=scale,
-        orientation=1 if probe.format in ORIENTED_BY_DECODER else probe.orientation,
+        orientation=1 if SOURCE_FORMATS[probe.format].orients else probe.orientation,
         to_srgb=to_srgb,
         own=own if colors.profile else None,
         profile=colors.profile,
         note=colors.note,
     )
-
-
-def prepared(reader: RangeReader, probe: Probe) -> RangeReader:
-    """Return a source as its decoder gets it: without parts that it may refuse, or with parts that it needs."""
-    if probe.format == "png" and not probe.hidden:
-        return decode_png.plain(reader)
-    if probe.format == "avif":
-        return decode_avif.plain(reader)
-    if probe.format == "gif":
-        return canvas.with_table(reader)
-    return shrink_on_load.alone(reader, probe.first_scan) if probe.first_scan else reader
 
 
 def _loaded(

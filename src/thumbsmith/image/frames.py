@@ -1,4 +1,4 @@
-"""The frames of an animation, each as it is seen: what earlier ones left on the canvas is in it."""
+"""The frames of an animation as displayed: each contains what earlier frames left on the canvas."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from dataclasses import dataclass
 from typing import Final
 
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.image import canvas
+from thumbsmith.image import canvas, decode_webp
 from thumbsmith.image.color import normalize_mode
-from thumbsmith.image.containers import webp
 from thumbsmith.image.containers.base import Probe
 from thumbsmith.image.decode import DecodedImage, image_colors
 from thumbsmith.image.opening import open_image, translate_decoder_errors
 from thumbsmith.image.pillow import Image
+from thumbsmith.image.prepare import with_color_table
 from thumbsmith.image.stream import SourceStream
 from thumbsmith.reader import RangeReader
 
-FOR_EVER: Final = 0
+INFINITE: Final = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """One frame: its picture, the milliseconds that it is shown, and how often all of them are, 0 for ever."""
+    """One frame: its picture, its duration in milliseconds, and how often the animation plays (0: without end)."""
 
     base: DecodedImage
     duration: float
@@ -30,37 +30,37 @@ class Frame:
 
 
 def frames(reader: RangeReader, probe: Probe) -> Iterator[Frame]:
-    """Yield the frames of a source, in full size. Raises as `decoding.decode` does, where a frame is missing too."""
+    """Yield the frames of a source, in full size. Raises as `decode`, and Rejected(truncated) for a missing frame."""
     if probe.format == "webp" and probe.alpha:
-        reader = webp.revealed(reader, alpha=True)
+        reader = decode_webp.announce_alpha(reader, alpha=True)
     if probe.format == "gif":
-        reader = canvas.with_table(reader)
+        reader = with_color_table(reader)
     stream = SourceStream(reader)
     with translate_decoder_errors(stream):
         image = open_image(stream, probe)
         number = 0
-        for picture, duration in _shown(stream, image, probe):
+        for picture, duration in _displayed_frames(stream, image, probe):
             number += 1
             yield Frame(base=_base(picture, image, probe), duration=duration, plays=plays(image))
         if number < probe.frames:
-            raise Rejected(Code.TRUNCATED, f"of {probe.frames} frames there are {number}")
+            raise Rejected(Code.TRUNCATED, f"the file has {number} of {probe.frames} frames")
 
 
 def plays(image: Image.Image) -> int:
-    """Return how often an animation is to be shown, 0 for ever.
+    """Return how often an animation plays, 0 for without end.
 
-    WebP (RFC 9649, 2.7.1.1) and PNG (third edition, 11.3.6.1) say that themselves. A GIF says how often it is to be
-    repeated, and is shown once where it does not. Of an AVIF no decoder here tells.
+    WebP (RFC 9649, 2.7.1.1) and PNG (third edition, 11.3.6.1) contain this number. A GIF contains the number of
+    repetitions, and plays once without it. The decoder of AVIF does not return it.
     """
     loop = image.info.get("loop")
     if image.format == "GIF":
-        return 1 if loop is None else loop + 1 if loop else FOR_EVER
-    return int(loop or FOR_EVER)
+        return 1 if loop is None else loop + 1 if loop else INFINITE
+    return int(loop or INFINITE)
 
 
-def _shown(stream: SourceStream, image: Image.Image, probe: Probe) -> Iterator[tuple[Image.Image, float]]:
-    """Yield each frame's picture, and for how long it is shown."""
-    if probe.format in canvas.PATCHES:
+def _displayed_frames(stream: SourceStream, image: Image.Image, probe: Probe) -> Iterator[tuple[Image.Image, float]]:
+    """Yield the picture of each frame, and its duration in milliseconds."""
+    if probe.format in canvas.FRAME_READERS:
         yield from canvas.composed(stream, probe)
         return
     for number in range(probe.frames):

@@ -11,14 +11,12 @@ from thumbsmith.errors import Code, Rejected
 from thumbsmith.image.stream import Part, Spliced, part_length
 from thumbsmith.reader import RangeReader
 
-# Properties without which an item must not be shown.
-_ESSENTIAL: Final = frozenset({b"hvcC", b"av1C", b"irot", b"imir", b"clap", b"lsel", b"a1op"})
+# Coded data that end in 64 zeros are incomplete: HEVC never has three zeros in a row within a unit (ITU-T H.265,
+# 7.4.2), and AV1 ends with a bit that is set (AV1, 8.2.4), after which an encoder adds hardly any zeros.
+MAX_ZEROS_AT_END: Final = 64
 
-# Zeros at the end of coded data that stand for data that are missing: HEVC never has three in a row within a unit
-# (ITU-T H.265, 7.4.2), and AV1 ends with a bit that is set (AV1, 8.2.4), behind which an encoder adds hardly any.
-ZEROS: Final = 64
-
-# Of the index of a property in 16 bits, what says that it is essential.
+# Properties without which an item must not be displayed, and the bit that says so in an index of 16 bits.
+_ESSENTIAL_PROPERTIES: Final = frozenset({b"hvcC", b"av1C", b"irot", b"imir", b"clap", b"lsel", b"a1op"})
 _ESSENTIAL_BIT: Final = 0x8000
 
 
@@ -30,82 +28,83 @@ class Item:
     properties: tuple[bytes, ...]
     data: tuple[Part, ...]
 
+    @property
+    def length(self) -> int:
+        """Return the number of bytes of the data."""
+        return sum(map(part_length, self.data))
 
-def written(
+
+def build_file(
     reader: RangeReader,
     brand: bytes,
     items: Sequence[Item],
     references: Iterable[tuple[bytes, int, Sequence[int]]] = (),
 ) -> Spliced:
-    """Return a HEIF file of these items, numbered from 1, of which the first is the picture.
+    """Return a HEIF file of these items, numbered from 1. The first one is the primary item.
 
-    A reference is (kind, item, items it points at). Data are read from the source when they are asked for.
+    A reference is (kind, item, items it points to). Data of the source are read when the file is read.
     """
-    head = box(b"ftyp", brand, bytes(4), b"mif1miaf", brand)
+    header = make_box(b"ftyp", brand, bytes(4), b"mif1miaf", brand)
+    entries = [_entry(number, item) for number, item in enumerate(items, 1)]
     description = [
         _full_box(b"hdlr", bytes(4), b"pict", bytes(13)),
         _full_box(b"pitm", struct.pack(">H", 1)),
-        _full_box(b"iinf", struct.pack(">H", len(items)), *(_entry(number, item) for number, item in _numbered(items))),
-        box(b"iprp", *_properties(items)),
+        _full_box(b"iinf", struct.pack(">H", len(items)), *entries),
+        make_box(b"iprp", *_properties(items)),
         _full_box(b"iref", *(_reference(*each) for each in references)),
     ]
-    start = len(head) + len(_meta(description, items, 0)) + 8  # of the data, behind the header of their box
-    lengths = sum(_length(item) for item in items)
-    head += _meta(description, items, start) + struct.pack(">I4s", lengths + 8, b"mdat")
-    return Spliced(reader, (head, *(part for item in items for part in item.data)))
+    data_start = len(header) + len(_meta(description, items, 0)) + 8  # after the header of the data box
+    length = sum(item.length for item in items)
+    header += _meta(description, items, data_start) + struct.pack(">I4s", length + 8, b"mdat")
+    return Spliced(reader, (header, *(part for item in items for part in item.data)))
 
 
 def check_end(tail: bytes) -> None:
-    """Raise Rejected(truncated) where coded data end in zeros, as of a file that was copied in part.
+    """Raise Rejected(truncated) if coded data end in zeros, as in a file that was copied in part.
 
-    `tail` are at least the last 64 bytes of the data. Decoders make a picture of zeros.
+    `tail` are at least the last 64 bytes of the data, all of shorter data. Decoders make a picture from zeros.
     """
-    if not any(tail[-ZEROS:]):
-        raise Rejected(Code.TRUNCATED, "a part of the picture is missing: there are zeros in its place")
+    if not any(tail[-MAX_ZEROS_AT_END:]):
+        raise Rejected(Code.TRUNCATED, "a part of the picture is missing: it is filled with zeros")
 
 
-def box(kind: bytes, *parts: bytes) -> bytes:
-    """Return a box."""
+def make_box(kind: bytes, *parts: bytes) -> bytes:
+    """Return a box with this content."""
     body = b"".join(parts)
     return struct.pack(">I", len(body) + 8) + kind + body
 
 
-def _numbered(items: Sequence[Item]) -> Iterable[tuple[int, Item]]:
-    return enumerate(items, 1)
-
-
-def _length(item: Item) -> int:
-    return sum(map(part_length, item.data))
+def _full_box(kind: bytes, *parts: bytes) -> bytes:
+    """Return a box with version 0 and no flags."""
+    return make_box(kind, bytes(4), *parts)
 
 
 def _entry(number: int, item: Item) -> bytes:
-    return box(b"infe", b"\2\0\0\0", struct.pack(">HH", number, 0), item.kind, b"\0")
+    return make_box(b"infe", b"\2\0\0\0", struct.pack(">HH", number, 0), item.kind, b"\0")
 
 
 def _reference(kind: bytes, item: int, targets: Sequence[int]) -> bytes:
-    return box(kind, struct.pack(f">HH{len(targets)}H", item, len(targets), *targets))
+    return make_box(kind, struct.pack(f">HH{len(targets)}H", item, len(targets), *targets))
 
 
 def _properties(items: Sequence[Item]) -> tuple[bytes, bytes]:
-    """Return the box of all properties, each once, and the box that says whose they are."""
+    """Return the box of all properties, each once, and the box that assigns them to items."""
     indexes = {each: index for index, each in enumerate(dict.fromkeys(p for item in items for p in item.properties), 1)}
     owners = []
-    for number, item in _numbered(items):
-        own = [indexes[each] | (_ESSENTIAL_BIT if each[4:8] in _ESSENTIAL else 0) for each in item.properties]
+    for number, item in enumerate(items, 1):
+        own = [
+            indexes[each] | (_ESSENTIAL_BIT if each[4:8] in _ESSENTIAL_PROPERTIES else 0) for each in item.properties
+        ]
         owners.append(struct.pack(f">HB{len(own)}H", number, len(own), *own))
-    wide = b"\0\0\0\1"
-    return box(b"ipco", *indexes), box(b"ipma", wide, struct.pack(">I", len(items)), *owners)
+    wide_indexes = b"\0\0\0\1"
+    return make_box(b"ipco", *indexes), make_box(b"ipma", wide_indexes, struct.pack(">I", len(items)), *owners)
 
 
 def _meta(description: Iterable[bytes], items: Sequence[Item], start: int) -> bytes:
-    """Return the `meta` box for data that begin at `start`, one item behind the other."""
+    """Return the `meta` box for consecutive data of items that begin at `start`."""
     places = []
-    for number, item in _numbered(items):
-        places.append(struct.pack(">HHHII", number, 0, 1, start, _length(item)))
-        start += _length(item)
-    widths = b"\x44\0"  # offsets and lengths in 4 bytes each
+    for number, item in enumerate(items, 1):
+        places.append(struct.pack(">HHHII", number, 0, 1, start, item.length))
+        start += item.length
+    widths = b"\x44\0"  # offsets and lengths have 4 bytes each
     return _full_box(b"meta", *description, _full_box(b"iloc", widths, struct.pack(">H", len(items)), *places))
-
-
-def _full_box(kind: bytes, *parts: bytes) -> bytes:
-    return box(kind, bytes(4), *parts)

@@ -5,69 +5,40 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import IO, Any, Final, Protocol, cast
+from typing import Final, cast
 
 import PIL
 from PIL import features
 
 from thumbsmith.errors import Code, MissingDecoder, Rejected
-from thumbsmith.image import decode_bmp, decode_tiff, pillow, vips
+from thumbsmith.image import pillow, vips
 from thumbsmith.image.containers.base import Probe, ShortRead
-from thumbsmith.image.containers.jpeg import profile_parts
-from thumbsmith.image.decode_heic import open_heic
-from thumbsmith.image.decode_png import StillPng
+from thumbsmith.image.formats import SOURCE_FORMATS, SourceFormat
 from thumbsmith.image.pillow import Image
-from thumbsmith.image.probe import SOURCE_FORMATS
-from thumbsmith.image.profiles import join_parts
 from thumbsmith.image.stream import SourceStream
 from thumbsmith.recipe.model import Format
 
 # Our own limits have been checked before. Pillow's limit would be a second, different one.
 Image.MAX_IMAGE_PIXELS = None
 
-# Pillow's plugin and class for each format. `Image.open` would load five plugins or forty, and try them in turn.
-READERS: Final = {
-    "jpeg": ("JpegImagePlugin", "JpegImageFile"),
-    "gif": ("GifImagePlugin", "GifImageFile"),
-    "webp": ("WebPImagePlugin", "WebPImageFile"),
-    "avif": ("AvifImagePlugin", "AvifImageFile"),
-}
 
-# Formats that are already oriented when they are loaded.
-ORIENTED_BY_DECODER: Final = frozenset({"tiff", "heic"})
+def open_image(stream: SourceStream, probe: Probe) -> Image.Image:
+    """Return the image with its header read, by the decoder of the format that the probe found, and no other.
 
-
-class Readable(Protocol):
-    """A file that a decoder reads."""
-
-    def read(self, length: int = -1, /) -> bytes:
-        """Return the next bytes."""
-        ...
-
-
-def open_image(file: Readable, probe: Probe) -> Image.Image:
-    """Return the image with its header read, by the decoder of the format that the probe found, and no other."""
-    if probe.format == "heic":
-        return open_heic(cast("SourceStream", file))
-    if probe.format == "png":
-        return StillPng(cast("IO[bytes]", file))
-    if probe.format == "tiff":
-        return decode_tiff.opened(cast("SourceStream", file), probe)
-    if probe.format == "bmp":
-        return decode_bmp.read(cast("SourceStream", file))
-    module, name = READERS[probe.format]
-    plugin: Any = pillow.plugin(module)
-    if probe.format == "avif":
-        plugin.DEFAULT_MAX_THREADS = 1  # one source uses one core: the others are for other sources
-    image: Image.Image = getattr(plugin, name)(cast("IO[bytes]", file))
-    if probe.format == "jpeg":  # Pillow counts the parts of a profile, but ignores their numbers
-        image.info["icc_profile"] = join_parts(profile_parts(cast("SourceStream", file).window()))
-    return image
+    Classes of Pillow are called directly: `Image.open` would load five plugins or forty, and try them in turn.
+    """
+    source_format = SOURCE_FORMATS[probe.format]
+    if decoder := source_format.load_decoder():
+        return cast("Image.Image", decoder(stream, probe))
+    if source_format.plugin is None:
+        raise ValueError(f"{probe.format} has no decoder in the table of formats")
+    module, name = source_format.plugin
+    return cast("Image.Image", getattr(pillow.plugin(module), name)(stream))
 
 
 def check_size(image: Image.Image, probe: Probe) -> None:
     """Raise Rejected (corrupt) if the decoder reads another size than the probe, for which limits were checked."""
-    checked = probe.size if probe.format in ORIENTED_BY_DECODER else (probe.width, probe.height)
+    checked = probe.size if SOURCE_FORMATS[probe.format].orients else (probe.width, probe.height)
     if image.size != checked:
         sizes = "{}x{}, not {}x{}".format(*image.size, *checked)
         raise Rejected(Code.CORRUPT, f"its parts disagree about its size: {sizes}")
@@ -105,9 +76,6 @@ LIBRARIES: Final = {
     "littlecms": "littlecms2",
 }
 
-# Format -> the optional part of Pillow that it needs. Formats that are missing here need none.
-PILLOW_PARTS: Final = {"jpeg": "jpg", "png": "zlib", "webp": "webp", "tiff": "libtiff", "avif": "avif"}
-
 
 def library_versions() -> dict[str, str]:
     """Return the versions of all image libraries that are installed."""
@@ -122,15 +90,14 @@ def library_versions() -> dict[str, str]:
 
 def decodable_formats() -> dict[str, bool]:
     """Return for every format of sources whether it can be decoded here."""
-    return {name: _is_available(name) for name in SOURCE_FORMATS}
+    return {name: _is_available(each) for name, each in SOURCE_FORMATS.items()}
 
 
 def encodable_formats() -> dict[str, bool]:
     """Return for every format of renditions whether it can be encoded here."""
-    return {kind.value: _is_available(kind.value) for kind in Format}
+    return {kind.value: _is_available(SOURCE_FORMATS[kind]) for kind in Format}
 
 
-def _is_available(name: str) -> bool:
-    if name == "heic":
-        return find_spec("pi_heif") is not None
-    return name not in PILLOW_PARTS or bool(features.check(PILLOW_PARTS[name]))
+def _is_available(source_format: SourceFormat) -> bool:
+    feature, package = source_format.feature, source_format.package
+    return (feature is None or bool(features.check(feature))) and (package is None or find_spec(package) is not None)

@@ -16,10 +16,12 @@ from typing import IO, Final, TypeAlias, cast
 from thumbsmith.errors import Rejected
 from thumbsmith.image import check_output
 from thumbsmith.image.containers.base import Probe
-from thumbsmith.image.containers.png import SIGNATURE, unpacked_bytes
-from thumbsmith.image.containers.webp import revealed
-from thumbsmith.image.decode import DecodedImage, decode, prepared
+from thumbsmith.image.containers.png import INDEXED, MAX_PALETTE_COLORS, SIGNATURE, uncompressed_bytes
+from thumbsmith.image.containers.webp import ALPHA_FLAG, STILL_LAYOUTS
+from thumbsmith.image.decode import DecodedImage, decode
 from thumbsmith.image.decode_png import StillPng
+from thumbsmith.image.decode_webp import announce_alpha
+from thumbsmith.image.prepare import prepare
 from thumbsmith.image.probe import probe as look
 from thumbsmith.image.profiles import is_srgb
 from thumbsmith.image.stream import SourceStream
@@ -35,10 +37,7 @@ MAX_PIXELS: Final = 4_000_000
 # Baseline, extended and progressive frames; Huffman and quantization tables; the restart interval; scans.
 JPEG_KEPT: Final = frozenset({0xC0, 0xC1, 0xC2, 0xC4, 0xDB, 0xDD, 0xDA})
 JPEG_METADATA: Final = frozenset({*range(0xE0, 0xF0), 0xFE})
-PNG_PALETTE_TYPE, MAX_PALETTE_COLORS = 3, 256
 WEBP_METADATA: Final = frozenset({b"EXIF", b"XMP ", b"ICCP"})
-WEBP_PICTURES: Final = ([b"VP8 "], [b"VP8L"], [b"VP8X", b"VP8 "], [b"VP8X", b"VP8L"], [b"VP8X", b"ALPH", b"VP8 "])
-WEBP_ALPHA: Final = 0x10
 
 
 def prefer_original(made: Rendition, reader: RangeReader, probe: Probe, base: DecodedImage) -> Rendition:
@@ -73,9 +72,9 @@ def strip_source(reader: RangeReader, probe: Probe, base: DecodedImage, below: i
     if probe.format not in STRIPPERS:
         return None
     try:
-        source = prepared(reader, probe)
+        source = prepare(reader, probe)
         if probe.format == "webp" and base.image.mode == "RGBA":  # viewers differ if the header does not announce alpha
-            source = revealed(source, alpha=True)
+            source = announce_alpha(source, alpha=True)
         data, profile = STRIPPERS[probe.format](source.read(0, source.size))
         if len(data) >= below or (profile and not is_srgb(profile)):
             return None
@@ -142,9 +141,9 @@ def _png(data: bytes) -> Stripped:
             packed += content
         elif name in (b"IHDR", b"PLTE", b"tRNS"):
             kept.append(_chunk(name, content))
-            colors = length // 3 if name == b"PLTE" and data[25] == PNG_PALETTE_TYPE else colors
+            colors = length // 3 if name == b"PLTE" and data[25] == INDEXED else colors
     interlaced = data[28]
-    unpacked = unpacked_bytes(data[16:29])
+    unpacked = uncompressed_bytes(data[16:29])
     stream = zlib.decompressobj()
     if interlaced or len(stream.decompress(packed, unpacked + 1)) != unpacked or not stream.eof or stream.unused_data:
         raise ValueError("more than its pixels")
@@ -174,12 +173,12 @@ def _webp(data: bytes) -> Stripped:
         content = data[position + 8 : position + 8 + length]
         position += 8 + length + length % 2
         if name == b"VP8X":
-            content = bytes([content[0] & WEBP_ALPHA, 0, 0, 0]) + content[4:10]
+            content = bytes([content[0] & ALPHA_FLAG, 0, 0, 0]) + content[4:10]
         if name == b"ICCP":
             profile = content
         elif name not in WEBP_METADATA:
             kept.append((name, content))
-    if [name for name, _ in kept] not in WEBP_PICTURES:
+    if [name for name, _ in kept] not in STILL_LAYOUTS:
         raise ValueError("more than a picture")
     chunks = [struct.pack("<4sI", name, len(each)) + each + bytes(len(each) % 2) for name, each in kept]
     made = b"WEBP" + b"".join(chunks)

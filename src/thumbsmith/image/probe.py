@@ -1,51 +1,38 @@
-"""Reads what a source is from its header, in pure Python, without an image library."""
+"""What a source is, by its header: in pure Python, without an image library."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
 from thumbsmith.errors import Code, Rejected
 from thumbsmith.image.containers.base import Probe
 from thumbsmith.reader import RangeReader
 
-__all__ = ["SOURCE_FORMATS", "Probe", "probe"]
-
-# The values of `Probe.format`, in the order in which they are listed for people.
-SOURCE_FORMATS: Final = ("jpeg", "png", "gif", "webp", "tiff", "bmp", "avif", "heic")
+__all__ = ["Probe", "probe"]
 
 
 def probe(reader: RangeReader, first_scan_suffices: Callable[[Probe], bool] = lambda _: False) -> Probe:
-    """Return what the header of a source says. The name of the source has no influence. It reads as little as possible.
+    """Return what the header of a source says. The bytes decide, never the name. Reads as few bytes as possible.
 
-    Raises Rejected (empty, unsupported_format, corrupt or truncated) if the bytes are no image that can be read here.
-    Faults after the header are left to the decoder. Raises StoreError as the reader does.
+    `first_scan_suffices` says of a progressive JPEG whether an eighth of its sides is enough (see jpeg.read).
 
-    `orientation` always still applies to `width` and `height`, but not always to decoded pixels: Pillow orients a TIFF
-    when it loads it, and libheif crops and orients a HEIC. All others, AVIF too, are decoded as stored.
+    `orientation` is always to be applied to `width` and `height`, but not always to decoded pixels: for some formats
+    the decoder applies it (`orients` in the table of formats).
 
-    `first_scan_suffices` tells for a progressive JPEG whether an eighth of its sides suffices. If so, and if the first
-    scan holds an eighth and the file is complete, the JPEG is not read beyond its first scan.
+    Raises Rejected, with code empty, unsupported_format, corrupt or truncated, for anything that is no supported image.
+    Damage behind the header is for the decoder to find. Raises StoreError as the reader does.
     """
-    # Programs that leave decoding to workers need `Probe` only.
-    from thumbsmith.image.containers import bmp, gif, heif, jpeg, png, signature, tiff, webp  # noqa: PLC0415 - see above
-    from thumbsmith.image.containers.base import ShortRead, Window  # noqa: PLC0415 - see above
+    from thumbsmith.image.containers import jpeg, signature  # noqa: PLC0415 - a parent of workers needs `Probe` alone
+    from thumbsmith.image.containers.base import ShortRead, Window  # noqa: PLC0415 - as above
 
-    readers: dict[str, Callable[[Window], Probe]] = {
-        "jpeg": lambda data: jpeg.read(data, first_scan_suffices),
-        "png": png.read,
-        "gif": gif.read,
-        "webp": webp.read,
-        "tiff": tiff.read,
-        "bmp": bmp.read,
-        "heif": heif.read,
-    }
     if reader.size == 0:
-        raise Rejected(Code.EMPTY, "the source holds no bytes")
+        raise Rejected(Code.EMPTY, "the source has no bytes")
     data = Window.over(reader)
     try:
-        name = signature.identify(data.read(0, min(signature.LENGTH, data.size)))
-        return readers[name](data)
+        source_format = signature.identify(data.read(0, min(signature.SIGNATURE_BYTES, data.size)))
+        if source_format.name == "jpeg":  # how far it is read depends on the thumbnails
+            return jpeg.read(data, first_scan_suffices)
+        return source_format.read_header(data)
     except ShortRead:
         detail = f"the file ends, after {reader.size} bytes, before its header does"
         raise Rejected(Code.TRUNCATED, detail) from None

@@ -1,9 +1,4 @@
-"""A source made of parts of another one and of bytes of our own: what a decoder stumbles over is left out.
-
-A source some of whose bytes are others.
-
-A source as the file that decoders expect.
-"""
+"""Range readers over a changed source (Spliced, Patched), and a source as a file for decoders (SourceStream)."""
 
 from __future__ import annotations
 
@@ -16,13 +11,13 @@ from typing import Final, TypeAlias
 from thumbsmith.image.containers.base import Window
 from thumbsmith.reader import RangeReader
 
-# Bytes, or a stretch of the source: its first offset, and the one after it.
+# Bytes, or a part of the source: its first offset, and the offset after its last byte.
 Part: TypeAlias = bytes | tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Spliced:
-    """A reader over `parts`, in this order. Nothing of the source is read before it is asked for."""
+    """A reader over `parts`, in this order. The source is read only where the parts are read."""
 
     reader: RangeReader
     parts: tuple[Part, ...]
@@ -37,7 +32,7 @@ class Spliced:
         return self._ends[-1] if self._ends else 0
 
     def read(self, offset: int, length: int) -> bytes:
-        """Return the bytes from `offset`, `length` of them, or fewer where the parts end. Raises as the reader."""
+        """Return `length` bytes from `offset`, fewer at the end. Raises as the reader."""
         end = min(offset + length, self.size)
         pieces = []
         index = bisect_right(self._ends, offset)
@@ -61,36 +56,36 @@ def part_length(part: Part) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Patched:
-    """A reader over a source with `edits` made to it: (offset, bytes)."""
+    """A reader over a source with some bytes replaced by `edits`: (offset, bytes)."""
 
     reader: RangeReader
     edits: tuple[tuple[int, bytes], ...]
 
     @property
     def size(self) -> int:
-        """Return the number of bytes, which stays."""
+        """Return the number of bytes, which is that of the source."""
         return self.reader.size
 
     def read(self, offset: int, length: int) -> bytes:
-        """Return bytes from `offset`, as the reader does."""
+        """Return bytes from `offset`. Raises as the reader."""
         data = bytearray(self.reader.read(offset, length))
         for start, edit in self.edits:
-            for place, byte in enumerate(edit, start - offset):
-                if 0 <= place < len(data):
-                    data[place] = byte
+            for index, byte in enumerate(edit, start - offset):
+                if 0 <= index < len(data):
+                    data[index] = byte
         return bytes(data)
 
 
-# Bytes asked for at a time. Decoders take 64 KiB and less; a store answers few large requests faster than many small,
-# and bills each: most photographs come in one.
-BLOCK: Final = 4 << 20
+# Bytes of one request. Decoders read 64 KiB and less at a time. A store answers few large requests faster than many
+# small ones, and bills each: most photographs take one.
+BLOCK_BYTES: Final = 4 << 20
 
 
 class SourceStream:
-    """A readable, seekable file over a range reader, with two facts kept that decoders hide or blur.
+    """A readable, seekable file over a range reader, with two facts that decoders hide.
 
-    `failure` is what the reader raised, if it ever did: then it is not the picture that is wrong. `exhausted` says that
-    bytes were asked for at or beyond the end: then the picture is not all there.
+    `failure` is the exception of the reader, if there was one: then the source is not to blame. `exhausted` is set when
+    a read began at or beyond the end: then the source is cut.
     """
 
     def __init__(self, reader: RangeReader) -> None:
@@ -113,7 +108,7 @@ class SourceStream:
         return data
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """Go to a position; return it."""
+        """Set the position; return it. Raises ValueError for a position before the beginning."""
         start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._reader.size}[whence]
         if start + offset < 0:
             raise ValueError("a position before the beginning")
@@ -125,18 +120,18 @@ class SourceStream:
         return self._position
 
     def window(self) -> Window:
-        """Return the same source to be read by offset."""
+        """Return a window over the source. Reads through it move the position of the stream."""
         return Window.over(_Ranges(self, self._reader.size))
 
     def _bytes(self, start: int, length: int) -> bytes:
-        """Return bytes that are within the source; little ones through a block that is read ahead."""
-        if length >= BLOCK:
+        """Return bytes within the source. Short reads use a block that is read ahead."""
+        if length >= BLOCK_BYTES:
             return self._fetch(start, length)
-        within = start - self._block_start
-        if not 0 <= within <= within + length <= len(self._block):
-            self._block = self._fetch(start, BLOCK)
-            self._block_start, within = start, 0
-        return self._block[within : within + length]
+        begin = start - self._block_start
+        if not 0 <= begin <= begin + length <= len(self._block):
+            self._block = self._fetch(start, BLOCK_BYTES)
+            self._block_start, begin = start, 0
+        return self._block[begin : begin + length]
 
     def _fetch(self, start: int, length: int) -> bytes:
         try:
@@ -148,7 +143,7 @@ class SourceStream:
 
 @dataclass(frozen=True, slots=True)
 class _Ranges:
-    """A stream as a range reader, so that it takes note of failures."""
+    """A stream as a range reader, so that the stream records failures."""
 
     stream: SourceStream
     size: int

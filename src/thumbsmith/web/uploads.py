@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from thumbsmith.errors import StoreError
+from thumbsmith.image.formats import SOURCE_FORMATS
 from thumbsmith.recipe.selection import is_source
 from thumbsmith.reconcile.protocol import unusable_key
 from thumbsmith.store import Headers
@@ -25,17 +26,7 @@ from thumbsmith.web.library import ImageLibrary, Updater
 from thumbsmith.web.upload_grants import Tickets, Upload, grant_upload
 
 # The names that browsers use for the formats that can be read. Other types are refused before any byte is sent.
-MEDIA_TYPES: Final = (
-    "image/avif",
-    "image/bmp",
-    "image/gif",
-    "image/heic",
-    "image/heif",
-    "image/jpeg",
-    "image/png",
-    "image/tiff",
-    "image/webp",
-)
+MEDIA_TYPES: Final = tuple(sorted(kind for each in SOURCE_FORMATS.values() for kind in each.media_types))
 
 FIELDS: Final = frozenset({"name", "type", "bytes", "replace"})
 

@@ -9,9 +9,9 @@ from typing import Final, TypeAlias
 
 from thumbsmith.errors import Code, MissingDecoder, Rejected, WorkerError
 from thumbsmith.image.containers.base import Probe
+from thumbsmith.image.formats import SOURCE_FORMATS
 from thumbsmith.image.geometry import decoded_frames, is_animated_as, plan
 from thumbsmith.image.limits import check_limits
-from thumbsmith.image.probe import SOURCE_FORMATS
 from thumbsmith.reader import RangeReader
 from thumbsmith.recipe import Format, Limits, Recipe, Variant
 from thumbsmith.recipe.model import Color
@@ -27,7 +27,6 @@ MAX_NOTES: Final = 10
 OVERHEAD: Final = 64 << 10
 FRAME_BYTES: Final = 1 << 10
 LARGEST_PROFILE: Final = 255 << 16
-
 
 PROBE_FIELDS: Final = {each.name: {"str": str, "int": int, "bool": bool}[str(each.type)] for each in fields(Probe)}
 MAX_NUMBER: Final = 1 << 62

@@ -64,7 +64,7 @@ def prepare() -> Work:
     from thumbsmith import image  # noqa: PLC0415 - as below
     from thumbsmith.image import containers, pillow  # noqa: PLC0415 - an error here is reported, one above is not
     from thumbsmith.image.encode import PLUGINS  # noqa: PLC0415 - as above
-    from thumbsmith.image.opening import READERS  # noqa: PLC0415 - as above
+    from thumbsmith.image.formats import SOURCE_FORMATS  # noqa: PLC0415 - as above
     from thumbsmith.image.vips import prepare_for_fork  # noqa: PLC0415 - as above
     from thumbsmith.worker.child import work  # noqa: PLC0415 - as above
 
@@ -72,7 +72,8 @@ def prepare() -> Work:
     sys.modules["PIL"] = pillow  # what else imports Pillow here, pi_heif, gets ours: it is loaded once
     for module in ours:
         import_module(module)
-    for module in (*(module for module, _ in READERS.values()), *PLUGINS.values(), "ImageCms"):
+    decoders = (each.plugin[0] for each in SOURCE_FORMATS.values() if each.plugin)
+    for module in (*decoders, *PLUGINS.values(), "ImageCms"):
         pillow.plugin(module)
     pillow.Image.preinit()  # what saving imports, whatever the format
     prepare_for_fork()

@@ -1,6 +1,6 @@
-"""What all formats are checked with.
+"""What the output checks of all formats share: errors, bounds, and the content that a variant may add.
 
-What a rendition may hold besides its picture where its variant asks for it: judged by its bytes, as all else is.
+Output checks do not trust the process that encoded a file. They parse it without the code of the decoders.
 """
 
 from __future__ import annotations
@@ -14,42 +14,41 @@ from thumbsmith.recipe.model import Animation, Color, Metadata, Variant
 
 
 class OutputError(Exception):
-    """A rendition is not the plain picture that it should be; says what it holds instead."""
+    """An encoded rendition has unexpected content. The message says which."""
 
 
-# How many segments, chunks or units a plain file may have, and one with all frames: both, and one more for each
-# _BYTES_A_PART.
-_MOST: Final = 2_000
-_MOST_MOVING: Final = 10_000
-_BYTES_A_PART: Final = 2_048
+def require(condition: bool, otherwise: str) -> None:
+    """Raise OutputError with the message `otherwise` unless the condition is true."""
+    if not condition:
+        raise OutputError(otherwise)
 
 
-def require_few(count: int, size: int, *, moves: bool) -> None:
-    """Raise OutputError for more parts than a file of this many bytes has: walking over them takes time."""
-    most = (_MOST_MOVING if moves else _MOST) + size // _BYTES_A_PART
-    require(count <= most, f"it has more than {most} parts")
-
-
-def number(data: bytes, layout: str, offset: int) -> int:
-    """Return the one whole number at an offset, as `struct` writes it. Raises OutputError past the end."""
+def read_number(data: bytes, layout: str, offset: int) -> int:
+    """Return the integer at an offset; `layout` is a format string of `struct`. Raises OutputError at the end."""
     if offset < 0 or offset + struct.calcsize(layout) > len(data):
         raise OutputError(f"it ends within its part at byte {offset}")
     found: int = struct.unpack_from(layout, data, offset)[0]
     return found
 
 
-def require(holds: bool, otherwise: str) -> None:
-    """Raise OutputError, saying what is wrong, unless something holds."""
-    if not holds:
-        raise OutputError(otherwise)
+# Segments, chunks or units of a file without and with frames; large files may have one more per BYTES_PER_PART.
+_MAX_PARTS: Final = 2_000
+_MAX_PARTS_ANIMATED: Final = 10_000
+_BYTES_PER_PART: Final = 2_048
 
 
-# Artist and Copyright (Exif 3.0, 4.6.5.4), and the types that words are written in: ASCII, UNDEFINED, BYTE.
-_CREDITS: Final = frozenset({0x013B, 0x8298})
-_WORDS: Final = frozenset({1, 2, 7})
+def require_few_parts(count: int, size: int, *, animated: bool) -> None:
+    """Raise OutputError if a file of `size` bytes has too many parts: walking over them takes time."""
+    maximum = (_MAX_PARTS_ANIMATED if animated else _MAX_PARTS) + size // _BYTES_PER_PART
+    require(count <= maximum, f"it has more than {maximum} parts")
 
-# A packet with a creator, with rights, or with both, and nothing else (XMP part 1, C.2.5 and 8.3).
-_PACKET: Final = re.compile(
+
+# The keywords of the text chunks of a PNG that contain a credit.
+CREDIT_KEYWORDS: Final = frozenset({b"Author", b"Copyright"})
+XMP_KEYWORD: Final = b"XML:com.adobe.xmp"
+
+# An XMP packet with a creator, with rights, or with both, and nothing else (XMP part 1, C.2.5 and 8.3).
+_CREDIT_PACKET: Final = re.compile(
     rb'<\?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"\?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
     rb'<rdf:RDF xmlns:rdf="http://www\.w3\.org/1999/02/22-rdf-syntax-ns#">'
     rb'<rdf:Description rdf:about="" xmlns:dc="http://purl\.org/dc/elements/1\.1/">'
@@ -58,14 +57,10 @@ _PACKET: Final = re.compile(
     rb'</rdf:Description></rdf:RDF></x:xmpmeta><\?xpacket end="r"\?>'
 )
 
-# The keywords of a PNG's texts that say the same.
-KEYWORDS: Final = frozenset({b"Author", b"Copyright"})
-XMP_KEYWORD: Final = b"XML:com.adobe.xmp"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extras:
-    """What is allowed: a colour profile, the author's credit, further frames."""
+    """What a variant allows in a file besides the picture: a color profile, the author's credit, further frames."""
 
     profile: bool = False
     credit: bool = False
@@ -73,7 +68,7 @@ class Extras:
 
     @classmethod
     def of(cls, variant: Variant) -> Self:
-        """Return what a variant asks for."""
+        """Return what a variant allows."""
         return cls(
             profile=variant.color is Color.KEEP,
             credit=variant.metadata is Metadata.COPYRIGHT,
@@ -81,37 +76,42 @@ class Extras:
         )
 
     @property
-    def some(self) -> bool:
+    def any(self) -> bool:
         """Return whether anything is allowed."""
         return self.profile or self.credit or self.frames
 
     def require_profile(self, data: bytes) -> None:
-        """Raise OutputError unless a profile is allowed, and this is one, of its own length (ICC.1:2022, 7.2)."""
+        """Raise OutputError unless a profile is allowed, and `data` is one of its own length (ICC.1:2022, 7.2)."""
         whole = len(data) >= 128 and data[36:40] == b"acsp" and int.from_bytes(data[:4], "big") == len(data)
-        require(self.profile and whole, f"it holds a colour profile of {len(data)} bytes")
+        require(self.profile and whole, f"it contains a color profile of {len(data)} bytes")
 
     def require_exif(self, data: bytes) -> None:
-        """Raise OutputError unless a credit is allowed, and this EXIF block holds nothing else."""
-        require(self.credit and _is_credit(data), f"it holds EXIF of {len(data)} bytes")
+        """Raise OutputError unless a credit is allowed, and this EXIF block contains nothing else."""
+        require(self.credit and _is_credit(data), f"it contains EXIF of {len(data)} bytes")
 
     def require_packet(self, data: bytes) -> None:
-        """Raise OutputError unless a credit is allowed, and this XMP packet holds nothing else."""
-        require(self.credit and _PACKET.fullmatch(data) is not None, f"it holds XMP of {len(data)} bytes")
+        """Raise OutputError unless a credit is allowed, and this XMP packet contains nothing else."""
+        require(self.credit and _CREDIT_PACKET.fullmatch(data) is not None, f"it contains XMP of {len(data)} bytes")
 
-    def require_frames(self, what: object) -> None:
+    def require_frames(self, part: object) -> None:
         """Raise OutputError unless further frames are allowed."""
-        require(self.frames, f"it holds {what} of an animation")
+        require(self.frames, f"it contains {part} of an animation")
+
+
+# Artist and Copyright (Exif 3.0, 4.6.5.4), and the field types of text: ASCII, UNDEFINED, BYTE.
+_CREDIT_TAGS: Final = frozenset({0x013B, 0x8298})
+_TEXT_TYPES: Final = frozenset({1, 2, 7})
 
 
 def _is_credit(data: bytes) -> bool:
-    """Return whether a TIFF block is one directory of credits, with room for their words and no more (TIFF 6.0)."""
+    """Return whether a TIFF block is one directory of credits, with space for their text and no more (TIFF 6.0)."""
     order = {b"MM\0*": ">", b"II*\0": "<"}.get(data[:4])
     try:
         start, count = struct.unpack_from(f"{order}IH", data, 4) if order else (0, 0)
         entries = [struct.unpack_from(f"{order}HHI", data, 10 + 12 * index) for index in range(min(count, 3))]
-        (following,) = struct.unpack_from(f"{order}I", data, 10 + 12 * count) if order else (1,)
+        (next_directory,) = struct.unpack_from(f"{order}I", data, 10 + 12 * count) if order else (1,)
     except struct.error:
         return False
-    plain = start == 8 and not following and all(tag in _CREDITS and kind in _WORDS for tag, kind, _ in entries)
-    room = 14 + 12 * count + sum(length + length % 2 for _, _, length in entries if length > 4)
-    return plain and 1 <= count <= len(_CREDITS) and len(data) <= room
+    plain = all(tag in _CREDIT_TAGS and kind in _TEXT_TYPES for tag, kind, _ in entries)
+    space = 14 + 12 * count + sum(length + length % 2 for _, _, length in entries if length > 4)
+    return start == 8 and not next_directory and plain and 1 <= count <= len(_CREDIT_TAGS) and len(data) <= space

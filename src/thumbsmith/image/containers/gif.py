@@ -1,4 +1,4 @@
-"""GIF: the canvas, and the frames, counted by walking the blocks.
+"""GIF: the canvas and the frames, which are counted by a walk over the blocks.
 
 GIF89a, https://www.w3.org/Graphics/GIF/spec-gif89a.txt.
 """
@@ -12,27 +12,34 @@ from typing import Final
 from thumbsmith.errors import Code, Rejected
 from thumbsmith.image.containers.base import MAX_FRAMES, Probe, ShortRead, Window
 
+HEADER_BYTES: Final = 13  # before the global color table
+
+# Offset of the flags of the logical screen, and their bit for a global color table.
+SCREEN_FLAGS: Final = 10
+HAS_COLOR_TABLE: Final = 0x80
+
 _EXTENSION, _IMAGE, _TRAILER = b"!,;"
 _GRAPHIC_CONTROL: Final = 0xF9
+_INTERLACED: Final = 0x40
 
-# Bytes between blocks that begin none are passed over, as Pillow does.
+# Other bytes between blocks are skipped, as Pillow does.
 _INTRODUCER: Final = re.compile(b"[!,;]")
 
-# Frames have a block before them, and comments are few.
+# Each frame has one block before it, and there are few comments.
 _MAX_BLOCKS: Final = 4 * MAX_FRAMES
 
 
 def read(data: Window) -> Probe:
-    """Return what a GIF says. Raises Rejected(corrupt) for one without a picture, ShortRead for one cut before it.
+    """Return what a GIF says. Raises Rejected(corrupt) for one without a frame, ShortRead for one cut before it.
 
-    The size is the one Pillow decodes the first frame to: the logical screen, made larger where that frame reaches
-    outside it. `alpha` is set where a frame has a transparent colour, or the first leaves a part of the canvas free.
-    `frames` counts those that are there, to MAX_FRAMES; what is missing from the last one is for the decoder to judge.
+    The size is the one that Pillow decodes the first frame to: the logical screen, enlarged where that frame reaches
+    outside of it. `alpha` is set if a frame has a transparent color, or if the first leaves a part of the canvas free.
+    `frames` counts the existing frames, up to MAX_FRAMES. Whether the last one is complete is for the decoder to judge.
     """
     canvas_width, canvas_height, packed = data.unpack("<HHB", 6)
     first, frames, transparent = None, 0, False
     try:
-        for kind, body in _blocks(data, 13 + color_table(packed)):
+        for kind, body in _blocks(data, HEADER_BYTES + color_table_bytes(packed)):
             if kind == _IMAGE:
                 first = first or body.unpack("<HHHHB", 0)
                 frames += 1
@@ -57,23 +64,27 @@ def read(data: Window) -> Probe:
         frames=frames,
         channels=1,
         alpha=transparent or (frame_width, frame_height) != (width, height),
-        interlaced=bool(flags & 0x40),
+        interlaced=bool(flags & _INTERLACED),
     )
 
 
 def frames(data: Window) -> Iterator[tuple[Window | None, Window]]:
-    """Yield each frame: its graphic control (flags, delay, transparent colour) where it has one, and its image.
+    """Yield each frame: its graphic control (flags, delay, transparent color) if it has one, and its image.
 
-    The image is from the descriptor on, without its introducer, to the end of its data. Raises ShortRead for one that
-    is cut.
+    The image begins at its descriptor, after the introducer, and ends with its data. Raises ShortRead for a cut frame.
     """
     control = None
-    for kind, body in _blocks(data, 13 + color_table(data.byte(10))):
+    for kind, body in _blocks(data, HEADER_BYTES + color_table_bytes(data.byte(SCREEN_FLAGS))):
         if kind == _IMAGE:
-            yield control, body.window(0, _after_sub_blocks(body, 10 + color_table(body.byte(8))))
+            yield control, body.window(0, _sub_blocks_end(body, 10 + color_table_bytes(body.byte(8))))
             control = None
         else:
             control = body.window(1, 4)
+
+
+def color_table_bytes(flags: int) -> int:
+    """Return the size of the color table that these flags announce."""
+    return 3 << (flags & 7) + 1 if flags & HAS_COLOR_TABLE else 0
 
 
 def _blocks(data: Window, offset: int) -> Iterator[tuple[int, Window]]:
@@ -85,22 +96,17 @@ def _blocks(data: Window, offset: int) -> Iterator[tuple[int, Window]]:
             return
         if kind == _IMAGE:
             yield kind, body
-            offset = _after_sub_blocks(data, offset + 11 + color_table(body.byte(8)))
+            offset = _sub_blocks_end(data, offset + 11 + color_table_bytes(body.byte(8)))
         else:
             if body.byte(0) == _GRAPHIC_CONTROL:
                 yield kind, body.window(1)
-            offset = _after_sub_blocks(data, offset + 2)
+            offset = _sub_blocks_end(data, offset + 2)
 
 
-def color_table(packed: int) -> int:
-    """Return how many bytes the colour table that a packed field announces takes."""
-    return 3 << (packed & 7) + 1 if packed & 0x80 else 0
-
-
-def _after_sub_blocks(data: Window, offset: int) -> int:
-    """Return the offset after a chain of sub-blocks and the empty one that ends it."""
+def _sub_blocks_end(data: Window, offset: int) -> int:
+    """Return the offset after a chain of sub-blocks and the empty block that ends it."""
     while True:
-        block = data.ahead(offset)
+        block = data.buffered(offset)
         position, end = 0, len(block)
         while position < end and (length := block[position]):
             position += length + 1

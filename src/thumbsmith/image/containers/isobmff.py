@@ -1,8 +1,6 @@
-"""Boxes of the ISO base media file format, which HEIC and AVIF are built of. ISO/IEC 14496-12, section 4.
+"""Boxes of the ISO base media file format, which HEIC and AVIF consist of. ISO/IEC 14496-12.
 
-Where the data of items lie: the `iloc` box. ISO/IEC 14496-12, 8.11.3.
-
-The tracks of an image sequence: an animated AVIF. ISO/IEC 14496-12, section 8.
+Boxes in general (section 4), the places of items (`iloc`, 8.11.3), and the tracks of an animated AVIF (section 8).
 """
 
 from __future__ import annotations
@@ -16,25 +14,31 @@ from thumbsmith.image.containers.base import Window
 
 _MAX_BOXES: Final = 4_096
 
-# What an auxiliary picture is for, where it is alpha: as AVIF and as HEIC write it.
-_ALPHA: Final = (
+# More than the tiles of any image that is within the limits.
+MAX_ITEMS: Final = 8_192
+
+# Bytes of a VisualSampleEntry before its boxes (12.1.3).
+SAMPLE_ENTRY_BYTES: Final = 78
+
+# The purpose of an auxiliary image that is alpha, as AVIF and as HEIC write it.
+_ALPHA_TYPES: Final = (
     b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0",
     b"urn:mpeg:hevc:2015:auxid:1\0",
 )
 
 
 class Box(NamedTuple):
-    """A box: its four-letter type and what it holds."""
+    """A box: its type of four letters, and its content."""
 
     kind: bytes
     body: Window
 
 
 def boxes(data: Window, offset: int = 0) -> Iterator[Box]:
-    """Yield the boxes that lie side by side from `offset` on.
+    """Yield the consecutive boxes from `offset` on.
 
-    Raises Rejected(corrupt) or ShortRead for a box that does not fit into what holds it. Media data may be cut: it is
-    for the decoder to judge.
+    Raises Rejected(corrupt) or ShortRead for a box that is longer than its container. Media data (`mdat`) may be cut:
+    that is for the decoder to judge.
     """
     for _ in range(_MAX_BOXES):
         if offset + 8 > data.size:
@@ -50,56 +54,53 @@ def boxes(data: Window, offset: int = 0) -> Iterator[Box]:
             data.require(offset, size)
         yield Box(kind, data.window(offset + header, size - header))
         offset += size
-    raise Rejected(Code.CORRUPT, f"there are more than {_MAX_BOXES} boxes side by side")
+    raise Rejected(Code.CORRUPT, f"there are more than {_MAX_BOXES} consecutive boxes")
 
 
 def find(data: Window, *path: bytes) -> Window | None:
     """Return the body of the first box along the path of types, or None. Raises as `boxes` does."""
-    here = data
+    body = data
     for kind in path:
-        found = next((box.body for box in boxes(here) if box.kind == kind), None)
+        found = next((box.body for box in boxes(body) if box.kind == kind), None)
         if found is None:
             return None
-        here = found
-    return here
+        body = found
+    return body
 
 
 def is_alpha(auxiliary: Window) -> bool:
-    """Return whether the body of an `auxC` or `auxi` box says that a picture is the alpha of another."""
+    """Return whether the body of an `auxC` or `auxi` box says that an image is the alpha of another."""
     name = auxiliary.window(4)
-    return name.read(0, min(64, name.size)).startswith(_ALPHA)
+    return name.read(0, min(64, name.size)).startswith(_ALPHA_TYPES)
 
-
-# More than the tiles of any picture that is within the limits.
-MAX_ITEMS: Final = 8_192
 
 # Construction methods: offsets count from the start of the file, or of the `idat` box.
-_FILE: Final = 0
-_IDAT: Final = 1
+_IN_FILE: Final = 0
+_IN_IDAT: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where one item's data lie: `extents` are (offset, length), a length of 0 means up to the end."""
+    """Where the data of one item are: `extents` are (offset, length); a length of 0 means up to the end."""
 
     method: int
-    outside: bool  # in another file
+    external: bool  # in another file
     extents: tuple[tuple[int, int], ...]
 
     def windows(self, file: Window, idat: Window | None) -> tuple[Window, ...]:
         """Return the data as windows, in their order.
 
-        Raises ShortRead where the file ends before they do, Rejected(unsupported_format) for data that are part of
-        another item or file, Rejected(corrupt) for data that lie nowhere.
+        Raises ShortRead if the file ends before the data, Rejected(unsupported_format) for data in another item or
+        file, Rejected(corrupt) for an item without a place.
         """
-        if self.outside or self.method not in (_FILE, _IDAT):
-            raise Rejected(Code.UNSUPPORTED_FORMAT, "the picture is stored in another item or file, which is not read")
-        holder = file if self.method == _FILE else idat
-        if holder is None or not self.extents:
+        if self.external or self.method not in (_IN_FILE, _IN_IDAT):
+            raise Rejected(Code.UNSUPPORTED_FORMAT, "a picture that is stored in another item or file is not supported")
+        container = file if self.method == _IN_FILE else idat
+        if container is None or not self.extents:
             raise Rejected(Code.CORRUPT, "the file does not say where the picture is stored")
         for offset, length in self.extents:
-            holder.require(offset, length)
-        return tuple(holder.window(offset, length or None) for offset, length in self.extents)
+            container.require(offset, length)
+        return tuple(container.window(offset, length or None) for offset, length in self.extents)
 
 
 def read_places(places: Window) -> dict[int, Place]:
@@ -107,7 +108,7 @@ def read_places(places: Window) -> dict[int, Place]:
     version, sizes, more = places.unpack("BxxxBB", 0)
     offsets, lengths, bases, indexes = sizes >> 4, sizes & 15, more >> 4, more & 15 if version else 0
     if not {offsets, lengths, bases, indexes} <= {0, 4, 8}:
-        raise Rejected(Code.CORRUPT, "the file writes offsets in a way that no file can")
+        raise Rejected(Code.CORRUPT, "the file has offsets of an impossible length")
     number = 4 if version == 2 else 2
     count, at = _number(places, 6, number), 6 + number
     if count > MAX_ITEMS:
@@ -116,9 +117,9 @@ def read_places(places: Window) -> dict[int, Place]:
     for _ in range(count):
         item = _number(places, at, number)
         at += number
-        method = _number(places, at, 2) & 15 if version else _FILE
+        method = _number(places, at, 2) & 15 if version else _IN_FILE
         at += 2 if version else 0
-        outside = _number(places, at, 2) != 0
+        external = _number(places, at, 2) != 0
         base, extents = _number(places, at + 2, bases), _number(places, at + 2 + bases, 2)
         at += 2 + bases + 2
         step = indexes + offsets + lengths
@@ -127,7 +128,7 @@ def read_places(places: Window) -> dict[int, Place]:
             for here in range(at, at + extents * step, step or 1)
         )
         at += extents * step
-        found.setdefault(item, Place(method, outside, spans if step else ((base, 0),) * min(extents, 1)))
+        found.setdefault(item, Place(method, external, spans if step else ((base, 0),) * min(extents, 1)))
     return found
 
 
@@ -137,7 +138,7 @@ def _number(data: Window, offset: int, length: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One track of AV1 pictures. `auxiliary` says that it belongs to another, `alpha` that it is its alpha."""
+    """One track of AV1 images. An `auxiliary` track belongs to another; with `alpha` it is the alpha of that track."""
 
     width: int
     height: int
@@ -148,12 +149,12 @@ class Track:
 
 
 def read_tracks(moov: Window) -> tuple[Track, ...]:
-    """Return the tracks of AV1 pictures in the body of a `moov` box. Raises Rejected(corrupt) for a broken one."""
-    tracks = (_track(box.body) for box in boxes(moov) if box.kind == b"trak")
+    """Return the tracks of AV1 images in the body of a `moov` box. Raises Rejected(corrupt) for a broken one."""
+    tracks = (_read_track(box.body) for box in boxes(moov) if box.kind == b"trak")
     return tuple(track for track in tracks if track)
 
 
-def _track(body: Window) -> Track | None:
+def _read_track(body: Window) -> Track | None:
     header, table = find(body, b"tkhd"), find(body, b"mdia", b"minf", b"stbl")
     samples = (find(table, b"stsz") or find(table, b"stz2")) if table else None
     description = find(table, b"stsd") if table else None
@@ -161,10 +162,10 @@ def _track(body: Window) -> Track | None:
     if header is None or samples is None or entry is None or entry.kind != b"av01":
         return None
     width, height = header.unpack(">II", 88 if header.byte(0) == 1 else 76)
-    configuration = tuple(boxes(entry.body, 78))
+    configuration = tuple(boxes(entry.body, SAMPLE_ENTRY_BYTES))
     auxiliary = find(body, b"tref", b"auxl") is not None
     return Track(
-        width=width >> 16,  # a fixed-point number, 16 bits on each side
+        width=width >> 16,  # fixed point, 16.16 bits
         height=height >> 16,
         frames=samples.unpack(">I", 8)[0],
         auxiliary=auxiliary,

@@ -1,4 +1,4 @@
-"""What a file is by its first bytes: a format that is read here, or the name of one that is not."""
+"""The format of a file by its first bytes, or the name of an unsupported file type."""
 
 from __future__ import annotations
 
@@ -6,28 +6,13 @@ import re
 from typing import Final
 
 from thumbsmith.errors import Code, Rejected
+from thumbsmith.image.formats import SOURCE_FORMATS, SourceFormat
 
-# How many bytes are looked at.
-LENGTH: Final = 1024
+# Bytes of a file that are enough to recognize it.
+SIGNATURE_BYTES: Final = 1024
 
-# (offset, bytes, format): Pillow reads a TIFF whose number 42 is in the wrong byte order, so these are TIFF too.
-_READ: Final = (
-    (0, b"\xff\xd8\xff", "jpeg"),
-    (0, b"\x89PNG\r\n\x1a\n", "png"),
-    (0, b"GIF87a", "gif"),
-    (0, b"GIF89a", "gif"),
-    (8, b"WEBP", "webp"),
-    (0, b"II*\x00", "tiff"),
-    (0, b"MM\x00*", "tiff"),
-    (0, b"II\x00*", "tiff"),
-    (0, b"MM*\x00", "tiff"),
-    (0, b"II+\x00", "tiff"),
-    (0, b"MM\x00+", "tiff"),
-    (4, b"ftyp", "heif"),
-    (0, b"BM", "bmp"),
-)
-
-_NOT_READ: Final = (
+# (offset, bytes, name) of file types that are not supported, for the message.
+_UNSUPPORTED: Final = (
     (0, b"%PDF", "a PDF"),
     (0, b"%!", "PostScript"),
     (0, b"\x04%!", "PostScript"),
@@ -102,44 +87,44 @@ _NOT_READ: Final = (
     (0, b"#!", "a script"),
 )
 
+_PORTABLE_BITMAP: Final = re.compile(rb"P[1-7fF]\s")
 _MARKUP: Final = re.compile(rb"(?i)<(svg|msl|read|write|!doctype html|html|head|body|script)[\s>:]|<(?:\w+:)(svg)[\s>]")
-_PORTABLE: Final = re.compile(rb"P[1-7fF]\s")
+_MARKUP_NAMES: Final = {b"svg": "SVG", b"msl": "an MSL script", b"read": "an MSL script", b"write": "an MSL script"}
 
-# ImageMagick's drawing commands, one of which begins every such file.
+# The drawing commands of ImageMagick, one of which begins every such file.
 _DRAWING: Final = re.compile(rb"(?i)(push graphic-context|viewbox \d|image over \d|image copy \d|encoding [\"\w])")
 
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
-def identify(head: bytes) -> str:
-    """Return the format of a file that begins with `head`: a name of `Probe.format`, or heif for an ISO container.
 
-    `head` is the first LENGTH bytes, or all of a shorter file. Raises Rejected(unsupported_format) for everything else,
-    in a sentence that says what it is where that can be told.
+def identify(head: bytes) -> SourceFormat:
+    """Return the format of a file that begins with `head`: its first SIGNATURE_BYTES, or all of a shorter file.
+
+    For an ISO container it is the first format in it; the header reader tells AVIF and HEIC apart. Raises
+    Rejected(unsupported_format) for all other files, with the name of the file type in the message if it is known.
     """
-    for offset, magic, name in _READ:
-        if head.startswith(magic, offset) and (offset != 8 or head.startswith(b"RIFF")):
-            return name
-    raise Rejected(Code.UNSUPPORTED_FORMAT, f"this is {_name(head)}, not an image that is read here")
+    for source_format in SOURCE_FORMATS.values():
+        if source_format.matches(head):
+            return source_format
+    raise Rejected(Code.UNSUPPORTED_FORMAT, f"this is {_name(head)}, not a supported image format")
 
 
 def _name(head: bytes) -> str:
-    for offset, magic, name in _NOT_READ:
+    for offset, magic, name in _UNSUPPORTED:
         if head.startswith(magic, offset):
             return name
-    if _PORTABLE.match(head):
+    if _PORTABLE_BITMAP.match(head):
         return "a portable bitmap (PNM)"
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    text = head.removeprefix(_BYTE_ORDER_MARK).lstrip()
     if text.startswith(b"<"):
-        return _markup(text)
+        return _markup_name(text)
     if _DRAWING.match(text):
         return "an MVG drawing"
-    return "a PDF" if b"%PDF-" in head else "of no known format"
+    return "a PDF" if b"%PDF-" in head else "a file of unknown type"
 
 
-def _markup(text: bytes) -> str:
+def _markup_name(text: bytes) -> str:
     found = _MARKUP.search(text)
     if found is None:
         return "XML" if text.startswith(b"<?xml") else "markup"
-    word = (found[1] or found[2]).lower()
-    return {b"svg": "SVG", b"msl": "an MSL script", b"read": "an MSL script", b"write": "an MSL script"}.get(
-        word, "HTML"
-    )
+    return _MARKUP_NAMES.get((found[1] or found[2]).lower(), "HTML")

@@ -1,11 +1,8 @@
-"""The smaller copies that a TIFF holds of its first picture: a pyramid, each level half the one before.
+"""TIFF and BigTIFF: the first image, how many images follow, and the pyramid.
 
-TIFF 6.0, NewSubfileType (a reduced-resolution version of another image in this file); SubIFDs: Adobe PageMaker 6.0 TIFF
-Technical Notes, 1. Copies of any other size are previews, which need not show what the picture shows.
-
-TIFF and BigTIFF: the first picture's fields, and how many pictures there are.
-
-TIFF 6.0, sections 3 to 8 and 18.
+TIFF 6.0, sections 3 to 8 and 18. A pyramid is a set of smaller copies of the first image, each half the size of the one
+before: NewSubfileType in TIFF 6.0 (a reduced-resolution version of another image in this file); SubIFDs: Adobe
+PageMaker 6.0 TIFF Technical Notes, 1. Copies of any other size are previews, which may show something else.
 """
 
 from __future__ import annotations
@@ -23,126 +20,79 @@ from thumbsmith.image.containers.exif import (
     next_directory,
     open_block,
     read_directory,
-    upright_if_unknown,
+    valid_orientation,
 )
 
-WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES = 256, 257, 258, 259, 262, 277
-SUBFILE, ORIENTATION_TAG, SUB_DIRECTORIES, PROFILE = 254, 274, 330, 34675
+SUBFILE, WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
+STRIP_OFFSETS, SAMPLES, PLANAR, PREDICTOR, COLOR_MAP = 273, 277, 284, 317, 320
+TILE_WIDTH, TILE_LENGTH, TILE_OFFSETS, TILE_BYTES = 322, 323, 324, 325
+SUB_DIRECTORIES, EXTRA_SAMPLES, SAMPLE_FORMAT, SUBSAMPLING, PROFILE = 330, 338, 339, 530, 34675
 
-TAGS: Final = frozenset(
-    {WIDTH, LENGTH, BITS, PHOTOMETRIC, SAMPLES, SUBFILE, ORIENTATION_TAG, SUB_DIRECTORIES, PROFILE},
-)
-_REDUCED: Final = 1
+# Values of these tags.
+REDUCED_IMAGE: Final = 1
+WHITE_IS_ZERO, RGB, CMYK, YCBCR, LAB = 0, 2, 5, 6, 8
+OLD_JPEG, JPEG, LZMA, ZSTANDARD, WEBP = 6, 7, 34925, 50000, 50001
+SIGNED, FLOATING_POINT = 2, 3
+SEPARATE_PLANES: Final = 2
 
-# So many directories are looked at: no picture can be halved more often.
-_MAX_LEVELS: Final = 32
-
-# What a level shares with the picture that it is a copy of, as far as it is a number; and what both have or have not.
-_SHARED: Final = (BITS, PHOTOMETRIC, SAMPLES, ORIENTATION_TAG)
-
-
-class Level(NamedTuple):
-    """A level: its size as stored, and where its directory is."""
-
-    width: int
-    height: int
-    offset: int
-
-
-def levels(data: Window, layout: Layout, first: Directory, following: Iterable[int]) -> tuple[Level, ...]:
-    """Return the levels from half the size of the `first` picture downwards, as far as each is there.
-
-    `following` are the offsets of the other directories. What cannot be read is no level. Raises StoreError as the
-    reader does.
-    """
-    inside = first.fields.get(SUB_DIRECTORIES, ())
-    found: dict[int, Level] = {}
-    for offset in (*islice(following, _MAX_LEVELS), *inside):
-        directory = _directory(data, layout, offset)
-        if directory and (offset in inside or directory.first(SUBFILE, 0) & _REDUCED) and _alike(directory, first):
-            level = Level(directory.first(WIDTH, 0), directory.first(LENGTH, 0), offset)
-            found.setdefault(_halvings(level, first), level)
-    count = next(step for step in range(1, len(found) + 2) if step not in found)
-    return tuple(found[step] for step in range(1, count))
-
-
-def _directory(data: Window, layout: Layout, offset: int) -> Directory | None:
-    try:
-        return read_directory(data, layout, offset, TAGS)
-    except (ShortRead, Rejected):
-        return None
-
-
-def _alike(level: Directory, first: Directory) -> bool:
-    same = all(level.fields.get(tag) == first.fields.get(tag) for tag in _SHARED)
-    return same and (PROFILE in level.present) == (PROFILE in first.present)
-
-
-def _halvings(level: Level, first: Directory) -> int:
-    """Return how often the first picture was halved, rounded up or down, to give the level; 0 where it was not."""
-    width, height = first.first(WIDTH, 0), first.first(LENGTH, 0)
-    steps = round(width / level.width).bit_length() - 1 if level.width else 0
-    scale = 1 << steps
-    fits = abs(level.width * scale - width) < scale and abs(level.height * scale - height) < scale
-    return steps if fits else 0
-
-
-_TILE_WIDTH, _TILE_LENGTH, _EXTRA, _SAMPLE_FORMAT = 322, 323, 338, 339
-_TAGS: Final = TAGS | {COMPRESSION, _TILE_WIDTH, _TILE_LENGTH, _EXTRA, _SAMPLE_FORMAT}
-_RGB, _CMYK = 2, 5
-_OLD_JPEG: Final = 6
-
-_TILES, _TILE_SIZES = 324, 325
-
-# None, CCITT, LZW, two kinds of JPEG, Deflate, uncompressed words, PackBits, Deflate, LZMA, Zstandard, WebP.
-_COMPRESSIONS: Final = (1, 2, 3, 4, 5, 6, 7, 8, 32771, 32773, 32946, 34925, 50000, 50001)
+# Uncompressed, CCITT, LZW, both kinds of JPEG, Deflate, uncompressed words, PackBits, Deflate, LZMA, Zstandard, WebP.
+_COMPRESSIONS: Final = (1, 2, 3, 4, 5, OLD_JPEG, JPEG, 8, 32771, 32773, 32946, LZMA, ZSTANDARD, WEBP)
 
 # Gray, RGB, palettes, CMYK, YCbCr and Lab.
-_PHOTOMETRICS: Final = (0, 1, 2, 3, 5, 6, 8)
+_PHOTOMETRICS: Final = (WHITE_IS_ZERO, 1, RGB, 3, CMYK, YCBCR, LAB)
 
-# Whole numbers without and with sign, floating point; not complex numbers.
-_SAMPLE_FORMATS: Final = (1, 2, 3)
+# Unsigned and signed integers, floating point; not complex numbers.
+_SAMPLE_FORMATS: Final = (1, SIGNED, FLOATING_POINT)
 
-# ExtraSamples that Pillow takes for alpha: associated, unassociated, and what Corel Draw 10 writes.
-_ALPHA: Final = (1, 2, 999)
+# ExtraSamples that Pillow reads as alpha: associated, unassociated, and what Corel Draw 10 writes.
+_ALPHA_SAMPLES: Final = (1, 2, 999)
 
-# Pillow reads no picture with more.
+# Pillow reads no image with more.
 _MAX_SAMPLES: Final = 6
 
-# Counting pictures ends here: each may cost a request.
-_MAX_PICTURES: Final = 1_000
+# Images are counted up to this number: each may cost a request.
+_MAX_IMAGES: Final = 1_000
+
+# Directories that are read to find the pyramid: no image can be halved more often.
+_MAX_LEVELS: Final = 32
+
+# Integer tags that a level shares with its image. Besides, both have a profile or neither has.
+_SHARED_TAGS: Final = (BITS, PHOTOMETRIC, SAMPLES, ORIENTATION)
+
+_LEVEL_TAGS: Final = frozenset({WIDTH, LENGTH, SUBFILE, SUB_DIRECTORIES, PROFILE, *_SHARED_TAGS})
+_TAGS: Final = _LEVEL_TAGS | {COMPRESSION, TILE_WIDTH, TILE_LENGTH, EXTRA_SAMPLES, SAMPLE_FORMAT}
 
 
 def read(data: Window) -> Probe:
-    """Return what the first directory of a TIFF says; `frames` counts the directories, a pyramid's levels among them.
+    """Return what the first directory of a TIFF says; `frames` counts all directories, also those of a pyramid.
 
-    Raises Rejected for directories that are broken, ShortRead. The size is as stored: Pillow
-    turns a TIFF by its orientation when it loads the pixels, and swaps `Image.size` already when it opens the file.
+    Raises Rejected for broken directories and unsupported images, ShortRead. The size is as stored: Pillow applies the
+    orientation when it loads the pixels, and swaps `Image.size` already when it opens the file.
     """
     layout, offset = open_block(data)
     first = read_directory(data, layout, offset, _TAGS)
     width, height = first.first(WIDTH, 0), first.first(LENGTH, 0)
     if not (width and height):
         raise Rejected(Code.CORRUPT, "the TIFF's first picture has no size")
-    samples = first.first(SAMPLES, 3 if first.first(COMPRESSION, 1) == _OLD_JPEG else 1)
+    samples = first.first(SAMPLES, 3 if first.first(COMPRESSION, 1) == OLD_JPEG else 1)
     if not 1 <= samples <= _MAX_SAMPLES:
-        raise Rejected(Code.UNSUPPORTED_FORMAT, f"this is a TIFF of {samples} samples a pixel, which is not read here")
-    for name, tag, usual, known in (
+        raise Rejected(Code.UNSUPPORTED_FORMAT, f"a TIFF of {samples} samples per pixel is not supported")
+    for name, tag, default, supported in (
         ("compression", COMPRESSION, 1, _COMPRESSIONS),
         ("photometric interpretation", PHOTOMETRIC, 0, _PHOTOMETRICS),
-        ("sample format", _SAMPLE_FORMAT, 1, _SAMPLE_FORMATS),
+        ("sample format", SAMPLE_FORMAT, 1, _SAMPLE_FORMATS),
     ):
-        if (value := first.first(tag, usual)) not in known:
-            raise Rejected(Code.UNSUPPORTED_FORMAT, f"this is a TIFF with the {name} {value}, which is not read here")
-    following = _following(data, layout, offset, first.next)
+        if (value := first.first(tag, default)) not in supported:
+            raise Rejected(Code.UNSUPPORTED_FORMAT, f"a TIFF with the {name} {value} is not supported")
+    following = _following_directories(data, layout, offset, first.next)
     return Probe(
         format="tiff",
         bytes=data.size,
         width=width,
         height=height,
-        orientation=upright_if_unknown(first.first(ORIENTATION, 1)),
+        orientation=valid_orientation(first.first(ORIENTATION, 1)),
         frames=1 + len(following),
-        levels=len(levels(data, layout, first, following)),
+        levels=len(_levels(data, layout, first, following)),
         channels=samples,
         depth=max(first.fields.get(BITS, (1,))),
         alpha=_has_alpha(first, samples),
@@ -150,48 +100,27 @@ def read(data: Window) -> Probe:
     )
 
 
-def fields(data: Window) -> Mapping[int, tuple[int, ...]]:
-    """Return the numbers of the first directory of a TIFF that was read before, by tag. Raises ShortRead."""
-    layout, offset = open_block(data)
-    return read_directory(data, layout, offset, _TAGS | {_TILES, _TILE_SIZES}).fields
-
-
-def check_tiles(found: Mapping[int, tuple[int, ...]], size: int) -> None:
-    """Raise ShortRead where a tile of these fields reaches beyond a file of this size: libvips leaves it black."""
-    if any(
-        start + length > size for start, length in zip(found.get(_TILES, ()), found.get(_TILE_SIZES, ()), strict=False)
-    ):
-        raise ShortRead
-
-
-def pyramid_of(data: Window) -> tuple[Layout, tuple[Level, ...]]:
-    """Return how a TIFF that was read before is laid out, and the levels of its pyramid."""
-    layout, offset = open_block(data)
-    first = read_directory(data, layout, offset, _TAGS)
-    return layout, levels(data, layout, first, _following(data, layout, offset, first.next))
+def _has_alpha(directory: Directory, samples: int) -> bool:
+    photometric = directory.first(PHOTOMETRIC, 0)
+    if EXTRA_SAMPLES in directory.fields:
+        return photometric != CMYK and directory.first(EXTRA_SAMPLES, 0) in _ALPHA_SAMPLES
+    return photometric == RGB and samples == 4
 
 
 def _tile_bytes(directory: Directory, samples: int) -> int:
-    """Return what a tile takes when it is unpacked, which may be more than the picture; 0 for a picture of strips."""
-    pixels = directory.first(_TILE_WIDTH, 0) * directory.first(_TILE_LENGTH, 0)
+    """Return the size of an uncompressed tile, which may be larger than the image; 0 for an image of strips."""
+    pixels = directory.first(TILE_WIDTH, 0) * directory.first(TILE_LENGTH, 0)
     return -(-pixels * samples * max(directory.fields.get(BITS, (1,))) // 8)
 
 
-def _has_alpha(directory: Directory, samples: int) -> bool:
-    photometric = directory.first(PHOTOMETRIC, 0)
-    if _EXTRA in directory.fields:
-        return photometric != _CMYK and directory.first(_EXTRA, 0) in _ALPHA
-    return photometric == _RGB and samples == 4
+def _following_directories(data: Window, layout: Layout, first: int, offset: int) -> tuple[int, ...]:
+    """Return the offsets of the directories after the first.
 
-
-def _following(data: Window, layout: Layout, first: int, offset: int) -> tuple[int, ...]:
-    """Return where the directories after the first are.
-
-    One that lies beyond the file, or is cut, ends them. So does one that was there before, as in Pillow and libtiff.
+    A directory that is cut or lies beyond the file ends them. So does a repeated one, as in Pillow and libtiff.
     """
     found: list[int] = []
     seen = {first}
-    while offset and offset not in seen and len(seen) < _MAX_PICTURES:
+    while offset and offset not in seen and len(seen) < _MAX_IMAGES:
         try:
             following = next_directory(data, layout, offset)
         except ShortRead:
@@ -200,3 +129,71 @@ def _following(data: Window, layout: Layout, first: int, offset: int) -> tuple[i
         seen.add(offset)
         offset = following
     return tuple(found)
+
+
+def fields(data: Window) -> Mapping[int, tuple[int, ...]]:
+    """Return the integers of the first directory of a TIFF that was probed before, by tag. Raises ShortRead."""
+    layout, offset = open_block(data)
+    return read_directory(data, layout, offset, _TAGS | {TILE_OFFSETS, TILE_BYTES}).fields
+
+
+def check_tiles(found: Mapping[int, tuple[int, ...]], size: int) -> None:
+    """Raise ShortRead if a tile of these fields reaches beyond a file of this size: libvips leaves it black."""
+    tiles = zip(found.get(TILE_OFFSETS, ()), found.get(TILE_BYTES, ()), strict=False)
+    if any(start + length > size for start, length in tiles):
+        raise ShortRead
+
+
+class Level(NamedTuple):
+    """A level of a pyramid: its size as stored, and the offset of its directory."""
+
+    width: int
+    height: int
+    offset: int
+
+
+def pyramid(data: Window) -> tuple[Layout, tuple[Level, ...]]:
+    """Return the layout of a TIFF that was probed before, and the levels of its pyramid, from half its size down."""
+    layout, offset = open_block(data)
+    first = read_directory(data, layout, offset, _TAGS)
+    return layout, _levels(data, layout, first, _following_directories(data, layout, offset, first.next))
+
+
+def _levels(data: Window, layout: Layout, first: Directory, following: Iterable[int]) -> tuple[Level, ...]:
+    """Return the levels from half the size of the `first` image down, without gaps.
+
+    `following` are the offsets of the other directories. A directory that cannot be read is no level. Raises StoreError
+    as the reader does.
+    """
+    sub_directories = first.fields.get(SUB_DIRECTORIES, ())
+    found: dict[int, Level] = {}
+    for offset in (*islice(following, _MAX_LEVELS), *sub_directories):
+        directory = _read_level(data, layout, offset)
+        if directory is None or not _is_same_kind(directory, first):
+            continue
+        if offset in sub_directories or directory.first(SUBFILE, 0) & REDUCED_IMAGE:
+            level = Level(directory.first(WIDTH, 0), directory.first(LENGTH, 0), offset)
+            found.setdefault(_halvings(level, first), level)
+    count = next(step for step in range(1, len(found) + 2) if step not in found)
+    return tuple(found[step] for step in range(1, count))
+
+
+def _read_level(data: Window, layout: Layout, offset: int) -> Directory | None:
+    try:
+        return read_directory(data, layout, offset, _LEVEL_TAGS)
+    except (ShortRead, Rejected):
+        return None
+
+
+def _is_same_kind(level: Directory, first: Directory) -> bool:
+    same = all(level.fields.get(tag) == first.fields.get(tag) for tag in _SHARED_TAGS)
+    return same and (PROFILE in level.present) == (PROFILE in first.present)
+
+
+def _halvings(level: Level, first: Directory) -> int:
+    """Return how often the first image was halved, rounded up or down, to make the level; 0 if it was not."""
+    width, height = first.first(WIDTH, 0), first.first(LENGTH, 0)
+    steps = round(width / level.width).bit_length() - 1 if level.width else 0
+    scale = 1 << steps
+    fits = abs(level.width * scale - width) < scale and abs(level.height * scale - height) < scale
+    return steps if fits else 0

@@ -1,0 +1,144 @@
+"""The table of image formats: how each is recognized, probed, decoded and checked.
+
+To add an input format, write `containers/NAME.py` with a function `read` and add a row here. Rows name functions as
+text: this module loads neither Pillow nor the containers, because the parent of the workers needs neither at its start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+
+if TYPE_CHECKING:
+    from thumbsmith.image.containers.base import Probe, Window
+    from thumbsmith.image.containers.checks import Extras
+
+# The first bytes of a file: bytes at an offset, all of which must be there.
+Signature: TypeAlias = tuple[tuple[int, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFormat:
+    """A format of sources. Functions are named "module.function", relative to this package."""
+
+    name: str  # as in Probe.format
+    signatures: tuple[Signature, ...]  # one of them must match
+    header: str  # (Window) -> Probe
+    plugin: tuple[str, str] | None = None  # the module and class of Pillow that decode it
+    decoder: str | None = None  # else (SourceStream, Probe) -> Pillow image
+    check: str | None = None  # (bytes, Extras) -> None: the output check, for formats that are written
+    feature: str | None = None  # the feature of Pillow that it needs (PIL.features)
+    package: str | None = None  # the optional package that it needs
+    orients: bool = False  # the decoder applies the orientation itself
+    suffixes: frozenset[str]  # of file names
+    media_types: frozenset[str]
+
+    def matches(self, head: bytes) -> bool:
+        """Return whether a file that begins with `head` is of this format."""
+        return any(all(head.startswith(part, offset) for offset, part in each) for each in self.signatures)
+
+    def read_header(self, data: Window) -> Probe:
+        """Return what the header says. Raises Rejected, ShortRead and StoreError."""
+        return cast("Probe", _function(self.header)(data))
+
+    def check_output(self, data: bytes, extras: Extras) -> None:
+        """Raise OutputError for an encoded file with unexpected content."""
+        if self.check is None:
+            raise ValueError(f"{self.name} is not written")
+        _function(self.check)(data, extras)
+
+    def load_decoder(self) -> Callable[[Any, Probe], Any] | None:
+        """Return the decoder of this package, None where a class of Pillow decodes the format. Loads Pillow."""
+        return _function(self.decoder) if self.decoder else None
+
+
+def _function(name: str) -> Any:
+    module, _, function = name.rpartition(".")
+    return getattr(import_module(f"{__package__}.{module}"), function)
+
+
+# Pillow reads a TIFF whose number 42 is in the wrong byte order, so these signatures are TIFF too.
+_TIFF_HEADERS: Final = (b"II*\x00", b"MM\x00*", b"II\x00*", b"MM*\x00", b"II+\x00", b"MM\x00+")
+
+_FORMATS: Final = (
+    SourceFormat(
+        name="jpeg",
+        signatures=(((0, b"\xff\xd8\xff"),),),
+        header="containers.jpeg.read",
+        decoder="decode_jpeg.open_jpeg",
+        check="containers.jpeg.check",
+        feature="jpg",
+        suffixes=frozenset({".jpg", ".jpeg", ".jpe", ".jfif"}),
+        media_types=frozenset({"image/jpeg"}),
+    ),
+    SourceFormat(
+        name="png",
+        signatures=(((0, b"\x89PNG\r\n\x1a\n"),),),
+        header="containers.png.read",
+        decoder="decode_png.open_png",
+        check="containers.png.check",
+        feature="zlib",
+        suffixes=frozenset({".png"}),
+        media_types=frozenset({"image/png"}),
+    ),
+    SourceFormat(
+        name="gif",
+        signatures=(((0, b"GIF87a"),), ((0, b"GIF89a"),)),
+        header="containers.gif.read",
+        plugin=("GifImagePlugin", "GifImageFile"),
+        suffixes=frozenset({".gif"}),
+        media_types=frozenset({"image/gif"}),
+    ),
+    SourceFormat(
+        name="webp",
+        signatures=(((0, b"RIFF"), (8, b"WEBP")),),
+        header="containers.webp.read",
+        plugin=("WebPImagePlugin", "WebPImageFile"),
+        check="containers.webp.check",
+        feature="webp",
+        suffixes=frozenset({".webp"}),
+        media_types=frozenset({"image/webp"}),
+    ),
+    SourceFormat(
+        name="tiff",
+        signatures=tuple(((0, header),) for header in _TIFF_HEADERS),
+        header="containers.tiff.read",
+        decoder="decode_tiff.open_tiff",
+        feature="libtiff",
+        orients=True,
+        suffixes=frozenset({".tif", ".tiff"}),
+        media_types=frozenset({"image/tiff"}),
+    ),
+    SourceFormat(
+        name="avif",
+        signatures=(((4, b"ftyp"),),),
+        header="containers.heif.read",
+        decoder="decode_avif.open_avif",
+        check="containers.avif.check",
+        feature="avif",
+        suffixes=frozenset({".avif"}),
+        media_types=frozenset({"image/avif"}),
+    ),
+    SourceFormat(  # the same container as AVIF, whose header reader tells them apart
+        name="heic",
+        signatures=(((4, b"ftyp"),),),
+        header="containers.heif.read",
+        decoder="decode_heic.open_heic",
+        package="pi_heif",
+        orients=True,
+        suffixes=frozenset({".heic", ".heif"}),
+        media_types=frozenset({"image/heic", "image/heif"}),
+    ),
+    SourceFormat(
+        name="bmp",
+        signatures=(((0, b"BM"),),),
+        header="containers.bmp.read",
+        decoder="decode_bmp.open_bmp",
+        suffixes=frozenset({".bmp"}),
+        media_types=frozenset({"image/bmp"}),
+    ),
+)
+
+SOURCE_FORMATS: Final = {each.name: each for each in _FORMATS}
