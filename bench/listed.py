@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import md5
 from pathlib import Path
-from typing import Self
 
 from thumbsmith.bulk.scan import Scope
 from thumbsmith.errors import StoreError
@@ -14,7 +13,6 @@ from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.names import MANIFEST
 from thumbsmith.reconcile.manifest import Manifest, RenditionRecord, SourceRecord
 from thumbsmith.store import Headers, ObjectInfo, Store
-from thumbsmith.store.base import MAX_KEY_BYTES
 from thumbsmith.store.memory import MemoryObject
 
 RECIPE = Recipe.default()
@@ -37,13 +35,8 @@ class Listed(Store):
         """Return an address."""
         return f"listed://{'thumbs' if self.thumbs else 'photos'}-{self.sources}"
 
-    @property
-    def longest_key(self) -> int:
-        """Return S3's limit."""
-        return MAX_KEY_BYTES
-
-    def list(self, prefix: str = "", visitor: object = None) -> Iterator[ObjectInfo]:  # noqa: ARG002 - all is readable
-        """Yield the objects of all sources with this prefix, in S3's order."""
+    def list(self, prefix: str = "", *, after: str = "", visitor: object = None) -> Iterator[ObjectInfo]:  # noqa: ARG002 - all is readable
+        """Yield every object of the sources whose keys start so, in the order in which S3 lists them."""
         for number in range(self.sources):
             key = f"{number // 1000:06}/IMG_{number:08}.jpg"
             if not key.startswith(prefix):
@@ -80,16 +73,9 @@ class Listed(Store):
         """Refuse."""
         raise StoreError(f"{key}: a listing holds no objects", transient=False)
 
-    def as_destination(self) -> Self:
-        """Return this store."""
-        return self
-
-    def reachable(self) -> None:
-        """Do nothing."""
-
-    def sweep(self) -> int:
-        """Return 0."""
-        return 0
+    def overlaps(self, other: Store) -> bool:
+        """Return False: nothing can be written."""
+        return other is self
 
 
 def etag(text: str) -> str:

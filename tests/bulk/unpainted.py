@@ -35,7 +35,7 @@ class OpaqueStore(MemoryStore):
         object.__setattr__(self, "_names", defaultdict(set))  # so that `children` takes no look at all that is there
 
     @property
-    def etags_tell_content(self) -> bool:
+    def etags_identify_content(self) -> bool:
         """Return False."""
         return False
 

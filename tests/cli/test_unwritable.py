@@ -142,15 +142,15 @@ def test_a_user_without_permission(thumbsmith: Command):
 def test_trying_leaves_nothing(tmp_path: Path):
     """The check of a writable folder leaves it empty, and creates a missing one."""
     store = open_store(tmp_path / "new" / "folder").as_destination()
-    store.writable()
+    store.check_writable()
     assert list(Path(store.url).iterdir()) == []
     store.put("a.jpg", b"1", HEADERS)
-    store.writable()
+    store.check_writable()
 
 
 def test_a_root_that_is_a_file(tmp_path: Path):
     """A file instead of the folder is a permanent error, since a retry does not help."""
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="file: nothing can be written there: Not a directory") as raised:
-        open_store(tmp_path / "file").writable()
+        open_store(tmp_path / "file").check_writable()
     assert not raised.value.transient

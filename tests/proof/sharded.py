@@ -7,33 +7,28 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from thumbsmith.store.base import MAX_KEY_BYTES, Headers, ObjectInfo
+from thumbsmith.store.base import Headers, ObjectInfo, Store
 from thumbsmith.store.memory import MemoryObject, MemoryStore
 
 SHARDS: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Sharded:
-    """A store of many stores in memory, so that one key's objects are found without looking at all the others'."""
+class Sharded(Store):
+    """A store of many stores in memory: the objects of one key are found without a search through all others."""
 
     name: str
     shards: tuple[MemoryStore, ...] = field(default_factory=lambda: tuple(MemoryStore("shard") for _ in range(SHARDS)))
 
     @property
-    def etags_tell_content(self) -> bool:
-        """Return what the shards do."""
-        return self.shards[0].etags_tell_content
+    def etags_identify_content(self) -> bool:
+        """Return True, as the shards do."""
+        return self.shards[0].etags_identify_content
 
     @property
     def url(self) -> str:
         """Return memory://NAME."""
         return f"memory://{self.name}"
-
-    @property
-    def longest_key(self) -> int:
-        """Return how many bytes of UTF-8 a key may have."""
-        return MAX_KEY_BYTES
 
     def _of(self, key: str) -> MemoryStore:
         return self.shards[zlib.crc32(key.partition("/")[0].encode()) % SHARDS]
@@ -54,11 +49,6 @@ class Sharded:
         """Remove this object, if it is there."""
         self._of(key).delete(key)
 
-    @property
-    def in_order(self) -> bool:
-        """Return False: one shard comes after the other."""
-        return False
-
     def list(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectInfo]:
         """Yield every object whose key starts with `prefix` and comes after `after`."""
         return (info for shard in self.shards for info in shard.list(prefix, after=after))
@@ -66,17 +56,3 @@ class Sharded:
     def children(self, key: str) -> Iterator[ObjectInfo]:
         """Yield the objects directly under `key` + "/"."""
         return self._of(key).children(key)
-
-    def as_destination(self) -> Sharded:
-        """Return this store."""
-        return self
-
-    def reachable(self) -> None:
-        """Do nothing: it always is."""
-
-    def writable(self) -> None:
-        """Do nothing: it always is."""
-
-    def sweep(self) -> int:
-        """Return 0: nothing is ever left behind."""
-        return 0

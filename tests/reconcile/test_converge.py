@@ -336,7 +336,7 @@ def test_a_key_that_leaves_no_room_for_a_record_is_rejected(key: str, code: str)
 
 def test_a_prefix_leaves_less_room():
     """Where the destination's prefix is part of every key, a key that only fits without it is rejected, not failed."""
-    room = open_store("s3://bucket/some/prefix").longest_key
+    room = open_store("s3://bucket/some/prefix").max_key_bytes
     assert room == 1024 - len("some/prefix/")
     fits = "k" * (room - len("/manifest.json"))
     recipe = Recipe.default()
@@ -352,7 +352,7 @@ class _Short(MemoryStore):
     __slots__ = ()
 
     @property
-    def longest_key(self) -> int:
+    def max_key_bytes(self) -> int:
         """Return 30 bytes."""
         return 30
 

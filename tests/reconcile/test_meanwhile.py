@@ -58,7 +58,7 @@ class Opaque(Interrupted):
     __slots__ = ()
 
     @property
-    def etags_tell_content(self) -> bool:
+    def etags_identify_content(self) -> bool:
         """Return False."""
         return False
 

@@ -172,7 +172,7 @@ class Contract:
         for key in self.keys:
             store.put(key, b"x", HEADERS)
         assert store.sweep() == 0
-        store.reachable()
+        store.check_reachable()
         assert {info.key for info in store.list()} == set(self.keys)
 
     def test_a_store_overlaps_itself(self, store: Store) -> None:
@@ -202,7 +202,7 @@ class Contract:
     def test_only_keys_that_fit_can_be_held(self, store: Store) -> None:
         """Every key of these tests fits; the empty key, one that is too long, and one that is not UTF-8 do not."""
         assert all(map(store.can_hold, self.keys))
-        assert not any(map(store.can_hold, ("", "k" * (store.longest_key + 1), "\ud800")))
+        assert not any(map(store.can_hold, ("", "k" * (store.max_key_bytes + 1), "\ud800")))
 
     def test_an_object_in_the_store_can_be_read(self, store: Store) -> None:
         """The checks say nothing against a store that works, an object that exists, and one that is missing."""
@@ -210,7 +210,7 @@ class Contract:
         store.check_absence()
         store.check_readable("a.jpg")
         store.check_readable("b.jpg")
-        store.writable()
+        store.check_writable()
         assert store.explain_absence("b.jpg") is None
 
     @pytest.mark.parametrize("pieces", [[], [b""], [b"one"], [b"one", b"", b"two" * 100_000]])

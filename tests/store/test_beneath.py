@@ -165,7 +165,7 @@ def test_unreadable_folders_fail_a_listing() -> None:
                     store.open("open/private/small.webp")
             root.chmod(0)
             with unprivileged(), pytest.raises(StoreError, match="Permission denied"):
-                open_store(root).reachable()
+                open_store(root).check_reachable()
             with unprivileged(), pytest.raises(StoreError, match="Permission denied"):
                 list(open_store(root).list())
         finally:

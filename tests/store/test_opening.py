@@ -69,7 +69,7 @@ def test_a_source_that_is_no_folder(tmp_path: Path, kind: str) -> None:
         path.touch()
     store = open_store(path)
     with pytest.raises(StoreError, match="Not a directory: expected a folder, found another kind of file") as raised:
-        store.reachable()
+        store.check_reachable()
     assert not raised.value.transient
     with pytest.raises(StoreError, match="Not a directory"):
         list(store.as_destination().list())
@@ -121,11 +121,11 @@ def test_a_missing_root_is_empty_but_not_reachable(tmp_path: Path) -> None:
         assert store.sweep() == 0
         store.delete("a.jpg")
         with pytest.raises(StoreError, match="No such file or directory") as raised:
-            store.reachable()
+            store.check_reachable()
         assert raised.value.transient is False
         assert not Path(store.url).exists()
         store.put("a.jpg", b"", HEADERS)
-        store.reachable()
+        store.check_reachable()
 
 
 def test_a_root_that_is_a_file_is_a_failure(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_root_that_is_a_file_is_a_failure(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for root in (tmp_path / "file", tmp_path / "file" / "below"):
         store = open_store(root)
-        for ask in (store.reachable, lambda store=store: list(store.list()), lambda store=store: store.head("a")):
+        for ask in (store.check_reachable, lambda store=store: list(store.list()), lambda store=store: store.head("a")):
             with pytest.raises(StoreError, match="Not a directory") as raised:
                 ask()
             assert raised.value.transient is False

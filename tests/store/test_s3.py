@@ -110,7 +110,7 @@ def test_requests_of_everything_else(store: S3Store) -> None:
         ({"DELETE": 1}, lambda: store.delete("c.jpg")),
         ({"LIST": 1}, lambda: list(store.list())),
         ({"LIST": 1}, lambda: list(store.children("a.jpg"))),
-        ({"LIST": 1}, store.reachable),
+        ({"LIST": 1}, store.check_reachable),
         ({}, store.sweep),
         ({}, store.as_destination),
     )
@@ -196,7 +196,7 @@ def test_many_threads(store: S3Store) -> None:
 
 def everything(store: Store) -> Iterator[object]:
     """Ask a store everything, one after the other."""
-    yield store.reachable
+    yield store.check_reachable
     yield lambda: store.head("a.jpg")
     yield lambda: store.open("a.jpg")
     yield lambda: store.put("a.jpg", b"x", HEADERS)

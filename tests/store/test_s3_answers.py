@@ -58,7 +58,7 @@ ASK = {
     "delete": lambda store: store.delete("a.jpg"),
     "list": lambda store: list(store.list()),
     "children": lambda store: list(store.children("a.jpg")),
-    "reachable": lambda store: store.reachable(),
+    "reachable": lambda store: store.check_reachable(),
 }
 
 
@@ -377,10 +377,10 @@ def test_only_s3_itself_is_trusted_to_list_in_order(monkeypatch: pytest.MonkeyPa
     """AWS's general buckets are; its directory buckets, and servers that speak as S3 does, are not."""
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
-    assert open_store("s3://bucket").in_order
-    assert not open_store("s3://bucket--euc1-az1--x-s3").in_order
+    assert open_store("s3://bucket").lists_in_order
+    assert not open_store("s3://bucket--euc1-az1--x-s3").lists_in_order
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    assert not open_store("s3://bucket").in_order
+    assert not open_store("s3://bucket").lists_in_order
 
 
 def test_a_page_of_images_takes_a_page_of_the_listing(

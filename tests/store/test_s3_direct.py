@@ -182,7 +182,7 @@ def test_no_answer_leads_anywhere_but_to_a_region(script: Scripted) -> None:
     """What is no region's name becomes no part of an address."""
     script.script(Answer(301, error(301, "PermanentRedirect").body, {"x-amz-bucket-region": "evil.example/"}))
     with pytest.raises(StoreError, match="the bucket is in another region: set AWS_REGION to it"):
-        open_store("s3://bucket").reachable()
+        open_store("s3://bucket").check_reachable()
     assert len(script.asked) == 1
 
 
@@ -276,7 +276,7 @@ def test_authorities_that_are_none(
     monkeypatch.setenv("AWS_ENDPOINT_URL", script.address.replace("http:", "https:"))
     monkeypatch.setenv("AWS_CA_BUNDLE", str(own))
     with pytest.raises(StoreError, match=rf"AWS_CA_BUNDLE={own}: "):
-        open_store("s3://bucket").reachable()
+        open_store("s3://bucket").check_reachable()
     assert script.asked == []
 
 
@@ -286,5 +286,5 @@ def test_a_certificate_that_is_not_trusted(script: Scripted, monkeypatch: pytest
     monkeypatch.setenv("AWS_ENDPOINT_URL", script.address.replace("http:", "https:"))
     script.script(HERE)
     with pytest.raises(StoreError, match=r"Could not connect to https://127\.0\.0\.1:\d+: "):
-        open_store("s3://bucket").reachable()
+        open_store("s3://bucket").check_reachable()
     assert script.asked == []

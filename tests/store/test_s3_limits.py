@@ -253,7 +253,7 @@ def test_keys_out_of_order(odd: Odd, monkeypatch: pytest.MonkeyPatch) -> None:
     store = open_store("s3://bucket")
     odd.oddly = lambda asked: asked.send(reply(200, listing("b", "a")))
     assert [info.key for info in store.list()] == ["b", "a"]
-    monkeypatch.setattr(S3Store, "in_order", True)
+    monkeypatch.setattr(S3Store, "lists_in_order", True)
     with pytest.raises(StoreError, match="the listing does not advance"):
         list(store.list())
 

@@ -67,9 +67,9 @@ def test_regions(way: str, script: Scripted, monkeypatch: pytest.MonkeyPatch) ->
     """Requests are signed for AWS_REGION, else AWS_DEFAULT_REGION; at an endpoint the path begins with the bucket."""
     script.script(HERE)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-2")
-    open_store("s3://bucket/a").reachable()
+    open_store("s3://bucket/a").check_reachable()
     monkeypatch.delenv("AWS_REGION")
-    open_store("s3://bucket/a").reachable()
+    open_store("s3://bucket/a").check_reachable()
     for asked in script.asked:
         path, _, query = asked.path.partition("?")
         assert path == "/bucket"
@@ -105,13 +105,13 @@ def test_nobody_is_asked_for_credentials_that_are_there(script: Scripted, monkey
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "false")
     monkeypatch.setenv("AWS_METADATA_SERVICE_NUM_ATTEMPTS", "1")
     script.script(HERE)
-    open_store("s3://bucket").reachable()
+    open_store("s3://bucket").check_reachable()
     open_store("s3://bucket").put("a", b"", HEADERS)
     assert [asked.path.partition("?")[0] for asked in script.asked] == ["/bucket", "/bucket/a"]
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     script.script(error(404, "NotFound"))
     with pytest.raises(StoreError, match="no AWS credentials: set AWS_ACCESS_KEY_ID"):
-        open_store("s3://bucket").reachable()
+        open_store("s3://bucket").check_reachable()
     assert "/latest/api/token" in {asked.path for asked in script.asked}
 
 

@@ -52,8 +52,8 @@ def explain(scope: Scope, key: str) -> Explanation:
 
     Raises StoreError, also where the source is missing or the file cannot be read.
     """
-    scope.source.reachable()
-    refusal = unusable_key(key, scope.recipe, scope.destination.longest_key)
+    scope.source.check_reachable()
+    refusal = unusable_key(key, scope.recipe, scope.destination.max_key_bytes)
     if refusal:
         return Explanation(key=key, state=State.REJECTED, why=refusal.detail, rejection=refusal)
     hands = StoreDriver(key, scope.source, scope.destination.as_destination(), scope.recipe, renderer=None)

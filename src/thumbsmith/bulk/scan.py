@@ -73,7 +73,7 @@ def scan(scope: Scope, stop: Callable[[], bool] = lambda: False) -> Iterator[Sto
     """
     source, destination, selection = scope.source, scope.destination.as_destination(), scope.recipe.selection
     refuse_overlap(source, destination)
-    source.reachable()
+    source.check_reachable()
     try:
         with KeyJoin() as listing:
             visitor = _source_visitor(listing, selection)

@@ -73,7 +73,7 @@ class StatusReader:
         source = group.source
         if source is None:
             return self._compared(group, record)
-        refusal = unusable_key(group.key, self.recipe, self.destination.longest_key)
+        refusal = unusable_key(group.key, self.recipe, self.destination.max_key_bytes)
         if refusal:
             state = State.REJECTED
             return KeyStatus(key=group.key, source=source, state=state, why=refusal.detail, code=refusal.code)

@@ -55,7 +55,7 @@ def sync(
     sources = found.listing.deferred(listed=True)
     try:
         if not stop() and any(found.listing.deferred(listed=True)):
-            found.scope.destination.writable()
+            found.scope.destination.check_writable()
     except StoreError as error:
         if not deleted:
             raise

@@ -95,7 +95,7 @@ def _deployed_stores(first: str, second: str | None) -> tuple[Store, Store]:
     source = open_store(first, patience=STORE_TIMEOUT_SECONDS)
     destination = open_store(second, patience=STORE_TIMEOUT_SECONDS).as_destination()
     refuse_overlap(source, destination)
-    source.reachable()
+    source.check_reachable()
     return source, destination
 
 

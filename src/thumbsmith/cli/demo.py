@@ -95,8 +95,8 @@ def demo(
     if len(pictures) < len(given):
         raise UsageError("two of the images have the same name: expected different names")
     contents = {name: _content(path) for name, path in pictures.items()}
-    sources.writable()
-    thumbnails.writable()
+    sources.check_writable()
+    thumbnails.check_writable()
     _fill(sources, contents)
     code = run(Scope(source=sources, destination=thumbnails, recipe=loaded), jobs=usable_cores(), yes=True)
     manifests = [manifest for name in contents if (manifest := read_manifest(thumbnails, name))]

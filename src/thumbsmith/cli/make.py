@@ -74,7 +74,7 @@ class _Result:
 
 def _check_arguments(images: Sequence[Path], folder: Path | None) -> None:
     """Raise UsageError or StoreError, before an image is decoded, if an image or a folder cannot be used."""
-    with suppress(OSError):  # `writable` reports a folder without access
+    with suppress(OSError):  # `check_writable` reports a folder without access
         if folder and folder.is_file():
             raise UsageError(f"{folder}: expected a folder to write to, found a file")
     outputs: dict[Path, Path] = {}
@@ -84,7 +84,7 @@ def _check_arguments(images: Sequence[Path], folder: Path | None) -> None:
         if other != image:
             raise UsageError(f"{other} and {image} would both become {_target(image, folder)}.*")
     for place in dict.fromkeys(target.parent for target in outputs):
-        open_store(place).writable()
+        open_store(place).check_writable()
 
 
 _KINDS: Final = (

@@ -77,7 +77,7 @@ def serve(
     sources = root / "sources"
     _create_folders(root)
     scope = scope_of(str(sources), str(root / "thumbnails"), recipe, Options())
-    scope.destination.as_destination().writable()
+    scope.destination.as_destination().check_writable()
     app = application(scope, settings, jobs=jobs)
     with listen(host, port) as listener:
         name = f"[{host}]" if ":" in host else host

@@ -53,7 +53,7 @@ def watch(
     scope = scope_of(source, destination, recipe, Options(keep_orphans=keep_orphans))
     scope = replace(scope, source=scope.source.as_watched())
     folder = watched_folder(scope.source)
-    scope.source.reachable()
+    scope.source.check_reachable()
     console, count = stderr_console(), jobs or usable_cores()
     rescans = _Rescans(scope, console, count, yes, as_json)
     with Workers(count) as workers, stoppable(console, cut=workers.close) as stopped:

@@ -66,8 +66,8 @@ def converge(
     WorkerError or MissingDecoder where nothing could be decided: try again.
     """
     hands = StoreDriver(key, source, destination.as_destination(), recipe, renderer, check)
-    record_digest = not source.etags_tell_content
-    return hands.carry_out(steps(key, recipe, options, destination.longest_key, record_digest=record_digest))
+    record_digest = not source.etags_identify_content
+    return hands.carry_out(steps(key, recipe, options, destination.max_key_bytes, record_digest=record_digest))
 
 
 @dataclass(frozen=True, slots=True)

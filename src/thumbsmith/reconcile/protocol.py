@@ -62,7 +62,7 @@ def steps(
     key: str,
     recipe: Recipe,
     options: Options = DEFAULTS,
-    longest_key: int = MAX_KEY_BYTES,
+    max_key_bytes: int = MAX_KEY_BYTES,
     *,
     record_digest: bool = False,
 ) -> Generator[Request, Any, Outcome]:
@@ -71,7 +71,7 @@ def steps(
     With `record_digest` the manifest gets the digest of the source: for stores where etags change without the bytes.
     Raises StoreError, transient, when the source is replaced again and again meanwhile.
     """
-    refusal = unusable_key(key, recipe, longest_key)
+    refusal = unusable_key(key, recipe, max_key_bytes)
     if refusal:
         return Outcome(status="rejected", code=refusal.code, detail=refusal.detail)
     for _ in range(MAX_ROUNDS):
@@ -84,15 +84,15 @@ def steps(
     raise StoreError(f"{key!r} was replaced again and again while its thumbnails were made", transient=True)
 
 
-def unusable_key(key: str, recipe: Recipe, longest_key: int) -> Rejection | None:
+def unusable_key(key: str, recipe: Recipe, max_key_bytes: int) -> Rejection | None:
     """Return why no record can be kept under this key, or None: it is not UTF-8, or leaves no room for our names."""
     try:
         size = len(key.encode())
     except UnicodeEncodeError:
         return Rejection(code=Code.UNSUPPORTED_KEY, detail="the name is not UTF-8")
     longest = max([MANIFEST, *expected(recipe, "jpeg", alpha=False)], key=len)
-    if size + 1 + len(longest) > longest_key:
-        return Rejection(code=Code.KEY_TOO_LONG, detail=f"{size} bytes leave no room for /{longest} in {longest_key}")
+    if size + 1 + len(longest) > max_key_bytes:
+        return Rejection(code=Code.KEY_TOO_LONG, detail=f"{size} bytes leave no room for /{longest} in {max_key_bytes}")
     return None
 
 

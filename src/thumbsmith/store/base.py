@@ -170,7 +170,7 @@ class Store(ABC):
     def list(self, prefix: str = "", *, after: str = "", visitor: Visitor = STRICT) -> Iterator[ObjectInfo]:
         """Yield once every object whose key starts with `prefix` and is greater than `after` by code points.
 
-        The order of keys counts only where `in_order` is True. The visitor decides what an unreadable part means.
+        The order of keys counts only where `lists_in_order` is True. The visitor decides what an unreadable part means.
         """
 
     def children(self, key: str) -> Iterator[ObjectInfo]:
@@ -181,17 +181,17 @@ class Store(ABC):
     # Properties of the store
 
     @property
-    def longest_key(self) -> int:
+    def max_key_bytes(self) -> int:
         """Return how many bytes of UTF-8 a key may have at most."""
         return MAX_KEY_BYTES
 
     @property
-    def etags_tell_content(self) -> bool:
+    def etags_identify_content(self) -> bool:
         """Return whether equal bytes have equal etags, so that no digest of the bytes is needed."""
         return False
 
     @property
-    def in_order(self) -> bool:
+    def lists_in_order(self) -> bool:
         """Return whether listings are guaranteed to be in the order of the keys' code points."""
         return False
 
@@ -208,7 +208,7 @@ class Store(ABC):
     def can_hold(self, key: str) -> bool:
         """Return whether an object can have this key."""
         try:
-            return 0 < len(key.encode()) <= self.longest_key
+            return 0 < len(key.encode()) <= self.max_key_bytes
         except UnicodeEncodeError:
             return False
 
@@ -229,11 +229,11 @@ class Store(ABC):
 
     # Checks, which raise StoreError
 
-    def reachable(self) -> None:
+    def check_reachable(self) -> None:
         """Raise StoreError, not transient, where nothing can be listed: a folder is missing or may not be read."""
         next(iter(self.list()), None)
 
-    def writable(self) -> None:  # noqa: B027 - nothing to check by default
+    def check_writable(self) -> None:  # noqa: B027 - nothing to check by default
         """Raise StoreError, not transient, where it is known in advance that nothing can be written."""
 
     def check_absence(self) -> None:  # noqa: B027 - nothing to check by default

@@ -159,7 +159,7 @@ class FolderStore(Store):
                         yield found
 
     @override
-    def reachable(self) -> None:
+    def check_reachable(self) -> None:
         """Raise StoreError, not transient, where the root is missing, is no folder, or may not be read."""
         try:
             os.scandir(self.root).close()
@@ -173,7 +173,7 @@ class FolderStore(Store):
     @override
     def check_absence(self) -> None:
         """Raise StoreError where the root is missing: that says nothing about one file."""
-        self.reachable()
+        self.check_reachable()
 
     @override
     def check_readable(self, key: str) -> None:
@@ -193,7 +193,7 @@ class FolderStore(Store):
         return None
 
     @override
-    def writable(self) -> None:
+    def check_writable(self) -> None:
         """Write a temporary file and remove it; create the root where it is missing.
 
         Raises StoreError, not transient, where that fails: the folder may not be written to, or its disk is full.

@@ -85,7 +85,7 @@ class MemoryStore(Store):
 
     @property
     @override
-    def etags_tell_content(self) -> bool:
+    def etags_identify_content(self) -> bool:
         return True
 
     @override
@@ -93,5 +93,5 @@ class MemoryStore(Store):
         return self is other
 
     @override
-    def reachable(self) -> None:
+    def check_reachable(self) -> None:
         pass

@@ -92,17 +92,17 @@ class S3Store(Store):
 
     @property
     @override
-    def longest_key(self) -> int:
+    def max_key_bytes(self) -> int:
         return MAX_KEY_BYTES - len(self.prefix.encode())
 
     @property
     @override
-    def etags_tell_content(self) -> bool:
+    def etags_identify_content(self) -> bool:
         return True
 
     @property
     @override
-    def in_order(self) -> bool:
+    def lists_in_order(self) -> bool:
         """Return whether this is S3 itself. Other servers do not all keep the order.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html, where directory buckets are an exception
@@ -209,7 +209,7 @@ class S3Store(Store):
         visitor: Visitor = STRICT,  # noqa: ARG002 - no folder to enter
     ) -> Iterator[ObjectInfo]:
         """Yield the objects as the contract says: one request for 1,000 of them."""
-        start = {"StartAfter": self.prefix + after} if after and self.in_order else {}
+        start = {"StartAfter": self.prefix + after} if after and self.lists_in_order else {}
         return (info for info in self._listed(prefix, **start) if info.key > after)
 
     @override
@@ -220,7 +220,7 @@ class S3Store(Store):
         return (info for info in found if "/" not in info.key[len(start) :])
 
     @override
-    def reachable(self) -> None:
+    def check_reachable(self) -> None:
         """Raise StoreError where the bucket does not exist, belongs to another account, or may not be listed."""
         self._request("list_objects_v2", "", Prefix=self.prefix, MaxKeys=1)
 
@@ -280,7 +280,7 @@ class S3Store(Store):
 
     def _listed(self, prefix: str, **parameters: Any) -> Iterator[ObjectInfo]:
         wanted = self.prefix + prefix
-        progress = _Progress(self.in_order)
+        progress = _Progress(self.lists_in_order)
         while True:
             page = self._request("list_objects_v2", prefix, Prefix=wanted, **parameters)
             keys = [each["Key"] for each in page.get("Contents", ())]
@@ -331,8 +331,8 @@ class _Progress:
     with the same key or follow from the same token.
     """
 
-    def __init__(self, in_order: bool) -> None:
-        self._in_order = in_order
+    def __init__(self, lists_in_order: bool) -> None:
+        self._in_order = lists_in_order
         self._last = ""
         self._empty = 0
         self._seen: set[int] = set()

@@ -99,7 +99,7 @@ class ImageLibrary:
         """Return the status of an image, or None if there is no source with this key. Raises StoreError."""
         if not is_source(key, self.recipe.selection):
             return None
-        rejection = unusable_key(key, self.recipe, self.destination.longest_key)
+        rejection = unusable_key(key, self.recipe, self.destination.max_key_bytes)
         if rejection:
             source = self.source.head(key)
             return self._unusable_image(source, rejection) if source else None
@@ -140,7 +140,7 @@ class ImageLibrary:
         )
         listed = self.source.list(prefix, after=after, visitor=visitor)
         sources = (info for info in listed if is_source(info.key, selection) and is_unicode(info.key))
-        if self.source.in_order:
+        if self.source.lists_in_order:
             return list(islice(sources, limit))
         return heapq.nsmallest(limit, sources, key=lambda info: info.key)
 

@@ -117,7 +117,7 @@ class UploadEndpoints:
                 " with a slash."
             )
             raise Problem(422, detail, code="unsupported_key")
-        if not library.source.can_hold(name) or unusable_key(name, library.recipe, library.destination.longest_key):
+        if not library.source.can_hold(name) or unusable_key(name, library.recipe, library.destination.max_key_bytes):
             detail = "name: it is too long, or it is not a path that can be stored here."
             raise Problem(422, detail, code="unsupported_key")
 
