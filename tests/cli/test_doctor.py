@@ -14,7 +14,7 @@ from thumbsmith.image.formats import SOURCE_FORMATS
 from thumbsmith.worker import Workers, sandbox
 from thumbsmith.worker.isolation import LAYERS
 from thumbsmith.worker.parent import Template
-from thumbsmith.worker.wire import Closed
+from thumbsmith.worker.wire import PeerClosed
 
 
 def test_versions_formats_and_isolation_are_told(thumbsmith: Command):
@@ -79,7 +79,7 @@ def test_a_process_that_is_not_confined_says_so():
     code = (
         "import resource; from thumbsmith.worker.isolation import LAYERS;"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (3, resource.getrlimit(resource.RLIMIT_NOFILE)[1]));"
-        "print(*[name for name, layer in LAYERS.items() if layer.holds()])"
+        "print(*[name for name, layer in LAYERS.items() if layer.is_active()])"
     )
     environment = {"PYTHONPATH": str(Path(sandbox.__file__).parents[2]), "HOME": "/"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
@@ -91,7 +91,7 @@ def test_a_worker_that_dies_is_told(monkeypatch: pytest.MonkeyPatch):
     """A worker that dies gives one sentence and a transient error."""
 
     def gone(_: Template) -> None:
-        raise Closed
+        raise PeerClosed
 
     monkeypatch.setattr(Template, "layers", gone)
     with Workers(1) as workers, pytest.raises(WorkerError, match="ended before"):

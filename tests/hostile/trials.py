@@ -13,7 +13,7 @@ from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.names import Rendition
 from thumbsmith.worker import Workers, parent
-from thumbsmith.worker.parent import Ending, Template
+from thumbsmith.worker.parent import ChildExit, Template
 
 MAX_CPU_SECONDS = 10
 MAX_MEMORY = 768 << 20
@@ -37,11 +37,11 @@ class Bench:
     def __init__(self, workers: Workers, recipe: Recipe, patch: pytest.MonkeyPatch) -> None:
         """Watch how the children of these workers end, and which of them are allowed to decode."""
         self._workers, self._recipe = workers, recipe
-        self._endings: list[Ending] = []
+        self._endings: list[ChildExit] = []
         self._admitted = 0
-        ending, admit = Template.ending, parent.Conversation._admit
+        ending, admit = Template.wait_for_child, parent.Conversation._admit
 
-        def watched_ending(template: Template) -> Ending:
+        def watched_ending(template: Template) -> ChildExit:
             self._endings.append(ending(template))
             return self._endings[-1]
 
@@ -49,7 +49,7 @@ class Bench:
             self._admitted += 1
             admit(conversation, memory)
 
-        patch.setattr(Template, "ending", watched_ending)
+        patch.setattr(Template, "wait_for_child", watched_ending)
         patch.setattr(parent.Conversation, "_admit", watched_admit)
 
     def __call__(self, data: bytes) -> Verdict:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from thumbsmith.worker.wire import HEAD
+from thumbsmith.worker.wire import HEAD_BYTES
 
 
 @dataclass
@@ -22,12 +22,12 @@ class Interrupted:
     def read(self, offset: int, length: int) -> bytes:
         """Return the slice, after the action where it is time for one."""
         self.asked.append((offset, length))
-        if offset == HEAD:
+        if offset == HEAD_BYTES:
             next(self.actions, lambda: None)()
         return self.data[offset : offset + length]
 
 
 def interrupted(data: bytes, *actions: Callable[[], object]) -> Interrupted:
     """Return a reader that does each action once, one an attempt."""
-    assert len(data) > HEAD
+    assert len(data) > HEAD_BYTES
     return Interrupted(data, iter(actions))

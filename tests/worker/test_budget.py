@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thumbsmith.worker.budget import Budget, control_group_limits, default_total
+from thumbsmith.worker.budget import Budget, control_group_limits, default_memory_bytes
 
 from .processes import eventually
 
@@ -18,7 +18,7 @@ def test_never_more_than_the_total_is_held(amounts: list[int]):
     budget, lock, held, seen = Budget(10), threading.Lock(), [], []
 
     def use(amount: int) -> None:
-        with budget.held(amount):
+        with budget.reserve(amount):
             with lock:
                 held.append(amount)
                 seen.append(list(held))
@@ -39,10 +39,10 @@ def test_a_large_one_is_not_passed_by_small_ones():
     budget, order = Budget(10), []
 
     def use(amount: int) -> None:
-        with budget.held(amount):
+        with budget.reserve(amount):
             order.append(amount)
 
-    with budget.held(5):
+    with budget.reserve(5):
         large = threading.Thread(target=use, args=(9,))
         large.start()
         assert eventually(lambda: len(budget._waiting) == 1)
@@ -58,9 +58,9 @@ def test_a_large_one_is_not_passed_by_small_ones():
 def test_what_was_held_is_given_back_after_a_failure():
     """An error while memory is held does not lose it."""
     budget = Budget(10)
-    with pytest.raises(KeyError), budget.held(10):
+    with pytest.raises(KeyError), budget.reserve(10):
         raise KeyError
-    with budget.held(10):
+    with budget.reserve(10):
         pass
 
 
@@ -89,4 +89,4 @@ def test_without_control_groups_there_is_no_limit(tmp_path: Path):
 
 def test_the_default_is_a_share_of_the_memory_that_is_there():
     """It is more than one source may take, and less than a terabyte."""
-    assert 64 << 20 < default_total() < 1 << 44
+    assert 64 << 20 < default_memory_bytes() < 1 << 44

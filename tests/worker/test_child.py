@@ -13,9 +13,9 @@ from thumbsmith.image.render import render
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Limits, Recipe
 from thumbsmith.recipe.names import rendition_name
-from thumbsmith.worker.answers import Admit, Made, Order, Read, understand
-from thumbsmith.worker.child import carry_out, work
+from thumbsmith.worker.child import handle_source, render_job
 from thumbsmith.worker.isolation import Isolation
+from thumbsmith.worker.replies import MemoryRequest, ReadRequest, RenderJob, RenderResult, parse_reply
 from thumbsmith.worker.wire import Channel, Frame
 
 from ..containers.files import HEIC
@@ -25,30 +25,32 @@ from .pictures import SMALL, noise
 UNLIMITED = 1 << 30
 
 
-def _said(data: bytes, recipe: Recipe, wanted: Collection[str] | None = None, head: int = 1 << 30) -> Made:
+def _said(data: bytes, recipe: Recipe, wanted: Collection[str] | None = None, head: int = 1 << 30) -> RenderResult:
     """Return what a child makes of bytes; raise what it refuses them with."""
     ours, theirs = socket.socketpair()
     named = None if wanted is None else sorted(wanted)
     order = Frame("make", {"size": len(data), "wanted": named}, (b"", data[:head]))
-    child = threading.Thread(target=carry_out, args=(order, recipe, Channel(theirs)))
+    child = threading.Thread(target=render_job, args=(order, recipe, Channel(theirs)))
     child.start()
     try:
-        return _served(Channel(ours), Order(BytesReader(data), recipe, None if wanted is None else frozenset(wanted)))
+        return _served(
+            Channel(ours), RenderJob(BytesReader(data), recipe, None if wanted is None else frozenset(wanted))
+        )
     finally:
         child.join()
         ours.close()
         theirs.close()
 
 
-def _served(channel: Channel, order: Order) -> Made:
+def _served(channel: Channel, order: RenderJob) -> RenderResult:
     while True:
-        match understand(channel.receive(UNLIMITED), order):
-            case Read(offset, length):
+        match parse_reply(channel.receive(UNLIMITED), order):
+            case ReadRequest(offset, length):
                 channel.send("bytes", order.reader.read(offset, length))
-            case Admit(memory):
+            case MemoryRequest(memory):
                 assert memory > 0
                 channel.send("go")
-            case Made() as made:
+            case RenderResult() as made:
                 return made
 
 
@@ -93,9 +95,9 @@ def test_a_mistake_of_ours_is_told():
     ours, theirs = socket.socketpair()
     order = Frame("make", {"size": "ten", "wanted": None}, (b"", picture()))
     with ours, theirs:
-        carry_out(order, SMALL, Channel(theirs))
+        render_job(order, SMALL, Channel(theirs))
         with pytest.raises(WorkerError, match=r"TypeError: .* \(\w+\.py:\d+\)"):
-            understand(Channel(ours).receive(0), Order(BytesReader(picture()), SMALL, None))
+            parse_reply(Channel(ours).receive(0), RenderJob(BytesReader(picture()), SMALL, None))
 
 
 class Starved(Channel):
@@ -111,12 +113,12 @@ def test_running_out_of_memory_is_the_pictures_fault():
     ours, theirs = socket.socketpair()
     data = picture()
     with ours, theirs:
-        carry_out(Frame("make", {"size": len(data), "wanted": None}, (b"", data)), SMALL, Starved(theirs))
-        order = Order(BytesReader(data), SMALL, None)
+        render_job(Frame("make", {"size": len(data), "wanted": None}, (b"", data)), SMALL, Starved(theirs))
+        order = RenderJob(BytesReader(data), SMALL, None)
         channel = Channel(ours)
-        assert isinstance(understand(channel.receive(0), order), Admit)
+        assert isinstance(parse_reply(channel.receive(0), order), MemoryRequest)
         with pytest.raises(Rejected) as rejected:
-            understand(channel.receive(0), order)
+            parse_reply(channel.receive(0), order)
     assert rejected.value.code == Code.OVER_MEMORY
 
 
@@ -137,6 +139,6 @@ def test_a_child_that_is_not_confined_handles_nothing(monkeypatch: pytest.Monkey
     ours, theirs = socket.socketpair()
     with ours, theirs:
         Channel(ours).send("make", SMALL.to_json().encode(), picture(), size=len(picture()), wanted=None)
-        work(Channel(theirs), Isolation(frozenset(), {}), os.getppid())
+        handle_source(Channel(theirs), Isolation(frozenset(), {}), os.getppid())
         with pytest.raises(WorkerError, match=r"confining a worker process failed at core: .*Operation not permitted"):
-            understand(Channel(ours).receive(0), Order(BytesReader(picture()), SMALL, None))
+            parse_reply(Channel(ours).receive(0), RenderJob(BytesReader(picture()), SMALL, None))

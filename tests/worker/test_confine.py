@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from thumbsmith.recipe import Limits
-from thumbsmith.worker.sandbox import SPARE, address_space, bounds, confine, lower, steps
+from thumbsmith.worker.sandbox import SPARE_BYTES, address_space, confine, lower_limit, resource_limits, steps
 
 from .processes import alive, eventually, linux
 
@@ -86,8 +86,8 @@ def test_cpu_time_is_bounded():
 @linux
 def test_memory_is_bounded():
     """Within its memory and what is spare a process can work, beyond it gets MemoryError."""
-    assert _confined(lambda: bytearray(SPARE // 2)) == 0
-    assert _confined(lambda: bytearray(SPARE + LIMITS.max_memory + (64 << 20))) == 8
+    assert _confined(lambda: bytearray(SPARE_BYTES // 2)) == 0
+    assert _confined(lambda: bytearray(SPARE_BYTES + LIMITS.max_memory + (64 << 20))) == 8
 
 
 @linux
@@ -98,18 +98,18 @@ def test_address_space_is_what_the_kernel_counts():
 
 def test_a_limit_is_lowered_and_never_raised():
     """Under a stricter limit of the system's, confining does not fail and does not loosen it."""
-    lower(resource.RLIMIT_CORE, 0, 0)
-    lower(resource.RLIMIT_CORE, 1000, 2000)
+    lower_limit(resource.RLIMIT_CORE, 0, 0)
+    lower_limit(resource.RLIMIT_CORE, 1000, 2000)
     assert resource.getrlimit(resource.RLIMIT_CORE) == (0, 0)
 
 
 def test_bounds_follow_the_limits():
     """CPU time as it is, memory with what is spare, and address space only where the system counts it."""
-    found = bounds(Limits(max_cpu_seconds=5, max_memory=1000), 10)
+    found = resource_limits(Limits(max_cpu_seconds=5, max_memory=1000), 10)
     assert found["cpu_time"] == (resource.RLIMIT_CPU, 5, 6)
-    assert found["memory"] == (resource.RLIMIT_AS, 1010 + SPARE, 1010 + SPARE)
+    assert found["memory"] == (resource.RLIMIT_AS, 1010 + SPARE_BYTES, 1010 + SPARE_BYTES)
     assert list(found)[-1] == "open_files"
-    assert "memory" not in bounds(Limits(), None)
+    assert "memory" not in resource_limits(Limits(), None)
 
 
 @linux
@@ -172,5 +172,5 @@ def test_what_a_system_refuses_is_left_out():
 def test_a_ceiling_below_the_limits_is_what_holds():
     """Where a machine has less to spare than the limits allow, a child gets no more than that."""
     wide = Limits(max_memory=1 << 30)
-    assert bounds(wide, 10, 1000)["memory"][1:] == (1010, 1010)
-    assert bounds(Limits(max_memory=1), 10, 1 << 40)["memory"][1:] == (11 + SPARE, 11 + SPARE)
+    assert resource_limits(wide, 10, 1000)["memory"][1:] == (1010, 1010)
+    assert resource_limits(Limits(max_memory=1), 10, 1 << 40)["memory"][1:] == (11 + SPARE_BYTES, 11 + SPARE_BYTES)

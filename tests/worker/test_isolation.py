@@ -69,7 +69,7 @@ def test_a_sandbox_that_refuses_or_kills_costs_only_those_layers(kind: str):
             "namespace",
         }
     )
-    held = {name for name, holds in layers.items() if holds}
+    held = {name for name, is_active in layers.items() if is_active}
     assert held == WITHOUT_FILTER | ({"memory_of_others"} if "namespace" not in refused else set())
 
 
@@ -97,8 +97,8 @@ def test_a_try_that_the_system_ends_is_blocked(monkeypatch: pytest.MonkeyPatch):
     """A system that kills a process for what it tries blocks that; one that lets it wait for ever does not."""
 
     class Trial:
-        def __init__(self, holds: object) -> None:
-            self.holds = holds
+        def __init__(self, is_active: object) -> None:
+            self.is_active = is_active
 
     tries = {
         "killed": Trial(lambda: os.kill(os.getpid(), signal.SIGSYS)),
@@ -210,8 +210,8 @@ def test_a_layer_that_cannot_be_tried_does_not_hold(monkeypatch: pytest.MonkeyPa
     """Only a signal of the system's shows that it does not let a process try: no mistake of ours does."""
 
     class Trial:
-        def __init__(self, holds: object) -> None:
-            self.holds = holds
+        def __init__(self, is_active: object) -> None:
+            self.is_active = is_active
 
     def fail() -> bool:
         raise PermissionError

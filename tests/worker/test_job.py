@@ -14,10 +14,10 @@ from thumbsmith.errors import Code, Rejected, StoreError, WorkerError
 from thumbsmith.image.probe import Probe
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Limits
-from thumbsmith.worker.answers import Order
 from thumbsmith.worker.budget import Budget
-from thumbsmith.worker.parent import Ending, Template, attempt, blame, patience
-from thumbsmith.worker.wire import Channel, Closed
+from thumbsmith.worker.parent import ChildExit, Template, classify_exit, render_in_child, wall_clock_limit
+from thumbsmith.worker.replies import RenderJob
+from thumbsmith.worker.wire import Channel, PeerClosed
 
 from ..pictures import picture
 from .pictures import SMALL, noise
@@ -34,18 +34,18 @@ class Pretender:
         self._status = status
         self._thread = threading.Thread(target=self._speak)
 
-    def begin(self) -> socket.socket:
+    def fork_child(self) -> socket.socket:
         """Start the child."""
         self.busy = True
         ours, self._theirs = socket.socketpair()
         self._thread.start()
         return ours
 
-    def ending(self) -> Ending:
+    def wait_for_child(self) -> ChildExit:
         """Wait for it."""
         self._thread.join()
         self.busy = False
-        return Ending(self._status, 0.5, 1000)
+        return ChildExit(self._status, 0.5, 1000)
 
     def _speak(self) -> None:
         with self._theirs as end:
@@ -53,7 +53,7 @@ class Pretender:
             try:
                 channel.receive(1 << 30)
                 self._say(channel, end)
-            except (Closed, OSError):
+            except (PeerClosed, OSError):
                 pass
 
 
@@ -61,7 +61,9 @@ def _attempt(say: Callable[[Channel, socket.socket], None], reader: Any = None, 
     """Return what comes of a child that says this."""
     pretender = Pretender(say, settings.pop("status", 0))
     try:
-        return attempt(Order(reader or BytesReader(picture()), SMALL, None), pretender, Budget(1 << 30), **settings)  # type: ignore[arg-type]
+        return render_in_child(
+            RenderJob(reader or BytesReader(picture()), SMALL, None), pretender, Budget(1 << 30), **settings
+        )  # type: ignore[arg-type]
     finally:
         pretender._thread.join()
 
@@ -91,14 +93,14 @@ ONE = {"name": "small.jpg", "width": 1, "height": 1}
         lambda channel, end: channel.send(
             "made", *[b"x"] * 9999, probe=asdict(PROBE), renditions=[ONE], color=None, thumbhash=None
         ),
-        lambda channel, end: end.sendall(b'\0\0\0\x35{"word": "made", "fields": {}, "blobs": [99999999999]}'),
+        lambda channel, end: end.sendall(b'\0\0\0\x35{"kind": "made", "fields": {}, "blobs": [99999999999]}'),
         _admitted_twice,
     ],
     ids=["noise", "shape", "word", "range", "probe", "more", "blobs", "size", "admitted-twice"],
 )
 def test_a_child_that_speaks_nonsense_is_a_worker_error(say: Callable[[Channel, socket.socket], None]):
     """Garbage, lies and floods cost the source a later attempt; none of it gets out."""
-    with pytest.raises(WorkerError, match="none of ours says"):
+    with pytest.raises(WorkerError, match="broke the protocol"):
         _attempt(say)
 
 
@@ -166,10 +168,10 @@ def test_a_child_that_hangs_is_stopped():
     """Past its wall clock a child is given up, and can be killed with its template."""
     watch, template = Watch(), Template()
     try:
-        assert attempt(Order(BytesReader(picture()), SMALL, None), template, Budget(1 << 30)).renditions
+        assert render_in_child(RenderJob(BytesReader(picture()), SMALL, None), template, Budget(1 << 30)).renditions
         reader = interrupted(noise(), lambda: watch.kill_worker(signal.SIGSTOP))
         with pytest.raises(WorkerError, match="hung"):
-            attempt(Order(reader, SMALL, None), template, Budget(1 << 30), seconds=2)
+            render_in_child(RenderJob(reader, SMALL, None), template, Budget(1 << 30), seconds=2)
         assert template.busy
         assert len(watch.workers()) == 1
     finally:
@@ -182,8 +184,8 @@ def test_a_template_that_is_gone_takes_no_order():
     """Handing over to a dead process is Closed, and killing it again does nothing."""
     template = Template()
     template.kill()
-    with pytest.raises(Closed):
-        template.begin()
+    with pytest.raises(PeerClosed):
+        template.fork_child()
     template.discard()
 
 
@@ -193,7 +195,7 @@ def test_a_template_that_is_gone_takes_no_order():
 )
 def test_a_death_by_the_pictures_fault_is_a_rejection(status: int, code: Code):
     """CPU time and crashes are the picture's."""
-    verdict = blame(status, Limits())
+    verdict = classify_exit(status, Limits())
     assert isinstance(verdict, Rejected)
     assert verdict.code == code
 
@@ -203,11 +205,11 @@ def test_a_death_by_the_pictures_fault_is_a_rejection(status: int, code: Code):
 )
 def test_any_other_death_is_for_another_attempt(status: int, how: str):
     """Killed from outside, or ended without a word: nobody knows why."""
-    verdict = blame(status, Limits())
+    verdict = classify_exit(status, Limits())
     assert isinstance(verdict, WorkerError)
     assert how in str(verdict)
 
 
 def test_the_wall_clock_is_far_above_the_cpu_time():
     """A busy machine makes no source fail."""
-    assert patience(Limits(max_cpu_seconds=10)) == 130
+    assert wall_clock_limit(Limits(max_cpu_seconds=10)) == 130

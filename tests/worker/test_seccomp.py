@@ -16,7 +16,7 @@ import pytest
 from thumbsmith.recipe import Limits
 from thumbsmith.worker import isolation, seccomp
 from thumbsmith.worker import sandbox as confining
-from thumbsmith.worker.parent import CRASHES
+from thumbsmith.worker.parent import CRASH_SIGNALS
 from thumbsmith.worker.sandbox import FILTER, LIBC, confine
 
 from .processes import linux
@@ -119,12 +119,12 @@ def test_a_thread_can_be_started():
 
 def test_a_crash_is_still_a_crash():
     """A decoder that aborts ends by a signal that counts as a crash, though it may send none."""
-    assert -_confined(os.abort) in CRASHES
+    assert -_confined(os.abort) in CRASH_SIGNALS
 
 
 def _run(machine: str, number: int, arguments: tuple[int, ...] = (), audit: int | None = None) -> int:
     """Return what the filter answers to a call: an interpreter of the few instructions that it is made of."""
-    instructions = list(seccomp.program(machine))
+    instructions = list(seccomp.filter_program(machine))
     words = [number, audit or seccomp.MACHINES[machine], 0, 0]
     for each in (*arguments, *[0] * (6 - len(arguments))):
         words += [each & 0xFFFFFFFF, each >> 32]
@@ -145,7 +145,7 @@ def _run(machine: str, number: int, arguments: tuple[int, ...] = (), audit: int 
 def test_the_program_says_what_the_tables_say(machine: str):
     """On both machines: what is listed passes, with the arguments that are listed, and nothing else does."""
     column = tuple(seccomp.MACHINES).index(machine)
-    free = {numbers[column] for numbers in seccomp.FREE.values()}
+    free = {numbers[column] for numbers in seccomp.ALLOWED_CALLS.values()}
     on_condition = {each[column]: name for name, each in vars(seccomp).items() if name in CONDITIONS}
     for number in range(600):
         if number in free:
@@ -172,7 +172,7 @@ CONDITIONS = {
 def test_a_machine_that_is_not_known_has_no_filter(monkeypatch: pytest.MonkeyPatch):
     """Its calls have other numbers, so that none is better than one that lets through the wrong ones."""
     monkeypatch.setattr("platform.machine", lambda: "s390x")
-    assert seccomp.for_this_machine() is None
+    assert seccomp.filter_for_this_machine() is None
 
 
 def test_a_kernel_that_refuses_the_filter_is_an_error():
@@ -202,7 +202,9 @@ def test_numbers_are_those_of_the_kernel_headers(machine: str):
     named = {
         name.lower(): getattr(seccomp, name) for name in ("IOCTL", "CLONE", "MMAP", "MPROTECT", "CLONE3", "SECCOMP")
     }
-    numbers = {name: each[column] for name, each in (seccomp.FREE | named | {"prlimit64": seccomp.PRLIMIT}).items()}
+    numbers = {
+        name: each[column] for name, each in (seccomp.ALLOWED_CALLS | named | {"prlimit64": seccomp.PRLIMIT}).items()
+    }
     if machine == "aarch64":
         assert numbers.pop("poll") == numbers["ppoll"]  # there is no poll
     assert numbers == {name: int(found[name]) for name in numbers}

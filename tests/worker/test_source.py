@@ -9,11 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thumbsmith.worker.wire import FIRST_BLOCK, KEPT, LARGEST, Channel, Closed, RemoteReader
+from thumbsmith.worker.wire import (
+    FIRST_BLOCK_BYTES,
+    MAX_BLOCK_BYTES,
+    MAX_CACHED_BYTES,
+    Channel,
+    PeerClosed,
+    RemoteReader,
+)
 
 
 @contextmanager
-def remote(data: bytes, head: int, most: int = LARGEST) -> Iterator[tuple[RemoteReader, list[tuple[int, int]]]]:
+def remote(data: bytes, head: int, most: int = MAX_BLOCK_BYTES) -> Iterator[tuple[RemoteReader, list[tuple[int, int]]]]:
     """Give a reader of bytes that another thread holds, and what it has asked for; `most` is said at a time."""
     ours, theirs = socket.socketpair()
     asked: list[tuple[int, int]] = []
@@ -34,14 +41,14 @@ def _answer(channel: Channel, data: bytes, most: int, asked: list[tuple[int, int
             offset, length = question.fields["offset"], question.fields["length"]
             asked.append((offset, length))
             channel.send("bytes", data[offset : offset + min(length, most)])
-        except Closed:
+        except PeerClosed:
             return
 
 
 @given(
     size=st.integers(0, 3_000_000),
     head=st.integers(0, 200_000),
-    most=st.integers(200_000, LARGEST),
+    most=st.integers(200_000, MAX_BLOCK_BYTES),
     reads=st.lists(st.tuples(st.integers(0, 3_100_000), st.integers(0, 1_000_000)), max_size=8),
 )
 def test_what_is_read_is_what_is_there(size: int, head: int, most: int, reads: list[tuple[int, int]]):
@@ -67,19 +74,19 @@ def test_reading_onwards_asks_for_growing_blocks_once():
     with remote(data, 0) as (reader, asked):
         for _ in range(2):
             assert b"".join(reader.read(offset, 65536) for offset in range(0, len(data), 65536)) == data
-    assert [length for _, length in asked[:3]] == [FIRST_BLOCK, FIRST_BLOCK * 2, FIRST_BLOCK * 4]
+    assert [length for _, length in asked[:3]] == [FIRST_BLOCK_BYTES, FIRST_BLOCK_BYTES * 2, FIRST_BLOCK_BYTES * 4]
     assert sum(length for _, length in asked) == len(data)
     assert len(asked) <= 8
 
 
 def test_a_large_source_is_not_kept_whole():
     """Beyond what is kept, bytes come through one block at a time, and are right."""
-    data = bytes(KEPT) + b"the end" * 100_000
+    data = bytes(MAX_CACHED_BYTES) + b"the end" * 100_000
     with remote(data, 0) as (reader, asked):
-        assert reader.read(KEPT + 7, 7) == b"the end"
+        assert reader.read(MAX_CACHED_BYTES + 7, 7) == b"the end"
         assert reader.read(len(data) - 7, 70) == b"the end"
         assert reader.read(0, len(data)) == data
-    assert all(length <= LARGEST for _, length in asked)
+    assert all(length <= MAX_BLOCK_BYTES for _, length in asked)
 
 
 def test_a_store_that_says_less_than_there_is_ends_the_reading():

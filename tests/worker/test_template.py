@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from thumbsmith.worker.wire import Channel, Closed, Frame
+from thumbsmith.worker.wire import Channel, Frame, PeerClosed
 
 from ..pictures import picture
 from .pictures import SMALL
@@ -42,7 +42,7 @@ def job(control: socket.socket) -> Iterator[Channel]:
 def _ending(control: socket.socket) -> Frame:
     """Return the next frame of the template that is not the first one of all, on isolation."""
     frame = Channel(control, 300).receive(0)
-    return Channel(control, 300).receive(0) if frame.word == "ready" else frame
+    return Channel(control, 300).receive(0) if frame.kind == "ready" else frame
 
 
 OURS = "from thumbsmith.worker.template import main; main()"
@@ -51,13 +51,13 @@ SERVING = """
 import os, socket
 from thumbsmith.worker.isolation import Isolation
 from thumbsmith.worker.template import serve
-from thumbsmith.worker.wire import Closed
+from thumbsmith.worker.wire import PeerClosed
 
 seen = []
-ends = {"return": None, "closed": Closed(), "exit": SystemExit(), "mistake": KeyError()}
+ends = {"return": None, "closed": PeerClosed(), "exit": SystemExit(), "mistake": KeyError()}
 
 def work(channel, isolation, template):
-    word = channel.receive(0).word
+    word = channel.receive(0).kind
     seen.append(word)
     channel.send(" ".join(seen))
     if word == "crash":
@@ -74,11 +74,11 @@ def test_a_source_goes_through_a_template():
     data = picture()
     with template(OURS) as control, job(control) as channel:
         channel.send("make", SMALL.to_json().encode(), data, size=len(data), wanted=None)
-        assert channel.receive(0).word == "admit"
+        assert channel.receive(0).kind == "admit"
         channel.send("go")
-        assert channel.receive(1 << 20).word == "made"
+        assert channel.receive(1 << 20).kind == "made"
         ending = _ending(control)
-        assert (ending.word, ending.fields["status"]) == ("ended", 0)
+        assert (ending.kind, ending.fields["status"]) == ("ended", 0)
         assert 0 < ending.fields["cpu"] < 20
         assert 5 << 20 < ending.fields["peak"] < 500 << 20
 
@@ -87,7 +87,7 @@ def test_a_mistake_in_starting_is_told():
     """Where something that is needed cannot be imported, the parent is told what."""
     with template("import sys; sys.modules['PIL'] = None; " + OURS) as control:
         told = _ending(control)
-    assert told.word == "failed"
+    assert told.kind == "failed"
     assert "PIL" in told.fields["detail"]
 
 
@@ -98,7 +98,7 @@ def test_every_source_has_a_process_of_its_own():
         for word in ("return", "closed", "exit", "mistake", "crash"):
             with job(control) as channel:
                 channel.send(word)
-                assert channel.receive(0).word == word
+                assert channel.receive(0).kind == word
                 endings.append(os.waitstatus_to_exitcode(_ending(control).fields["status"]))
     assert endings == [0, 0, 0, 1, -signal.SIGABRT]
 
@@ -108,7 +108,7 @@ def test_a_child_ends_with_its_channel():
     with template(SERVING) as control, job(control) as channel:
         channel.send("return")
         channel.receive(0)
-        with pytest.raises(Closed):
+        with pytest.raises(PeerClosed):
             channel.receive(0)
         _ending(control)
 
@@ -116,9 +116,9 @@ def test_a_child_ends_with_its_channel():
 REHEARSAL = """
 import io, sys
 from thumbsmith.recipe import Recipe
-from thumbsmith.worker.template import prepare
+from thumbsmith.worker.template import load_engine
 recipe = Recipe.loads('[variants.a]\\nwidth=20\\nheight=10\\nfit="contain"\\nformats=["jpeg", "png", "webp", "avif"]')
-prepare()
+load_engine()
 from PIL import Image
 from thumbsmith.image.render import render
 before = set(sys.modules)
@@ -142,12 +142,12 @@ def test_nothing_is_left_to_import():
 
 ORPHAN = """
 import os, signal, sys, time
-from thumbsmith.worker.template import end_with
+from thumbsmith.worker.template import end_with_template
 life, alive = os.pipe()
 template = os.getpid()
 if os.fork() == 0:
     os.close(life)
-    end_with(template, alive)
+    end_with_template(template, alive)
     print(os.getpid(), flush=True)
     signal.signal(signal.SIGIO, signal.SIG_IGN)
     time.sleep(600)
@@ -171,7 +171,10 @@ def test_a_child_ends_with_its_template(sandbox: list[str]):
 @linux
 def test_a_child_whose_template_is_gone_already_ends():
     """Where the template ended before the kernel was asked, the child ends by itself."""
-    code = "import os; from thumbsmith.worker.template import end_with; end_with(os.getppid() + 1, os.pipe()[1])"
+    code = (
+        "import os; from thumbsmith.worker.template import end_with_template;"
+        "end_with_template(os.getppid() + 1, os.pipe()[1])"
+    )
     assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 1
 
 
@@ -195,5 +198,5 @@ serve(socket.socket(fileno=0), work, Isolation(frozenset(), {}))
 def test_a_child_that_pretends_to_have_ended_is_ended():
     """A child that closes the pipe by which its end is noticed is killed, so that its template is never blocked."""
     with template(HIDING) as control, job(control) as channel:
-        assert channel.receive(0).word == "hidden"
+        assert channel.receive(0).kind == "hidden"
         assert os.waitstatus_to_exitcode(_ending(control).fields["status"]) == -signal.SIGKILL

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thumbsmith.worker.wire import MAX_HEADER, Channel, Closed, Frame, Garbled, told
+from thumbsmith.worker.wire import MAX_HEADER_BYTES, Channel, Frame, PeerClosed, ProtocolError, describe_exception
 
 
 @pytest.fixture
@@ -30,20 +30,20 @@ def _framed(header: bytes) -> bytes:
 
 
 @given(
-    word=st.text(),
+    kind=st.text(),
     fields=st.dictionaries(
-        st.text().filter(lambda name: name not in {"self", "word"}), st.none() | st.integers() | st.text()
+        st.text().filter(lambda name: name not in {"self", "kind"}), st.none() | st.integers() | st.text()
     ),
     blobs=st.lists(st.binary()),
 )
-def test_what_is_said_is_what_is_heard(word: str, fields: dict[str, object], blobs: list[bytes]):
+def test_what_is_said_is_what_is_heard(kind: str, fields: dict[str, object], blobs: list[bytes]):
     """A frame comes out as it went in, and the next one follows it."""
     left, right = socket.socketpair()
     with left, right:
-        Channel(left).send(word, *blobs, **fields)
+        Channel(left).send(kind, *blobs, **fields)
         Channel(left).send("next")
         listener = Channel(right)
-        assert listener.receive(sum(map(len, blobs))) == Frame(word, fields, tuple(blobs))
+        assert listener.receive(sum(map(len, blobs))) == Frame(kind, fields, tuple(blobs))
         assert listener.receive(0) == Frame("next", {}, ())
 
 
@@ -54,27 +54,27 @@ def test_noise_is_garbled_or_a_broken_connection(noise: bytes):
     with right:
         left.sendall(noise)
         left.close()
-        with pytest.raises((Closed, Garbled)):
+        with pytest.raises((PeerClosed, ProtocolError)):
             Channel(right).receive(1 << 20)
 
 
 @pytest.mark.parametrize(
     "sent",
     [
-        struct.pack("!I", MAX_HEADER + 1),
+        struct.pack("!I", MAX_HEADER_BYTES + 1),
         _framed(b"{"),
         _framed(b"\xff\xff"),
         _framed(b"[" * 200_000),
         _framed(b"1" * 5000),
         _header([]),
-        _header({"word": "read", "fields": {}}),
-        _header({"word": 1, "fields": {}, "blobs": []}),
-        _header({"word": "read", "fields": [], "blobs": []}),
-        _header({"word": "read", "fields": {}, "blobs": [-1]}),
-        _header({"word": "read", "fields": {}, "blobs": [True]}),
-        _header({"word": "read", "fields": {}, "blobs": [1.0]}),
-        _header({"word": "read", "fields": {}, "blobs": [60, 41]}),
-        _header({"word": "read", "fields": {}, "blobs": [1 << 80]}),
+        _header({"kind": "read", "fields": {}}),
+        _header({"kind": 1, "fields": {}, "blobs": []}),
+        _header({"kind": "read", "fields": [], "blobs": []}),
+        _header({"kind": "read", "fields": {}, "blobs": [-1]}),
+        _header({"kind": "read", "fields": {}, "blobs": [True]}),
+        _header({"kind": "read", "fields": {}, "blobs": [1.0]}),
+        _header({"kind": "read", "fields": {}, "blobs": [60, 41]}),
+        _header({"kind": "read", "fields": {}, "blobs": [1 << 80]}),
     ],
 )
 def test_a_header_that_none_of_ours_writes_is_garbled(ends: tuple[socket.socket, socket.socket], sent: bytes):
@@ -83,16 +83,16 @@ def test_a_header_that_none_of_ours_writes_is_garbled(ends: tuple[socket.socket,
     left.setblocking(False)
     left.send(sent)
     left.close()
-    with pytest.raises(Garbled):
+    with pytest.raises(ProtocolError):
         Channel(right).receive(100)
 
 
 def test_a_blob_that_stops_midway_is_a_broken_connection(ends: tuple[socket.socket, socket.socket]):
     """Bytes that were announced and do not come mean that the other side is gone."""
     left, right = ends
-    left.sendall(_header({"word": "made", "fields": {}, "blobs": [10]}) + b"12345")
+    left.sendall(_header({"kind": "made", "fields": {}, "blobs": [10]}) + b"12345")
     left.close()
-    with pytest.raises(Closed):
+    with pytest.raises(PeerClosed):
         Channel(right).receive(100)
 
 
@@ -100,7 +100,7 @@ def test_nobody_there_to_listen_is_a_broken_connection(ends: tuple[socket.socket
     """Saying something to a side that is gone raises Closed."""
     left, right = ends
     left.close()
-    with pytest.raises(Closed):
+    with pytest.raises(PeerClosed):
         Channel(right).send("go")
 
 
@@ -139,7 +139,7 @@ def test_a_mistake_is_told_in_one_line():
     try:
         json.loads("{")
     except ValueError as mistake:
-        line = told(mistake)
+        line = describe_exception(mistake)
     assert line.startswith("json.decoder.JSONDecodeError: Expecting property name")
     assert line.endswith(")")
     assert "(decoder.py:" in line

@@ -14,9 +14,9 @@ from thumbsmith.image.render import render
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Limits, Recipe
 from thumbsmith.worker import Workers, parent
-from thumbsmith.worker.answers import Made
 from thumbsmith.worker.launch import Launched
 from thumbsmith.worker.pool import usable_cores
+from thumbsmith.worker.replies import RenderResult
 
 from ..containers.files import HEIC
 from ..corpus import hostile, needs_corpus, photos
@@ -147,15 +147,15 @@ def test_an_interpreter_that_cannot_be_started_is_told(monkeypatch: pytest.Monke
 
 def test_what_is_not_a_plain_picture_is_never_handed_out(pool: Workers, monkeypatch: pytest.MonkeyPatch):
     """A rendition with something in it besides is a failure of the worker's, not of the picture."""
-    real = parent.Conversation.carry_out
+    real = parent.Conversation.run
 
-    def spoiled(conversation: parent.Conversation) -> Made:
+    def spoiled(conversation: parent.Conversation) -> RenderResult:
         made = real(conversation)
         (rendition,) = made.renditions
         return replace(made, renditions=(replace(rendition, data=rendition.data + b"48.1372N"),))
 
-    monkeypatch.setattr(parent.Conversation, "carry_out", spoiled)
-    with pytest.raises(WorkerError, match=r"made a small\.jpg that is not to be stored: 8 bytes follow its end"):
+    monkeypatch.setattr(parent.Conversation, "run", spoiled)
+    with pytest.raises(WorkerError, match=r"made a small\.jpg that fails the output check: 8 bytes follow its end"):
         pool.render(BytesReader(picture()), SMALL)
     monkeypatch.undo()
     assert pool.render(BytesReader(picture()), SMALL).renditions

@@ -13,7 +13,7 @@ import typer
 from thumbsmith.cli.arguments import Json, RecipeOption, recipe_from
 from thumbsmith.cli.terminal import emit
 from thumbsmith.recipe import Recipe
-from thumbsmith.worker.budget import default_total
+from thumbsmith.worker.budget import default_memory_bytes
 from thumbsmith.worker.isolation import LAYERS
 from thumbsmith.worker.pool import Workers, usable_cores
 
@@ -52,7 +52,7 @@ def _findings(recipe: Recipe) -> dict[str, Any]:
         "reads": opening.decodable_formats(),
         "writes": opening.encodable_formats(),
         "workers": usable_cores(),
-        "memory": default_total(),
+        "memory": default_memory_bytes(),
         "limits": {name: getattr(recipe.limits, name) for name in ("max_cpu_seconds", "max_memory", "max_pixels")},
         "isolation": _layers(),
     }

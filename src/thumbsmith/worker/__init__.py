@@ -1,9 +1,9 @@
-"""Processes without power, in which pixels are handled.
+"""Processes without rights, in which pictures are decoded and encoded.
 
-A `Workers` keeps a few *templates*: interpreters with an empty environment that have imported all that decoding needs.
-For every source a template forks a *child*, which gives up what it could still do (sandbox.py), asks for the source's
-bytes over a socket, and says over it what it made. A picture that breaks its decoder breaks one child; and a child
-that a picture has taken over can open no file and no connection, and never sees another source.
+`Workers` keeps a few templates: interpreters with an empty environment that have imported all that decoding needs. For
+every source a template forks a child. The child gives up its remaining rights (sandbox.py), requests the bytes of the
+source over a socket, and sends what it made over the same socket. A picture that crashes its decoder ends one child. A
+child that a picture has taken over can open no file and no connection, and never reads another source.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Work", "Workers", "shared", "usable_cores"]
 
 
 def __getattr__(name: str) -> object:
-    """Return one of these names. A template is in this package too, and does without the parent's side of it."""
+    """Return one of these names. They are imported late because a template must not load the side of the parent."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{'parent' if name == 'Work' else 'pool'}"), name)

@@ -1,4 +1,4 @@
-"""How much predicted memory is in use at once."""
+"""The budget of memory: how many predicted bytes may be in use at once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MEMBERSHIP: Final = Path("/proc/self/cgroup")
 
 
 class Budget:
-    """Bytes that may be in use at once. Whoever asks is served in the order of asking; what is larger runs alone."""
+    """Bytes that may be in use at once. Requests are served in order; one larger than the budget runs alone."""
 
     def __init__(self, total: int) -> None:
         self.total = total
@@ -24,9 +24,9 @@ class Budget:
         self._changed = threading.Condition()
 
     @contextmanager
-    def held(self, amount: int) -> Iterator[None]:
-        """Wait until `amount` bytes are free, or nothing is in use; hold them meanwhile."""
-        self._take(amount)
+    def reserve(self, amount: int) -> Iterator[None]:
+        """Wait until `amount` bytes are free, or none are in use, and reserve them for the block."""
+        self._wait_for(amount)
         try:
             yield
         finally:
@@ -34,7 +34,7 @@ class Budget:
                 self._used -= amount
                 self._changed.notify_all()
 
-    def _take(self, amount: int) -> None:
+    def _wait_for(self, amount: int) -> None:
         ticket = object()
         with self._changed:
             self._waiting.append(ticket)
@@ -49,17 +49,17 @@ class Budget:
         return self._used == 0 or self._used + amount <= self.total
 
 
-def default_total() -> int:
-    """Return half the memory that this process may use: the machine's, or its control group's where that is less."""
+def default_memory_bytes() -> int:
+    """Return half of the memory that this process may use: of the machine, or of its control group if that is less."""
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min([physical, *control_group_limits(MEMBERSHIP, CGROUPS)]) // 2
 
 
 def control_group_limits(membership: Path, root: Path) -> list[int]:
-    """Return the memory limits, in bytes, of the control groups that `membership` names and of all above them.
+    """Return the memory limits, in bytes, of the control groups that `membership` names and of their parents.
 
-    `membership` is /proc/self/cgroup and `root` where the groups are mounted, see cgroups(7): memory.max in version 2,
-    memory.limit_in_bytes of the memory controller in version 1.
+    `membership` is /proc/self/cgroup and `root` where the groups are mounted: memory.max in version 2,
+    memory.limit_in_bytes of the memory controller in version 1. See cgroups(7).
     """
     try:
         lines = membership.read_text().splitlines()
@@ -76,7 +76,7 @@ def control_group_limits(membership: Path, root: Path) -> list[int]:
 
 
 def _limits(root: Path, path: str, name: str) -> list[int]:
-    """Return the numbers in the files `name`, from the group at `path` up to `root`; "max" and no file are no limit."""
+    """Return the numbers in the files `name`, from the group at `path` up to `root`. "max" is no limit."""
     group = root / path.lstrip("/")
     found = []
     for folder in (group, *group.parents):

@@ -1,8 +1,8 @@
-"""A filter of system calls: what a child needs to decode and to talk over its one channel, and nothing else.
+"""A filter of system calls, seccomp(2): it allows what a child needs to decode and to use its channel.
 
-seccomp(2). Resource limits keep a child from opening anything; what needs no descriptor (to run a program, to rename a
-file, to send a signal, to read another process's memory) only such a filter forbids. A call that it does not let
-through fails with EPERM, as it would for want of a right; the decoder then fails over its one source.
+Resource limits stop a child from opening files and connections. Only a filter stops calls that need no descriptor: to
+run a program, to rename a file, to send a signal, to read the memory of another process. A forbidden call fails with
+EPERM, as if a right were missing; the decoder then fails over its one source.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
-# What the kernel calls these machines: AUDIT_ARCH_X86_64 and AUDIT_ARCH_AARCH64 in <linux/audit.h>.
+# The numbers of these machines in the kernel: AUDIT_ARCH_X86_64 and AUDIT_ARCH_AARCH64 in <linux/audit.h>.
 MACHINES: Final = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 
 # The numbers of system calls on each of them, in this order.
 # https://github.com/torvalds/linux/blob/v6.12/arch/x86/entry/syscalls/syscall_64.tbl and scripts/syscall.tbl
 Numbers: TypeAlias = tuple[int, int]
 
-# With any arguments.
-FREE: Final[Mapping[str, Numbers]] = {
+# Calls that are allowed with any arguments.
+ALLOWED_CALLS: Final[Mapping[str, Numbers]] = {
     "read": (0, 63),
     "write": (1, 64),
     "close": (3, 57),
@@ -32,7 +32,7 @@ FREE: Final[Mapping[str, Numbers]] = {
     "sendto": (44, 206),
     "recvmsg": (47, 212),
     "sendmsg": (46, 211),
-    "poll": (7, 73),  # ppoll, where there is no other
+    "poll": (7, 73),  # on aarch64 ppoll, which has no poll
     "ppoll": (271, 73),
     "brk": (12, 214),
     "munmap": (11, 215),
@@ -62,7 +62,7 @@ FREE: Final[Mapping[str, Numbers]] = {
     "sysinfo": (99, 179),
 }
 
-# With some arguments only.
+# Calls that are allowed with some arguments only.
 IOCTL: Final[Numbers] = (16, 29)
 CLONE: Final[Numbers] = (56, 220)
 PRLIMIT: Final[Numbers] = (302, 261)
@@ -80,7 +80,7 @@ _EPERM: Final = 1
 _ENOSYS: Final = 38
 
 # <linux/seccomp.h>: SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW (a child has no secrets to keep from
-# itself, and before Linux 5.16 a filter without the flag slows all its code down), and what a filter answers.
+# itself, and before Linux 5.16 a filter without the flag slows all its code down), and the results of a filter.
 _SET_MODE_FILTER: Final = 1
 _SPEC_ALLOW: Final = 4
 _ALLOW: Final = 0x7FFF0000
@@ -103,20 +103,20 @@ Instruction: TypeAlias = tuple[int, int, int, int]
 
 
 class Filter:
-    """A program for the kernel, made ready before there is a child: each has only to hand it over."""
+    """A filter program in memory, made once in the template: a child only passes it to the kernel."""
 
     def __init__(self, machine: str) -> None:
         """Assemble it for one of MACHINES."""
-        instructions = program(machine)
-        self._number = _on(SECCOMP, machine)
+        instructions = filter_program(machine)
+        self._number = _call_number(SECCOMP, machine)
         self._code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *each) for each in instructions))
-        # struct sock_fprog: the number of instructions, and where they are
+        # struct sock_fprog: the number of instructions, and their address
         self._handle = ctypes.create_string_buffer(struct.pack("@HP", len(instructions), ctypes.addressof(self._code)))
 
     def install(self, libc: ctypes.CDLL) -> None:
-        """Filter this process's calls from now on, for good. Raises OSError where the kernel refuses.
+        """Filter the calls of this process for good. Raises OSError where the kernel refuses.
 
-        It must have given up gaining rights (PR_SET_NO_NEW_PRIVS) before. Linux before 4.17 knows no such flag.
+        PR_SET_NO_NEW_PRIVS must be set before. Linux before 4.17 does not know _SPEC_ALLOW.
         """
         for flags in (_SPEC_ALLOW, 0):
             if libc.syscall(self._number, _SET_MODE_FILTER, flags, self._handle) == 0:
@@ -125,34 +125,34 @@ class Filter:
         raise OSError(number, os.strerror(number))
 
 
-def for_this_machine() -> Filter | None:
-    """Return the filter, or None for a machine whose calls are not listed here."""
+def filter_for_this_machine() -> Filter | None:
+    """Return the filter, or None for a machine whose system calls are not listed here."""
     return Filter(platform.machine()) if platform.machine() in MACHINES else None
 
 
-def program(machine: str) -> Sequence[Instruction]:
-    """Return the filter's instructions: let through what is listed, fail with EPERM what is not."""
+def filter_program(machine: str) -> Sequence[Instruction]:
+    """Return the instructions of the filter: calls that are not listed fail with EPERM."""
     made = [
         (_LOAD, 0, 0, _MACHINE),
         (_EQUAL, 1, 0, MACHINES[machine]),
         (_RETURN, 0, 0, _FAIL | _EPERM),
         (_LOAD, 0, 0, _NUMBER),
-        (_EQUAL, 0, 1, _on(CLONE3, machine)),
-        (_RETURN, 0, 0, _FAIL | _ENOSYS),  # the C library then takes clone, whose flags can be seen
+        (_EQUAL, 0, 1, _call_number(CLONE3, machine)),
+        (_RETURN, 0, 0, _FAIL | _ENOSYS),  # the C library then calls clone, whose flags a filter can read
     ]
-    for numbers in FREE.values():
-        made += _if_called(_on(numbers, machine), [])
-    made += _if_called(_on(IOCTL, machine), [_word(2), (_EQUAL, 0, 1, _FIONBIO)])
-    made += _if_called(_on(CLONE, machine), [_word(0), (_ANY, 0, 1, _CLONE_THREAD)])
+    for numbers in ALLOWED_CALLS.values():
+        made += _if_called(_call_number(numbers, machine), [])
+    made += _if_called(_call_number(IOCTL, machine), [_word(2), (_EQUAL, 0, 1, _FIONBIO)])
+    made += _if_called(_call_number(CLONE, machine), [_word(0), (_ANY, 0, 1, _CLONE_THREAD)])
     for numbers in (MMAP, MPROTECT):
-        made += _if_called(_on(numbers, machine), [_word(4), (_ANY, 1, 0, _PROT_EXEC)])
+        made += _if_called(_call_number(numbers, machine), [_word(4), (_ANY, 1, 0, _PROT_EXEC)])
     no_new_limit = [_word(4), (_EQUAL, 0, 3, 0), _word(5), (_EQUAL, 0, 1, 0)]
-    made += _if_called(_on(PRLIMIT, machine), no_new_limit)
+    made += _if_called(_call_number(PRLIMIT, machine), no_new_limit)
     return [*made, (_RETURN, 0, 0, _FAIL | _EPERM)]
 
 
 def _if_called(number: int, conditions: Sequence[Instruction]) -> list[Instruction]:
-    """Return what lets a call through on conditions, which jump to one of the last two instructions."""
+    """Return instructions that allow a call on conditions, which jump to one of the last two."""
     return [
         (_EQUAL, 0, len(conditions) + 2, number),
         *conditions,
@@ -162,9 +162,9 @@ def _if_called(number: int, conditions: Sequence[Instruction]) -> list[Instructi
 
 
 def _word(index: int) -> Instruction:
-    """Return what loads a word of the arguments: 0 and 1 are the first argument's lower and upper half, and so on."""
+    """Return the instruction that loads a word of the arguments: 0 and 1 are the halves of the first, lower first."""
     return (_LOAD, 0, 0, _ARGUMENTS + 4 * index)
 
 
-def _on(numbers: Numbers, machine: str) -> int:
+def _call_number(numbers: Numbers, machine: str) -> int:
     return numbers[tuple(MACHINES).index(machine)]

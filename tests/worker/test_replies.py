@@ -12,13 +12,21 @@ from thumbsmith.errors import Code, MissingDecoder, Rejected, WorkerError
 from thumbsmith.image.probe import Probe
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Format, Recipe, Variant
-from thumbsmith.worker.answers import MAX_SENTENCE, Admit, Made, Order, Read, check_sizes, understand
-from thumbsmith.worker.wire import LARGEST, Frame, Garbled
+from thumbsmith.worker.replies import (
+    MAX_SENTENCE_CHARS,
+    MemoryRequest,
+    ReadRequest,
+    RenderJob,
+    RenderResult,
+    check_blob_sizes,
+    parse_reply,
+)
+from thumbsmith.worker.wire import MAX_BLOCK_BYTES, Frame, ProtocolError
 
 RECIPE = Recipe(
     variants=(Variant(name="small", width=9, formats=(Format.WEBP, "source")), Variant(name="big", width=20))
 )
-ORDER = Order(BytesReader(bytes(1000)), RECIPE, None)
+ORDER = RenderJob(BytesReader(bytes(1000)), RECIPE, None)
 PROBE = Probe(format="jpeg", bytes=1000, width=30, height=20, depth=8)
 PICTURES = [
     {"name": "small.webp", "width": 9, "height": 6},
@@ -37,8 +45,8 @@ def _made(blobs: tuple[bytes, ...] = BLOBS, **changes: object) -> Frame:
 
 def test_what_was_made_is_taken():
     """An honest answer gives the probe, the renditions under the names that were ordered, and the placeholder."""
-    answer = understand(_made(), ORDER)
-    assert isinstance(answer, Made)
+    answer = parse_reply(_made(), ORDER)
+    assert isinstance(answer, RenderResult)
     assert answer.probe == PROBE
     assert (answer.color, answer.thumbhash, answer.notes) == ("#a1b2c3", HASH, ("so",))
     assert [
@@ -52,45 +60,45 @@ def test_what_was_made_is_taken():
 
 def test_only_what_was_wanted_is_taken():
     """With names wanted, exactly those are due."""
-    order = Order(ORDER.reader, RECIPE, frozenset({"big.webp", "of-another-recipe.png"}))
-    answer = understand(_made((b"three",), renditions=PICTURES[2:], color=None, thumbhash=None), order)
-    assert isinstance(answer, Made)
+    order = RenderJob(ORDER.reader, RECIPE, frozenset({"big.webp", "of-another-recipe.png"}))
+    answer = parse_reply(_made((b"three",), renditions=PICTURES[2:], color=None, thumbhash=None), order)
+    assert isinstance(answer, RenderResult)
     assert [made.variant for made in answer.renditions] == ["big"]
-    with pytest.raises(Garbled):
-        understand(_made(), order)
+    with pytest.raises(ProtocolError):
+        parse_reply(_made(), order)
 
 
 @pytest.mark.parametrize(
     ("frame", "answer"),
     [
-        (Frame("read", {"offset": 0, "length": 1000}), Read(0, 1000)),
-        (Frame("read", {"offset": 999, "length": 1}), Read(999, 1)),
-        (Frame("admit", {"memory": 5000}), Admit(5000)),
+        (Frame("read", {"offset": 0, "length": 1000}), ReadRequest(0, 1000)),
+        (Frame("read", {"offset": 999, "length": 1}), ReadRequest(999, 1)),
+        (Frame("admit", {"memory": 5000}), MemoryRequest(5000)),
     ],
 )
 def test_questions_are_taken(frame: Frame, answer: object):
     """A range within the source, and memory within the limit, may be asked for."""
-    assert understand(frame, ORDER) == answer
+    assert parse_reply(frame, ORDER) == answer
 
 
 def test_refusals_are_raised():
     """A rejection, a missing decoder and a mistake of ours come out as the errors that they are."""
     with pytest.raises(Rejected) as rejected:
-        understand(Frame("rejected", {"code": "truncated", "detail": "it ends"}), ORDER)
+        parse_reply(Frame("rejected", {"code": "truncated", "detail": "it ends"}), ORDER)
     assert (rejected.value.code, rejected.value.detail) == (Code.TRUNCATED, "it ends")
     with pytest.raises(MissingDecoder, match="heic"):
-        understand(Frame("missing", {"detail": "needs heic"}), ORDER)
+        parse_reply(Frame("missing", {"detail": "needs heic"}), ORDER)
     with pytest.raises(WorkerError, match="KeyError"):
-        understand(Frame("failed", {"detail": "KeyError: 1"}), ORDER)
+        parse_reply(Frame("failed", {"detail": "KeyError: 1"}), ORDER)
 
 
 def test_a_sentence_is_made_safe():
     """Text for manifests and terminals holds no control character and no half of a pair, and is short."""
     with pytest.raises(Rejected) as rejected:
-        understand(Frame("rejected", {"code": "corrupt", "detail": "\x1b[2J\ud800\n" + "x" * 10_000}), ORDER)
+        parse_reply(Frame("rejected", {"code": "corrupt", "detail": "\x1b[2J\ud800\n" + "x" * 10_000}), ORDER)
     detail = rejected.value.detail
     assert detail.startswith("�[2J��x")
-    assert len(detail) == MAX_SENTENCE
+    assert len(detail) == MAX_SENTENCE_CHARS
     detail.encode()
 
 
@@ -104,7 +112,7 @@ def test_a_sentence_is_made_safe():
         Frame("read", {"offset": 1000, "length": 1}),
         Frame("read", {"offset": 0, "length": 0}),
         Frame("read", {"offset": 0, "length": 1001}),
-        Frame("read", {"offset": 0, "length": LARGEST + 1}),
+        Frame("read", {"offset": 0, "length": MAX_BLOCK_BYTES + 1}),
         Frame("read", {"offset": "0", "length": 1}),
         Frame("read", {"offset": False, "length": 1}),
         Frame("read", {"offset": 0.0, "length": 1}),
@@ -155,20 +163,20 @@ def test_a_sentence_is_made_safe():
 )
 def test_what_no_child_of_ours_says_is_garbled(frame: Frame):
     """Unknown words, wrong types, numbers out of range, and renditions that were not ordered are refused."""
-    with pytest.raises(Garbled):
-        understand(frame, ORDER)
+    with pytest.raises(ProtocolError):
+        parse_reply(frame, ORDER)
 
 
 def _most(recipe: str, probe: Probe = PROBE) -> int:
     """Return how many bytes an order's only rendition may have: what is announced, and is not refused."""
-    order = Order(BytesReader(bytes(1000)), Recipe.loads(recipe), None)
+    order = RenderJob(BytesReader(bytes(1000)), Recipe.loads(recipe), None)
     said = Frame("made", {"probe": asdict(probe)})
     least, most = 0, 1 << 40
     while least < most:
         middle = (least + most + 1) // 2
         try:
-            check_sizes(said, [middle], order)
-        except Garbled:
+            check_blob_sizes(said, [middle], order)
+        except ProtocolError:
             most = middle - 1
         else:
             least = middle
@@ -190,8 +198,8 @@ def test_a_picture_bounds_the_bytes_that_may_come_for_it():
 def test_what_has_no_picture_has_no_bytes():
     """A question comes without blobs, and as many blobs come as pictures are due."""
     for said, lengths in ((Frame("read", {"offset": 0, "length": 1}), [0]), (_made(()), [1, 1]), (_made(()), [1] * 4)):
-        with pytest.raises(Garbled, match="blobs, instead of"):
-            check_sizes(said, lengths, ORDER)
+        with pytest.raises(ProtocolError, match="blobs, instead of"):
+            check_blob_sizes(said, lengths, ORDER)
 
 
 JSON = st.recursive(
@@ -202,14 +210,14 @@ FIELDS = ("offset", "length", "memory", "code", "detail", "probe", "renditions",
 
 
 @given(
-    word=st.sampled_from(["read", "admit", "made", "rejected", "missing", "failed"]),
+    kind=st.sampled_from(["read", "admit", "made", "rejected", "missing", "failed"]),
     changes=st.dictionaries(st.sampled_from(FIELDS), JSON),
     probe=st.dictionaries(st.sampled_from(sorted(asdict(PROBE))), JSON),
 )
 def test_nothing_that_is_said_breaks_the_one_who_listens(
-    word: str, changes: dict[str, object], probe: dict[str, object]
+    kind: str, changes: dict[str, object], probe: dict[str, object]
 ):
     """An answer with anything in any place is understood, refused, or Garbled: no other exception."""
-    frame = Frame(word, {**_made().fields, "probe": asdict(PROBE) | probe, **changes}, BLOBS)
-    with suppress(Garbled, Rejected, MissingDecoder, WorkerError):
-        assert isinstance(understand(frame, ORDER), Read | Admit | Made)
+    frame = Frame(kind, {**_made().fields, "probe": asdict(PROBE) | probe, **changes}, BLOBS)
+    with suppress(ProtocolError, Rejected, MissingDecoder, WorkerError):
+        assert isinstance(parse_reply(frame, ORDER), ReadRequest | MemoryRequest | RenderResult)
