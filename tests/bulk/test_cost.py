@@ -15,7 +15,7 @@ from thumbsmith.bulk.cost import GONE, NOTHING, PRICES, Amount, Model, planning,
 from thumbsmith.recipe.model import Format
 from thumbsmith.reconcile.converge import converge
 from thumbsmith.store import Headers
-from thumbsmith.store.s3_direct import Direct
+from thumbsmith.store.s3_direct import DirectTransport
 from thumbsmith.worker import Workers
 
 NAMES = {"put_object": "PUT", "list_objects_v2": "LIST", "get_object": "GET", "head_object": "HEAD"}
@@ -26,13 +26,13 @@ HEADERS = Headers(content_type="image/jpeg")
 def asked(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """Count what S3 is asked for, by the bill's names."""
     counts: Counter[str] = Counter()
-    send: Callable = Direct.send
+    send: Callable = DirectTransport.send
 
     def counting(self, operation, subject, parameters):
         counts[NAMES.get(operation, operation)] += 1
         return send(self, operation, subject, parameters)
 
-    monkeypatch.setattr(Direct, "send", counting)
+    monkeypatch.setattr(DirectTransport, "send", counting)
     return counts
 
 

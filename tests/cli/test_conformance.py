@@ -150,10 +150,10 @@ class Deployment:
         for key in keys if self.forgets else keys | gone:
             converge(key, self.source, self.destination, self.recipe, renderer=Engine())
 
-    def run(self, patience: float = 60.0) -> dict[str, str]:
+    def run(self, outage_seconds: float = 60.0) -> dict[str, str]:
         """Return the errors that are found."""
         few = [CASES[name] for name in ("EXIF orientation 6", "no bytes", "a name that needs escaping")]
-        return _wrong(run_there(few, self.source, self.destination, "p/", patience, self))
+        return _wrong(run_there(few, self.source, self.destination, "p/", outage_seconds, self))
 
 
 _numbers = count()
@@ -184,7 +184,7 @@ def test_a_deployment_that_does_nothing_is_told(deployment: Deployment):
 def test_a_deployment_that_forgets_is_told(deployment: Deployment):
     """Thumbnails that stay after their images are deleted are reported."""
     deployment.forgets = True
-    assert [*deployment.run(patience=3.0)] == ["removed with their sources"]
+    assert [*deployment.run(outage_seconds=3.0)] == ["removed with their sources"]
 
 
 def test_a_run_that_is_stopped_removes_its_pictures(deployment: Deployment):

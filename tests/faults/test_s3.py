@@ -58,7 +58,7 @@ class Run:
     def over(self, proxy: Proxy) -> int:
         """Sync over the proxy; return the exit code."""
         self.patch.setenv("AWS_ENDPOINT_URL", proxy.address)
-        return _sync(self.photos, open_store(self.rough, patience=STORE_TIMEOUT_SECONDS))
+        return _sync(self.photos, open_store(self.rough, outage_seconds=STORE_TIMEOUT_SECONDS))
 
     def ends(self) -> tuple[dict[str, bytes], dict[str, bytes]]:
         """Return all renditions of both."""

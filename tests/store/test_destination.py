@@ -16,8 +16,8 @@ import pytest
 from tests.corpus import CORPUS, needs_corpus
 from tests.store.contract import HEADERS, content_of
 from thumbsmith.store import Store, open_store
-from thumbsmith.store.file_names import fold, shortened
-from thumbsmith.store.folder_layout import FOREIGN
+from thumbsmith.store.file_names import casefolded, shortened_name
+from thumbsmith.store.folder_layout import FOREIGN_MARK
 
 TRICKY = (
     *("", "", ".", "..", "a", "A", "a.jpg", "A.JPG", "é", "e\u0301", "ß", "SS", "ss", "k", "\u212a", "%", "%41", "%~"),
@@ -43,7 +43,7 @@ def paths(root: Path) -> Iterator[str]:
 
 def look_alikes(root: Path) -> list[str]:
     """Return the folders that hold two folders whose names some file system takes for the same one."""
-    return [folder for folder, below, _ in os.walk(root) if len(set(map(fold, below))) < len(below)]
+    return [folder for folder, below, _ in os.walk(root) if len(set(map(casefolded, below))) < len(below)]
 
 
 def random_keys(count: int, seed: int) -> list[str]:
@@ -121,11 +121,11 @@ def test_other_objects_lie_in_folders_of_their_own(store: Store) -> None:
 @pytest.mark.parametrize("named", ["something else", "k" * 40 + "/x"])
 def test_a_wrong_note_makes_a_folder_foreign(store: Store, named: str) -> None:
     """A note counts if it is a component, and the one that the folder is named after."""
-    name = shortened(named if "/" in named else "k" * 300)
+    name = shortened_name(named if "/" in named else "k" * 300)
     Path(store.url, name).mkdir()
     Path(store.url, name, ".thumbsmith-name").write_text(named)
     Path(store.url, name, "small.webp").write_bytes(b"x")
-    assert [info.key for info in store.list()] == [f"{FOREIGN}{name}/small.webp"]
+    assert [info.key for info in store.list()] == [f"{FOREIGN_MARK}{name}/small.webp"]
 
 
 def test_a_source_stays_where_it_is(store: Store) -> None:
@@ -172,7 +172,7 @@ def test_a_lost_component_is_written_down_again(store: Store) -> None:
     """Without its note a shortened folder is foreign to a listing, until something is put there."""
     component = "k" * 300
     store.put(f"{component}/small.webp", b"x", HEADERS)
-    note = Path(store.url, shortened(component), ".thumbsmith-name")
+    note = Path(store.url, shortened_name(component), ".thumbsmith-name")
     spoilt = (b"something else", b"\xff", b"/" * 5000)
     for spoil in (note.unlink, *(lambda content=content: note.write_bytes(content) for content in spoilt)):
         spoil()
@@ -239,7 +239,7 @@ def test_a_thing_in_the_way_is_passed_by(store: Store) -> None:
     store.put("a.jpg/small.webp", b"x", HEADERS)
     assert content_of(store, "a.jpg/small.webp") == b"x"
     store.delete("a.jpg/small.webp")
-    Path(store.url, shortened("a.jpg")).symlink_to("../outside")
+    Path(store.url, shortened_name("a.jpg")).symlink_to("../outside")
     with pytest.raises(Exception, match=r"^a\.jpg/small\.webp: File exists$") as raised:
         store.put("a.jpg/small.webp", b"x", HEADERS)
     assert raised.value.transient is False

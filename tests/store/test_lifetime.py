@@ -17,7 +17,7 @@ from tests.store.contract import HEADERS
 from thumbsmith.errors import Stopped, ThumbsmithError
 from thumbsmith.lifetime import Lifetime, lifetime
 from thumbsmith.store import Store, open_store
-from thumbsmith.store.s3_line import PIECE, Exchange, Line, reach, secured
+from thumbsmith.store.s3_socket import SEND_BYTES, Exchange, LimitedSocket, open_connection, start_tls
 
 
 class TooLate(ThumbsmithError):
@@ -48,7 +48,9 @@ def listener() -> Iterator[socket.socket]:
         yield server
 
 
-def begun(server: socket.socket, requests: Lifetime, tls: ssl.SSLContext | None = None) -> tuple[Line, socket.socket]:
+def begun(
+    server: socket.socket, requests: Lifetime, tls: ssl.SSLContext | None = None
+) -> tuple[LimitedSocket, socket.socket]:
     """Return a connection over which a request has begun, and the server's end of it."""
     accepted: list[socket.socket] = []
 
@@ -61,12 +63,12 @@ def begun(server: socket.socket, requests: Lifetime, tls: ssl.SSLContext | None 
     with requests.applied():
         exchange = Exchange()
     host, port = server.getsockname()
-    connection = reach(host, port, exchange)
+    connection = open_connection(host, port, exchange)
     if tls:
         trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
-        connection = secured(connection, host, trusting, exchange)
-    line = Line(connection)
+        connection = start_tls(connection, host, trusting, exchange)
+    line = LimitedSocket(connection)
     line.begin(exchange)
     thread.join()
     return line, accepted[0]
@@ -85,8 +87,8 @@ def received(connection: socket.socket) -> bytes:
 def tls(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
     """Return a server's settings with a certificate of its own."""
     folder: Path = tmp_path_factory.mktemp("tls")
-    words = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=test -keyout key.pem -out cert.pem"
-    subprocess.run(words.split(), cwd=folder, check=True, capture_output=True)
+    server_text = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=test -keyout key.pem -out cert.pem"
+    subprocess.run(server_text.split(), cwd=folder, check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
     return context
@@ -125,7 +127,7 @@ def test_what_the_kernel_still_holds_is_dropped() -> None:
         assert line.exchange
         exchange, sending = line.exchange, threading.Thread(target=send)
         sending.start()
-        while exchange.moved < 2 * PIECE:
+        while exchange.moved < 2 * SEND_BYTES:
             time.sleep(0.01)
         requests.end()
         sending.join()

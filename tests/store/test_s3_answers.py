@@ -13,7 +13,7 @@ from thumbsmith.errors import Code, Rejected, SourceChanged, StoreError
 from thumbsmith.store import Headers, ObjectInfo, open_store
 from thumbsmith.store.memory import MemoryStore
 from thumbsmith.store.s3 import FIRST_READ_BYTES, S3Object, S3Store
-from thumbsmith.store.s3_common import ATTEMPTS
+from thumbsmith.store.s3_common import MAX_ATTEMPTS
 from thumbsmith.web.library import ImageLibrary
 
 BIG = FIRST_READ_BYTES + 10
@@ -139,7 +139,7 @@ def test_failures_that_pass_are_tried_again(store: S3Store, script: Scripted) ->
     script.script(error(503, "SlowDown"))
     with pytest.raises(StoreError):
         store.put("a.jpg", b"x", HEADERS)
-    assert len(script.asked) == ATTEMPTS
+    assert len(script.asked) == MAX_ATTEMPTS
 
 
 def test_nobody_there(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,7 +239,7 @@ def test_a_body_that_breaks_off_is_asked_for_again(store: S3Store, script: Scrip
     with pytest.raises(StoreError, match="5 answers to GET broke off") as raised:
         store.open("a.jpg")
     assert raised.value.transient is True
-    assert len(script.asked) == ATTEMPTS
+    assert len(script.asked) == MAX_ATTEMPTS
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,10 @@ from tests.store.contract import HEADERS
 from thumbsmith.environment import has_aws_files
 from thumbsmith.errors import StoreError
 from thumbsmith.store import open_store
-from thumbsmith.store.s3_botocore import Botocore
-from thumbsmith.store.s3_common import Site, site
-from thumbsmith.store.s3_connections import Connections, Keys, Request, signed
-from thumbsmith.store.s3_direct import Direct, query
+from thumbsmith.store.s3_botocore import BotocoreTransport
+from thumbsmith.store.s3_common import S3Endpoint, direct_endpoint
+from thumbsmith.store.s3_connections import ConnectionPool, Request, SigningKeys, sign_request
+from thumbsmith.store.s3_direct import DirectTransport, query
 
 HERE = Answer(200, headers={"ETag": '"e"'})
 NOW = 1_700_000_000.0
@@ -36,7 +36,7 @@ class Whole(S3SigV4Auth):
         return True
 
 
-def botocores(request: Request, keys: Keys, region: str) -> str:
+def botocores(request: Request, keys: SigningKeys, region: str) -> str:
     """Return the signature that botocore makes of a request."""
     url = f"http://{request.host}{request.path}" + (f"?{request.query}" if request.query else "")
     theirs = AWSRequest(request.method, url, dict(request.headers), request.body)
@@ -57,7 +57,7 @@ def test_signatures_are_botocores(
 ) -> None:
     """Whatever key, query, header, content and token: the signature is the one that botocore makes."""
     try:
-        host, path = Site("eu-west-2", "http://127.0.0.1:9").place("bucket", key)
+        host, path = S3Endpoint("eu-west-2", "http://127.0.0.1:9").place("bucket", key)
         asked = query(operation, {"Prefix": prefix, "ContinuationToken": value})
     except UnicodeEncodeError:  # a key that is no UTF-8 is never asked for
         return
@@ -69,11 +69,11 @@ def test_signatures_are_botocores(
         headers={"x-amz-meta-name": value, "content-type": "image/webp", "range": "bytes=0-1"},
         body=body,
     )
-    keys = Keys("AKID", "secret", token)
+    keys = SigningKeys("AKID", "secret", token)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("botocore.auth.get_current_datetime", _now)
         expected = botocores(request, keys, "eu-west-2")
-    assert signed(request, keys, "eu-west-2", NOW)["authorization"] == expected
+    assert sign_request(request, keys, "eu-west-2", NOW)["authorization"] == expected
 
 
 def _now(*_: object, **__: object) -> Any:
@@ -84,7 +84,7 @@ def _now(*_: object, **__: object) -> Any:
 
 def test_no_secret_is_shown() -> None:
     """Neither the secret nor the token is in what a debugger or a traceback shows."""
-    assert "hush" not in repr(Keys("AKID", "hush", "hush"))
+    assert "hush" not in repr(SigningKeys("AKID", "hush", "hush"))
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_no_secret_is_shown() -> None:
 )
 def test_addresses_at_aws(bucket: str, key: str | None, url: str) -> None:
     """Requests go to the bucket's name, where a certificate can be for it, with the key as it is, encoded once."""
-    place = Site("eu-west-2")
+    place = S3Endpoint("eu-west-2")
     assert "".join(place.place(bucket, key)) == url
     assert (place.url, place.secure) == ("https://s3.eu-west-2.amazonaws.com", True)
 
@@ -108,14 +108,14 @@ def test_addresses_at_aws(bucket: str, key: str | None, url: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({}, Site("eu-west-2")),
+        ({}, S3Endpoint("eu-west-2")),
         (
             {"AWS_SESSION_TOKEN": "t", "AWS_LAMBDA_FUNCTION_NAME": "f", "AWS_XRAY_DAEMON_ADDRESS": "d"},
-            Site("eu-west-2"),
+            S3Endpoint("eu-west-2"),
         ),
-        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9000/"}, Site("eu-west-2", "http://127.0.0.1:9000")),
-        ({"AWS_ENDPOINT_URL": "https://minio.example"}, Site("eu-west-2", "https://minio.example")),
-        ({"AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:1"}, Site("eu-west-2")),
+        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9000/"}, S3Endpoint("eu-west-2", "http://127.0.0.1:9000")),
+        ({"AWS_ENDPOINT_URL": "https://minio.example"}, S3Endpoint("eu-west-2", "https://minio.example")),
+        ({"AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:1"}, S3Endpoint("eu-west-2")),
         ({"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1"}, None),
         ({"AWS_ENDPOINT_URL": "https://minio.example/under"}, None),
         ({"AWS_ENDPOINT_URL": "https://s3.eu-west-2.amazonaws.com"}, None),
@@ -123,19 +123,19 @@ def test_addresses_at_aws(bucket: str, key: str | None, url: str) -> None:
         ({"AWS_ENDPOINT_URL": "nowhere"}, None),
         ({"AWS_PROFILE": "work"}, None),
         ({"AWS_USE_FIPS_ENDPOINT": "true"}, None),
-        ({"AWS_CA_BUNDLE": "/etc/ssl/own.pem"}, Site("eu-west-2", None, "/etc/ssl/own.pem")),
+        ({"AWS_CA_BUNDLE": "/etc/ssl/own.pem"}, S3Endpoint("eu-west-2", None, "/etc/ssl/own.pem")),
         (
             {"AWS_ENDPOINT_URL": "https://minio.example", "AWS_CA_BUNDLE": "/own.pem"},
-            Site("eu-west-2", "https://minio.example", "/own.pem"),
+            S3Endpoint("eu-west-2", "https://minio.example", "/own.pem"),
         ),
         ({"https_proxy": "http://proxy:3128"}, None),
         ({"AWS_SECRET_ACCESS_KEY": "secret\n"}, None),
         ({"AWS_SECRET_ACCESS_KEY": ""}, None),
     ],
 )
-def test_what_the_environment_says(settings: dict[str, str], expected: Site | None) -> None:
+def test_what_the_environment_says(settings: dict[str, str], expected: S3Endpoint | None) -> None:
     """Botocore is asked as soon as there is a setting that could lead elsewhere, or no credentials."""
-    assert site("bucket", "eu-west-2", SETTINGS | settings) == expected
+    assert direct_endpoint("bucket", "eu-west-2", SETTINGS | settings) == expected
 
 
 @pytest.mark.parametrize(
@@ -144,18 +144,18 @@ def test_what_the_environment_says(settings: dict[str, str], expected: Site | No
 )
 def test_places_that_are_not_so_simple(bucket: str, region: str | None) -> None:
     """Other partitions of AWS have other addresses, and directory buckets another protocol."""
-    assert site(bucket, region, SETTINGS) is None
+    assert direct_endpoint(bucket, region, SETTINGS) is None
 
 
 def test_settings_in_files_are_botocores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Where there is a file of settings, botocore reads it; an empty one, or none, says nothing."""
-    assert isinstance(open_store("s3://bucket").client.transport, Direct)
+    assert isinstance(open_store("s3://bucket").client.transport, DirectTransport)
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         with monkeypatch.context() as patch:
             patch.setenv(name, str(tmp_path / name))
             assert not has_aws_files()
             (tmp_path / name).write_text("[default]\nregion = eu-west-3\n")
-            assert isinstance(open_store("s3://bucket").client.transport, Botocore)
+            assert isinstance(open_store("s3://bucket").client.transport, BotocoreTransport)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("AWS_CONFIG_FILE")
     (tmp_path / ".aws").mkdir()
@@ -214,8 +214,8 @@ def test_metadata_and_tags_are_told(way: str, script: Scripted) -> None:
 def test_connections_are_kept(script: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
     """One connection serves one request after the other; one that the server ended meanwhile is not used again."""
     made = []
-    new = Connections._new
-    monkeypatch.setattr(Connections, "_new", lambda pool, *how: made.append(new(pool, *how)) or made[-1])
+    new = ConnectionPool._new
+    monkeypatch.setattr(ConnectionPool, "_new", lambda pool, *how: made.append(new(pool, *how)) or made[-1])
     monkeypatch.setenv("AWS_SESSION_TOKEN", "a client of this test's own")
     store = open_store("s3://bucket")
     script.script(Answer(200, b"", {"ETag": '"e"'}))
@@ -242,24 +242,24 @@ def test_pages_that_are_none(script: Scripted, monkeypatch: pytest.MonkeyPatch, 
     """Something else than a page of a listing is never taken for an empty one."""
     monkeypatch.setattr("random.uniform", lambda shortest, longest: shortest)
     script.script(answer)
-    with pytest.raises(StoreError, match="an answer that cannot be read") as raised:
+    with pytest.raises(StoreError, match="an invalid answer") as raised:
         list(open_store("s3://bucket").list())
     assert raised.value.transient is True
 
 
 def test_trust_is_as_of_aws_tools() -> None:
     """The authorities that certificates are checked against are those that come with botocore."""
-    context = Connections(secure=True)._tls
+    context = ConnectionPool(secure=True)._tls
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
     assert any("Amazon" in str(authority["subject"]) for authority in context.get_ca_certs())
 
 
 def test_trust_can_be_told(tmp_path: Path) -> None:
     """With a file of authorities certificates are checked against these, and no others."""
-    usual = Connections(secure=True)._tls.get_ca_certs(binary_form=True)[0]
+    usual = ConnectionPool(secure=True)._tls.get_ca_certs(binary_form=True)[0]
     own = tmp_path / "own.pem"
     own.write_text(ssl.DER_cert_to_PEM_cert(usual))
-    context = Connections(secure=True, authorities=str(own))._tls
+    context = ConnectionPool(secure=True, authorities=str(own))._tls
     assert context.get_ca_certs(binary_form=True) == [usual]
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
 

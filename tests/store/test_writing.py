@@ -11,7 +11,7 @@ import pytest
 from tests.store.contract import HEADERS, content_of, unprivileged
 from thumbsmith.errors import StoreError
 from thumbsmith.store import Store, open_store
-from thumbsmith.store.file_names import is_abandoned, temporary_name, write_whole
+from thumbsmith.store.atomic_write import is_abandoned, temporary_name, write_whole
 
 # Writes one object and stops for ever just before it would be complete.
 STUCK = """
@@ -155,7 +155,7 @@ def test_a_failed_write_is_cleaned_up(tmp_path: Path) -> None:
 
 def ended() -> str:
     """Return the name of a temporary of a process here that has ended."""
-    code = "from thumbsmith.store.file_names import temporary_name; print(temporary_name())"
+    code = "from thumbsmith.store.atomic_write import temporary_name; print(temporary_name())"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 

@@ -103,9 +103,9 @@ def test_a_mistake_of_ours_is_told():
 class Starved(Channel):
     """A channel of a process that has no memory left to receive anything."""
 
-    def receive(self, largest: int) -> Frame:
+    def receive(self, max_bytes: int) -> Frame:
         """Raise MemoryError, as an allocation would."""
-        raise MemoryError(largest)
+        raise MemoryError(max_bytes)
 
 
 def test_running_out_of_memory_is_the_pictures_fault():

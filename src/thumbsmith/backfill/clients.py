@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from thumbsmith.environment import aws_region, aws_settings
 from thumbsmith.errors import StoreError, UsageError
-from thumbsmith.store.s3_common import broken_off, words
-from thumbsmith.store.s3_connections import BROKEN
+from thumbsmith.store.s3_common import connection_broken, server_text
+from thumbsmith.store.s3_connections import CONNECTION_ERRORS
 
 # The number of times that a call is made before it has failed.
 MAX_ATTEMPTS: Final = 8
@@ -40,7 +40,7 @@ def _client(service: str, region: str | None, settings: frozenset[tuple[str, str
     from botocore.config import Config  # noqa: PLC0415 - loading it takes 0.2 s
     from botocore.session import get_session  # noqa: PLC0415 - likewise
 
-    from thumbsmith.store.s3_botocore import send_by_ours  # noqa: PLC0415 - it imports botocore
+    from thumbsmith.store.s3_botocore import send_over_pool  # noqa: PLC0415 - it imports botocore
 
     with translate_aws_errors(service):
         config = Config(
@@ -50,7 +50,7 @@ def _client(service: str, region: str | None, settings: frozenset[tuple[str, str
         )
         session = get_session()
         made = session.create_client(service, region_name=region, config=config)
-        send_by_ours(made, session)
+        send_over_pool(made, session)
         return made
 
 
@@ -69,12 +69,12 @@ def translate_aws_errors(subject: str) -> Iterator[None]:
         details = error.response.get("Error", {})
         transient = status >= 500 or status == 429 or details.get("Code") in _TRANSIENT_CODES
         code, message = str(details.get("Code", status)), str(details.get("Message", ""))
-        raise StoreError(f"{subject}: {words(code)}: {words(message)}", transient=transient) from error
-    except BROKEN as error:
-        raise broken_off(subject, error) from error
+        raise StoreError(f"{subject}: {server_text(code)}: {server_text(message)}", transient=transient) from error
+    except CONNECTION_ERRORS as error:
+        raise connection_broken(subject, error) from error
     except (exceptions.BotoCoreError, ValueError) as error:
         no_response = isinstance(error, exceptions.ConnectionError | exceptions.HTTPClientError)
-        raise StoreError(f"{subject}: {words(str(error))}", transient=no_response) from error
+        raise StoreError(f"{subject}: {server_text(str(error))}", transient=no_response) from error
 
 
 def stack_outputs(stack: str) -> dict[str, str]:

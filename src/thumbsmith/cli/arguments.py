@@ -98,8 +98,8 @@ def recipe_from(option: Path | None) -> Recipe:
 def scope_of(source: str, destination: str, recipe: Path | None, options: Options, prefix: str = "") -> Scope:
     """Return the stores, the recipe and the options of a command. Raises UsageError, StoreError."""
     loaded = recipe_from(recipe)
-    images = open_store(source, patience=STORE_TIMEOUT_SECONDS)
-    thumbnails = open_store(destination, patience=STORE_TIMEOUT_SECONDS)
+    images = open_store(source, outage_seconds=STORE_TIMEOUT_SECONDS)
+    thumbnails = open_store(destination, outage_seconds=STORE_TIMEOUT_SECONDS)
     return Scope(
         source=images,
         destination=thumbnails,

@@ -92,8 +92,8 @@ def _deployed_stores(first: str, second: str | None) -> tuple[Store, Store]:
     if second is None:
         deployment = deployment_of(first)
         return deployment.source, deployment.destination
-    source = open_store(first, patience=STORE_TIMEOUT_SECONDS)
-    destination = open_store(second, patience=STORE_TIMEOUT_SECONDS).as_destination()
+    source = open_store(first, outage_seconds=STORE_TIMEOUT_SECONDS)
+    destination = open_store(second, outage_seconds=STORE_TIMEOUT_SECONDS).as_destination()
     refuse_overlap(source, destination)
     source.check_reachable()
     return source, destination

@@ -69,7 +69,7 @@ def html(
 
 def _manifest(key: str, destination: str) -> Manifest:
     """Return the manifest of the image. Raises StoreError, transient, if there is none yet."""
-    store = open_store(destination, patience=STORE_TIMEOUT_SECONDS).as_destination()
+    store = open_store(destination, outage_seconds=STORE_TIMEOUT_SECONDS).as_destination()
     manifest = read_manifest(store, key)
     if manifest is None:
         raise StoreError(f"{key}: expected its manifest in {destination}, found none: run sync first", transient=True)

@@ -10,21 +10,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from io import FileIO
 from pathlib import Path
-from typing import Final, Self, TypeVar
+from typing import Self, TypeVar
 
 from thumbsmith.errors import StoreError
+from thumbsmith.store.atomic_write import check_write, is_abandoned, write_whole
 from thumbsmith.store.base import STRICT, Headers, ObjectInfo, Store, Visitor, override, printable
-from thumbsmith.store.file_names import MAX_NAME_BYTES, is_abandoned, is_private, try_writing, write_whole
-from thumbsmith.store.folder_layout import OBJECT, Literal, Mapped, Naming, Place
-from thumbsmith.store.folder_tree import OpenFile, PendingFile, Tree, info
+from thumbsmith.store.file_names import MAX_NAME_BYTES, is_private
+from thumbsmith.store.folder_layout import OBJECT_FILE, Layout, LiteralLayout, Location, MappedLayout
+from thumbsmith.store.folder_tree import MAX_ATTEMPTS, FolderTree, PendingFile
 from thumbsmith.store.os_errors import reason, translate_os_errors
-from thumbsmith.store.safe_open import DirectoryCache, Folder, open_file, stat_file
+from thumbsmith.store.safe_open import DirectoryCache, Folder, OpenFile, object_info, open_file, stat_file
 from thumbsmith.store.walk import walk
 
 T = TypeVar("T")
-
-# A write whose folder is removed under it, because a delete left it empty, makes the folder anew: this many times.
-_ATTEMPTS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +36,10 @@ class FolderStore(Store):
     """
 
     root: str
-    naming: Naming = field(default_factory=Literal)
+    layout: Layout = field(default_factory=LiteralLayout)
     given: str = ""
     resolving: bool = False
-    _known: DirectoryCache = field(default_factory=DirectoryCache, repr=False, compare=False)
+    _cache: DirectoryCache = field(default_factory=DirectoryCache, repr=False, compare=False)
 
     @property
     @override
@@ -59,13 +57,15 @@ class FolderStore(Store):
 
     @override
     def as_destination(self) -> Self:
-        return self if isinstance(self.naming, Mapped) else replace(self, naming=Mapped())
+        return self if isinstance(self.layout, MappedLayout) else replace(self, layout=MappedLayout())
 
     @override
     def can_hold(self, key: str) -> bool:
-        if not Store.can_hold(self, key) or not self.naming.places(key):
+        if not Store.can_hold(self, key) or not self.layout.locations(key):
             return False
-        return isinstance(self.naming, Mapped) or all(len(part.encode()) <= MAX_NAME_BYTES for part in key.split("/"))
+        return isinstance(self.layout, MappedLayout) or all(
+            len(part.encode()) <= MAX_NAME_BYTES for part in key.split("/")
+        )
 
     @override
     def overlaps(self, other: Store) -> bool:
@@ -83,7 +83,7 @@ class FolderStore(Store):
         """Return the regular file, or None: also for a symbolic link, a FIFO, a device."""
         with translate_os_errors(key):
             found = self._first(key, stat_file)
-        return info(key, found) if found else None
+        return object_info(key, found) if found else None
 
     @override
     def open(self, key: str) -> OpenFile | None:
@@ -92,31 +92,31 @@ class FolderStore(Store):
             if fd is None:
                 return None
             file, opened = FileIO(fd), os.fstat(fd)
-        return OpenFile(info(key, opened), file, opened)
+        return OpenFile(object_info(key, opened), file, opened)
 
     @override
     def put(self, key: str, data: bytes, headers: Headers) -> str:  # noqa: ARG002 - a folder stores no headers
         """Store the object. It is on disk when this returns."""
         with translate_os_errors(key):
-            for _ in range(_ATTEMPTS):
+            for _ in range(MAX_ATTEMPTS):
                 with contextlib.suppress(FileNotFoundError):
-                    return info(key, self._write(key, data)).etag
+                    return object_info(key, self._write(key, data)).etag
         raise StoreError(f"{printable(key)}: its folder is removed again and again", transient=True)
 
     @override
     def receive(self, key: str, headers: Headers) -> PendingFile:  # noqa: ARG002 - a folder stores no headers
-        places = self.naming.new_places(key)
-        if not places:
+        locations = self.layout.new_locations(key)
+        if not locations:
             raise StoreError(f"{printable(key)}: no object can have this key here", transient=False)
         with translate_os_errors(key):
-            return PendingFile(key, self._tree, places[0])
+            return PendingFile(key, self._tree, locations[0])
 
     @override
     def delete(self, key: str) -> None:
         """Remove exactly this file, then the folders that are empty without it."""
         with translate_os_errors(key):
-            for place in self.naming.places(key):
-                self._remove(place)
+            for location in self.layout.locations(key):
+                self._remove(location)
 
     @override
     def list(self, prefix: str = "", *, after: str = "", visitor: Visitor = STRICT) -> Iterator[ObjectInfo]:
@@ -200,16 +200,16 @@ class FolderStore(Store):
         """
         try:
             with self._tree.make(()) as root:
-                try_writing(root.fd)
+                check_write(root.fd)
         except OSError as error:
             message = f"{printable(self.root)}: nothing can be written there: {reason(error)}"
             raise StoreError(message, transient=False) from error
 
     @override
     def sweep(self) -> int:
-        """Remove the temporaries of writers that died, and folders that they left empty; return how many files.
+        """Remove the temporary files of writers that died, and folders that are empty then; return how many files.
 
-        What cannot be entered or removed is left: it does no harm.
+        A folder or file that cannot be entered or removed stays: it does no harm.
         """
         with translate_os_errors(self.root):
             root = self._tree.top()
@@ -217,56 +217,56 @@ class FolderStore(Store):
                 return 0
             with root:
                 found = walk(root, self._enter_or_skip, lambda _folder, _error: None)
-                return sum(_swept(parent, entry, self._tree) for parent, entry in found)
+                return sum(_remove_abandoned(parent, entry, self._tree) for parent, entry in found)
 
     @property
-    def _tree(self) -> Tree:
-        return Tree(self.url, self.naming, self._known)
+    def _tree(self) -> FolderTree:
+        return FolderTree(self.url, self.layout, self._cache)
 
     def _first(self, key: str, look: Callable[[Folder, str], T | None]) -> T | None:
-        """Return what `look` finds at the first place of the key where it finds anything."""
-        found = (self._at(place, look) for place in self.naming.places(key))
+        """Return what `look` finds at the first location of the key where it finds something."""
+        found = (self._at(location, look) for location in self.layout.locations(key))
         return next((each for each in found if each is not None), None)
 
-    def _at(self, place: Place, look: Callable[[Folder, str], T | None]) -> T | None:
-        folder = self._tree.find(place.folders)
+    def _at(self, location: Location, look: Callable[[Folder, str], T | None]) -> T | None:
+        folder = self._tree.find(location.folders)
         if folder is None:
             return None
         with folder:
-            return look(folder, place.name)
+            return look(folder, location.name)
 
     def _write(self, key: str, data: bytes) -> os.stat_result:
-        there = [place for place in self.naming.places(key) if self._at(place, stat_file)]
-        for place in there[:1] or self.naming.new_places(key):
-            with contextlib.suppress(IsADirectoryError), self._tree.make(place.folders) as folder:
-                return write_whole(folder.fd, place.name, data)
+        existing = [each for each in self.layout.locations(key) if self._at(each, stat_file)]
+        for location in existing[:1] or self.layout.new_locations(key):
+            with contextlib.suppress(IsADirectoryError), self._tree.make(location.folders) as folder:
+                return write_whole(folder.fd, location.name, data)
         raise StoreError(f"{printable(key)}: no object can have this key here", transient=False)
 
-    def _remove(self, place: Place) -> None:
-        """Remove the file at this place, if it is there, and the folders that are left empty."""
-        folder = self._tree.find(place.folders)
+    def _remove(self, location: Location) -> None:
+        """Remove the file at this location, if it exists, and the folders that are empty without it."""
+        folder = self._tree.find(location.folders)
         if folder is None:
             return
         with folder:
-            if stat_file(folder, place.name) is None:
+            if stat_file(folder, location.name) is None:
                 return
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(place.name, dir_fd=folder.fd)
+                os.unlink(location.name, dir_fd=folder.fd)
         self._tree.prune(folder.names)
 
     def _object(self, parent: Folder, entry: os.DirEntry[str]) -> ObjectInfo | None:
-        """Return the object that an entry of a folder is, or None where it is none, or is gone."""
-        key = self.naming.key(parent, entry.name)
+        """Return an entry of a folder as an object, or None where it is none, or was removed."""
+        key = self.layout.key(parent, entry.name)
         if key is None:
             return None
         with translate_os_errors(key), contextlib.suppress(FileNotFoundError):
             found = entry.stat(follow_symlinks=False)
-            return info(key, found) if stat.S_ISREG(found.st_mode) else None
+            return object_info(key, found) if stat.S_ISREG(found.st_mode) else None
         return None
 
     def _visited(self, parent: Folder, entry: os.DirEntry[str], prefix: str, visitor: Visitor) -> ObjectInfo | None:
-        """Return the object that an entry is if its key starts with `prefix`, and report why it cannot be read."""
-        key = self.naming.key(parent, entry.name)
+        """Return an entry as an object if its key starts with `prefix`; report it where it cannot be read."""
+        key = self.layout.key(parent, entry.name)
         if key is None or not key.startswith(prefix):
             return None
         try:
@@ -278,7 +278,7 @@ class FolderStore(Store):
                 if not stat.S_ISREG(found.st_mode):
                     return None
                 _require_readable(parent, entry.name, found)
-                return info(key, found)
+                return object_info(key, found)
         except StoreError as error:
             visitor.unreadable(key, error)
         return None
@@ -289,15 +289,15 @@ class FolderStore(Store):
         if folder is None:
             return None
         with folder:
-            key, found = self.naming.key(folder, OBJECT), stat_file(folder, OBJECT)
-            return info(key, found) if key and found else None
+            key, found = self.layout.key(folder, OBJECT_FILE), stat_file(folder, OBJECT_FILE)
+            return object_info(key, found) if key and found else None
 
     def _enter_towards(self, prefix: str, parent: Folder, name: str, visitor: Visitor) -> Folder | None:
-        """Return the folder `name` unless no key in it can start with `prefix` or the visitor does not enter it."""
-        key = _inside(parent, name)
+        """Return the folder `name`, or None where no key in it can start with `prefix` or the visitor leaves it out."""
+        key = parent.key_of(name)
         try:
-            with translate_os_errors(_inside(parent, name)):
-                key = _inside(parent, self.naming.component(parent, name))
+            with translate_os_errors(parent.key_of(name)):
+                key = parent.key_of(self.layout.component(parent, name))
             towards = f"{key}/".startswith(prefix) or prefix.startswith(key)
             return self._tree.enter(parent, name) if towards and visitor.enters(key) else None
         except StoreError as error:
@@ -321,19 +321,15 @@ def _is_same(one: Path, other: Path) -> bool:
         return False
 
 
-def _inside(parent: Folder, component: str) -> str:
-    return f"{parent.key}/{component}" if parent.above is not None else component
-
-
 def _report(visitor: Visitor, folder: str, error: StoreError) -> None:
-    """Report a folder. Raises StoreError about the whole store where it is the root: without it there is no listing."""
+    """Report a folder. Raises StoreError where it is the root: without it there is no listing."""
     if not folder:
         raise StoreError(str(error), transient=error.transient) from error
     visitor.unreadable(f"{folder}/", error)
 
 
 def _require_readable(parent: Folder, name: str, found: os.stat_result) -> None:
-    """Raise PermissionError for a file without read permission. Only a file that lacks a read bit is asked for."""
+    """Raise PermissionError for a file that this process may not read. Only a file that lacks a read bit is checked."""
     readable_by_all = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
     if found.st_mode & readable_by_all == readable_by_all:
         return
@@ -341,7 +337,7 @@ def _require_readable(parent: Folder, name: str, found: os.stat_result) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
 
 
-def _swept(parent: Folder, entry: os.DirEntry[str], tree: Tree) -> bool:
+def _remove_abandoned(parent: Folder, entry: os.DirEntry[str], tree: FolderTree) -> bool:
     with contextlib.suppress(OSError):
         if is_private(entry.name) and is_abandoned(entry.name, entry.stat(follow_symlinks=False).st_mtime):
             os.unlink(entry.name, dir_fd=parent.fd)

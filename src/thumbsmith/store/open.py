@@ -15,18 +15,20 @@ if TYPE_CHECKING:
     from thumbsmith.store.memory import MemoryStore
 
 
-# RFC 3986, section 3.1: how a scheme is spelled. "C:\photos" and "a:b" have none: "://" must follow.
+# RFC 3986, section 3.1: the syntax of a scheme. "C:\photos" and "a:b" have none: "://" must follow.
 _ADDRESS: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 
-# What stands behind s3://. A bucket's name is checked as AWS's own tools do. The account stands at the very end: a
-# prefix that itself ends like that is given with a "/" behind it.
+# The part after s3://. The name of a bucket is checked as the tools of AWS do. The account comes last: a prefix that
+# itself ends like that needs a final "/".
 _BUCKET: Final = re.compile(r"([A-Za-z0-9._-]{1,255})(?:/(.*?))?(?:\?owner=([0-9]{12}))?", re.DOTALL)
 
-# Beginnings of addresses, spelled with fewer slashes: what "s3://b/x" becomes as a Path, or by a slip of the hand.
-_SLIP: Final = re.compile(r"(?:s3[an]?|gs|gcs|az|abfss?|file|https?|ftp|memory|sqs|arn)(?::|//)", re.IGNORECASE)
+# Beginnings of addresses with too few slashes: "s3://b/x" as a Path, or a typing error.
+_MISSING_SLASHES: Final = re.compile(
+    r"(?:s3[an]?|gs|gcs|az|abfss?|file|https?|ftp|memory|sqs|arn)(?::|//)", re.IGNORECASE
+)
 
-# What programs such as rsync take for a folder of another machine. "C:/photos" is none.
-_ELSEWHERE: Final = re.compile(r"[^/]{2,}:/")
+# Programs such as rsync take this for a folder of another machine. "C:/photos" is none.
+_REMOTE_PATH: Final = re.compile(r"[^/]{2,}:/")
 
 _EXPECTED: Final = "a folder's path, file:///PATH, s3://BUCKET/PREFIX or memory://NAME"
 
@@ -34,40 +36,39 @@ _MEMORIES: Final[dict[str, MemoryStore]] = {}
 _LOCK: Final = Lock()
 
 
-def open_store(url: str | os.PathLike[str], *, patience: float = 0.0) -> Store:
+def open_store(url: str | os.PathLike[str], *, outage_seconds: float = 0.0) -> Store:
     """Return the store at a folder's path, file:///PATH, s3://BUCKET/PREFIX or memory://NAME.
 
-    A folder need not exist. One whose name looks like another address is given as an absolute path or with "./" before.
-    Behind file:// a path is percent-encoded (RFC 8089). A prefix is taken as it stands, with a "/" added where it ends
-    in none; ?owner= and twelve digits behind it say which account the bucket has to belong to. A memory store is one
-    for this process and name. `patience` is how many seconds a bucket that answered before and fails for now is waited
-    for. Raises StoreError, not transient, for an address that is none of these, and where the configuration for AWS
-    cannot be used.
+    A folder need not exist. One whose name looks like another address is given as an absolute path or with "./" first.
+    After file:// a path is percent-encoded (RFC 8089). A prefix gets a final "/" if it has none; ?owner= and twelve
+    digits after it name the account that the bucket must belong to. There is one memory store for each name in this
+    process. `outage_seconds` is how long requests are retried once the bucket has answered any. Raises StoreError, not
+    transient, for an address that is none of these, and where the configuration for AWS cannot be used.
     """
     address = _ADDRESS.fullmatch(url) if isinstance(url, str) else None
     if address is None:
-        return _folder(_checked(os.fsdecode(url)))
+        return _folder(_checked_path(os.fsdecode(url)))
     scheme, rest = address[1].lower(), address[2]
     if scheme == "file":
-        return _folder(_path(rest))
+        return _folder(_decoded_path(rest))
     if scheme == "s3":
-        return _bucket(rest, patience)
+        return _bucket(rest, outage_seconds)
     if scheme == "memory":
         from thumbsmith.store.memory import MemoryStore  # noqa: PLC0415 - each store is loaded where it is used
 
         with _LOCK:
             return _MEMORIES.setdefault(rest, MemoryStore(rest))
-    raise StoreError(f"{scheme}:// is no store that is known: give {_EXPECTED}", transient=False)
+    raise StoreError(f"{scheme}:// is no known store: give {_EXPECTED}", transient=False)
 
 
-def _checked(path: str) -> str:
-    """Return the path of a folder. Raises StoreError where it was probably meant to be something else."""
+def _checked_path(path: str) -> str:
+    """Return the path of a folder. Raises StoreError where it was probably meant as another address."""
     first = path.partition("/")[0]
     if path == "-":
-        found = "a dash, which stands for standard input or output"
-    elif _SLIP.match(path):
+        found = "a dash, which means standard input or output"
+    elif _MISSING_SLASHES.match(path):
         found = "an address without its ://"
-    elif _ELSEWHERE.match(path) and not os.path.isdir(first):  # noqa: PTH112 - pathlib is loaded where it is needed
+    elif _REMOTE_PATH.match(path) and not os.path.isdir(first):  # noqa: PTH112 - pathlib is loaded where it is needed
         found = "a place on another machine"
     elif first.startswith("~") and not os.path.isdir(first):  # noqa: PTH112 - as above
         found = "a home folder, which only a shell resolves, and only without quotes"
@@ -76,7 +77,7 @@ def _checked(path: str) -> str:
     raise StoreError(f"{printable(path)}: expected {_EXPECTED}, found {found}", transient=False)
 
 
-def _path(rest: str) -> str:
+def _decoded_path(rest: str) -> str:
     from urllib.parse import unquote  # noqa: PLC0415 - it loads what only URLs need
 
     host, slash, path = rest.partition("/")
@@ -94,19 +95,20 @@ def _folder(path: str) -> Store:
         given = path if path.startswith("/") else f"{os.getcwd()}/{path}"  # noqa: PTH109 - as above
     except OSError as error:
         raise StoreError(
-            f"{printable(path)}: the working folder is gone: give an absolute path", transient=False
+            f"{printable(path)}: the working folder does not exist any more: give an absolute path", transient=False
         ) from error
     return FolderStore(os.path.realpath(given), given=given.rstrip("/") or "/")
 
 
-def _bucket(rest: str, patience: float) -> Store:
+def _bucket(rest: str, outage_seconds: float) -> Store:
     found = _BUCKET.fullmatch(rest)
     if found is None:
         raise StoreError(f"{printable('s3://' + rest)}: expected s3:// and a bucket's name", transient=False)
     from thumbsmith.environment import aws_region, aws_settings  # noqa: PLC0415 - with the store, below
     from thumbsmith.store.s3 import S3Store  # noqa: PLC0415 - each store is loaded where it is used
-    from thumbsmith.store.s3_client import connect  # noqa: PLC0415 - likewise
+    from thumbsmith.store.s3_client import connected_client  # noqa: PLC0415 - likewise
 
     bucket, prefix, owner = found.groups(default="")
     prefix += "" if prefix.endswith("/") or not prefix else "/"
-    return S3Store(bucket, prefix, connect(bucket, aws_region(), aws_settings(), patience), owner or None)
+    client = connected_client(bucket, aws_region(), aws_settings(), outage_seconds)
+    return S3Store(bucket, prefix, client, owner or None)

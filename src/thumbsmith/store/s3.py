@@ -1,4 +1,4 @@
-"""A bucket, or the part of one under a prefix, as a store: S3, or any server that speaks as it does."""
+"""A bucket, or the part of one under a prefix, as a store: in S3 or on a compatible server."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ from thumbsmith.store.base import (
     override,
     printable,
 )
-from thumbsmith.store.s3_common import words
+from thumbsmith.store.s3_common import server_text
 
 if TYPE_CHECKING:
-    from thumbsmith.store.s3_client import Client, Piece
+    from thumbsmith.store.s3_client import ObjectRange, S3Client
 
-# To open an object is to read this much of it: the request that tells its version brings the header of nearly every
-# picture, and the whole of most thumbnails and of every manifest.
+# `open` reads this much in its one request: the header of nearly every picture, and the whole of most thumbnails and of
+# every manifest.
 FIRST_READ_BYTES: Final = 128 << 10
 
 
-# The longest ETag that is taken for one: S3's have 70 characters at most.
-_MAX_ETAG: Final = 1024
+# ETags of S3 have 70 characters at most.
+_MAX_ETAG_CHARS: Final = 1024
 
-# More bytes than any object has, and than 64 bits can count.
+# More bytes than any object has.
 _TOO_MANY_BYTES: Final = 1 << 63
 
-# S3 may give pages without a key: of a bucket with many delete markers, or where only folders were found.
+# S3 may send pages without a key: of a bucket with many delete markers, or where only common prefixes match.
 _MAX_EMPTY_PAGES: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class S3Object:
-    """One version of an object. Its beginning is here; the rest is asked for on the condition that it is the same."""
+    """One version of an object. Its beginning is in memory; the rest is requested on the condition of the same etag."""
 
     info: ObjectInfo
     _store: S3Store
@@ -58,7 +58,7 @@ class S3Object:
     def read(self, offset: int, length: int) -> bytes:
         """Return the bytes from `offset`, `length` of them, or fewer where the object ends: one request at most.
 
-        Raises SourceChanged when the object was replaced or removed since it was opened, Rejected when it was archived,
+        Raises SourceChanged when the object was replaced or deleted since it was opened, Rejected when it was archived,
         StoreError when S3 fails.
         """
         end = min(offset + length, self.size)
@@ -67,7 +67,7 @@ class S3Object:
         return self._head[offset:end] + rest
 
     def close(self) -> None:
-        """Do nothing: no connection is held between two reads."""
+        """Do nothing: no connection is open between two reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class S3Store(Store):
 
     bucket: str
     prefix: str
-    client: Client
+    client: S3Client
     owner: str | None = None
 
     @property
@@ -210,13 +210,13 @@ class S3Store(Store):
     ) -> Iterator[ObjectInfo]:
         """Yield the objects as the contract says: one request for 1,000 of them."""
         start = {"StartAfter": self.prefix + after} if after and self.lists_in_order else {}
-        return (info for info in self._listed(prefix, **start) if info.key > after)
+        return (info for info in self._list_keys(prefix, **start) if info.key > after)
 
     @override
     def children(self, key: str) -> Iterator[ObjectInfo]:
         """Yield the objects directly under the key: one request for 1,000 of them and of deeper prefixes."""
         start = f"{key}/"
-        found = self._listed(start, Delimiter="/") if self.can_hold(start) else iter(())
+        found = self._list_keys(start, Delimiter="/") if self.can_hold(start) else iter(())
         return (info for info in found if "/" not in info.key[len(start) :])
 
     @override
@@ -259,7 +259,7 @@ class S3Store(Store):
     def _request(self, operation: str, key: str, **parameters: Any) -> dict[str, Any]:
         return self.client.request(operation, self._address(key), **self._place, **parameters)
 
-    def _read(self, key: str, start: int, end: int, **parameters: Any) -> Piece:
+    def _read(self, key: str, start: int, end: int, **parameters: Any) -> ObjectRange:
         place = {"Key": self.prefix + key, **self._place}
         try:
             return self.client.read(self._address(key), start, end - 1, **place, **parameters)
@@ -278,23 +278,23 @@ class S3Store(Store):
         answer = self._request("get_object_tagging", key, Key=self.prefix + key)
         return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
 
-    def _listed(self, prefix: str, **parameters: Any) -> Iterator[ObjectInfo]:
-        wanted = self.prefix + prefix
+    def _list_keys(self, prefix: str, **parameters: Any) -> Iterator[ObjectInfo]:
+        full_prefix = self.prefix + prefix
         progress = _Progress(self.lists_in_order)
         while True:
-            page = self._request("list_objects_v2", prefix, Prefix=wanted, **parameters)
+            page = self._request("list_objects_v2", prefix, Prefix=full_prefix, **parameters)
             keys = [each["Key"] for each in page.get("Contents", ())]
             token = page.get("NextContinuationToken", "") if page.get("IsTruncated") else None
-            if not progress.made(keys, token):
+            if not progress.advances(keys, token):
                 raise StoreError(
-                    f"{self._address(prefix)}: the listing does not advance: its pages come again and again, or are"
+                    f"{self._address(prefix)}: the listing does not advance: its pages repeat, or are"
                     " empty or out of order",
                     transient=False,
                 )
             for each in page.get("Contents", ()):
                 key = each["Key"][len(self.prefix) :]
-                # Left out are the "folder" that the prefix itself may be, and what a server has spelled otherwise.
-                if key and each["Key"].startswith(wanted):
+                # Left out: the "folder" object of the prefix itself, and keys without the prefix, as some servers send.
+                if key and each["Key"].startswith(full_prefix):
                     yield ObjectInfo(key, self._etag(each.get("ETag"), key), self._size(each, "Size", key))
             if token is None:
                 return
@@ -311,23 +311,23 @@ class S3Store(Store):
         etag = (written or "").strip('"')
         if not etag:
             raise StoreError(f"{self._address(key)}: answered without an ETag", transient=False)
-        if not (etag.isascii() and etag.isprintable() and len(etag) <= _MAX_ETAG):
+        if not (etag.isascii() and etag.isprintable() and len(etag) <= _MAX_ETAG_CHARS):
             raise StoreError(
-                f"{self._address(key)}: answered with an ETag that is none: {words(etag)}", transient=False
+                f"{self._address(key)}: answered with an invalid ETag: {server_text(etag)}", transient=False
             )
         return etag
 
     def _size(self, answer: dict[str, Any], name: str, key: str) -> int:
         size = answer.get(name)
         if not isinstance(size, int) or not 0 <= size < _TOO_MANY_BYTES:
-            raise StoreError(f"{self._address(key)}: answered with a size that is none", transient=False)
+            raise StoreError(f"{self._address(key)}: answered with an invalid size", transient=False)
         return size
 
 
 class _Progress:
-    """Whether a listing advances from page to page: it ends then, for a bucket holds a number of keys.
+    """Checks that a listing advances from page to page, so that it ends.
 
-    Where the keys are promised to be in order, each must come after the one before. Elsewhere no two pages may begin
+    In a listing with guaranteed order, each key must be greater than the one before. In others no two pages may begin
     with the same key or follow from the same token.
     """
 
@@ -337,8 +337,8 @@ class _Progress:
         self._empty = 0
         self._seen: set[int] = set()
 
-    def made(self, keys: Sequence[str], token: str | None) -> bool:
-        """Return whether a page with these keys is progress; `token` is what the next one is asked for by, if any."""
+    def advances(self, keys: Sequence[str], token: str | None) -> bool:
+        """Return whether a page with these keys is progress; `token` is that of the next page, if any."""
         self._empty = 0 if keys else self._empty + 1
         if self._empty > _MAX_EMPTY_PAGES or token == "":
             return False

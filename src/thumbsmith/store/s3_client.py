@@ -1,4 +1,4 @@
-"""Requests to S3: which way they are sent, how long a failure is waited out, and how an object is read in pieces."""
+"""Requests to S3 with retries, over one of two transports: direct, or botocore."""
 
 from __future__ import annotations
 
@@ -15,21 +15,27 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from thumbsmith.environment import aws_region, aws_settings, has_aws_files
 from thumbsmith.errors import StoreError
 from thumbsmith.lifetime import lifetime
-from thumbsmith.store.s3_common import ATTEMPTS, FIRST_PAUSE, WINDOW, Site, site
+from thumbsmith.store.s3_common import (
+    FIRST_PAUSE_SECONDS,
+    MAX_ATTEMPTS,
+    RETRY_WINDOW_SECONDS,
+    S3Endpoint,
+    direct_endpoint,
+)
 
 if TYPE_CHECKING:
-    from thumbsmith.store.s3_botocore import Botocore
+    from thumbsmith.store.s3_botocore import BotocoreTransport
 
-# Seconds between two looks at whether an outage is over.
-_OUTAGE_PAUSE: Final = (0.5, 2.0)
+# Seconds between two attempts during an outage: a random number in this range.
+_OUTAGE_PAUSE_SECONDS: Final = (0.5, 2.0)
 
 # RFC 9110, section 14.4
 _CONTENT_RANGE: Final = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """Some bytes of an object, its etag as S3 wrote it, and the number of bytes in the whole."""
+class ObjectRange:
+    """Some bytes of an object, its etag as S3 sent it, and the number of bytes of the whole object."""
 
     data: bytes
     etag: str
@@ -37,43 +43,43 @@ class Piece:
 
 
 class Transport(Protocol):
-    """Who sends a request, once."""
+    """A way to send a request, once."""
 
     @property
     def endpoint(self) -> str:
-        """Return the address that requests go to; AWS's own have the bucket's name put before it."""
+        """Return the address of the server, without a bucket."""
         ...
 
     def send(self, operation: str, subject: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the answer to an operation, all by botocore's names; the body of an object as a reader.
+        """Return the answer to an operation, with the names of botocore. The body of an object is a reader to close.
 
-        Raises StoreError, also when the body is read: S3Error where S3 answered with an error.
+        Raises StoreError, also when the body is read; S3Error where S3 refuses it.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class S3Client:
     """Requests to one S3 with one set of credentials, for all threads.
 
-    What passes is tried again, each time after a longer pause by chance. `patience` is the seconds for which that goes
-    on, once anything was answered at all: what a run over a whole bucket wants, and a function that is paid by the
-    second does not. Nothing is tried again once the lifetime that applies is over.
+    A transient error is retried, each time after a longer random pause. `outage_seconds` is for how long, once the
+    server has answered any request: long for a run over a whole bucket, short for a function that is billed by the
+    second. Nothing is retried after the end of the current lifetime.
     """
 
     transport: Transport
-    patience: float = 0.0
-    _heard: threading.Event = field(default_factory=threading.Event)
+    outage_seconds: float = 0.0
+    _answered: threading.Event = field(default_factory=threading.Event)
 
     @property
     def endpoint(self) -> str:
-        """Return the address that requests go to; AWS's own have the bucket's name put before it."""
+        """Return the address of the server, without a bucket."""
         return self.transport.endpoint
 
     def request(self, operation: str, subject: str, **parameters: Any) -> dict[str, Any]:
-        """Return the answer to an operation, by botocore's name of its method. Raises StoreError: S3Error if S3 did.
+        """Return the answer to an operation, by its name in botocore. Raises StoreError; S3Error where S3 refuses it.
 
-        `subject` is the address that the error's sentence begins with.
+        `subject` is the address with which the message of an error begins.
         """
         began, attempt = time.monotonic(), 1
         while True:
@@ -83,37 +89,37 @@ class Client:
                 if not error.transient:
                     raise
                 spent = time.monotonic() - began
-                if attempt < ATTEMPTS and spent < WINDOW:
-                    pause = random.uniform(0, FIRST_PAUSE * 2**attempt)  # noqa: S311 - a pause is no secret
-                elif self._heard.is_set() and spent < self.patience:
-                    pause = random.uniform(*_OUTAGE_PAUSE)  # noqa: S311 - as above
+                if attempt < MAX_ATTEMPTS and spent < RETRY_WINDOW_SECONDS:
+                    pause = random.uniform(0, FIRST_PAUSE_SECONDS * 2**attempt)  # noqa: S311 - a pause is no secret
+                elif self._answered.is_set() and spent < self.outage_seconds:
+                    pause = random.uniform(*_OUTAGE_PAUSE_SECONDS)  # noqa: S311 - as above
                 else:
                     raise
             else:
-                self._heard.set()
+                self._answered.set()
                 return answer
             lifetime().sleep(pause)
             attempt += 1
 
     def presigned(self, operation: str, subject: str, parameters: Mapping[str, Any], seconds: int) -> str:
-        """Return a URL with which anybody can make this one request for so many seconds.
+        """Return a URL with which a client without credentials can make this one request for `seconds`.
 
-        What goes into headers is signed too and has to be sent as it is. Raises StoreError.
+        Headers are signed too, and the client must send them unchanged. Raises StoreError.
         https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
         """
         return _signer(aws_region(), aws_settings()).presigned(operation, subject, parameters, seconds)
 
-    def read(self, subject: str, first: int, last: int, **parameters: Any) -> Piece:
+    def read(self, subject: str, first: int, last: int, **parameters: Any) -> ObjectRange:
         """Return the bytes of an object from the `first` to the `last`, fewer where it ends.
 
-        An answer that breaks off is asked for again: transports try again only until the body begins. Raises
-        StoreError; S3Error with status 416 where the object ends before the first byte.
+        A request whose body breaks off is made again: `request` retries only until the body begins. Raises StoreError;
+        S3Error with status 416 where the object ends before the first byte.
         """
         began, attempt = time.monotonic(), 0
         problem: StoreError | None = None
-        while attempt < ATTEMPTS and (not attempt or time.monotonic() - began < WINDOW):
+        while attempt < MAX_ATTEMPTS and (not attempt or time.monotonic() - began < RETRY_WINDOW_SECONDS):
             if attempt:
-                lifetime().sleep(random.uniform(0, FIRST_PAUSE * 2**attempt))  # noqa: S311 - a pause is no secret
+                lifetime().sleep(random.uniform(0, FIRST_PAUSE_SECONDS * 2**attempt))  # noqa: S311 - a pause is no secret
             attempt += 1
             answer = self.request("get_object", subject, Range=f"bytes={first}-{last}", **parameters)
             with contextlib.closing(answer["Body"]):
@@ -131,42 +137,46 @@ class Client:
         )
 
 
-def connect(bucket: str, region: str | None, settings: frozenset[tuple[str, str]], patience: float = 0.0) -> Client:
-    """Return the client for a bucket and these environment variables: one for the process as long as they are the same.
+def connected_client(
+    bucket: str, region: str | None, settings: frozenset[tuple[str, str]], outage_seconds: float = 0.0
+) -> S3Client:
+    """Return the client for a bucket and these environment variables: one for the process while they are the same.
 
-    Where the variables say all that has to be known, requests are sent directly, else by botocore. With an endpoint of
-    its own (AWS_ENDPOINT_URL) a bucket is the path's first component, else part of the host's name. Raises StoreError
-    where the configuration cannot be used.
+    Where the variables are sufficient, requests are sent directly, else by botocore. With AWS_ENDPOINT_URL the bucket
+    is the first component of the path, else part of the host name. Raises StoreError where the configuration cannot be
+    used.
     """
-    direct = None if has_aws_files() else site(bucket, region, dict(settings))
-    return _client(direct, region, settings, patience)
+    endpoint = None if has_aws_files() else direct_endpoint(bucket, region, dict(settings))
+    return _client(endpoint, region, settings, outage_seconds)
 
 
 @cache
-def _client(direct: Site | None, region: str | None, settings: frozenset[tuple[str, str]], patience: float) -> Client:
-    if direct is None:
-        from thumbsmith.store.s3_botocore import Botocore  # noqa: PLC0415 - it takes longer to load than all the rest
+def _client(
+    endpoint: S3Endpoint | None, region: str | None, settings: frozenset[tuple[str, str]], outage_seconds: float
+) -> S3Client:
+    if endpoint is None:
+        from thumbsmith.store.s3_botocore import BotocoreTransport  # noqa: PLC0415 - slow to load
 
-        return Client(Botocore.connected(region), patience)
-    from thumbsmith.store.s3_direct import Direct  # noqa: PLC0415 - what is not used is not loaded
+        return S3Client(BotocoreTransport.connected(region), outage_seconds)
+    from thumbsmith.store.s3_direct import DirectTransport  # noqa: PLC0415 - loaded only where it is used
 
-    return Client(Direct.connected(direct, dict(settings)), patience)
+    return S3Client(DirectTransport.connected(endpoint, dict(settings)), outage_seconds)
 
 
 @cache
-def _signer(region: str | None, settings: frozenset[tuple[str, str]]) -> Botocore:
-    """Return who signs requests that others send: whichever way ours go, once for the process and its environment."""
-    from thumbsmith.store.s3_botocore import Botocore  # noqa: PLC0415 - as above
+def _signer(region: str | None, settings: frozenset[tuple[str, str]]) -> BotocoreTransport:
+    """Return the transport that signs requests for clients: botocore, once for the process and its environment."""
+    from thumbsmith.store.s3_botocore import BotocoreTransport  # noqa: PLC0415 - as above
 
     del settings  # botocore reads the environment itself
-    return Botocore.connected(region)
+    return BotocoreTransport.connected(region)
 
 
-def _piece(answer: dict[str, Any], first: int, last: int) -> Piece | None:
-    """Return the bytes that were asked for; None where the answer is for other bytes.
+def _piece(answer: dict[str, Any], first: int, last: int) -> ObjectRange | None:
+    """Return the requested bytes; None where the answer is for other bytes.
 
-    A server that knows no ranges answers with the whole object: that is taken where it is no more than was wanted.
-    Raises StoreError where the answer breaks off.
+    A server without ranges answers with the whole object, which is accepted if that is all that was requested. Raises
+    StoreError where the answer breaks off.
     """
     span = _CONTENT_RANGE.fullmatch(answer.get("ContentRange", ""))
     size = int(span[3]) if span else answer.get("ContentLength", 0)
@@ -174,4 +184,4 @@ def _piece(answer: dict[str, Any], first: int, last: int) -> Piece | None:
     if (int(span[1]) if span else 0) != first or answer.get("ContentLength", expected) != expected:
         return None
     data = answer["Body"].read()
-    return Piece(data, answer.get("ETag", ""), size) if len(data) == expected else None
+    return ObjectRange(data, answer.get("ETag", ""), size) if len(data) == expected else None

@@ -1,9 +1,4 @@
-"""Where requests to S3 go, where the environment alone says so.
-
-How requests to S3, and to AWS's other services, are made, whichever way: how often, how long, and how much.
-
-What S3's refusals mean to a caller: one sentence, and whether trying again may help.
-"""
+"""What all requests to S3 share: the endpoint, limits of time and size, and the meaning of errors."""
 
 from __future__ import annotations
 
@@ -17,36 +12,36 @@ from urllib.parse import quote, urlsplit
 from thumbsmith.errors import S3Error, StoreError
 from thumbsmith.store.base import printable
 
-# Variables that say nothing about requests to S3, or are understood here. With any other one whose name begins with
-# AWS_, or with a proxy, botocore is asked, which knows what it means.
-# https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html (what Lambda sets)
-# https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html (what AWS's tools understand)
+# Variables that do not affect requests to S3, or that this module understands. With any other variable whose name
+# begins with AWS_, or with a proxy, botocore sends the requests.
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html (the variables of Lambda)
+# https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html (the variables of the tools of AWS)
 _UNDERSTOOD: Final = re.compile(
     r"AWS_(?:ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|ENDPOINT_URL|CA_BUNDLE|REGION|DEFAULT_REGION"
     r"|ACCESS_KEY|SECRET_KEY|ACCOUNT_ID|CONFIG_FILE|SHARED_CREDENTIALS_FILE|DEFAULT_OUTPUT|PAGER|EXECUTION_ENV"
     r"|(?:LAMBDA|XRAY|EC2_METADATA|METADATA_SERVICE|CONTAINER|CDK)_\w+|ENDPOINT_URL_(?!S3)\w+)"
 )
 
-# The regions of AWS itself; China's, the governments' and others have other addresses.
+# The regions of the partition "aws"; those of China, governments and others have other addresses.
 # botocore/data/partitions.json, "regionRegex" of the partition "aws"
 _REGION: Final = re.compile(r"(?:us|eu|ap|sa|ca|me|af|il|mx)-[a-z]+-\d+")
 
-# Directory buckets want sessions, and buckets on Outposts have other addresses.
+# Directory buckets need sessions, and buckets on Outposts have other addresses.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-_SPECIAL: Final = re.compile(r".*--[a-z0-9]+-s3")
+_SPECIAL_BUCKET: Final = re.compile(r".*--[a-z0-9]+-s3")
 
-# Names that can be a part of a host's name under one certificate: those with dots cannot.
-_HOST: Final = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+# Names of buckets that can be part of a host name under one certificate. Names with dots cannot.
+_HOST_LABEL: Final = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 
-# What RFC 3986 calls unreserved stands as it is in a path, and the slash.
-_PLAIN: Final = "/-_.~"
+# The unreserved characters of RFC 3986 and the slash are not encoded in a path.
+_UNENCODED: Final = "/-_.~"
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
-    """One S3: AWS's in `region`, or the server at `endpoint`, scheme and host, which is then signed for `region`.
+class S3Endpoint:
+    """S3 of AWS in `region`, or the server at `endpoint` (scheme and host), with requests signed for `region`.
 
-    `authorities` is the file of those that its certificate is checked against, None for AWS's tools' own.
+    `authorities` is the file of certificate authorities, None for those of botocore.
     """
 
     region: str
@@ -55,48 +50,48 @@ class Site:
 
     @property
     def url(self) -> str:
-        """Return the address without any bucket: https://s3.eu-west-1.amazonaws.com."""
+        """Return the address without a bucket: https://s3.eu-west-1.amazonaws.com."""
         return self.endpoint or f"https://s3.{self.region}.amazonaws.com"
 
     @property
     def secure(self) -> bool:
-        """Return whether connections are by TLS."""
+        """Return whether connections use TLS."""
         return self.url.startswith("https:")
 
-    def place(self, bucket: str, key: str | None) -> tuple[str, str]:
-        """Return host and path of an object, of the bucket for None. The path holds the key as it is, encoded once."""
+    def host_and_path(self, bucket: str, key: str | None) -> tuple[str, str]:
+        """Return host and path of an object, or of the bucket where the key is None. The key is encoded once."""
         host = self.url.partition("://")[2]
-        path = "/" if key is None else "/" + quote(key, safe=_PLAIN)
-        if self.endpoint or not _HOST.fullmatch(bucket):
+        path = "/" if key is None else "/" + quote(key, safe=_UNENCODED)
+        if self.endpoint or not _HOST_LABEL.fullmatch(bucket):
             return host, f"/{bucket}" if key is None else f"/{bucket}{path}"
         return f"{bucket}.{host}", path
 
 
 def is_region(name: str) -> bool:
-    """Return whether this is how AWS itself names regions."""
+    """Return whether this is a name of a region of the partition "aws"."""
     return _REGION.fullmatch(name) is not None
 
 
-def site(bucket: str, region: str | None, settings: Mapping[str, str]) -> Site | None:
-    """Return where requests for a bucket go by these variables; None where more than they has to be known.
+def direct_endpoint(bucket: str, region: str | None, settings: Mapping[str, str]) -> S3Endpoint | None:
+    """Return the endpoint for a bucket by these environment variables alone; None where botocore must find it.
 
-    `settings` are the variables of the environment that say something to AWS's tools. None is the answer too where
-    they hold no credentials. On macOS a proxy need not stand in the environment.
+    `settings` are the variables that the tools of AWS read. None is returned too where they contain no credentials. On
+    macOS a proxy need not be in the environment.
     """
     keys = settings.get("AWS_ACCESS_KEY_ID") and settings.get("AWS_SECRET_ACCESS_KEY")
     plain = all(
         _UNDERSTOOD.fullmatch(name) and value.isascii() and value.isprintable() for name, value in settings.items()
     )
-    if not keys or not plain or not region or _SPECIAL.fullmatch(bucket):
+    if not keys or not plain or not region or _SPECIAL_BUCKET.fullmatch(bucket):
         return None
     endpoint, authorities = settings.get("AWS_ENDPOINT_URL"), settings.get("AWS_CA_BUNDLE") or None
     if endpoint:
-        return Site(region, endpoint.rstrip("/"), authorities) if _is_plain(endpoint) else None
-    return Site(region, None, authorities) if is_region(region) and sys.platform != "darwin" else None
+        return S3Endpoint(region, endpoint.rstrip("/"), authorities) if _is_host_only(endpoint) else None
+    return S3Endpoint(region, None, authorities) if is_region(region) and sys.platform != "darwin" else None
 
 
-def _is_plain(endpoint: str) -> bool:
-    """Return whether an address is a scheme and a host and nothing else, and not AWS's own."""
+def _is_host_only(endpoint: str) -> bool:
+    """Return whether an address is only a scheme and a host, and not one of AWS."""
     try:
         parts = urlsplit(endpoint)
         host, _ = parts.hostname, parts.port
@@ -106,38 +101,40 @@ def _is_plain(endpoint: str) -> bool:
     return parts.scheme in {"http", "https"} and bool(host) and not more and "amazonaws." not in (host or "")
 
 
-# How often a request is made in all before it has failed; each pause in between is a random share of a longer time.
-# No further attempt is begun once WINDOW seconds have passed since the first.
-ATTEMPTS: Final = 5
-FIRST_PAUSE: Final = 0.1
-WINDOW: Final = 30.0
+# A request fails after this many attempts. The pause before each is a random share of a time that doubles. No attempt
+# begins later than RETRY_WINDOW_SECONDS after the first.
+MAX_ATTEMPTS: Final = 5
+FIRST_PAUSE_SECONDS: Final = 0.1
+RETRY_WINDOW_SECONDS: Final = 30.0
 
-# Seconds in which a connection has to be made, and for which nothing may come or go.
-CONNECT_TIMEOUT: Final = 5.0
-READ_TIMEOUT: Final = 30.0
+# Seconds for making a connection, and for waiting until bytes are sent or received.
+CONNECT_TIMEOUT_SECONDS: Final = 5.0
+READ_TIMEOUT_SECONDS: Final = 30.0
 
-# The seconds of one request, from looking up the host's name to the last byte of the answer: so many, and one more for
-# every SLOWEST bytes that came or went. 16 KiB a second is a mobile connection of the slowest kind.
-REQUEST_TIMEOUT: Final = 30.0
-SLOWEST: Final = 16 << 10
+# Seconds for one request, from the lookup of the host name to the last byte of the response, and one more for every
+# MIN_BYTES_PER_SECOND bytes that were sent or received. 16 KiB a second is a very slow mobile connection.
+REQUEST_TIMEOUT_SECONDS: Final = 30.0
+MIN_BYTES_PER_SECOND: Final = 16 << 10
 
-# Connections kept open for the threads: as many requests at once as a process makes.
-CONNECTIONS: Final = 64
+# Idle connections that stay open for each host: as many as a process makes requests at once.
+MAX_CONNECTIONS: Final = 64
 
-# Bytes of a body that are read at most: of an answer to a request without a range, and of a refusal. A page of 1,000
-# keys of 1,024 bytes, each of them percent-encoded, is about 4 MB.
-LARGEST_BODY: Final = 8 << 20
-LARGEST_ERROR: Final = 64 << 10
+# Limits of a response body: of a request without a range, and of an error. A page of 1,000 keys of 1,024 bytes, all
+# percent-encoded, is about 4 MB.
+MAX_BODY_BYTES: Final = 8 << 20
+MAX_ERROR_BYTES: Final = 64 << 10
 
-# Bytes of an answer besides its body: http.client takes 100 headers of 64 KiB each, S3 sends 8 KiB at most.
-LARGEST_HEAD: Final = 256 << 10
+# Limit of a response without its body: http.client accepts 100 headers of 64 KiB each, S3 sends 8 KiB at most.
+MAX_HEAD_BYTES: Final = 256 << 10
 
 
-# Codes that S3 sends with a status of the 400s although the request was in order.
+# Codes that S3 sends with a status of 400 to 499 although a retry may help.
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
-_PASSING: Final = frozenset({"BadDigest", "IncompleteBody", "RequestTimeout", "Throttling", "ThrottlingException"})
+_TRANSIENT_CODES: Final = frozenset(
+    {"BadDigest", "IncompleteBody", "RequestTimeout", "Throttling", "ThrottlingException"}
+)
 
-# What an IAM policy has to allow for an operation.
+# The action that an IAM policy must allow for an operation.
 _ACTIONS: Final = {
     "head_object": "s3:GetObject",
     "get_object": "s3:GetObject",
@@ -148,13 +145,13 @@ _ACTIONS: Final = {
 }
 
 # Text of a server is cut off after this number of characters.
-_MAX_WORDS: Final = 300
+_MAX_TEXT_CHARS: Final = 300
 
 _ADVICE: Final = {
     "NoSuchBucket": "there is no such bucket",
     "PermanentRedirect": "the bucket is in another region: set AWS_REGION to it",
     "AuthorizationHeaderMalformed": "the bucket is in another region: set AWS_REGION to it",
-    "InvalidAccessKeyId": "the access key is not known: check AWS_ACCESS_KEY_ID",
+    "InvalidAccessKeyId": "the access key is unknown: check AWS_ACCESS_KEY_ID",
     "SignatureDoesNotMatch": "the signature does not match: check AWS_SECRET_ACCESS_KEY",
     "InvalidToken": "the session token is not valid: check AWS_SESSION_TOKEN",
     "ExpiredToken": "the credentials have expired: get new ones",
@@ -162,45 +159,46 @@ _ADVICE: Final = {
 }
 
 
-def refused(subject: str, operation: str, *, status: int, code: str, message: str, owner: str | None = None) -> S3Error:
-    """Return what S3 answered to an operation of botocore's on `subject`, as an error with one sentence.
+def s3_error(
+    subject: str, operation: str, *, status: int, code: str, message: str, owner: str | None = None
+) -> S3Error:
+    """Return the error for an answer of S3 to an operation (by its name in botocore) on `subject`.
 
-    `owner` is the account that the bucket had to belong to, where the request said so.
+    `owner` is the account that the bucket must belong to, if the request named one.
     """
-    code, message = words(code), words(message)
+    code, message = server_text(code), server_text(message)
     answer = str(status) if code == str(status) else f"{status} {code}"
-    told = f"{answer}: {message}" if message else answer
+    full_answer = f"{answer}: {message}" if message else answer
     if code in _ADVICE:
         sentence = f"{_ADVICE[code]} ({answer})"
     elif status == 403:
         whose = f"; the bucket has to belong to account {owner} (?owner=)" if owner else ""
-        sentence = f"{_forbidden(operation)}{whose} ({told})"
-    elif (status, operation) == (
-        400,
-        "head_object",
-    ):  # an answer to HEAD has no words; S3 gives this one for nothing else
+        sentence = f"{_forbidden(operation)}{whose} ({full_answer})"
+    elif (status, operation) == (400, "head_object"):  # the answer to HEAD has no body; S3 sends 400 only for SSE-C
         sentence = f"it is encrypted with a customer's key (SSE-C), and S3 serves it only with that key ({answer})"
     else:
-        sentence = told
-    transient = status in {408, 409, 429} or status >= 500 or code in _PASSING
+        sentence = full_answer
+    transient = status in {408, 409, 429} or status >= 500 or code in _TRANSIENT_CODES
     return S3Error(f"{subject}: {sentence}", status=status, code=code, transient=transient)
 
 
-def broken_off(subject: str, problem: Exception) -> StoreError:
-    """Return what it means that a connection breaks off, or that what comes over it is too slow or too long."""
-    how = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
-    return StoreError(f"{subject}: the connection broke off: {words(how) or type(problem).__name__}", transient=True)
+def connection_broken(subject: str, problem: Exception) -> StoreError:
+    """Return the error for a connection that breaks off, or a response that is too slow or too long."""
+    reason = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
+    return StoreError(
+        f"{subject}: the connection broke off: {server_text(reason) or type(problem).__name__}", transient=True
+    )
 
 
-def unreachable(subject: str, endpoint: str, problem: Exception) -> StoreError:
-    """Return what it means that no connection can be made."""
-    return StoreError(f"{subject}: Could not connect to {endpoint}: {words(str(problem))}", transient=True)
+def connection_failed(subject: str, endpoint: str, problem: Exception) -> StoreError:
+    """Return the error where no connection can be made."""
+    return StoreError(f"{subject}: Could not connect to {endpoint}: {server_text(str(problem))}", transient=True)
 
 
-def words(text: str) -> str:
-    """Return what a server said, in one line that a terminal shows and does not act on, of a bounded length."""
+def server_text(text: str) -> str:
+    """Return text of a server as one printable line of a limited length."""
     line = " ".join(text.split())
-    return printable(line if len(line) <= _MAX_WORDS else f"{line[:_MAX_WORDS]}...")
+    return printable(line if len(line) <= _MAX_TEXT_CHARS else f"{line[:_MAX_TEXT_CHARS]}...")
 
 
 def _forbidden(operation: str) -> str:

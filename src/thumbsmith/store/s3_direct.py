@@ -1,8 +1,7 @@
-"""The six operations as HTTP: what is asked, and what is answered, under the names that botocore has for both.
+"""Requests to S3 without botocore, which takes longer to load than a thumbnail takes to make.
 
+The six operations are written as HTTP, with the names that botocore has for parameters and results:
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
-
-Requests to S3 without botocore, which takes longer to load than a thumbnail to make.
 """
 
 from __future__ import annotations
@@ -15,8 +14,16 @@ from xml.etree import ElementTree as Xml
 
 from thumbsmith.errors import StoreError
 from thumbsmith.store.base import printable
-from thumbsmith.store.s3_common import Site, broken_off, is_region, refused, unreachable
-from thumbsmith.store.s3_connections import BROKEN, Answer, Connections, Keys, Request, Unreachable, signed
+from thumbsmith.store.s3_common import S3Endpoint, connection_broken, connection_failed, is_region, s3_error
+from thumbsmith.store.s3_connections import (
+    CONNECTION_ERRORS,
+    ConnectFailed,
+    ConnectionPool,
+    Request,
+    Response,
+    SigningKeys,
+    sign_request,
+)
 
 _METHODS: Final = {
     "head_object": "HEAD",
@@ -44,8 +51,8 @@ _QUERY: Final = {
     "StartAfter": "start-after",
 }
 
-# Headers of an answer: their names, and whether a number stands there.
-_ANSWERED: Final = {
+# Headers of a response: the name of the result, and whether it is a number.
+_RESULT_HEADERS: Final = {
     "etag": ("ETag", False),
     "content-length": ("ContentLength", True),
     "content-range": ("ContentRange", False),
@@ -53,147 +60,55 @@ _ANSWERED: Final = {
     "cache-control": ("CacheControl", False),
     "x-amz-tagging-count": ("TagCount", True),
 }
-_META: Final = "x-amz-meta-"
+_METADATA_PREFIX: Final = "x-amz-meta-"
 
-# What has no more digits fits into 64 bits.
+# A number with so many digits fits into 64 bits.
 _MAX_DIGITS: Final = 18
 
-
-def method(operation: str) -> str:
-    """Return the HTTP method of an operation."""
-    return _METHODS[operation]
-
-
-def request_headers(parameters: Mapping[str, Any]) -> dict[str, str]:
-    """Return the headers that say these parameters. Raises ValueError where one cannot be a header."""
-    found = {_HEADERS[name]: str(value) for name, value in parameters.items() if name in _HEADERS}
-    found |= {_META + name.lower(): value for name, value in parameters.get("Metadata", {}).items()}
-    for name, value in found.items():
-        if not (name + value).isascii() or not (name + value).isprintable():
-            raise ValueError(f"{name}: Non ascii characters cannot be sent in a header: {value!a}")
-    return found
-
-
-def query(operation: str, parameters: Mapping[str, Any]) -> str:
-    """Return the query that says these parameters, in the order in which it is signed."""
-    if operation != "list_objects_v2":
-        return "tagging=" if operation == "get_object_tagging" else ""
-    said = {_QUERY[name]: str(value) for name, value in parameters.items() if name in _QUERY}
-    said |= {"list-type": "2", "encoding-type": "url"}  # not every character of a key can stand in XML
-    return "&".join(f"{name}={quote(said[name], safe='-_.~')}" for name in sorted(said))
-
-
-def answer_fields(fields: Mapping[str, str]) -> dict[str, Any]:
-    """Return what the headers of an answer say. Raises ValueError where there is something else than a number."""
-    said: dict[str, Any] = {"Metadata": {}}
-    for name, value in fields.items():
-        if (small := name.lower()).startswith(_META):
-            said["Metadata"][small[len(_META) :]] = value
-        elif small in _ANSWERED:
-            key, number = _ANSWERED[small]
-            said[key] = _number(value) if number else value
-    return said
-
-
-def listing(body: bytes) -> dict[str, Any]:
-    """Return a page of a listing, its keys decoded. Raises ValueError where it is none."""
-    page = _parsed(body)
-    if _name(page) != "ListBucketResult":
-        raise ValueError(f"<{_name(page)}> instead of a listing")
-    said = {_name(each): each.text or "" for each in page}
-    encoded = said.get("EncodingType") == "url"
-    contents = []
-    for each in page:
-        if _name(each) == "Contents":
-            found = {_name(part): part.text or "" for part in each}
-            key = found.get("Key", "")
-            size = _number(found.get("Size", ""))
-            contents.append({"Key": unquote_plus(key) if encoded else key, "ETag": found.get("ETag"), "Size": size})
-    more = {name: said[name] for name in ("NextContinuationToken",) if name in said}
-    return {"Contents": contents, "IsTruncated": said.get("IsTruncated") == "true", **more}
-
-
-def tagging(body: bytes) -> dict[str, Any]:
-    """Return an object's tags. Raises ValueError where it is no such answer."""
-    page = _parsed(body)
-    if _name(page) != "Tagging":
-        raise ValueError(f"<{_name(page)}> instead of tags")
-    tags = [{_name(part): part.text or "" for part in tag} for tag in page.iter() if _name(tag) == "Tag"]
-    return {"TagSet": [{"Key": tag.get("Key", ""), "Value": tag.get("Value", "")} for tag in tags]}
-
-
-def error(status: int, reason: str, body: bytes) -> tuple[str, str]:
-    """Return code and message of a refusal: the status and its words where there is no body that can be read."""
-    try:
-        said = {_name(each): each.text or "" for each in _parsed(body)}
-    except ValueError:
-        said = {}
-    return said.get("Code") or str(status), said.get("Message", reason)
-
-
-def _number(text: str) -> int:
-    """Return a number of bytes or of tags. Raises ValueError for what is none, or more than any object has."""
-    if not (text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS):
-        raise ValueError(f"expected a number, found {text[:40]!a}")
-    return int(text)
-
-
-def _parsed(body: bytes) -> Xml.Element:
-    """Return the root of an answer, which is in UTF-8 whatever its first line declares. Raises ValueError."""
-    try:
-        return Xml.fromstring(body, Xml.XMLParser(encoding="utf-8"))  # noqa: S314 - expat limits entities
-    except Xml.ParseError as problem:
-        raise ValueError(f"no XML: {problem}") from problem
-
-
-def _name(element: Xml.Element) -> str:
-    return element.tag.rpartition("}")[2]
-
-
-# The header by which AWS tells where a bucket is to whom asks in the wrong region.
+# The header in which AWS sends the region of a bucket to a client that asked in another region.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/Redirects.html
 _BUCKET_REGION: Final = "x-amz-bucket-region"
 
 
 @dataclass(frozen=True, slots=True)
-class Direct:
-    """Requests to one S3 with one set of credentials, for all threads: as `Transport` wants them."""
+class DirectTransport:
+    """The transport that sends requests itself, to one endpoint with one set of credentials, for all threads."""
 
-    site: Site
-    keys: Keys
-    _connections: Connections
+    s3: S3Endpoint
+    credentials: SigningKeys
+    _pool: ConnectionPool
     _regions: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def connected(cls, site: Site, settings: Mapping[str, str]) -> Self:
-        """Return what sends to this place with the credentials that these environment variables hold."""
+    def connected(cls, s3: S3Endpoint, settings: Mapping[str, str]) -> Self:
+        """Return the transport for this endpoint with the credentials in these environment variables."""
         token = settings.get("AWS_SESSION_TOKEN") or None
-        keys = Keys(settings["AWS_ACCESS_KEY_ID"], settings["AWS_SECRET_ACCESS_KEY"], token)
-        return cls(site, keys, Connections(secure=site.secure, authorities=site.authorities))
+        credentials = SigningKeys(settings["AWS_ACCESS_KEY_ID"], settings["AWS_SECRET_ACCESS_KEY"], token)
+        return cls(s3, credentials, ConnectionPool(secure=s3.secure, authorities=s3.authorities))
 
     @property
     def endpoint(self) -> str:
-        """Return the address that requests go to."""
-        return self.site.url
+        """Return the address of the server, without a bucket."""
+        return self.s3.url
 
     def send(self, operation: str, subject: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Return the answer to an operation. The body of an object is a reader, to be closed.
 
-        Raises StoreError: S3Error where S3 answered with an error.
+        Raises StoreError; S3Error where S3 refuses it.
         """
         bucket = parameters["Bucket"]
-        region = self._regions.get(bucket, self.site.region)
-        answer = self._answer(operation, subject, parameters, region)
+        region = self._regions.get(bucket, self.s3.region)
+        answer = self._request(operation, subject, parameters, region)
         if answer.status >= 300:
             moved = next((value for name, value in answer.headers.items() if name.lower() == _BUCKET_REGION), region)
             if moved != region and is_region(moved):
                 answer.close()
                 self._regions[bucket] = moved
-                answer = self._answer(operation, subject, parameters, moved)
-        return _understood(operation, subject, answer, parameters.get("ExpectedBucketOwner"))
+                answer = self._request(operation, subject, parameters, moved)
+        return _result(operation, subject, answer, parameters.get("ExpectedBucketOwner"))
 
-    def _answer(self, operation: str, subject: str, parameters: Mapping[str, Any], region: str) -> Answer:
-        host, path = replace(self.site, region=region).place(parameters["Bucket"], parameters.get("Key"))
+    def _request(self, operation: str, subject: str, parameters: Mapping[str, Any], region: str) -> Response:
+        host, path = replace(self.s3, region=region).host_and_path(parameters["Bucket"], parameters.get("Key"))
         try:
             request = Request(
                 method=method(operation),
@@ -205,53 +120,142 @@ class Direct:
             )
         except ValueError as problem:
             raise StoreError(f"{subject}: {printable(str(problem))}", transient=False) from problem
-        headers = {**signed(request, self.keys, region), "user-agent": "thumbsmith"}
+        headers = {**sign_request(request, self.credentials, region), "user-agent": "thumbsmith"}
         try:
-            return self._connections.ask(request, headers)
-        except Unreachable as problem:
-            raise unreachable(subject, self.endpoint, problem) from problem
-        except BROKEN as problem:
-            raise broken_off(subject, problem) from problem
+            return self._pool.send(request, headers)
+        except ConnectFailed as problem:
+            raise connection_failed(subject, self.endpoint, problem) from problem
+        except CONNECTION_ERRORS as problem:
+            raise connection_broken(subject, problem) from problem
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The bytes of an object, still to be read."""
+    """The body of an object, not read yet."""
 
     _subject: str
-    _answer: Answer
+    _answer: Response
 
     def read(self) -> bytes:
         """Return all of them. Raises StoreError, transient, where the connection breaks off."""
         try:
             return self._answer.read()
-        except BROKEN as problem:
-            raise broken_off(self._subject, problem) from problem
+        except CONNECTION_ERRORS as problem:
+            raise connection_broken(self._subject, problem) from problem
 
     def close(self) -> None:
-        """Let go of it. Safe to repeat."""
+        """Close the response. May be repeated."""
         self._answer.close()
 
 
-def _understood(operation: str, subject: str, answer: Answer, owner: str | None) -> dict[str, Any]:
-    """Return what an answer says. Raises StoreError."""
+def _result(operation: str, subject: str, answer: Response, owner: str | None) -> dict[str, Any]:
+    """Return the result in a response. Raises StoreError."""
     body = Body(subject, answer)
     try:
         if answer.status >= 300:
             code, message = error(answer.status, answer.reason, body.read())
-            raise refused(subject, operation, status=answer.status, code=code, message=message, owner=owner)
-        said = answer_fields(answer.headers)
+            raise s3_error(subject, operation, status=answer.status, code=code, message=message, owner=owner)
+        result = result_fields(answer.headers)
         if operation == "get_object":
-            return said | {"Body": body}
+            return result | {"Body": body}
         content = body.read()
         if operation == "get_object_tagging":
             return tagging(content)
-        return listing(content) if operation == "list_objects_v2" else said
+        return listing(content) if operation == "list_objects_v2" else result
     except ValueError as problem:
         answer.close()
-        raise StoreError(
-            f"{subject}: an answer that cannot be read: {printable(str(problem))}", transient=True
-        ) from problem
+        raise StoreError(f"{subject}: an invalid answer: {printable(str(problem))}", transient=True) from problem
     except StoreError:
         answer.close()
         raise
+
+
+def method(operation: str) -> str:
+    """Return the HTTP method of an operation."""
+    return _METHODS[operation]
+
+
+def request_headers(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Return the headers for these parameters. Raises ValueError where one cannot be a header."""
+    found = {_HEADERS[name]: str(value) for name, value in parameters.items() if name in _HEADERS}
+    found |= {_METADATA_PREFIX + name.lower(): value for name, value in parameters.get("Metadata", {}).items()}
+    for name, value in found.items():
+        if not (name + value).isascii() or not (name + value).isprintable():
+            raise ValueError(f"{name}: Non ascii characters cannot be sent in a header: {value!a}")
+    return found
+
+
+def query(operation: str, parameters: Mapping[str, Any]) -> str:
+    """Return the query for these parameters, in the order in which it is signed."""
+    if operation != "list_objects_v2":
+        return "tagging=" if operation == "get_object_tagging" else ""
+    found = {_QUERY[name]: str(value) for name, value in parameters.items() if name in _QUERY}
+    found |= {"list-type": "2", "encoding-type": "url"}  # XML cannot contain every character of a key
+    return "&".join(f"{name}={quote(found[name], safe='-_.~')}" for name in sorted(found))
+
+
+def result_fields(fields: Mapping[str, str]) -> dict[str, Any]:
+    """Return the results in the headers of a response. Raises ValueError for an invalid number."""
+    result: dict[str, Any] = {"Metadata": {}}
+    for name, value in fields.items():
+        if (small := name.lower()).startswith(_METADATA_PREFIX):
+            result["Metadata"][small[len(_METADATA_PREFIX) :]] = value
+        elif small in _RESULT_HEADERS:
+            key, number = _RESULT_HEADERS[small]
+            result[key] = _number(value) if number else value
+    return result
+
+
+def listing(body: bytes) -> dict[str, Any]:
+    """Return a page of a listing, its keys decoded. Raises ValueError for any other document."""
+    page = _parsed(body)
+    if _name(page) != "ListBucketResult":
+        raise ValueError(f"<{_name(page)}> instead of a listing")
+    fields = {_name(each): each.text or "" for each in page}
+    encoded = fields.get("EncodingType") == "url"
+    contents = []
+    for each in page:
+        if _name(each) == "Contents":
+            found = {_name(part): part.text or "" for part in each}
+            key = found.get("Key", "")
+            size = _number(found.get("Size", ""))
+            contents.append({"Key": unquote_plus(key) if encoded else key, "ETag": found.get("ETag"), "Size": size})
+    more = {name: fields[name] for name in ("NextContinuationToken",) if name in fields}
+    return {"Contents": contents, "IsTruncated": fields.get("IsTruncated") == "true", **more}
+
+
+def tagging(body: bytes) -> dict[str, Any]:
+    """Return the tags of an object. Raises ValueError for any other document."""
+    page = _parsed(body)
+    if _name(page) != "Tagging":
+        raise ValueError(f"<{_name(page)}> instead of tags")
+    tags = [{_name(part): part.text or "" for part in tag} for tag in page.iter() if _name(tag) == "Tag"]
+    return {"TagSet": [{"Key": tag.get("Key", ""), "Value": tag.get("Value", "")} for tag in tags]}
+
+
+def error(status: int, reason: str, body: bytes) -> tuple[str, str]:
+    """Return code and message of an error: the HTTP status and reason where the body cannot be read."""
+    try:
+        fields = {_name(each): each.text or "" for each in _parsed(body)}
+    except ValueError:
+        fields = {}
+    return fields.get("Code") or str(status), fields.get("Message", reason)
+
+
+def _number(text: str) -> int:
+    """Return a number of bytes or of tags. Raises ValueError for an invalid number, or more than any object has."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS):
+        raise ValueError(f"expected a number, found {text[:40]!a}")
+    return int(text)
+
+
+def _parsed(body: bytes) -> Xml.Element:
+    """Return the root of a document, always decoded as UTF-8. Raises ValueError."""
+    try:
+        return Xml.fromstring(body, Xml.XMLParser(encoding="utf-8"))  # noqa: S314 - expat limits entities
+    except Xml.ParseError as problem:
+        raise ValueError(f"no XML: {problem}") from problem
+
+
+def _name(element: Xml.Element) -> str:
+    return element.tag.rpartition("}")[2]

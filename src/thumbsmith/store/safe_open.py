@@ -1,157 +1,106 @@
-"""The names in a folder, remembered: to add the ten-thousandth one, the others need not be read again.
+"""Folders and files below a root, opened one name at a time and never through a symbolic link.
 
-Folders and files beneath a root, opened one name at a time and never through a symbolic link.
-
-A path is resolved by the system in one go, and anybody who may write there can turn a folder in it into a link.
-A name that is opened relative to a folder that is already open, with O_NOFOLLOW, cannot lead anywhere else.
+The system resolves a path in one step, and any user with write access can replace a folder in it by a link. A name that
+is opened relative to an open folder, with O_NOFOLLOW, cannot lead anywhere else.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import stat
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from io import FileIO
 from threading import Lock
 from typing import Final, TypeAlias
 
+from thumbsmith.errors import SourceChanged
 from thumbsmith.lifetime import Closing
-from thumbsmith.store.file_names import fold, namesake
-from thumbsmith.store.os_errors import MISSING, UNUSABLE_NAME
-
-# Folders remembered at once. Keys come sorted or nearly so: few folders are being added to at a time.
-_FOLDERS: Final = 16
-
-_Stamp: TypeAlias = tuple[int, int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Entries:
-    """The names in one folder, as they are and folded."""
-
-    names: set[str]
-    folded: set[str]
-
-
-@dataclass(frozen=True, slots=True)
-class DirectoryCache:
-    """The entries of the folders last looked into; each holds while the folder's times, links and size are the same.
-
-    A change that others make within one tick of the file system's clock may go unseen. So a name that seems to be taken
-    is worth another look; and of two that seem to be free and differ in case only, made by two processes in one tick,
-    both may come to lie side by side, on a file system that tells them apart.
-    """
-
-    _known: OrderedDict[tuple[int, int], tuple[_Stamp, Entries]] = field(default_factory=OrderedDict)
-    _lock: Lock = field(default_factory=Lock)
-
-    def of(self, folder: int) -> Entries:
-        """Return the entries of the folder with this descriptor, remembered if it looks the same. Raises OSError."""
-        found = os.fstat(folder)
-        with self._lock:
-            stamp, entries = self._known.get((found.st_dev, found.st_ino), (None, None))
-        return entries if entries is not None and stamp == _stamp(found) else self.read(folder)
-
-    def read(self, folder: int) -> Entries:
-        """Return the entries of the folder with this file descriptor, and remember them. Raises OSError."""
-        found = os.fstat(folder)
-        names = set(os.listdir(folder))
-        entries = Entries(names, set(map(fold, names)))
-        self._remember(found, entries)
-        return entries
-
-    def add(self, folder: int, name: str) -> None:
-        """Take note that the caller, who holds the folder's lock and has just asked for its entries, added `name`."""
-        found = os.fstat(folder)
-        with self._lock:
-            _, entries = self._known.get((found.st_dev, found.st_ino), (None, None))
-        if entries is not None:
-            entries.names.add(name)
-            entries.folded.add(fold(name))
-            self._remember(found, entries)
-
-    def _remember(self, found: os.stat_result, entries: Entries) -> None:
-        identity = (found.st_dev, found.st_ino)
-        with self._lock:
-            self._known[identity] = (_stamp(found), entries)
-            self._known.move_to_end(identity)
-            while len(self._known) > _FOLDERS:
-                self._known.popitem(last=False)
-
-
-def _stamp(found: os.stat_result) -> _Stamp:
-    return (found.st_mtime_ns, found.st_nlink, found.st_size)
-
+from thumbsmith.store.base import ObjectInfo, printable
+from thumbsmith.store.file_names import case_variant, casefolded
+from thumbsmith.store.os_errors import MISSING, UNUSABLE_NAME, translate_os_errors
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # a FIFO put there meanwhile must not make us wait
+_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # without O_NONBLOCK, opening a FIFO would wait
+
+# The descriptor of a folder that was closed.
 CLOSED: Final = -1
+
+# Folders whose entries are cached. Keys come sorted or nearly so: few folders are written to at a time.
+_MAX_CACHED_FOLDERS: Final = 16
 
 
 @dataclass(slots=True)
 class Folder(Closing):
-    """The root or a folder beneath it, open or closed again; `name` on disk stands for `component` of a key."""
+    """The root or a folder below it. The folder `name` on disk is for the `component` of a key.
+
+    It is open or, with the descriptor CLOSED, closed.
+    """
 
     fd: int
-    known: DirectoryCache
-    above: Folder | None = None
+    cache: DirectoryCache
+    parent: Folder | None = None
     name: str = ""
     component: str = ""
 
     def close(self) -> None:
-        """Close the descriptor. Safe to repeat."""
+        """Close the descriptor. May be repeated."""
         fd, self.fd = self.fd, CLOSED
         if fd != CLOSED:
             os.close(fd)
 
     @property
     def closed(self) -> bool:
-        """Return whether its descriptor was closed."""
+        """Return whether the descriptor was closed."""
         return self.fd == CLOSED
-
-    def trail(self) -> list[Folder]:
-        """Return the folders from below the root down to this one; none for the root itself."""
-        found: list[Folder] = []
-        here: Folder | None = self
-        while here is not None and here.above is not None:
-            found.append(here)
-            here = here.above
-        return found[::-1]
 
     @property
     def names(self) -> list[str]:
-        """Return the names on disk from below the root down to here."""
-        return [folder.name for folder in self.trail()]
+        """Return the names on disk from below the root down to this folder."""
+        return [folder.name for folder in self._below_root()]
 
     @property
     def key(self) -> str:
-        """Return the components from the root down to here, joined by "/"."""
-        return "/".join(folder.component for folder in self.trail())
+        """Return the components from below the root down to this folder, joined by "/"."""
+        return "/".join(folder.component for folder in self._below_root())
+
+    def key_of(self, component: str) -> str:
+        """Return the key of an entry of this folder."""
+        return component if self.parent is None else f"{self.key}/{component}"
 
     def __str__(self) -> str:
         """Return the key, or the path of the root, for people."""
         return self.key or self.name
 
+    def _below_root(self) -> list[Folder]:
+        found: list[Folder] = []
+        here: Folder | None = self
+        while here is not None and here.parent is not None:
+            found.append(here)
+            here = here.parent
+        return found[::-1]
 
-def open_root(path: str, known: DirectoryCache) -> Folder | None:
-    """Return the folder at this path, or None where there is nothing. Raises OSError for anything but a folder."""
+
+def open_root(path: str, cache: DirectoryCache) -> Folder | None:
+    """Return the folder at this path, or None where it is missing. Raises OSError for a file of another kind."""
     try:
-        return Folder(os.open(path, _FOLDER), known, name=path)
+        return Folder(os.open(path, _FOLDER), cache, name=path)
     except FileNotFoundError:
         return None
 
 
 def open_folder(parent: Folder, name: str, component: str) -> Folder | None:
-    """Return the folder of exactly this name in `parent`, or None. Raises OSError where it may not be read."""
+    """Return the folder with exactly this name in `parent`, or None. Raises OSError where it may not be read."""
     fd = _open(name, _FOLDER, parent)
     if fd is None:
         return None
-    folder = Folder(fd, parent.known, parent, name, component)
+    folder = Folder(fd, parent.cache, parent, name, component)
     try:
-        exact = _is_called(name, parent, os.fstat(fd))
+        exact = _has_exact_name(name, parent, os.fstat(fd))
     except BaseException:
         folder.close()
         raise
@@ -162,17 +111,17 @@ def open_folder(parent: Folder, name: str, component: str) -> Folder | None:
 
 
 def stat_file(parent: Folder, name: str) -> os.stat_result | None:
-    """Return the status of the regular file of exactly this name in `parent`, or None where there is none."""
+    """Return the status of the regular file with exactly this name in `parent`, or None."""
     found = _stat(name, parent)
     if found is None or not stat.S_ISREG(found.st_mode):
         return None
-    return found if _is_called(name, parent, found) else None
+    return found if _has_exact_name(name, parent, found) else None
 
 
 def open_file(parent: Folder, name: str) -> int | None:
-    """Return a descriptor of the regular file of exactly this name in `parent`, or None where there is none."""
+    """Return a descriptor of the regular file with exactly this name in `parent`, or None."""
     if stat_file(parent, name) is None:
-        return None  # a device is not even opened: for some of them that alone does something
+        return None  # a device is not opened: for some, opening has an effect
     fd = _open(name, _FILE, parent)
     if fd is None or stat.S_ISREG(os.fstat(fd).st_mode):
         return fd
@@ -182,10 +131,10 @@ def open_file(parent: Folder, name: str) -> int | None:
 
 @contextlib.contextmanager
 def locked(folder: Folder) -> Iterator[None]:
-    """Hold the folder's lock, against other processes and other threads alike.
+    """Lock the folder against other processes and other threads.
 
-    Where the file system has no such locks (NFS wants a descriptor that writes) the work is done without: what they
-    guard is that two names that differ in case only are not made side by side at one moment.
+    Some file systems have no such locks (NFS wants a descriptor for writing); the block then runs without. The lock
+    prevents that two names that differ only in case are created at the same moment.
     """
     with contextlib.suppress(OSError):
         fcntl.flock(folder.fd, fcntl.LOCK_EX)
@@ -215,19 +164,136 @@ def _stat(name: str, parent: Folder) -> os.stat_result | None:
 
 
 def _is_absent(name: str, parent: Folder, error: OSError) -> bool:
-    """Return whether the error says that nothing has this name. A name that the folder lists cannot be unusable."""
+    """Return whether the error means that no entry has this name. A name that the folder lists is never unusable."""
     if error.errno in UNUSABLE_NAME:
-        return name not in parent.known.of(parent.fd).names
+        return name not in parent.cache.entries(parent.fd).names
     return error.errno in MISSING
 
 
-def _is_called(name: str, parent: Folder, found: os.stat_result) -> bool:
-    """Return whether what was found is called exactly so: a folder that ignores case answers to other names as well.
+def _has_exact_name(name: str, parent: Folder, found: os.stat_result) -> bool:
+    """Return whether an entry that was found has exactly this name: a folder that ignores case also finds others.
 
-    It does where the namesake leads to the same entry. Only then the folder's entries have to be read.
+    It ignores case where a case variant leads to the same entry. Only then the entries must be read.
     """
-    other = namesake(name)
+    other = case_variant(name)
     alias = _stat(other, parent) if other is not None else None
     if alias is None or not os.path.samestat(alias, found):
         return True
-    return name in parent.known.of(parent.fd).names
+    return name in parent.cache.entries(parent.fd).names
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFile:
+    """One version of a file. It can be read after the file is replaced or removed, but not after a write to it."""
+
+    info: ObjectInfo
+    _file: FileIO
+    _opened: os.stat_result
+
+    @property
+    def size(self) -> int:
+        """Return the number of bytes."""
+        return self.info.size
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return the bytes from `offset`, `length` of them, or fewer where the object ends.
+
+        Raises SourceChanged when the file was written to since it was opened, StoreError when it cannot be read.
+        """
+        with translate_os_errors(self.info.key):
+            content = self._pread(offset, min(length, self.size - offset))
+            changed = self._is_changed(os.fstat(self._file.fileno()))
+        if changed:
+            raise SourceChanged(f"{printable(self.info.key)}: written to while it was read")
+        return content
+
+    def close(self) -> None:
+        """Close the file. May be repeated."""
+        self._file.close()
+
+    def _pread(self, offset: int, length: int) -> bytes:
+        pieces: list[bytes] = []
+        while length > 0 and (piece := os.pread(self._file.fileno(), length, offset)):
+            pieces.append(piece)
+            offset += len(piece)
+            length -= len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _is_changed(self, now: os.stat_result) -> bool:
+        if (now.st_size, now.st_mtime_ns) != (self._opened.st_size, self._opened.st_mtime_ns):
+            return True
+        # A rename over the file, or its removal, takes one link away, and that also changes ctime.
+        return now.st_ctime_ns != self._opened.st_ctime_ns and now.st_nlink == self._opened.st_nlink
+
+
+def object_info(key: str, status: os.stat_result) -> ObjectInfo:
+    """Return a file with this status as an object. Its etag changes with every write.
+
+    A replaced file has another inode number, or the same one at another time. A file that was written to has other
+    times, of which ctime cannot be set back. A change of owner or mode changes the etag as well; a digest then shows
+    that the bytes are equal. Two writes in place, of equal size and within one tick of the file system's clock, have
+    one etag.
+    """
+    identity = f"{status.st_ino} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
+    return ObjectInfo(key, hashlib.sha256(identity.encode()).hexdigest()[:32], status.st_size)
+
+
+_Stamp: TypeAlias = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """The names in one folder, as they are and casefolded."""
+
+    names: set[str]
+    casefolded: set[str]
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryCache:
+    """The entries of the last folders: adding the ten-thousandth one does not read the others again.
+
+    Entries are valid while the times, links and size of the folder are the same. A change by another process within one
+    tick of the file system's clock may be missed. So a name that seems to be taken is checked again. Two processes may
+    create two names that differ only in case in the same tick; both then exist on a file system that is case-sensitive.
+    """
+
+    _cached: OrderedDict[tuple[int, int], tuple[_Stamp, Entries]] = field(default_factory=OrderedDict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def entries(self, folder: int) -> Entries:
+        """Return the entries of the folder with this descriptor, from the cache if it is unchanged. Raises OSError."""
+        found = os.fstat(folder)
+        with self._lock:
+            stamp, entries = self._cached.get((found.st_dev, found.st_ino), (None, None))
+        return entries if entries is not None and stamp == _stamp(found) else self.read(folder)
+
+    def read(self, folder: int) -> Entries:
+        """Read the entries of the folder with this descriptor, and cache them. Raises OSError."""
+        found = os.fstat(folder)
+        names = set(os.listdir(folder))
+        entries = Entries(names, set(map(casefolded, names)))
+        self._put(found, entries)
+        return entries
+
+    def add(self, folder: int, name: str) -> None:
+        """Add a name that the caller has created, while it had the folder locked and after it called `entries`."""
+        found = os.fstat(folder)
+        with self._lock:
+            _, entries = self._cached.get((found.st_dev, found.st_ino), (None, None))
+        if entries is not None:
+            entries.names.add(name)
+            entries.casefolded.add(casefolded(name))
+            self._put(found, entries)
+
+    def _put(self, found: os.stat_result, entries: Entries) -> None:
+        identity = (found.st_dev, found.st_ino)
+        with self._lock:
+            self._cached[identity] = (_stamp(found), entries)
+            self._cached.move_to_end(identity)
+            while len(self._cached) > _MAX_CACHED_FOLDERS:
+                self._cached.popitem(last=False)
+
+
+def _stamp(found: os.stat_result) -> _Stamp:
+    return (found.st_mtime_ns, found.st_nlink, found.st_size)

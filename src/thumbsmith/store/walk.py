@@ -1,4 +1,4 @@
-"""All files beneath a folder, however deep: without recursion, with few open folders, following no link."""
+"""A walk through all files below a folder: without recursion, with few open folders, following no link."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from thumbsmith.store.file_names import is_private
 from thumbsmith.store.os_errors import MISSING, as_store_error, translate_os_errors
 from thumbsmith.store.safe_open import CLOSED, Folder, open_folder
 
-# Of the folders on the way down, the nearest ones stay open; one further up is opened anew, from the top, when needed.
-_OPEN_FOLDERS: Final = 64
+# Of the folders on the way down, the last ones stay open. One further up is opened again, from the top, when needed.
+_MAX_OPEN_FOLDERS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
 class _Level:
-    """A folder on the way down, and the names of those of its folders that are still to be walked."""
+    """A folder on the way down, and the names of its folders that are not walked yet."""
 
     folder: Folder
     pending: list[str]
@@ -30,13 +30,13 @@ def walk(
     enter: Callable[[Folder, str], Folder | None],
     unreadable: Callable[[Folder, StoreError], object],
 ) -> Iterator[tuple[Folder, os.DirEntry[str]]]:
-    """Yield everything beneath that is no folder, with the folder it is in, which is open until the next is asked for.
+    """Yield all entries below the root that are no folders, each with its folder, which is open until the next one.
 
-    `enter` opens a folder by its name on disk, or returns None where it is gone or to be left out. What vanishes
-    meanwhile is left out. `unreadable` receives a folder of which not all could be listed; the walk goes on without the
-    rest of it. The root is left open.
+    `enter` opens a folder by its name on disk, or returns None to leave it out. Entries that are removed meanwhile are
+    left out. `unreadable` receives a folder that could not be listed completely; the walk continues without the rest of
+    it. The root stays open.
     """
-    nearest = _Nearest()
+    open_folders = _OpenFolders()
     levels = [_Level(root, [])]
     try:
         yield from _scan(levels[0], unreadable)
@@ -47,35 +47,33 @@ def walk(
                 continue
             name = level.pending.pop()
             try:
-                there = nearest.reopen(level.folder)
+                exists = open_folders.reopen(level.folder)
             except StoreError as error:
                 level.pending.clear()
                 unreadable(level.folder, error)
                 continue
-            found = enter(level.folder, name) if there else None
+            found = enter(level.folder, name) if exists else None
             if found is not None:
-                nearest.keep(found)
+                open_folders.add(found)
                 levels.append(_Level(found, []))
                 yield from _scan(levels[-1], unreadable)
     finally:
-        nearest.close()
+        open_folders.close()
 
 
 def _scan(
     level: _Level, unreadable: Callable[[Folder, StoreError], object]
 ) -> Iterator[tuple[Folder, os.DirEntry[str]]]:
-    """Yield the files of one folder and note its folders. A folder that is removed meanwhile simply ends."""
+    """Yield the files of one folder and note its folders. The scan of a folder that is removed meanwhile ends early."""
     folder = level.folder
     try:
         with translate_os_errors(folder), os.scandir(folder.fd) as entries:
-            os.stat(
-                ".", dir_fd=folder.fd
-            )  # fails where the folder can be listed but not entered: once, not for each file
+            os.stat(".", dir_fd=folder.fd)  # fails once where the folder may be listed but not entered
             for entry in entries:
                 try:
                     is_folder = entry.is_dir(follow_symlinks=False)
-                except OSError as error:  # the listing has no types, and to ask for this one fails
-                    unknown = Folder(CLOSED, folder.known, folder, entry.name, entry.name)
+                except OSError as error:  # the listing has no types, and the system refuses the type of this entry
+                    unknown = Folder(CLOSED, folder.cache, folder, entry.name, entry.name)
                     unreadable(unknown, as_store_error(unknown, error))
                     continue
                 if not is_folder:
@@ -88,34 +86,34 @@ def _scan(
 
 
 @dataclass(frozen=True, slots=True)
-class _Nearest:
+class _OpenFolders:
     """The folders that are open, the last one entered last."""
 
-    _open: deque[Folder] = field(default_factory=deque)
+    _folders: deque[Folder] = field(default_factory=deque)
 
     def close(self) -> None:
         """Close all of them."""
-        for folder in self._open:
+        for folder in self._folders:
             folder.close()
 
-    def keep(self, folder: Folder) -> None:
-        """Keep a folder that was opened, at the expense of the one that was opened longest ago."""
-        self._open.append(folder)
-        if len(self._open) > _OPEN_FOLDERS:
-            self._open.popleft().close()
+    def add(self, folder: Folder) -> None:
+        """Keep a folder open, and close the one that was opened first if there are too many."""
+        self._folders.append(folder)
+        if len(self._folders) > _MAX_OPEN_FOLDERS:
+            self._folders.popleft().close()
 
     def reopen(self, folder: Folder) -> bool:
-        """Open the folder again, and those above it as needed; return whether it is still there."""
+        """Open the folder again if it was closed, and its parents as needed; return whether it still exists."""
         closed: list[Folder] = []
         here = folder
-        while here.closed and here.above is not None:
+        while here.closed and here.parent is not None:
             closed.append(here)
-            here = here.above
+            here = here.parent
         for each in reversed(closed):
             with translate_os_errors(each):
                 again = open_folder(here, each.name, each.component)
             if again is None:
                 return False
             each.fd, here = again.fd, each
-            self.keep(each)
+            self.add(each)
         return True

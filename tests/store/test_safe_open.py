@@ -217,16 +217,16 @@ def test_folders_that_ignore_case_are_exact(store: Store, root: Path) -> None:
 
 def test_known_entries_notice_changes(root: Path) -> None:
     """Remembered entries hold until somebody else changes the folder."""
-    known = DirectoryCache()
-    folder = open_root(str(root), known)
+    cache = DirectoryCache()
+    folder = open_root(str(root), cache)
     assert folder is not None
     with folder:
-        known.add(folder.fd, "not asked for before")
-        assert known.of(folder.fd).names == set()
+        cache.add(folder.fd, "not asked for before")
+        assert cache.entries(folder.fd).names == set()
         (root / "É").mkdir()
-        known.add(folder.fd, "É")
-        assert known.of(folder.fd).names == {"É"}
+        cache.add(folder.fd, "É")
+        assert cache.entries(folder.fd).names == {"É"}
         (root / "b").mkdir()
-        assert known.of(folder.fd).names == {"É", "b"}
+        assert cache.entries(folder.fd).names == {"É", "b"}
         shutil.rmtree(root / "É")
-        assert known.of(folder.fd).names == {"b"}
+        assert cache.entries(folder.fd).names == {"b"}

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 
 from thumbsmith.store.file_names import (
     MAX_NAME_BYTES,
-    PRIVATE,
-    component_of,
-    fold,
+    PRIVATE_PREFIX,
+    candidate_names,
+    case_variant,
+    casefolded,
+    decode_component,
     is_shortened,
-    namesake,
-    plain,
-    shortened,
-    spellings,
-    strict,
+    plain_name,
+    shortened_name,
+    strict_name,
 )
 
 # Text in which encodings, cases, Unicode forms and our own names meet more often than by chance.
@@ -52,7 +52,7 @@ components = st.lists(TRICKY | st.characters(exclude_categories=["Cs"], exclude_
 )
 def test_ordinary_components_stay_as_they_are(component: str) -> None:
     """What a file system can hold is not touched, but for a lone percent sign."""
-    assert plain(component) == (component if component != "%" else "%25")
+    assert plain_name(component) == (component if component != "%" else "%25")
 
 
 @pytest.mark.parametrize(
@@ -75,16 +75,16 @@ def test_ordinary_components_stay_as_they_are(component: str) -> None:
 )
 def test_what_cannot_stand_is_encoded(component: str, name: str) -> None:
     """Only the characters that cannot stand are percent-encoded."""
-    assert plain(component) == name
+    assert plain_name(component) == name
 
 
 def test_strict_spells_out_case_and_form() -> None:
     """The strict spelling has one case and one Unicode form, and never begins like the component."""
-    assert strict("a.jpg") == "%61.jpg"
-    assert strict("A É.jpg") == "%41%20%C3%89.jpg"
+    assert strict_name("a.jpg") == "%61.jpg"
+    assert strict_name("A É.jpg") == "%41%20%C3%89.jpg"
     for letter in string.ascii_uppercase:
-        assert strict(f"x{letter}") == f"%78%{ord(letter):02X}"
-    assert strict("xabz-_.09") == "%78abz-_.09"
+        assert strict_name(f"x{letter}") == f"%78%{ord(letter):02X}"
+    assert strict_name("xabz-_.09") == "%78abz-_.09"
 
 
 @untimed
@@ -94,23 +94,23 @@ def test_strict_spells_out_case_and_form() -> None:
 @example("")
 def test_spellings_say_what_they_stand_for(component: str) -> None:
     """Plain and strict names are read back as the component that they spell, so that no two share a name."""
-    assert component_of(plain(component)) == component
-    assert component_of(strict(component)) == component
+    assert decode_component(plain_name(component)) == component
+    assert decode_component(strict_name(component)) == component
 
 
 @untimed
 @given(st.binary().map(os.fsdecode) | components)
 def test_a_name_stands_for_one_component_at_most(name: str) -> None:
-    """A name that stands for a component is one of its spellings; any other name stands for none."""
-    component = component_of(name)
-    assert component is None or name in {plain(component), strict(component)}
+    """A name that stands for a component is one of its candidate names; any other name stands for none."""
+    component = decode_component(name)
+    assert component is None or name in {plain_name(component), strict_name(component)}
 
 
 def test_the_longest_name_is_not_shortened() -> None:
     """A component of 255 bytes is a name as it is; of a longer one the beginning and a digest of all of it are."""
-    assert spellings("x" * 255)[0] == "x" * 255
+    assert candidate_names("x" * 255)[0] == "x" * 255
     digest = hashlib.sha256(b"x" * 256).hexdigest()
-    assert spellings("x" * 256) == (shortened("x" * 256),) == (f"{'x' * 30}%~{digest}",)
+    assert candidate_names("x" * 256) == (shortened_name("x" * 256),) == (f"{'x' * 30}%~{digest}",)
 
 
 @untimed
@@ -120,23 +120,28 @@ def test_the_longest_name_is_not_shortened() -> None:
 @example("K" * 100, "k" * 100)
 def test_shortened_names_are_distinct(one: str, other: str) -> None:
     """No two components share a shortened name, and none is ever taken for a plain or strict one, in whatever case."""
-    names = {fold(plain(one)), fold(strict(one)), fold(plain(other)), fold(strict(other))}
-    assert fold(shortened(one)) not in names
-    assert (fold(shortened(one)) == fold(shortened(other))) == (one == other)
-    assert is_shortened(shortened(one))
-    assert not is_shortened(plain(one))
-    assert not is_shortened(strict(one))
+    names = {
+        casefolded(plain_name(one)),
+        casefolded(strict_name(one)),
+        casefolded(plain_name(other)),
+        casefolded(strict_name(other)),
+    }
+    assert casefolded(shortened_name(one)) not in names
+    assert (casefolded(shortened_name(one)) == casefolded(shortened_name(other))) == (one == other)
+    assert is_shortened(shortened_name(one))
+    assert not is_shortened(plain_name(one))
+    assert not is_shortened(strict_name(one))
 
 
 @untimed
 @given(components | st.text(st.sampled_from("\x85%😀a"), min_size=200, max_size=1024))
 def test_names_are_names(component: str) -> None:
     """Each spelling is a name that file systems can hold, and none of the store's own."""
-    for name in spellings(component):
+    for name in candidate_names(component):
         assert 1 <= len(name.encode()) <= MAX_NAME_BYTES
         assert not set(name) & {"/", "\0", "\n", "\\"}
         assert name not in {".", ".."}
-        assert not fold(name).startswith(PRIVATE)
+        assert not casefolded(name).startswith(PRIVATE_PREFIX)
 
 
 @pytest.mark.parametrize(
@@ -151,14 +156,14 @@ def test_names_are_names(component: str) -> None:
 )
 def test_a_namesake_has_another_case_or_form(name: str, other: str | None) -> None:
     """The name in the other case, or where it has no case in the other Unicode form; None where it has neither."""
-    assert namesake(name) == other
+    assert case_variant(name) == other
 
 
 def test_a_shortened_name_ends_in_its_digest() -> None:
     """A name that goes on after a digest is another one."""
-    assert is_shortened(shortened("cat"))
-    assert not is_shortened(f"{shortened('cat')}.jpg")
-    assert not is_shortened(f"{shortened('cat')}\n")
+    assert is_shortened(shortened_name("cat"))
+    assert not is_shortened(f"{shortened_name('cat')}.jpg")
+    assert not is_shortened(f"{shortened_name('cat')}\n")
 
 
 @untimed
@@ -167,6 +172,6 @@ def test_a_shortened_name_ends_in_its_digest() -> None:
 @example("ſ")
 @example("a\udcff")
 def test_namesakes_fold_alike(name: str) -> None:
-    """A name's namesake is another name that a file system may take for the same."""
-    other = namesake(name)
-    assert other is None or (other != name and fold(other) == fold(name))
+    """A name's case_variant is another name that a file system may take for the same."""
+    other = case_variant(name)
+    assert other is None or (other != name and casefolded(other) == casefolded(name))
