@@ -1,1 +1,1 @@
-"""Servers that tests run against: started on loopback by fixtures, and ended by them."""
+"""Servers for tests: fixtures start them on loopback and end them."""

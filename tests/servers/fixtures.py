@@ -1,4 +1,4 @@
-"""Fixtures: a bucket on one server or the other, and an environment in which nothing but that can be reached."""
+"""Fixtures: a bucket on each server, and an environment in which no other server can be reached."""
 
 import os
 import secrets
@@ -19,7 +19,7 @@ needs_servers = pytest.mark.skipif(
 
 @pytest.fixture(scope="session", autouse=True)
 def aws_environment() -> Iterator[None]:
-    """Take away whatever AWS settings there are: no test can reach an account, or ask for one's credentials."""
+    """Remove all AWS settings: no test can reach an account, or use its credentials."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             patch.delenv(name)
@@ -49,24 +49,24 @@ def seaweedfs_address() -> Iterator[str]:
 
 @pytest.fixture
 def ministack(ministack_address: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return s3:// and a fresh bucket on ministack, which AWS_ENDPOINT_URL leads to."""
+    """Return s3:// and a new bucket on ministack, at AWS_ENDPOINT_URL."""
     return fresh_bucket(ministack_address, monkeypatch)
 
 
 @pytest.fixture
 def seaweedfs(seaweedfs_address: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return s3:// and a fresh bucket on SeaweedFS, which AWS_ENDPOINT_URL leads to."""
+    """Return s3:// and a new bucket on SeaweedFS, at AWS_ENDPOINT_URL."""
     return fresh_bucket(seaweedfs_address, monkeypatch)
 
 
 @pytest.fixture(params=["ministack", "seaweedfs"])
 def either_server(request: pytest.FixtureRequest) -> str:
-    """Return s3:// and a fresh bucket, on one server after the other."""
+    """Return s3:// and a new bucket, on each server."""
     return request.getfixturevalue(request.param)
 
 
 def fresh_bucket(address: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Make a bucket at this address, lead AWS_ENDPOINT_URL there, and return s3:// and its name."""
+    """Create a bucket at this address, set AWS_ENDPOINT_URL to it, and return s3:// and its name."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", address)
     name = f"test-{secrets.token_hex(6)}"
     administrator().create_bucket(Bucket=name)
@@ -74,19 +74,19 @@ def fresh_bucket(address: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def administrator() -> Any:
-    """Return a client of botocore's for what stores do not do, at where AWS_ENDPOINT_URL leads to."""
+    """Return a client of botocore at AWS_ENDPOINT_URL, for operations that stores do not have."""
     return _client(os.environ["AWS_ENDPOINT_URL"])
 
 
 @cache
 def _client(address: str) -> Any:
-    """Return the client for an address, which is made once: each takes a tenth of a second."""
+    """Return the client for an address. It is created once, as each takes a tenth of a second."""
     return botocore.session.Session().create_client("s3", region_name="us-east-1", endpoint_url=address)
 
 
 @pytest.fixture(params=["direct", "botocore"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Have requests to S3 sent one way after the other: a setting that only botocore understands makes the second."""
+    """Run a test with each transport: a setting that only botocore understands selects the second."""
     if request.param == "botocore":
         monkeypatch.setenv("AWS_RETRY_MODE", "standard")
     return str(request.param)
@@ -94,14 +94,14 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture(scope="session")
 def scripted_server() -> Iterator[Scripted]:
-    """Return a server that runs for the session and gives the answers that it is told."""
+    """Return a server that runs for the session and sends scripted responses."""
     with scripted() as server:
         yield server
 
 
 @pytest.fixture
 def script(scripted_server: Scripted, monkeypatch: pytest.MonkeyPatch) -> Scripted:
-    """Return a server that gives the answers that a test tells it, where AWS_ENDPOINT_URL leads to."""
+    """Return a server at AWS_ENDPOINT_URL that sends the responses of a test."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", scripted_server.address)
     scripted_server.script()
     return scripted_server

@@ -1,4 +1,4 @@
-"""A small S3 in memory that answers oddly where a test tells it to: it writes bytes to the connection itself."""
+"""A small S3 in memory that a test can make answer wrongly: it writes bytes to the connection itself."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from xml.sax.saxutils import escape
 
 @dataclass(frozen=True)
 class Asked:
-    """One request, as it came; `kind` is LIST for a listing, else the method; `key` is without the bucket."""
+    """One request. `kind` is LIST for a listing, else the method; `key` is without the bucket."""
 
     kind: str
     key: str
@@ -27,13 +27,13 @@ class Asked:
     connection: socket.socket
 
     def send(self, data: bytes) -> None:
-        """Send bytes as they are."""
+        """Send bytes unchanged."""
         self.connection.sendall(data)
 
 
 @dataclass
 class Odd:
-    """The objects, the requests so far, and what answers in the server's place: it returns False for what it leaves."""
+    """The objects, the requests so far, and a handler that may answer instead; it returns False where it does not."""
 
     address: str
     objects: dict[str, bytes] = field(default_factory=dict)
@@ -42,12 +42,12 @@ class Odd:
     over: threading.Event = field(default_factory=threading.Event)
 
     def reset(self) -> None:
-        """Have whatever still answers oddly end, and begin anew."""
+        """End all wrong answers that are being sent, and start again."""
         self.over.set()
         self.objects, self.asked, self.oddly, self.over = {}, [], lambda _: False, threading.Event()
 
     def answer(self, asked: Asked) -> bytes:
-        """Return the answer that a server gives."""
+        """Return the normal answer."""
         if asked.kind == "LIST":
             keys = sorted(key for key in self.objects if key.startswith(asked.query.get("prefix", "")))
             return reply(200, listing(*keys, sizes={key: len(self.objects[key]) for key in keys}))
@@ -69,23 +69,23 @@ class Odd:
 
 
 def etag(data: bytes) -> str:
-    """Return an object's ETag."""
+    """Return the ETag of an object."""
     return f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'
 
 
 def head(status: int, fields: dict[str, str]) -> bytes:
-    """Return the beginning of an answer."""
+    """Return status line and headers of a response."""
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {value}" for name, value in fields.items())]
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
 def reply(status: int, body: bytes = b"", **fields: str) -> bytes:
-    """Return a whole answer."""
+    """Return a whole response."""
     return head(status, fields | {"Content-Length": str(len(body))}) + body
 
 
 def listing(*keys: str, token: str | None = None, sizes: dict[str, int] | None = None, size: str = "1") -> bytes:
-    """Return a page of a listing; `token` says that there is another one."""
+    """Return a page of a listing; `token` means that there is another one."""
     found = sizes or {}
     objects = "".join(
         f'<Contents><Key>{escape(quote(key))}</Key><ETag>"e"</ETag><Size>{found.get(key, size)}</Size></Contents>'
@@ -126,12 +126,12 @@ class _Server(ThreadingTCPServer):
     allow_reuse_address = True
 
     def handle_error(self, *_: Any) -> None:
-        """Say nothing of those that went away."""
+        """Ignore clients that closed the connection."""
 
 
 @contextlib.contextmanager
 def running() -> Iterator[Odd]:
-    """Run such a server on a free port of 127.0.0.1."""
+    """Run the server on a free port of 127.0.0.1."""
     with _Server(("127.0.0.1", 0), _Handler) as server:
         odd = Odd(f"http://127.0.0.1:{server.server_address[1]}")
         server.odd = odd  # type: ignore[attr-defined]

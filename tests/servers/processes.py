@@ -1,4 +1,4 @@
-"""Two S3 servers as processes, each on free ports of 127.0.0.1, with a folder of its own that goes with it."""
+"""Two S3 servers as processes, each on free ports of 127.0.0.1 and with a temporary folder."""
 
 import contextlib
 import json
@@ -39,7 +39,7 @@ SECONDS_TO_STOP = 5
 
 @contextlib.contextmanager
 def ministack(*, as_cloud: bool = False) -> Iterator[str]:
-    """Run ministack and give its address. It keeps objects in memory, holds every key, and checks no signature.
+    """Run ministack; give its address. It keeps objects in memory, holds every key, and checks no signature.
 
     As a cloud it runs functions, which find it as AWS, and enforces what their roles may do.
     """
@@ -60,7 +60,7 @@ def ministack(*, as_cloud: bool = False) -> Iterator[str]:
 
 @contextlib.contextmanager
 def seaweedfs() -> Iterator[str]:
-    """Run SeaweedFS and give the address of its S3. It keeps a tree of files, and checks signatures as S3 does."""
+    """Run SeaweedFS; give the address of its S3. It keeps a tree of files, and checks signatures as S3 does."""
     ports = dict(zip(SEAWEEDFS_PORTS, free_ports(len(SEAWEEDFS_PORTS)), strict=True))
     command = [str(PROGRAMS / "weed"), "server", "-s3"]
     command += [f"-{name}={value}" for name, value in (SEAWEEDFS_OPTIONS | ports).items()]
@@ -84,7 +84,7 @@ def _folder() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _running(command: list[str], folder: Path, environment: dict[str, str], address: str, health: str) -> Iterator[str]:
-    """Run the command until the end of the block; give the address once the server is healthy."""
+    """Run the command during the block; give the address once the server is healthy."""
     minimal = {"PATH": f"{PROGRAMS}:/usr/bin:/bin", "HOME": str(folder), "TMPDIR": str(folder)}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -118,7 +118,7 @@ def _answers(address: str) -> bool:
 
 
 def free_ports(number: int) -> list[int]:
-    """Return ports of 127.0.0.1 on which nothing listens."""
+    """Return ports of 127.0.0.1 on which no process listens."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
         for each in sockets:

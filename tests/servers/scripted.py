@@ -1,4 +1,4 @@
-"""A server that gives the answers it was told to give, one after another, and remembers what it was asked."""
+"""A server that sends scripted responses, one after another, and records the requests."""
 
 import contextlib
 import threading
@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer; the body is cut off after `cut` bytes, and the connection with it. A header of None is left out."""
+    """One response; the body and the connection are cut off after `cut` bytes. A header of None is left out."""
 
     status: int
     body: bytes = b""
@@ -21,7 +21,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Asked:
-    """One request; headers are found by names in any case."""
+    """One request; header names match in any case."""
 
     method: str
     path: str
@@ -30,14 +30,14 @@ class Asked:
 
 @dataclass
 class Scripted:
-    """The answers that are left; the last one is given for ever."""
+    """The remaining responses; the last one is repeated."""
 
     address: str
     answers: deque[Answer] = field(default_factory=deque)
     asked: list[Asked] = field(default_factory=list)
 
     def script(self, *answers: Answer) -> None:
-        """Give these answers from now on, and forget what was asked."""
+        """Send these responses from now on, and clear the recorded requests."""
         self.answers, self.asked = deque(answers), []
 
 
@@ -47,13 +47,13 @@ def error(status: int, code: str, message: str = "") -> Answer:
 
 
 def part(data: bytes, span: str, etag: str = '"one"', cut: int | None = None) -> Answer:
-    """Return the answer to a GET of a range: "0-3/10"."""
+    """Return the response to a GET of a range: "0-3/10"."""
     return Answer(206, data, {"ETag": etag, "Content-Range": f"bytes {span}"}, cut)
 
 
 @contextlib.contextmanager
 def scripted() -> Iterator[Scripted]:
-    """Run such a server on a free port of 127.0.0.1."""
+    """Run the server on a free port of 127.0.0.1."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -83,7 +83,7 @@ def scripted() -> Iterator[Scripted]:
                 super().handle()
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         script = Scripted(f"http://127.0.0.1:{server.server_address[1]}")

@@ -1,4 +1,4 @@
-"""What every store promises, as tests: a subclass gives a `store` fixture, and the keys that it can hold."""
+"""The promises of the contract of stores, as tests. A subclass has a `store` fixture and the keys that it can hold."""
 
 import contextlib
 import hashlib
@@ -15,7 +15,7 @@ HEADERS = Headers(content_type="image/webp")
 
 
 def content_of(store: Store, key: str) -> bytes | None:
-    """Return an object's bytes, or None where there is none."""
+    """Return the bytes of an object, or None where it is missing."""
     reader = store.open(key)
     if reader is None:
         return None
@@ -27,7 +27,7 @@ def content_of(store: Store, key: str) -> bytes | None:
 
 @contextlib.contextmanager
 def unprivileged() -> Iterator[None]:
-    """Do without the right to read everything, which the superuser has."""
+    """Run the block without the right of the superuser to read everything."""
     if os.geteuid() != 0:
         yield
         return
@@ -49,7 +49,7 @@ class Contract:
         raise NotImplementedError
 
     def test_what_is_not_there_is_none(self, store: Store) -> None:
-        """An object that is not there is no failure: head and open answer None, delete does nothing."""
+        """A missing object is no failure: head and open return None, delete does nothing."""
         for key in self.keys:
             assert store.head(key) is None
             assert store.open(key) is None
@@ -58,7 +58,7 @@ class Contract:
         assert list(store.list()) == []
 
     def test_what_was_put_is_there(self, store: Store) -> None:
-        """What was put is found by head, open and list, with the etag that put returned."""
+        """An object that was put is found by head, open and list, with the etag that put returned."""
         etags = {key: store.put(key, key.encode() * 3, HEADERS) for key in self.keys}
         for key, etag in etags.items():
             found = store.head(key)
@@ -68,7 +68,7 @@ class Contract:
         assert {info.key: info.etag for info in store.list()} == etags
 
     def test_each_object_is_listed_once(self, store: Store) -> None:
-        """A listing holds every object once, however often it was put."""
+        """A listing contains every object once, however often it was put."""
         for key in (*self.keys, *self.keys):
             store.put(key, b"x", HEADERS)
         assert sorted(info.key for info in store.list()) == sorted(self.keys)
@@ -84,14 +84,14 @@ class Contract:
             assert {info.key for info in store.list(prefix)} == {key for key in self.keys if key.startswith(prefix)}
 
     def test_list_begins_behind_a_key(self, store: Store) -> None:
-        """What is listed after a key, of this store or none, are the keys that are greater by their code points."""
+        """A listing after a key, existing or not, contains the keys that are greater by their code points."""
         for key in self.keys:
             store.put(key, b"", HEADERS)
         for after in (*self.keys, "b", "zz"):
             assert {info.key for info in store.list(after=after)} == {key for key in self.keys if key > after}
 
     def test_children_are_direct(self, store: Store) -> None:
-        """Children are the objects whose rest of the key holds no further slash."""
+        """Children are the objects whose rest of the key has no further slash."""
         for key in self.keys:
             store.put(key, b"", HEADERS)
         for folder in {key.rpartition("/")[0] for key in self.keys if "/" in key} | set(self.keys):
@@ -99,7 +99,7 @@ class Contract:
             assert {info.key for info in store.children(folder)} == expected
 
     def test_delete_removes_exactly_one(self, store: Store) -> None:
-        """Deleting takes away the one object, not those that its key is the beginning of."""
+        """Delete removes one object, and none whose key begins with its key."""
         left = list(self.keys)
         for key in left:
             store.put(key, b"x", HEADERS)
@@ -118,7 +118,7 @@ class Contract:
 
     @pytest.mark.parametrize("size", [0, 1, 100_000, 3_000_000])
     def test_reads_are_ranges(self, store: Store, size: int) -> None:
-        """A read gives the bytes from the offset, fewer where the object ends, none behind its end."""
+        """A read returns the bytes from the offset, fewer at the end of the object, none after it."""
         data = hashlib.shake_256(b"seed").digest(size)
         store.put("a.jpg", data, HEADERS)
         reader = store.open("a.jpg")
@@ -140,7 +140,7 @@ class Contract:
         reader.close()
 
     def test_reader_stays_on_its_version(self, store: Store) -> None:
-        """A reader goes on with the version that it was opened on when the object is replaced or deleted."""
+        """A reader still reads the version that it was opened on after the object is replaced or deleted."""
         store.put("a.jpg", b"old" * 1000, HEADERS)
         reader = store.open("a.jpg")
         assert reader is not None
@@ -151,7 +151,7 @@ class Contract:
         reader.close()
 
     def test_listing_survives_changes(self, store: Store) -> None:
-        """Objects that vanish while a listing goes on are no failure, and the others are listed."""
+        """Objects that are deleted during a listing are no failure, and the others are listed."""
         for number in range(40):
             store.put(f"{number}/small.webp", b"", HEADERS)
         seen = []
@@ -162,13 +162,13 @@ class Contract:
         assert {f"{number}/small.webp" for number in range(1, 40, 2)} <= set(seen)
 
     def test_destination_of_a_destination_is_the_same(self, store: Store) -> None:
-        """A store's view as a destination is stable, and it has the store's address."""
+        """The view of a destination as a destination is itself, and it has the same address."""
         destination = store.as_destination()
         assert destination.as_destination() is destination
         assert destination.url == store.url
 
     def test_sweep_spares_objects(self, store: Store) -> None:
-        """A sweep finds nothing where nobody died."""
+        """A sweep finds nothing where no writer died."""
         for key in self.keys:
             store.put(key, b"x", HEADERS)
         assert store.sweep() == 0

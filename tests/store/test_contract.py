@@ -1,4 +1,4 @@
-"""Every store keeps the same promises."""
+"""Every store keeps the promises of the contract."""
 
 from pathlib import Path
 
@@ -26,14 +26,14 @@ class TestMemory(Contract):
         return MemoryStore("contract")
 
     def test_headers_are_kept(self, store: MemoryStore) -> None:
-        """What goes with an object can be looked at."""
+        """The headers of an object are stored."""
         store.put("a", b"", HEADERS)
         found = store.open("a")
         assert found is not None
         assert found.headers == HEADERS
 
     def test_bytes_are_the_stores_own(self, store: MemoryStore) -> None:
-        """A buffer that the caller goes on writing to is no part of the store."""
+        """The store copies the bytes: a buffer that the caller writes to later does not change the object."""
         buffer = bytearray(b"abc")
         store.put("a", buffer, HEADERS)
         buffer[0] = 0
@@ -41,7 +41,7 @@ class TestMemory(Contract):
 
 
 class TestFolder(Contract):
-    """A folder as it lies there."""
+    """A folder with the literal layout."""
 
     @pytest.fixture
     def store(self, tmp_path: Path) -> Store:
@@ -53,7 +53,7 @@ class TestFolder(Contract):
         "key", ["", "/a", "a/", "a//b", ".", "..", "../a", "a/../b", "a\0b", "\ud800", ".thumbsmith-a/b"]
     )
     def test_keys_that_no_file_has(self, store: Store, key: str) -> None:
-        """A key that is no path of an object beneath the root is not there, and nothing can be put under it."""
+        """A key that is no path below the root is missing, and nothing can be put under it."""
         assert store.head(key) is None
         assert store.open(key) is None
         assert list(store.children(key)) == []
@@ -63,14 +63,14 @@ class TestFolder(Contract):
         assert raised.value.transient is False
 
     def test_keys_are_paths(self, store: Store) -> None:
-        """What is put under a key lies at exactly that path."""
+        """An object is the file at the path of its key."""
         for key in self.keys:
             store.put(key, key.encode(), HEADERS)
             assert Path(store.url, key).read_bytes() == key.encode()
 
 
 class TestDestination(Contract):
-    """A folder in which every key fits."""
+    """A folder with the mapped layout, which holds every key."""
 
     keys = ANY_KEYS
 
@@ -81,7 +81,7 @@ class TestDestination(Contract):
         return open_store(tmp_path / "root").as_destination()
 
     def test_order_of_writing_does_not_matter(self, store: Store) -> None:
-        """Keys that want the same name find their places in any order, and leave nothing when they go."""
+        """Keys that need the same name are stored in any order, and deleting them leaves no file."""
         for key in reversed(self.keys):
             store.put(key, key.encode(), HEADERS)
         assert sorted(info.key for info in store.list()) == sorted(self.keys)
@@ -92,7 +92,7 @@ class TestDestination(Contract):
 
     @pytest.mark.parametrize("key", ["", "\ud800", "a/\udcff.jpg/small.webp"])
     def test_keys_that_are_no_keys(self, store: Store, key: str) -> None:
-        """An empty key, or one that is not UTF-8, is never there and cannot be put."""
+        """An empty key, or one that is not UTF-8, is always missing and cannot be put."""
         assert store.head(key) is None
         assert store.open(key) is None
         assert list(store.children(key)) == []

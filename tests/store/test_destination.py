@@ -1,4 +1,4 @@
-"""A folder as a destination: every key finds its place, and nobody else's."""
+"""A folder as a destination: every key has its own location."""
 
 import json
 import os
@@ -28,7 +28,7 @@ TRICKY = (
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    """Return an empty destination beside other things."""
+    """Return an empty destination beside other files."""
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "small.webp").write_bytes(b"outside")
     (tmp_path / "root").mkdir()
@@ -36,13 +36,13 @@ def store(tmp_path: Path) -> Store:
 
 
 def paths(root: Path) -> Iterator[str]:
-    """Yield the relative path of every file beneath."""
+    """Yield the relative path of every file below."""
     for folder, _, names in os.walk(root):
         yield from (str(Path(folder, name).relative_to(root)) for name in names)
 
 
 def look_alikes(root: Path) -> list[str]:
-    """Return the folders that hold two folders whose names some file system takes for the same one."""
+    """Return the folders that contain two folders whose names some file system takes for the same one."""
     return [folder for folder, below, _ in os.walk(root) if len(set(map(casefolded, below))) < len(below)]
 
 
@@ -69,7 +69,7 @@ def random_keys(count: int, seed: int) -> list[str]:
 
 @needs_corpus
 def test_hostile_and_random_keys_live_together(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The hostile keys and 10,000 random ones fit into one folder, each once, beneath its root, and all go again."""
+    """The hostile keys and 10,000 random ones fit into one folder, each once, and all can be deleted again."""
     monkeypatch.setattr(os, "fsync", lambda fd: None)  # to wait for a disk 40,000 times tells nothing here
     hostile = [entry["key"] for entry in json.loads((CORPUS / "hostile_keys.json").read_text())]
     keys = sorted({*hostile, *(f"{key}/small.webp" for key in hostile if len(key) < 500), *random_keys(10_000, seed=1)})
@@ -91,7 +91,7 @@ def test_hostile_and_random_keys_live_together(store: Store, tmp_path: Path, mon
     ["photos/Été 1.jpg/small.webp", "cat.jpg/icon@2x.png", "a b/#1 50% off?.jpg/manifest.json", "c:d/x&y/small.webp"],
 )
 def test_ordinary_keys_are_paths(store: Store, key: str) -> None:
-    """What is made of an ordinary source lies at exactly the path that its key is."""
+    """A rendition of an ordinary source is the file at the path of its key."""
     store.put(key, b"x", HEADERS)
     assert list(paths(Path(store.url))) == [key]
 
@@ -105,14 +105,14 @@ def test_cases_are_kept_apart(store: Store) -> None:
 
 
 def test_cases_are_kept_apart_in_either_order(store: Store) -> None:
-    """The first one keeps its name, whichever has capital letters."""
+    """The first one keeps its name, in upper or lower case."""
     for key in ("a.jpg", "A.jpg"):
         store.put(f"{key}/small.webp", b"x", HEADERS)
     assert set(paths(Path(store.url))) == {"a.jpg/small.webp", "%41.jpg/small.webp"}
 
 
 def test_other_objects_lie_in_folders_of_their_own(store: Store) -> None:
-    """An object whose name no rendition has never stands in the way of a folder of the same name."""
+    """An object with another name than a rendition is never in the way of a folder with the same name."""
     store.put("notes.txt", b"x", HEADERS)
     store.put("notes.txt/small.webp", b"x", HEADERS)
     assert set(paths(Path(store.url))) == {"notes.txt/.thumbsmith-object", "notes.txt/small.webp"}
@@ -120,7 +120,7 @@ def test_other_objects_lie_in_folders_of_their_own(store: Store) -> None:
 
 @pytest.mark.parametrize("named", ["something else", "k" * 40 + "/x"])
 def test_a_wrong_note_makes_a_folder_foreign(store: Store, named: str) -> None:
-    """A note counts if it is a component, and the one that the folder is named after."""
+    """A recorded component counts only if the name of the folder is made from it."""
     name = shortened_name(named if "/" in named else "k" * 300)
     Path(store.url, name).mkdir()
     Path(store.url, name, ".thumbsmith-name").write_text(named)
@@ -129,7 +129,7 @@ def test_a_wrong_note_makes_a_folder_foreign(store: Store, named: str) -> None:
 
 
 def test_a_source_stays_where_it_is(store: Store) -> None:
-    """A source keeps its folder when the one that it collided with is gone, and the next one gets the plain name."""
+    """A source keeps its folder when the one with the similar name is deleted, and the next one gets the plain name."""
     store.put("A.jpg/small.webp", b"1", HEADERS)
     store.put("a.jpg/small.webp", b"2", HEADERS)
     store.delete("A.jpg/small.webp")
@@ -143,7 +143,7 @@ def test_a_source_stays_where_it_is(store: Store) -> None:
 
 @pytest.mark.parametrize("keys", [("a.jpg/x.webp", "a.jpg/x.webp/x.webp"), ("a.jpg/x.webp/x.webp", "a.jpg/x.webp")])
 def test_a_source_called_like_a_rendition(store: Store, keys: tuple[str, str]) -> None:
-    """A rendition and a source of the same key are kept apart, whichever comes first and whichever goes first."""
+    """A rendition and a source with the same key are separate, in any order of creation and deletion."""
     for order in (keys, keys[::-1]):
         for key in keys:
             store.put(key, key.encode(), HEADERS)
@@ -158,7 +158,7 @@ def test_a_source_called_like_a_rendition(store: Store, keys: tuple[str, str]) -
 
 
 def test_long_components_are_shortened(store: Store) -> None:
-    """A component that is too long for a name begins like itself, and the folder says what it stands for."""
+    """The folder of a component that is too long for a name begins like it, and contains the whole component."""
     component = "Long name " * 40
     store.put(f"{component}/small.webp", b"x", HEADERS)
     (folder,) = Path(store.url).iterdir()
@@ -169,7 +169,7 @@ def test_long_components_are_shortened(store: Store) -> None:
 
 
 def test_a_lost_component_is_written_down_again(store: Store) -> None:
-    """Without its note a shortened folder is foreign to a listing, until something is put there."""
+    """Without its recorded component a shortened folder is foreign in a listing, until an object is put there."""
     component = "k" * 300
     store.put(f"{component}/small.webp", b"x", HEADERS)
     note = Path(store.url, shortened_name(component), ".thumbsmith-name")
@@ -183,7 +183,7 @@ def test_a_lost_component_is_written_down_again(store: Store) -> None:
 
 
 def test_foreign_names_are_never_ours(store: Store) -> None:
-    """What others put there is listed under keys of its own, which nobody can put, and is not touched."""
+    """Files of other programs are listed under foreign keys, which nobody can put, and are not changed."""
     root = Path(store.url)
     names = [
         b"%41",
@@ -210,7 +210,7 @@ def test_foreign_names_are_never_ours(store: Store) -> None:
 
 
 def test_plain_files_of_others_are_objects(store: Store) -> None:
-    """An ordinary file is listed, read, replaced and deleted under its path, and makes way for no folder."""
+    """An ordinary file is listed, read, replaced and deleted under its path, and no folder replaces it."""
     Path(store.url, "notes.txt").write_bytes(b"theirs")
     store.put("notes.txt/small.webp", b"ours", HEADERS)
     assert {info.key for info in store.list()} == {"notes.txt", "notes.txt/small.webp"}
@@ -222,7 +222,7 @@ def test_plain_files_of_others_are_objects(store: Store) -> None:
 
 
 def test_a_copied_component_counts_once(store: Store) -> None:
-    """Where a component lies twice, because a tree was copied into this one, the plain name is the one that counts."""
+    """Where a component has two folders, because a tree was copied into this one, the plain name counts."""
     store.put("A.jpg/small.webp", b"A", HEADERS)
     store.put("a.jpg/small.webp", b"a", HEADERS)
     store.delete("A.jpg/small.webp")
@@ -233,7 +233,7 @@ def test_a_copied_component_counts_once(store: Store) -> None:
 
 
 def test_a_thing_in_the_way_is_passed_by(store: Store) -> None:
-    """Where something that is no folder has the plain name, the folder gets another; where all are taken, it fails."""
+    """Where a file has the plain name, the folder gets another; where all names are taken, the write fails."""
     for name in ("a.jpg", "%61.jpg"):
         Path(store.url, name).symlink_to("../outside")
     store.put("a.jpg/small.webp", b"x", HEADERS)
@@ -258,7 +258,7 @@ for number in range(40):
 
 
 def test_two_processes_write_keys_that_collide(store: Store) -> None:
-    """Two processes that make look-alike folders at one moment find different names for them."""
+    """Two processes that create folders with similar names at the same moment use different names."""
     command = [sys.executable, "-c", WRITER, store.url]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     writers = [subprocess.Popen([*command, name], **pipes) for name in ("IMG.JPG", "img.jpg", "IMG.jpg")]
@@ -279,7 +279,7 @@ def test_two_processes_write_keys_that_collide(store: Store) -> None:
 
 
 def test_writing_and_pruning_at_once(store: Store) -> None:
-    """Writers and deleters of one folder, which comes and goes between them, do not disturb one another."""
+    """Writers and deleters in one folder, which is created and removed between them, do not disturb one another."""
 
     def work(number: int) -> None:
         folder = "k" * 300 if number % 2 else "a/b.jpg"

@@ -1,4 +1,4 @@
-"""Spellings of components: text in, text out."""
+"""The candidate names of components: text in, text out."""
 
 import hashlib
 import os
@@ -51,7 +51,7 @@ components = st.lists(TRICKY | st.characters(exclude_categories=["Cs"], exclude_
     ],
 )
 def test_ordinary_components_stay_as_they_are(component: str) -> None:
-    """What a file system can hold is not touched, but for a lone percent sign."""
+    """A name that any file system can store is not changed, except for a single percent sign."""
     assert plain_name(component) == (component if component != "%" else "%25")
 
 
@@ -74,12 +74,12 @@ def test_ordinary_components_stay_as_they_are(component: str) -> None:
     ],
 )
 def test_what_cannot_stand_is_encoded(component: str, name: str) -> None:
-    """Only the characters that cannot stand are percent-encoded."""
+    """Only the characters that a name cannot contain are percent-encoded."""
     assert plain_name(component) == name
 
 
 def test_strict_spells_out_case_and_form() -> None:
-    """The strict spelling has one case and one Unicode form, and never begins like the component."""
+    """The strict name has one case and one Unicode form, and its first character is always encoded."""
     assert strict_name("a.jpg") == "%61.jpg"
     assert strict_name("A É.jpg") == "%41%20%C3%89.jpg"
     for letter in string.ascii_uppercase:
@@ -93,7 +93,7 @@ def test_strict_spells_out_case_and_form() -> None:
 @example("%%41")
 @example("")
 def test_spellings_say_what_they_stand_for(component: str) -> None:
-    """Plain and strict names are read back as the component that they spell, so that no two share a name."""
+    """Plain and strict names are decoded to their component, so that no two components share a name."""
     assert decode_component(plain_name(component)) == component
     assert decode_component(strict_name(component)) == component
 
@@ -101,13 +101,13 @@ def test_spellings_say_what_they_stand_for(component: str) -> None:
 @untimed
 @given(st.binary().map(os.fsdecode) | components)
 def test_a_name_stands_for_one_component_at_most(name: str) -> None:
-    """A name that stands for a component is one of its candidate names; any other name stands for none."""
+    """A name decodes to a component only if it is one of its candidate names."""
     component = decode_component(name)
     assert component is None or name in {plain_name(component), strict_name(component)}
 
 
 def test_the_longest_name_is_not_shortened() -> None:
-    """A component of 255 bytes is a name as it is; of a longer one the beginning and a digest of all of it are."""
+    """A component of 255 bytes is its own name; the name of a longer one is its beginning and a digest of all of it."""
     assert candidate_names("x" * 255)[0] == "x" * 255
     digest = hashlib.sha256(b"x" * 256).hexdigest()
     assert candidate_names("x" * 256) == (shortened_name("x" * 256),) == (f"{'x' * 30}%~{digest}",)
@@ -119,7 +119,7 @@ def test_the_longest_name_is_not_shortened() -> None:
 @example("k" * 1023 + "a", "k" * 1023 + "b")
 @example("K" * 100, "k" * 100)
 def test_shortened_names_are_distinct(one: str, other: str) -> None:
-    """No two components share a shortened name, and none is ever taken for a plain or strict one, in whatever case."""
+    """No two components share a shortened name, and in no case is one equal to a plain or strict name."""
     names = {
         casefolded(plain_name(one)),
         casefolded(strict_name(one)),
@@ -136,7 +136,7 @@ def test_shortened_names_are_distinct(one: str, other: str) -> None:
 @untimed
 @given(components | st.text(st.sampled_from("\x85%😀a"), min_size=200, max_size=1024))
 def test_names_are_names(component: str) -> None:
-    """Each spelling is a name that file systems can hold, and none of the store's own."""
+    """Every candidate name can be stored by file systems, and none belongs to the store."""
     for name in candidate_names(component):
         assert 1 <= len(name.encode()) <= MAX_NAME_BYTES
         assert not set(name) & {"/", "\0", "\n", "\\"}
@@ -155,12 +155,12 @@ def test_names_are_names(component: str) -> None:
     ],
 )
 def test_a_namesake_has_another_case_or_form(name: str, other: str | None) -> None:
-    """The name in the other case, or where it has no case in the other Unicode form; None where it has neither."""
+    """The name in the other case, or in the other Unicode form if it has no case; None if it has neither."""
     assert case_variant(name) == other
 
 
 def test_a_shortened_name_ends_in_its_digest() -> None:
-    """A name that goes on after a digest is another one."""
+    """A name that continues after a digest is no shortened one."""
     assert is_shortened(shortened_name("cat"))
     assert not is_shortened(f"{shortened_name('cat')}.jpg")
     assert not is_shortened(f"{shortened_name('cat')}\n")
@@ -172,6 +172,6 @@ def test_a_shortened_name_ends_in_its_digest() -> None:
 @example("ſ")
 @example("a\udcff")
 def test_namesakes_fold_alike(name: str) -> None:
-    """A name's case_variant is another name that a file system may take for the same."""
+    """The case variant of a name is another name that a file system may take for the same."""
     other = case_variant(name)
     assert other is None or (other != name and casefolded(other) == casefolded(name))

@@ -1,4 +1,4 @@
-"""Requests that are ended from another thread: not one byte of them is sent afterwards."""
+"""Requests that are ended from another thread: no byte of them is sent afterwards."""
 
 import contextlib
 import os
@@ -21,12 +21,12 @@ from thumbsmith.store.s3_socket import SEND_BYTES, Exchange, LimitedSocket, open
 
 
 class TooLate(ThumbsmithError):
-    """What a lifetime of these tests says."""
+    """The error of a lifetime of these tests."""
 
 
 @pytest.fixture
 def odd(monkeypatch: pytest.MonkeyPatch) -> Iterator[Odd]:
-    """Return a server, where AWS_ENDPOINT_URL leads to."""
+    """Return a server at AWS_ENDPOINT_URL."""
     with running() as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.address)
         yield server
@@ -34,7 +34,7 @@ def odd(monkeypatch: pytest.MonkeyPatch) -> Iterator[Odd]:
 
 @pytest.fixture
 def store(way: str, odd: Odd) -> Store:
-    """Return the bucket on that server, with requests sent each way."""
+    """Return the bucket on that server, once for each transport."""
     return open_store("s3://bucket")
 
 
@@ -75,7 +75,7 @@ def begun(
 
 
 def received(connection: socket.socket) -> bytes:
-    """Return all that comes until the other side ends the connection, in order or not."""
+    """Return all bytes until the other side closes the connection or breaks it."""
     pieces = []
     with contextlib.suppress(OSError):
         while piece := connection.recv(1 << 16):
@@ -85,7 +85,7 @@ def received(connection: socket.socket) -> bytes:
 
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
-    """Return a server's settings with a certificate of its own."""
+    """Return the TLS settings of a server with its own certificate."""
     folder: Path = tmp_path_factory.mktemp("tls")
     server_text = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=test -keyout key.pem -out cert.pem"
     subprocess.run(server_text.split(), cwd=folder, check=True, capture_output=True)
@@ -96,7 +96,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
 
 @pytest.mark.parametrize("secure", [False, True])
 def test_a_thread_that_is_about_to_send_sends_nothing(secure: bool, tls: ssl.SSLContext) -> None:
-    """It was stopped right before it sends, the requests were ended, and it runs again: nothing arrives."""
+    """The thread is stopped right before it sends, and the requests are ended: later nothing arrives."""
     requests = Lifetime(why=TooLate)
     with listener() as server:
         line, other = begun(server, requests, tls if secure else None)
@@ -112,7 +112,7 @@ def test_a_thread_that_is_about_to_send_sends_nothing(secure: bool, tls: ssl.SSL
 
 
 def test_what_the_kernel_still_holds_is_dropped() -> None:
-    """A body that was handed to the kernel, but not sent, is not sent once the server reads on."""
+    """A body that the kernel has not sent yet is not sent when the server reads again."""
     requests, body = Lifetime(why=TooLate), b"x" * (32 << 20)
     with listener() as server:
         line, other = begun(server, requests)
@@ -138,7 +138,7 @@ def test_what_the_kernel_still_holds_is_dropped() -> None:
 
 
 def test_the_descriptor_is_nobody_elses(odd: Odd) -> None:
-    """Until the thread lets go of it, no other file gets the number under which it may still be about to send."""
+    """Until the thread releases the connection, no other file gets the descriptor that it may still write to."""
     requests = Lifetime(why=TooLate)
     with listener() as server:
         line, other = begun(server, requests)
@@ -153,7 +153,7 @@ def test_the_descriptor_is_nobody_elses(odd: Odd) -> None:
 
 @pytest.mark.parametrize("kind", ["LIST", "GET", "HEAD", "PUT", "DELETE"])
 def test_a_request_that_waits_is_ended(store: Store, odd: Odd, kind: str) -> None:
-    """Its thread gets the reason, makes no other attempt, and the server sees the connection end."""
+    """Its thread gets the reason and makes no other attempt, and the server sees the connection end."""
     came, gone = threading.Event(), threading.Event()
 
     def oddly(asked: Asked) -> object:
@@ -192,7 +192,7 @@ def test_a_request_that_waits_is_ended(store: Store, odd: Odd, kind: str) -> Non
 
 
 def test_nothing_begins_after_the_end(store: Store, odd: Odd) -> None:
-    """Where the time is over, or somebody ended it, nothing is asked; outside of the block all goes on."""
+    """After the end of the lifetime no request is made; outside of the block requests continue."""
     for over in (Lifetime(0.0), Lifetime()):
         over.end()
         with over.applied(), pytest.raises(Stopped):
@@ -204,7 +204,7 @@ def test_nothing_begins_after_the_end(store: Store, odd: Odd) -> None:
 
 
 def test_no_attempt_is_made_after_the_end(store: Store, odd: Odd) -> None:
-    """A failure that passes is not waited out any longer."""
+    """A transient failure is not retried any longer."""
     requests = Lifetime()
 
     def oddly(asked: Asked) -> None:

@@ -1,4 +1,4 @@
-"""Addresses, roots that are missing, and stores that share objects."""
+"""Addresses, missing roots, and stores that share objects."""
 
 import errno
 import os
@@ -16,14 +16,14 @@ from thumbsmith.store.os_errors import translate_os_errors
 
 @pytest.mark.parametrize("name", ["photos", "a:b", "C:\\photos", "x y#1?%41", "./s3:/bucket", "Été", "a~b", "-x", "s3"])
 def test_paths_are_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """A path with a colon in it is still a path; a relative one is meant from where we are."""
+    """A path with a colon in it is still a path; a relative one is relative to the working folder."""
     monkeypatch.chdir(tmp_path)
     assert open_store(name).url == str(tmp_path.resolve() / name)
 
 
 @pytest.mark.parametrize("name", ["photos", "a:b", "C:\\photos", "Été", "~there/x", "there:/x"])
 def test_path_objects_are_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """A Path is a folder too; one that looks like another address is, where it is there."""
+    """A Path is a folder too; one that looks like another address is accepted if the folder exists."""
     monkeypatch.chdir(tmp_path)
     Path("~there").mkdir()
     Path("there:").mkdir()
@@ -44,7 +44,7 @@ def test_path_objects_are_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     ],
 )
 def test_slips_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, found: str) -> None:
-    """What is probably meant to be something else is no folder, as text or as a Path, and nothing is created."""
+    """An address that was probably meant otherwise is no folder, as text or as a Path, and nothing is created."""
     monkeypatch.chdir(tmp_path)
     for given in {address, Path(address) if str(Path(address)) == address else address}:
         with pytest.raises(StoreError) as raised:
@@ -57,7 +57,7 @@ def test_slips_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, addr
 
 @pytest.mark.parametrize("kind", ["file", "pipe", "device", "socket"])
 def test_a_source_that_is_no_folder(tmp_path: Path, kind: str) -> None:
-    """A file, a pipe, a device or a socket in the place of the folder: one sentence, at once, and permanent."""
+    """A file, a pipe, a device or a socket in place of the folder: one sentence, at once, and permanent."""
     path = tmp_path / kind
     if kind == "pipe":
         os.mkfifo(path)
@@ -76,13 +76,13 @@ def test_a_source_that_is_no_folder(tmp_path: Path, kind: str) -> None:
 
 
 def test_file_addresses_are_folders(tmp_path: Path) -> None:
-    """A file:// address is a folder's absolute path, percent-encoded."""
+    """A file:// address is the absolute path of a folder, percent-encoded."""
     assert open_store((tmp_path / "Été 1").as_uri()).url == str(tmp_path.resolve() / "Été 1")
     assert open_store(f"FILE://localhost{tmp_path}/b%FF").url == str(tmp_path.resolve() / os.fsdecode(b"b\xff"))
 
 
 def test_a_memory_store_is_one_for_its_name() -> None:
-    """Who opens a memory store by the same name gets the same one."""
+    """Opening a memory store by the same name returns the same store."""
     assert open_store("memory://a") is open_store("memory://a")
     assert open_store("memory://a") is not open_store("memory://b")
     assert open_store("memory://a").url == "memory://a"
@@ -105,7 +105,7 @@ def test_a_memory_store_is_one_for_its_name() -> None:
     ],
 )
 def test_other_addresses_are_refused(address: str, sentence: str) -> None:
-    """An address that is none is one sentence, and trying again does not help."""
+    """An invalid address is one sentence, and not transient."""
     with pytest.raises(StoreError) as raised:
         open_store(address)
     assert str(raised.value) == sentence
@@ -113,7 +113,7 @@ def test_other_addresses_are_refused(address: str, sentence: str) -> None:
 
 
 def test_a_missing_root_is_empty_but_not_reachable(tmp_path: Path) -> None:
-    """A destination that is not there yet is empty; the first object makes it."""
+    """A destination that does not exist is empty; the first object creates it."""
     for store in (open_store(tmp_path / "a" / "b"), open_store(tmp_path / "c").as_destination()):
         assert store.head("a.jpg") is None
         assert store.open("a.jpg") is None
@@ -129,7 +129,7 @@ def test_a_missing_root_is_empty_but_not_reachable(tmp_path: Path) -> None:
 
 
 def test_a_root_that_is_a_file_is_a_failure(tmp_path: Path) -> None:
-    """A root that is no folder is told at once, by whatever is asked first."""
+    """A root that is no folder is reported at once, by every method."""
     (tmp_path / "file").touch()
     for root in (tmp_path / "file", tmp_path / "file" / "below"):
         store = open_store(root)
@@ -163,7 +163,7 @@ def test_overlapping_folders(tmp_path: Path) -> None:
 
 
 def test_overlapping_memories(tmp_path: Path) -> None:
-    """A store in memory overlaps itself only."""
+    """A store in memory overlaps only itself."""
     assert open_store("memory://a").overlaps(open_store("memory://a").as_destination())
     assert not open_store("memory://a").overlaps(open_store("memory://b"))
     assert not open_store("memory://a").overlaps(open_store(tmp_path))
@@ -175,7 +175,7 @@ def test_overlapping_memories(tmp_path: Path) -> None:
      *((getattr(errno, name), False) for name in ("EACCES", "EPERM", "EROFS", "ENAMETOOLONG", "ELOOP", "EFBIG"))],
 )  # fmt: skip
 def test_failures_say_whether_to_try_again(number: int, transient: bool) -> None:
-    """A full disk may be cleared and a server come back; a right that is missing stays missing."""
+    """A full disk or a server may recover; a missing right stays missing."""
     with pytest.raises(StoreError) as raised, translate_os_errors("photos/a.jpg"):
         raise OSError(number, "words of the system")
     assert str(raised.value) == f"photos/a.jpg: {os.strerror(number)}"
@@ -183,7 +183,7 @@ def test_failures_say_whether_to_try_again(number: int, transient: bool) -> None
 
 
 def test_failures_are_one_line() -> None:
-    """A key that would break a line, or is not UTF-8, is shown quoted."""
+    """A key that would break a line, or is not UTF-8, is quoted."""
     assert printable("Été 1.jpg") == "Été 1.jpg"
     assert printable("a\nb\udcff") == "'a\\nb\\udcff'"
     with pytest.raises(StoreError, match=r"^a: something$"), translate_os_errors("a"):

@@ -1,4 +1,4 @@
-"""An object says by its metadata or a tag that no thumbnails of it are wanted."""
+"""The metadata or a tag of an object asks for no thumbnails."""
 
 import pytest
 
@@ -16,19 +16,19 @@ OTHER = Headers(content_type="image/jpeg", metadata={"thumbs": "on", "a": "off"}
 
 @pytest.fixture
 def store(way: str, either_server: str) -> S3Store:
-    """Return an empty store on each server, with requests sent each way."""
+    """Return an empty store on each server, once for each transport."""
     return open_store(f"{either_server}/photos")
 
 
 def opted_out(store: S3Store | MemoryStore, key: str) -> bool:
-    """Return whether the object is."""
+    """Return whether the object is opted out."""
     info = store.head(key)
     assert info is not None
     return info.opted_out
 
 
 def tag(store: S3Store, key: str, **tags: str) -> None:
-    """Give an object these tags and no others."""
+    """Give an object exactly these tags."""
     place = {"Bucket": store.bucket, "Key": store.prefix + key}
     tag_set = [{"Key": name, "Value": value} for name, value in tags.items()]
     administrator().put_object_tagging(**place, Tagging={"TagSet": tag_set})
@@ -36,7 +36,7 @@ def tag(store: S3Store, key: str, **tags: str) -> None:
 
 @needs_servers
 def test_by_metadata(store: S3Store):
-    """User metadata `thumbs: off` says so, other metadata does not, and to find out takes no further request."""
+    """User metadata `thumbs: off` opts out, other metadata does not, and neither takes a further request."""
     store.put("off.jpg", b"1", OFF)
     store.put("other.jpg", b"1", OTHER)
     with counted() as counts:
@@ -47,7 +47,7 @@ def test_by_metadata(store: S3Store):
 
 @needs_servers
 def test_by_a_tag(way: str, seaweedfs: str):
-    """A tag `thumbs: off` says so until it is taken away; an object without tags takes no further request.
+    """A tag `thumbs: off` opts out until it is removed; an object without tags takes no further request.
 
     Not on ministack, which does not say how many tags an object has.
     """
@@ -73,7 +73,7 @@ def test_in_memory():
 
 
 def test_tags_that_may_not_be_read(way: str, script: Scripted):
-    """An object whose tags cannot be read is not taken for one without: the error says what to grant."""
+    """Tags that cannot be read are an error that names the permission: they may contain the opt-out."""
     script.script(Answer(200, headers={"ETag": '"e"', "x-amz-tagging-count": "1"}), error(403, "AccessDenied"))
     with pytest.raises(StoreError, match="grant s3:GetObjectTagging"):
         open_store("s3://bucket").head("a.jpg")
@@ -81,14 +81,14 @@ def test_tags_that_may_not_be_read(way: str, script: Scripted):
 
 
 def test_an_object_that_goes_before_its_tags_are_read(way: str, script: Scripted):
-    """It is gone."""
+    """The object is missing."""
     gone = error(404, "NoSuchKey")
     script.script(Answer(200, headers={"ETag": '"e"', "x-amz-tagging-count": "1"}), gone, gone)
     assert open_store("s3://bucket").head("a.jpg") is None
 
 
 def test_tags_that_cannot_be_read(script: Scripted):
-    """An answer that is something else is no tags, and is asked for again."""
+    """Another document is no list of tags, and is requested again."""
     here = Answer(200, headers={"ETag": '"e"', "x-amz-tagging-count": "1"})
     tags = "<Tagging><TagSet><Tag><Key>thumbs</Key><Value>off</Value></Tag><Tag><Key>a</Key></Tag></TagSet></Tagging>"
     script.script(here, Answer(200, b"<Other/>"), Answer(200, b"no"), Answer(200, tags.encode()))

@@ -1,4 +1,4 @@
-"""A reader gives one version or says that there is none any more; an etag stands for one version."""
+"""A reader reads one version or reports that it is replaced; an etag identifies one version."""
 
 import os
 import shutil
@@ -32,13 +32,13 @@ def rewrite(path: Path) -> None:
 
 
 def append(path: Path) -> None:
-    """Write more bytes behind its end."""
+    """Write more bytes after the end."""
     with path.open("ab") as file:
         file.write(b"more")
 
 
 def shrink(path: Path) -> None:
-    """Cut it off."""
+    """Truncate the file."""
     os.truncate(path, 10)
 
 
@@ -50,7 +50,7 @@ def rewrite_in_disguise(path: Path) -> None:
 
 @pytest.mark.parametrize("change", [rewrite, append, shrink, rewrite_in_disguise])
 def test_a_file_written_to_is_another_version(store: Store, tmp_path: Path, change: object) -> None:
-    """A reader of a file that was written to in place says so, also where size and times were set back."""
+    """A reader of a file that was written to in place reports it, also where size and times were set back."""
     reader = opened(store)
     assert reader.read(0, 3) == b"old"
     change(tmp_path / "a.jpg")
@@ -66,7 +66,7 @@ def test_a_file_written_to_is_another_version(store: Store, tmp_path: Path, chan
 
 @pytest.mark.parametrize("replace", [os.replace, shutil.copy2])
 def test_a_replaced_file_has_another_etag(store: Store, tmp_path: Path, replace: object) -> None:
-    """An etag changes with the version, also where a file of the same size and time comes in its place."""
+    """An etag changes with the version, also where a file of the same size and time replaces it."""
     reader = opened(store)
     (tmp_path / "b").write_bytes(b"new" * 1000)
     os.utime(tmp_path / "b", ns=(1, 1))
@@ -78,7 +78,7 @@ def test_a_replaced_file_has_another_etag(store: Store, tmp_path: Path, replace:
 
 
 def test_a_replaced_file_is_read_to_its_end(store: Store, tmp_path: Path) -> None:
-    """A file that is replaced by a rename, or removed, is still all there for who has it open."""
+    """A file that is replaced by a rename, or removed, can still be read through an open reader."""
     reader = opened(store)
     (tmp_path / "b").write_bytes(b"new")
     (tmp_path / "b").rename(tmp_path / "a.jpg")
@@ -89,7 +89,7 @@ def test_a_replaced_file_is_read_to_its_end(store: Store, tmp_path: Path) -> Non
 
 
 def test_an_unchanged_file_keeps_its_etag(store: Store) -> None:
-    """Looking at a file, listing it and reading it give one and the same etag."""
+    """Head, list and open return the same etag."""
     reader = opened(store)
     reader.read(0, 10)
     reader.close()
@@ -98,7 +98,7 @@ def test_an_unchanged_file_keeps_its_etag(store: Store) -> None:
 
 
 def test_a_reader_that_was_closed_reads_nothing(store: Store) -> None:
-    """To read on after closing is a mistake in the caller, and is told as one."""
+    """A read after close is an error of the caller, and raises as one."""
     reader = opened(store)
     reader.close()
     with pytest.raises(ValueError, match="closed file"):
@@ -107,7 +107,7 @@ def test_a_reader_that_was_closed_reads_nothing(store: Store) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file that is there and cannot be read")
 def test_a_read_that_fails_is_a_failure() -> None:
-    """What the system reports while reading is told with the key."""
+    """An error of the system during a read names the key."""
     reader = open_store("/proc/self").open("mem")
     assert reader is not None
     reader = replace(reader, info=replace(reader.info, size=1))  # it says 0

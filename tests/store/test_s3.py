@@ -1,4 +1,4 @@
-"""S3 stores over servers that run: what cannot be seen from one answer at a time."""
+"""S3 stores over running servers: what a single response cannot show."""
 
 import hashlib
 from collections import Counter
@@ -22,13 +22,13 @@ MEGABYTES_5 = 5 << 20  # a part of an upload in parts is at least this large
 
 @pytest.fixture
 def store(way: str, either_server: str) -> S3Store:
-    """Return an empty store on each server, with requests sent each way."""
+    """Return an empty store on each server, once for each transport."""
     return open_store(f"{either_server}/photos")
 
 
 @contextmanager
 def counted() -> Iterator[Counter[str]]:
-    """Count the requests that are sent meanwhile, by operation. Both ways end in the same class of http.client's."""
+    """Count the requests of the block by operation. Both transports end in the same class of http.client."""
     counts: Counter[str] = Counter()
     send = HTTPConnection.putrequest
 
@@ -42,12 +42,12 @@ def counted() -> Iterator[Counter[str]]:
 
 
 def noise(size: int) -> bytes:
-    """Return bytes of which no two pieces are alike."""
+    """Return bytes of which no two pieces are equal."""
     return hashlib.shake_256(b"seed").digest(size)
 
 
 def upload_in_parts(store: S3Store, key: str, *parts: bytes) -> None:
-    """Put an object in parts, as tools do with what is large."""
+    """Put an object in parts, as tools do with large files."""
     s3, place = administrator(), {"Bucket": store.bucket, "Key": store.prefix + key}
     upload = s3.create_multipart_upload(**place)["UploadId"]
     sent = [
@@ -59,7 +59,7 @@ def upload_in_parts(store: S3Store, key: str, *parts: bytes) -> None:
 
 
 def test_objects_that_were_uploaded_in_parts(store: S3Store) -> None:
-    """An etag that is no digest of the content is as good as any: the object is read, listed and looked at alike."""
+    """An etag that is no digest of the content works like any other: for reads, listings and head."""
     data = noise(MEGABYTES_5 + 1000)
     upload_in_parts(store, "a.jpg", data[:MEGABYTES_5], data[MEGABYTES_5:])
     found = store.head("a.jpg")
@@ -70,7 +70,7 @@ def test_objects_that_were_uploaded_in_parts(store: S3Store) -> None:
 
 
 def test_versioned_buckets(store: S3Store) -> None:
-    """In a versioned bucket only what is current is there; a reader of what was current before is told so."""
+    """In a versioned bucket only the current version exists; a reader of an earlier one reports the change."""
     administrator().put_bucket_versioning(Bucket=store.bucket, VersioningConfiguration={"Status": "Enabled"})
     data = noise(FIRST_READ_BYTES + 1000)
     store.put("a.jpg", data, HEADERS)
@@ -90,7 +90,7 @@ def test_versioned_buckets(store: S3Store) -> None:
 
 @pytest.mark.parametrize("size", [FIRST_READ_BYTES - 1, FIRST_READ_BYTES, FIRST_READ_BYTES + 1, 1_000_000])
 def test_requests_of_a_read(store: S3Store, size: int) -> None:
-    """To read an object whole is one request, and one more where it is larger than what comes with opening it."""
+    """Reading a whole object takes one request, and one more if it is larger than the first read."""
     store.put("a.jpg", noise(size), HEADERS)
     with counted() as counts:
         assert content_of(store, "a.jpg") == noise(size)
@@ -98,7 +98,7 @@ def test_requests_of_a_read(store: S3Store, size: int) -> None:
 
 
 def test_requests_of_everything_else(store: S3Store) -> None:
-    """Each question is one request: only an absence, and an empty object, take two."""
+    """Each method makes one request; only a missing and an empty object take two."""
     store.put("a.jpg/small.webp", b"x", HEADERS)
     store.put("a.jpg/empty", b"", HEADERS)
     asked = (
@@ -122,7 +122,7 @@ def test_requests_of_everything_else(store: S3Store) -> None:
 
 @pytest.mark.parametrize("change", ["replace", "delete"])
 def test_a_reader_never_mixes_two_versions(store: S3Store, change: str) -> None:
-    """What was replaced or removed between two reads is told, whatever its size."""
+    """An object that was replaced or deleted between two reads is reported, whatever its size."""
     store.put("a.jpg", noise(1_000_000), HEADERS)
     reader = store.open("a.jpg")
     assert reader is not None
@@ -138,7 +138,7 @@ def test_a_reader_never_mixes_two_versions(store: S3Store, change: str) -> None:
 
 
 def test_the_same_content_again_is_no_change(store: S3Store) -> None:
-    """An object that is put again as it was keeps its etag, and can be read on."""
+    """An object that is put again unchanged keeps its etag, and can be read on."""
     etags = {store.put("a.jpg", noise(FIRST_READ_BYTES + 10), HEADERS)}
     reader = store.open("a.jpg")
     assert reader is not None
@@ -148,7 +148,7 @@ def test_the_same_content_again_is_no_change(store: S3Store) -> None:
 
 
 def test_pages(way: str, ministack: str) -> None:
-    """A listing of many pages holds every object once, in one request for 1,000, whatever is deleted meanwhile."""
+    """A listing of many pages contains every object once, in one request for 1,000, also during deletions."""
     store = open_store(f"{ministack}/photos")
     keys = {f"{number % 7}/{'é' * (number % 3)}{number:04}\n+.jpg" for number in range(2_100)}
     with ThreadPoolExecutor(8) as threads:
@@ -166,7 +166,7 @@ def test_pages(way: str, ministack: str) -> None:
 
 
 def test_the_longest_keys(way: str, ministack: str) -> None:
-    """A key may have 1,024 bytes, and children up to that."""
+    """A key may have 1,024 bytes, and the keys of children too."""
     store = open_store(ministack)
     for key in ("k" * 1024, "é" * 509 + "/small", "k" * 1023 + "/"):
         store.put(key, key.encode(), HEADERS)
@@ -177,7 +177,7 @@ def test_the_longest_keys(way: str, ministack: str) -> None:
 
 
 def test_what_goes_with_an_object_is_kept(store: S3Store) -> None:
-    """Content type, cache control and metadata are there for whoever gets the object."""
+    """Content type, cache control and metadata are sent with the object."""
     headers = Headers(content_type="image/avif", cache_control="no-cache", metadata={"thumbsmith-variant": "small"})
     store.put("a.jpg/small.avif", b"x", headers)
     found = administrator().head_object(Bucket=store.bucket, Key="photos/a.jpg/small.avif")
@@ -195,7 +195,7 @@ def test_many_threads(store: S3Store) -> None:
 
 
 def everything(store: Store) -> Iterator[object]:
-    """Ask a store everything, one after the other."""
+    """Call every method of a store, one after the other."""
     yield store.check_reachable
     yield lambda: store.head("a.jpg")
     yield lambda: store.open("a.jpg")
@@ -206,7 +206,7 @@ def everything(store: Store) -> Iterator[object]:
 
 
 def test_missing_buckets(way: str, either_server: str) -> None:
-    """A bucket that is not there is told so by whatever is asked, and made by nobody."""
+    """Every method reports a missing bucket, and none creates it."""
     for ask in everything(open_store(f"{either_server}-missing/photos")):
         with pytest.raises(StoreError, match=r"^s3://test-\w+-missing/photos/\S*: there is no such bucket") as raised:
             ask()
@@ -215,7 +215,7 @@ def test_missing_buckets(way: str, either_server: str) -> None:
 
 @pytest.mark.parametrize("names", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
 def test_wrong_credentials(way: str, seaweedfs: str, monkeypatch: pytest.MonkeyPatch, names: str) -> None:
-    """A server that knows the credentials otherwise says which variable to look at; to HEAD, that access is denied."""
+    """A wrong secret is reported with its variable; the response to HEAD says only that access is denied."""
     monkeypatch.setenv(names, "wrong")
     head, *others = list(everything(open_store(seaweedfs)))[1:]
     with pytest.raises(StoreError, match="access denied: grant s3:GetObject, and s3:ListBucket"):
@@ -227,7 +227,7 @@ def test_wrong_credentials(way: str, seaweedfs: str, monkeypatch: pytest.MonkeyP
 
 
 def test_credentials_without_the_right(way: str, seaweedfs: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who may do nothing in a bucket is told what to ask for."""
+    """A user without any permission in a bucket learns which ones to request."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "reader")
     for ask in everything(open_store(seaweedfs)):
         with pytest.raises(StoreError, match=r"access denied: grant s3:\w+Object|grant s3:ListBucket") as raised:

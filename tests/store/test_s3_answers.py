@@ -1,4 +1,4 @@
-"""What S3 answers, and what becomes of it: each answer is given as S3 would, by a server that is told to."""
+"""The responses of S3 and their meaning, from a server that sends exactly what a test scripts."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -21,20 +21,20 @@ BIG = FIRST_READ_BYTES + 10
 
 @pytest.fixture
 def store(way: str, script: Scripted) -> S3Store:
-    """Return a store whose server is told what to answer, with requests sent each way."""
+    """Return a store whose server sends scripted responses, once for each transport."""
     return open_store("s3://bucket/photos")
 
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the shortest of all pauses before a second attempt, and as many as one test after another may need."""
+    """Use the shortest pause before a second attempt, and allow as many as the tests need together."""
     monkeypatch.setattr("random.uniform", lambda shortest, longest: shortest)
     monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda self, context: 0)
     monkeypatch.setattr(RetryQuota, "acquire", lambda self, amount: True)
 
 
 def opened(store: S3Store, script: Scripted) -> S3Object:
-    """Return a reader over an object that is larger than what comes with opening it."""
+    """Return a reader over an object that is larger than the first read."""
     script.script(part(b"h" * FIRST_READ_BYTES, f"0-{FIRST_READ_BYTES - 1}/{BIG}"))
     reader = store.open("a.jpg")
     assert reader is not None
@@ -79,7 +79,7 @@ ASK = {
 def test_refusals_say_whether_to_try_again(
     store: S3Store, script: Scripted, status: int, code: str, transient: bool
 ) -> None:
-    """What passes by itself is transient, what stays as it is is not; whatever is asked, it is one line."""
+    """A temporary condition is transient, a lasting one is not; every method reports it in one line."""
     script.script(error(status, code, "words\nof the server"))
     for ask in ASK.values():
         with pytest.raises(StoreError, match=r"^s3://bucket/photos/\S*: .*\b" + str(status)) as raised:
@@ -100,7 +100,7 @@ def test_refusals_say_whether_to_try_again(
     ],
 )
 def test_what_is_to_be_done_is_said(store: S3Store, script: Scripted, status: int, code: str, sentence: str) -> None:
-    """Where somebody can do something about it, the error says what: but for HEAD, to which S3 answers no code."""
+    """Where a user can act, the error says how; except for HEAD, whose response has no code."""
     script.script(error(status, code))
     for ask in ("open", "put", "delete", "list", "children", "reachable"):
         with pytest.raises(StoreError, match=sentence) as raised:
@@ -109,7 +109,7 @@ def test_what_is_to_be_done_is_said(store: S3Store, script: Scripted, status: in
 
 
 def test_a_request_that_got_lost_on_the_way_may_be_made_again(store: S3Store, script: Scripted) -> None:
-    """Some refusals have a status that would mean it is the request's fault, and a code that tells better."""
+    """Some errors have a status of 400 to 499, but a code that means that a retry may help."""
     for code in ("RequestTimeout", "BadDigest", "IncompleteBody"):
         script.script(error(400, code))
         with pytest.raises(StoreError) as raised:
@@ -118,7 +118,7 @@ def test_a_request_that_got_lost_on_the_way_may_be_made_again(store: S3Store, sc
 
 
 def test_access_denied_says_what_to_grant(store: S3Store, script: Scripted) -> None:
-    """What is missing is named as a policy names it; GET and HEAD may be denied only because nothing is there."""
+    """A missing permission is named as in a policy; GET and HEAD may be denied only because the object is missing."""
     script.script(error(403, "AccessDenied"))
     for ask, grant in (
         ("head", "grant s3:GetObject, and s3:ListBucket on the bucket"),
@@ -132,7 +132,7 @@ def test_access_denied_says_what_to_grant(store: S3Store, script: Scripted) -> N
 
 
 def test_failures_that_pass_are_tried_again(store: S3Store, script: Scripted) -> None:
-    """A busy server is asked again, a bounded number of times."""
+    """A busy server is asked again, a limited number of times."""
     script.script(error(503, "SlowDown"), error(500, "InternalError"), Answer(200, headers={"ETag": '"e"'}))
     assert store.put("a.jpg", b"x", HEADERS) == "e"
     assert len(script.asked) == 3
@@ -143,7 +143,7 @@ def test_failures_that_pass_are_tried_again(store: S3Store, script: Scripted) ->
 
 
 def test_nobody_there(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that cannot be reached may be reached later."""
+    """A server that cannot be reached may be reachable later."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     with pytest.raises(StoreError, match=r"^s3://bucket/a\.jpg: Could not connect") as raised:
         open_store("s3://bucket").head("a.jpg")
@@ -151,7 +151,7 @@ def test_nobody_there(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_answers_that_are_none(store: S3Store, script: Scripted) -> None:
-    """An answer that cannot be read is a failure that may pass, told in one line."""
+    """An invalid response is a transient failure, reported in one line."""
     for body in (b"<html>busy", b"\0"):
         script.script(Answer(200, body))
         with pytest.raises(StoreError, match=r"^s3://bucket/photos/: ") as raised:
@@ -162,7 +162,7 @@ def test_answers_that_are_none(store: S3Store, script: Scripted) -> None:
 
 @pytest.mark.parametrize("ask", ["head", "open"])
 def test_a_missing_bucket_is_no_missing_object(store: S3Store, script: Scripted, ask: str) -> None:
-    """Where the bucket is gone, no object is said to be: HEAD alone cannot tell, so GET is asked too."""
+    """Where the bucket is missing, no object is reported as missing: HEAD cannot tell, so GET is sent too."""
     script.script(error(404, "NoSuchBucket"))
     with pytest.raises(StoreError, match="there is no such bucket"):
         ASK[ask](store)
@@ -171,13 +171,13 @@ def test_a_missing_bucket_is_no_missing_object(store: S3Store, script: Scripted,
 
 
 def test_an_object_that_came_while_its_absence_was_made_sure_of(store: S3Store, script: Scripted) -> None:
-    """An object that is put between the two requests of `head` is there."""
+    """An object that is put between the two requests of `head` exists."""
     script.script(error(404, "NoSuchKey"), part(b"abc", "0-2/3"))
     assert store.head("a.jpg") == ObjectInfo("a.jpg", "one", 3)
 
 
 def test_archived_objects_are_rejected(store: S3Store, script: Scripted) -> None:
-    """An object in an archive is there, and cannot be read: it is rejected for good, when opened or when read on."""
+    """An archived object exists, but cannot be read: it is rejected when it is opened or read on."""
     archived = error(403, "InvalidObjectState", "The operation is not valid for the object's storage class")
     script.script(archived)
     with pytest.raises(Rejected, match="archive") as raised:
@@ -190,7 +190,7 @@ def test_archived_objects_are_rejected(store: S3Store, script: Scripted) -> None
 
 
 def test_the_beginning_comes_with_opening(store: S3Store, script: Scripted) -> None:
-    """To open, and to read what lies in the first 128 KiB, is one request; what lies beyond is one more."""
+    """Opening, and reading within the first 128 KiB, is one request; reading behind that is one more."""
     reader = opened(store, script)
     assert reader.read(0, FIRST_READ_BYTES) == b"h" * FIRST_READ_BYTES
     assert reader.read(5, 7) == b"h" * 7
@@ -208,7 +208,7 @@ def test_the_beginning_comes_with_opening(store: S3Store, script: Scripted) -> N
     "answer", [error(412, "PreconditionFailed"), error(404, "NoSuchKey"), error(416, "InvalidRange")]
 )
 def test_another_version_is_never_mixed_in(store: S3Store, script: Scripted, answer: Answer) -> None:
-    """An object that was replaced or removed since it was opened is told as such."""
+    """An object that was replaced or deleted since it was opened is reported."""
     reader = opened(store, script)
     script.script(answer)
     with pytest.raises(SourceChanged, match=r"^s3://bucket/photos/a\.jpg: replaced or removed while it was read$"):
@@ -219,7 +219,7 @@ def test_another_version_is_never_mixed_in(store: S3Store, script: Scripted, ans
 
 
 def test_a_server_that_knows_no_conditions(store: S3Store, script: Scripted) -> None:
-    """Bytes of another version are told by its etag, also where the server pays no attention to If-Match."""
+    """Bytes of another version are recognized by its etag, also where the server ignores If-Match."""
     reader = opened(store, script)
     script.script(part(b"n" * 10, f"{FIRST_READ_BYTES}-{BIG - 1}/{BIG}", etag='"two"'))
     with pytest.raises(SourceChanged):
@@ -227,7 +227,7 @@ def test_a_server_that_knows_no_conditions(store: S3Store, script: Scripted) -> 
 
 
 def test_a_body_that_breaks_off_is_asked_for_again(store: S3Store, script: Scripted) -> None:
-    """Bytes that are missing are never taken for an end: the range is asked for again, a bounded number of times."""
+    """Missing bytes are never taken for the end: the range is requested again, a limited number of times."""
     broken, whole = part(b"abcdef", "0-5/6", cut=3), part(b"abcdef", "0-5/6")
     unmeasured = {"ETag": '"one"', "Content-Range": "bytes 0-5/6", "Content-Length": None, "Connection": "close"}
     for first in (broken, Answer(206, b"abc", unmeasured, cut=3)):
@@ -252,7 +252,7 @@ def test_a_body_that_breaks_off_is_asked_for_again(store: S3Store, script: Scrip
     ],
 )
 def test_other_bytes_than_those_asked_for(store: S3Store, script: Scripted, answer: Answer) -> None:
-    """An answer for another range, or a longer one, is not taken for what was wanted."""
+    """A response for another range, or a longer one, is not accepted."""
     script.script(answer, part(b"right", "0-4/5"))
     reader = store.open("a.jpg")
     assert reader is not None
@@ -261,21 +261,21 @@ def test_other_bytes_than_those_asked_for(store: S3Store, script: Scripted, answ
 
 
 def test_bytes_from_another_place(store: S3Store, script: Scripted) -> None:
-    """As many bytes as were asked for, but from another place in the object, are asked for again."""
+    """The right number of bytes from another offset of the object is requested again."""
     reader = opened(store, script)
     script.script(part(b"w" * 10, f"0-9/{BIG}"), part(b"t" * 10, f"{FIRST_READ_BYTES}-{BIG - 1}/{BIG}"))
     assert reader.read(FIRST_READ_BYTES, 10) == b"t" * 10
 
 
 def test_what_cannot_be_a_header(store: S3Store, script: Scripted) -> None:
-    """Metadata that cannot be a header is told as such, in one line, and nothing is sent."""
+    """Metadata that cannot be a header is reported in one line, and nothing is sent."""
     with pytest.raises(StoreError, match=r"^s3://bucket/photos/a\.jpg: .*Non ascii characters") as raised:
         store.put("a.jpg", b"x", Headers(content_type="image/webp", metadata={"name": "é"}))
     assert (raised.value.transient, str(raised.value).isprintable(), script.asked) == (False, True, [])
 
 
 def test_servers_that_know_no_ranges(store: S3Store, script: Scripted) -> None:
-    """A server that gives a small object whole, or an empty one without ado, is understood."""
+    """A server that sends a small object whole, or an empty one without an error, is accepted."""
     for body in (b"abc", b""):
         script.script(Answer(200, body, {"ETag": '"one"'}))
         reader = store.open("a.jpg")
@@ -284,7 +284,7 @@ def test_servers_that_know_no_ranges(store: S3Store, script: Scripted) -> None:
 
 
 def test_empty_objects(store: S3Store, script: Scripted) -> None:
-    """An empty object has no range; that it is empty is made sure of, as it may have been replaced."""
+    """An empty object has no range; a second request confirms that it is empty, as it may have been replaced."""
     no_range, head = error(416, "InvalidRange"), {"ETag": '"one"'}
     script.script(no_range, Answer(200, b"", head))
     reader = store.open("a.jpg")
@@ -298,7 +298,7 @@ def test_empty_objects(store: S3Store, script: Scripted) -> None:
 
 
 def test_listings_end(store: S3Store, script: Scripted) -> None:
-    """Pages are followed to their end; a server that leads round in circles, or nowhere, is told so."""
+    """Pages are followed to their end; a server whose pages repeat or do not advance is reported."""
     script.script(listing("photos/a", token="1"), listing("photos/b", token="2"), listing("photos/c"))
     assert [info.key for info in store.list()] == ["a", "b", "c"]
     script.script(listing("photos/a", token="1"), listing("photos/b", token="2"), listing("photos/a", token="1"))
@@ -310,21 +310,21 @@ def test_listings_end(store: S3Store, script: Scripted) -> None:
 
 
 def test_no_key_breaks_a_listing(store: S3Store, script: Scripted) -> None:
-    """Keys come percent-encoded and are decoded once; one that a server spelled otherwise is left out, alone."""
+    """Keys are percent-encoded and decoded once; a key that does not match the prefix is left out."""
     script.script(listing("photos/", "photos/%00%2F+%252B", "PHOTOS/x", "photos/../x", "/photos/x", "photos/b"))
     assert [info.key for info in store.list()] == ["\0/ %2B", "../x", "b"]
     assert "encoding-type=url" in script.asked[0].path
 
 
 def test_children_are_told_by_the_key_alone(store: S3Store, script: Scripted) -> None:
-    """A server that knows no delimiter lists too much; what lies deeper is left out."""
+    """A server without delimiters lists too much; deeper keys are left out."""
     script.script(listing("photos/a.jpg/x.webp", "photos/a.jpg/y/z.webp"))
     assert [info.key for info in store.children("a.jpg")] == ["a.jpg/x.webp"]
     assert "delimiter=%2F" in script.asked[0].path
 
 
 def test_etags_are_taken_as_they_are(store: S3Store, script: Scripted) -> None:
-    """An etag is any text: but for the quotes nothing is done to it; without one there is no version to tell."""
+    """An etag is any text, unchanged except for the quotes; a response without one is an error."""
     for etag in ("d41d8cd98f00b204e9800998ecf8427e-2", "opaque of KMS"):
         script.script(Answer(200, b"", {"ETag": f'"{etag}"'}))
         assert store.put("a.jpg", b"x", HEADERS) == etag
@@ -337,7 +337,7 @@ def test_etags_are_taken_as_they_are(store: S3Store, script: Scripted) -> None:
 
 
 def test_what_goes_with_an_object(store: S3Store, script: Scripted) -> None:
-    """The headers of an object go with it; the request says who makes it, and is signed with the content's SHA-256."""
+    """The headers of an object are sent with it; the request names its client, and signs the content."""
     script.script(Answer(200, headers={"ETag": '"e"'}))
     store.put("a.jpg", b"abc", HEADERS)
     (asked,) = script.asked
@@ -348,7 +348,7 @@ def test_what_goes_with_an_object(store: S3Store, script: Scripted) -> None:
 
 
 def test_the_owner_is_checked_with_every_request(way: str, script: Scripted) -> None:
-    """With ?owner= each request says whose bucket it is meant for."""
+    """With ?owner= each request names the account that the bucket must belong to."""
     store = open_store("s3://bucket/photos?owner=123456789012")
     assert (store.prefix, store.url) == ("photos/", "s3://bucket/photos/?owner=123456789012")
     asked = []
@@ -362,7 +362,7 @@ def test_the_owner_is_checked_with_every_request(way: str, script: Scripted) -> 
 
 @pytest.mark.parametrize("key", ["", "\ud800", "k" * 1018, "é" * 509])
 def test_keys_that_no_object_can_have(store: S3Store, script: Scripted, key: str) -> None:
-    """A key that is empty, not UTF-8, or too long together with the prefix is never there, and nothing is asked."""
+    """A key that is empty, not UTF-8, or too long with the prefix is missing, and no request is made."""
     script.script(error(500, "InternalError"))
     assert store.head(key) is None
     assert store.open(key) is None
@@ -374,7 +374,7 @@ def test_keys_that_no_object_can_have(store: S3Store, script: Scripted, key: str
 
 
 def test_only_s3_itself_is_trusted_to_list_in_order(monkeypatch: pytest.MonkeyPatch):
-    """AWS's general buckets are; its directory buckets, and servers that speak as S3 does, are not."""
+    """Listings of general buckets at AWS are in order; those of directory buckets and of other servers are not."""
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
     assert open_store("s3://bucket").lists_in_order
@@ -386,8 +386,8 @@ def test_only_s3_itself_is_trusted_to_list_in_order(monkeypatch: pytest.MonkeyPa
 def test_a_page_of_images_takes_a_page_of_the_listing(
     store: S3Store, script: Scripted, monkeypatch: pytest.MonkeyPatch
 ):
-    """Where S3 lists in order, it is asked for what comes after the cursor, and no more than is shown."""
-    monkeypatch.setattr(S3Store, "in_order", True)
+    """Where S3 lists in order, the listing starts after the cursor, and no more pages are requested than needed."""
+    monkeypatch.setattr(S3Store, "lists_in_order", True)
     library = ImageLibrary(store, MemoryStore("thumbs"), Recipe.default(), ThreadPoolExecutor(1))
     script.script(listing("photos/b.jpg", "photos/b/", "photos/c.jpg", "photos/d.jpg", token="more"))
     assert [info.key for info in library.list_sources("", "a b.jpg", 2)] == ["b.jpg", "c.jpg"]

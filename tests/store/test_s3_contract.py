@@ -1,4 +1,4 @@
-"""S3 keeps the promises of a store, on two servers that have nothing in common, and both ways to send requests."""
+"""S3 keeps the contract on two unrelated servers and with both transports."""
 
 import pytest
 
@@ -27,13 +27,13 @@ class TestMinistack(Contract):
 
 @needs_servers
 class TestMinistackPrefix(Contract):
-    """A part of a bucket, under a prefix that wants quoting in every place where it stands."""
+    """A part of a bucket, under a prefix with characters that must be encoded."""
 
     keys = (*Contract.keys, *AWKWARD_KEYS)
 
     @pytest.fixture
     def store(self, way: str, ministack: str) -> Store:
-        """Return an empty store, beside objects that are none of its."""
+        """Return an empty store, beside objects outside of its prefix."""
         for key in ("Été #1 %2F+", "Été #1 %2F+/", "Été #1 %2F+x/a.jpg", "a.jpg"):
             administrator().put_object(Bucket=ministack[5:], Key=key, Body=b"")
         return open_store(f"{ministack}/Été #1 %2F+")

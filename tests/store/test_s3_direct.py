@@ -1,4 +1,4 @@
-"""Requests without botocore: where they go, how they are signed, and over which connections."""
+"""Requests without botocore: their addresses, signatures and connections."""
 
 import select
 import ssl
@@ -30,14 +30,14 @@ HEADER = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1)
 
 
 class Whole(S3SigV4Auth):
-    """Botocore's signature for S3, always over the content."""
+    """The signature of botocore for S3, always over the content."""
 
     def _should_sha256_sign_payload(self, request: AWSRequest) -> bool:
         return True
 
 
 def botocores(request: Request, keys: SigningKeys, region: str) -> str:
-    """Return the signature that botocore makes of a request."""
+    """Return the signature that botocore makes for a request."""
     url = f"http://{request.host}{request.path}" + (f"?{request.query}" if request.query else "")
     theirs = AWSRequest(request.method, url, dict(request.headers), request.body)
     Whole(Credentials(keys.access_key, keys.secret_key, keys.token), "s3", region).add_auth(theirs)
@@ -55,7 +55,7 @@ def botocores(request: Request, keys: SigningKeys, region: str) -> str:
 def test_signatures_are_botocores(
     key: str, prefix: str, value: str, body: bytes, token: str | None, operation: str
 ) -> None:
-    """Whatever key, query, header, content and token: the signature is the one that botocore makes."""
+    """For any key, query, header, content and token the signature equals that of botocore."""
     try:
         host, path = S3Endpoint("eu-west-2", "http://127.0.0.1:9").place("bucket", key)
         asked = query(operation, {"Prefix": prefix, "ContinuationToken": value})
@@ -83,7 +83,7 @@ def _now(*_: object, **__: object) -> Any:
 
 
 def test_no_secret_is_shown() -> None:
-    """Neither the secret nor the token is in what a debugger or a traceback shows."""
+    """Neither the secret nor the token is in the text that a debugger or a traceback shows."""
     assert "hush" not in repr(SigningKeys("AKID", "hush", "hush"))
 
 
@@ -99,7 +99,7 @@ def test_no_secret_is_shown() -> None:
     ],
 )
 def test_addresses_at_aws(bucket: str, key: str | None, url: str) -> None:
-    """Requests go to the bucket's name, where a certificate can be for it, with the key as it is, encoded once."""
+    """The host name contains the bucket where a certificate allows it, and the path contains the key, encoded once."""
     place = S3Endpoint("eu-west-2")
     assert "".join(place.place(bucket, key)) == url
     assert (place.url, place.secure) == ("https://s3.eu-west-2.amazonaws.com", True)
@@ -134,7 +134,7 @@ def test_addresses_at_aws(bucket: str, key: str | None, url: str) -> None:
     ],
 )
 def test_what_the_environment_says(settings: dict[str, str], expected: S3Endpoint | None) -> None:
-    """Botocore is asked as soon as there is a setting that could lead elsewhere, or no credentials."""
+    """Botocore sends requests if a setting could change the address, or credentials are missing."""
     assert direct_endpoint("bucket", "eu-west-2", SETTINGS | settings) == expected
 
 
@@ -148,7 +148,7 @@ def test_places_that_are_not_so_simple(bucket: str, region: str | None) -> None:
 
 
 def test_settings_in_files_are_botocores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Where there is a file of settings, botocore reads it; an empty one, or none, says nothing."""
+    """Botocore reads a file of settings; an empty or missing one changes nothing."""
     assert isinstance(open_store("s3://bucket").client.transport, DirectTransport)
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         with monkeypatch.context() as patch:
@@ -165,7 +165,7 @@ def test_settings_in_files_are_botocores(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 
 def test_a_bucket_in_another_region_is_found(script: Scripted) -> None:
-    """AWS says in which region a bucket is: it is asked there, from then on at once."""
+    """AWS reports the region of a bucket: the request is sent there, and later ones at once."""
     moved = Answer(400, error(400, "AuthorizationHeaderMalformed").body, {"x-amz-bucket-region": "eu-west-3"})
     script.script(moved, HERE)
     store = open_store("s3://elsewhere")
@@ -179,7 +179,7 @@ def test_a_bucket_in_another_region_is_found(script: Scripted) -> None:
 
 
 def test_no_answer_leads_anywhere_but_to_a_region(script: Scripted) -> None:
-    """What is no region's name becomes no part of an address."""
+    """A value that is no name of a region becomes no part of an address."""
     script.script(Answer(301, error(301, "PermanentRedirect").body, {"x-amz-bucket-region": "evil.example/"}))
     with pytest.raises(StoreError, match="the bucket is in another region: set AWS_REGION to it"):
         open_store("s3://bucket").check_reachable()
@@ -191,7 +191,7 @@ def _region(authorization: str) -> str:
 
 
 def test_a_session_token_goes_with_every_request(script: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Credentials that are lent for a time say so."""
+    """Temporary credentials are sent with their token."""
     monkeypatch.setenv("AWS_SESSION_TOKEN", "lent")
     script.script(HERE)
     open_store("s3://bucket").head("a")
@@ -200,7 +200,7 @@ def test_a_session_token_goes_with_every_request(script: Scripted, monkeypatch: 
 
 
 def test_metadata_and_tags_are_told(way: str, script: Scripted) -> None:
-    """The answers to HEAD and GET hold an object's metadata and the number of its tags, under the same names."""
+    """Both transports return metadata and the number of tags of HEAD and GET under the same names."""
     told = {"ETag": '"e"', "x-amz-meta-Thumbs": "off", "x-amz-tagging-count": "2", "Content-Range": "bytes 0-0/1"}
     script.script(Answer(200, b"x", told))
     client = open_store("s3://bucket").client
@@ -212,7 +212,7 @@ def test_metadata_and_tags_are_told(way: str, script: Scripted) -> None:
 
 
 def test_connections_are_kept(script: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One connection serves one request after the other; one that the server ended meanwhile is not used again."""
+    """One connection serves one request after the other; one that the server closed is not used again."""
     made = []
     new = ConnectionPool._new
     monkeypatch.setattr(ConnectionPool, "_new", lambda pool, *how: made.append(new(pool, *how)) or made[-1])
@@ -239,7 +239,7 @@ def test_connections_are_kept(script: Scripted, monkeypatch: pytest.MonkeyPatch)
     ],
 )
 def test_pages_that_are_none(script: Scripted, monkeypatch: pytest.MonkeyPatch, answer: Answer) -> None:
-    """Something else than a page of a listing is never taken for an empty one."""
+    """A document that is no page of a listing is never taken for an empty one."""
     monkeypatch.setattr("random.uniform", lambda shortest, longest: shortest)
     script.script(answer)
     with pytest.raises(StoreError, match="an invalid answer") as raised:
@@ -248,7 +248,7 @@ def test_pages_that_are_none(script: Scripted, monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_trust_is_as_of_aws_tools() -> None:
-    """The authorities that certificates are checked against are those that come with botocore."""
+    """Certificates are checked against the authorities of botocore."""
     context = ConnectionPool(secure=True)._tls
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
     assert any("Amazon" in str(authority["subject"]) for authority in context.get_ca_certs())
@@ -268,7 +268,7 @@ def test_trust_can_be_told(tmp_path: Path) -> None:
 def test_authorities_that_are_none(
     script: Scripted, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str | None
 ) -> None:
-    """Where the file of authorities is missing, or holds none, nothing is asked, and it is named."""
+    """Where the file of authorities is missing or empty, no request is made, and the error names the file."""
     own = tmp_path / "own.pem"
     if content:
         own.write_text(content)
@@ -281,7 +281,7 @@ def test_authorities_that_are_none(
 
 
 def test_a_certificate_that_is_not_trusted(script: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With https:// nothing is asked of a server that does not prove who it is."""
+    """With https:// no request is sent to a server without a valid certificate."""
     monkeypatch.setattr("random.uniform", lambda shortest, longest: shortest)
     monkeypatch.setenv("AWS_ENDPOINT_URL", script.address.replace("http:", "https:"))
     script.script(HERE)

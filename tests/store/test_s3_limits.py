@@ -1,4 +1,4 @@
-"""Servers that are slow, that never end, or that lie: each request ends within its limits, with one sentence."""
+"""Servers that are slow, endless or wrong: each request ends within its limits, with one sentence."""
 
 import gzip
 import io
@@ -21,14 +21,14 @@ SECONDS = 0.2
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Odd]:
-    """Return a server for all tests: its clients are made once."""
+    """Return one server for all tests, so that its clients are created once."""
     with running() as server:
         yield server
 
 
 @pytest.fixture
 def odd(server: Odd, monkeypatch: pytest.MonkeyPatch) -> Iterator[Odd]:
-    """Return the server with one object, where AWS_ENDPOINT_URL leads to; what is slow is given up soon."""
+    """Return the server with one object, at AWS_ENDPOINT_URL; pauses are short."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", server.address)
     monkeypatch.setattr("random.uniform", lambda shortest, longest: shortest)
     server.reset()
@@ -39,7 +39,7 @@ def odd(server: Odd, monkeypatch: pytest.MonkeyPatch) -> Iterator[Odd]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have requests given up early, and made twice at most."""
+    """Shorten the time limits, and allow two attempts."""
     for name in ("READ_TIMEOUT_SECONDS", "REQUEST_TIMEOUT_SECONDS"):
         monkeypatch.setattr(s3_common, name, SECONDS)
     monkeypatch.setattr(s3_client, "RETRY_WINDOW_SECONDS", SECONDS)
@@ -48,12 +48,12 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def store(way: str, odd: Odd) -> Store:
-    """Return the bucket on that server, with requests sent each way."""
+    """Return the bucket on that server, once for each transport."""
     return open_store("s3://bucket")
 
 
 def ask_all(store: Store) -> None:
-    """Ask for everything that a store can be asked for."""
+    """Call every method of a store."""
     list(store.list())
     assert store.head("a.jpg")
     assert store.open("a.jpg")
@@ -62,14 +62,14 @@ def ask_all(store: Store) -> None:
 
 
 def test_the_server_is_one(store: Store, odd: Odd) -> None:
-    """As long as it answers as S3 does, all is well, over one connection."""
+    """While it answers as S3 does, every method works, over one connection."""
     ask_all(store)
     assert {asked.kind for asked in odd.asked} == {"LIST", "HEAD", "GET", "PUT", "DELETE"}
     assert len({id(asked.connection) for asked in odd.asked}) == 1
 
 
 def forever(piece: bytes, seconds: float = 0.0) -> Callable[[Odd, Asked], None]:
-    """Return what sends this again and again, until the other side has gone."""
+    """Return a handler that sends this repeatedly, until the client closes the connection."""
 
     def send(odd: Odd, asked: Asked) -> None:
         over = odd.over
@@ -80,7 +80,7 @@ def forever(piece: bytes, seconds: float = 0.0) -> Callable[[Odd, Asked], None]:
 
 
 def after(beginning: bytes, rest: Callable[[Odd, Asked], None]) -> Callable[[Odd, Asked], None]:
-    """Return what sends a beginning, and then the rest."""
+    """Return a handler that sends a beginning, and later the rest."""
 
     def send(odd: Odd, asked: Asked) -> None:
         asked.send(beginning)
@@ -90,7 +90,7 @@ def after(beginning: bytes, rest: Callable[[Odd, Asked], None]) -> Callable[[Odd
 
 
 def silence(odd: Odd, asked: Asked) -> None:
-    """Say nothing."""
+    """Send nothing."""
     odd.over.wait()
 
 
@@ -130,7 +130,7 @@ ODD = {
 @pytest.mark.parametrize("mode", ODD)
 @pytest.mark.parametrize("ask", ["list", "head", "open", "put"])
 def test_every_request_ends(store: Store, odd: Odd, mode: str, ask: str) -> None:
-    """Whatever comes, or does not come: a sentence, which a later run may not need, and not many attempts."""
+    """Every wrong or missing response is one sentence, mostly transient, after few attempts."""
 
     def oddly(asked: Asked) -> None:
         ODD[mode](odd, asked)
@@ -157,7 +157,7 @@ def test_every_request_ends(store: Store, odd: Odd, mode: str, ask: str) -> None
 
 @pytest.mark.usefixtures("impatient")
 def test_no_more_is_read_than_was_asked_for(store: Store, odd: Odd) -> None:
-    """Of a body that never ends, about as much is received as the range holds."""
+    """Of an endless body, about as much is received as the range allows."""
     sent = itertools.count()
 
     def oddly(asked: Asked) -> None:
@@ -176,7 +176,7 @@ def test_no_more_is_read_than_was_asked_for(store: Store, odd: Odd) -> None:
 
 @pytest.mark.usefixtures("impatient")
 def test_an_honest_slow_server_is_waited_for(store: Store, odd: Odd) -> None:
-    """A server that sends faster than the slowest allowed rate has all the time that it takes."""
+    """A server that sends faster than the minimum rate has as much time as it needs."""
     body = listing(*(f"{number:04}" + "k" * 900 for number in range(40)))
     size = s3_common.MIN_BYTES_PER_SECOND // 8
 
@@ -204,7 +204,7 @@ ENDLESS = {
 
 @pytest.mark.parametrize("mode", ENDLESS)
 def test_a_listing_that_does_not_advance(store: Store, odd: Odd, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
-    """It is an error, and one that does not pass, whatever the tokens are."""
+    """It is an error, and not transient, with any tokens."""
     monkeypatch.setattr("thumbsmith.store.s3._MAX_EMPTY_PAGES", 20)
     pages = itertools.count()
     odd.oddly = lambda asked: asked.send(reply(200, ENDLESS[mode](next(pages))))
@@ -215,13 +215,13 @@ def test_a_listing_that_does_not_advance(store: Store, odd: Odd, monkeypatch: py
 
 @pytest.mark.usefixtures("way")
 def test_keys_of_other_places(odd: Odd) -> None:
-    """What a server lists besides the prefix that was asked for is left out, and so is the prefix itself."""
+    """Keys outside of the requested prefix are left out, and so is the prefix itself."""
     odd.oddly = lambda asked: asked.send(reply(200, listing("a.jpg", "x", "x/", "xa.jpg", "y/a.jpg", "x/b.jpg")))
     assert [info.key for info in open_store("s3://bucket/x").list()] == ["b.jpg"]
 
 
 def test_a_character_set_that_does_not_exist(store: Store, odd: Odd) -> None:
-    """A listing that declares one is read as UTF-8, in which S3 answers."""
+    """A listing that declares another encoding is read as UTF-8, which S3 sends."""
     page = b'<?xml version="1.0" encoding="x-none"?>' + listing("é")
     odd.oddly = lambda asked: asked.send(reply(200, page))
     assert [info.key for info in store.list()] == ["é"]
@@ -230,7 +230,7 @@ def test_a_character_set_that_does_not_exist(store: Store, odd: Odd) -> None:
 @pytest.mark.usefixtures("impatient", "odd", "way")
 @pytest.mark.parametrize("ask", ["list", "put"])
 def test_a_handshake_that_does_not_come(monkeypatch: pytest.MonkeyPatch, ask: str) -> None:
-    """A server that accepts a connection and says nothing of TLS has the time of a connection."""
+    """A server that accepts a connection but does not speak TLS has the time limit of a connection."""
     monkeypatch.setattr(s3_common, "CONNECT_TIMEOUT_SECONDS", SECONDS)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://127.0.0.1:{silent.getsockname()[1]}")
@@ -242,7 +242,7 @@ def test_a_handshake_that_does_not_come(monkeypatch: pytest.MonkeyPatch, ask: st
 
 @pytest.mark.usefixtures("impatient", "odd", "way")
 def test_a_name_that_cannot_be_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is one sentence, and may pass: RFC 6761 keeps names under .invalid from ever being one."""
+    """It is one sentence, and transient. RFC 6761 reserves .invalid, so that no such name exists."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://s3.invalid")
     with pytest.raises(StoreError, match=r"Could not connect to http://s3\.invalid") as raised:
         list(open_store("s3://bucket").list())
@@ -250,7 +250,7 @@ def test_a_name_that_cannot_be_looked_up(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_keys_out_of_order(odd: Odd, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From S3 itself keys come in order: others would be an endless listing, or one with gaps."""
+    """Listings of S3 itself are in order: another order would mean an endless listing, or one with gaps."""
     store = open_store("s3://bucket")
     odd.oddly = lambda asked: asked.send(reply(200, listing("b", "a")))
     assert [info.key for info in store.list()] == ["b", "a"]
@@ -261,7 +261,7 @@ def test_keys_out_of_order(odd: Odd, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("size", ["-5", "9" * 30, "9" * 5000, str(1 << 63), "", "many", "1.5", "+1", "1_0"])
 def test_sizes_that_are_none(store: Store, odd: Odd, size: str) -> None:
-    """A number of bytes that no object has is one sentence."""
+    """An impossible number of bytes is one sentence."""
     odd.oddly = lambda asked: asked.send(reply(200, listing("a", size=size)))
     if size in {"+1", "1_0"} and isinstance(store.client.transport, BotocoreTransport):
         return  # botocore takes them for 1 and 10
@@ -272,7 +272,7 @@ def test_sizes_that_are_none(store: Store, odd: Odd, size: str) -> None:
 
 @pytest.mark.parametrize("etag", ['"a&#10;b"', '"a&#9;b"', '"&#x9b;31m"', '"' + "e" * 2000 + '"', '"é"'])
 def test_etags_that_are_none(store: Store, odd: Odd, etag: str) -> None:
-    """An ETag with what no header can hold is one sentence: it would break what is kept of a listing."""
+    """An ETag that cannot be in a header is one sentence: it would break files that store a listing."""
     page = listing("a").decode().replace('"e"', etag)
     odd.oddly = lambda asked: asked.send(reply(200, page.encode()))
     with pytest.raises(StoreError, match=r"an invalid ETag") as raised:
@@ -282,7 +282,7 @@ def test_etags_that_are_none(store: Store, odd: Odd, etag: str) -> None:
 
 @pytest.mark.parametrize("status", [400, 403, 404, 500])
 def test_nothing_that_a_server_says_reaches_the_terminal_as_it_is(store: Store, odd: Odd, status: int) -> None:
-    """Code, message and status line are one printable line of a bounded length."""
+    """Code, message and status line of an error are one printable line of a limited length."""
     body = (
         "<Error><Code>In&#10;val\x85&#x9b;31m</Code><Message>m&#x9b;2J&#x202e;" + "long " * 9000 + "</Message></Error>"
     )
@@ -294,7 +294,7 @@ def test_nothing_that_a_server_says_reaches_the_terminal_as_it_is(store: Store, 
 
 
 def test_what_comes_after_an_answer_is_no_other_answer(store: Store, odd: Odd) -> None:
-    """Bytes beyond the length that was told do not become the beginning of the next answer."""
+    """Bytes after the announced length do not become the beginning of the next response."""
     odd.oddly = lambda asked: asked.send(odd.answer(asked) + b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
     for _ in range(3):
         store.put("a.jpg", DATA, HEADERS)
@@ -302,7 +302,7 @@ def test_what_comes_after_an_answer_is_no_other_answer(store: Store, odd: Odd) -
 
 
 def test_an_answer_of_http_1_0(store: Store, odd: Odd) -> None:
-    """It ends with its connection, and the next request goes over another one."""
+    """It ends with its connection, and the next request uses another one."""
 
     def oddly(asked: Asked) -> None:
         asked.send(odd.answer(asked).replace(b"HTTP/1.1", b"HTTP/1.0"))
@@ -314,14 +314,14 @@ def test_an_answer_of_http_1_0(store: Store, odd: Odd) -> None:
 
 @pytest.mark.parametrize("ask", ["list", "put"])
 def test_success_with_an_error_in_it(store: Store, odd: Odd, ask: str) -> None:
-    """A status of 200 with an error as its body is no listing, and no object that was written."""
+    """A status of 200 with an error in the body is no listing, and no object that was written."""
     odd.oddly = lambda asked: asked.send(reply(200, b"<Error><Code>InternalError</Code></Error>"))
     with pytest.raises(StoreError):
         list(store.list()) if ask == "list" else store.put("a.jpg", DATA, HEADERS)
 
 
 def test_a_redirect_leads_nowhere(store: Store, odd: Odd) -> None:
-    """The address that a server names is not asked, also where it names itself."""
+    """No request is sent to an address that a server names, also where it names itself."""
     odd.oddly = lambda asked: asked.send(reply(307, b"", Location=f"{odd.address}/bucket/other"))
     with pytest.raises(StoreError, match=r"307|redirected"):
         store.put("a.jpg", DATA, HEADERS)
@@ -330,13 +330,13 @@ def test_a_redirect_leads_nowhere(store: Store, odd: Odd) -> None:
 
 
 def test_compressed_answers_are_not_asked_for(store: Store, odd: Odd) -> None:
-    """No request takes a compressed answer; one that comes is bytes like others."""
+    """No request accepts a compressed response; one that comes is returned as its bytes."""
     ask_all(store)
     assert {asked.headers.get("accept-encoding", "identity") for asked in odd.asked} == {"identity"}
 
 
 def test_a_checksum_goes_with_an_object(store: Store, odd: Odd) -> None:
-    """Buckets that lock their objects take none without: CRC-32, as the documentation writes it."""
+    """Buckets that lock their objects require a checksum: CRC-32, as the documentation describes it."""
     store.put("a.jpg", b"123456789", HEADERS)
     assert odd.asked[-1].headers["x-amz-checksum-crc32"] == "y/Q5Jg=="
     assert odd.objects["a.jpg"] == b"123456789"

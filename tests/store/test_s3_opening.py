@@ -1,4 +1,4 @@
-"""From s3:// to a store: addresses, settings, and which stores share objects."""
+"""From s3:// to a store: addresses, settings, and stores that share objects."""
 
 import re
 import subprocess
@@ -33,7 +33,7 @@ HERE = Answer(200, b"<ListBucketResult/>", {"ETag": '"e"'})
     ],
 )
 def test_addresses(address: str, prefix: str, url: str | None) -> None:
-    """A prefix is taken as it stands, and always ends in a slash; the address of a store leads to the same store."""
+    """A prefix always ends in a slash; the address of a store opens the same store."""
     store = open_store(address)
     assert (store.bucket, store.prefix) == ("bucket", prefix)
     assert store.url == (url or address if address.endswith("/") else url or address + "/")
@@ -41,7 +41,7 @@ def test_addresses(address: str, prefix: str, url: str | None) -> None:
 
 
 def test_one_client_for_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What takes long to set up is set up once, and anew where the environment is another one."""
+    """A client is created once, and again where the environment has changed."""
     first = open_store("s3://one").client
     assert open_store("s3://two/prefix").client is first
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
@@ -49,7 +49,7 @@ def test_one_client_for_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_overlapping_buckets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Stores overlap in one bucket where one prefix begins with the other; not where names only begin alike."""
+    """Stores overlap in one bucket where one prefix begins with the other, as whole components."""
     together = [("b", "b"), ("b", "b/x"), ("b/x", "b/x/y"), ("b/x", "b/x/"), ("b?owner=123456789012", "b/x")]
     apart = [("b", "c"), ("b/x", "c/x"), ("b/x", "b/y"), ("b/x", "b/xy"), ("b/x", "b/X"), ("b/x", "b//x")]
     for pairs, expected in ((together, True), (apart, False)):
@@ -83,7 +83,7 @@ class Stopped(Exception):
 
 
 def test_addresses_at_aws(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Botocore too sends requests to AWS by TLS, to the bucket's name, with the key as it is."""
+    """Botocore too sends requests to AWS with TLS, to the host name of the bucket, with the key unchanged."""
 
     def stop(request: AWSPreparedRequest, **_: object) -> None:
         raise Stopped(request.url)
@@ -100,7 +100,7 @@ def test_addresses_at_aws(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nobody_is_asked_for_credentials_that_are_there(script: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The metadata address of machines at AWS is asked for credentials only where there are none in the environment."""
+    """The metadata address of machines at AWS is used for credentials only where the environment has none."""
     monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", script.address)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "false")
     monkeypatch.setenv("AWS_METADATA_SERVICE_NUM_ATTEMPTS", "1")
@@ -123,7 +123,7 @@ def test_nobody_is_asked_for_credentials_that_are_there(script: Scripted, monkey
     ],
 )
 def test_settings_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, name: str, value: str, sentence: str) -> None:
-    """Settings that lead nowhere are told at once, and trying again does not help."""
+    """Invalid settings are reported at once, and are not transient."""
     monkeypatch.setenv(name, value)
     with pytest.raises(StoreError, match=sentence) as raised:
         open_store("s3://bucket")
@@ -132,7 +132,7 @@ def test_settings_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, name: str
 
 @pytest.mark.parametrize("address", ["folder", "s3://bucket"])
 def test_nothing_is_loaded_before_it_is_needed(address: str) -> None:
-    """Who works with folders, or has all settings in the environment, does not wait for botocore."""
+    """A program that works with folders, or has all settings in the environment, does not load botocore."""
     code = (
         "import sys; from thumbsmith.store import open_store; store = open_store(sys.argv[1]);"
         "store.overlaps(store); sys.exit('botocore' in sys.modules)"

@@ -1,4 +1,4 @@
-"""Nothing outside of the root is ever read, written or removed, and nothing but regular files is an object."""
+"""Nothing outside of the root is read, written or removed, and only regular files are objects."""
 
 import contextlib
 import os
@@ -28,20 +28,20 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture(params=["source", "destination"])
 def store(root: Path, request: pytest.FixtureRequest) -> Store:
-    """Return a store in that folder, in both of its views."""
+    """Return a store in that folder, in both layouts."""
     store = open_store(root)
     return store if request.param == "source" else store.as_destination()
 
 
 def outside_is_whole(root: Path) -> bool:
-    """Return whether the folder outside is as it was."""
+    """Return whether the folder outside is unchanged."""
     outside = root.parent / "outside"
     files = {str(path.relative_to(outside)): path.read_bytes() for path in outside.rglob("*") if not path.is_dir()}
     return files == {"small.webp": b"outside", "deep/small.webp": b"outside"}
 
 
 def test_linked_folders_are_not_there(store: Store, root: Path) -> None:
-    """A link to a folder is not followed: not to read, not to list, not to write, not to delete."""
+    """A link to a folder is not followed: not to read, list, write or delete."""
     (root / "a.jpg").symlink_to(root.parent / "outside")
     (root / "b.jpg").symlink_to("../outside")
     (root / "loop").symlink_to("loop")
@@ -60,7 +60,7 @@ def test_linked_folders_are_not_there(store: Store, root: Path) -> None:
 
 
 def test_special_files_are_not_there(store: Store, root: Path) -> None:
-    """A link to a file, a FIFO and a socket are no objects; nothing waits for a FIFO's other end."""
+    """A link to a file, a FIFO and a socket are no objects; opening never waits for the other end of a FIFO."""
     (root / "link.webp").symlink_to(root.parent / "outside" / "small.webp")
     (root / "dangling.webp").symlink_to("nowhere")
     os.mkfifo(root / "fifo.webp")
@@ -82,7 +82,7 @@ def test_special_files_are_not_there(store: Store, root: Path) -> None:
 
 
 def test_hard_links_are_read_and_never_written_through(store: Store, root: Path) -> None:
-    """A hard link is a file like any other; to replace it leaves its other name alone."""
+    """A hard link is a file like any other; replacing it does not change its other name."""
     os.link(root.parent / "outside" / "small.webp", root / "small.webp")
     assert content_of(store, "small.webp") == b"outside"
     store.put("small.webp", b"ours", HEADERS)
@@ -91,7 +91,7 @@ def test_hard_links_are_read_and_never_written_through(store: Store, root: Path)
 
 
 def test_hard_links_that_differ_in_case(store: Store, root: Path) -> None:
-    """Two names of one file are two objects, also where they differ in case only."""
+    """Two names of one file are two objects, also where they differ only in case."""
     (root / "icon.webp").write_bytes(b"x")
     if not (root / "ICON.WEBP").exists():
         os.link(root / "icon.webp", root / "ICON.WEBP")
@@ -112,7 +112,7 @@ def test_a_root_may_be_a_link(root: Path, tmp_path: Path) -> None:
 
 
 def swap(folder: Path, outside: Path, stop: threading.Event) -> None:
-    """Turn a folder into a link to another one and back, again and again."""
+    """Replace a folder by a link to another one and back, repeatedly."""
     while not stop.is_set():
         with contextlib.suppress(OSError):
             folder.rename(folder.with_name("aside"))
@@ -125,7 +125,7 @@ def swap(folder: Path, outside: Path, stop: threading.Event) -> None:
 
 
 def test_links_that_come_and_go(store: Store, root: Path) -> None:
-    """A folder that turns into a link at any moment never leads outside."""
+    """A folder that becomes a link at any moment never leads outside."""
     stop = threading.Event()
     (root / "a.jpg").mkdir()
     swapper = threading.Thread(target=swap, args=(root / "a.jpg", root.parent / "outside", stop))
@@ -146,7 +146,7 @@ def test_links_that_come_and_go(store: Store, root: Path) -> None:
 
 
 def test_unreadable_folders_fail_a_listing() -> None:
-    """A folder that may not be read fails the listing, naming it: what is in it would seem to be gone."""
+    """A folder that may not be read fails the listing, which names it: its files would seem to be deleted."""
     with tempfile.TemporaryDirectory() as name:
         root = Path(name).resolve()
         root.chmod(0o755)
@@ -174,7 +174,7 @@ def test_unreadable_folders_fail_a_listing() -> None:
 
 
 def test_files_that_may_not_be_read_fail() -> None:
-    """A file that is there and may not be read is a failure, not an object that is gone."""
+    """A file that exists and may not be read is a failure, not a missing object."""
     with tempfile.TemporaryDirectory() as name:
         root = Path(name).resolve()
         root.chmod(0o755)
@@ -184,7 +184,7 @@ def test_files_that_may_not_be_read_fail() -> None:
 
 
 def test_a_lock_excludes_other_threads(root: Path) -> None:
-    """While a folder is locked nobody else gets its lock."""
+    """While a folder is locked no other thread gets its lock."""
     order: list[str] = []
     first, second = (open_root(str(root), DirectoryCache()) for _ in range(2))
     assert first is not None
@@ -205,7 +205,7 @@ def test_a_lock_excludes_other_threads(root: Path) -> None:
 
 
 def test_folders_that_ignore_case_are_exact(store: Store, root: Path) -> None:
-    """Also where the file system ignores case a key is found under its own spelling only."""
+    """Also where the file system ignores case a key is found only by its exact spelling."""
     (root / "probe").touch()
     if not (root / "PROBE").exists():
         pytest.skip("this file system tells cases apart")
@@ -216,7 +216,7 @@ def test_folders_that_ignore_case_are_exact(store: Store, root: Path) -> None:
 
 
 def test_known_entries_notice_changes(root: Path) -> None:
-    """Remembered entries hold until somebody else changes the folder."""
+    """Cached entries are used until another process changes the folder."""
     cache = DirectoryCache()
     folder = open_root(str(root), cache)
     assert folder is not None

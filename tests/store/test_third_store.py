@@ -1,4 +1,4 @@
-"""A store of another kind: it keeps the contract, and every command and application accepts it."""
+"""A store of another kind keeps the contract, and every command and application accepts it."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _sync(scope: Scope, workers: Workers) -> list[str]:
 
 
 def test_a_second_sync_changes_nothing(scope: Scope, workers: Workers):
-    """The first run makes the thumbnails, the second finds all of them fresh, and a deleted source takes them along."""
+    """The first run makes the thumbnails, the second finds them fresh, and those of a deleted source are deleted."""
     assert _sync(scope, workers) == ["made"]
     before = dict(scope.source.objects)
     assert sorted(before) == ["in/a.jpg", "out/a.jpg/manifest.json", "out/a.jpg/small.webp"]
@@ -137,7 +137,7 @@ class Mounted(DictStore):
 
 
 def test_one_store_that_knows_of_the_overlap_is_enough(tmp_path: Path):
-    """The stores are asked both ways."""
+    """The check asks both stores."""
     folder = FolderStore(str(tmp_path))
     for source, destination in ((folder, Mounted()), (Mounted(), folder)):
         with (
@@ -161,7 +161,7 @@ def test_watching_is_refused_in_one_sentence(scope: Scope):
 
 
 def test_events_name_it_by_the_end_of_its_address(scope: Scope):
-    """A function that serves it takes the last part of the address for a bucket."""
+    """A function with this store uses the last part of its address as the name of the bucket."""
     assert place_of(scope.source) == ("in", "")
 
 

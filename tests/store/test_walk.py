@@ -1,4 +1,4 @@
-"""Listings of folders, however deep and wide."""
+"""Listings of folders of any depth and width."""
 
 import os
 import resource
@@ -12,7 +12,7 @@ from thumbsmith.store import open_store
 
 
 def nest(root: Path, depth: int) -> None:
-    """Make a folder in a folder in a folder: deeper than a path can say."""
+    """Create a folder in a folder in a folder: deeper than a path can be long."""
     here = os.open(root, os.O_RDONLY)
     for _ in range(depth):
         os.mkdir("d", dir_fd=here)
@@ -24,7 +24,7 @@ def nest(root: Path, depth: int) -> None:
 
 
 def flatten(root: Path) -> None:
-    """Remove what `nest` made, from the top, as what removes test folders cannot."""
+    """Remove the folders of `nest` from the top: the cleanup of pytest cannot."""
     while (root / "d" / "d").exists():
         (root / "d" / "d").rename(root / "e")
         (root / "d").rmdir()
@@ -33,7 +33,7 @@ def flatten(root: Path) -> None:
 
 @pytest.fixture
 def few_descriptors() -> Iterator[None]:
-    """Allow a hundred more open files than there are: of 256, which a laptop's shell allows, others have theirs."""
+    """Allow a hundred more open files than now: many shells allow 256 for all tests together."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors() + 100, before[1]))
     yield
@@ -41,7 +41,7 @@ def few_descriptors() -> Iterator[None]:
 
 
 def descriptors() -> int:
-    """Return how many files are open."""
+    """Return the number of open files."""
     return len([*Path("/dev/fd").iterdir()])
 
 
@@ -60,7 +60,7 @@ def test_depth_is_no_limit(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("few_descriptors")
 @pytest.mark.parametrize("abandoned", [False, True])
 def test_few_folders_are_open(tmp_path: Path, abandoned: bool) -> None:
-    """Folders that come after a deep one are listed too, with few files open, and none when the caller stops early."""
+    """Folders after a deep one are listed too, with few files open, and none when the caller stops early."""
     store = open_store(tmp_path).as_destination()
     keys = ["d/" * depth + f"{name}/small.webp" for depth in range(150) for name in "ax"]
     for key in keys:
@@ -76,7 +76,7 @@ def test_few_folders_are_open(tmp_path: Path, abandoned: bool) -> None:
 
 
 def test_folders_that_become_links_are_left_out(tmp_path: Path) -> None:
-    """A folder that is replaced by a link to itself before the listing comes to it is left out."""
+    """A folder that is replaced by a link to itself before the listing reaches it is left out."""
     for name in "xyz":
         (tmp_path / name).mkdir()
         (tmp_path / name / "a.jpg").touch()
@@ -89,7 +89,7 @@ def test_folders_that_become_links_are_left_out(tmp_path: Path) -> None:
 
 
 def test_folders_that_vanish_from_far_above_are_left_out(tmp_path: Path) -> None:
-    """A folder that was moved away while the listing was deep in it is not looked for anywhere else."""
+    """A folder that was moved away during the listing is not searched for elsewhere."""
     here = tmp_path
     for _ in range(100):
         for name in ("e0", "e1", "e2", "d", "e3", "e4", "e5"):
@@ -104,7 +104,7 @@ def test_folders_that_vanish_from_far_above_are_left_out(tmp_path: Path) -> None
 
 
 def test_names_that_are_not_utf8(tmp_path: Path) -> None:
-    """In a source such names are listed as the system's text for them, and found by it."""
+    """Such names in a source are listed as the system decodes them, and found by that text."""
     name = os.fsdecode(b"caf\xe9.jpg")
     (tmp_path / name).write_bytes(b"x")
     store = open_store(tmp_path)
@@ -117,7 +117,7 @@ def test_names_that_are_not_utf8(tmp_path: Path) -> None:
 
 
 def test_hidden_names_are_listed(tmp_path: Path) -> None:
-    """Names that begin with a dot are objects: whether they are sources is not for the store to say."""
+    """Files whose names begin with a dot are objects: the recipe decides whether they are sources."""
     (tmp_path / ".a").mkdir()
     (tmp_path / ".a" / ".b.jpg").touch()
     assert [info.key for info in open_store(tmp_path).list()] == [".a/.b.jpg"]

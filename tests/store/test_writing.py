@@ -1,4 +1,4 @@
-"""Writes are whole or not at all, and what a dead writer leaves is swept away."""
+"""Files are written as a whole or not at all, and a sweep removes the temporary files of dead writers."""
 
 import os
 import subprocess
@@ -40,17 +40,17 @@ resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    """Return a destination whose root is not there yet."""
+    """Return a destination whose root does not exist yet."""
     return open_store(tmp_path / "some" / "root").as_destination()
 
 
 def temporaries(store: Store) -> list[Path]:
-    """Return the temporary files beneath."""
+    """Return the temporary files below."""
     return list(Path(store.url).rglob(".thumbsmith-*.tmp"))
 
 
 def test_a_killed_writer_leaves_a_temporary_to_be_swept(store: Store) -> None:
-    """A killed writer leaves the old object and one temporary; a sweep spares it while the writer lives."""
+    """A killed writer leaves the old object and one temporary file; a sweep keeps it while the writer runs."""
     store.put("a/b.jpg/small.webp", b"old", HEADERS)
     writer = subprocess.Popen([sys.executable, "-c", STUCK, store.url], stdout=subprocess.PIPE, text=True)
     try:
@@ -72,7 +72,7 @@ def test_a_killed_writer_leaves_a_temporary_to_be_swept(store: Store) -> None:
 
 
 def test_a_sweep_removes_folders_that_it_leaves_empty(store: Store) -> None:
-    """What a writer that died made for its object goes as well."""
+    """The folders that a dead writer created for its object are removed too."""
     folder = Path(store.url, "a", "b.jpg")
     folder.mkdir(parents=True)
     (folder / ended()).touch()
@@ -81,7 +81,7 @@ def test_a_sweep_removes_folders_that_it_leaves_empty(store: Store) -> None:
 
 
 def test_a_limit_on_size_leaves_the_old_object(tmp_path: Path) -> None:
-    """A write that fails half way leaves what was there, and no temporary."""
+    """A write that fails keeps the earlier object, and leaves no temporary file."""
     done = subprocess.run(
         [sys.executable, "-c", LIMITED, tmp_path], capture_output=True, text=True, timeout=300, check=True
     )
@@ -91,7 +91,7 @@ def test_a_limit_on_size_leaves_the_old_object(tmp_path: Path) -> None:
 
 
 def test_a_folder_in_the_way_is_a_failure(tmp_path: Path) -> None:
-    """Where a folder has the object's path nothing is replaced, and no temporary is left."""
+    """Where a folder has the path of the object nothing is replaced, and no temporary file is left."""
     (tmp_path / "a.jpg").mkdir()
     with pytest.raises(StoreError, match=r"^a\.jpg: ") as raised:
         open_store(tmp_path).put("a.jpg", b"x", HEADERS)
@@ -103,7 +103,7 @@ def test_a_folder_in_the_way_is_a_failure(tmp_path: Path) -> None:
 
 
 def test_readers_see_whole_objects_only(store: Store) -> None:
-    """While an object is replaced again and again, a reader finds the one or the other version."""
+    """While an object is replaced repeatedly, a reader finds one version or the other."""
     store.put("a.jpg/small.webp", b"0" * 50_000, HEADERS)
     command = (
         "import sys; from thumbsmith.store import Headers, open_store\n"
@@ -121,7 +121,7 @@ def test_readers_see_whole_objects_only(store: Store) -> None:
 
 
 def test_objects_have_the_usual_mode(store: Store) -> None:
-    """A web server of another user may read what the umask lets it read."""
+    """A web server of another user may read what the umask allows."""
     before = os.umask(0o022)
     try:
         store.put("a.jpg/small.webp", b"", HEADERS)
@@ -132,7 +132,7 @@ def test_objects_have_the_usual_mode(store: Store) -> None:
 
 
 def test_temporaries_are_no_objects(store: Store) -> None:
-    """Neither view lists a temporary, nor lets it be read or put under its name."""
+    """Neither layout lists a temporary file, nor reads or writes it by its name."""
     store.put("a.jpg/small.webp", b"", HEADERS)
     name = temporary_name()
     Path(store.url, "a.jpg", name).touch()
@@ -145,7 +145,7 @@ def test_temporaries_are_no_objects(store: Store) -> None:
 
 
 def test_a_failed_write_is_cleaned_up(tmp_path: Path) -> None:
-    """Where the data cannot be written the temporary is removed at once."""
+    """Where the data cannot be written the temporary file is removed at once."""
     folder = os.open(tmp_path, os.O_RDONLY)
     with pytest.raises(TypeError):
         write_whole(folder, "a", "text")
@@ -154,20 +154,20 @@ def test_a_failed_write_is_cleaned_up(tmp_path: Path) -> None:
 
 
 def ended() -> str:
-    """Return the name of a temporary of a process here that has ended."""
+    """Return the name of a temporary file of a process that has ended."""
     code = "from thumbsmith.store.atomic_write import temporary_name; print(temporary_name())"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def other(name: str, part: int, value: str) -> str:
-    """Return a temporary's name with one of its parts replaced: 2 is the process, 3 its start, 4 the place."""
+    """Return the name of a temporary file with one part replaced: 2 the process, 3 its start, 4 the PID namespace."""
     parts = name.removesuffix(".tmp").split("-")
     parts[part - 1] = value
     return "-".join(parts) + ".tmp"
 
 
 def test_only_temporaries_that_nobody_will_finish_are_abandoned() -> None:
-    """A writer that is gone is known to be; of one elsewhere only an hour without a write tells."""
+    """A writer here is looked up; one elsewhere counts as dead after an hour without a write."""
     now, own = time.time(), temporary_name()
     assert is_abandoned(ended(), now) or not Path("/proc/self/stat").exists()
     assert not is_abandoned(own, now)
@@ -182,7 +182,7 @@ def test_only_temporaries_that_nobody_will_finish_are_abandoned() -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="without /proc a start is not known")
 def test_a_number_that_another_process_has_by_now() -> None:
-    """A process is told from an earlier one of the same number by its start; one that has ended is no longer alive."""
+    """The start distinguishes a process from an earlier one with the same number; an ended one does not run."""
     now, own = time.time(), temporary_name()
     assert not is_abandoned(own, 0)
     assert is_abandoned(other(own, 3, "1"), now)

@@ -14,7 +14,7 @@ REFUSED = 77  # the exit code by which test programs say that they cannot run he
 
 
 def main(user: str, folder: str, *command: str) -> None:
-    """Become the user, and then the command."""
+    """Become the user, then run the command."""
     os.umask(0o022)
     try:
         restrictions.own_mounts(is_root=True)

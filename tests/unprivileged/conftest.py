@@ -1,4 +1,4 @@
-"""A user without the rights of root, whoever runs the tests."""
+"""A user without the rights of root, also where root runs the tests."""
 
 import contextlib
 import os
@@ -28,13 +28,13 @@ class User:
     folder: Path
 
     def run(self, *arguments: str | Path, **more: object) -> subprocess.CompletedProcess[str]:
-        """Run `thumbsmith ARGUMENTS` and return what it gave."""
+        """Run `thumbsmith ARGUMENTS` and return its result."""
         return self.program(*THUMBSMITH, *map(str, arguments), **more)
 
     def program(
         self, *command: str, environment: Mapping[str, str] | None = None, folder: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program, with variables besides the usual ones, in another folder than the user's."""
+        """Run a program, with additional variables, in another folder than that of the user."""
         command, variables = self._prepared(command, environment or {})
         return subprocess.run(
             command,
@@ -48,7 +48,7 @@ class User:
 
     @contextlib.contextmanager
     def running(self, *arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
-        """Run `thumbsmith ARGUMENTS` until the end of the block."""
+        """Run `thumbsmith ARGUMENTS` during the block."""
         command, variables = self._prepared([*THUMBSMITH, *map(str, arguments)], {})
         pipe = subprocess.PIPE
         with subprocess.Popen(command, cwd=self.folder, env=variables, stdout=pipe, stderr=pipe, text=True) as process:
@@ -58,7 +58,7 @@ class User:
                 process.kill()
 
     def _prepared(self, command: Sequence[str], more: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
-        """Return a command line that runs a command as the user, and the variables it runs with."""
+        """Return a command line that runs a command as the user, and its variables."""
         home = self.folder / "home"
         variables = {"PATH": os.defpath, "HOME": str(home), "LANG": "C.UTF-8", "COLUMNS": "300", **more}
         if os.geteuid() != 0:
@@ -69,7 +69,7 @@ class User:
 
 @pytest.fixture(scope="session")
 def possible(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Skip where this kernel lets root make no other user's view of the file system."""
+    """Skip where root cannot see the file system as another user on this kernel."""
     tried = User(tmp_path_factory.mktemp("user")).program(sys.executable, "-c", "")
     if tried.returncode == REFUSED:
         pytest.skip(tried.stderr.strip())

@@ -1,4 +1,4 @@
-"""The commands as a user without rights runs them: the isolation is whole, and what may not be touched is reported."""
+"""The commands for a user without rights: isolation is complete, and what may not be read or written is reported."""
 
 import json
 import os
@@ -54,7 +54,7 @@ def test_the_user_has_no_rights(user: User):
 
 @confined
 def test_every_layer_of_isolation_holds(user: User):
-    """The doctor finds all layers, and runs where each is required."""
+    """Doctor finds all layers active, and runs where they are required."""
     ran = user.run("doctor", "--json", environment=REQUIRED)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert json.loads(ran.stdout)["isolation"] == dict.fromkeys(LAYERS, True)
@@ -63,7 +63,7 @@ def test_every_layer_of_isolation_holds(user: User):
 @confined
 @pytest.mark.parametrize("home", ["home", "missing", "/proc"])
 def test_a_folder_is_kept_up_to_date(user: User, home: str):
-    """Isolated workers make all thumbnails, and nothing twice: also where the user has no home to keep a cache in."""
+    """Isolated workers make all thumbnails, none twice: also where the user has no home for a cache."""
     environment = {**REQUIRED, "HOME": str(user.folder / home)}
     first = user.run("sync", "photos", "thumbs", "--json", environment=environment)
     assert (first.returncode, first.stderr) == (0, "")
@@ -117,7 +117,7 @@ def test_one_image_that_cannot_be_read_fails_alone(user: User, refused: str):
 
 
 def test_a_name_like_a_thumbnail_in_a_folder_that_cannot_be_entered(user: User):
-    """Whether it is a thumbnail cannot be seen: the others are made."""
+    """It cannot be checked whether it is a thumbnail; the others are made."""
     (user.folder / "photos/locked").chmod(0)
     ran = user.run("make", "photos/locked/x.webp.small.webp", "photos/sub/b.jpg", "-o", "out")
     assert (ran.returncode, len(list((user.folder / "out").iterdir()))) == (0, 3), ran.stderr
@@ -135,7 +135,7 @@ def test_a_name_like_a_thumbnail_in_a_folder_that_cannot_be_entered(user: User):
     ],
 )
 def test_a_destination_that_cannot_be_written_to(user: User, arguments: str, place: str):
-    """Exit code 2 and one sentence before anything is decoded: root would be allowed to write there."""
+    """Exit code 2 and one sentence before anything is decoded: root could write there."""
     (user.folder / "full").mkdir(mode=0o555)
     (user.folder / "locked").mkdir(mode=0)
     ran = user.run(*arguments.replace("PLACE", place).split())
@@ -175,7 +175,7 @@ def test_a_source_that_cannot_be_read_at_all(user: User, command: str):
 
 
 def test_a_recipe_that_cannot_be_read_is_not_replaced_by_the_default(user: User):
-    """A recipe that is named, or lies in a working folder that may not be entered: exit code 2, nothing is made."""
+    """A recipe that is named, or is in a working folder that may not be entered: exit code 2, nothing is made."""
     closed = user.folder / "closed"
     closed.mkdir()
     recipe = closed / "thumbsmith.toml"
@@ -195,7 +195,7 @@ def test_a_recipe_that_cannot_be_read_is_not_replaced_by_the_default(user: User)
 
 
 def test_watch_follows_the_rest(user: User):
-    """Over a folder with a part that cannot be read, watch reports that part and makes what is added elsewhere."""
+    """Over a folder with an unreadable part, watch reports that part and makes what is added elsewhere."""
     (user.folder / "photos/locked").chmod(0)
     with user.running("watch", "photos", "thumbs", "--json") as process:
         seen = []
@@ -216,7 +216,7 @@ def test_watch_follows_the_rest(user: User):
 
 
 def test_serve_shows_the_rest(user: User):
-    """Over a folder with a part that cannot be read, serve makes and shows the other pictures."""
+    """Over a folder with an unreadable part, serve makes and shows the other thumbnails."""
     (user.folder / "photos").rename(user.folder / "sources")
     (user.folder / "sources/locked").chmod(0)
     with user.running("serve", "--port", "0") as process:

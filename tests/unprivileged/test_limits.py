@@ -1,4 +1,4 @@
-"""Low limits of the system on open files and on processes, which bind a user without rights: never a traceback."""
+"""Low limits on open files and processes, for a user without rights: never a traceback."""
 
 import json
 import subprocess
@@ -22,7 +22,7 @@ def limited(user: User, limit: str, value: int, *arguments: str) -> subprocess.C
 
 
 def is_honest(user: User, ran: subprocess.CompletedProcess[str]) -> bool:
-    """Return whether all thumbnails were made, having checked that anything else is reported in sentences."""
+    """Return whether all thumbnails were made, after a check that all other output is sentences."""
     assert "Traceback" not in ran.stderr, ran.stderr
     assert ran.returncode in {0, 1}, ran.stderr
     manifests = list((user.folder / "thumbs").rglob("manifest.json"))
@@ -43,7 +43,7 @@ def test_few_open_files(user: User, files: int):
 
 @pytest.mark.parametrize("processes", [1, 2, 4])
 def test_few_processes(user: User, processes: int):
-    """A user who may start no process or thread, or few, gets sentences, and the next run makes what is left."""
+    """A user who may start few or no processes or threads gets sentences, and the next run makes the rest."""
     ran = limited(user, "RLIMIT_NPROC", processes, "sync", "photos", "thumbs", "--json", "--jobs", "2")
     assert not is_honest(user, ran) or processes > 1
     again = user.run("sync", "photos", "thumbs", "--json")

@@ -14,7 +14,7 @@ SMALL = Recipe(variants=(Variant(name="small", width=40, height=40, formats=(For
 
 @cache
 def noise(width: int = 700, height: int = 500, kind: str = "jpeg", seed: int = 1) -> bytes:
-    """Return a picture that hardly compresses: larger than what a child is sent unasked."""
+    """Return a picture that hardly compresses: larger than the head that a child receives with its job."""
     pixels = random.Random(seed).randbytes(width * height * 3)
     stream = io.BytesIO()
     Image.frombytes("RGB", (width, height), pixels).save(stream, kind, **({"quality": 95} if kind == "jpeg" else {}))
@@ -22,7 +22,7 @@ def noise(width: int = 700, height: int = 500, kind: str = "jpeg", seed: int = 1
 
 
 def slow(seconds: int) -> Recipe:
-    """Return a recipe that takes far longer than the CPU time it allows: several large AVIFs."""
+    """Return a recipe that takes far longer than the CPU time that it allows: several large AVIFs."""
     variants = tuple(
         Variant(name=f"v{width}", width=width, enlarge=True, formats=(Format.AVIF,)) for width in range(3000, 3010)
     )
@@ -31,7 +31,7 @@ def slow(seconds: int) -> Recipe:
 
 @cache
 def padded(width: int, height: int) -> bytes:
-    """Return a PNG of one colour whose pixels begin in the head of a source, behind a comment, and end beyond it."""
+    """Return a PNG of one color whose pixels begin in the head of the source, after a comment, and end behind it."""
     comment = PngInfo()
     comment.add(b"noTe", random.Random(1).randbytes(100_000))
     stream = io.BytesIO()

@@ -1,4 +1,4 @@
-"""The processes that are there, as Linux tells: for tests that kill them, stop them and count them."""
+"""Running processes, as Linux reports them, for tests that kill, stop and count them."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 
 def children(parent: int) -> list[int]:
-    """Return the processes that `parent` started and has not waited for, zombies too."""
+    """Return the processes that `parent` started and has not waited for, with zombies."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -27,21 +27,21 @@ def children(parent: int) -> list[int]:
 
 
 class Watch:
-    """The worker processes that were started since: not those of other tests."""
+    """The worker processes that were started since it was created, without those of other tests."""
 
     def __init__(self) -> None:
         self._before = set(children(os.getpid()))
 
     def templates(self) -> list[int]:
-        """Return the templates, zombies too."""
+        """Return the templates, with zombies."""
         return [pid for pid in children(os.getpid()) if pid not in self._before]
 
     def workers(self) -> list[int]:
-        """Return the children of the templates, zombies too."""
+        """Return the children of the templates, with zombies."""
         return [child for template in self.templates() for child in children(template)]
 
     def kill_template(self) -> None:
-        """Kill -9 of a template."""
+        """Kill a template with SIGKILL."""
         os.kill(self.templates()[0], signal.SIGKILL)
 
     def kill_worker(self, number: signal.Signals = signal.SIGKILL) -> None:
@@ -50,7 +50,7 @@ class Watch:
 
 
 def alive(pid: int) -> bool:
-    """Return whether there is such a process, and it is no zombie."""
+    """Return whether the process exists, and is no zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
     except OSError:
@@ -58,7 +58,7 @@ def alive(pid: int) -> bool:
 
 
 def descriptors(pid: int | str = "self") -> list[str]:
-    """Return what a process has open."""
+    """Return the open files of a process."""
     found = []
     for entry in Path(f"/proc/{pid}/fd").iterdir():
         try:

@@ -1,4 +1,4 @@
-"""Readers that let a test act while a child waits for bytes."""
+"""Readers with which a test can act while a child waits for bytes."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from thumbsmith.worker.wire import HEAD_BYTES
 
 @dataclass
 class Interrupted:
-    """A reader over bytes that, when a child first asks for more than the head, does the next of `actions`."""
+    """A reader over bytes that runs the next of `actions` when a child first requests more than the head."""
 
     data: bytes
     actions: Iterator[Callable[[], object]]
@@ -20,7 +20,7 @@ class Interrupted:
         return len(self.data)
 
     def read(self, offset: int, length: int) -> bytes:
-        """Return the slice, after the action where it is time for one."""
+        """Return the slice, after the action if it is the first read behind the head."""
         self.asked.append((offset, length))
         if offset == HEAD_BYTES:
             next(self.actions, lambda: None)()
@@ -28,6 +28,6 @@ class Interrupted:
 
 
 def interrupted(data: bytes, *actions: Callable[[], object]) -> Interrupted:
-    """Return a reader that does each action once, one an attempt."""
+    """Return a reader that runs each action once, one for each attempt."""
     assert len(data) > HEAD_BYTES
     return Interrupted(data, iter(actions))

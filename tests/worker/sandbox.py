@@ -1,4 +1,4 @@
-"""Sandboxes whose kernel refuses some system calls, or ends the process that makes one: a command is run in them.
+"""Sandboxes whose kernel refuses some system calls, or kills the process that makes one. A command runs in them.
 
 `python tests/worker/sandbox.py ACTION CALL,CALL... COMMAND...`: ACTION is refuse (EPERM), lack (ENOSYS) or kill.
 `capabilities` in place of a call: the command has none, as another user than root.
@@ -42,7 +42,7 @@ def capable() -> bool:
 
 
 def enter(action: str, calls: list[str]) -> None:
-    """Have the kernel answer these calls of this process, and of all that it starts, so."""
+    """Have the kernel answer these calls of this process, and of its children, with the action."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
     code = [(0x20, 0, 0, 0)]

@@ -1,4 +1,4 @@
-"""Memory is handed out in order, never too much at once, and what is too large for it runs alone."""
+"""Memory is reserved in order, never too much at once, and a request for more than all runs alone."""
 
 import threading
 from pathlib import Path
@@ -14,7 +14,7 @@ from .processes import eventually
 
 @given(amounts=st.lists(st.integers(0, 15), min_size=1, max_size=12))
 def test_never_more_than_the_total_is_held(amounts: list[int]):
-    """All get their turn, and what is held together is within the total, or is one alone."""
+    """All requests are served, and those at the same time are within the total, or are one alone."""
     budget, lock, held, seen = Budget(10), threading.Lock(), [], []
 
     def use(amount: int) -> None:
@@ -35,7 +35,7 @@ def test_never_more_than_the_total_is_held(amounts: list[int]):
 
 
 def test_a_large_one_is_not_passed_by_small_ones():
-    """Whoever asks first is served first: a source that needs much does not wait for ever."""
+    """Requests are served in order: a source that needs much memory does not wait forever."""
     budget, order = Budget(10), []
 
     def use(amount: int) -> None:
@@ -56,7 +56,7 @@ def test_a_large_one_is_not_passed_by_small_ones():
 
 
 def test_what_was_held_is_given_back_after_a_failure():
-    """An error while memory is held does not lose it."""
+    """An error while memory is reserved gives it back."""
     budget = Budget(10)
     with pytest.raises(KeyError), budget.reserve(10):
         raise KeyError
@@ -70,7 +70,7 @@ def _group(folder: Path, name: str, text: str) -> None:
 
 
 def test_limits_of_control_groups_are_found(tmp_path: Path):
-    """Version 2 counts the group and all above it, version 1 its memory controller; "max" is no limit."""
+    """Version 2 counts the group and its parents, version 1 its memory controller; "max" is no limit."""
     root = tmp_path / "cgroup"
     membership = tmp_path / "membership"
     _group(root / "a.slice" / "b.service", "memory.max", "max\n")
@@ -81,7 +81,7 @@ def test_limits_of_control_groups_are_found(tmp_path: Path):
 
 
 def test_without_control_groups_there_is_no_limit(tmp_path: Path):
-    """A system that has none, or does not show them, limits nothing."""
+    """A system without control groups, or that does not show them, limits nothing."""
     assert control_group_limits(tmp_path / "none", tmp_path) == []
     (tmp_path / "membership").write_text("0::/somewhere\n")
     assert control_group_limits(tmp_path / "membership", tmp_path) == []

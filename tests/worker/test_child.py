@@ -1,4 +1,4 @@
-"""What a child says of its source. It is run here in a thread, with all its power; test_workers.py runs real ones."""
+"""The messages of a child about its source. It runs in a thread here; test_workers.py runs real processes."""
 
 import os
 import socket
@@ -26,7 +26,7 @@ UNLIMITED = 1 << 30
 
 
 def _said(data: bytes, recipe: Recipe, wanted: Collection[str] | None = None, head: int = 1 << 30) -> RenderResult:
-    """Return what a child makes of bytes; raise what it refuses them with."""
+    """Return the result of a child for these bytes; raise the error that it reports."""
     ours, theirs = socket.socketpair()
     named = None if wanted is None else sorted(wanted)
     order = Frame("make", {"size": len(data), "wanted": named}, (b"", data[:head]))
@@ -56,7 +56,7 @@ def _served(channel: Channel, order: RenderJob) -> RenderResult:
 
 @pytest.mark.parametrize("head", [0, 1000, 1 << 30])
 def test_a_child_makes_what_rendering_makes(head: int):
-    """The renditions are those of a render in this process, however much of the source was sent unasked."""
+    """The renditions equal those of a render in this process, with any size of the head."""
     data = noise()
     made = _said(data, Recipe.default(), head=head)
     assert made.renditions == render(data, Recipe.default())
@@ -65,7 +65,7 @@ def test_a_child_makes_what_rendering_makes(head: int):
 
 
 def test_only_what_is_wanted_is_made():
-    """A subset is made as it is among all; an empty one is only judged."""
+    """A rendition is the same alone and among all; with none wanted the source is only checked."""
     data = picture()
     everything = {rendition_name(made.variant, made.format): made for made in _said(data, Recipe.default()).renditions}
     assert _said(data, Recipe.default(), {"small.webp"}).renditions == (everything["small.webp"],)
@@ -84,14 +84,14 @@ def test_only_what_is_wanted_is_made():
     ],
 )
 def test_a_source_that_gives_no_thumbnail_is_rejected(data: bytes, limits: Limits, code: Code):
-    """Header, limits, memory and decoder each say why."""
+    """Header, limits, memory and decoder each have their code."""
     with pytest.raises(Rejected) as rejected:
         _said(data, Recipe(limits=limits))
     assert rejected.value.code == code
 
 
 def test_a_mistake_of_ours_is_told():
-    """An order that none of ours gives is no fault of the picture's: out comes what was raised, and where."""
+    """A job with a wrong type is an error in our code: the message names the exception and the line."""
     ours, theirs = socket.socketpair()
     order = Frame("make", {"size": "ten", "wanted": None}, (b"", picture()))
     with ours, theirs:
@@ -109,7 +109,7 @@ class Starved(Channel):
 
 
 def test_running_out_of_memory_is_the_pictures_fault():
-    """Where a prediction was too low, the limit stands all the same: over_memory."""
+    """Where a prediction was too low, the memory limit rejects the source: over_memory."""
     ours, theirs = socket.socketpair()
     data = picture()
     with ours, theirs:
@@ -123,14 +123,14 @@ def test_running_out_of_memory_is_the_pictures_fault():
 
 
 def test_a_decoder_that_is_missing_is_told(monkeypatch: pytest.MonkeyPatch):
-    """A HEIC where its package is not installed is neither rejected nor a mistake: the extra is named."""
+    """A HEIC without its package is neither rejected nor an error in our code: the message names the extra."""
     monkeypatch.setitem(sys.modules, "pi_heif", None)
     with pytest.raises(MissingDecoder, match=r"thumbsmith\[heic\]"):
         _said(HEIC, SMALL)
 
 
 def test_a_child_that_is_not_confined_handles_nothing(monkeypatch: pytest.MonkeyPatch):
-    """A step that the system granted when it was tried, and then refuses, is reported; no source is read."""
+    """A step that the system granted before and refuses now is reported, and no source is read."""
 
     def refuse(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")

@@ -1,4 +1,4 @@
-"""What a confined process can no longer do. Each test confines a fork of this one, and lets it try."""
+"""What a confined process cannot do. Each test confines a fork of this process, which then tries it."""
 
 import os
 import resource
@@ -41,14 +41,14 @@ def _confined(attempt: Callable[[], object]) -> int:
 
 
 def _close_all() -> None:
-    """Close every descriptor one by one: close_range(2), by which some systems do it, is refused to a child."""
+    """Close every descriptor one by one: a child may not use close_range(2)."""
     for descriptor in range(100):
         with suppress(OSError):
             os.close(descriptor)
 
 
 def test_no_file_can_be_opened():
-    """Not even one that everybody may read, and not after closing those that were open."""
+    """Also a file that every user may read, and after closing the files that were open."""
     assert _confined(lambda: Path(__file__).read_bytes()) == 7
     assert _confined(lambda: (_close_all(), Path(os.devnull).read_bytes())) == 7
 
@@ -59,14 +59,14 @@ def test_no_connection_can_be_made():
 
 
 def test_nothing_can_be_written_to_an_open_file(tmp_path: Path):
-    """A file that was open stays as it is."""
+    """A file that was open stays unchanged."""
     with (tmp_path / "file").open("wb") as file:
         assert _confined(lambda: os.write(file.fileno(), b"x")) == 7
     assert (tmp_path / "file").read_bytes() == b""
 
 
 def test_what_is_open_stays_usable():
-    """The one connection that a child has still works."""
+    """The one connection of a child still works."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         assert _confined(lambda: theirs.sendall(b"still here")) == 0
@@ -74,7 +74,7 @@ def test_what_is_open_stays_usable():
 
 
 def test_cpu_time_is_bounded():
-    """Past its CPU time the process ends by SIGXCPU."""
+    """After its CPU time the process ends by SIGXCPU."""
 
     def spin() -> None:
         while True:
@@ -85,26 +85,26 @@ def test_cpu_time_is_bounded():
 
 @linux
 def test_memory_is_bounded():
-    """Within its memory and what is spare a process can work, beyond it gets MemoryError."""
+    """Within its memory and the reserve a process works, beyond them it gets MemoryError."""
     assert _confined(lambda: bytearray(SPARE_BYTES // 2)) == 0
     assert _confined(lambda: bytearray(SPARE_BYTES + LIMITS.max_memory + (64 << 20))) == 8
 
 
 @linux
 def test_address_space_is_what_the_kernel_counts():
-    """The figure is in bytes: at least what is resident."""
+    """The number is in bytes: at least the resident memory."""
     assert address_space() >= resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 512
 
 
 def test_a_limit_is_lowered_and_never_raised():
-    """Under a stricter limit of the system's, confining does not fail and does not loosen it."""
+    """A stricter limit of the system stays, and confining does not fail because of it."""
     lower_limit(resource.RLIMIT_CORE, 0, 0)
     lower_limit(resource.RLIMIT_CORE, 1000, 2000)
     assert resource.getrlimit(resource.RLIMIT_CORE) == (0, 0)
 
 
 def test_bounds_follow_the_limits():
-    """CPU time as it is, memory with what is spare, and address space only where the system counts it."""
+    """CPU time unchanged, memory with the reserve, and address space only where the system reports it."""
     found = resource_limits(Limits(max_cpu_seconds=5, max_memory=1000), 10)
     assert found["cpu_time"] == (resource.RLIMIT_CPU, 5, 6)
     assert found["memory"] == (resource.RLIMIT_AS, 1010 + SPARE_BYTES, 1010 + SPARE_BYTES)
@@ -114,7 +114,7 @@ def test_bounds_follow_the_limits():
 
 @linux
 def test_a_process_dies_with_its_parent():
-    """The kernel kills a child whose parent is killed, whatever the child is doing."""
+    """The kernel kills a child whose parent is killed, whatever the child does."""
     reading, writing = os.pipe()
     parent = os.fork()
     if parent == 0:
@@ -133,7 +133,7 @@ def test_a_process_dies_with_its_parent():
 
 @linux
 def test_a_process_whose_parent_is_there_goes_on():
-    """Being bound to a parent that lives changes nothing."""
+    """The step has no effect while the parent runs."""
     code = (
         "from thumbsmith.recipe import Limits; from thumbsmith.worker.sandbox import steps;"
         "steps(Limits())['parent_death'](); print('on')"
@@ -144,7 +144,7 @@ def test_a_process_whose_parent_is_there_goes_on():
 
 @linux
 def test_a_process_whose_parent_is_gone_already_ends():
-    """Where the parent died before the kernel was told, the child ends by itself."""
+    """Where the parent died before the kernel was asked, the child ends by itself."""
     pid = os.fork()
     if pid == 0:
         steps(LIMITS, parent=os.getppid() + 1)["parent_death"]()
@@ -154,7 +154,7 @@ def test_a_process_whose_parent_is_gone_already_ends():
 
 @linux
 def test_what_a_system_refuses_is_left_out():
-    """A step that is known to be refused is not taken; one that fails all the same is an error that names it."""
+    """A step that is known to be refused is left out; another one that fails is an error that names it."""
     pid = os.fork()
     if pid == 0:
         confine(LIMITS, refused={"open_files", "filter", "namespace"})
@@ -170,7 +170,7 @@ def test_what_a_system_refuses_is_left_out():
 
 @linux
 def test_a_ceiling_below_the_limits_is_what_holds():
-    """Where a machine has less to spare than the limits allow, a child gets no more than that."""
+    """Where the machine can spare less than the limits allow, a child gets no more than that."""
     wide = Limits(max_memory=1 << 30)
     assert resource_limits(wide, 10, 1000)["memory"][1:] == (1010, 1010)
     assert resource_limits(Limits(max_memory=1), 10, 1 << 40)["memory"][1:] == (11 + SPARE_BYTES, 11 + SPARE_BYTES)

@@ -1,4 +1,4 @@
-"""What is read of the environment, and what goes on to workers."""
+"""The environment variables that are read, and those that workers receive."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def test_a_worker_sees_where_libraries_are_and_nothing_else(monkeypatch: pytest.
 
 
 def test_the_recipe_setting_is_the_variable(monkeypatch: pytest.MonkeyPatch):
-    """THUMBSMITH_RECIPE is given as it is; not set and empty are none."""
+    """THUMBSMITH_RECIPE is returned unchanged; unset and empty are None."""
     monkeypatch.delenv("THUMBSMITH_RECIPE", raising=False)
     assert recipe_setting() is None
     monkeypatch.setenv("THUMBSMITH_RECIPE", "")

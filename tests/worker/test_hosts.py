@@ -1,4 +1,4 @@
-"""Workers in programs that are no plain Python: embedding, frozen, with other signals, with few descriptors left."""
+"""Workers in programs that are no plain Python: embedded, frozen, with other signals, with few descriptors left."""
 
 import os
 import shutil
@@ -49,7 +49,7 @@ with Workers(1) as workers:
 
 
 def _told(first: str, then: str = "pass", *, python: str = sys.executable, **environment: str) -> str:
-    """Return what a program like this one prints last."""
+    """Return the last line that such a program prints."""
     code = HOST.format(first=first, then=then)
     env = {"PATH": os.environ["PATH"], **environment}
     done = subprocess.run([python, "-c", code], env=env, capture_output=True, text=True, timeout=120, check=False)
@@ -62,12 +62,12 @@ def _told(first: str, then: str = "pass", *, python: str = sys.executable, **env
     ["'/usr/sbin/httpd'", "'/usr/bin/true'", "'/nonexistent/python3'", "''", "None", "'python'"],
 )
 def test_a_host_whose_executable_is_no_interpreter(executable: str):
-    """What `sys.executable` names in uWSGI, mod_wsgi and other embedding programs is not run; the real one is found."""
+    """`sys.executable` of uWSGI, mod_wsgi and other embedding programs is not run; the real interpreter is found."""
     assert _told(f"sys.executable = sys._base_executable = {executable}") == "made a.webp"
 
 
 def test_another_interpreter_is_not_taken(tmp_path: Path):
-    """A file that is called python and says something else than this version is passed over."""
+    """A file that is called python and is another version is skipped."""
     other = tmp_path / "python3"
     other.write_text("#!/bin/sh\necho cpython-27 0\n")
     other.chmod(0o755)
@@ -80,7 +80,7 @@ LOST = "sys.frozen = True; sys.executable = '/opt/app/photos'; sys._base_executa
 
 
 def test_a_frozen_host_is_told_what_to_set():
-    """A program that carries no interpreter is never started again for a worker: one sentence names the setting."""
+    """A program without an interpreter is never started again for a worker: one sentence names the setting."""
     told = _told(LOST)
     assert told.startswith("WorkerError no interpreter was found that can run workers (sys.executable is '/opt/app/")
     assert f"set THUMBSMITH_PYTHON to the path of Python 3.{sys.version_info.minor}" in told
@@ -88,21 +88,21 @@ def test_a_frozen_host_is_told_what_to_set():
 
 
 def test_a_setting_that_is_no_interpreter_is_told():
-    """THUMBSMITH_PYTHON is tried, and never silently passed over."""
+    """THUMBSMITH_PYTHON is checked, and an unusable value is an error."""
     for wrong in ("/nonexistent/python", "/bin/true", "/"):
         told = _told("", THUMBSMITH_PYTHON=wrong)
         assert told.startswith(f"WorkerError THUMBSMITH_PYTHON is '{wrong}', which is not an interpreter"), told
 
 
 def test_modules_are_not_looked_for_in_the_current_folder(tmp_path: Path):
-    """A program that was started with -c and went to a folder of uploads runs no code from there."""
+    """A program that was started with -c and changed to a folder of uploads runs no code from there."""
     (tmp_path / "pi_heif.py").write_text("import os; os._exit(9)")
     (tmp_path / "PIL.py").write_text("import os; os._exit(9)")
     assert _told("", f"os.chdir({str(tmp_path)!r})") == "made a.webp"
 
 
 def test_a_broken_installation_is_told(tmp_path: Path):
-    """Where a worker cannot import what it needs, the sentence says so; it is no process that was killed."""
+    """Where a worker cannot import a module, the message says so, and not that a process was killed."""
     shutil.copytree(ROOT / "src" / "thumbsmith", tmp_path / "thumbsmith", ignore=shutil.ignore_patterns("__pycache__"))
     for source in ("worker/template.py", "worker/child.py"):
         (tmp_path / "thumbsmith" / source).write_text("import no_such_module")
@@ -124,13 +124,13 @@ def test_a_broken_installation_is_told(tmp_path: Path):
     ],
 )
 def test_a_host_with_other_settings(first: str):
-    """Ignored and blocked signals, closed standard streams and the like reach no worker."""
+    """Ignored and blocked signals, closed standard streams and the like do not reach a worker."""
     assert _told(first) == "made a.webp"
 
 
 @linux
 def test_no_signal_is_ignored_or_blocked_in_a_worker(watch: Watch):
-    """What a host ignores or blocks, a worker does not: SIGCHLD and SIGXCPU tell it and its child of their ends."""
+    """A worker handles signals that the host ignores or blocks: SIGCHLD and SIGXCPU report the end of a child."""
     numbers = (signal.SIGCHLD, signal.SIGXCPU, signal.SIGTERM)
     before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
     masked = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
@@ -150,7 +150,7 @@ def test_no_signal_is_ignored_or_blocked_in_a_worker(watch: Watch):
 
 @pytest.mark.parametrize("left", range(6))
 def test_few_descriptors_are_a_sentence(left: int):
-    """With 0 to 5 descriptors left there is a thumbnail or one WorkerError, and no other exception."""
+    """With 0 to 5 descriptors left the result is a thumbnail or one WorkerError, and no other exception."""
     first = "import resource, PIL.PngImagePlugin, thumbsmith.worker.pool, thumbsmith.image.render"
     held = (
         f"resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)); held = [os.open('/dev/null', 0) for _ in range(3)]\n"

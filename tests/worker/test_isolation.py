@@ -1,4 +1,4 @@
-"""What is found out about a system's layers of isolation, and what becomes of pictures where one is missing."""
+"""The isolation layers of a system, and the handling of sources where one is missing."""
 
 import json
 import os
@@ -34,7 +34,7 @@ WITHOUT_FILTER = {"environment", "files", "network", "writing", "cores", "cpu", 
 
 
 def under(kind: str, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of this interpreter in a sandbox as Lambda's."""
+    """Run a command of this interpreter in a sandbox like that of Lambda."""
     words = [sys.executable, str(ROOT / "tests/cloud/restrictions.py"), kind, sys.executable, *command]
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src"), **variables}
     done = subprocess.run(words, capture_output=True, text=True, timeout=300, env=environment, cwd="/tmp", check=False)
@@ -46,7 +46,7 @@ def under(kind: str, *command: str, **variables: str) -> subprocess.CompletedPro
 @linux
 @pytest.mark.skipif(FILTER is None, reason="no filter of system calls is known for this machine")
 def test_all_layers_hold_here():
-    """On Linux everything that is listed is blocked for a child of a worker, and no step is refused."""
+    """On Linux every layer is active for a child of a worker, and no step is refused."""
     assert measure().refused == frozenset()
     with Workers(1) as workers:
         assert workers.layers() == dict.fromkeys(LAYERS, True)
@@ -55,7 +55,7 @@ def test_all_layers_hold_here():
 @linux
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_sandbox_that_refuses_or_kills_costs_only_those_layers(kind: str):
-    """Where the kernel refuses prctl and seccomp, or ends the process that calls them, all other layers hold."""
+    """Where the kernel refuses prctl and seccomp, or kills the process that calls them, the other layers are active."""
     done = under(kind, "-c", MEASURE)
     assert done.returncode == 0, done.stderr
     refused, layers = json.loads(done.stdout)
@@ -74,7 +74,7 @@ def test_a_sandbox_that_refuses_or_kills_costs_only_those_layers(kind: str):
 
 
 def test_a_step_that_ends_the_process_is_refused(monkeypatch: pytest.MonkeyPatch):
-    """A step by which the system kills, hangs or fails is refused; those around it are granted."""
+    """A step at which the system kills or stops the process, or fails, is refused; the others are granted."""
 
     def steps(*_: object) -> dict[str, Step]:
         def fail() -> None:
@@ -94,7 +94,7 @@ def test_a_step_that_ends_the_process_is_refused(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_try_that_the_system_ends_is_blocked(monkeypatch: pytest.MonkeyPatch):
-    """A system that kills a process for what it tries blocks that; one that lets it wait for ever does not."""
+    """A layer is active if the system kills the process that tries, and not if the trial never returns."""
 
     class Trial:
         def __init__(self, is_active: object) -> None:
@@ -113,13 +113,13 @@ def test_a_try_that_the_system_ends_is_blocked(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_workers_say_which_layers_hold():
-    """The answer is what a process has tried: the same as here, but for the variables that this process has."""
+    """A worker process has measured the layers: the same as here, except for the environment."""
     with Workers(1) as workers:
         assert workers.layers() == {**measure().layers, "environment": True}
 
 
 def test_required_isolation_is_refused_where_a_layer_is_missing(monkeypatch: pytest.MonkeyPatch):
-    """With THUMBSMITH_ISOLATION=required nothing is handled without a layer, and the sentence names what is open."""
+    """With THUMBSMITH_ISOLATION=required nothing is handled without a layer, and the message names it."""
     monkeypatch.setenv("THUMBSMITH_ISOLATION", "required")
     monkeypatch.setattr(
         "thumbsmith.worker.parent.Template.layers", lambda _: dict.fromkeys(LAYERS, True) | {"files": False}
@@ -135,7 +135,7 @@ def test_required_isolation_is_refused_where_a_layer_is_missing(monkeypatch: pyt
 @linux
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_command_refuses_where_isolation_is_required(kind: str, tmp_path: Path):
-    """In a sandbox without the filter `sync` says what is missing and makes nothing: exit code 2."""
+    """In a sandbox without the filter `sync` names what is missing and makes nothing: exit code 2."""
     code = (
         "import os, sys; os.mkdir('/tmp/photos'); sys.argv = ['thumbsmith', 'sync', '/tmp/photos', '/tmp/thumbs'];"
         "from thumbsmith.cli import main; main()"
@@ -147,7 +147,7 @@ def test_a_command_refuses_where_isolation_is_required(kind: str, tmp_path: Path
 
 
 def test_an_unknown_value_is_one_sentence(monkeypatch: pytest.MonkeyPatch):
-    """A misspelled setting is refused, and not taken for none."""
+    """An unknown value is refused."""
     monkeypatch.setenv("THUMBSMITH_ISOLATION", "require")
     with pytest.raises(UsageError, match="THUMBSMITH_ISOLATION: expected 'required' or nothing, found 'require'"):
         Workers(1)
@@ -192,7 +192,7 @@ BY_LIMITS = {"files", "network", "writing", "cores", "cpu", "memory"}
     ],
 )
 def test_pictures_are_made_whatever_a_sandbox_refuses(action: str, calls: str, missing: set[str]):
-    """Two pictures come out as elsewhere, and the layers that are said to be missing are those that are.
+    """Two sources give the same thumbnails as elsewhere, and exactly these layers are reported as missing.
 
     The filter alone blocks files and connections too, and CPU time and memory have no limit then.
     """
@@ -207,7 +207,7 @@ def test_pictures_are_made_whatever_a_sandbox_refuses(action: str, calls: str, m
 
 
 def test_a_layer_that_cannot_be_tried_does_not_hold(monkeypatch: pytest.MonkeyPatch):
-    """Only a signal of the system's shows that it does not let a process try: no mistake of ours does."""
+    """Only a signal means that the system does not allow the trial; an exception in our code does not."""
 
     class Trial:
         def __init__(self, is_active: object) -> None:

@@ -1,4 +1,4 @@
-"""The parent's side of one source: a child that lies, hangs or dies costs that source, and nothing else."""
+"""The parent's side of one source: a child that lies, hangs or dies affects only that source."""
 
 import signal
 import socket
@@ -26,7 +26,7 @@ from .readers import interrupted
 
 
 class Pretender:
-    """What a template is to a job, with a thread for a child that says whatever a test wants."""
+    """A stand-in for a template, with a thread as a child that sends what a test wants."""
 
     def __init__(self, say: Callable[[Channel, socket.socket], None], status: int = 0) -> None:
         self.busy = False
@@ -58,7 +58,7 @@ class Pretender:
 
 
 def _attempt(say: Callable[[Channel, socket.socket], None], reader: Any = None, **settings: Any) -> object:
-    """Return what comes of a child that says this."""
+    """Return the outcome of a child that sends this."""
     pretender = Pretender(say, settings.pop("status", 0))
     try:
         return render_in_child(
@@ -99,13 +99,13 @@ ONE = {"name": "small.jpg", "width": 1, "height": 1}
     ids=["noise", "shape", "word", "range", "probe", "more", "blobs", "size", "admitted-twice"],
 )
 def test_a_child_that_speaks_nonsense_is_a_worker_error(say: Callable[[Channel, socket.socket], None]):
-    """Garbage, lies and floods cost the source a later attempt; none of it gets out."""
+    """Garbage, lies and floods are a transient error of that source, and no result."""
     with pytest.raises(WorkerError, match="broke the protocol"):
         _attempt(say)
 
 
 def test_a_child_cannot_read_for_ever():
-    """What the store is asked for in all is bounded, so that no picture makes a bill."""
+    """The bytes that a child requests from the store are limited, so that no source causes a high bill."""
     asked: list[int] = []
 
     def say(channel: Channel, _: socket.socket) -> None:
@@ -119,7 +119,7 @@ def test_a_child_cannot_read_for_ever():
 
 
 def test_a_child_that_ends_without_a_word_is_judged_by_its_end():
-    """Its wait status says whose fault it was."""
+    """Its wait status decides whether the source is rejected."""
     with pytest.raises(Rejected) as rejected:
         _attempt(lambda channel, end: None, status=signal.SIGSEGV)
     assert rejected.value.code == Code.CORRUPT
@@ -148,7 +148,7 @@ def test_the_stores_time_is_not_the_childs():
 
 
 def test_a_store_that_fails_at_once_is_told():
-    """The first read is the parent's own, and what it raises comes out as it is."""
+    """The parent makes the first read, and its error is raised unchanged."""
 
     class Failing(BytesReader):
         """A reader over a store that is down."""
@@ -165,7 +165,7 @@ def test_a_store_that_fails_at_once_is_told():
 
 @linux
 def test_a_child_that_hangs_is_stopped():
-    """Past its wall clock a child is given up, and can be killed with its template."""
+    """After its wall clock limit a child is stopped, and can be killed with its template."""
     watch, template = Watch(), Template()
     try:
         assert render_in_child(RenderJob(BytesReader(picture()), SMALL, None), template, Budget(1 << 30)).renditions
@@ -181,7 +181,7 @@ def test_a_child_that_hangs_is_stopped():
 
 
 def test_a_template_that_is_gone_takes_no_order():
-    """Handing over to a dead process is Closed, and killing it again does nothing."""
+    """A dead template raises PeerClosed, and killing it again does nothing."""
     template = Template()
     template.kill()
     with pytest.raises(PeerClosed):
@@ -194,7 +194,7 @@ def test_a_template_that_is_gone_takes_no_order():
     [(signal.SIGXCPU, Code.OVER_TIME), (signal.SIGSEGV, Code.CORRUPT), (signal.SIGILL, Code.CORRUPT)],
 )
 def test_a_death_by_the_pictures_fault_is_a_rejection(status: int, code: Code):
-    """CPU time and crashes are the picture's."""
+    """CPU time and crashes reject the source."""
     verdict = classify_exit(status, Limits())
     assert isinstance(verdict, Rejected)
     assert verdict.code == code
@@ -204,7 +204,7 @@ def test_a_death_by_the_pictures_fault_is_a_rejection(status: int, code: Code):
     ("status", "how"), [(9, "signal 9"), (15, "signal 15"), (3 << 8, "exit code 3"), (0, "exit code 0")]
 )
 def test_any_other_death_is_for_another_attempt(status: int, how: str):
-    """Killed from outside, or ended without a word: nobody knows why."""
+    """Killed from outside, or ended without a result: the cause is unknown, and a retry may help."""
     verdict = classify_exit(status, Limits())
     assert isinstance(verdict, WorkerError)
     assert how in str(verdict)

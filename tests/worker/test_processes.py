@@ -1,4 +1,4 @@
-"""Processes that die, are killed, are closed or are left alone: what it costs, and that nothing is left behind."""
+"""Processes that die, are killed, closed or abandoned: the effect on a source, and that nothing is left behind."""
 
 import os
 import resource
@@ -51,7 +51,7 @@ def _raiser(error: BaseException) -> Callable[[], None]:
 
 @linux
 def test_a_worker_sees_nothing_of_this_process(watch: Watch, work: Workers, monkeypatch: pytest.MonkeyPatch):
-    """Template and child have the worker's environment alone, no descriptor but their own channels, and no terminal."""
+    """Template and child have only the environment of a worker, their own channels, and no terminal."""
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     seen: dict[int, tuple[set[str], list[str], int, str]] = {}
 
@@ -76,7 +76,7 @@ def test_a_worker_sees_nothing_of_this_process(watch: Watch, work: Workers, monk
 @linux
 @pytest.mark.parametrize("kill", [Watch.kill_worker, Watch.kill_template])
 def test_a_killed_process_costs_its_source_a_second_attempt(watch: Watch, work: Workers, kill: Callable[[Watch], None]):
-    """Kill -9 of the child or of its template in the middle of a source: a fresh one makes the same pictures."""
+    """SIGKILL of the child or its template during a source: a fresh one makes the same thumbnails."""
     reader = interrupted(noise(), lambda: kill(watch))
     assert work.render(reader, SMALL).renditions == render(noise(), SMALL)
     assert len(reader.asked) > len(set(reader.asked))
@@ -84,7 +84,7 @@ def test_a_killed_process_costs_its_source_a_second_attempt(watch: Watch, work: 
 
 @linux
 def test_a_template_that_died_while_idle_is_replaced(watch: Watch, work: Workers):
-    """Nobody notices."""
+    """The next source is made as usual."""
     for _ in range(2):
         assert work.render(BytesReader(picture()), SMALL).renditions
         watch.kill_template()
@@ -103,7 +103,7 @@ def test_a_source_over_which_two_processes_die_is_for_later(watch: Watch, work: 
 @linux
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS])
 def test_a_decoder_that_crashes_rejects_its_source(watch: Watch, work: Workers, number: signal.Signals):
-    """A crash is the picture's fault, at once, and costs no other source anything."""
+    """A crash rejects the source at once, and affects no other source."""
     work.render(BytesReader(picture()), SMALL)
     before = watch.templates()
     with pytest.raises(Rejected) as rejected:
@@ -114,7 +114,7 @@ def test_a_decoder_that_crashes_rejects_its_source(watch: Watch, work: Workers, 
 
 @linux
 def test_a_source_that_takes_too_much_memory_is_rejected(watch: Watch, work: Workers):
-    """Where memory ends in the middle of decoding, which takes more than a process has in stock, it is over_memory."""
+    """Where memory ends during decoding, which needs more than the process has reserved, it is over_memory."""
     whole = Recipe(variants=(Variant(name="half", width=3000, formats=(Format.JPEG,)),))
 
     def starve() -> None:
@@ -126,7 +126,7 @@ def test_a_source_that_takes_too_much_memory_is_rejected(watch: Watch, work: Wor
 
 
 class Wretched(Exception):
-    """What nobody foresaw."""
+    """An unexpected exception."""
 
 
 @linux
@@ -135,7 +135,7 @@ class Wretched(Exception):
     [SourceChanged("gone"), StoreError("down", transient=True), OSError("disk"), KeyboardInterrupt(), Wretched()],
 )
 def test_what_a_reader_raises_comes_out_as_it_is(watch: Watch, work: Workers, error: BaseException):
-    """The very exception reaches the caller, no child is left over, and the workers work on."""
+    """The same exception reaches the caller, no child is left, and the workers continue."""
     with pytest.raises(type(error)) as raised:
         work.render(interrupted(noise(), _raiser(error)), SMALL)
     assert raised.value is error
@@ -145,7 +145,7 @@ def test_what_a_reader_raises_comes_out_as_it_is(watch: Watch, work: Workers, er
 
 @linux
 def test_many_threads_share_few_workers(watch: Watch):
-    """Eight threads over two workers each get their own source's pictures; there are never more than two children."""
+    """Eight threads over two workers each get the renditions of their source, with at most two children."""
     crowd: list[int] = []
     sources = [noise(400, 300, seed=seed) for seed in range(8)]
 
@@ -161,14 +161,14 @@ def test_many_threads_share_few_workers(watch: Watch):
 
 
 def test_predicted_memory_makes_sources_wait():
-    """Where memory is for one source, they are decoded one by one, though there are workers for more."""
+    """With memory for one source, sources are decoded one by one, although there are more workers."""
     order: list[int] = []
 
     class Noting(BytesReader):
-        """A reader that notes who reads beyond the header, and so has been admitted."""
+        """A reader that records reads behind the header, which only an admitted child makes."""
 
         def read(self, offset: int, length: int) -> bytes:
-            """Note it, and give others time to come in between."""
+            """Record it, and give the other threads time."""
             if offset:
                 order.append(id(self))
                 threading.Event().wait(0.01)
@@ -184,7 +184,7 @@ def test_predicted_memory_makes_sources_wait():
 
 @linux
 def test_closing_ends_what_is_under_way(watch: Watch):
-    """Whoever waits for a worker that is closed gets WorkerError; no process, zombie or descriptor is left."""
+    """A caller that waits for a closed worker gets WorkerError; no process, zombie or descriptor is left."""
     before = descriptors()
     work = Workers(count=1)
     with pytest.raises(WorkerError, match="closed"):
@@ -198,7 +198,7 @@ def test_closing_ends_what_is_under_way(watch: Watch):
 
 @linux
 def test_nothing_is_left_behind(watch: Watch):
-    """After work, deaths and rejections, closing leaves the processes and descriptors that were there before."""
+    """After work, deaths and rejections, closing leaves the same processes and descriptors as before."""
     before = (descriptors(), children(os.getpid()))
     sources: list[RangeReader] = [
         BytesReader(picture()),
@@ -236,7 +236,7 @@ Workers(count=1).render(interrupted(noise(), die), SMALL)
 
 @linux
 def test_workers_do_not_outlive_a_process_that_is_killed():
-    """Kill -9 of the process that uses them ends template and child, in the middle of a source."""
+    """SIGKILL of the process that uses them ends template and child, during a source."""
     command = [sys.executable, "-c", VICTIM]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
@@ -273,7 +273,7 @@ print(*watch.templates())
 
 @linux
 def test_all_of_a_process_shares_its_workers():
-    """They end with it; a fork has its own, and leaves its parent's alone when it closes them and when it ends."""
+    """They end with the process; a fork has its own, and does not affect those of its parent."""
     command = [sys.executable, "-c", SHARING]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300, check=False)
     assert (done.returncode, done.stderr) == (0, "")

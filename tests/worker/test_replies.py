@@ -1,4 +1,4 @@
-"""Whatever a child says is either what one of ours may say, or Garbled."""
+"""Every reply of a child is a valid one, or a ProtocolError."""
 
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -44,7 +44,7 @@ def _made(blobs: tuple[bytes, ...] = BLOBS, **changes: object) -> Frame:
 
 
 def test_what_was_made_is_taken():
-    """An honest answer gives the probe, the renditions under the names that were ordered, and the placeholder."""
+    """A valid result gives the probe, the renditions under the names of the job, and the placeholder."""
     answer = parse_reply(_made(), ORDER)
     assert isinstance(answer, RenderResult)
     assert answer.probe == PROBE
@@ -59,7 +59,7 @@ def test_what_was_made_is_taken():
 
 
 def test_only_what_was_wanted_is_taken():
-    """With names wanted, exactly those are due."""
+    """With names wanted, exactly those must come."""
     order = RenderJob(ORDER.reader, RECIPE, frozenset({"big.webp", "of-another-recipe.png"}))
     answer = parse_reply(_made((b"three",), renditions=PICTURES[2:], color=None, thumbhash=None), order)
     assert isinstance(answer, RenderResult)
@@ -77,12 +77,12 @@ def test_only_what_was_wanted_is_taken():
     ],
 )
 def test_questions_are_taken(frame: Frame, answer: object):
-    """A range within the source, and memory within the limit, may be asked for."""
+    """A child may request a range within the source, and memory within the limit."""
     assert parse_reply(frame, ORDER) == answer
 
 
 def test_refusals_are_raised():
-    """A rejection, a missing decoder and a mistake of ours come out as the errors that they are."""
+    """A rejection, a missing decoder and an error in our code are raised as such."""
     with pytest.raises(Rejected) as rejected:
         parse_reply(Frame("rejected", {"code": "truncated", "detail": "it ends"}), ORDER)
     assert (rejected.value.code, rejected.value.detail) == (Code.TRUNCATED, "it ends")
@@ -93,7 +93,7 @@ def test_refusals_are_raised():
 
 
 def test_a_sentence_is_made_safe():
-    """Text for manifests and terminals holds no control character and no half of a pair, and is short."""
+    """Text for manifests and terminals has no control character and no lone surrogate, and is short."""
     with pytest.raises(Rejected) as rejected:
         parse_reply(Frame("rejected", {"code": "corrupt", "detail": "\x1b[2J\ud800\n" + "x" * 10_000}), ORDER)
     detail = rejected.value.detail
@@ -162,13 +162,13 @@ def test_a_sentence_is_made_safe():
     ],
 )
 def test_what_no_child_of_ours_says_is_garbled(frame: Frame):
-    """Unknown words, wrong types, numbers out of range, and renditions that were not ordered are refused."""
+    """Unknown kinds, wrong types, numbers out of range, and renditions that are not in the job are refused."""
     with pytest.raises(ProtocolError):
         parse_reply(frame, ORDER)
 
 
 def _most(recipe: str, probe: Probe = PROBE) -> int:
-    """Return how many bytes an order's only rendition may have: what is announced, and is not refused."""
+    """Return the largest size that may be announced for the only rendition of a job."""
     order = RenderJob(BytesReader(bytes(1000)), Recipe.loads(recipe), None)
     said = Frame("made", {"probe": asdict(probe)})
     least, most = 0, 1 << 40
@@ -184,7 +184,7 @@ def _most(recipe: str, probe: Probe = PROBE) -> int:
 
 
 def test_a_picture_bounds_the_bytes_that_may_come_for_it():
-    """Room is for the pixels of one picture and little more; for each frame, where frames are kept."""
+    """The limit is the pixels of one picture and little more; for each frame, where animation is kept."""
     one = _most("[variants.a]\nwidth = 9")
     assert 9 * 6 * 4 < one < 9 * 6 * 4 + (100 << 10)
     large = replace(PROBE, width=3000, height=2000)
@@ -196,7 +196,7 @@ def test_a_picture_bounds_the_bytes_that_may_come_for_it():
 
 
 def test_what_has_no_picture_has_no_bytes():
-    """A question comes without blobs, and as many blobs come as pictures are due."""
+    """A request has no blobs, and a result has one for each rendition."""
     for said, lengths in ((Frame("read", {"offset": 0, "length": 1}), [0]), (_made(()), [1, 1]), (_made(()), [1] * 4)):
         with pytest.raises(ProtocolError, match="blobs, instead of"):
             check_blob_sizes(said, lengths, ORDER)
@@ -217,7 +217,7 @@ FIELDS = ("offset", "length", "memory", "code", "detail", "probe", "renditions",
 def test_nothing_that_is_said_breaks_the_one_who_listens(
     kind: str, changes: dict[str, object], probe: dict[str, object]
 ):
-    """An answer with anything in any place is understood, refused, or Garbled: no other exception."""
+    """A reply with any value in any field is parsed, refused, or a ProtocolError: no other exception."""
     frame = Frame(kind, {**_made().fields, "probe": asdict(PROBE) | probe, **changes}, BLOBS)
     with suppress(ProtocolError, Rejected, MissingDecoder, WorkerError):
         assert isinstance(parse_reply(frame, ORDER), ReadRequest | MemoryRequest | RenderResult)

@@ -1,4 +1,4 @@
-"""THUMBSMITH_ISOLATION=required: no picture is handled where a layer is missing, and nothing is lost for it."""
+"""THUMBSMITH_ISOLATION=required: no source is handled where a layer is missing, and nothing is lost."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def _required(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def _unfiltered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make every worker one that can send signals."""
+    """Make every worker report that it can send signals."""
     monkeypatch.setattr(Template, "layers", lambda _: {name: name != "signals" for name in LAYERS})
 
 
@@ -38,7 +38,7 @@ def _unfiltered(monkeypatch: pytest.MonkeyPatch) -> None:
 @needs_filter
 @pytest.mark.usefixtures("_required")
 def test_where_all_holds_pictures_are_made():
-    """The worker that was tried before the first picture makes it."""
+    """The worker that was checked before the first source handles it."""
     watch = Watch()
     with Workers(count=1) as workers:
         (tried,) = watch.templates()
@@ -49,7 +49,7 @@ def test_where_all_holds_pictures_are_made():
 
 @pytest.mark.usefixtures("_required", "_unfiltered")
 def test_a_worker_that_lacks_a_layer_is_given_no_picture():
-    """Which layer is missing is said, whatever is asked of it; where a block should begin, it is ended."""
+    """Every method names the missing layer, and a `with` block closes the workers."""
     watch = Watch()
     workers = Workers(count=1)
     for handle in (workers.start, lambda: workers.render(BytesReader(picture()), SMALL), workers.__enter__):
@@ -60,7 +60,7 @@ def test_a_worker_that_lacks_a_layer_is_given_no_picture():
 
 @pytest.mark.usefixtures("_required")
 def test_the_calling_process_handles_no_picture():
-    """It is not isolated at all."""
+    """It has no isolation."""
     with pytest.raises(NotIsolated, match="render works in the calling process"):
         render(picture(), SMALL)
 
@@ -108,7 +108,7 @@ def test_commands_refuse_before_they_begin(command: list[str], tmp_path: Path):
 @linux
 @needs_filter
 def test_a_command_goes_on_where_all_holds(tmp_path: Path):
-    """Here nothing is missing."""
+    """No layer is missing here."""
     (tmp_path / "a.jpg").write_bytes(picture())
     assert _run(tmp_path, "make", "a.jpg", sandbox=False).returncode == 0
     assert (tmp_path / "a.jpg.small.webp").exists()
@@ -129,7 +129,7 @@ except Exception as error:
 @needs_filter
 @pytest.mark.parametrize("setting", ["required", ""])
 def test_a_function_hands_back_what_it_must_not_handle(setting: str, tmp_path: Path):
-    """Under Lambda's restrictions it raises, so that the messages come again; unless required, it works and says so."""
+    """Under the restrictions of Lambda it raises, so that the messages come again; without the setting it works."""
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "a.jpg").write_bytes(picture())
     places = {"THUMBSMITH_SOURCE": str(tmp_path / "src"), "THUMBSMITH_DESTINATION": str(tmp_path / "out")}

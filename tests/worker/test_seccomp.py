@@ -1,4 +1,4 @@
-"""What the kernel's filter of calls takes from a process that has no file and no socket any more."""
+"""What the filter of system calls forbids to a process that has no file and no socket left."""
 
 import ctypes
 import errno
@@ -31,7 +31,7 @@ ALLOWED, EPERM, ENOSYS = 0x7FFF0000, 0x00050000 | errno.EPERM, 0x00050000 | errn
 
 
 def _confined(attempt: Callable[[], object]) -> int:
-    """Return what errno an attempt fails with in a confined fork of this process, 0 where it succeeds."""
+    """Return the error number of an attempt in a confined fork of this process, 0 where it succeeds."""
     pid = os.fork()
     if pid == 0:
         code = 0
@@ -47,7 +47,7 @@ def _confined(attempt: Callable[[], object]) -> int:
 
 
 def _call(name: str, *arguments: object) -> Callable[[], None]:
-    """Return what makes a call of the C library's, and raises what it failed with."""
+    """Return a function that calls the C library, and raises its error."""
 
     def attempt() -> None:
         assert LIBC is not None
@@ -81,12 +81,12 @@ def _call(name: str, *arguments: object) -> Callable[[], None]:
     ],
 )
 def test_what_a_decoder_has_no_use_for_is_forbidden(attempt: Callable[[], object]):
-    """To run a program, to fork, to signal, to touch a file by its name, to read another process: no right to any."""
+    """A child may not run a program, fork, send a signal, name a file, or read another process."""
     assert _confined(attempt) == errno.EPERM
 
 
 def test_limits_cannot_be_changed_any_more():
-    """Not even by root, who could otherwise raise them; they can be read."""
+    """Also not for root, which could otherwise raise them; they can be read."""
     assert _confined(lambda: resource.getrlimit(resource.RLIMIT_CPU)) == 0
 
     def raise_it() -> None:
@@ -99,13 +99,13 @@ def test_limits_cannot_be_changed_any_more():
 
 
 def test_no_memory_becomes_code():
-    """What was injected can't be made executable; memory as such is to be had."""
+    """Injected code cannot be made executable; memory without that right is available."""
     assert _confined(lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE)) == 0
     assert _confined(lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_EXEC)) == errno.EPERM
 
 
 def test_a_thread_can_be_started():
-    """The decoder of HEIC works in one."""
+    """The decoder of HEIC works in a thread."""
 
     def start() -> None:
         done: list[int] = []
@@ -118,12 +118,12 @@ def test_a_thread_can_be_started():
 
 
 def test_a_crash_is_still_a_crash():
-    """A decoder that aborts ends by a signal that counts as a crash, though it may send none."""
+    """A decoder that aborts ends by a signal that counts as a crash, although it may send none."""
     assert -_confined(os.abort) in CRASH_SIGNALS
 
 
 def _run(machine: str, number: int, arguments: tuple[int, ...] = (), audit: int | None = None) -> int:
-    """Return what the filter answers to a call: an interpreter of the few instructions that it is made of."""
+    """Return the result of the filter for a call: an interpreter of its few instructions."""
     instructions = list(seccomp.filter_program(machine))
     words = [number, audit or seccomp.MACHINES[machine], 0, 0]
     for each in (*arguments, *[0] * (6 - len(arguments))):
@@ -143,7 +143,7 @@ def _run(machine: str, number: int, arguments: tuple[int, ...] = (), audit: int 
 
 @pytest.mark.parametrize("machine", seccomp.MACHINES)
 def test_the_program_says_what_the_tables_say(machine: str):
-    """On both machines: what is listed passes, with the arguments that are listed, and nothing else does."""
+    """On both machines the listed calls pass, with the listed arguments, and no others."""
     column = tuple(seccomp.MACHINES).index(machine)
     free = {numbers[column] for numbers in seccomp.ALLOWED_CALLS.values()}
     on_condition = {each[column]: name for name, each in vars(seccomp).items() if name in CONDITIONS}
@@ -170,13 +170,13 @@ CONDITIONS = {
 
 
 def test_a_machine_that_is_not_known_has_no_filter(monkeypatch: pytest.MonkeyPatch):
-    """Its calls have other numbers, so that none is better than one that lets through the wrong ones."""
+    """An unknown machine has other call numbers: no filter is better than one that allows the wrong calls."""
     monkeypatch.setattr("platform.machine", lambda: "s390x")
     assert seccomp.filter_for_this_machine() is None
 
 
 def test_a_kernel_that_refuses_the_filter_is_an_error():
-    """Some sandboxes refuse a filter: that is never taken for one that holds."""
+    """Some sandboxes refuse a filter: that is an error."""
 
     class Refusing:
         def syscall(self, *_: object) -> int:
@@ -193,7 +193,7 @@ HEADERS = {"x86_64": "x86_64-linux-gnu/asm/unistd_64.h", "aarch64": "asm-generic
 
 @pytest.mark.parametrize("machine", HEADERS)
 def test_numbers_are_those_of_the_kernel_headers(machine: str):
-    """Each system call has the number that the headers of the kernel give it, on both machines."""
+    """Each system call has the number of the kernel headers, on both machines."""
     header = Path("/usr/include", HEADERS[machine])
     if not header.exists():
         pytest.skip(f"no {header}: install the Debian package linux-libc-dev")
@@ -211,7 +211,7 @@ def test_numbers_are_those_of_the_kernel_headers(machine: str):
 
 
 def test_flags_are_those_of_the_kernel_headers():
-    """Each constant that goes to the kernel has the value that the headers of the kernel give it."""
+    """Each constant for the kernel has the value of the kernel headers."""
     names = ["sched", "prctl", "ptrace", "seccomp", "audit", "elf-em", "errno"]
     headers = [
         *(Path(f"/usr/include/linux/{name}.h") for name in names),
@@ -244,7 +244,7 @@ def test_flags_are_those_of_the_kernel_headers():
 
 
 def test_a_kernel_without_the_flag_takes_the_filter():
-    """Linux before 4.17 knows no such flag; the filter holds without it, and its code is then slower."""
+    """Linux before 4.17 does not know the flag; the filter works without it, and the code is slower."""
 
     class Old:
         def syscall(self, _number: int, _operation: int, flags: int, _program: object) -> int:

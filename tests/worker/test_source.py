@@ -1,4 +1,4 @@
-"""A child reads its source by asking for it, rarely and each part once."""
+"""A child requests the bytes of its source, seldom and each part once."""
 
 import socket
 import threading
@@ -21,7 +21,7 @@ from thumbsmith.worker.wire import (
 
 @contextmanager
 def remote(data: bytes, head: int, most: int = MAX_BLOCK_BYTES) -> Iterator[tuple[RemoteReader, list[tuple[int, int]]]]:
-    """Give a reader of bytes that another thread holds, and what it has asked for; `most` is said at a time."""
+    """Give a reader whose bytes another thread sends, and the requests; `most` is the bytes of one answer."""
     ours, theirs = socket.socketpair()
     asked: list[tuple[int, int]] = []
     thread = threading.Thread(target=_answer, args=(Channel(theirs), data, most, asked))
@@ -52,7 +52,7 @@ def _answer(channel: Channel, data: bytes, most: int, asked: list[tuple[int, int
     reads=st.lists(st.tuples(st.integers(0, 3_100_000), st.integers(0, 1_000_000)), max_size=8),
 )
 def test_what_is_read_is_what_is_there(size: int, head: int, most: int, reads: list[tuple[int, int]]):
-    """Any ranges, in any order, give the source's bytes, however few of them come at a time."""
+    """Any ranges, in any order, give the bytes of the source, with answers of any size."""
     data = (b"0123456789abcdefghijk" * (size // 21 + 1))[:size]
     with remote(data, head, most) as (reader, _):
         assert reader.size == size
@@ -61,7 +61,7 @@ def test_what_is_read_is_what_is_there(size: int, head: int, most: int, reads: l
 
 
 def test_what_was_sent_unasked_is_not_asked_for():
-    """The head costs no question."""
+    """Reads within the head make no request."""
     with remote(bytes(1000), 1000) as (reader, asked):
         assert reader.read(0, 1000) == reader.read(0, 5000) == bytes(1000)
         assert reader.read(1000, 10) == b""
@@ -69,7 +69,7 @@ def test_what_was_sent_unasked_is_not_asked_for():
 
 
 def test_reading_onwards_asks_for_growing_blocks_once():
-    """Many small reads to the end, and all of it again, are a few questions, each part asked for once."""
+    """Many small reads to the end, and a second read of all, are a few requests, each part once."""
     data = bytes(10 << 20)
     with remote(data, 0) as (reader, asked):
         for _ in range(2):
@@ -80,7 +80,7 @@ def test_reading_onwards_asks_for_growing_blocks_once():
 
 
 def test_a_large_source_is_not_kept_whole():
-    """Beyond what is kept, bytes come through one block at a time, and are right."""
+    """Behind the cached part, bytes come in one block at a time, and are correct."""
     data = bytes(MAX_CACHED_BYTES) + b"the end" * 100_000
     with remote(data, 0) as (reader, asked):
         assert reader.read(MAX_CACHED_BYTES + 7, 7) == b"the end"
@@ -90,7 +90,7 @@ def test_a_large_source_is_not_kept_whole():
 
 
 def test_a_store_that_says_less_than_there_is_ends_the_reading():
-    """Where the source gives nothing though it should, reading ends short, and does not go on for ever."""
+    """Where the parent sends no bytes, the read returns fewer, and ends."""
     with remote(bytes(1000), 100, most=0) as (reader, asked):
         assert reader.read(0, 1000) == bytes(100)
         assert reader.read(500, 10) == b""
@@ -98,7 +98,7 @@ def test_a_store_that_says_less_than_there_is_ends_the_reading():
 
 
 def test_nobody_to_answer_ends_the_process():
-    """When the parent is gone there is nobody to work for."""
+    """A child whose parent has ended ends too."""
     ours, theirs = socket.socketpair()
     theirs.close()
     with ours, pytest.raises(SystemExit):

@@ -1,4 +1,4 @@
-"""A template forks, waits, and tells. It is started here as a plain script, and in test_processes.py as workers are."""
+"""A template forks, waits, and reports. It runs as a plain script here, and as in production in test_processes.py."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ from .sandbox import SANDBOX
 
 @contextmanager
 def template(code: str) -> Iterator[socket.socket]:
-    """Give the control socket of a process that runs this; it must end by itself when the socket is closed."""
+    """Give the control socket of a process with this code; it must end by itself when the socket is closed."""
     ours, theirs = socket.socketpair()
     with theirs:
         process = subprocess.Popen([sys.executable, "-c", code], stdin=theirs.fileno(), start_new_session=True)
@@ -40,7 +40,7 @@ def job(control: socket.socket) -> Iterator[Channel]:
 
 
 def _ending(control: socket.socket) -> Frame:
-    """Return the next frame of the template that is not the first one of all, on isolation."""
+    """Return the next frame of the template, without the first one of all, about isolation."""
     frame = Channel(control, 300).receive(0)
     return Channel(control, 300).receive(0) if frame.kind == "ready" else frame
 
@@ -70,7 +70,7 @@ serve(socket.socket(fileno=0), work, Isolation(frozenset(), {}))
 
 
 def test_a_source_goes_through_a_template():
-    """The program itself: it forks a child that makes what is ordered, and tells how it ended and what it used."""
+    """It forks a child that makes the thumbnails, and reports how the child ended and what it used."""
     data = picture()
     with template(OURS) as control, job(control) as channel:
         channel.send("make", SMALL.to_json().encode(), data, size=len(data), wanted=None)
@@ -84,7 +84,7 @@ def test_a_source_goes_through_a_template():
 
 
 def test_a_mistake_in_starting_is_told():
-    """Where something that is needed cannot be imported, the parent is told what."""
+    """Where a module cannot be imported, the parent learns which."""
     with template("import sys; sys.modules['PIL'] = None; " + OURS) as control:
         told = _ending(control)
     assert told.kind == "failed"
@@ -92,7 +92,7 @@ def test_a_mistake_in_starting_is_told():
 
 
 def test_every_source_has_a_process_of_its_own():
-    """What one child does to its memory is not there in the next; done, or with nobody to listen, it ends well."""
+    """Memory of one child is not in the next; a child ends well when it is done, or its channel is closed."""
     endings = []
     with template(SERVING) as control:
         for word in ("return", "closed", "exit", "mistake", "crash"):
@@ -104,7 +104,7 @@ def test_every_source_has_a_process_of_its_own():
 
 
 def test_a_child_ends_with_its_channel():
-    """The end of a child is the end of what it says."""
+    """The channel is closed when the child ends."""
     with template(SERVING) as control, job(control) as channel:
         channel.send("return")
         channel.receive(0)
@@ -135,7 +135,7 @@ print(sorted(set(sys.modules) - before))
 
 
 def test_nothing_is_left_to_import():
-    """A child could not: after preparing, no picture of any format imports anything."""
+    """A child cannot import: after `load_engine` no picture of any format imports a module."""
     done = subprocess.run([sys.executable, "-c", REHEARSAL], capture_output=True, text=True, timeout=300, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -159,7 +159,7 @@ time.sleep(600)
 @linux
 @pytest.mark.parametrize("sandbox", [[], [sys.executable, SANDBOX, "refuse", "prctl,seccomp"]], ids=["", "sandbox"])
 def test_a_child_ends_with_its_template(sandbox: list[str]):
-    """The kernel ends it, no matter what it does, also where the sandbox refuses prctl(2)."""
+    """The kernel ends it, whatever it does, also where the sandbox refuses prctl(2)."""
     with subprocess.Popen([*sandbox, sys.executable, "-c", ORPHAN], stdout=subprocess.PIPE, text=True) as template:
         assert template.stdout is not None
         child = int(template.stdout.readline())
@@ -196,7 +196,7 @@ serve(socket.socket(fileno=0), work, Isolation(frozenset(), {}))
 
 @linux
 def test_a_child_that_pretends_to_have_ended_is_ended():
-    """A child that closes the pipe by which its end is noticed is killed, so that its template is never blocked."""
+    """A child that closes the pipe that reports its end is killed, so that its template never blocks."""
     with template(HIDING) as control, job(control) as channel:
         assert channel.receive(0).kind == "hidden"
         assert os.waitstatus_to_exitcode(_ending(control).fields["status"]) == -signal.SIGKILL

@@ -109,7 +109,7 @@ MEMORY = {"read memory", "write memory", "trace"}
     ids=["filter", "namespace", "neither", "neither, as a user"],
 )
 def test_what_a_child_can_do_to_its_parent(calls: str, allowed: set[str]):
-    """It opens no file. With the filter it can do nothing, with a namespace instead it reads no memory.
+    """It opens no file. With the filter it can do nothing; with a namespace instead it reads no memory.
 
     With neither it reads memory, unless it gave up capabilities that its parent has.
     """

@@ -1,4 +1,4 @@
-"""Frames arrive as they were sent, and nothing that is no frame gets through."""
+"""Frames arrive as they were sent, and everything else is refused."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def _framed(header: bytes) -> bytes:
     blobs=st.lists(st.binary()),
 )
 def test_what_is_said_is_what_is_heard(kind: str, fields: dict[str, object], blobs: list[bytes]):
-    """A frame comes out as it went in, and the next one follows it."""
+    """A frame is received as it was sent, and the next one follows it."""
     left, right = socket.socketpair()
     with left, right:
         Channel(left).send(kind, *blobs, **fields)
@@ -49,7 +49,7 @@ def test_what_is_said_is_what_is_heard(kind: str, fields: dict[str, object], blo
 
 @given(st.binary(max_size=200))
 def test_noise_is_garbled_or_a_broken_connection(noise: bytes):
-    """Whatever bytes come, only Closed and Garbled come of them."""
+    """Any bytes give a frame, PeerClosed or ProtocolError, and nothing else."""
     left, right = socket.socketpair()
     with right:
         left.sendall(noise)
@@ -78,7 +78,7 @@ def test_noise_is_garbled_or_a_broken_connection(noise: bytes):
     ],
 )
 def test_a_header_that_none_of_ours_writes_is_garbled(ends: tuple[socket.socket, socket.socket], sent: bytes):
-    """Too long, no JSON, too deep, of another shape, announcing more than may come: refused before a blob is read."""
+    """Too long, no JSON, too deep, of another shape, announcing too much: refused before a blob is read."""
     left, right = ends
     left.setblocking(False)
     left.send(sent)
@@ -88,7 +88,7 @@ def test_a_header_that_none_of_ours_writes_is_garbled(ends: tuple[socket.socket,
 
 
 def test_a_blob_that_stops_midway_is_a_broken_connection(ends: tuple[socket.socket, socket.socket]):
-    """Bytes that were announced and do not come mean that the other side is gone."""
+    """Announced bytes that do not come mean that the peer has closed."""
     left, right = ends
     left.sendall(_header({"kind": "made", "fields": {}, "blobs": [10]}) + b"12345")
     left.close()
@@ -97,7 +97,7 @@ def test_a_blob_that_stops_midway_is_a_broken_connection(ends: tuple[socket.sock
 
 
 def test_nobody_there_to_listen_is_a_broken_connection(ends: tuple[socket.socket, socket.socket]):
-    """Saying something to a side that is gone raises Closed."""
+    """Sending to a closed peer raises PeerClosed."""
     left, right = ends
     left.close()
     with pytest.raises(PeerClosed):
@@ -105,7 +105,7 @@ def test_nobody_there_to_listen_is_a_broken_connection(ends: tuple[socket.socket
 
 
 def test_silence_ends_when_patience_does(ends: tuple[socket.socket, socket.socket]):
-    """Waiting for a silent side ends by TimeoutError, and afterwards there is no patience left at all."""
+    """Waiting for a silent peer ends by TimeoutError, and afterwards no time is left."""
     _, right = ends
     channel = Channel(right, seconds=0.05)
     for _ in range(2):
@@ -114,7 +114,7 @@ def test_silence_ends_when_patience_does(ends: tuple[socket.socket, socket.socke
 
 
 def test_a_drip_does_not_renew_patience(ends: tuple[socket.socket, socket.socket]):
-    """Patience is for all waiting together: a side that says a little each time runs out of it too."""
+    """The time is for all waiting together: a peer that sends a little each time uses it up too."""
     left, right = ends
     channel = Channel(right, seconds=0.3)
     heard = 0
@@ -128,14 +128,14 @@ def test_a_drip_does_not_renew_patience(ends: tuple[socket.socket, socket.socket
 
 
 def test_not_listening_ends_when_patience_does(ends: tuple[socket.socket, socket.socket]):
-    """Sending to a side that takes nothing ends by TimeoutError."""
+    """Sending to a peer that does not read ends by TimeoutError."""
     _, right = ends
     with pytest.raises(TimeoutError):
         Channel(right, seconds=0.05).send("bytes", bytes(16 << 20))
 
 
 def test_a_mistake_is_told_in_one_line():
-    """What was raised, and in which line of which file; no path."""
+    """The exception, and the file and line that raised it; no path."""
     try:
         json.loads("{")
     except ValueError as mistake:

@@ -1,4 +1,4 @@
-"""Workers make of a source what rendering makes of it in this process, and say of it what is said here."""
+"""Workers make the same renditions as a render in this process, and report the same errors."""
 
 import os
 import sys
@@ -28,13 +28,13 @@ from .readers import interrupted
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[Workers]:
-    """Give two workers for all tests that leave them as they were."""
+    """Give two workers for all tests that do not change them."""
     with Workers(count=2) as started:
         yield started
 
 
 def _verdict(work: Workers | None, data: bytes, recipe: Recipe) -> object:
-    """Return the renditions, or why there are none; in this process where no workers are given."""
+    """Return the renditions or the error; of a render in this process where no workers are given."""
     try:
         return work.render(BytesReader(data), recipe).renditions if work else render(data, recipe)
     except Rejected as rejected:
@@ -45,7 +45,7 @@ def _verdict(work: Workers | None, data: bytes, recipe: Recipe) -> object:
 
 @pytest.mark.parametrize("kind", ["jpeg", "png", "gif", "webp", "tiff", "bmp", "avif"])
 def test_a_worker_makes_what_rendering_makes(pool: Workers, kind: str):
-    """Of every format, to every format, byte for byte; and what it took is told."""
+    """From every format, to every format, byte for byte; and CPU time and memory are reported."""
     formats = 'formats = ["jpeg", "png", "webp", "avif"]'
     recipe = Recipe.loads(f"[variants.a]\nwidth = 60\n{formats}\n[variants.b]\nwidth = 20\nheight = 20\n{formats}")
     data = noise(kind=kind) if kind in ("jpeg", "png", "webp") else picture(kind=kind)
@@ -59,7 +59,7 @@ def test_a_worker_makes_what_rendering_makes(pool: Workers, kind: str):
 @linux
 @pytest.mark.parametrize("launch", [Launched, lambda: None])
 def test_a_worker_that_was_started_ahead_does_the_work(launch: Callable[[], Launched | None]):
-    """A worker is there before the first source, launched by the program or by the workers, and no other is started."""
+    """A worker runs before the first source, launched by the program or by the workers, and no other is started."""
     watch = Watch()
     with Workers(count=1) as workers:
         workers.start(launch())
@@ -72,13 +72,13 @@ def test_a_worker_that_was_started_ahead_does_the_work(launch: Callable[[], Laun
 
 
 def test_a_heic_is_made_too(pool: Workers):
-    """Its decoder starts a thread of its own, which is allowed."""
+    """Its decoder starts a thread, which is allowed."""
     assert _verdict(pool, HEIC, SMALL) == _verdict(None, HEIC, SMALL)
 
 
 @needs_corpus
 def test_photographs_come_out_the_same(pool: Workers):
-    """A baseline and a progressive JPEG, CMYK, and a TIFF of real size give the bytes that they give here."""
+    """A baseline and a progressive JPEG, CMYK, and a TIFF of real size give the same bytes as here."""
     chosen = [path for path in photos() if path.name.startswith(("lake-sherburne", "photo-24", "canyon"))]
     for path in chosen:
         data = path.read_bytes()
@@ -89,7 +89,7 @@ def test_photographs_come_out_the_same(pool: Workers):
 
 @needs_corpus
 def test_hostile_files_get_the_verdict_that_they_get_here(pool: Workers):
-    """Every tenth hostile file ends as it does in this process: the same renditions, or the same rejection."""
+    """Every tenth hostile file has the same outcome as in this process: the same renditions, or the same rejection."""
     recipe = Recipe(variants=SMALL.variants, limits=Limits(max_pixels=4_000_000))
     for path, _ in hostile()[::10]:
         data = path.read_bytes()
@@ -109,7 +109,7 @@ def test_a_source_is_judged_before_it_is_read(pool: Workers):
 
 
 def test_a_header_that_is_refused_costs_one_small_read(pool: Workers):
-    """What the header tells is told by the first bytes alone."""
+    """The first bytes alone are enough to reject by the header."""
     reader = interrupted(noise())
     with pytest.raises(Rejected) as rejected:
         pool.render(reader, Recipe(limits=Limits(max_side=100)))
@@ -118,19 +118,19 @@ def test_a_header_that_is_refused_costs_one_small_read(pool: Workers):
 
 
 def test_a_source_that_takes_too_long_is_rejected(pool: Workers):
-    """Past max_cpu_seconds it is over_time, which says the limit."""
+    """After max_cpu_seconds it is over_time, with the limit in the message."""
     with pytest.raises(Rejected, match="max_cpu_seconds allows, 1 s") as rejected:
         pool.render(BytesReader(noise()), slow(1))
     assert rejected.value.code == Code.OVER_TIME
 
 
 def test_there_is_a_core_to_use():
-    """The default number of workers is at least one, and no more than the machine has cores."""
+    """The default number of workers is at least one, and not more than the cores of the machine."""
     assert 1 <= usable_cores() <= (os.cpu_count() or 1)
 
 
 def test_an_installation_that_is_broken_is_told(monkeypatch: pytest.MonkeyPatch):
-    """Where a worker cannot import what it needs, the error says what, not just that it died."""
+    """Where a worker cannot import a module, the error names it, and not only that the worker died."""
     ours = str(Path(thumbsmith.__path__[0]).parent)
     monkeypatch.setattr(sys, "path", [ours, *(entry for entry in sys.path if "site-packages" not in entry)])
     with Workers(count=1) as work, pytest.raises(WorkerError, match=r"could not start: ModuleNotFoundError.*PIL"):
@@ -138,7 +138,7 @@ def test_an_installation_that_is_broken_is_told(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_an_interpreter_that_cannot_be_started_is_told(monkeypatch: pytest.MonkeyPatch):
-    """It is transient: a machine may be out of processes for a moment."""
+    """It is transient: a machine may have no process left for a moment."""
     monkeypatch.setenv("THUMBSMITH_PYTHON", "/nonexistent/python")
     with Workers(count=1) as work, pytest.raises(WorkerError, match="is not an interpreter") as raised:
         work.render(BytesReader(picture()), Recipe.default())
@@ -146,7 +146,7 @@ def test_an_interpreter_that_cannot_be_started_is_told(monkeypatch: pytest.Monke
 
 
 def test_what_is_not_a_plain_picture_is_never_handed_out(pool: Workers, monkeypatch: pytest.MonkeyPatch):
-    """A rendition with something in it besides is a failure of the worker's, not of the picture."""
+    """A rendition with additional bytes is an error of the worker, and does not reject the source."""
     real = parent.Conversation.run
 
     def spoiled(conversation: parent.Conversation) -> RenderResult:
@@ -163,7 +163,7 @@ def test_what_is_not_a_plain_picture_is_never_handed_out(pool: Workers, monkeypa
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit of a process's memory is Linux's")
 def test_a_machine_with_little_memory_can_say_so():
-    """What the limits would allow, and the machine has not, is over_memory in words of its own; what fits is made."""
+    """Where the machine has less memory than the limits allow, over_memory says so; smaller sources are made."""
     with Workers(count=1, ceiling=96 << 20) as work:
         assert work.render(BytesReader(picture()), SMALL).renditions
         with pytest.raises(Rejected, match="than there is for one source, 100663296 bytes") as rejected:
