@@ -48,7 +48,7 @@ class Contract:
         """Return an empty store."""
         raise NotImplementedError
 
-    def test_what_is_not_there_is_none(self, store: Store) -> None:
+    def test_missing_objects_are_none(self, store: Store) -> None:
         """A missing object is no failure: head and open return None, delete does nothing."""
         for key in self.keys:
             assert store.head(key) is None
@@ -57,7 +57,7 @@ class Contract:
             assert list(store.children(key)) == []
         assert list(store.list()) == []
 
-    def test_what_was_put_is_there(self, store: Store) -> None:
+    def test_put_objects_are_found(self, store: Store) -> None:
         """An object that was put is found by head, open and list, with the etag that put returned."""
         etags = {key: store.put(key, key.encode() * 3, HEADERS) for key in self.keys}
         for key, etag in etags.items():
@@ -83,7 +83,7 @@ class Contract:
         }:
             assert {info.key for info in store.list(prefix)} == {key for key in self.keys if key.startswith(prefix)}
 
-    def test_list_begins_behind_a_key(self, store: Store) -> None:
+    def test_list_begins_after_a_key(self, store: Store) -> None:
         """A listing after a key, existing or not, contains the keys that are greater by their code points."""
         for key in self.keys:
             store.put(key, b"", HEADERS)

@@ -52,7 +52,7 @@ class TestFolder(Contract):
     @pytest.mark.parametrize(
         "key", ["", "/a", "a/", "a//b", ".", "..", "../a", "a/../b", "a\0b", "\ud800", ".thumbsmith-a/b"]
     )
-    def test_keys_that_no_file_has(self, store: Store, key: str) -> None:
+    def test_keys_without_a_file(self, store: Store, key: str) -> None:
         """A key that is no path below the root is missing, and nothing can be put under it."""
         assert store.head(key) is None
         assert store.open(key) is None
@@ -91,7 +91,7 @@ class TestDestination(Contract):
         assert list(Path(store.url).iterdir()) == []
 
     @pytest.mark.parametrize("key", ["", "\ud800", "a/\udcff.jpg/small.webp"])
-    def test_keys_that_are_no_keys(self, store: Store, key: str) -> None:
+    def test_invalid_keys(self, store: Store, key: str) -> None:
         """An empty key, or one that is not UTF-8, is always missing and cannot be put."""
         assert store.head(key) is None
         assert store.open(key) is None

@@ -68,7 +68,7 @@ def random_keys(count: int, seed: int) -> list[str]:
 
 
 @needs_corpus
-def test_hostile_and_random_keys_live_together(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hostile_and_random_keys_are_separate(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The hostile keys and 10,000 random ones fit into one folder, each once, and all can be deleted again."""
     monkeypatch.setattr(os, "fsync", lambda fd: None)  # to wait for a disk 40,000 times tells nothing here
     hostile = [entry["key"] for entry in json.loads((CORPUS / "hostile_keys.json").read_text())]
@@ -111,7 +111,7 @@ def test_cases_are_kept_apart_in_either_order(store: Store) -> None:
     assert set(paths(Path(store.url))) == {"a.jpg/small.webp", "%41.jpg/small.webp"}
 
 
-def test_other_objects_lie_in_folders_of_their_own(store: Store) -> None:
+def test_other_objects_have_their_own_folders(store: Store) -> None:
     """An object with another name than a rendition is never in the way of a folder with the same name."""
     store.put("notes.txt", b"x", HEADERS)
     store.put("notes.txt/small.webp", b"x", HEADERS)
@@ -119,7 +119,7 @@ def test_other_objects_lie_in_folders_of_their_own(store: Store) -> None:
 
 
 @pytest.mark.parametrize("named", ["something else", "k" * 40 + "/x"])
-def test_a_wrong_note_makes_a_folder_foreign(store: Store, named: str) -> None:
+def test_a_wrong_component_makes_a_folder_foreign(store: Store, named: str) -> None:
     """A recorded component counts only if the name of the folder is made from it."""
     name = shortened_name(named if "/" in named else "k" * 300)
     Path(store.url, name).mkdir()
@@ -128,7 +128,7 @@ def test_a_wrong_note_makes_a_folder_foreign(store: Store, named: str) -> None:
     assert [info.key for info in store.list()] == [f"{FOREIGN_MARK}{name}/small.webp"]
 
 
-def test_a_source_stays_where_it_is(store: Store) -> None:
+def test_a_source_keeps_its_folder(store: Store) -> None:
     """A source keeps its folder when the one with the similar name is deleted, and the next one gets the plain name."""
     store.put("A.jpg/small.webp", b"1", HEADERS)
     store.put("a.jpg/small.webp", b"2", HEADERS)
@@ -168,7 +168,7 @@ def test_long_components_are_shortened(store: Store) -> None:
     assert [info.key for info in store.list()] == [f"{component}/small.webp"]
 
 
-def test_a_lost_component_is_written_down_again(store: Store) -> None:
+def test_a_lost_component_is_recorded_again(store: Store) -> None:
     """Without its recorded component a shortened folder is foreign in a listing, until an object is put there."""
     component = "k" * 300
     store.put(f"{component}/small.webp", b"x", HEADERS)
@@ -209,7 +209,7 @@ def test_foreign_names_are_never_ours(store: Store) -> None:
     assert sorted(info.key for info in store.list()) == sorted({*foreign} - {*kept} | {"a.jpg/small.webp"})
 
 
-def test_plain_files_of_others_are_objects(store: Store) -> None:
+def test_plain_files_of_other_programs_are_objects(store: Store) -> None:
     """An ordinary file is listed, read, replaced and deleted under its path, and no folder replaces it."""
     Path(store.url, "notes.txt").write_bytes(b"theirs")
     store.put("notes.txt/small.webp", b"ours", HEADERS)
@@ -232,7 +232,7 @@ def test_a_copied_component_counts_once(store: Store) -> None:
     assert keys.count("a.jpg/small.webp") == 1
 
 
-def test_a_thing_in_the_way_is_passed_by(store: Store) -> None:
+def test_a_file_in_the_way_is_avoided(store: Store) -> None:
     """Where a file has the plain name, the folder gets another; where all names are taken, the write fails."""
     for name in ("a.jpg", "%61.jpg"):
         Path(store.url, name).symlink_to("../outside")

@@ -73,12 +73,12 @@ def test_ordinary_components_stay_as_they_are(component: str) -> None:
         ("Manifest.JSON", "Manifest%2EJSON"),
     ],
 )
-def test_what_cannot_stand_is_encoded(component: str, name: str) -> None:
+def test_unusable_characters_are_encoded(component: str, name: str) -> None:
     """Only the characters that a name cannot contain are percent-encoded."""
     assert plain_name(component) == name
 
 
-def test_strict_spells_out_case_and_form() -> None:
+def test_strict_names_have_one_case_and_form() -> None:
     """The strict name has one case and one Unicode form, and its first character is always encoded."""
     assert strict_name("a.jpg") == "%61.jpg"
     assert strict_name("A É.jpg") == "%41%20%C3%89.jpg"
@@ -92,7 +92,7 @@ def test_strict_spells_out_case_and_form() -> None:
 @example("%ﬀ")
 @example("%%41")
 @example("")
-def test_spellings_say_what_they_stand_for(component: str) -> None:
+def test_names_are_decoded_to_their_component(component: str) -> None:
     """Plain and strict names are decoded to their component, so that no two components share a name."""
     assert decode_component(plain_name(component)) == component
     assert decode_component(strict_name(component)) == component
@@ -100,7 +100,7 @@ def test_spellings_say_what_they_stand_for(component: str) -> None:
 
 @untimed
 @given(st.binary().map(os.fsdecode) | components)
-def test_a_name_stands_for_one_component_at_most(name: str) -> None:
+def test_a_name_has_one_component_at_most(name: str) -> None:
     """A name decodes to a component only if it is one of its candidate names."""
     component = decode_component(name)
     assert component is None or name in {plain_name(component), strict_name(component)}
@@ -135,7 +135,7 @@ def test_shortened_names_are_distinct(one: str, other: str) -> None:
 
 @untimed
 @given(components | st.text(st.sampled_from("\x85%😀a"), min_size=200, max_size=1024))
-def test_names_are_names(component: str) -> None:
+def test_candidate_names_can_be_stored(component: str) -> None:
     """Every candidate name can be stored by file systems, and none belongs to the store."""
     for name in candidate_names(component):
         assert 1 <= len(name.encode()) <= MAX_NAME_BYTES
@@ -154,7 +154,7 @@ def test_names_are_names(component: str) -> None:
         ("2026", None),
     ],
 )
-def test_a_namesake_has_another_case_or_form(name: str, other: str | None) -> None:
+def test_a_case_variant_has_another_case_or_form(name: str, other: str | None) -> None:
     """The name in the other case, or in the other Unicode form if it has no case; None if it has neither."""
     assert case_variant(name) == other
 
@@ -171,7 +171,7 @@ def test_a_shortened_name_ends_in_its_digest() -> None:
 @example("É")
 @example("ſ")
 @example("a\udcff")
-def test_namesakes_fold_alike(name: str) -> None:
+def test_case_variants_are_equal_casefolded(name: str) -> None:
     """The case variant of a name is another name that a file system may take for the same."""
     other = case_variant(name)
     assert other is None or (other != name and casefolded(other) == casefolded(name))

@@ -111,7 +111,7 @@ def test_a_thread_that_is_about_to_send_sends_nothing(secure: bool, tls: ssl.SSL
             assert received(other) in {b"PUT", b""}
 
 
-def test_what_the_kernel_still_holds_is_dropped() -> None:
+def test_bytes_in_the_kernel_are_dropped() -> None:
     """A body that the kernel has not sent yet is not sent when the server reads again."""
     requests, body = Lifetime(why=TooLate), b"x" * (32 << 20)
     with listener() as server:
@@ -137,7 +137,7 @@ def test_what_the_kernel_still_holds_is_dropped() -> None:
         line.close()
 
 
-def test_the_descriptor_is_nobody_elses(odd: Odd) -> None:
+def test_the_descriptor_is_not_reused(odd: Odd) -> None:
     """Until the thread releases the connection, no other file gets the descriptor that it may still write to."""
     requests = Lifetime(why=TooLate)
     with listener() as server:

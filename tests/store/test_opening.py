@@ -43,7 +43,9 @@ def test_path_objects_are_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ("-", "a dash, which stands for standard input or output"),
     ],
 )
-def test_slips_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, found: str) -> None:
+def test_probable_mistakes_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, found: str
+) -> None:
     """An address that was probably meant otherwise is no folder, as text or as a Path, and nothing is created."""
     monkeypatch.chdir(tmp_path)
     for given in {address, Path(address) if str(Path(address)) == address else address}:

@@ -72,7 +72,7 @@ def test_in_memory():
     assert not opted_out(store, "other.jpg")
 
 
-def test_tags_that_may_not_be_read(way: str, script: Scripted):
+def test_forbidden_tags(way: str, script: Scripted):
     """Tags that cannot be read are an error that names the permission: they may contain the opt-out."""
     script.script(Answer(200, headers={"ETag": '"e"', "x-amz-tagging-count": "1"}), error(403, "AccessDenied"))
     with pytest.raises(StoreError, match="grant s3:GetObjectTagging"):
@@ -80,14 +80,14 @@ def test_tags_that_may_not_be_read(way: str, script: Scripted):
     assert script.asked[1].path.startswith("/bucket/a.jpg?tagging")
 
 
-def test_an_object_that_goes_before_its_tags_are_read(way: str, script: Scripted):
+def test_an_object_deleted_before_its_tags_are_read(way: str, script: Scripted):
     """The object is missing."""
     gone = error(404, "NoSuchKey")
     script.script(Answer(200, headers={"ETag": '"e"', "x-amz-tagging-count": "1"}), gone, gone)
     assert open_store("s3://bucket").head("a.jpg") is None
 
 
-def test_tags_that_cannot_be_read(script: Scripted):
+def test_invalid_tags(script: Scripted):
     """Another document is no list of tags, and is requested again."""
     here = Answer(200, headers={"ETag": '"e"', "x-amz-tagging-count": "1"})
     tags = "<Tagging><TagSet><Tag><Key>thumbs</Key><Value>off</Value></Tag><Tag><Key>a</Key></Tag></TagSet></Tagging>"

@@ -176,7 +176,7 @@ def test_the_longest_keys(way: str, ministack: str) -> None:
     assert list(store.children("k" * 1024)) == []
 
 
-def test_what_goes_with_an_object_is_kept(store: S3Store) -> None:
+def test_headers_are_stored_with_an_object(store: S3Store) -> None:
     """Content type, cache control and metadata are sent with the object."""
     headers = Headers(content_type="image/avif", cache_control="no-cache", metadata={"thumbsmith-variant": "small"})
     store.put("a.jpg/small.avif", b"x", headers)

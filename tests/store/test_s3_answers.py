@@ -99,7 +99,7 @@ def test_refusals_say_whether_to_try_again(
         (400, "AuthorizationHeaderMalformed", "the bucket is in another region: set AWS_REGION to it"),
     ],
 )
-def test_what_is_to_be_done_is_said(store: S3Store, script: Scripted, status: int, code: str, sentence: str) -> None:
+def test_errors_say_what_to_do(store: S3Store, script: Scripted, status: int, code: str, sentence: str) -> None:
     """Where a user can act, the error says how; except for HEAD, whose response has no code."""
     script.script(error(status, code))
     for ask in ("open", "put", "delete", "list", "children", "reachable"):
@@ -142,7 +142,7 @@ def test_failures_that_pass_are_tried_again(store: S3Store, script: Scripted) ->
     assert len(script.asked) == MAX_ATTEMPTS
 
 
-def test_nobody_there(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_server(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that cannot be reached may be reachable later."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     with pytest.raises(StoreError, match=r"^s3://bucket/a\.jpg: Could not connect") as raised:
@@ -150,7 +150,7 @@ def test_nobody_there(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert raised.value.transient is True
 
 
-def test_answers_that_are_none(store: S3Store, script: Scripted) -> None:
+def test_invalid_answers(store: S3Store, script: Scripted) -> None:
     """An invalid response is a transient failure, reported in one line."""
     for body in (b"<html>busy", b"\0"):
         script.script(Answer(200, body))
@@ -170,7 +170,7 @@ def test_a_missing_bucket_is_no_missing_object(store: S3Store, script: Scripted,
     assert ASK[ask](store) is None
 
 
-def test_an_object_that_came_while_its_absence_was_made_sure_of(store: S3Store, script: Scripted) -> None:
+def test_an_object_put_between_two_requests(store: S3Store, script: Scripted) -> None:
     """An object that is put between the two requests of `head` exists."""
     script.script(error(404, "NoSuchKey"), part(b"abc", "0-2/3"))
     assert store.head("a.jpg") == ObjectInfo("a.jpg", "one", 3)
@@ -218,7 +218,7 @@ def test_another_version_is_never_mixed_in(store: S3Store, script: Scripted, ans
         reader.read(FIRST_READ_BYTES, 1)
 
 
-def test_a_server_that_knows_no_conditions(store: S3Store, script: Scripted) -> None:
+def test_a_server_without_conditions(store: S3Store, script: Scripted) -> None:
     """Bytes of another version are recognized by its etag, also where the server ignores If-Match."""
     reader = opened(store, script)
     script.script(part(b"n" * 10, f"{FIRST_READ_BYTES}-{BIG - 1}/{BIG}", etag='"two"'))
@@ -251,7 +251,7 @@ def test_a_body_that_breaks_off_is_asked_for_again(store: S3Store, script: Scrip
         Answer(200, b"x" * (FIRST_READ_BYTES + 1), {"ETag": '"one"'}),
     ],
 )
-def test_other_bytes_than_those_asked_for(store: S3Store, script: Scripted, answer: Answer) -> None:
+def test_other_bytes_than_requested(store: S3Store, script: Scripted, answer: Answer) -> None:
     """A response for another range, or a longer one, is not accepted."""
     script.script(answer, part(b"right", "0-4/5"))
     reader = store.open("a.jpg")
@@ -267,14 +267,14 @@ def test_bytes_from_another_place(store: S3Store, script: Scripted) -> None:
     assert reader.read(FIRST_READ_BYTES, 10) == b"t" * 10
 
 
-def test_what_cannot_be_a_header(store: S3Store, script: Scripted) -> None:
+def test_metadata_that_cannot_be_a_header(store: S3Store, script: Scripted) -> None:
     """Metadata that cannot be a header is reported in one line, and nothing is sent."""
     with pytest.raises(StoreError, match=r"^s3://bucket/photos/a\.jpg: .*Non ascii characters") as raised:
         store.put("a.jpg", b"x", Headers(content_type="image/webp", metadata={"name": "é"}))
     assert (raised.value.transient, str(raised.value).isprintable(), script.asked) == (False, True, [])
 
 
-def test_servers_that_know_no_ranges(store: S3Store, script: Scripted) -> None:
+def test_servers_without_ranges(store: S3Store, script: Scripted) -> None:
     """A server that sends a small object whole, or an empty one without an error, is accepted."""
     for body in (b"abc", b""):
         script.script(Answer(200, body, {"ETag": '"one"'}))
@@ -316,14 +316,14 @@ def test_no_key_breaks_a_listing(store: S3Store, script: Scripted) -> None:
     assert "encoding-type=url" in script.asked[0].path
 
 
-def test_children_are_told_by_the_key_alone(store: S3Store, script: Scripted) -> None:
+def test_children_are_decided_by_the_key_alone(store: S3Store, script: Scripted) -> None:
     """A server without delimiters lists too much; deeper keys are left out."""
     script.script(listing("photos/a.jpg/x.webp", "photos/a.jpg/y/z.webp"))
     assert [info.key for info in store.children("a.jpg")] == ["a.jpg/x.webp"]
     assert "delimiter=%2F" in script.asked[0].path
 
 
-def test_etags_are_taken_as_they_are(store: S3Store, script: Scripted) -> None:
+def test_etags_are_unchanged(store: S3Store, script: Scripted) -> None:
     """An etag is any text, unchanged except for the quotes; a response without one is an error."""
     for etag in ("d41d8cd98f00b204e9800998ecf8427e-2", "opaque of KMS"):
         script.script(Answer(200, b"", {"ETag": f'"{etag}"'}))
@@ -336,7 +336,7 @@ def test_etags_are_taken_as_they_are(store: S3Store, script: Scripted) -> None:
             ASK[ask](store)
 
 
-def test_what_goes_with_an_object(store: S3Store, script: Scripted) -> None:
+def test_headers_of_a_put(store: S3Store, script: Scripted) -> None:
     """The headers of an object are sent with it; the request names its client, and signs the content."""
     script.script(Answer(200, headers={"ETag": '"e"'}))
     store.put("a.jpg", b"abc", HEADERS)
@@ -361,7 +361,7 @@ def test_the_owner_is_checked_with_every_request(way: str, script: Scripted) -> 
 
 
 @pytest.mark.parametrize("key", ["", "\ud800", "k" * 1018, "é" * 509])
-def test_keys_that_no_object_can_have(store: S3Store, script: Scripted, key: str) -> None:
+def test_impossible_keys(store: S3Store, script: Scripted, key: str) -> None:
     """A key that is empty, not UTF-8, or too long with the prefix is missing, and no request is made."""
     script.script(error(500, "InternalError"))
     assert store.head(key) is None

@@ -142,12 +142,12 @@ def test_what_the_environment_says(settings: dict[str, str], expected: S3Endpoin
     ("bucket", "region"),
     [("bucket", None), ("bucket", "cn-north-1"), ("bucket", "us-gov-west-1"), ("bucket--use1-az4--x-s3", "us-east-1")],
 )
-def test_places_that_are_not_so_simple(bucket: str, region: str | None) -> None:
+def test_addresses_that_botocore_must_find(bucket: str, region: str | None) -> None:
     """Other partitions of AWS have other addresses, and directory buckets another protocol."""
     assert direct_endpoint(bucket, region, SETTINGS) is None
 
 
-def test_settings_in_files_are_botocores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_settings_in_files_select_botocore(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Botocore reads a file of settings; an empty or missing one changes nothing."""
     assert isinstance(open_store("s3://bucket").client.transport, DirectTransport)
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
@@ -199,7 +199,7 @@ def test_a_session_token_goes_with_every_request(script: Scripted, monkeypatch: 
     assert "x-amz-security-token" in script.asked[0].headers["Authorization"]
 
 
-def test_metadata_and_tags_are_told(way: str, script: Scripted) -> None:
+def test_metadata_and_tags_are_returned(way: str, script: Scripted) -> None:
     """Both transports return metadata and the number of tags of HEAD and GET under the same names."""
     told = {"ETag": '"e"', "x-amz-meta-Thumbs": "off", "x-amz-tagging-count": "2", "Content-Range": "bytes 0-0/1"}
     script.script(Answer(200, b"x", told))
@@ -238,7 +238,7 @@ def test_connections_are_kept(script: Scripted, monkeypatch: pytest.MonkeyPatch)
         Answer(200, b"<ListBucketResult/>", {"x-amz-tagging-count": "many"}),
     ],
 )
-def test_pages_that_are_none(script: Scripted, monkeypatch: pytest.MonkeyPatch, answer: Answer) -> None:
+def test_invalid_pages(script: Scripted, monkeypatch: pytest.MonkeyPatch, answer: Answer) -> None:
     """A document that is no page of a listing is never taken for an empty one."""
     monkeypatch.setattr("random.uniform", lambda shortest, longest: shortest)
     script.script(answer)
@@ -247,14 +247,14 @@ def test_pages_that_are_none(script: Scripted, monkeypatch: pytest.MonkeyPatch, 
     assert raised.value.transient is True
 
 
-def test_trust_is_as_of_aws_tools() -> None:
+def test_default_authorities() -> None:
     """Certificates are checked against the authorities of botocore."""
     context = ConnectionPool(secure=True)._tls
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
     assert any("Amazon" in str(authority["subject"]) for authority in context.get_ca_certs())
 
 
-def test_trust_can_be_told(tmp_path: Path) -> None:
+def test_authorities_can_be_set(tmp_path: Path) -> None:
     """With a file of authorities certificates are checked against these, and no others."""
     usual = ConnectionPool(secure=True)._tls.get_ca_certs(binary_form=True)[0]
     own = tmp_path / "own.pem"
@@ -265,7 +265,7 @@ def test_trust_can_be_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"])
-def test_authorities_that_are_none(
+def test_missing_authorities(
     script: Scripted, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str | None
 ) -> None:
     """Where the file of authorities is missing or empty, no request is made, and the error names the file."""

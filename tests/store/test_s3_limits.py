@@ -156,7 +156,7 @@ def test_every_request_ends(store: Store, odd: Odd, mode: str, ask: str) -> None
 
 
 @pytest.mark.usefixtures("impatient")
-def test_no_more_is_read_than_was_asked_for(store: Store, odd: Odd) -> None:
+def test_no_more_is_read_than_requested(store: Store, odd: Odd) -> None:
     """Of an endless body, about as much is received as the range allows."""
     sent = itertools.count()
 
@@ -214,7 +214,7 @@ def test_a_listing_that_does_not_advance(store: Store, odd: Odd, monkeypatch: py
 
 
 @pytest.mark.usefixtures("way")
-def test_keys_of_other_places(odd: Odd) -> None:
+def test_keys_outside_of_the_prefix(odd: Odd) -> None:
     """Keys outside of the requested prefix are left out, and so is the prefix itself."""
     odd.oddly = lambda asked: asked.send(reply(200, listing("a.jpg", "x", "x/", "xa.jpg", "y/a.jpg", "x/b.jpg")))
     assert [info.key for info in open_store("s3://bucket/x").list()] == ["b.jpg"]
@@ -229,7 +229,7 @@ def test_a_character_set_that_does_not_exist(store: Store, odd: Odd) -> None:
 
 @pytest.mark.usefixtures("impatient", "odd", "way")
 @pytest.mark.parametrize("ask", ["list", "put"])
-def test_a_handshake_that_does_not_come(monkeypatch: pytest.MonkeyPatch, ask: str) -> None:
+def test_a_missing_handshake(monkeypatch: pytest.MonkeyPatch, ask: str) -> None:
     """A server that accepts a connection but does not speak TLS has the time limit of a connection."""
     monkeypatch.setattr(s3_common, "CONNECT_TIMEOUT_SECONDS", SECONDS)
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -241,7 +241,7 @@ def test_a_handshake_that_does_not_come(monkeypatch: pytest.MonkeyPatch, ask: st
 
 
 @pytest.mark.usefixtures("impatient", "odd", "way")
-def test_a_name_that_cannot_be_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_host_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is one sentence, and transient. RFC 6761 reserves .invalid, so that no such name exists."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://s3.invalid")
     with pytest.raises(StoreError, match=r"Could not connect to http://s3\.invalid") as raised:
@@ -260,7 +260,7 @@ def test_keys_out_of_order(odd: Odd, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("size", ["-5", "9" * 30, "9" * 5000, str(1 << 63), "", "many", "1.5", "+1", "1_0"])
-def test_sizes_that_are_none(store: Store, odd: Odd, size: str) -> None:
+def test_invalid_sizes(store: Store, odd: Odd, size: str) -> None:
     """An impossible number of bytes is one sentence."""
     odd.oddly = lambda asked: asked.send(reply(200, listing("a", size=size)))
     if size in {"+1", "1_0"} and isinstance(store.client.transport, BotocoreTransport):
@@ -271,7 +271,7 @@ def test_sizes_that_are_none(store: Store, odd: Odd, size: str) -> None:
 
 
 @pytest.mark.parametrize("etag", ['"a&#10;b"', '"a&#9;b"', '"&#x9b;31m"', '"' + "e" * 2000 + '"', '"é"'])
-def test_etags_that_are_none(store: Store, odd: Odd, etag: str) -> None:
+def test_invalid_etags(store: Store, odd: Odd, etag: str) -> None:
     """An ETag that cannot be in a header is one sentence: it would break files that store a listing."""
     page = listing("a").decode().replace('"e"', etag)
     odd.oddly = lambda asked: asked.send(reply(200, page.encode()))
@@ -281,7 +281,7 @@ def test_etags_that_are_none(store: Store, odd: Odd, etag: str) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 500])
-def test_nothing_that_a_server_says_reaches_the_terminal_as_it_is(store: Store, odd: Odd, status: int) -> None:
+def test_text_of_a_server_is_made_printable(store: Store, odd: Odd, status: int) -> None:
     """Code, message and status line of an error are one printable line of a limited length."""
     body = (
         "<Error><Code>In&#10;val\x85&#x9b;31m</Code><Message>m&#x9b;2J&#x202e;" + "long " * 9000 + "</Message></Error>"
@@ -293,7 +293,7 @@ def test_nothing_that_a_server_says_reaches_the_terminal_as_it_is(store: Store, 
     assert len(str(raised.value)) < 1500
 
 
-def test_what_comes_after_an_answer_is_no_other_answer(store: Store, odd: Odd) -> None:
+def test_bytes_after_a_response_are_no_other_response(store: Store, odd: Odd) -> None:
     """Bytes after the announced length do not become the beginning of the next response."""
     odd.oddly = lambda asked: asked.send(odd.answer(asked) + b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
     for _ in range(3):
@@ -329,7 +329,7 @@ def test_a_redirect_leads_nowhere(store: Store, odd: Odd) -> None:
     assert len(odd.asked) < 8
 
 
-def test_compressed_answers_are_not_asked_for(store: Store, odd: Odd) -> None:
+def test_compressed_answers_are_not_requested(store: Store, odd: Odd) -> None:
     """No request accepts a compressed response; one that comes is returned as its bytes."""
     ask_all(store)
     assert {asked.headers.get("accept-encoding", "identity") for asked in odd.asked} == {"identity"}

@@ -99,7 +99,7 @@ def test_addresses_at_aws(monkeypatch: pytest.MonkeyPatch) -> None:
                 store.head(key)
 
 
-def test_nobody_is_asked_for_credentials_that_are_there(script: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_credentials_in_the_environment_are_used(script: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
     """The metadata address of machines at AWS is used for credentials only where the environment has none."""
     monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", script.address)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "false")

@@ -40,7 +40,7 @@ def outside_is_whole(root: Path) -> bool:
     return files == {"small.webp": b"outside", "deep/small.webp": b"outside"}
 
 
-def test_linked_folders_are_not_there(store: Store, root: Path) -> None:
+def test_linked_folders_are_no_folders(store: Store, root: Path) -> None:
     """A link to a folder is not followed: not to read, list, write or delete."""
     (root / "a.jpg").symlink_to(root.parent / "outside")
     (root / "b.jpg").symlink_to("../outside")
@@ -59,7 +59,7 @@ def test_linked_folders_are_not_there(store: Store, root: Path) -> None:
     assert outside_is_whole(root)
 
 
-def test_special_files_are_not_there(store: Store, root: Path) -> None:
+def test_special_files_are_no_objects(store: Store, root: Path) -> None:
     """A link to a file, a FIFO and a socket are no objects; opening never waits for the other end of a FIFO."""
     (root / "link.webp").symlink_to(root.parent / "outside" / "small.webp")
     (root / "dangling.webp").symlink_to("nowhere")
@@ -215,7 +215,7 @@ def test_folders_that_ignore_case_are_exact(store: Store, root: Path) -> None:
     assert store.head("A.jpg/SMALL.webp") is None
 
 
-def test_known_entries_notice_changes(root: Path) -> None:
+def test_cached_entries_notice_changes(root: Path) -> None:
     """Cached entries are used until another process changes the folder."""
     cache = DirectoryCache()
     folder = open_root(str(root), cache)

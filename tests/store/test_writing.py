@@ -166,7 +166,7 @@ def other(name: str, part: int, value: str) -> str:
     return "-".join(parts) + ".tmp"
 
 
-def test_only_temporaries_that_nobody_will_finish_are_abandoned() -> None:
+def test_only_files_of_dead_writers_are_abandoned() -> None:
     """A writer here is looked up; one elsewhere counts as dead after an hour without a write."""
     now, own = time.time(), temporary_name()
     assert is_abandoned(ended(), now) or not Path("/proc/self/stat").exists()
@@ -181,7 +181,7 @@ def test_only_temporaries_that_nobody_will_finish_are_abandoned() -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="without /proc a start is not known")
-def test_a_number_that_another_process_has_by_now() -> None:
+def test_a_process_number_that_was_reused() -> None:
     """The start distinguishes a process from an earlier one with the same number; an ended one does not run."""
     now, own = time.time(), temporary_name()
     assert not is_abandoned(own, 0)

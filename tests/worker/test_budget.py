@@ -13,7 +13,7 @@ from .processes import eventually
 
 
 @given(amounts=st.lists(st.integers(0, 15), min_size=1, max_size=12))
-def test_never_more_than_the_total_is_held(amounts: list[int]):
+def test_never_more_than_the_total_is_reserved(amounts: list[int]):
     """All requests are served, and those at the same time are within the total, or are one alone."""
     budget, lock, held, seen = Budget(10), threading.Lock(), [], []
 
@@ -34,7 +34,7 @@ def test_never_more_than_the_total_is_held(amounts: list[int]):
     assert all(sum(together) <= 10 or len([amount for amount in together if amount]) == 1 for together in seen)
 
 
-def test_a_large_one_is_not_passed_by_small_ones():
+def test_a_large_request_is_not_overtaken():
     """Requests are served in order: a source that needs much memory does not wait forever."""
     budget, order = Budget(10), []
 
@@ -55,7 +55,7 @@ def test_a_large_one_is_not_passed_by_small_ones():
     assert order == [9, 1]
 
 
-def test_what_was_held_is_given_back_after_a_failure():
+def test_memory_is_given_back_after_a_failure():
     """An error while memory is reserved gives it back."""
     budget = Budget(10)
     with pytest.raises(KeyError), budget.reserve(10):
@@ -87,6 +87,6 @@ def test_without_control_groups_there_is_no_limit(tmp_path: Path):
     assert control_group_limits(tmp_path / "membership", tmp_path) == []
 
 
-def test_the_default_is_a_share_of_the_memory_that_is_there():
+def test_the_default_is_a_share_of_the_memory():
     """It is more than one source may take, and less than a terabyte."""
     assert 64 << 20 < default_memory_bytes() < 1 << 44

@@ -90,7 +90,7 @@ def test_a_source_that_gives_no_thumbnail_is_rejected(data: bytes, limits: Limit
     assert rejected.value.code == code
 
 
-def test_a_mistake_of_ours_is_told():
+def test_an_error_in_our_code_is_reported():
     """A job with a wrong type is an error in our code: the message names the exception and the line."""
     ours, theirs = socket.socketpair()
     order = Frame("make", {"size": "ten", "wanted": None}, (b"", picture()))
@@ -122,7 +122,7 @@ def test_running_out_of_memory_is_the_pictures_fault():
     assert rejected.value.code == Code.OVER_MEMORY
 
 
-def test_a_decoder_that_is_missing_is_told(monkeypatch: pytest.MonkeyPatch):
+def test_a_missing_decoder_is_reported(monkeypatch: pytest.MonkeyPatch):
     """A HEIC without its package is neither rejected nor an error in our code: the message names the extra."""
     monkeypatch.setitem(sys.modules, "pi_heif", None)
     with pytest.raises(MissingDecoder, match=r"thumbsmith\[heic\]"):

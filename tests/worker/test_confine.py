@@ -132,7 +132,7 @@ def test_a_process_dies_with_its_parent():
 
 
 @linux
-def test_a_process_whose_parent_is_there_goes_on():
+def test_a_process_with_its_parent_continues():
     """The step has no effect while the parent runs."""
     code = (
         "from thumbsmith.recipe import Limits; from thumbsmith.worker.sandbox import steps;"
@@ -143,7 +143,7 @@ def test_a_process_whose_parent_is_there_goes_on():
 
 
 @linux
-def test_a_process_whose_parent_is_gone_already_ends():
+def test_a_process_whose_parent_has_ended_ends():
     """Where the parent died before the kernel was asked, the child ends by itself."""
     pid = os.fork()
     if pid == 0:
@@ -169,7 +169,7 @@ def test_what_a_system_refuses_is_left_out():
 
 
 @linux
-def test_a_ceiling_below_the_limits_is_what_holds():
+def test_a_ceiling_below_the_limits_counts():
     """Where the machine can spare less than the limits allow, a child gets no more than that."""
     wide = Limits(max_memory=1 << 30)
     assert resource_limits(wide, 10, 1000)["memory"][1:] == (1010, 1010)

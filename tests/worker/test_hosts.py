@@ -79,7 +79,7 @@ LOST = "sys.frozen = True; sys.executable = '/opt/app/photos'; sys._base_executa
 )
 
 
-def test_a_frozen_host_is_told_what_to_set():
+def test_a_frozen_host_learns_what_to_set():
     """A program without an interpreter is never started again for a worker: one sentence names the setting."""
     told = _told(LOST)
     assert told.startswith("WorkerError no interpreter was found that can run workers (sys.executable is '/opt/app/")
@@ -87,7 +87,7 @@ def test_a_frozen_host_is_told_what_to_set():
     assert _told(LOST, THUMBSMITH_PYTHON=sys.executable) == "made a.webp"
 
 
-def test_a_setting_that_is_no_interpreter_is_told():
+def test_a_setting_that_is_no_interpreter_is_an_error():
     """THUMBSMITH_PYTHON is checked, and an unusable value is an error."""
     for wrong in ("/nonexistent/python", "/bin/true", "/"):
         told = _told("", THUMBSMITH_PYTHON=wrong)
@@ -101,7 +101,7 @@ def test_modules_are_not_looked_for_in_the_current_folder(tmp_path: Path):
     assert _told("", f"os.chdir({str(tmp_path)!r})") == "made a.webp"
 
 
-def test_a_broken_installation_is_told(tmp_path: Path):
+def test_a_broken_installation_is_reported(tmp_path: Path):
     """Where a worker cannot import a module, the message says so, and not that a process was killed."""
     shutil.copytree(ROOT / "src" / "thumbsmith", tmp_path / "thumbsmith", ignore=shutil.ignore_patterns("__pycache__"))
     for source in ("worker/template.py", "worker/child.py"):

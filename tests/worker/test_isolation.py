@@ -93,7 +93,7 @@ def test_a_step_that_ends_the_process_is_refused(monkeypatch: pytest.MonkeyPatch
     assert measure(seconds=2.0) == Isolation(frozenset({"kills", "fails", "hangs"}), {})
 
 
-def test_a_try_that_the_system_ends_is_blocked(monkeypatch: pytest.MonkeyPatch):
+def test_a_trial_that_the_system_ends_is_blocked(monkeypatch: pytest.MonkeyPatch):
     """A layer is active if the system kills the process that tries, and not if the trial never returns."""
 
     class Trial:
@@ -112,7 +112,7 @@ def test_a_try_that_the_system_ends_is_blocked(monkeypatch: pytest.MonkeyPatch):
     assert measure(seconds=2.0).layers == held
 
 
-def test_workers_say_which_layers_hold():
+def test_workers_report_active_layers():
     """A worker process has measured the layers: the same as here, except for the environment."""
     with Workers(1) as workers:
         assert workers.layers() == {**measure().layers, "environment": True}
@@ -206,7 +206,7 @@ def test_pictures_are_made_whatever_a_sandbox_refuses(action: str, calls: str, m
     assert set(open_ones) == missing
 
 
-def test_a_layer_that_cannot_be_tried_does_not_hold(monkeypatch: pytest.MonkeyPatch):
+def test_a_layer_that_cannot_be_tried_is_not_active(monkeypatch: pytest.MonkeyPatch):
     """Only a signal means that the system does not allow the trial; an exception in our code does not."""
 
     class Trial:

@@ -98,13 +98,13 @@ ONE = {"name": "small.jpg", "width": 1, "height": 1}
     ],
     ids=["noise", "shape", "word", "range", "probe", "more", "blobs", "size", "admitted-twice"],
 )
-def test_a_child_that_speaks_nonsense_is_a_worker_error(say: Callable[[Channel, socket.socket], None]):
+def test_a_child_that_breaks_the_protocol_is_a_worker_error(say: Callable[[Channel, socket.socket], None]):
     """Garbage, lies and floods are a transient error of that source, and no result."""
     with pytest.raises(WorkerError, match="broke the protocol"):
         _attempt(say)
 
 
-def test_a_child_cannot_read_for_ever():
+def test_a_child_cannot_read_forever():
     """The bytes that a child requests from the store are limited, so that no source causes a high bill."""
     asked: list[int] = []
 
@@ -118,7 +118,7 @@ def test_a_child_cannot_read_for_ever():
     assert 10_000_000 < sum(asked) < 200_000_000
 
 
-def test_a_child_that_ends_without_a_word_is_judged_by_its_end():
+def test_a_child_without_a_result_is_classified_by_its_exit():
     """Its wait status decides whether the source is rejected."""
     with pytest.raises(Rejected) as rejected:
         _attempt(lambda channel, end: None, status=signal.SIGSEGV)
@@ -147,7 +147,7 @@ def test_the_stores_time_is_not_the_childs():
         _attempt(say, Slow(picture()), seconds=2)
 
 
-def test_a_store_that_fails_at_once_is_told():
+def test_a_store_that_fails_at_once_is_reported():
     """The parent makes the first read, and its error is raised unchanged."""
 
     class Failing(BytesReader):
@@ -180,7 +180,7 @@ def test_a_child_that_hangs_is_stopped():
     assert watch.templates() == []
 
 
-def test_a_template_that_is_gone_takes_no_order():
+def test_a_dead_template_takes_no_job():
     """A dead template raises PeerClosed, and killing it again does nothing."""
     template = Template()
     template.kill()
@@ -193,7 +193,7 @@ def test_a_template_that_is_gone_takes_no_order():
     ("status", "code"),
     [(signal.SIGXCPU, Code.OVER_TIME), (signal.SIGSEGV, Code.CORRUPT), (signal.SIGILL, Code.CORRUPT)],
 )
-def test_a_death_by_the_pictures_fault_is_a_rejection(status: int, code: Code):
+def test_crashes_and_cpu_time_are_rejections(status: int, code: Code):
     """CPU time and crashes reject the source."""
     verdict = classify_exit(status, Limits())
     assert isinstance(verdict, Rejected)
@@ -203,7 +203,7 @@ def test_a_death_by_the_pictures_fault_is_a_rejection(status: int, code: Code):
 @pytest.mark.parametrize(
     ("status", "how"), [(9, "signal 9"), (15, "signal 15"), (3 << 8, "exit code 3"), (0, "exit code 0")]
 )
-def test_any_other_death_is_for_another_attempt(status: int, how: str):
+def test_any_other_death_is_transient(status: int, how: str):
     """Killed from outside, or ended without a result: the cause is unknown, and a retry may help."""
     verdict = classify_exit(status, Limits())
     assert isinstance(verdict, WorkerError)

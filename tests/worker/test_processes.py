@@ -92,7 +92,7 @@ def test_a_template_that_died_while_idle_is_replaced(watch: Watch, work: Workers
 
 
 @linux
-def test_a_source_over_which_two_processes_die_is_for_later(watch: Watch, work: Workers):
+def test_a_source_over_which_two_processes_die_is_transient(watch: Watch, work: Workers):
     """After a second death it is a WorkerError, which is transient; the next source is made."""
     with pytest.raises(WorkerError, match="signal 9") as died:
         work.render(interrupted(noise(), watch.kill_worker, watch.kill_worker, watch.kill_worker), SMALL)

@@ -43,7 +43,7 @@ def _made(blobs: tuple[bytes, ...] = BLOBS, **changes: object) -> Frame:
     return Frame("made", fields | changes, blobs)
 
 
-def test_what_was_made_is_taken():
+def test_a_valid_result_is_accepted():
     """A valid result gives the probe, the renditions under the names of the job, and the placeholder."""
     answer = parse_reply(_made(), ORDER)
     assert isinstance(answer, RenderResult)
@@ -58,7 +58,7 @@ def test_what_was_made_is_taken():
     ]
 
 
-def test_only_what_was_wanted_is_taken():
+def test_only_wanted_renditions_are_accepted():
     """With names wanted, exactly those must come."""
     order = RenderJob(ORDER.reader, RECIPE, frozenset({"big.webp", "of-another-recipe.png"}))
     answer = parse_reply(_made((b"three",), renditions=PICTURES[2:], color=None, thumbhash=None), order)
@@ -76,7 +76,7 @@ def test_only_what_was_wanted_is_taken():
         (Frame("admit", {"memory": 5000}), MemoryRequest(5000)),
     ],
 )
-def test_questions_are_taken(frame: Frame, answer: object):
+def test_valid_requests_are_accepted(frame: Frame, answer: object):
     """A child may request a range within the source, and memory within the limit."""
     assert parse_reply(frame, ORDER) == answer
 
@@ -161,7 +161,7 @@ def test_a_sentence_is_made_safe():
         _made((b"one", b"", b"three")),
     ],
 )
-def test_what_no_child_of_ours_says_is_garbled(frame: Frame):
+def test_invalid_replies_are_protocol_errors(frame: Frame):
     """Unknown kinds, wrong types, numbers out of range, and renditions that are not in the job are refused."""
     with pytest.raises(ProtocolError):
         parse_reply(frame, ORDER)
@@ -195,7 +195,7 @@ def test_a_picture_bounds_the_bytes_that_may_come_for_it():
     assert _most('[variants.a]\nwidth = 9\ncolor = "keep"') < one + (20 << 20)
 
 
-def test_what_has_no_picture_has_no_bytes():
+def test_requests_have_no_blobs():
     """A request has no blobs, and a result has one for each rendition."""
     for said, lengths in ((Frame("read", {"offset": 0, "length": 1}), [0]), (_made(()), [1, 1]), (_made(()), [1] * 4)):
         with pytest.raises(ProtocolError, match="blobs, instead of"):
@@ -214,9 +214,7 @@ FIELDS = ("offset", "length", "memory", "code", "detail", "probe", "renditions",
     changes=st.dictionaries(st.sampled_from(FIELDS), JSON),
     probe=st.dictionaries(st.sampled_from(sorted(asdict(PROBE))), JSON),
 )
-def test_nothing_that_is_said_breaks_the_one_who_listens(
-    kind: str, changes: dict[str, object], probe: dict[str, object]
-):
+def test_no_reply_breaks_the_parent(kind: str, changes: dict[str, object], probe: dict[str, object]):
     """A reply with any value in any field is parsed, refused, or a ProtocolError: no other exception."""
     frame = Frame(kind, {**_made().fields, "probe": asdict(PROBE) | probe, **changes}, BLOBS)
     with suppress(ProtocolError, Rejected, MissingDecoder, WorkerError):

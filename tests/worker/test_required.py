@@ -37,7 +37,7 @@ def _unfiltered(monkeypatch: pytest.MonkeyPatch) -> None:
 @linux
 @needs_filter
 @pytest.mark.usefixtures("_required")
-def test_where_all_holds_pictures_are_made():
+def test_with_all_layers_thumbnails_are_made():
     """The worker that was checked before the first source handles it."""
     watch = Watch()
     with Workers(count=1) as workers:
@@ -107,7 +107,7 @@ def test_commands_refuse_before_they_begin(command: list[str], tmp_path: Path):
 
 @linux
 @needs_filter
-def test_a_command_goes_on_where_all_holds(tmp_path: Path):
+def test_a_command_runs_with_all_layers(tmp_path: Path):
     """No layer is missing here."""
     (tmp_path / "a.jpg").write_bytes(picture())
     assert _run(tmp_path, "make", "a.jpg", sandbox=False).returncode == 0

@@ -51,7 +51,7 @@ def _answer(channel: Channel, data: bytes, most: int, asked: list[tuple[int, int
     most=st.integers(200_000, MAX_BLOCK_BYTES),
     reads=st.lists(st.tuples(st.integers(0, 3_100_000), st.integers(0, 1_000_000)), max_size=8),
 )
-def test_what_is_read_is_what_is_there(size: int, head: int, most: int, reads: list[tuple[int, int]]):
+def test_ranges_are_those_of_the_source(size: int, head: int, most: int, reads: list[tuple[int, int]]):
     """Any ranges, in any order, give the bytes of the source, with answers of any size."""
     data = (b"0123456789abcdefghijk" * (size // 21 + 1))[:size]
     with remote(data, head, most) as (reader, _):
@@ -60,7 +60,7 @@ def test_what_is_read_is_what_is_there(size: int, head: int, most: int, reads: l
             assert reader.read(offset, length) == data[offset : offset + length]
 
 
-def test_what_was_sent_unasked_is_not_asked_for():
+def test_the_head_is_not_requested():
     """Reads within the head make no request."""
     with remote(bytes(1000), 1000) as (reader, asked):
         assert reader.read(0, 1000) == reader.read(0, 5000) == bytes(1000)
@@ -79,7 +79,7 @@ def test_reading_onwards_asks_for_growing_blocks_once():
     assert len(asked) <= 8
 
 
-def test_a_large_source_is_not_kept_whole():
+def test_a_large_source_is_not_cached_whole():
     """Behind the cached part, bytes come in one block at a time, and are correct."""
     data = bytes(MAX_CACHED_BYTES) + b"the end" * 100_000
     with remote(data, 0) as (reader, asked):
@@ -89,7 +89,7 @@ def test_a_large_source_is_not_kept_whole():
     assert all(length <= MAX_BLOCK_BYTES for _, length in asked)
 
 
-def test_a_store_that_says_less_than_there_is_ends_the_reading():
+def test_missing_bytes_end_the_read():
     """Where the parent sends no bytes, the read returns fewer, and ends."""
     with remote(bytes(1000), 100, most=0) as (reader, asked):
         assert reader.read(0, 1000) == bytes(100)
@@ -97,7 +97,7 @@ def test_a_store_that_says_less_than_there_is_ends_the_reading():
     assert len(asked) == 2
 
 
-def test_nobody_to_answer_ends_the_process():
+def test_a_closed_channel_ends_the_process():
     """A child whose parent has ended ends too."""
     ours, theirs = socket.socketpair()
     theirs.close()

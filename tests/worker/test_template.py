@@ -83,7 +83,7 @@ def test_a_source_goes_through_a_template():
         assert 5 << 20 < ending.fields["peak"] < 500 << 20
 
 
-def test_a_mistake_in_starting_is_told():
+def test_an_error_at_start_is_reported():
     """Where a module cannot be imported, the parent learns which."""
     with template("import sys; sys.modules['PIL'] = None; " + OURS) as control:
         told = _ending(control)

@@ -36,7 +36,7 @@ def _framed(header: bytes) -> bytes:
     ),
     blobs=st.lists(st.binary()),
 )
-def test_what_is_said_is_what_is_heard(kind: str, fields: dict[str, object], blobs: list[bytes]):
+def test_frames_arrive_as_sent(kind: str, fields: dict[str, object], blobs: list[bytes]):
     """A frame is received as it was sent, and the next one follows it."""
     left, right = socket.socketpair()
     with left, right:
@@ -48,7 +48,7 @@ def test_what_is_said_is_what_is_heard(kind: str, fields: dict[str, object], blo
 
 
 @given(st.binary(max_size=200))
-def test_noise_is_garbled_or_a_broken_connection(noise: bytes):
+def test_noise_is_a_protocol_error_or_a_closed_peer(noise: bytes):
     """Any bytes give a frame, PeerClosed or ProtocolError, and nothing else."""
     left, right = socket.socketpair()
     with right:
@@ -77,7 +77,7 @@ def test_noise_is_garbled_or_a_broken_connection(noise: bytes):
         _header({"kind": "read", "fields": {}, "blobs": [1 << 80]}),
     ],
 )
-def test_a_header_that_none_of_ours_writes_is_garbled(ends: tuple[socket.socket, socket.socket], sent: bytes):
+def test_an_invalid_header_is_a_protocol_error(ends: tuple[socket.socket, socket.socket], sent: bytes):
     """Too long, no JSON, too deep, of another shape, announcing too much: refused before a blob is read."""
     left, right = ends
     left.setblocking(False)
@@ -87,7 +87,7 @@ def test_a_header_that_none_of_ours_writes_is_garbled(ends: tuple[socket.socket,
         Channel(right).receive(100)
 
 
-def test_a_blob_that_stops_midway_is_a_broken_connection(ends: tuple[socket.socket, socket.socket]):
+def test_an_incomplete_blob_is_a_closed_peer(ends: tuple[socket.socket, socket.socket]):
     """Announced bytes that do not come mean that the peer has closed."""
     left, right = ends
     left.sendall(_header({"kind": "made", "fields": {}, "blobs": [10]}) + b"12345")
@@ -96,7 +96,7 @@ def test_a_blob_that_stops_midway_is_a_broken_connection(ends: tuple[socket.sock
         Channel(right).receive(100)
 
 
-def test_nobody_there_to_listen_is_a_broken_connection(ends: tuple[socket.socket, socket.socket]):
+def test_sending_to_a_closed_peer(ends: tuple[socket.socket, socket.socket]):
     """Sending to a closed peer raises PeerClosed."""
     left, right = ends
     left.close()
@@ -104,7 +104,7 @@ def test_nobody_there_to_listen_is_a_broken_connection(ends: tuple[socket.socket
         Channel(right).send("go")
 
 
-def test_silence_ends_when_patience_does(ends: tuple[socket.socket, socket.socket]):
+def test_silence_ends_in_a_timeout(ends: tuple[socket.socket, socket.socket]):
     """Waiting for a silent peer ends by TimeoutError, and afterwards no time is left."""
     _, right = ends
     channel = Channel(right, seconds=0.05)
@@ -113,7 +113,7 @@ def test_silence_ends_when_patience_does(ends: tuple[socket.socket, socket.socke
             channel.receive(0)
 
 
-def test_a_drip_does_not_renew_patience(ends: tuple[socket.socket, socket.socket]):
+def test_slow_bytes_do_not_renew_the_timeout(ends: tuple[socket.socket, socket.socket]):
     """The time is for all waiting together: a peer that sends a little each time uses it up too."""
     left, right = ends
     channel = Channel(right, seconds=0.3)
@@ -127,14 +127,14 @@ def test_a_drip_does_not_renew_patience(ends: tuple[socket.socket, socket.socket
     assert heard > 0
 
 
-def test_not_listening_ends_when_patience_does(ends: tuple[socket.socket, socket.socket]):
+def test_a_full_connection_ends_in_a_timeout(ends: tuple[socket.socket, socket.socket]):
     """Sending to a peer that does not read ends by TimeoutError."""
     _, right = ends
     with pytest.raises(TimeoutError):
         Channel(right, seconds=0.05).send("bytes", bytes(16 << 20))
 
 
-def test_a_mistake_is_told_in_one_line():
+def test_an_exception_is_described_in_one_line():
     """The exception, and the file and line that raised it; no path."""
     try:
         json.loads("{")

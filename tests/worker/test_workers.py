@@ -88,7 +88,7 @@ def test_photographs_come_out_the_same(pool: Workers):
 
 
 @needs_corpus
-def test_hostile_files_get_the_verdict_that_they_get_here(pool: Workers):
+def test_hostile_files_have_the_same_outcome_as_here(pool: Workers):
     """Every tenth hostile file has the same outcome as in this process: the same renditions, or the same rejection."""
     recipe = Recipe(variants=SMALL.variants, limits=Limits(max_pixels=4_000_000))
     for path, _ in hostile()[::10]:
@@ -129,7 +129,7 @@ def test_there_is_a_core_to_use():
     assert 1 <= usable_cores() <= (os.cpu_count() or 1)
 
 
-def test_an_installation_that_is_broken_is_told(monkeypatch: pytest.MonkeyPatch):
+def test_a_broken_installation_names_the_module(monkeypatch: pytest.MonkeyPatch):
     """Where a worker cannot import a module, the error names it, and not only that the worker died."""
     ours = str(Path(thumbsmith.__path__[0]).parent)
     monkeypatch.setattr(sys, "path", [ours, *(entry for entry in sys.path if "site-packages" not in entry)])
@@ -137,7 +137,7 @@ def test_an_installation_that_is_broken_is_told(monkeypatch: pytest.MonkeyPatch)
         work.render(BytesReader(picture()), SMALL)
 
 
-def test_an_interpreter_that_cannot_be_started_is_told(monkeypatch: pytest.MonkeyPatch):
+def test_an_interpreter_that_cannot_be_started_is_reported(monkeypatch: pytest.MonkeyPatch):
     """It is transient: a machine may have no process left for a moment."""
     monkeypatch.setenv("THUMBSMITH_PYTHON", "/nonexistent/python")
     with Workers(count=1) as work, pytest.raises(WorkerError, match="is not an interpreter") as raised:
@@ -145,7 +145,7 @@ def test_an_interpreter_that_cannot_be_started_is_told(monkeypatch: pytest.Monke
     assert raised.value.transient
 
 
-def test_what_is_not_a_plain_picture_is_never_handed_out(pool: Workers, monkeypatch: pytest.MonkeyPatch):
+def test_an_output_that_fails_its_check_is_never_returned(pool: Workers, monkeypatch: pytest.MonkeyPatch):
     """A rendition with additional bytes is an error of the worker, and does not reject the source."""
     real = parent.Conversation.run
 
@@ -162,7 +162,7 @@ def test_what_is_not_a_plain_picture_is_never_handed_out(pool: Workers, monkeypa
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit of a process's memory is Linux's")
-def test_a_machine_with_little_memory_can_say_so():
+def test_the_ceiling_of_a_machine_with_little_memory():
     """Where the machine has less memory than the limits allow, over_memory says so; smaller sources are made."""
     with Workers(count=1, ceiling=96 << 20) as work:
         assert work.render(BytesReader(picture()), SMALL).renditions
