@@ -1,4 +1,4 @@
-"""Nothing but a picture passes: each thing that a file can hold besides is put into a good one, and refused."""
+"""The output check refuses everything but a picture: each test adds something to a valid file."""
 
 import io
 import random
@@ -39,7 +39,7 @@ def _made(kind: Format, alpha: bool = False) -> Rendition:
 
 
 def _saved(kind: Format, **options: object) -> Rendition:
-    """Return a rendition that a careless encoder made."""
+    """Return a rendition as an encoder writes it with these options."""
     stream = io.BytesIO()
     Image.new("RGB", (48, 40), "#306090").save(stream, kind.value, **options)
     return replace(_made(kind), data=stream.getvalue())
@@ -60,7 +60,7 @@ def _refused(made: Rendition, data: bytes | None = None) -> str:
 
 @pytest.mark.parametrize("name", sorted(good()))
 def test_what_is_rendered_passes(name: str):
-    """Whatever the source, in every format."""
+    """Thumbnails of every kind of source pass, in every format."""
     for made in render(good()[name], EVERY):
         check(made)
 
@@ -68,13 +68,13 @@ def test_what_is_rendered_passes(name: str):
 @pytest.mark.parametrize("alpha", [False, True])
 @pytest.mark.parametrize("kind", Format)
 def test_pictures_pass_with_alpha_and_without(kind: Format, alpha: bool):
-    """Alpha is part of a picture."""
+    """Pictures pass with and without alpha."""
     check(_made(kind, alpha))
 
 
 @needs_corpus
 def test_photographs_pass():
-    """At real sizes, in every format."""
+    """Thumbnails of photographs pass in every format."""
     recipe = Recipe(variants=(Variant(name="v", width=1024, height=1024, formats=tuple(Format)),))
     for path in photos()[:3]:
         for made in render(path.read_bytes(), recipe):
@@ -83,7 +83,7 @@ def test_photographs_pass():
 
 @pytest.mark.parametrize("kind", Format)
 def test_metadata_that_an_encoder_wrote_is_refused(kind: Format):
-    """EXIF with GPS and a serial number, XMP, a colour profile."""
+    """EXIF with GPS and a serial number, XMP, and a color profile are refused."""
     _refused(_saved(kind, exif=_exif()))
     _refused(_saved(kind, icc_profile=PROFILE))
     if kind is not Format.PNG:
@@ -92,7 +92,7 @@ def test_metadata_that_an_encoder_wrote_is_refused(kind: Format):
 
 @pytest.mark.parametrize("kind", Format)
 def test_what_follows_the_end_is_refused(kind: Format):
-    """One byte is too many, and so is a whole file of another kind."""
+    """One byte after the end is refused, and so is another file."""
     made = _made(kind)
     for tail in (b"\0", SECRET, b"PK\x03\x04" + bytes(100), made.data):
         _refused(made, made.data + tail)
@@ -100,7 +100,7 @@ def test_what_follows_the_end_is_refused(kind: Format):
 
 @pytest.mark.parametrize("kind", Format)
 def test_what_is_cut_or_empty_is_refused(kind: Format):
-    """However much is missing."""
+    """A cut or empty file is refused."""
     made = _made(kind, alpha=True)
     for end in {0, 1, 8, len(made.data) // 2, len(made.data) - 1}:
         _refused(made, made.data[:end])
@@ -108,7 +108,7 @@ def test_what_is_cut_or_empty_is_refused(kind: Format):
 
 @pytest.mark.parametrize("kind", Format)
 def test_another_format_or_size_is_refused(kind: Format):
-    """The bytes must be what the manifest will say they are."""
+    """A file with another format or size than its manifest entry is refused."""
     made = _made(kind)
     assert "width" in _refused(replace(made, width=47))
     other = next(each for each in Format if each is not kind)
@@ -117,7 +117,7 @@ def test_another_format_or_size_is_refused(kind: Format):
 
 @pytest.mark.parametrize("kind", [Format.PNG, Format.WEBP, Format.AVIF])
 def test_further_frames_are_refused(kind: Format):
-    """An animation is not the one picture that was ordered."""
+    """An animation is refused where one picture is expected."""
     stream = io.BytesIO()
     frames = [Image.new("RGB", (48, 40), color) for color in ("red", "blue")]
     frames[0].save(stream, kind.value, save_all=True, append_images=frames[1:])
@@ -150,20 +150,20 @@ def _thumbnail(data: bytes) -> bytes:
     ],
 )
 def test_parts_of_a_jpeg_that_are_no_picture_are_refused(spoil: Callable[[bytes], bytes]):
-    """Comment, IPTC, XMP, further pictures, unknown segments, both kinds of thumbnail, what is in the wrong place."""
+    """Comments, IPTC, XMP, further pictures, unknown segments, thumbnails and misplaced parts of a JPEG are refused."""
     made = _made(Format.JPEG)
     _refused(made, spoil(made.data))
 
 
 def test_restart_markers_are_part_of_a_picture():
-    """A scan may be divided by them (ITU-T T.81, E.1.4)."""
+    """Restart markers in a scan are allowed (ITU-T T.81, E.1.4)."""
     made = _saved(Format.JPEG, restart_marker_blocks=1)
     assert b"\xff\xd0" in made.data
     check(made)
 
 
 def test_what_is_between_segments_is_refused():
-    """Where a marker is due there is one."""
+    """Bytes between segments are refused."""
     made = _made(Format.JPEG)
     start = made.data.index(b"\xff\xdb")
     for between in (b"\0", b"\xff", SECRET):
@@ -172,14 +172,14 @@ def test_what_is_between_segments_is_refused():
 
 
 def test_unknown_segments_of_a_jpeg_are_refused():
-    """Whatever its marker, a segment that no baseline or progressive picture needs."""
+    """A segment that no baseline or progressive picture needs is refused."""
     made = _made(Format.JPEG)
     for marker in {*range(1, 255)} - {0xC0, 0xC1, 0xC2, 0xC4, 0xDA, 0xDB, 0xDD}:
         _refused(made, _segment(0xFF00 | marker, SECRET)(made.data))
 
 
 def test_a_thumbnail_is_not_even_announced():
-    """The sizes of a JFIF thumbnail are 0, also where none follows."""
+    """A JFIF header with a thumbnail size above 0 is refused, even without a thumbnail."""
     made = _made(Format.JPEG)
     assert made.data[6:11] == b"JFIF\0"
     assert "a segment FFE0" in _refused(made, made.data[:18] + b"\1\0" + made.data[20:])
@@ -213,7 +213,7 @@ def _repacked(data: bytes, change: Callable[[bytes], bytes]) -> bytes:
     ],
 )
 def test_parts_of_a_png_that_are_no_picture_are_refused(spoil: Callable[[bytes], bytes]):
-    """Texts and unknown chunks before and after the pixels, wrong checksums, and bytes hidden behind the pixels."""
+    """Texts and unknown chunks, wrong checksums, and bytes after the pixels of a PNG are refused."""
     made = _made(Format.PNG)
     _refused(made, spoil(made.data))
 
@@ -247,19 +247,19 @@ def _body(data: bytes) -> bytes:
     ],
 )
 def test_parts_of_a_webp_that_are_no_picture_are_refused(spoil: Callable[[bytes], bytes]):
-    """EXIF and XMP, announced or not, unknown chunks, a second picture, padding that says something, a wrong size."""
+    """EXIF, XMP, unknown chunks, a second picture, padding that is not zero, and a wrong size of a WebP are refused."""
     made = _made(Format.WEBP)
     _refused(made, spoil(made.data))
 
 
 def test_a_plain_extended_webp_passes():
-    """The extended form says no more than the simple one where nothing is set."""
+    """An extended WebP without flags passes."""
     made = _made(Format.WEBP)
     check(replace(made, data=_webp_with(0)(made.data)))
 
 
 def _shifted(data: bytes, at: int, more: bytes) -> bytes:
-    """Return an AVIF with bytes put into its media data, and the place of its picture corrected."""
+    """Return an AVIF with bytes inserted into its media data, and the place of its picture adjusted."""
     place = data.index(b"iloc") + 4 + 8 + 6
     offset, length = struct.unpack_from(">II", data, place)
     media = data.index(b"mdat") - 4
@@ -292,14 +292,14 @@ def _shifted(data: bytes, at: int, more: bytes) -> bytes:
     ],
 )
 def test_parts_of_an_avif_that_are_no_picture_are_refused(spoil: Callable[[bytes], bytes]):
-    """Boxes of no use, bytes that none uses, metadata within the AV1 stream, names that say something, a profile."""
+    """Unused boxes and bytes, metadata in the AV1 stream, other names, and a profile of an AVIF are refused."""
     made = _made(Format.AVIF)
     _refused(made, spoil(made.data))
 
 
 @pytest.mark.parametrize("kind", sorted({*range(16)} - {1, 2, 3, 4, 6}))
 def test_units_that_draw_nothing_are_refused(kind: int):
-    """AV1 units of metadata, of padding, of a tile list, of a redundant header and of reserved kinds."""
+    """AV1 units of metadata, padding, a tile list, a redundant header and reserved kinds are refused."""
     made = _made(Format.AVIF)
     unit = bytes([kind << 3 | 2, 2]) + SECRET[:2]
     assert f"an AV1 unit of kind {kind}" in _refused(made, _shifted(made.data, len(made.data), unit))
@@ -307,7 +307,7 @@ def test_units_that_draw_nothing_are_refused(kind: int):
 
 @pytest.mark.parametrize("flags", [0b1000_0000, 0b0000_0100, 0b0000_0001])
 def test_units_with_other_flags_are_refused(flags: int):
-    """The forbidden bit, the reserved bit, and an extension of the header: bits and bytes that could say something."""
+    """An AV1 unit with the forbidden bit, the reserved bit or a header extension is refused."""
     made = _made(Format.AVIF)
     check(replace(made, data=_shifted(made.data, len(made.data), b"\x12\0")))  # a temporal delimiter
     _refused(made, _shifted(made.data, len(made.data), bytes([0x12 | flags, 0])))
@@ -319,12 +319,12 @@ def _hidden_behind_the_picture(data: bytes) -> bytes:
 
 
 def _with_flags(data: bytes) -> bytes:
-    """Return an AVIF whose `iloc` has flags, which mean nothing."""
+    """Return an AVIF whose `iloc` has flags without a meaning."""
     return data.replace(b"iloc\0\0\0\0D", b"iloc\0SN\1D")
 
 
 def _elsewhere(data: bytes) -> bytes:
-    """Return an AVIF that says that its picture is in another file: of the data reference 1 (ISO/IEC 14496-12)."""
+    """Return an AVIF whose picture is in another file, by the data reference 1 (ISO/IEC 14496-12)."""
     source = data.index(b"iloc") + 14
     return data[:source] + b"\0\1" + data[source + 2 :]
 
@@ -338,13 +338,13 @@ def _elsewhere(data: bytes) -> bytes:
     ],
 )
 def test_media_data_are_the_picture(spoil: Callable[[bytes], bytes], refused: str):
-    """All media data of an AVIF are its picture's, and the picture is nowhere else."""
+    """All media data of an AVIF belong to its picture, and the picture is stored nowhere else."""
     made = _made(Format.AVIF)
     assert refused in _refused(made, spoil(made.data))
 
 
 def _described(*path: bytes, more: bytes) -> Callable[[bytes], bytes]:
-    """Return what puts bytes at the end of a box in `meta`, and corrects sizes and the place of the picture."""
+    """Return a function that appends bytes to a box in `meta`, and adjusts sizes and the place of the picture."""
 
     def grow(data: bytes) -> bytes:
         grown, end = bytearray(data), 0
@@ -377,14 +377,14 @@ def _box(kind: bytes, body: bytes) -> bytes:
     ],
 )
 def test_descriptions_of_no_use_are_refused(spoil: Callable[[bytes], bytes], refused: str):
-    """An AVIF describes one picture, in boxes of known lengths, each of them once."""
+    """An AVIF with repeated, unknown or too long boxes in its description is refused."""
     made = _made(Format.AVIF)
     check(replace(made, data=_described(b"iprp", b"ipco", more=b"")(made.data)))
     assert refused in _refused(made, spoil(made.data))
 
 
 def test_a_picture_beside_the_picture_is_refused():
-    """A second picture may be the alpha of the first, and nothing else."""
+    """A second picture that is not the alpha of the first is refused."""
     made = _made(Format.AVIF, alpha=True)
     _refused(made, made.data.replace(b":auxiliary:alpha", b":auxiliary:depth"))
 
@@ -392,7 +392,7 @@ def test_a_picture_beside_the_picture_is_refused():
 @settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(Format), st.binary(max_size=40), st.floats(0, 1), st.floats(0, 1))
 def test_any_bytes_pass_or_are_refused(kind: Format, junk: bytes, where: float, length: float):
-    """Damage of any kind raises OutputError or nothing: never another error in the process that checks."""
+    """Any damage raises OutputError or nothing, never another error."""
     made = _made(kind, alpha=True)
     start = int(where * len(made.data))
     data = made.data[:start] + junk + made.data[start + int(length * 40) :]
@@ -401,7 +401,7 @@ def test_any_bytes_pass_or_are_refused(kind: Format, junk: bytes, where: float, 
 
 
 def test_a_large_png_is_unpacked_in_parts():
-    """Pixels of 27 MB are counted to the last byte, in few bytes of memory, in few chunks or many."""
+    """The 27 MB of pixels of a large PNG are counted exactly, with little memory, in few or many chunks."""
     stream = io.BytesIO()
     Image.new("RGB", (3000, 3000), "#306090").save(stream, "png")
     made = replace(_made(Format.PNG), data=stream.getvalue(), width=3000, height=3000)
@@ -425,7 +425,7 @@ def _repacked_in(data: bytes, pieces: list[bytes]) -> bytes:
 
 
 def _steps(data: bytes, kind: Format, extras: Extras) -> tuple[str, int]:
-    """Return why a file is refused, and how many lines of the checks that takes: work, whatever the machine."""
+    """Return why a file is refused, and the number of executed lines: a measure that does not depend on the machine."""
     counted = 0
 
     def step(frame: FrameType, event: str, _: object) -> object:
@@ -447,7 +447,7 @@ def _steps(data: bytes, kind: Format, extras: Extras) -> tuple[str, int]:
 
 
 def _swollen(kind: Format, count: int) -> bytes:
-    """Return a picture with this number of empty parts of an allowed kind."""
+    """Return a picture with this number of additional empty parts of an allowed kind."""
     data = _made(kind).data
     if kind is Format.JPEG:
         return data[:-2] + b"\xff\xc4\x00\x02" * count + data[-2:]
@@ -463,7 +463,7 @@ def _swollen(kind: Format, count: int) -> bytes:
 @pytest.mark.parametrize("kind", Format)
 @pytest.mark.parametrize("extras", [Extras(), Extras(profile=True, credit=True, frames=True)])
 def test_parts_without_end_cost_little(kind: Format, extras: Extras):
-    """A file of 100,000 empty parts is refused after a small share of them; a hundred times as many cost no more."""
+    """A file of 100,000 empty parts is refused after a small share of them; more parts take no more work."""
     refused, steps = _steps(_swollen(kind, 100_000), kind, extras)
     assert refused
     assert steps < 500_000
@@ -472,7 +472,7 @@ def test_parts_without_end_cost_little(kind: Format, extras: Extras):
 
 @pytest.mark.parametrize("kind", [Format.PNG, Format.WEBP])
 def test_what_may_come_once_comes_once(kind: Format):
-    """A profile or block of metadata that is allowed is refused the second time: each may take megabytes to unpack."""
+    """An allowed profile or metadata block is refused the second time: each may uncompress to megabytes."""
     profile = bytearray(200)
     profile[:4], profile[36:40] = (200).to_bytes(4, "big"), b"acsp"
     data = _made(kind).data

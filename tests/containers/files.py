@@ -1,4 +1,4 @@
-"""Good files of every format, made in memory, and the pieces to make odd ones of."""
+"""Valid files of every format, made in memory, and parts for unusual ones."""
 
 import base64
 import io
@@ -10,7 +10,7 @@ from PIL import Image
 
 WIDTH, HEIGHT = 40, 24
 
-# A plain picture of 30 x 20 with alpha, half transparent, to be turned by orientation 6. HEVC codes it as 64 x 64.
+# A picture of 30 x 20 with alpha, half transparent, with orientation 6. HEVC codes it as 64 x 64.
 HEIC = base64.b64decode(
     "AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAqttZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAAAAAAAAAA"
     "AEZpbG9jAAAAAERAAAMAAQAAAAACzwABAAAAAAAAACcAAgAAAAAC9gABAAAAAAAAABoAAwAAAAADEAABAAAAAAAAACQAAABNaWlu"
@@ -27,14 +27,14 @@ HEIC = base64.b64decode(
 
 
 def picture(mode: str = "RGB", size: tuple[int, int] = (WIDTH, HEIGHT), shade: int = 0) -> Image.Image:
-    """Return a picture of slanted lines."""
+    """Return a picture of diagonal lines."""
     image = Image.new("L", size)
     image.putdata([(x * 6 + y * 3 + shade) % 256 for y in range(size[1]) for x in range(size[0])])
     return image.convert("RGB").convert(mode)
 
 
 def saved(kind: str, image: Image.Image | None = None, *, orientation: int | None = None, **options: object) -> bytes:
-    """Return the picture as Pillow writes it in this format."""
+    """Return the picture as a file that Pillow writes in this format."""
     if orientation:
         exif = Image.Exif()
         exif[0x0112] = orientation
@@ -45,13 +45,13 @@ def saved(kind: str, image: Image.Image | None = None, *, orientation: int | Non
 
 
 def animated(kind: str, frames: int = 3) -> bytes:
-    """Return an animation of this many different frames."""
+    """Return an animation with this number of different frames."""
     others = [picture(shade=40 * number) for number in range(1, frames)]
     return saved(kind, picture(), save_all=True, append_images=others)
 
 
 def exif_block(orientation: int, order: str = "<", kind: int = 3) -> bytes:
-    """Return a TIFF block that says nothing but an orientation, as a field of this type."""
+    """Return a TIFF block with only an orientation, in a field of this type."""
     mark = b"II*\0" if order == "<" else b"MM\0*"
     value = struct.pack(order + {1: "B3x", 3: "H2x", 4: "I"}[kind], orientation)
     return mark + struct.pack(order + "IHHHI", 8, 1, 0x0112, kind, 1) + value + bytes(4)
@@ -65,13 +65,13 @@ def segment(marker: int, body: bytes) -> bytes:
 def frame(
     marker: int = 0xC0, width: int = 16, height: int = 8, *, factors: bytes = b"\x22\x11\x11", precision: int = 8
 ):
-    """Return a JPEG's start of frame with a component for each sampling factor."""
+    """Return the start of frame of a JPEG with one component per sampling factor."""
     components = b"".join(bytes((number, each, 0)) for number, each in enumerate(factors, 1))
     return segment(marker, struct.pack(">BHHB", precision, height, width, len(factors)) + components)
 
 
 def scan(components: int = 3) -> bytes:
-    """Return a JPEG's start of scan for so many components, and a few coded bytes."""
+    """Return the start of scan of a JPEG for this number of components, and some coded bytes."""
     chosen = b"".join(bytes((number, 0)) for number in range(1, components + 1))
     return segment(0xDA, bytes((components,)) + chosen + b"\0\x3f\0") + b"\x12\xff\0\x34\xff\xd0\x56"
 
@@ -82,12 +82,12 @@ def chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def png(*chunks: bytes, header: bytes = struct.pack(">IIBBBBB", 5, 4, 8, 2, 0, 0, 0)) -> bytes:
-    """Return a PNG of an image header, these chunks, and an empty IDAT."""
+    """Return a PNG with an image header, these chunks, and an empty IDAT."""
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + b"".join(chunks) + chunk(b"IDAT", b"")
 
 
 def riff(*chunks: tuple[bytes, bytes]) -> bytes:
-    """Return a WebP of these chunks."""
+    """Return a WebP with these chunks."""
     body = b"".join(kind + struct.pack("<I", len(data)) + data + bytes(len(data) & 1) for kind, data in chunks)
     return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
 
@@ -95,7 +95,7 @@ def riff(*chunks: tuple[bytes, bytes]) -> bytes:
 def tiff(
     fields: list[tuple[int, int, int]], *, order: str = "<", big: bool = False, following: int = 0, mark: bytes = b""
 ) -> bytes:
-    """Return a TIFF of one directory of (tag, type, value) and no pixels."""
+    """Return a TIFF without pixels, with one directory of (tag, type, value)."""
     head = {("<", 0): b"II*\0", (">", 0): b"MM\0*", ("<", 1): b"II+\0", (">", 1): b"MM\0+"}[order, int(big)]
     values = b"".join(_field(*each, order, big) for each in fields)
     if big:
@@ -126,7 +126,7 @@ def heif(
     item: int = 1,
     wide: bool = False,
 ) -> bytes:
-    """Return an AVIF or HEIC of one item with these properties in this order, which another shares, and no pixels."""
+    """Return an AVIF or HEIC without pixels. Its item, and another one, have these properties in this order."""
     number = ">I" if version else ">H"
     indexes = [index | (0x8000 if wide else 0x80) for index in range(1, len(properties) + 1)]
     associations = struct.pack(f">{len(indexes)}{'H' if wide else 'B'}", *indexes)
@@ -144,13 +144,13 @@ def heif(
 
 
 def ispe(width: int = 8, height: int = 6) -> bytes:
-    """Return the property that says an item's size."""
+    """Return the size property of an item."""
     return box(b"ispe", bytes(4), struct.pack(">II", width, height))
 
 
 @cache
 def good() -> dict[str, bytes]:
-    """Return a sound file of each kind, by a name that begins with its format."""
+    """Return valid files of every kind, by a name that begins with the format."""
     palette = picture().quantize(8)
     pages = [picture(), picture("L"), picture(shade=9)]
     return {

@@ -1,4 +1,4 @@
-"""What Pillow says of a file, for comparison, and the stated differences."""
+"""What Pillow says about a file, for comparison, and the known differences."""
 
 import io
 import warnings
@@ -15,7 +15,7 @@ from thumbsmith.reader import BytesReader
 # Pillow's names of our formats.
 FORMATS = {"MPO": "jpeg", "HEIF": "heic", **{name.upper(): name for name in SOURCE_FORMATS}}
 
-# Pillow loads these all the same, and we do not.
+# Pillow loads these files, and Thumbsmith rejects them.
 STRICTER = {
     "by matrix 10": "Pillow opens it, and libavif cannot convert its colors when they are decoded",
     "two different values": "Pillow believes the last field and libtiff the first, so no size can be relied on",
@@ -28,7 +28,7 @@ STRICTER = {
 
 @dataclass(frozen=True)
 class Opinion:
-    """What Pillow says without decoding: `frames` is None where it cannot tell or the format has a different notion."""
+    """What Pillow says without decoding. `frames` is None where Pillow cannot count them, or counts something else."""
 
     format: str
     size: tuple[int, int]
@@ -38,7 +38,7 @@ class Opinion:
 
 
 def opinion(data: bytes) -> tuple[Opinion, Image.Image] | None:
-    """Return what Pillow says, or None for what it does not open as one of our formats."""
+    """Return what Pillow says, None for a file that it does not open in one of our formats."""
     heic = pytest.importorskip("pi_heif")
     heic.register_heif_opener()
     with warnings.catch_warnings():
@@ -54,7 +54,7 @@ def opinion(data: bytes) -> tuple[Opinion, Image.Image] | None:
 
 
 def disagreement(data: bytes) -> str | None:
-    """Return how the probe and Pillow differ about a file in a way that is no stated difference, or None."""
+    """Return how the probe and Pillow differ about a file, None for no difference or a known one."""
     theirs = opinion(data)
     try:
         ours = probe(BytesReader(data))
@@ -63,7 +63,7 @@ def disagreement(data: bytes) -> str | None:
     if theirs is None:
         return None  # broken behind the header, or a kind of TIFF that Pillow does not know: found when it is decoded
     said, image = theirs
-    # Pillow swaps a TIFF's size when it opens it, and libheif a HEIC's.
+    # Pillow swaps the sides of a TIFF when it opens it, and libheif those of a HEIC.
     size = ours.size if ours.format in ("tiff", "heic") else (ours.width, ours.height)
     differences = {
         "format": (ours.format, said.format),
@@ -77,7 +77,7 @@ def disagreement(data: bytes) -> str | None:
 
 
 def _orientation(image: Image.Image) -> int | None:
-    """Return the EXIF orientation; None for HEIC, where libheif turns the picture and hides that it did."""
+    """Return the EXIF orientation; None for HEIC, which libheif orients without saying so."""
     if image.format == "HEIF":
         return None
     try:
@@ -88,21 +88,21 @@ def _orientation(image: Image.Image) -> int | None:
 
 
 def _frames(name: str, image: Image.Image) -> int | None:
-    """Return the number of frames; None where Pillow counts pictures beside the main one (MPO, HEIC), or gives up."""
+    """Return the number of frames; None where Pillow counts other images too (MPO, HEIC), or fails."""
     if name in ("jpeg", "heic"):
         return None
     try:
         frames = getattr(image, "n_frames", 1)
     except Exception:
         return None  # a later page of a TIFF is broken
-    # Pillow counts a still picture that is not part of an animated PNG as one more frame.
+    # Pillow counts the first image of an animated PNG, which is no frame of it, as one more frame.
     return frames - 1 if name == "png" and getattr(image, "default_image", False) else frames
 
 
 def _alpha(ours: Probe, said: Opinion) -> bool:
-    """Return what our alpha should be.
+    """Return the expected alpha of our probe.
 
-    A GIF's later frames, and what its first leaves uncovered, count with us. So does any mask for alpha of a BMP.
+    It also counts later frames of a GIF, the area that its first frame leaves free, and any mask for alpha of a BMP.
     """
     return ours.alpha or said.alpha if ours.format in ("gif", "bmp") else said.alpha
 

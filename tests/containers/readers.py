@@ -1,4 +1,4 @@
-"""Range readers that count what is asked of them, or fail."""
+"""Range readers that count their reads, or fail."""
 
 from dataclasses import dataclass, field
 
@@ -9,7 +9,7 @@ from thumbsmith.reader import BytesReader, RangeReader
 
 @dataclass
 class CountingReader:
-    """Bytes in memory; every read is kept as (offset, length) and must lie within the source."""
+    """Bytes in memory. Every read is recorded as (offset, length), and must lie within the source."""
 
     data: bytes
     reads: list[tuple[int, int]] = field(default_factory=list)
@@ -21,7 +21,7 @@ class CountingReader:
 
     @property
     def cost(self) -> int:
-        """Return how many bytes were read in all."""
+        """Return the number of bytes of all reads."""
         return sum(length for _, length in self.reads)
 
     def read(self, offset: int, length: int) -> bytes:
@@ -35,7 +35,7 @@ class CountingReader:
 
 @dataclass
 class FailingReader:
-    """A store that fails after so many reads."""
+    """A reader that fails after some reads."""
 
     data: bytes
     failure: StoreError
@@ -56,18 +56,18 @@ class FailingReader:
 
 @dataclass(frozen=True)
 class LyingReader:
-    """A source that holds fewer bytes than its size says."""
+    """A source with fewer bytes than its size says."""
 
     data: bytes
     size: int
 
     def read(self, offset: int, length: int) -> bytes:
-        """Return what there is."""
+        """Return the existing bytes."""
         return self.data[offset : offset + length]
 
 
 def judged(source: bytes | RangeReader) -> Probe | Rejected:
-    """Return what the probe finds, or how it rejects it; any other exception passes."""
+    """Return the probe of a source, or its rejection. Other exceptions are raised."""
     try:
         return probe(BytesReader(source) if isinstance(source, bytes) else source)
     except Rejected as rejected:
@@ -75,14 +75,14 @@ def judged(source: bytes | RangeReader) -> Probe | Rejected:
 
 
 def rejected(source: bytes) -> tuple[str, str]:
-    """Return the code and the sentence of a source that must be rejected."""
+    """Return the code and the detail of a source that must be rejected."""
     found = judged(source)
     assert isinstance(found, Rejected)
     return found.code, found.detail
 
 
 def probed(source: bytes) -> Probe:
-    """Return what the probe finds in a source that must not be rejected."""
+    """Return the probe of a source that must not be rejected."""
     found = judged(source)
     assert isinstance(found, Probe), found
     return found

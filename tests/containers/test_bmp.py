@@ -1,4 +1,4 @@
-"""What the BMP probe makes of the header sizes that Pillow reads."""
+"""The probe of BMP, for all headers that Pillow reads."""
 
 import struct
 
@@ -14,7 +14,7 @@ BGRA = (0xFF0000, 0xFF00, 0xFF, 0xFF000000)
 def _bmp(
     size: int = 40, width: int = 5, height: int = 4, bits: int = 24, compression: int = 0, masks: tuple[int, ...] = ()
 ) -> bytes:
-    """Return a BMP with a header of `size` bytes, the masks where they belong, and pixels that are all zero."""
+    """Return a BMP with a header of `size` bytes, masks at their place, and pixels that are all zero."""
     if size == 12:
         header = struct.pack("<IHHHH", size, width, height, 1, bits)
     else:
@@ -26,7 +26,7 @@ def _bmp(
 @pytest.mark.parametrize("size", [12, 40, 52, 56, 64, 108, 124])
 @pytest.mark.parametrize("bits", [1, 4, 8, 16, 24, 32])
 def test_every_header_is_what_pillow_says(size: int, bits: int):
-    """Size, depth and alpha of every header and depth are Pillow's."""
+    """Size, depth and alpha of every kind of header are those of Pillow."""
     data = _bmp(size, bits=bits)
     assert opinion(data) is not None
     assert disagreement(data) is None
@@ -48,7 +48,7 @@ def test_every_header_is_what_pillow_says(size: int, bits: int):
     ],
 )
 def test_a_mask_for_alpha_counts_where_the_header_holds_one(size: int, masks: tuple[int, ...]):
-    """There is alpha where the header has room for its mask and gives one, as in Chromium."""
+    """A BMP has alpha if its header has a mask for alpha, as in Chromium."""
     data = _bmp(size, bits=32, compression=3, masks=masks)
     assert disagreement(data) is None
     assert probed(data).alpha == (size >= 56 and masks[3] > 0)
@@ -60,23 +60,23 @@ def test_a_mask_for_alpha_counts_where_the_header_holds_one(size: int, masks: tu
     ids=["zero", "with a gap"],
 )
 def test_masks_that_tell_no_color_are_not_read(masks: tuple[int, ...]):
-    """Masks that are all zero or have a gap are a kind that is not read."""
+    """Masks that are all zero or have a gap are unsupported."""
     assert rejected(_bmp(56, bits=32, compression=3, masks=masks))[0] == "unsupported_format"
 
 
 def test_a_mask_lies_within_a_pixel():
-    """A mask beyond a pixel's 16 bits is a kind that is not read."""
+    """A mask beyond the 16 bits of a pixel is unsupported."""
     assert rejected(_bmp(bits=16, compression=3, masks=(0x1F0000, 0x3E0, 0x1F)))[0] == "unsupported_format"
 
 
 def test_alpha_makes_a_fourth_channel():
-    """A picture with an alpha mask has four channels."""
+    """A BMP with a mask for alpha has four channels."""
     found = probed(_bmp(56, bits=32, compression=3, masks=BGRA))
     assert (found.alpha, found.channels) == (True, 4)
 
 
 def test_rows_may_come_from_the_top():
-    """A negative height says only where the first row is."""
+    """A negative height only means that the first row is the top."""
     assert probed(_bmp(height=-4)).size == (5, 4)
     assert probed(_bmp(height=-(2**31))).height == 2**31
 

@@ -1,4 +1,4 @@
-"""The probe against Pillow, and against the corpus."""
+"""The probe agrees with Pillow, for valid files and for the corpus."""
 
 import pytest
 
@@ -12,7 +12,7 @@ from thumbsmith.image.probe import Probe, probe
 
 @pytest.mark.parametrize("name", sorted(good()))
 def test_good_files_are_what_pillow_says(name: str):
-    """Format, size, orientation, frames and alpha of every kind of file are Pillow's."""
+    """Format, size, orientation, frames and alpha of every kind of file are those of Pillow."""
     assert opinion(good()[name]) is not None
     assert disagreement(good()[name]) is None
     assert probe(CountingReader(good()[name])).format == name.partition("-")[0]
@@ -20,7 +20,7 @@ def test_good_files_are_what_pillow_says(name: str):
 
 @needs_corpus
 def test_photographs_are_what_pillow_says():
-    """Every photograph of the corpus is to the probe what it is to Pillow."""
+    """The probe and Pillow agree about every photograph of the corpus."""
     assert [(path.name, found) for path in photos() if (found := disagreement(path.read_bytes()))] == []
 
 
@@ -30,14 +30,14 @@ UNSUPPORTED = "real__avif-conformance__b52996d7dc8b.avif"
 
 @needs_corpus
 def test_hostile_files_are_what_pillow_says():
-    """Every hostile file that Pillow opens is the same to the probe, or differs in a way that is stated."""
+    """The probe and Pillow agree about every hostile file that Pillow opens, or differ in a known way."""
     files = [path for path, _ in hostile() if path.name != UNSUPPORTED]
     assert [(path.name, found) for path in files if (found := disagreement(path.read_bytes()))] == []
 
 
 @needs_corpus
 def test_hostile_files_are_judged_within_bounds():
-    """Every hostile file gives a Probe or a Rejected, and costs hardly more reading than it is long."""
+    """Every hostile file gives a Probe or a Rejected, and is read about once."""
     costly = []
     for path, _ in hostile():
         reader = CountingReader(path.read_bytes())
@@ -50,7 +50,7 @@ def test_hostile_files_are_judged_within_bounds():
 
 @needs_corpus
 def test_what_must_give_a_thumbnail_is_not_rejected():
-    """No file that is expected to give a thumbnail is stopped by the probe."""
+    """The probe rejects no file that is expected to give a thumbnail."""
     wanted = [path for path, expected in hostile() if expected == "thumbnail" and path.name != UNSUPPORTED]
     assert wanted
     assert [(path.name, found) for path in wanted if isinstance(found := judged(path.read_bytes()), Rejected)] == []
@@ -58,7 +58,7 @@ def test_what_must_give_a_thumbnail_is_not_rejected():
 
 @needs_corpus
 def test_a_baseline_photograph_costs_little_reading():
-    """A JPEG that is not progressive is probed from at most 128 KiB, whatever its size."""
+    """The probe reads at most 128 KiB of a baseline JPEG of any size."""
     costs = []
     for path in photos():
         reader = CountingReader(path.read_bytes())

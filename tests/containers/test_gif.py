@@ -1,4 +1,4 @@
-"""What the GIF probe makes of screens, frames and extensions."""
+"""The probe of GIF: screens, frames and extensions."""
 
 import struct
 
@@ -24,14 +24,14 @@ def _image(left: int = 0, top: int = 0, width: int = 10, height: int = 8, packed
 
 
 def test_frames_are_counted():
-    """Every image is a frame, whatever lies between; colour tables and data that look like blocks are passed over."""
+    """Every image is a frame. Color tables and data that look like blocks are skipped."""
     images = [_image(), COMMENT, _image(packed=0x82), b"\0\0", _image(data=b"\x04,;!,"), b"!\xff\x0bNETSCAPE2.0\0"]
     found = probed(_screen(packed=0x81) + b"," * 12 + b"".join(images) + TRAILER + _image())
     assert (found.frames, found.size, found.channels, found.alpha) == (3, (10, 8), 1, False)
 
 
 def test_the_canvas_holds_the_first_frame():
-    """The canvas grows to where the first frame reaches, as Pillow's does, and not for later ones."""
+    """The canvas grows to contain the first frame, as in Pillow, but not later ones."""
     found = probed(_screen(10, 8) + _image(5, 6, 10, 4) + _image(0, 0, 99, 99) + TRAILER)
     assert (found.width, found.height) == (15, 10)
     assert probed(_screen(0, 0) + _image(0, 0, 3, 2) + TRAILER).size == (3, 2)
@@ -50,31 +50,31 @@ def test_the_canvas_holds_the_first_frame():
     ],
 )
 def test_transparency_is_told(blocks: bytes, alpha: bool):
-    """A transparent colour of any frame, or a first frame that leaves canvas free, makes alpha."""
+    """A GIF has alpha if a frame has a transparent color, or if the first one leaves a part of the canvas free."""
     assert probed(_screen() + blocks + TRAILER).alpha == alpha
 
 
 def test_interlacing_is_the_first_frame_s():
-    """Whether rows are interlaced is said of the first frame."""
+    """`interlaced` is that of the first frame."""
     assert probed(_screen() + _image(packed=0x40) + _image() + TRAILER).interlaced
     assert not probed(_screen() + _image() + _image(packed=0x40) + TRAILER).interlaced
 
 
 def test_a_cut_animation_has_the_frames_that_are_there():
-    """What is missing after the first image descriptor costs frames, not the picture."""
+    """A GIF that is cut after the first image descriptor has fewer frames, and is not rejected."""
     whole = good()["gif-animated"]
     assert probed(whole[:-1]).frames == 3
     assert probed(whole[: len(whole) // 2]).frames == 2
 
 
 def test_counting_frames_ends():
-    """Blocks are counted up to a bound; a file of nothing but extensions is no picture."""
+    """Blocks are counted up to a bound. A file with only extensions is rejected."""
     assert probed(_screen() + _image() * 150_000).frames == MAX_FRAMES
     assert rejected(_screen() + b"!\xfe\0" * 150_000 + _image())[0] == "corrupt"
 
 
 def test_frames_are_walked_in_few_requests():
-    """A walk through megabytes of image data reads them about once."""
+    """A walk over megabytes of image data reads them about once."""
     reader = CountingReader(_screen() + _image(data=(b"\xff" + bytes(255)) * 12_000) * 2 + TRAILER)
     assert probe(reader).frames == 2
     assert reader.cost <= reader.size + 100

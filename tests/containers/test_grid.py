@@ -1,4 +1,4 @@
-"""What the probe makes of pictures that are put together from tiles."""
+"""The probe of HEIF grids, which are images of tiles."""
 
 import struct
 
@@ -14,7 +14,7 @@ from tests.hostile.headers import grid
     ("rows", "columns", "width", "height"), [(2, 3, 190, 120), (2, 3, 192, 128), (1, 1, 64, 64), (1, 1, 1, 1)]
 )
 def test_a_grid_that_fits_is_a_picture(brand: bytes, rows: int, columns: int, width: int, height: int):
-    """Tiles that cover the picture, the last of each row and column perhaps in part; one tile counts for memory."""
+    """Tiles must cover the image; the last ones may reach beyond it. `piece` has the pixels of one tile."""
     found = probed(grid(rows, columns, width, height, 64, rows * columns, brand))
     assert (found.size, found.piece) == ((width, height), 64 * 64)
 
@@ -36,21 +36,21 @@ def test_a_grid_that_fits_is_a_picture(brand: bytes, rows: int, columns: int, wi
     ],
 )
 def test_a_grid_that_does_not_fit_is_corrupt(data: bytes, word: str):
-    """Too few tiles or too many, a part left open, tiles that would be decoded in vain, and places that are nowhere."""
+    """Rejected are too few or too many tiles, an uncovered part, tiles outside of the image, and missing places."""
     code, detail = rejected(data)
     assert code == "corrupt"
     assert word in detail
 
 
 def _placed(version: int, sizes: int, item: bytes, *, index: int = 0) -> bytes:
-    """Return how an item's place may be written besides: in the file, with base and index, in numbers of 32 bits."""
+    """Return other encodings of the place of an item: in the file, with base and index, with numbers of 32 bits."""
     count = struct.pack(">I" if version == 2 else ">H", 1)
     return box(b"iloc", bytes((version, 0, 0, 0, 0x44, sizes | index)), count, item)
 
 
 @pytest.mark.parametrize("version", [0, 1, 2])
 def test_places_are_read_however_they_are_written(version: int):
-    """The description of the grid may lie anywhere in the file; bases and offsets add up."""
+    """The description of a grid may be anywhere in the file. Base and offset are added."""
     whole = grid(2, 3, 190, 120, 64, 6)
     description = bytes((0, 1, 1, 2)) + struct.pack(">II", 190, 120)
     item = struct.pack(">I" if version == 2 else ">H", 1) + (b"\0\0" if version else b"") + bytes(2)
@@ -71,7 +71,7 @@ def test_places_are_read_however_they_are_written(version: int):
 
 
 def test_more_items_than_any_picture_has_are_corrupt():
-    """A list of a million items is not walked."""
+    """A list of a million items is not read."""
     data = grid(2, 3, 190, 120, 64, 6)
     at = data.index(b"ipma") + 8
     assert rejected(data[:at] + b"\0\x0f\xff\xff" + data[at + 4 :])[0] == "corrupt"

@@ -1,4 +1,4 @@
-"""What the HEIF probe makes of brands, properties and tracks."""
+"""The probe of HEIF: brands, properties and tracks."""
 
 import struct
 
@@ -42,13 +42,13 @@ def _reference(kind: bytes, item: int, *targets: int) -> bytes:
     ],
 )
 def test_brands_tell_the_format(brand: bytes, others: bytes, name: str):
-    """The major brand decides, as it does for Pillow's plugins; where it says neither, the compatible ones do."""
+    """The major brand decides, as in Pillow. If it is neutral, the compatible brands decide."""
     assert probed(heif(ispe(), brand=brand, others=others)).format == name
 
 
 @pytest.mark.parametrize("brand", [b"mp42", b"qt  ", b"crx ", b"\0\xff\n\x1b"])
 def test_other_containers_are_named(brand: bytes):
-    """A video is refused with its brand, printably."""
+    """A video is rejected with its brand in a printable message."""
     code, detail = rejected(heif(ispe(), brand=brand))
     assert code == "unsupported_format"
     assert "brand" in detail
@@ -74,7 +74,7 @@ def test_other_containers_are_named(brand: bytes):
     ],
 )
 def test_turns_and_mirrors_apply_in_their_order(properties: list[bytes], orientation: int):
-    """Turns of irot (anticlockwise) and mirrors of imir (0: top and bottom) of a HEIC apply one after the other."""
+    """A HEIC is rotated (anticlockwise) and mirrored (0: top and bottom) in the order of the file."""
     found = probed(heif(ispe(8, 6), *properties, brand=b"heic"))
     assert found.orientation == orientation
     assert (found.width, found.height) == (8, 6)
@@ -83,7 +83,7 @@ def test_turns_and_mirrors_apply_in_their_order(properties: list[bytes], orienta
 @pytest.mark.parametrize("turn", range(4))
 @pytest.mark.parametrize("axis", range(2))
 def test_an_avif_is_turned_before_it_is_mirrored(turn: int, axis: int):
-    """Whatever the order in the file, as browsers do."""
+    """An AVIF is rotated before it is mirrored, in any order of the file, as in browsers."""
     found, listed = (
         probed(heif(ispe(8, 6), *each)).orientation for each in ((_imir(axis), _irot(turn)), (_irot(turn), _imir(axis)))
     )
@@ -92,12 +92,12 @@ def test_an_avif_is_turned_before_it_is_mirrored(turn: int, axis: int):
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_turns_are_what_pillow_writes_and_reads(orientation: int):
-    """An AVIF that Pillow writes with an orientation has it for the probe."""
+    """An AVIF that Pillow writes with an orientation has this orientation."""
     assert probed(saved("AVIF", orientation=orientation)).orientation == orientation
 
 
 def test_a_heic_of_a_telephone_s_kind():
-    """Size as coded, crop, turn and alpha of a real HEIC."""
+    """The probe reads size, crop, orientation and alpha of a real HEIC."""
     found = probed(HEIC)
     assert (found.format, found.width, found.height, found.size) == ("heic", 64, 64, (20, 30))
     assert (found.crop_width, found.crop_height, found.orientation) == (30, 20, 6)
@@ -105,7 +105,7 @@ def test_a_heic_of_a_telephone_s_kind():
 
 
 def test_what_is_outside_of_the_crop_does_not_count():
-    """The clean aperture is the picture, rounded as libheif does it, and never reaches over the edge."""
+    """The clean aperture is rounded as in libheif, and never reaches beyond the image."""
     cropped = probed(heif(ispe(8, 6), _clap(15, 7, 2), brand=b"heic"))
     assert cropped.size == (8, 4)
     central, aside = probed(heif(ispe(8, 6), _clap(4, 3))), probed(heif(ispe(8, 6), _clap(4, 2, across=-2, down=9)))
@@ -115,7 +115,7 @@ def test_what_is_outside_of_the_crop_does_not_count():
 
 @pytest.mark.parametrize("clap", [_clap(9, 6), _clap(8, 7), _clap(0, 6), _clap(8, 6, 0), _clap(1, 6, 3)])
 def test_an_impossible_crop_is_corrupt(clap: bytes):
-    """A crop to nothing, or to more than there is, is rejected."""
+    """An empty crop, or one larger than the image, is rejected."""
     assert rejected(heif(ispe(8, 6), clap, brand=b"heic"))[0] == "corrupt"
 
 
@@ -134,7 +134,7 @@ def test_an_impossible_crop_is_corrupt(clap: bytes):
     ],
 )
 def test_samples_are_told(properties: list[bytes], channels: int, depth: int):
-    """Channels and bits are those of pixi, else of the codec's configuration, else three of eight."""
+    """Channels and depth are those of pixi, else of the codec configuration, else three of 8 bits."""
     found = probed(heif(ispe(), *properties))
     assert (found.channels, found.depth) == (channels, depth)
 
@@ -153,21 +153,21 @@ def test_samples_are_told(properties: list[bytes], channels: int, depth: int):
     ],
 )
 def test_alpha_is_an_auxiliary_picture(name: bytes, references: bytes, alpha: bool):
-    """An item that is alpha, and auxiliary to the picture or one of its tiles, makes alpha."""
+    """An image has alpha if it or one of its tiles has an auxiliary item that is alpha."""
     found = probed(heif(ispe(), box(b"auxC", bytes(4), name), references=references))
     assert (found.alpha, found.channels) == (alpha, 3 + alpha)
 
 
 @pytest.mark.parametrize("matrix", [3, 10, 11, 13, 14])
 def test_matrices_that_libavif_does_not_convert_are_unsupported(matrix: int):
-    """They are valid, and no damage; in a HEIC they are read."""
+    """Such an AVIF is unsupported, and not corrupt; a HEIC with the same matrix is supported."""
     color = box(b"colr", b"nclx", struct.pack(">HHHB", 9, 16, matrix, 0))
     assert rejected(heif(ispe(), color))[0] == "unsupported_format"
     assert probed(heif(ispe(), color, brand=b"heic")).primaries == 9
 
 
 def test_long_item_numbers_are_read():
-    """Numbers of 32 bits and property indexes of 15 say the same."""
+    """Item numbers of 32 bits and property indexes of 15 bits are read."""
     assert probed(heif(ispe(), _irot(1), version=1, item=70_000, wide=True)).orientation == 8
 
 
@@ -185,14 +185,14 @@ def _alpha_track(name: bytes = ALPHA) -> bytes:
 
 @pytest.mark.parametrize("version", [0, 1])
 def test_a_sequence_is_its_track(version: int):
-    """An AVIF sequence has the size and the samples of its first track of pictures."""
+    """An AVIF sequence has the size and the samples of its first track of images."""
     moov = box(b"moov", _track(codec=b"mp4a"), _track(version=version), _track(99))
     found = probed(heif(ispe(8, 6), brand=b"avis", more=moov))
     assert (found.size, found.frames, found.depth, found.alpha) == ((20, 10), 5, 10, False)
 
 
 def test_a_sequence_has_alpha_where_a_track_says_so():
-    """An auxiliary track makes alpha only if it is alpha, and is never the picture."""
+    """An auxiliary track gives alpha only if it is alpha, and it is never the main track."""
     assert probed(heif(ispe(), brand=b"avis", more=box(b"moov", _alpha_track(), _track()))).channels == 4
     depth = _alpha_track(b"urn:mpeg:mpegB:cicp:systems:auxiliary:depth\0")
     assert not probed(heif(ispe(), brand=b"avis", more=box(b"moov", _track(), depth))).alpha
@@ -203,20 +203,20 @@ def test_a_sequence_has_alpha_where_a_track_says_so():
     [(b"avif", box(b"moov", _track())), (b"avis", box(b"moov", _alpha_track())), (b"avis", box(b"moov", box(b"trak")))],
 )
 def test_without_a_track_the_still_picture_counts(brand: bytes, moov: bytes):
-    """The brand avif, or a file without a track of pictures, means the item."""
+    """With the brand avif, or without a track of images, the still image counts."""
     found = probed(heif(ispe(8, 6), brand=brand, more=moov))
     assert (found.size, found.frames) == ((8, 6), 1)
 
 
 @pytest.mark.parametrize(("brand", "codec"), [(b"hevc", "HEVC"), (b"avif", "AV1")])
 def test_a_sequence_that_is_not_read_is_no_damage(brand: bytes, codec: str):
-    """A file of nothing but a sequence, of a kind that is not read, is named."""
+    """A file with only an unsupported sequence is rejected with a message that names it."""
     code, detail = rejected(box(b"ftyp", brand, bytes(4), brand) + box(b"moov", box(b"mvhd", bytes(100))))
     assert (code, codec in detail) == ("unsupported_format", True)
 
 
 def test_pixels_are_not_read():
-    """A description that lies behind the pixels is found without reading them."""
+    """A description after the pixels is found without reading them."""
     ftyp, meta, pixels = box(b"ftyp", b"avif", bytes(4)), good()["avif"], box(b"mdat", bytes(5_000_000))
     start = meta.index(b"meta") - 4
     moved = meta[start : start + struct.unpack(">I", meta[start : start + 4])[0]]
@@ -226,7 +226,7 @@ def test_pixels_are_not_read():
 
 
 def test_boxes_may_say_their_size_in_64_bits_or_not_at_all():
-    """A size of one means that 64 bits follow, a size of zero that the box is the last."""
+    """A size of 1 means that 64 bits follow, a size of 0 that the box ends with the file."""
     data = heif(ispe(8, 6))
     start = data.index(b"meta") - 4
     (size,) = struct.unpack(">I", data[start : start + 4])

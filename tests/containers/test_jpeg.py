@@ -1,4 +1,4 @@
-"""What the JPEG probe makes of frame headers, scans and metadata."""
+"""The probe of JPEG: frame headers, scans and metadata."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def _orientation(*segments: bytes) -> int:
 
 
 def test_a_frame_header_is_read():
-    """Size, components and kind are those of the frame header."""
+    """Size, components and `progressive` are those of the frame header."""
     assert probed(SOI + frame(0xC1, 300, 200) + scan()) == Probe(
         format="jpeg", bytes=len(SOI + frame() + scan()), width=300, height=200
     )
@@ -25,23 +25,23 @@ def test_a_frame_header_is_read():
     [(0xC0, 3, False, 1), (0xC9, 1, False, 1), (0xC2, 1, True, 1), (0xC2, 12, True, 12), (0xCA, 3, True, 3)],
 )
 def test_scans_are_counted_where_they_cost(marker: int, scans: int, progressive: bool, counted: int):
-    """Scans of a progressive picture count up to its end; a baseline one is read no further than its first."""
+    """All scans of a progressive image are counted; a baseline image is read up to its first."""
     found = probed(SOI + frame(marker) + scan() * scans + EOI + scan() * 5)
     assert (found.progressive, found.scans) == (progressive, counted)
 
 
 def test_scans_of_single_components_are_counted():
-    """A baseline picture whose scans hold one component each has several."""
+    """The scans of a baseline image with one component each are counted."""
     assert probed(SOI + frame() + scan(1) + segment(0xC4, b"\0\xff\xda\0") + scan(1) + scan(1)).scans == 3
 
 
 def test_counting_scans_ends():
-    """No more than some ten thousand scans are counted, far above any limit."""
+    """At most about 10,000 scans are counted, which is above any limit."""
     assert probed(SOI + frame(0xC2) + scan() * 20_000).scans == 10_001
 
 
 def test_a_progressive_picture_is_read_once():
-    """Walking the scans reads every byte about once, in few requests."""
+    """Counting scans reads every byte about once, in few requests."""
     reader = CountingReader(SOI + frame(0xC2) + scan() + bytes(3_000_000) + scan() + EOI)
     assert probe(reader).scans == 2
     assert reader.cost <= reader.size + 100
@@ -49,7 +49,7 @@ def test_a_progressive_picture_is_read_once():
 
 
 def test_segments_are_skipped_unread():
-    """A colour profile of a megabyte before the frame header costs little reading."""
+    """A color profile of a megabyte before the frame header is not read."""
     profile = segment(0xE2, b"ICC_PROFILE\0" + bytes(65_000)) * 16
     reader = CountingReader(SOI + profile + frame() + scan() + bytes(1_000_000))
     assert probe(reader).width == 16
@@ -67,13 +67,13 @@ def test_segments_are_skipped_unread():
     ],
 )
 def test_sampling_factors_tell_subsampling(factors: bytes, subsampled: bool):
-    """A picture is subsampled where a component has fewer samples than another."""
+    """An image is subsampled if a component has fewer samples than another."""
     found = probed(SOI + frame(factors=factors) + scan(len(factors)))
     assert (found.subsampled, found.channels, found.alpha) == (subsampled, len(factors), False)
 
 
 def test_orientation_is_the_first_exif_segment_s():
-    """APP1 segments that are no EXIF are passed over, and of two that are the first counts."""
+    """The first EXIF segment counts. Other APP1 segments are skipped."""
     xmp = segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0")
     six, eight = (segment(0xE1, b"Exif\0\0" + exif_block(number)) for number in (6, 8))
     assert _orientation(xmp, six, eight) == 6
@@ -81,12 +81,12 @@ def test_orientation_is_the_first_exif_segment_s():
 
 
 def test_garbage_between_segments_is_passed_over():
-    """Fill bytes, stuffed bytes, markers without a body and stray bytes change nothing, as for Pillow."""
+    """Fill bytes, stuffed bytes, markers without a body and other bytes between segments are skipped, as in Pillow."""
     assert _orientation(SOI + b"\xff\xff\0junk\xff\0\xff\xd0\xff\x01", segment(0xE1, b"Exif\0\0" + exif_block(3))) == 3
 
 
 def test_what_follows_the_picture_is_ignored():
-    """A second picture, or anything else, after the first changes nothing but the number of bytes."""
+    """Bytes after the first image, such as a second image, are ignored."""
     one = good()["jpeg-progressive"]
     two = probed(one + b"trailing" + one)
     assert (two.scans, two.bytes) == (probed(one).scans, 2 * len(one) + 8)
@@ -115,7 +115,7 @@ def test_what_follows_the_picture_is_ignored():
     ],
 )
 def test_broken_headers_are_rejected(data: bytes, code: str, words: str):
-    """Each is rejected with its code, in a sentence that tells what is wrong."""
+    """Each is rejected with its code, and a message that says why."""
     found, detail = rejected(SOI + data)
     assert found == code
     assert words in detail

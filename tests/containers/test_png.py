@@ -1,4 +1,4 @@
-"""What the PNG probe makes of the image header and the chunks before the image data."""
+"""The probe of PNG: the image header, and the chunks before the image data."""
 
 import struct
 
@@ -18,7 +18,7 @@ def _header(width: int = 5, height: int = 4, depth: int = 8, colour: int = 2, *r
     [(1, 0, 1, False), (16, 0, 1, False), (8, 2, 3, False), (4, 3, 1, False), (16, 4, 2, True), (8, 6, 4, True)],
 )
 def test_the_colour_type_tells_channels_and_alpha(depth: int, colour: int, channels: int, alpha: bool):
-    """Each colour type has its channels, and two have alpha; tRNS gives it to the others."""
+    """Each color type has its channels. Two have alpha, the others with tRNS."""
     found = probed(png(header=_header(depth=depth, colour=colour)))
     assert (found.depth, found.channels, found.alpha) == (depth, channels, alpha)
     palette = chunk(b"PLTE", bytes(6))
@@ -26,7 +26,7 @@ def test_the_colour_type_tells_channels_and_alpha(depth: int, colour: int, chann
 
 
 def test_chunks_before_the_image_data_count():
-    """Frames are those of acTL, the orientation is that of eXIf, and nothing after the image data is looked at."""
+    """`frames` comes from acTL, the orientation from eXIf. Chunks after the image data are not read."""
     found = probed(png(chunk(b"acTL", struct.pack(">II", 7, 0)), chunk(b"eXIf", exif_block(6, ">"))))
     assert (found.frames, found.orientation, found.size) == (7, 6, (4, 5))
     late = probed(png() + chunk(b"eXIf", exif_block(6)) + chunk(b"tRNS", bytes(6)))
@@ -34,25 +34,25 @@ def test_chunks_before_the_image_data_count():
 
 
 def test_an_animation_of_no_frames_is_a_picture():
-    """An acTL chunk that announces none leaves one."""
+    """An acTL chunk that announces no frames means one."""
     assert probed(png(chunk(b"acTL", bytes(8)))).frames == 1
 
 
 def test_interlacing_is_told():
-    """The interlace method is the header's."""
+    """`interlaced` comes from the header."""
     assert probed(png(header=_header(5, 4, 8, 2, 0, 0, 1))).interlaced
     assert not probed(png()).interlaced
 
 
 def test_bodies_of_chunks_are_not_read():
-    """Megabytes of text before the image data cost little reading."""
+    """Megabytes of text before the image data are not read."""
     reader = CountingReader(png(*[chunk(b"tEXt", bytes(500_000))] * 8))
     probe(reader)
     assert reader.cost <= 131_072
 
 
 def test_a_damaged_checksum_elsewhere_is_the_decoder_s():
-    """Only the image header's checksum is checked."""
+    """The probe checks only the checksum of the image header."""
     data = png(chunk(b"tEXt", b"abc"))
     assert probed(data.replace(b"abc", b"abd")).width == 5
 

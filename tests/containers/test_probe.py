@@ -1,4 +1,4 @@
-"""Whatever the bytes, only a Probe, a Rejected or the reader's own error comes out."""
+"""For any bytes, the probe returns a Probe, or raises Rejected or the error of the reader."""
 
 import pytest
 from hypothesis import given
@@ -13,7 +13,7 @@ CODES = {Code.EMPTY, Code.UNSUPPORTED_FORMAT, Code.CORRUPT, Code.TRUNCATED}
 
 
 def _judge(data: bytes) -> Probe | Rejected:
-    """Return what comes out, having checked that it is sound and that it cost no more than a few times the file."""
+    """Return the result, after a check of its values and of the number of bytes that were read."""
     reader = CountingReader(data)
     found = judged(reader)
     if isinstance(found, Rejected):
@@ -36,14 +36,14 @@ def test_noise_is_judged(data: bytes):
 
 @given(st.sampled_from(sorted(good())), st.data())
 def test_noise_behind_a_signature_is_judged(name: str, data: st.DataObject):
-    """Random bytes after the first bytes of a good file give a Probe or a Rejected."""
+    """Random bytes after the first bytes of a valid file give a Probe or a Rejected."""
     head = good()[name][: data.draw(st.integers(2, 64))]
     _judge(head + data.draw(st.binary(max_size=300)))
 
 
 @given(st.sampled_from(sorted(good())), st.data())
 def test_damaged_files_are_judged(name: str, data: st.DataObject):
-    """A good file with a few bytes replaced, left out or put in gives a Probe or a Rejected."""
+    """A valid file with some bytes replaced, deleted or inserted gives a Probe or a Rejected."""
     damaged = bytearray(good()[name])
     for _ in range(data.draw(st.integers(1, 4))):
         start = data.draw(st.integers(0, min(len(damaged), 700)))
@@ -54,7 +54,7 @@ def test_damaged_files_are_judged(name: str, data: st.DataObject):
 
 @given(st.sampled_from(sorted(good())), st.data())
 def test_cut_files_are_judged(name: str, data: st.DataObject):
-    """A good file cut anywhere gives the same size as the whole, or is truncated, corrupt or of no known format."""
+    """A valid file, cut anywhere, has the same size as before, or is truncated, corrupt or unsupported."""
     whole = good()[name]
     cut = _judge(whole[: data.draw(st.integers(0, len(whole) - 1))])
     if isinstance(cut, Probe):
@@ -64,7 +64,7 @@ def test_cut_files_are_judged(name: str, data: st.DataObject):
 
 @pytest.mark.parametrize("name", sorted(good()))
 def test_a_file_cut_within_its_header_is_truncated(name: str):
-    """What ends after its signature, before anything is said of the picture, is truncated."""
+    """A file that ends after its signature is truncated."""
     cut = _judge(good()[name][:15])
     assert isinstance(cut, Rejected)
     assert cut.code == Code.TRUNCATED
@@ -72,7 +72,7 @@ def test_a_file_cut_within_its_header_is_truncated(name: str):
 
 @pytest.mark.parametrize("name", sorted(good()))
 def test_a_reader_that_fails_is_heard(name: str):
-    """The store's own error comes out unchanged, in whichever read it happens."""
+    """An error of the store is raised unchanged, in any read."""
     reader = CountingReader(good()[name])
     probe(reader)
     for after in range(len(reader.reads)):
@@ -83,20 +83,20 @@ def test_a_reader_that_fails_is_heard(name: str):
 
 
 def test_a_source_that_changes_is_heard():
-    """SourceChanged is no rejection either."""
+    """SourceChanged is raised, and does not reject the source."""
     with pytest.raises(SourceChanged):
         probe(FailingReader(good()["png"], SourceChanged("replaced")))
 
 
 def test_a_source_that_is_shorter_than_it_says_is_truncated():
-    """A reader that gives less than its size promises leads to truncated, not to an endless loop."""
+    """A reader that returns fewer bytes than its size promises gives truncated, and no endless loop."""
     data = good()["jpeg-progressive"]
     with pytest.raises(Rejected, match="truncated"):
         probe(LyingReader(data[:30], 1000))
 
 
 def test_nothing_is_empty():
-    """A source without bytes is rejected as empty, without being read."""
+    """A source without bytes is empty. It is not read."""
     reader = CountingReader(b"")
     with pytest.raises(Rejected) as rejected:
         probe(reader)
@@ -105,7 +105,7 @@ def test_nothing_is_empty():
 
 
 def test_the_crop_and_the_turn_make_the_size_that_is_seen():
-    """`size` is the crop where there is one, turned."""
+    """`size` is that of the crop, if there is one, after orientation."""
     stored = {"format": "heic", "bytes": 1, "width": 64, "height": 48}
     assert Probe(**stored).size == (64, 48)
     assert Probe(**stored, crop_width=60, crop_height=40).size == (60, 40)

@@ -1,4 +1,4 @@
-"""What counts as a level of a TIFF's pyramid, and what does not."""
+"""Which images in a TIFF are levels of its pyramid."""
 
 import struct
 from io import BytesIO
@@ -16,7 +16,7 @@ REDUCED, PAGE = 1, 0
 
 
 def pages(*images: tuple[Image.Image, int], **options) -> bytes:
-    """Return a TIFF of pictures, each with its NewSubfileType."""
+    """Return a TIFF of images, each with its NewSubfileType."""
     file = BytesIO()
     (first, _), *rest = images
     for image, kind in rest:
@@ -26,7 +26,7 @@ def pages(*images: tuple[Image.Image, int], **options) -> bytes:
 
 
 def halved(image: Image.Image, steps: int = 1, up: bool = False) -> Image.Image:
-    """Return a copy halved so often, rounded down or up."""
+    """Return a copy that is halved this number of times, rounded down or up."""
     sides = [(side + (1 << steps) - 1 if up else side) >> steps for side in image.size]
     return image.resize((max(1, sides[0]), max(1, sides[1])))
 
@@ -35,13 +35,13 @@ PICTURE = textured(301, 203)
 
 
 def levels(data: bytes) -> int:
-    """Return how many levels a file has."""
+    """Return the number of levels of a file."""
     return probe(BytesReader(data)).levels
 
 
 @pytest.mark.parametrize("up", [False, True])
 def test_halves_of_halves_are_levels(up):
-    """Each level is half the one before, rounded down or up, in any order, and found by its size."""
+    """Each level is half the one before, rounded down or up. The order in the file does not matter."""
     small = [(halved(PICTURE, steps, up), REDUCED) for steps in (2, 1, 3)]
     data = pages((PICTURE, PAGE), *small)
     assert levels(data) == 3
@@ -62,12 +62,12 @@ def test_halves_of_halves_are_levels(up):
     ids=["alone", "page", "preview", "gap", "grey", "as large"],
 )
 def test_other_pictures_are_no_levels(others):
-    """Pages, previews of another shape, and pictures of another kind are left alone."""
+    """Pages, previews of another shape, and images of another kind are no levels."""
     assert levels(pages((PICTURE, PAGE), *others)) == 0
 
 
 def test_a_level_with_another_profile_is_none():
-    """Where the picture has a profile and its copy has none, colours would differ."""
+    """A copy without the profile of the image is no level, because its colors would differ."""
     data = pages((PICTURE, PAGE), (halved(PICTURE), REDUCED), icc_profile=b"profile " * 8)
     assert levels(data) == 1
     before, after = data.rsplit(struct.pack("<HH", 34675, 7), 1)
@@ -75,7 +75,7 @@ def test_a_level_with_another_profile_is_none():
 
 
 def test_levels_may_be_kept_inside_the_first_directory():
-    """SubIFDs, as some writers keep them, are levels without being marked."""
+    """Images in SubIFDs are levels without a mark."""
     data = bytearray(pages((PICTURE, PAGE), (halved(PICTURE), PAGE)))
     first = struct.unpack_from("<I", data, 4)[0]
     count = struct.unpack_from("<H", data, first)[0]
@@ -90,7 +90,7 @@ def test_levels_may_be_kept_inside_the_first_directory():
 
 
 def test_the_smallest_level_that_serves_is_decoded():
-    """A copy of another colour gives away which level a thumbnail was made from; the mean colour takes 32 pixels."""
+    """Levels of different colors show which one a thumbnail is made from. The mean color needs 32 pixels."""
     images = [(PICTURE, PAGE)]
     for step, color in enumerate(("red", "lime", "blue"), 1):
         images.append((Image.new("RGB", halved(PICTURE, step).size, color), REDUCED))
@@ -103,7 +103,7 @@ def test_the_smallest_level_that_serves_is_decoded():
 
 
 def test_a_level_is_turned_as_the_picture_is():
-    """Each level says its orientation, and is turned and cropped as the whole picture would be."""
+    """A level has an orientation, and gives the same thumbnail as the whole image."""
     turned = PICTURE.transpose(Image.Transpose.ROTATE_90)
     small = halved(turned)
     small.encoderinfo = {"tiffinfo": {254: REDUCED, 274: 6}}

@@ -1,4 +1,4 @@
-"""A file is told by its bytes; what is not read is refused by name."""
+"""The bytes of a file decide its format. Unsupported files are rejected with the name of their type."""
 
 import pytest
 
@@ -46,7 +46,7 @@ from thumbsmith.reader import BytesReader
     ],
 )
 def test_what_is_not_read_is_named(head: bytes, name: str):
-    """Each is refused as unsupported_format, in a sentence with its name."""
+    """Each is unsupported_format, with the name of the type in the message."""
     with pytest.raises(Rejected) as rejected:
         probe(BytesReader(head))
     assert rejected.value.code == Code.UNSUPPORTED_FORMAT

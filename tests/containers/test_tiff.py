@@ -1,4 +1,4 @@
-"""What the TIFF probe makes of directories, in all four ways to write them."""
+"""The probe of TIFF: directories in all four layouts."""
 
 import struct
 
@@ -18,7 +18,7 @@ SIZE = [(WIDTH, 4, 300), (LENGTH, 3, 200)]
 @pytest.mark.parametrize("big", [False, True])
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_all_layouts_are_read(order: str, big: bool):
-    """Classic and BigTIFF, in both byte orders, say the same."""
+    """TIFF and BigTIFF are read in both byte orders."""
     found = probed(tiff([*SIZE, (BITS, 3, 16), (PHOTOMETRIC, 3, 1), (ORIENTATION, 3, 6)], order=order, big=big))
     assert (found.width, found.height, found.orientation, found.size) == (300, 200, 6, (200, 300))
     assert (found.depth, found.channels, found.alpha, found.frames) == (16, 1, False, 1)
@@ -26,12 +26,12 @@ def test_all_layouts_are_read(order: str, big: bool):
 
 @pytest.mark.parametrize(("order", "mark"), [("<", b"II\0*"), (">", b"MM*\0")])
 def test_the_number_42_may_stand_in_the_wrong_order(order: str, mark: bytes):
-    """Pillow reads such files, by the byte order that the first two bytes name."""
+    """Files with the number 42 in the wrong byte order are read, as in Pillow."""
     assert probed(tiff(SIZE, order=order, mark=mark)).size == (300, 200)
 
 
 def test_sides_of_64_bits_are_read():
-    """BigTIFF may write a size in 64 bits."""
+    """Sides in 64 bits, which BigTIFF allows, are read."""
     assert probed(tiff([(WIDTH, 16, 2**40), (LENGTH, 1, 2)], big=True)).width == 2**40
 
 
@@ -50,20 +50,20 @@ def test_sides_of_64_bits_are_read():
     ],
 )
 def test_alpha_is_an_extra_sample(photometric: int, samples: int, extra: int | None, alpha: bool):
-    """Extra samples that Pillow takes for alpha make it, and a fourth sample of RGB that nothing is said of."""
+    """Alpha is an extra sample that Pillow reads as alpha, or a fourth sample of RGB without a description."""
     fields = [*SIZE, (PHOTOMETRIC, 3, photometric), (SAMPLES, 3, samples)]
     found = probed(tiff([*fields, (EXTRA, 3, extra)] if extra is not None else fields))
     assert (found.alpha, found.channels) == (alpha, samples)
 
 
 def test_old_jpeg_compression_has_three_samples():
-    """Where the number of samples is left out it is one, but for the old way to hold a JPEG."""
+    """Without a number of samples there is one, but three with the old JPEG compression."""
     assert probed(tiff([*SIZE, (COMPRESSION, 3, 6)])).channels == 3
     assert probed(tiff(SIZE)).channels == 1
 
 
 def _chain(*offsets: int) -> bytes:
-    """Return a TIFF with an empty directory at each of these offsets but the first, each leading to the next."""
+    """Return a TIFF with an empty directory at each of these offsets except the first. Each points to the next."""
     data = bytearray(tiff(SIZE, following=offsets[0]))
     for here, following in zip(offsets, [*offsets[1:], 0], strict=True):
         data.extend(bytes(max(0, here + 6 - len(data))))
@@ -72,13 +72,13 @@ def _chain(*offsets: int) -> bytes:
 
 
 def test_pictures_are_counted_along_their_chain():
-    """Directories may lie in any order; one beyond the file ends the chain."""
+    """Directories are counted in any order. One beyond the file ends the chain."""
     assert probed(_chain(400, 100, 200)).frames == 4
     assert probed(tiff(SIZE, following=1_000_000)).frames == 1
 
 
 def test_counting_pictures_ends():
-    """No more than a thousand are counted, however they lie, and reading them stays bounded."""
+    """At most 1,000 directories are counted, and few bytes are read."""
     reader = CountingReader(_chain(*range(60_000 * 6, 100, -60)))
     assert probe(reader).frames == 1000
     assert reader.cost <= 6_000_000
@@ -86,7 +86,7 @@ def test_counting_pictures_ends():
 
 @pytest.mark.parametrize("orientation", [0, 9, 65535])
 def test_an_unknown_orientation_is_upright(orientation: int):
-    """A number that EXIF does not know counts as 1."""
+    """An orientation that EXIF does not define counts as 1."""
     assert probed(tiff([*SIZE, (ORIENTATION, 3, orientation)])).orientation == 1
 
 
@@ -105,25 +105,25 @@ def test_an_unknown_orientation_is_upright(orientation: int):
     ],
 )
 def test_broken_directories_are_rejected(data: bytes, code: str, words: str):
-    """Each is rejected with its code, in a sentence that tells what is wrong."""
+    """Each is rejected with its code, and a message that says why."""
     found, detail = rejected(data)
     assert found == code
     assert words in detail
 
 
 def test_directories_that_go_round_in_a_circle_end_where_they_began():
-    """A directory that follows itself, or one before it, is not counted again: the first picture is there."""
+    """A directory that points to itself or an earlier one ends the chain. The first image is read."""
     assert probed(tiff(SIZE, following=8)).frames == 1
     assert probed(_chain(100, 200)[:202] + struct.pack("<I", 100)).frames == 3
 
 
 def test_a_field_that_comes_twice_with_one_value_is_no_harm():
-    """Saying the same twice is not a contradiction."""
+    """A field that occurs twice with the same value is accepted."""
     assert probed(tiff([*SIZE, *SIZE])).size == (300, 200)
 
 
 def test_fields_that_are_no_numbers_are_ignored():
-    """A field of another type, or without a value, counts as not there."""
+    """A field of another type, or without a value, is ignored."""
     data = tiff([*SIZE, (ORIENTATION, 3, 6)])
     assert probed(data.replace(struct.pack("<HHI", ORIENTATION, 3, 1), struct.pack("<HHI", 274, 2, 1))).orientation == 1
     assert probed(data.replace(struct.pack("<HHI", ORIENTATION, 3, 1), struct.pack("<HHI", 274, 3, 0))).orientation == 1
@@ -137,7 +137,7 @@ def _orientation(block: bytes) -> int:
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("kind", [1, 3, 4])
 def test_an_exif_block_tells_the_orientation(prefix: bytes, order: str, kind: int):
-    """In both byte orders, with and without its prefix, as a number of any width, cut after its last field or not."""
+    """The orientation is read in both byte orders, with and without prefix, in any width, also from a cut block."""
     for number in range(1, 9):
         block = prefix + exif_block(number, order, kind)
         assert _orientation(block) == _orientation(block[:-4]) == number
@@ -147,5 +147,5 @@ def test_an_exif_block_tells_the_orientation(prefix: bytes, order: str, kind: in
     "block", [b"", b"Exif\0\0", b"II*\0\xff\xff\xff\xff", b"IM*\0" + bytes(50), exif_block(9), exif_block(6)[:20]]
 )
 def test_a_broken_exif_block_is_upright(block: bytes):
-    """Metadata never costs a picture."""
+    """A broken EXIF block counts as upright, and rejects no image."""
     assert _orientation(block) == 1

@@ -1,4 +1,4 @@
-"""What the WebP probe makes of its three kinds of header and of chunks."""
+"""The probe of WebP: its three kinds of headers, and its chunks."""
 
 import struct
 
@@ -26,26 +26,26 @@ def _lossless(bits: int, signature: int = 0x2F) -> bytes:
 
 
 def test_a_lossy_header_is_read():
-    """Fourteen bits of each side count; the other two are a scale."""
+    """The sides of a lossy image are 14 bits each; the other two bits are a scale."""
     found = probed(_lossy(0x4000 | 300, 0xC000 | 200))
     assert (found.size, found.channels, found.alpha) == ((300, 200), 3, False)
 
 
 @pytest.mark.parametrize("alpha", [False, True])
 def test_a_lossless_header_is_read(alpha: bool):
-    """Both sides and whether there is alpha are in its 29 bits."""
+    """A lossless header has both sides and the alpha hint."""
     found = probed(_lossless(299 | 199 << 14 | alpha << 28))
     assert (found.size, found.alpha, found.channels) == ((300, 200), alpha, 3 + alpha)
 
 
 def test_the_canvas_of_an_extended_file_counts():
-    """An extended file has the size of its canvas and its flag of alpha."""
+    """An extended file has the size of its canvas and its alpha flag."""
     found = probed(_extended(ALPHA, width=2**24, height=1))
     assert (found.width, found.height, found.alpha, found.channels) == (2**24, 1, True, 4)
 
 
 def test_frames_and_orientation_are_found_where_the_flags_announce_them():
-    """ANMF chunks are frames and an EXIF chunk tells the orientation, behind a chunk of odd length too."""
+    """ANMF chunks are frames, and an EXIF chunk has the orientation, also after a chunk of odd length."""
     chunks = [(b"ICCP", b"odd"), (b"ANMF", bytes(16)), (b"ANMF", bytes(17)), (b"EXIF", exif_block(6))]
     both = probed(_extended(ANIMATION | EXIF, *chunks))
     assert (both.frames, both.orientation) == (2, 6)
@@ -56,7 +56,7 @@ def test_frames_and_orientation_are_found_where_the_flags_announce_them():
 
 
 def test_frames_are_walked_in_few_requests():
-    """A walk over the frames of megabytes costs few requests, whether or not their data is read."""
+    """A walk over megabytes of frames takes few requests, whether their data are read or not."""
     reader = CountingReader(_extended(ANIMATION, *[(b"ANMF", bytes(60_000))] * 60))
     assert probe(reader).frames == 60
     assert reader.cost <= reader.size
@@ -69,13 +69,13 @@ def test_counting_frames_ends():
 
 
 def test_what_follows_the_riff_is_ignored():
-    """Bytes behind the size that RIFF announces are no part of the picture."""
+    """Bytes after the RIFF size are ignored."""
     assert probed(_extended(EXIF) + b"EXIF" + struct.pack("<I", 26) + exif_block(6)).orientation == 1
 
 
 @pytest.mark.parametrize("more", [1, 2, 100, 1 << 30])
 def test_a_size_beyond_the_file_is_not_believed(more: int):
-    """The header is read as far as the file goes."""
+    """If the RIFF size is beyond the file, the header is read up to the end of the file."""
     data = good()["webp"]
     size = struct.pack("<I", len(data) - 8 + more)
     assert probed(data[:4] + size + data[8:]) == probed(data)
