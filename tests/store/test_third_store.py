@@ -14,7 +14,7 @@ from tests.pictures import picture
 from tests.store.contract import HEADERS, Contract
 from tests.web.serving import run_application, url
 from thumbsmith import Recipe
-from thumbsmith.aws.settings import place_of
+from thumbsmith.aws.settings import StoreAddress
 from thumbsmith.bulk.changes import watched_folder
 from thumbsmith.bulk.explain import explain
 from thumbsmith.bulk.scan import Scope, scan
@@ -162,7 +162,7 @@ def test_watching_is_refused_in_one_sentence(scope: Scope):
 
 def test_events_name_it_by_the_end_of_its_address(scope: Scope):
     """A function with this store uses the last part of its address as the name of the bucket."""
-    assert place_of(scope.source) == ("in", "")
+    assert StoreAddress.of(scope.source) == ("in", "")
 
 
 def test_it_is_served(scope: Scope):
