@@ -24,7 +24,7 @@ from tests.servers.processes import KEYS, ministack
 
 from folder import photos
 from thumbsmith import Recipe
-from thumbsmith.bulk.cost import MILLION, Model, source
+from thumbsmith.bulk.cost import MILLION, Model, source_amount
 
 ROUNDS = 15
 MEGABYTES = 1769
@@ -37,7 +37,7 @@ def main() -> None:
     cpu = measured(rounds)
     model = Model(recipe=Recipe.loads(RECIPE), way="queue", milliseconds=1000 * cpu, megabytes=MEGABYTES)
     assumed = replace(model, milliseconds=None)
-    each, million = source(4_000_000), source(4_000_000) * MILLION
+    each, million = source_amount(4_000_000), source_amount(4_000_000) * MILLION
     print(f"measured: {1000 * cpu:.0f} ms of CPU time an image, all of the function's processes (mean of {rounds});")
     print(f"without a measurement the model takes {1000 * assumed.cpu_seconds(each):.0f} ms")
     for name, dollars in model.bill(million).lines.items():

@@ -32,7 +32,7 @@ from thumbsmith.backfill.send import KeySender, SendLimits, amount_of
 from thumbsmith.backfill.sent_log import SentLog
 from thumbsmith.bulk.cost import Model
 from thumbsmith.bulk.scan import Scope, scan
-from thumbsmith.bulk.sync import settle
+from thumbsmith.bulk.sync import classify
 from thumbsmith.events import backfill_message
 from thumbsmith.store.memory import MemoryStore
 
@@ -95,13 +95,13 @@ def measure(address: str, sources: int, queue: Queue) -> dict[str, float]:
         SentLog(Path(folder, "sent"), RECIPE.fingerprint) as ledger,
         scan(scope) as found,
     ):
-        for _ in settle(found, stop=never):
+        for _ in classify(found, stop=never):
             pass
-        amount = amount_of(found.listing)
+        amount = amount_of(found.join)
         planned = time.perf_counter()
         limits = SendLimits(max_usd=model.bill(amount).total + 1)
         sending = KeySender(queue, partial(backfill_message, "photos"), ledger, model, limits)
-        for _ in sending.run(found.listing, never):
+        for _ in sending.run(found.join, never):
             pass
     ended = time.perf_counter()
     if sending.sent.keys != sources:

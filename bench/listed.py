@@ -108,4 +108,4 @@ def manifest(key: str) -> bytes:
 def scope_of(sources: int, index: Path | None) -> Scope:
     """Return a scope with this source and destination."""
     source, destination = Listed(sources, thumbs=False), Listed(sources, thumbs=True)
-    return Scope(source=source, destination=destination, recipe=RECIPE, index=index)
+    return Scope(source=source, destination=destination, recipe=RECIPE, cache=index)

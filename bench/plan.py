@@ -17,8 +17,9 @@ from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 
 from listed import scope_of
-from thumbsmith.bulk.scan import inspect, scan
-from thumbsmith.bulk.status import Totals
+from thumbsmith.bulk.cost import Totals
+from thumbsmith.bulk.scan import scan
+from thumbsmith.bulk.status import inspect
 
 SIZES = (20_000, 200_000)  # 1e5 and 1e6 listed objects
 ENTRIES_A_SOURCE = 5

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from thumbsmith import Recipe
-from thumbsmith.bulk.cost import MILLION, Model, source
+from thumbsmith.bulk.cost import MILLION, Model, source_amount
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "backfill.md").read_text()
@@ -33,7 +33,7 @@ def test_the_arithmetic_is_the_models():
         number = int(images.replace(",", ""))
         way = "here" if number == 1000 else "batch" if number == 1000 * MILLION else "queue"
         model = Model(recipe=Recipe.default(), way=way)
-        amount = source(4_000_000) * number
+        amount = source_amount(4_000_000) * number
         seconds = model.seconds(amount, int(at_once.replace(",", ""))) / (60 if unit == "min" else 3600)
         assert float(dollars.replace(",", "")) == pytest.approx(model.bill(amount).total, rel=0.01, abs=0.005), images
         assert float(time) == pytest.approx(seconds, rel=0.15), images
@@ -41,7 +41,7 @@ def test_the_arithmetic_is_the_models():
 
 def test_each_price_is_the_models():
     """What the second table says of a million is what the model says."""
-    lines = Model(recipe=Recipe.default(), way="queue").bill(source(4_000_000) * MILLION).lines
+    lines = Model(recipe=Recipe.default(), way="queue").bill(source_amount(4_000_000) * MILLION).lines
     said = dict(re.findall(r"^\| (thumbnails|1 LIST|3 GET|Lambda|SQS)[^|]*\|[^|]*\| ([\d.]+) \|$", PAGE, re.MULTILINE))
     expected = {
         "thumbnails": lines["S3 PUT"],

@@ -12,9 +12,9 @@ from thumbsmith.backfill.send import NO_LIMITS, KeySender, SendLimits, SentTotal
 from thumbsmith.backfill.sent_log import SentLog
 from thumbsmith.bulk.cost import Model
 from thumbsmith.bulk.scan import Scope, scan
-from thumbsmith.bulk.sync import settle
+from thumbsmith.bulk.sync import classify
 from thumbsmith.events import backfill_message
-from thumbsmith.reconcile.effects import DEFAULTS, Options
+from thumbsmith.reconcile.protocol import DEFAULTS, Options
 
 BATCH = 10
 
@@ -76,12 +76,12 @@ def backfill(
     scope = Scope(source=scene.source, destination=scene.destination, recipe=scene.recipe, options=options)
     model = Model(recipe=scene.recipe, way="queue")
     with SentLog(sent_log, scene.recipe.fingerprint) as opened, scan(scope) as found:
-        for _ in settle(found, stop=never, may_wipe=True):
+        for _ in classify(found, stop=never, allow_mass_delete=True):
             pass
         sending = KeySender(
             queue, lambda key: backfill_message("src", key), opened, model, limits, empty=not queue.depth().total
         )
-        for _ in sending.run(found.listing, never, threads=2):
+        for _ in sending.run(found.join, never, threads=2):
             pass
         return sending.sent
 

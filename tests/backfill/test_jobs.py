@@ -11,7 +11,7 @@ from tests.aws.faulty import Faulty
 from tests.aws.scene import Scene
 from tests.backfill.scene import counted
 from tests.backfill.service import Client, Service
-from tests.bulk.unpainted import BAD, RECIPE, OpaqueStore, Unpainted
+from tests.bulk.world import BAD, RECIPE, DigestRenderer, OpaqueStore
 from thumbsmith.backfill.batch_job import (
     BatchJobs,
     JobProgress,
@@ -48,7 +48,7 @@ class Unsteady(OpaqueStore):
         return super().head(key)
 
 
-class Quick(Unpainted):
+class Quick(DigestRenderer):
     """A renderer without a deadline."""
 
     def render(self, reader, recipe, wanted=None, *, until=None):

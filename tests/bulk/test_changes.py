@@ -1,4 +1,4 @@
-"""Hints of a real folder: which keys they name, and when they say that some may be missing."""
+"""Changes in a real folder: the keys that are reported, and the reports that some may be missing."""
 
 import os
 import subprocess
@@ -10,23 +10,23 @@ from pathlib import Path
 import pytest
 
 from thumbsmith import open_store
-from thumbsmith.bulk.changes import BURST, changes, watched_folder
+from thumbsmith.bulk.changes import BURST_PATHS, changes, watched_folder
 from thumbsmith.errors import StoreError, UsageError
 
 DEADLINE = 60
 
 
-class Hints:
-    """The changes of a folder, taken as a test needs them."""
+class Reports:
+    """The reports about a folder, which a test reads one by one."""
 
     def __init__(self, root: Path) -> None:
-        """Begin, and see that the first thing said is that anything may have happened."""
+        """Start the watch; check that the first report is None."""
         self.stopped = False
         self.changes: Iterator[frozenset[str] | None] = changes(str(root), lambda: self.stopped)
         assert next(self.changes) is None
 
     def until(self, *keys: str) -> set[str]:
-        """Return all keys up to and with these."""
+        """Read reports until they contained these keys; return all their keys."""
         seen: set[str] = set()
         deadline = time.monotonic() + DEADLINE
         while not seen.issuperset(keys):
@@ -37,7 +37,7 @@ class Hints:
         return seen
 
     def until_lost(self) -> None:
-        """Return once it is said that changes may have gone unseen."""
+        """Read reports until one says that changes may have been missed."""
         deadline = time.monotonic() + DEADLINE
         while next(self.changes) is not None:
             assert time.monotonic() < deadline
@@ -51,76 +51,76 @@ def root(tmp_path: Path) -> Path:
     return folder
 
 
-def test_files_are_named(root: Path):
-    """A new, a replaced, a renamed and a deleted file each give their keys, in new folders too."""
-    hints = Hints(root)
+def test_changed_files_are_reported(root: Path):
+    """The keys of new, replaced, renamed and deleted files are reported, also in new folders."""
+    reports = Reports(root)
     (root / "a.jpg").write_bytes(b"1")
-    hints.until("a.jpg")
+    reports.until("a.jpg")
     (root / "sub").mkdir()
-    hints.until("sub")
+    reports.until("sub")
     (root / "sub" / "Été 1.jpg").write_bytes(b"1")
-    hints.until("sub/Été 1.jpg")
+    reports.until("sub/Été 1.jpg")
     (root / "a.jpg").rename(root / "b.jpg")
-    hints.until("a.jpg", "b.jpg")
+    reports.until("a.jpg", "b.jpg")
     (root / "b.jpg").unlink()
-    hints.until("b.jpg")
+    reports.until("b.jpg")
 
 
-def test_a_folder_that_is_moved_is_named(root: Path):
-    """A folder moved out or in gives its own key; what happens in it afterwards is seen, where it is in."""
+def test_a_moved_folder_is_reported(root: Path):
+    """The key of a folder that is moved in or out is reported; after a move in, changes in it are too."""
     outside = root.parent / "outside"
     (outside / "deep").mkdir(parents=True)
-    hints = Hints(root)
+    reports = Reports(root)
     outside.rename(root / "inside")
-    hints.until("inside")
+    reports.until("inside")
     (root / "inside" / "deep" / "a.jpg").write_bytes(b"1")
-    hints.until("inside/deep/a.jpg")
+    reports.until("inside/deep/a.jpg")
     (root / "inside").rename(outside)
-    hints.until("inside")
+    reports.until("inside")
 
 
 def test_a_link_beside_a_folder_does_not_hide_it(root: Path):
-    """Where symbolic links lead to a folder of the source, changes there are those of the folder itself."""
+    """If symbolic links lead to a folder of the source, its changes are reported under the folder's key."""
     (root / "2026").mkdir()
     for number in range(9):
         (root / f"link {number}").symlink_to(root / "2026")
-    hints = Hints(root)
+    reports = Reports(root)
     (root / "2026" / "a.jpg").write_bytes(b"1")
-    assert hints.until("2026/a.jpg") == {"2026/a.jpg"}
+    assert reports.until("2026/a.jpg") == {"2026/a.jpg"}
 
 
-def test_what_lies_outside_has_no_key(root: Path):
-    """Changes behind a link that leads out of the folder are none of its keys."""
+def test_a_file_outside_the_folder_has_no_key(root: Path):
+    """Changes behind a link that leads out of the folder are not reported."""
     outside = root.parent / "outside"
     outside.mkdir()
     (root / "out").symlink_to(outside)
-    hints = Hints(root)
+    reports = Reports(root)
     (outside / "a.jpg").write_bytes(b"1")
     (root / "b.jpg").write_bytes(b"1")
-    assert hints.until("b.jpg") == {"b.jpg"}
+    assert reports.until("b.jpg") == {"b.jpg"}
 
 
 def test_a_large_burst_counts_as_a_loss(root: Path):
-    """So many changes at once that the system's queue may have overflowed: all is to be looked at."""
-    hints = Hints(root)
-    for number in range(BURST + 100):
+    """After so many changes that the system's queue may have overflowed, None is reported."""
+    reports = Reports(root)
+    for number in range(BURST_PATHS + 100):
         (root / str(number)).touch()
-    hints.until_lost()
+    reports.until_lost()
     (root / "after.jpg").touch()
-    hints.until("after.jpg")
+    reports.until("after.jpg")
 
 
 def test_a_name_that_is_no_text_counts_as_a_loss(root: Path):
-    """A file whose name is not UTF-8 breaks the watch: that is said, and a new one is set."""
-    hints = Hints(root)
+    """A file name that is not UTF-8 ends the watch: None is reported, and a new watch starts."""
+    reports = Reports(root)
     try:
         Path(os.fsdecode(os.fsencode(root) + b"/\xff.jpg")).touch()
     except OSError:
         pytest.skip("this file system holds no such names")
-    hints.until_lost()
-    hints.until_lost()
+    reports.until_lost()
+    reports.until_lost()
     (root / "after.jpg").touch()
-    hints.until("after.jpg")
+    reports.until("after.jpg")
 
 
 # In a process of its own: a limit on descriptors would hit the servers that other tests run as threads of this one.
@@ -132,30 +132,30 @@ tries = changes(sys.argv[1], lambda: False)
 soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
 try:
-    told = [next(tries), next(tries)]
+    reports = [next(tries), next(tries)]
 finally:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-print(told)
+print(reports)
 """
 
 
-def test_a_watch_that_cannot_be_set_counts_as_a_loss(root: Path):
-    """Where the system has no watch to give, that is said instead."""
-    told = subprocess.run(
+def test_a_watch_that_cannot_start_counts_as_a_loss(root: Path):
+    """If the system refuses a watch, None is reported instead."""
+    ran = subprocess.run(
         [sys.executable, "-c", WITHOUT_DESCRIPTORS, root], capture_output=True, text=True, timeout=DEADLINE, check=True
     )
-    assert told.stdout == "[None, frozenset()]\n", told.stderr
+    assert ran.stdout == "[None, frozenset()]\n", ran.stderr
 
 
-def test_who_has_stopped_is_told_no_more(root: Path):
-    """Changes end once they are not wanted any more."""
-    hints = Hints(root)
-    hints.stopped = True
-    assert not [each for each in hints.changes if each]
+def test_a_stop_ends_the_changes(root: Path):
+    """After a stop no further key is reported."""
+    reports = Reports(root)
+    reports.stopped = True
+    assert not [each for each in reports.changes if each]
 
 
 def test_a_folder_whose_name_is_no_text_is_never_watched(root: Path):
-    """Of a folder whose own path is not UTF-8 it is said again and again that anything may have happened."""
+    """For a folder whose path is not UTF-8, None is reported again and again."""
     odd = Path(os.fsdecode(os.fsencode(root) + b"/\xff"))
     try:
         odd.mkdir()
@@ -167,70 +167,70 @@ def test_a_folder_whose_name_is_no_text_is_never_watched(root: Path):
 
 
 def test_another_folder_in_its_place_counts_as_a_loss(root: Path):
-    """Where the folder is exchanged for another one of the same path, the new one is watched."""
+    """If another folder replaces the folder at the same path, None is reported and the new one is watched."""
     (root.parent / "new").mkdir()
-    hints = Hints(root)
+    reports = Reports(root)
     root.rename(root.parent / "old")
     (root.parent / "new").rename(root)
-    hints.until_lost()
+    reports.until_lost()
     (root / "a.jpg").touch()
-    hints.until("a.jpg")
+    reports.until("a.jpg")
 
 
-def test_a_folder_that_is_gone_ends_it(root: Path):
-    """Without the folder there is nothing to follow: an error, not an empty folder, which would cost all thumbnails."""
-    hints = Hints(root)
+def test_a_missing_folder_is_an_error(root: Path):
+    """A missing folder is an error. It does not count as empty, which would delete all thumbnails."""
+    reports = Reports(root)
     root.rmdir()
     with pytest.raises(StoreError, match="photos: No such file or directory") as raised:
-        hints.until_lost()
+        reports.until_lost()
     assert not raised.value.transient
 
 
-def test_stopping_ends_it(root: Path):
-    """Once stopped, nothing more is said."""
-    hints = Hints(root)
-    hints.stopped = True
-    assert list(hints.changes) == []
+def test_a_stop_ends_the_reports(root: Path):
+    """After a stop nothing more is reported."""
+    reports = Reports(root)
+    reports.stopped = True
+    assert list(reports.changes) == []
 
 
 def test_only_folders_are_watched(root: Path):
-    """A folder has a path to watch; any other store is refused in one sentence."""
+    """A folder can be watched; any other store is refused with one sentence."""
     assert watched_folder(open_store(root)) == str(root)
     with pytest.raises(UsageError, match="memory://photos: only a folder can be watched"):
         watched_folder(open_store("memory://photos"))
 
 
 def test_a_switched_link_loses_nothing(root: Path):
-    """Where a link in the path is switched, everything may have changed; then the new folder's files are named."""
+    """If a link in the path changes, None is reported, and then the changes in the new folder."""
     for name in ("1", "2"):
         (root / name / "photos").mkdir(parents=True)
     (root / "current").symlink_to("1")
-    hints = Hints(root / "current" / "photos")
+    reports = Reports(root / "current" / "photos")
     (root / "1" / "photos" / "a.jpg").write_bytes(b"1")
-    hints.until("a.jpg")
+    reports.until("a.jpg")
     (root / "next").symlink_to("2")
     (root / "next").rename(root / "current")
-    hints.until_lost()
+    reports.until_lost()
     (root / "2" / "photos" / "b.jpg").write_bytes(b"1")
-    hints.until("b.jpg")
+    reports.until("b.jpg")
 
 
-def test_a_folder_made_anew_loses_nothing(root: Path):
-    """A folder that is removed and made again at once is watched anew, also where it gets the same inode number."""
-    hints = Hints(root)
+def test_a_folder_that_is_created_again_loses_nothing(root: Path):
+    """A folder that is deleted and created again is watched again, even if it gets the same inode number."""
+    reports = Reports(root)
     root.rmdir()
     root.mkdir()
-    hints.until_lost()
+    reports.until_lost()
     (root / "a.jpg").write_bytes(b"1")
-    hints.until("a.jpg")
+    reports.until("a.jpg")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit is that of inotify")
 def test_without_watches_it_is_polled_and_reported(root: Path):
-    """A process that gets no inotify instance: everything is looked at again and again, and one sentence says so."""
+    """If a process gets no inotify instance, None is reported again and again, and one sentence explains it."""
     script = (
-        "import ctypes, itertools, sys; from thumbsmith.bulk.changes import changes, PAUSE\n"
-        "import thumbsmith.bulk.changes as module; module.PAUSE = 0.2\n"
+        "import ctypes, itertools, sys; from thumbsmith.bulk.changes import changes, RESTART_SECONDS\n"
+        "import thumbsmith.bulk.changes as module; module.RESTART_SECONDS = 0.2\n"
         "libc = ctypes.CDLL(None); import watchfiles\n"
         "while libc.inotify_init() != -1: pass\n"
         "told = []; rounds = (each for each in changes(sys.argv[1], lambda: False, told.append) if each is None)\n"
@@ -242,4 +242,4 @@ def test_without_watches_it_is_polled_and_reported(root: Path):
     )
     assert (ran.returncode, ran.stdout.split()[:2]) == (0, ["3", "1"]), ran.stderr
     assert f"{root}: changes cannot be watched (" in ran.stdout
-    assert "all of it is looked at every 0 seconds" in ran.stdout
+    assert "all of it is scanned every 0 seconds" in ran.stdout

@@ -1,4 +1,4 @@
-"""Errors of the operating system in the middle of a listing or of a read: what they concern fails, the rest is done."""
+"""Errors of the operating system during a listing or a read: the affected keys fail, and the others are synced."""
 
 import errno
 import os
@@ -31,7 +31,7 @@ def workers() -> Iterator[Workers]:
 
 @pytest.fixture
 def run(tmp_path: Path, workers: Workers) -> Run:
-    """Return a function that syncs a folder whose thumbnails are all there, and says what became of each key."""
+    """Return a function that syncs a folder whose thumbnails exist, and returns the outcome of each key."""
     recipe = Recipe.loads("[variants.icon]\nwidth = 8\nheight = 8\n")
     scope = Scope(source=open_store(tmp_path / "photos"), destination=open_store(tmp_path / "thumbs"), recipe=recipe)
     for name in NAMES:
@@ -40,7 +40,7 @@ def run(tmp_path: Path, workers: Workers) -> Run:
 
     def sync() -> dict[str, str]:
         with scan(scope) as found:
-            ran = list(engine.sync(found, renderer=workers, threads=2, stop=lambda: False, may_wipe=True))
+            ran = list(engine.sync(found, renderer=workers, threads=2, stop=lambda: False, allow_mass_delete=True))
         return {done.key: "failed" if done.error else done.outcome.status for done in ran if done.outcome or done.error}
 
     assert set(sync().values()) == {"made"}
@@ -49,7 +49,7 @@ def run(tmp_path: Path, workers: Workers) -> Run:
 
 
 def _in(path_of: object, name: str) -> bool:
-    """Return whether an open descriptor leads to the folder or file of this name."""
+    """Return whether an open descriptor belongs to the folder or file of this name."""
     return isinstance(path_of, int) and str(Path(f"/proc/self/fd/{path_of}").readlink()).endswith(f"photos/{name}")
 
 
@@ -71,8 +71,8 @@ class Breaking:
 
 
 @pytest.mark.parametrize("name", ERRORS)
-def test_a_listing_that_breaks_off(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch, name: str):
-    """The folder fails once, nothing below it is deleted, and the rest is made."""
+def test_a_listing_that_fails(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch, name: str):
+    """The folder fails once, no thumbnails below it are deleted, and the other keys are synced."""
     scandir, number = os.scandir, getattr(errno, name)
     monkeypatch.setattr(os, "scandir", lambda at: Breaking(scandir(at), number) if _in(at, SICK) else scandir(at))
     done = run()
@@ -85,7 +85,7 @@ def test_a_listing_that_breaks_off(tmp_path: Path, run: Run, monkeypatch: pytest
 
 @pytest.mark.parametrize("name", ERRORS)
 def test_a_folder_that_cannot_be_opened(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch, name: str):
-    """A listed folder that cannot be opened fails: it is not taken for one that was removed."""
+    """A listed folder that cannot be opened fails; it does not count as deleted."""
     really, number = os.open, getattr(errno, name)
 
     def opened(path: object, *rest: int, **more: int) -> int:
@@ -102,15 +102,15 @@ def test_a_folder_that_cannot_be_opened(tmp_path: Path, run: Run, monkeypatch: p
                 recipe=Recipe.default(),
             )
         ) as found:
-            assert f"{SICK}/" in found.listing.unreadable
-            assert found.listing.withheld(f"{SICK}/deep/c.jpg")
-            assert found.listing.sources == 4
+            assert f"{SICK}/" in found.join.unreadable
+            assert found.join.may_be_unlisted(f"{SICK}/deep/c.jpg")
+            assert found.join.sources == 4
     assert "failed" not in run().values()
 
 
 @pytest.mark.parametrize("name", ERRORS)
-def test_a_file_that_breaks_off(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch, name: str):
-    """Twelve files that cannot be read to the end fail alone: more than it takes to give up a store that fails."""
+def test_a_file_whose_read_fails(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch, name: str):
+    """Twelve files that cannot be read fail alone, though ten failures of the store would end the sync."""
     for number in range(12):
         (tmp_path / f"photos/{SICK}/{number}.jpg").write_bytes(picture(f"#1020{number:02}"))
     read, number = os.pread, getattr(errno, name)
@@ -129,7 +129,7 @@ def test_a_file_that_breaks_off(tmp_path: Path, run: Run, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("name", ["ENAMETOOLONG", "EINVAL", "EILSEQ"])
 def test_a_listed_name_is_not_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str):
-    """A file system that lists a name and then calls it unusable has failed: the file is not gone."""
+    """If a file system lists a name and then refuses it, that is a failure; the file does not count as deleted."""
     (tmp_path / "a.jpg").write_bytes(picture())
     store, status, number = open_store(tmp_path), os.stat, getattr(errno, name)
 
@@ -144,8 +144,8 @@ def test_a_listed_name_is_not_absent(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert store.head("x" * 300) is None
 
 
-def test_an_entry_of_unknown_type_whose_status_fails(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch):
-    """It may be a folder: what was made of sources below it is kept."""
+def test_an_entry_of_unknown_type_whose_stat_fails(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch):
+    """It may be a folder, so the thumbnails of sources below it are kept."""
 
     class Entry:
         """An entry of a file system that lists no types."""
@@ -179,7 +179,7 @@ def _in_root(at: object) -> bool:
 
 @pytest.mark.parametrize("vanishing", ["photos", "thumbs"])
 def test_a_root_that_vanishes_during_a_run(tmp_path: Path, workers: Workers, run: Run, vanishing: str):
-    """Without its source, all that was to be made fails and nothing is deleted. A destination is made again."""
+    """If the source vanishes, pending keys fail and nothing is deleted. A destination is created again."""
     (tmp_path / "photos/a.jpg").write_bytes(picture("#708090"))
     scope = Scope(
         source=open_store(tmp_path / "photos"),

@@ -1,4 +1,4 @@
-"""The index: a cache that may be lost, damaged and shared."""
+"""The manifest cache: its file may be lost, damaged and shared."""
 
 import sqlite3
 from pathlib import Path
@@ -9,51 +9,51 @@ from hypothesis import strategies as st
 
 from thumbsmith.bulk.manifest_cache import CachedManifest, ManifestCache, ManifestShape, cache_file
 
-FACTS = ManifestShape(recipe="r", limits="l", format="jpeg", alpha=False, renditions=(("icon.webp", "f"),))
-RECORD = CachedManifest(
-    manifest="m",
-    facts=FACTS,
-    source="s",
-    size=7,
-    sha256="0a",
+SHAPE = ManifestShape(recipe="r", limits="l", format="jpeg", alpha=False, renditions=(("icon.webp", "f"),))
+CACHED = CachedManifest(
+    etag="m",
+    shape=SHAPE,
+    source_etag="s",
+    source_bytes=7,
+    source_sha256="0a",
     objects="icon.webp\te\t1\nmanifest.json\tm\t2",
     altered=(("icon.webp", "x"),),
 )
-UNREADABLE = CachedManifest(manifest="m")
+UNREADABLE = CachedManifest(etag="m")
 REJECTED = CachedManifest(
-    manifest="m",
-    facts=ManifestShape(recipe="r", limits="l", rejection=("corrupt", "damaged")),
-    source="s",
+    etag="m",
+    shape=ManifestShape(recipe="r", limits="l", rejection=("corrupt", "damaged")),
+    source_etag="s",
     objects="manifest.json\tm\t2",
 )
 
 
-def _remembered(path: Path | None, *keys: str) -> dict[str, CachedManifest]:
-    with ManifestCache(path) as index:
-        return index.get_many(keys)
+def _read(path: Path | None, *keys: str) -> dict[str, CachedManifest]:
+    with ManifestCache(path) as cache:
+        return cache.get_many(keys)
 
 
-def _filled(path: Path) -> None:
-    with ManifestCache(path) as index:
-        index.put_many({"a": RECORD, "b\udcff\0": UNREADABLE, "é": REJECTED})
+def _fill(path: Path) -> None:
+    with ManifestCache(path) as cache:
+        cache.put_many({"a": CACHED, "b\udcff\0": UNREADABLE, "é": REJECTED})
 
 
-def test_what_is_remembered_is_recalled(tmp_path: Path):
-    """Another run recalls the same records, under any key that a file may have."""
-    path = tmp_path / "new" / "folder" / "index"
-    _filled(path)
-    wanted = {"a": RECORD, "b\udcff\0": UNREADABLE, "é": REJECTED}
-    assert _remembered(path, "a", "b\udcff\0", "z", "é") == wanted
+def test_a_later_run_reads_what_was_stored(tmp_path: Path):
+    """Another run reads the same manifests, under any key that a file can have."""
+    path = tmp_path / "new" / "folder" / "cache"
+    _fill(path)
+    expected = {"a": CACHED, "b\udcff\0": UNREADABLE, "é": REJECTED}
+    assert _read(path, "a", "b\udcff\0", "z", "é") == expected
     assert path.parent.stat().st_mode & 0o077 == 0
 
 
-def test_records_of_keys_that_are_gone_are_dropped(tmp_path: Path):
-    """A record between two keys that are asked for together is of a key that is gone; it is dropped."""
-    _filled(tmp_path / "index")
-    with ManifestCache(tmp_path / "index") as index:
-        assert index.get_many(["a", "é"]).keys() == {"a", "é"}
-        index.put_many({})
-    assert _remembered(tmp_path / "index", "a", "b\udcff\0", "é").keys() == {"a", "é"}
+def test_rows_of_deleted_keys_are_deleted(tmp_path: Path):
+    """A row between two keys of one request belongs to a deleted key; it is deleted."""
+    _fill(tmp_path / "cache")
+    with ManifestCache(tmp_path / "cache") as cache:
+        assert cache.get_many(["a", "é"]).keys() == {"a", "é"}
+        cache.put_many({})
+    assert _read(tmp_path / "cache", "a", "b\udcff\0", "é").keys() == {"a", "é"}
 
 
 @pytest.mark.parametrize(
@@ -69,14 +69,14 @@ def test_records_of_keys_that_are_gone_are_dropped(tmp_path: Path):
         lambda path: _execute(path, "UPDATE record SET altered = '[7]'"),
     ],
 )
-def test_what_is_damaged_is_made_anew(spoil, tmp_path: Path):
-    """A file that is no index of this version, or is damaged, is as good as none; soon there is a sound one again."""
-    path = tmp_path / "index"
-    _filled(path)
+def test_a_damaged_file_is_replaced(spoil, tmp_path: Path):
+    """A file that is damaged, or no cache of this version, counts as empty and is replaced."""
+    path = tmp_path / "cache"
+    _fill(path)
     spoil(path)
-    assert _remembered(path, "a", "é").get("a") is None
-    _filled(path)
-    assert _remembered(path, "a", "é") == {"a": RECORD, "é": REJECTED}
+    assert _read(path, "a", "é").get("a") is None
+    _fill(path)
+    assert _read(path, "a", "é") == {"a": CACHED, "é": REJECTED}
 
 
 def _execute(path: Path, statement: str) -> None:
@@ -88,67 +88,67 @@ def _execute(path: Path, statement: str) -> None:
 
 @settings(max_examples=60)
 @given(place=st.integers(0, 100_000), byte=st.integers(0, 255))
-def test_a_flipped_byte_stops_nothing(place: int, byte: int, tmp_path_factory: pytest.TempPathFactory):
-    """Whichever byte of the file is another one, no exception comes out."""
-    path = tmp_path_factory.mktemp("flipped") / "index"
-    _filled(path)
+def test_a_changed_byte_raises_no_exception(place: int, byte: int, tmp_path_factory: pytest.TempPathFactory):
+    """No exception is raised, whichever byte of the file is changed."""
+    path = tmp_path_factory.mktemp("flipped") / "cache"
+    _fill(path)
     content = bytearray(path.read_bytes())
     content[place % len(content)] = byte
     path.write_bytes(content)
-    with ManifestCache(path) as index:
-        records = index.get_many(["a", "é"])
-        index.put_many({"a": RECORD})
-        index.get_many(["a", "é"])
-    for key, record in records.items():
+    with ManifestCache(path) as cache:
+        cached = cache.get_many(["a", "é"])
+        cache.put_many({"a": CACHED})
+        cache.get_many(["a", "é"])
+    for key, manifest in cached.items():
         try:
-            record.as_manifest(key)
+            manifest.as_manifest(key)
         except (ValueError, KeyError):
             continue
 
 
-def test_where_nothing_can_be_written_nothing_is_remembered(tmp_path: Path):
-    """Without a file, or where there can be none, the index is empty and takes what it is given."""
+def test_without_a_writable_file_the_cache_is_temporary(tmp_path: Path):
+    """Without a file, or if none can be written, the cache starts empty and works for one run."""
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
-    for path in (None, tmp_path / "file" / "index", tmp_path / "folder"):
-        with ManifestCache(path) as index:
-            index.put_many({"a": RECORD})
-            assert index.get_many(["a"]) == {"a": RECORD}
-        assert _remembered(path, "a") == {}
+    for path in (None, tmp_path / "file" / "cache", tmp_path / "folder"):
+        with ManifestCache(path) as cache:
+            cache.put_many({"a": CACHED})
+            assert cache.get_many(["a"]) == {"a": CACHED}
+        assert _read(path, "a") == {}
 
 
 def test_two_runs_at_once(tmp_path: Path):
-    """Two runs may hold the same file; what each remembers is there for both."""
-    path = tmp_path / "index"
+    """Two runs can use the same file; each reads what the other stored."""
+    path = tmp_path / "cache"
     with ManifestCache(path) as one, ManifestCache(path) as other:
-        one.put_many({"a": RECORD})
+        one.put_many({"a": CACHED})
         other.put_many({"b": UNREADABLE})
         one.put_many({"c": REJECTED})
         assert (
             one.get_many(["a", "b", "c"])
             == other.get_many(["a", "b", "c"])
-            == {"a": RECORD, "b": UNREADABLE, "c": REJECTED}
+            == {"a": CACHED, "b": UNREADABLE, "c": REJECTED}
         )
 
 
-def test_a_file_that_is_locked_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """While somebody else has the file, nothing is remembered or recalled, and it is not damaged."""
-    monkeypatch.setattr("thumbsmith.bulk.manifest_cache._WAIT_SECONDS", 0.05)
-    path = tmp_path / "index"
-    _filled(path)
-    with ManifestCache(path) as index:
+def test_a_locked_file_is_not_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """While another process locks the file, nothing is stored or read, and the file is not replaced."""
+    monkeypatch.setattr("thumbsmith.bulk.manifest_cache._LOCK_TIMEOUT_SECONDS", 0.05)
+    path = tmp_path / "cache"
+    _fill(path)
+    with ManifestCache(path) as cache:
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
-        index.put_many({"z": RECORD})
-        assert index.get_many(["a"]) == {}
-        assert _remembered(path, "a") == {}
+        cache.put_many({"z": CACHED})
+        assert cache.get_many(["a"]) == {}
+        assert _read(path, "a") == {}
         other.execute("ROLLBACK")
         other.close()
-    assert _remembered(path, "a", "z") == {"a": RECORD}
+    assert _read(path, "a", "z") == {"a": CACHED}
 
 
-def test_each_pair_of_stores_has_a_file(tmp_path: Path):
-    """The file's name tells stores apart, also in which is which; without a folder there is no file."""
+def test_each_pair_of_stores_has_its_own_file(tmp_path: Path):
+    """The name of the file depends on both stores and their order. Without a folder there is no file."""
     names = {cache_file(str(tmp_path), *urls) for urls in (("a", "b"), ("b", "a"), ("a", "bc"), ("\udcff", "b"))}
     assert len(names) == 4
     assert cache_file(None, "a", "b") is None

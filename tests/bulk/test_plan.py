@@ -1,10 +1,9 @@
-"""What a sync would take."""
+"""The summary of a plan: counts, bytes, time and price."""
 
 import pytest
 
-from tests.bulk.unpainted import HEADERS, OpaqueStore, World
-from thumbsmith.bulk.cost import GONE, source
-from thumbsmith.bulk.status import Totals
+from tests.bulk.world import HEADERS, OpaqueStore, World
+from thumbsmith.bulk.cost import ORPHAN, Totals, source_amount
 from thumbsmith.cli.plan import print_plan
 from thumbsmith.cli.terminal import format_duration
 from thumbsmith.errors import StoreError
@@ -25,8 +24,8 @@ class _OnS3(OpaqueStore):
 
 def _totals(world: World) -> Totals:
     totals = Totals()
-    for standing in world.plan():
-        totals.add(standing)
+    for status in world.plan():
+        totals.add(status)
     return totals
 
 
@@ -41,25 +40,25 @@ def _world() -> World:
     return world
 
 
-def test_what_is_to_be_made_and_deleted_is_counted():
-    """Sources count by state, objects by what is wrong with them, with the bytes to be read and deleted."""
+def test_work_is_counted():
+    """Sources are counted by state, objects as orphaned or foreign, with the bytes to read and delete."""
     totals = _totals(_world())
     assert totals.sources == {"missing": 1, "stale": 0, "fresh": 1, "rejected": 0}
     assert (totals.to_make, totals.to_read, totals.failed) == (1, 2_000_000, 0)
     assert (totals.orphaned, totals.to_delete, totals.foreign) == (1, 3, 1)
-    assert totals.amount == source(2_000_000) + GONE
+    assert totals.amount == source_amount(2_000_000) + ORPHAN
 
 
-def test_people_are_told_the_price(capsys: pytest.CaptureFixture[str]):
-    """With a store on S3 the last line of a plan says what the requests cost."""
+def test_the_price_is_printed(capsys: pytest.CaptureFixture[str]):
+    """With a store on S3 the last line of a plan contains the price of the requests."""
     assert print_plan(_world().scope(), as_json=False) == 0
     assert "$0.00 for requests to S3" in capsys.readouterr().out.splitlines()[-1]
     assert print_plan(_world().scope(), as_json=True) == 0
     assert '"dollars": 0.0' in capsys.readouterr().out.splitlines()[-1]
 
 
-def test_what_cannot_be_found_out_is_told(capsys: pytest.CaptureFixture[str]):
-    """A key that fails is told with its reason, is in no count, and makes the exit code 1."""
+def test_a_failed_key_is_reported(capsys: pytest.CaptureFixture[str]):
+    """A key that fails is printed with its reason, is in no other count, and makes the exit code 1."""
     world = _world()
     object.__setattr__(world.destination, "broken", "fresh.jpg/")
     assert print_plan(world.scope(), as_json=False) == 1
@@ -70,7 +69,7 @@ def test_what_cannot_be_found_out_is_told(capsys: pytest.CaptureFixture[str]):
     assert '"sources": 2, "missing": 1' in shown
 
 
-@pytest.mark.parametrize(("amount", "said"), [(0, "0 s"), (89, "89 s"), (700, "11.7 min"), (70_000, "19.4 h")])
-def test_long_times_are_said_in_their_unit(amount: float, said: str):
-    """Seconds, minutes or hours, as people would say."""
-    assert format_duration(amount) == said
+@pytest.mark.parametrize(("seconds", "printed"), [(0, "0 s"), (89, "89 s"), (700, "11.7 min"), (70_000, "19.4 h")])
+def test_durations_have_a_suitable_unit(seconds: float, printed: str):
+    """Durations are printed in seconds, minutes or hours."""
+    assert format_duration(seconds) == printed

@@ -1,4 +1,4 @@
-"""A thousand faults planted in a destination: all are found, none is invented, one sync repairs them."""
+"""A thousand planted faults: a plan finds exactly these, and one sync repairs them."""
 
 import random
 from collections import Counter
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bulk.unpainted import HEADERS, World
+from tests.bulk.world import HEADERS, World
 from thumbsmith.bulk.status import KeyStatus
 
 FAULTS = 1000
@@ -25,8 +25,8 @@ SHAPES = (
 )
 
 
-def _filled(sources: int, index: Path) -> World:
-    world = World(index=index)
+def _filled(sources: int, cache: Path) -> World:
+    world = World(cache=cache)
     for number in range(sources):
         world.upload(SHAPES[number % len(SHAPES)].format(number // len(SHAPES)))
     world.sync()
@@ -47,18 +47,18 @@ def _delete(*names: str, source: bool = False) -> Callable[[World, str], None]:
     return delete
 
 
-def _take_anothers(world: World, key: str) -> None:
+def _take_manifest_of_another(world: World, key: str) -> None:
     content = world.destination.open("untouched.jpg/manifest.json").data
     world.destination.put(f"{key}/manifest.json", content, HEADERS)
 
 
-# What is done to a key, and what a plan is then to say, and of what.
+# A step for a key, the word that a plan must then give, and the suffixes of the keys for which it gives it.
 KINDS: tuple[tuple[Callable[[World, str], object], str, tuple[str, ...]], ...] = (
     (_delete("/small.jpg"), "stale", ("",)),
     (_put("/icon.webp", b"altered"), "stale", ("",)),
     (_delete("/manifest.json"), "missing", ("",)),
     (_put("/manifest.json", b'{"thumbsmith": 1, "rec'), "stale", ("",)),
-    (_take_anothers, "stale", ("",)),
+    (_take_manifest_of_another, "stale", ("",)),
     (World.upload, "stale", ("",)),
     (lambda world, key: world.upload(f"{key}.new.jpg"), "missing", (".new.jpg",)),
     (_delete(source=True), "orphaned", ("/icon.webp", "/manifest.json", "/small.jpg", "/small.webp")),
@@ -79,8 +79,8 @@ def _found(plan: list[KeyStatus]) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("sources", [1_250, pytest.param(25_000, marks=pytest.mark.deep)])
 def test_a_thousand_faults_are_found_and_repaired(sources: int, tmp_path: Path):
-    """Each fault is found as what it is and once, nothing else is; one sync leaves only what is foreign."""
-    world, chance = _filled(sources, tmp_path / "index"), random.Random(1)
+    """A plan finds each fault once, and nothing else. After one sync only foreign objects remain."""
+    world, chance = _filled(sources, tmp_path / "cache"), random.Random(1)
     world.upload("untouched.jpg")
     world.converge("untouched.jpg")
     keys = sorted(info.key for info in world.source.list() if info.key != "untouched.jpg")
@@ -90,10 +90,10 @@ def test_a_thousand_faults_are_found_and_repaired(sources: int, tmp_path: Path):
         plant, word, names = KINDS[number % len(KINDS)]
         plant(world, key)
         expected.update((word, key + name) for name in names)
-    assert Counter(_found(world.without_index().plan())) == expected
+    assert Counter(_found(world.without_cache().plan())) == expected
     assert Counter(_found(world.plan())) == expected
     failed = [done for done in world.sync() if done.error]
     assert failed == []
     foreign = {fault for fault in expected if fault[0] == "foreign"}
     assert set(_found(world.plan())) == foreign
-    assert set(_found(world.without_index().plan())) == foreign
+    assert set(_found(world.without_cache().plan())) == foreign

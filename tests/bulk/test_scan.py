@@ -1,13 +1,12 @@
-"""Both stores side by side."""
+"""The scan of both stores, and the status of all keys."""
 
 from dataclasses import replace
 
 import pytest
 
 from tests.reconcile.scene import HEADERS, Scene
-from thumbsmith.bulk.join import PendingKey
-from thumbsmith.bulk.scan import Scope, inspect, scan
-from thumbsmith.bulk.status import KeyStatus
+from thumbsmith.bulk.scan import PendingKey, Scope, scan
+from thumbsmith.bulk.status import KeyStatus, inspect
 from thumbsmith.errors import StoreError, UsageError
 from thumbsmith.store import open_store
 
@@ -29,7 +28,7 @@ def _foreign(scene: Scene) -> list[str]:
     return [info.key for each in _inspect(scene.scope()) for info in each.foreign]
 
 
-def test_sources_are_what_is_selected():
+def test_selected_objects_are_sources():
     """Every selected object is a source; hidden names and folder markers are not."""
     scene = Scene()
     for key in ("b.jpg", "a/b.txt", ".hidden", "a/.git/x", "folder/"):
@@ -37,8 +36,8 @@ def test_sources_are_what_is_selected():
     assert _sources(scene.scope()) == ["a/b.txt", "b.jpg"]
 
 
-def test_what_was_made_of_a_gone_source_is_orphaned():
-    """Everything of ours under a key that is no source any more is orphaned, foreign files beside it are not."""
+def test_thumbnails_of_a_deleted_source_are_orphaned():
+    """All managed objects of a deleted source are orphaned; foreign files beside them are not."""
     scene = Scene()
     for key in ("a.jpg", "b.jpg", "c.jpg"):
         scene.upload(key)
@@ -47,7 +46,7 @@ def test_what_was_made_of_a_gone_source_is_orphaned():
     scene.destination.put("a.jpg/readme.txt", b"mine", HEADERS)
     assert _orphaned(scene) == [f"a.jpg/{name}" for name in ("icon.webp", "manifest.json", "small.jpg", "small.webp")]
     assert _foreign(scene) == ["a.jpg/readme.txt"]
-    assert [each.pictures for each in _inspect(scene.scope())] == [3, 3, 3, 0]
+    assert [each.renditions for each in _inspect(scene.scope())] == [3, 3, 3, 0]
 
 
 @pytest.mark.parametrize(
@@ -62,15 +61,15 @@ def test_what_was_made_of_a_gone_source_is_orphaned():
         "notes.txt",
     ],
 )
-def test_what_others_put_there_is_foreign(key: str):
-    """Files that look like ours, but under no source and without a manifest of ours, are foreign."""
+def test_files_of_others_are_foreign(key: str):
+    """Files with managed names are foreign if they have no source and no valid manifest."""
     scene = Scene()
     scene.destination.put(key, b'{"thumbsmith": 1}', HEADERS)
     assert (_foreign(scene), _orphaned(scene)) == ([key], [])
 
 
-def test_what_a_killed_run_left_of_a_gone_source_is_orphaned():
-    """Renditions without a manifest, named as the recipe names them under a file's name, are what a killed run left."""
+def test_renditions_of_a_killed_run_are_orphaned():
+    """Renditions without a manifest are orphaned if the recipe makes all names and the key looks like a file."""
     scene = Scene()
     scene.destination.put("a.jpg/icon.webp", b"", HEADERS)
     scene.destination.put("a.jpg/small.jpg", b"", HEADERS)
@@ -79,7 +78,7 @@ def test_what_a_killed_run_left_of_a_gone_source_is_orphaned():
 
 @pytest.mark.parametrize("keys", [("x.jpg", "x.jpg.bak", "x.jpg!"), ("a", "a/b", "a/b/small.webp", "a/small.webp")])
 def test_one_key_may_begin_with_another(keys: tuple[str, ...]):
-    """Keys of which one is the beginning of another, and those that look like ours, are each told by their own."""
+    """Keys that begin with another key, or that look like renditions, each have their own status."""
     scene = Scene()
     for key in keys:
         scene.upload(key)
@@ -92,8 +91,8 @@ def test_one_key_may_begin_with_another(keys: tuple[str, ...]):
         scene.upload(key)
 
 
-def test_a_prefix_leaves_all_else_alone():
-    """With a prefix only sources under it count, and what stands under such keys; keys need not end there."""
+def test_a_prefix_limits_the_scan():
+    """With a prefix only keys that begin with it count, in both stores."""
     scene = Scene()
     for key in ("a/x.jpg", "a/xy.jpg", "a/y.jpg", "a", "b.jpg"):
         scene.upload(key)
@@ -107,7 +106,7 @@ def test_a_prefix_leaves_all_else_alone():
 
 
 def test_overlapping_stores_are_refused(tmp_path):
-    """A destination within the source, or the other way round, is refused."""
+    """A destination inside the source is refused, and a source inside the destination."""
     scene = Scene()
     inner = tmp_path / "inner"
     inner.mkdir()
@@ -117,20 +116,20 @@ def test_overlapping_stores_are_refused(tmp_path):
 
 
 def test_a_missing_source_is_refused(tmp_path):
-    """A source folder that is not there is an error, not an empty source."""
+    """A missing source folder is an error, not an empty source."""
     with pytest.raises(StoreError) as failed:
         _inspect(replace(Scene().scope(), source=open_store(tmp_path / "none")))
     assert not failed.value.transient
 
 
-def test_a_full_disk_for_temporary_files_is_a_failure():
-    """Where SQLite has no room for the listings, that is a StoreError which may pass, and names the setting."""
+def test_a_full_disk_for_temporary_files_is_a_store_error():
+    """If the disk has no room for the listings, a transient StoreError names the setting."""
     scope = Scene().scope()
 
     def fill() -> None:
         with scan(scope) as found:
-            found.listing._database.execute("PRAGMA max_page_count = 1")
-            found.listing.defer(PendingKey(f"{number}.jpg" * 20, True) for number in range(1000))
+            found.join._database.execute("PRAGMA max_page_count = 1")
+            found.join.add_pending(PendingKey(f"{number}.jpg" * 20, True) for number in range(1000))
 
     with pytest.raises(StoreError, match="disk is full: set TMPDIR") as raised:
         fill()

@@ -1,4 +1,4 @@
-"""How keys stand, by listings and an index: the same as by looking at each of them."""
+"""The status of keys from listings and the manifest cache: the same as from examining each key."""
 
 import json
 import sqlite3
@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.bulk.unpainted import BAD, HEADERS, RECIPE, World
+from tests.bulk.world import BAD, HEADERS, RECIPE, World
 from thumbsmith.errors import SourceChanged
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.names import MANIFEST, is_managed_name, possible_names
 from thumbsmith.reconcile.converge import StoreDriver
-from thumbsmith.reconcile.effects import DEFAULTS, Options
-from thumbsmith.reconcile.protocol import look, unusable_key
+from thumbsmith.reconcile.decide import unusable_key
+from thumbsmith.reconcile.protocol import DEFAULTS, Options, examine
 from thumbsmith.store.base import MAX_KEY_BYTES
 
 KEYS = ("a", "a/b", "a/b/small.webp", "x.jpg", "x.jpg.bak", "x.jpg!", "x.jpg/n.png", "é.jpg", "small.webp", "y" * 1020)
@@ -30,41 +30,41 @@ RECIPES = (
 
 
 def _oracle(world: World, options: Options) -> set[tuple]:
-    """Return what is to be told, with everything in memory and every key looked at as `converge` begins to."""
+    """Return the expected statuses, with everything in memory, from examining every key as `converge` does."""
     sources = {info.key for info in world.source.list()}
     owners: dict[str, set[str]] = {}
-    told = set()
+    statuses = set()
     for key in world.objects():
         owner, _, name = key.rpartition("/")
         if owner and is_managed_name(name):
             owners.setdefault(owner, set()).add(name)
         else:
-            told.add((key, None, "", (), (key,)))
+            statuses.add((key, None, "", (), (key,)))
     for key in sources:
-        told.add(_looked_at(world, key, options))
+        statuses.add(_examined(world, key, options))
     for key in owners.keys() - sources:
-        hands = StoreDriver(key, world.source, world.destination, world.recipe, None)
-        manifest = hands.carry_out(look(world.recipe)).manifest
+        driver = StoreDriver(key, world.source, world.destination, world.recipe, None)
+        manifest = driver.run(examine(world.recipe)).manifest
         made = manifest is not None
         if MANIFEST not in owners[key]:
             made = "." in key.rpartition("/")[2] and owners[key] <= possible_names(world.recipe)
         objects = tuple(f"{key}/{name}" for name in sorted(owners[key]))
         orphaned = () if options.keep_orphans else objects
-        told.add((key, None, "", orphaned, ()) if made else (key, None, "", (), objects))
-    return told
+        statuses.add((key, None, "", orphaned, ()) if made else (key, None, "", (), objects))
+    return statuses
 
 
-def _looked_at(world: World, key: str, options: Options) -> tuple:
+def _examined(world: World, key: str, options: Options) -> tuple:
     refusal = unusable_key(key, world.recipe, MAX_KEY_BYTES)
     if refusal:
         return key, "rejected", refusal.detail, (), ()
-    hands = StoreDriver(key, world.source, world.destination, world.recipe, None)
-    verdict = hands.carry_out(look(world.recipe, options)).assessment
-    orphaned = () if options.keep_orphans else tuple(f"{key}/{name}" for name in verdict.retired)
-    return key, verdict.state, verdict.why, orphaned, ()
+    driver = StoreDriver(key, world.source, world.destination, world.recipe, None)
+    assessment = driver.run(examine(world.recipe, options)).assessment
+    orphaned = () if options.keep_orphans else tuple(f"{key}/{name}" for name in assessment.obsolete)
+    return key, assessment.state, assessment.why, orphaned, ()
 
 
-def _told(world: World, options: Options) -> set[tuple]:
+def _statuses(world: World, options: Options) -> set[tuple]:
     return {
         (
             each.key,
@@ -78,21 +78,21 @@ def _told(world: World, options: Options) -> set[tuple]:
 
 
 def _copy(world: World, key: str) -> None:
-    """Write an object again as it is: it gets another etag."""
+    """Write an object again without a change: it gets another etag."""
     found = world.destination.open(key)
     if found:
         world.destination.put(key, found.data, HEADERS)
 
 
 def _touch(world: World, key: str) -> None:
-    """Write a source again as it is, as a change of its mode does in a folder: it gets another etag."""
+    """Write a source again without a change: it gets another etag, as after a change of a file's mode."""
     found = world.source.open(key)
     if found:
         world.source.put(key, found.data, HEADERS)
 
 
 def _move_manifest(world: World, key: str) -> None:
-    """Put the manifest of one key under another."""
+    """Copy the manifest of one key to another key."""
     found = world.destination.open(f"{key}/{MANIFEST}")
     if found:
         world.destination.put(f"x.jpg/{MANIFEST}", found.data, HEADERS)
@@ -100,7 +100,7 @@ def _move_manifest(world: World, key: str) -> None:
 
 ACTIONS: dict[str, Callable[[World, str, str], None]] = {
     "upload": lambda world, key, name: world.upload(key),
-    "upload what is no image": lambda world, key, name: world.upload(key, BAD),
+    "upload an invalid source": lambda world, key, name: world.upload(key, BAD),
     "touch": lambda world, key, name: _touch(world, key),
     "remove": lambda world, key, name: world.source.delete(key),
     "converge": lambda world, key, name: world.converge(key),
@@ -110,14 +110,14 @@ ACTIONS: dict[str, Callable[[World, str, str], None]] = {
     "move": lambda world, key, name: _move_manifest(world, key),
     "sync": lambda world, key, name: world.sync() and None,
 }
-_DEEDS = st.tuples(st.sampled_from(sorted(ACTIONS)), st.sampled_from(KEYS), st.sampled_from(NAMES))
+_STEPS = st.tuples(st.sampled_from(sorted(ACTIONS)), st.sampled_from(KEYS), st.sampled_from(NAMES))
 
 
 @settings(max_examples=40)
 @given(
     rounds=st.lists(
         st.tuples(
-            st.lists(_DEEDS, max_size=6),
+            st.lists(_STEPS, max_size=6),
             st.sampled_from(RECIPES),
             st.builds(Options, keep_orphans=st.booleans(), retry_rejected=st.booleans()),
         ),
@@ -125,21 +125,21 @@ _DEEDS = st.tuples(st.sampled_from(sorted(ACTIONS)), st.sampled_from(KEYS), st.s
         max_size=4,
     )
 )
-def test_the_plan_is_what_looking_at_every_key_tells(rounds):
-    """Whatever happened, and whatever an index remembers of earlier runs, the plan is that of a look at every key."""
+def test_the_plan_equals_an_examination_of_every_key(rounds):
+    """After any steps, and with any cache, the plan equals the result of examining every key."""
     with TemporaryDirectory() as folder:
-        world = World(index=Path(folder, "index"))
+        world = World(cache=Path(folder, "index"))
         for key in KEYS:
             world.upload(key)
         world.sync()
-        for deeds, recipe, options in rounds:
+        for steps, recipe, options in rounds:
             world = replace(world, recipe=recipe)
-            for deed, key, name in deeds:
-                ACTIONS[deed](world, key, name)
-            wanted = _oracle(world, options)
-            assert _told(world, options) == wanted, "with what earlier runs remember"
-            assert _told(world, options) == wanted, "with what this run remembers"
-            assert _told(world.without_index(), options) == wanted, "with nothing remembered"
+            for step, key, name in steps:
+                ACTIONS[step](world, key, name)
+            expected = _oracle(world, options)
+            assert _statuses(world, options) == expected, "with the cache of earlier runs"
+            assert _statuses(world, options) == expected, "with the cache of this run"
+            assert _statuses(world.without_cache(), options) == expected, "without a cache"
         world.sync()
         assert {each.state for each in world.plan() if each.source and len(each.key) < 1000} <= {"fresh", "rejected"}
         assert all(each.settled for each in world.plan() if each.source and len(each.key) < 1000)
@@ -147,8 +147,8 @@ def test_the_plan_is_what_looking_at_every_key_tells(rounds):
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    """Return ten sources made right, of which an index knows nothing yet."""
-    world = World(index=tmp_path / "caches" / "index")
+    """Return ten converged sources and an empty cache."""
+    world = World(cache=tmp_path / "caches" / "index")
     for number in range(10):
         world.upload(f"{number}.jpg")
         world.converge(f"{number}.jpg")
@@ -170,7 +170,7 @@ def test_a_manifest_is_read_once(world: World):
 
 
 def test_another_recipe_needs_no_reading(world: World):
-    """After a change of the recipe the listings and the index say all."""
+    """After a change of the recipe, the listings and the cache are enough for a plan."""
     world.plan()
     world.destination.opened.clear()
     world.recipe = RECIPES[1]
@@ -178,8 +178,8 @@ def test_another_recipe_needs_no_reading(world: World):
     assert not world.destination.opened
 
 
-def test_what_was_copied_is_hashed_once(world: World):
-    """Renditions with another etag are read once, those that are as recorded and those that are not."""
+def test_copied_renditions_are_read_once(world: World):
+    """A rendition with another etag is read once, whether or not its bytes are the recorded ones."""
     _copy(world, "1.jpg/icon.webp")
     world.destination.put("2.jpg/icon.webp", b"altered", HEADERS)
     world.destination.opened.clear()
@@ -190,7 +190,7 @@ def test_what_was_copied_is_hashed_once(world: World):
     assert world.destination.opened == {MANIFEST: 10, "icon.webp": 2}
 
 
-def test_what_was_touched_is_read_once(world: World):
+def test_a_touched_source_is_read_once(world: World):
     """A source with a new etag and the recorded bytes is read once, and its manifest is not read again."""
     world.plan()
     for number in range(10):
@@ -198,30 +198,30 @@ def test_what_was_touched_is_read_once(world: World):
     world.source.opened.clear()
     world.destination.opened.clear()
     assert {(each.state, each.why) for each in world.plan()} == {("fresh", "as recorded")}
-    assert {(done.outcome.status, done.planned) for done in world.sync()} == {("fresh", True)}
+    assert {(done.outcome.status, done.already_settled) for done in world.sync()} == {("fresh", True)}
     assert (world.source.opened.total(), world.destination.opened.total()) == (10, 0)
 
 
-def test_what_was_touched_is_recorded_where_nothing_remembers_it(world: World):
-    """Without an index that lasts the new etag goes into the manifest: the next run need not read the source."""
-    world = world.without_index()
+def test_a_touched_source_is_recorded_without_a_cache(world: World):
+    """Without a cache file the new etag is written to the manifest, so the next run need not read the source."""
+    world = world.without_cache()
     before = world.destination.open("3.jpg/icon.webp").info
     _touch(world, "3.jpg")
     assert {each.key: (each.state, each.settled) for each in world.plan()}["3.jpg"] == ("fresh", False)
     done = {each.key: each for each in world.sync()}["3.jpg"]
-    assert (done.outcome.status, done.outcome.written, done.planned) == ("fresh", 0, False)
+    assert (done.outcome.status, done.outcome.written, done.already_settled) == ("fresh", 0, False)
     assert world.destination.open("3.jpg/icon.webp").info == before
     world.source.opened.clear()
     assert all(each.settled for each in world.plan())
     assert not world.source.opened
 
 
-def test_a_source_of_the_same_size_is_another_one(world: World):
-    """Other bytes of the recorded size are stale, with what an index remembers and without."""
+def test_a_replaced_source_of_the_same_size_is_stale(world: World):
+    """A source with other bytes of the recorded size is stale, with and without a cache."""
     world.plan()
     data = world.source.open("3.jpg").data
     world.source.put("3.jpg", data[:-1] + bytes([data[-1] ^ 1]), HEADERS)
-    for each in (world, world.without_index()):
+    for each in (world, world.without_cache()):
         assert {found.key: (found.state, found.why) for found in each.plan()}["3.jpg"] == (
             "stale",
             "the source was replaced",
@@ -229,20 +229,20 @@ def test_a_source_of_the_same_size_is_another_one(world: World):
     assert {done.key for done in world.sync() if done.outcome.status == "made"} == {"3.jpg"}
 
 
-def test_a_rejection_of_what_was_touched_stands(world: World):
-    """A rejected source with a new etag is not judged again, unless that is asked for."""
+def test_the_rejection_of_a_touched_source_is_valid(world: World):
+    """A rejected source with a new etag stays rejected, unless rejections are retried."""
     world.upload("bad.jpg", BAD)
     world.converge("bad.jpg")
     world.plan()
     _touch(world, "bad.jpg")
-    for each in (world.without_index(), world):
+    for each in (world.without_cache(), world):
         assert {found.key: found.state for found in each.plan()}["bad.jpg"] == "rejected"
         retried = {found.key: found.state for found in each.plan(Options(retry_rejected=True))}
         assert retried["bad.jpg"] != "rejected"
 
 
-def test_what_was_altered_may_be_put_right_by_others(world: World):
-    """A rendition whose recorded bytes are put back under a new etag is fresh, though it was found altered before."""
+def test_an_altered_rendition_can_be_restored(world: World):
+    """A rendition that was found altered is fresh once the recorded bytes are restored under a new etag."""
     right = world.destination.open("2.jpg/icon.webp").data
     world.destination.put("2.jpg/icon.webp", b"altered", HEADERS)
     assert {each.key: each.state for each in world.plan()}["2.jpg"] == "stale"
@@ -250,8 +250,8 @@ def test_what_was_altered_may_be_put_right_by_others(world: World):
     assert {each.state for each in world.plan()} == {"fresh"}
 
 
-def test_sync_looks_only_at_what_is_not_settled(world: World):
-    """A sync after a plan opens nothing for what is fresh; with something to do it opens that alone."""
+def test_sync_opens_only_objects_of_unsettled_keys(world: World):
+    """A sync after a plan opens no object of fresh keys."""
     world.plan()
     world.source.opened.clear()
     world.destination.opened.clear()
@@ -262,8 +262,8 @@ def test_sync_looks_only_at_what_is_not_settled(world: World):
     assert (world.source.opened, world.destination.opened) == ({"4.jpg": 1}, {MANIFEST: 1})
 
 
-def test_a_manifest_that_is_replaced_since_it_was_listed(world: World):
-    """What is read of a later version than the listed one is not taken for what the listed one says."""
+def test_a_manifest_that_is_replaced_after_the_listing(world: World):
+    """The content of a later version is not cached as the content of the listed version."""
     world.plan()
     world.destination.put(f"5.jpg/{MANIFEST}", b"altered", HEADERS)
     listed = list(world.destination.list())
@@ -276,18 +276,18 @@ def test_a_manifest_that_is_replaced_since_it_was_listed(world: World):
     assert {each.key: each.why for each in gone}["5.jpg"] == "the manifest cannot be read"
 
 
-def test_a_manifest_that_is_written_while_it_is_read(world: World):
-    """It counts as one that cannot be read, is not remembered, and its pictures are nobody's orphans."""
+def test_a_manifest_that_is_replaced_during_the_read(world: World):
+    """It counts as unreadable and is not cached, and its renditions are not orphaned."""
     world.source.delete("6.jpg")
     busy = replace(world, destination=_Busy(world.destination, list(world.destination.list())))
-    told = {each.key: each for each in busy.plan()}
-    assert {told[f"{number}.jpg"].why for number in range(6)} == {"the manifest cannot be read"}
-    assert (told["6.jpg"].orphaned, len(told["6.jpg"].foreign)) == ((), 4)
+    statuses = {each.key: each for each in busy.plan()}
+    assert {statuses[f"{number}.jpg"].why for number in range(6)} == {"the manifest cannot be read"}
+    assert (statuses["6.jpg"].orphaned, len(statuses["6.jpg"].foreign)) == ((), 4)
     assert [len(each.orphaned) for each in world.plan() if not each.source] == [4]
 
 
-def test_bytes_of_a_later_version_are_not_remembered(world: World):
-    """A rendition that is put right after it was listed does not make the version that was listed right."""
+def test_bytes_of_a_later_version_are_not_cached(world: World):
+    """If a rendition is restored after the listing, the listed version does not count as restored."""
     right = world.destination.open("7.jpg/icon.webp").data
     world.destination.put("7.jpg/icon.webp", b"altered", HEADERS)
     altered, listed = world.destination.open("7.jpg/icon.webp"), list(world.destination.list())
@@ -298,51 +298,51 @@ def test_bytes_of_a_later_version_are_not_remembered(world: World):
     assert {each.key: each.state for each in world.plan()}["7.jpg"] == "stale"
 
 
-def test_manifests_of_many_kinds(world: World, monkeypatch: pytest.MonkeyPatch):
-    """However many kinds of manifest there are, verdicts are those of each."""
-    monkeypatch.setattr("thumbsmith.bulk.status._VERDICTS", 2)
+def test_many_shapes_of_manifests(world: World, monkeypatch: pytest.MonkeyPatch):
+    """With more shapes than assessments in memory, each key has the right status."""
+    monkeypatch.setattr("thumbsmith.bulk.status._MAX_ASSESSMENTS", 2)
     for number, recipe in enumerate(RECIPES):
         world.recipe = recipe
         world.upload(f"{number}.new.jpg")
         world.converge(f"{number}.new.jpg")
     for _ in range(2):
-        assert _told(world, DEFAULTS) == _oracle(world, DEFAULTS)
+        assert _statuses(world, DEFAULTS) == _oracle(world, DEFAULTS)
 
 
 @pytest.mark.parametrize("etag", ["a\tb", "a\nsmall.webp\tx\t1", "\udcff"])
-def test_a_manifest_with_an_impossible_etag_is_not_remembered(world: World, etag: str):
-    """What somebody else wrote into a manifest decides nothing about other objects; it is read each time."""
+def test_a_manifest_with_an_impossible_etag_is_not_cached(world: World, etag: str):
+    """A forged manifest does not affect the status of other objects; it is read each time."""
     content = json.loads(world.destination.open(f"1.jpg/{MANIFEST}").data)
     content["renditions"][0]["etag"] = etag
     world.destination.delete(content["renditions"][0]["key"])
     world.destination.put(f"1.jpg/{MANIFEST}", json.dumps(content).encode(), HEADERS)
     world.plan()
     world.destination.opened.clear()
-    assert _told(world, DEFAULTS) == _oracle(world, DEFAULTS)
+    assert _statuses(world, DEFAULTS) == _oracle(world, DEFAULTS)
     assert world.destination.opened[MANIFEST] >= 1
 
 
 @pytest.mark.parametrize(
-    ("deed", "state"),
+    ("step", "state"),
     [
         (lambda world: world.destination.delete(f"3.jpg/{MANIFEST}"), "missing"),
         (lambda world: world.destination.put(f"3.jpg/{MANIFEST}", b"{}", HEADERS), "stale"),
         (lambda world: world.upload("3.jpg"), "stale"),
     ],
-    ids=["no manifest", "no manifest that can be read", "another source"],
+    ids=["no manifest", "unreadable manifest", "another source"],
 )
-def test_only_what_no_recipe_wants_is_an_orphan(world: World, deed: Callable[[World], object], state: str):
-    """Of a source that is to be made again, renditions of the recipe are replaced, and others deleted."""
+def test_only_obsolete_renditions_are_orphaned(world: World, step: Callable[[World], object], state: str):
+    """If a source will be rendered again, renditions of the recipe are not orphaned; others are."""
     world.destination.put("3.jpg/old.webp", b"left", HEADERS)
-    deed(world)
-    told = {each.key: each for each in world.plan()}["3.jpg"]
-    assert (told.state, [info.key for info in told.orphaned]) == (state, ["3.jpg/old.webp"])
+    step(world)
+    status = {each.key: each for each in world.plan()}["3.jpg"]
+    assert (status.state, [info.key for info in status.orphaned]) == (state, ["3.jpg/old.webp"])
 
 
-def test_a_damaged_record_is_as_good_as_none(world: World):
-    """Where a record is not what it should be the manifest is read."""
+def test_a_damaged_row_of_the_cache_is_ignored(world: World):
+    """If a cached row is damaged, the manifest is read."""
     world.plan()
-    database = sqlite3.connect(world.index)
+    database = sqlite3.connect(world.cache)
     with database:
         database.execute("UPDATE record SET objects = substr(objects, 3)")
     database.close()
@@ -352,7 +352,7 @@ def test_a_damaged_record_is_as_good_as_none(world: World):
 
 
 class _Listed:
-    """A store whose listing is that of an earlier time."""
+    """A store with an earlier listing."""
 
     def __init__(self, store, listed) -> None:
         self._store, self._listed = store, listed
@@ -368,7 +368,7 @@ class _Listed:
 
 
 class _Busy(_Listed):
-    """A store whose objects are written to all the time."""
+    """A store in which every object changes during a read."""
 
     def open(self, key: str):
         return _Changing(self._store.open(key))
@@ -382,4 +382,4 @@ class _Changing:
         return getattr(self._reader, name)
 
     def read(self, offset: int, length: int) -> bytes:
-        raise SourceChanged("written to while it was read")
+        raise SourceChanged("changed during the read")

@@ -1,20 +1,20 @@
-"""A whole destination made right, and told what would be done."""
+"""Sync of whole stores, and the plan that predicts it."""
 
 from collections.abc import Callable, Collection
 
 import pytest
 
-from tests.bulk.unpainted import OpaqueStore, Unpainted, World
+from tests.bulk.world import DigestRenderer, OpaqueStore, World
 from tests.pictures import picture
 from tests.reconcile.scene import HEADERS, Scene
 from thumbsmith.bulk.parallel import each
-from thumbsmith.bulk.scan import MAX_FAILURES_IN_A_ROW, READERS, inspect, scan
-from thumbsmith.bulk.status import KeyStatus
-from thumbsmith.bulk.sync import Done, sync
+from thumbsmith.bulk.scan import scan
+from thumbsmith.bulk.status import MAX_FAILURES_IN_A_ROW, READERS, KeyStatus, inspect
+from thumbsmith.bulk.sync import SyncResult, sync
 from thumbsmith.errors import MassDeletionRefused, StoreError
 from thumbsmith.reader import RangeReader
 from thumbsmith.recipe import Recipe
-from thumbsmith.reconcile.effects import DEFAULTS, Options
+from thumbsmith.reconcile.protocol import DEFAULTS, Options
 from thumbsmith.worker import Work
 
 
@@ -23,10 +23,10 @@ def _never() -> bool:
 
 
 def _sync(
-    scene: Scene, options: Options = DEFAULTS, stop: Callable[[], bool] = _never, *, may_wipe: bool = False
-) -> list[Done]:
+    scene: Scene, options: Options = DEFAULTS, stop: Callable[[], bool] = _never, *, allow_mass_delete: bool = False
+) -> list[SyncResult]:
     with scan(scene.scope(options)) as found:
-        return list(sync(found, renderer=scene.renderer, threads=3, stop=stop, may_wipe=may_wipe))
+        return list(sync(found, renderer=scene.renderer, threads=3, stop=stop, allow_mass_delete=allow_mass_delete))
 
 
 def _plan(scene: Scene, options: Options = DEFAULTS) -> dict[str, KeyStatus]:
@@ -48,18 +48,18 @@ def test_every_source_is_made_and_then_fresh():
     assert {done.outcome.status for done in _sync(scene)} == {"fresh"}
 
 
-def test_gone_sources_are_cleared_away_and_told_apart():
-    """What is left of a gone source is deleted, and is not counted as a source."""
+def test_thumbnails_of_deleted_sources_are_deleted():
+    """Thumbnails of a deleted source are deleted, and do not count as a source."""
     scene = _filled()
     _sync(scene)
     scene.source.delete("3.jpg")
-    (gone,) = [done for done in _sync(scene) if not done.listed]
-    assert (gone.key, gone.outcome.status, gone.outcome.deleted) == ("3.jpg", "deleted", 4)
+    (deleted,) = [done for done in _sync(scene) if not done.listed]
+    assert (deleted.key, deleted.outcome.status, deleted.outcome.deleted) == ("3.jpg", "deleted", 4)
     assert not [key for key in scene.objects() if key.startswith("3.jpg")]
 
 
-def test_orphans_stay_on_demand():
-    """With keep_orphans a gone source is not even looked at."""
+def test_orphans_can_be_kept():
+    """With keep_orphans the key of a deleted source is not converged."""
     scene = _filled(2)
     _sync(scene)
     scene.source.delete("1.jpg")
@@ -68,7 +68,7 @@ def test_orphans_stay_on_demand():
 
 
 class _Broken:
-    """A memory store whose writes fail while `broken` says so."""
+    """A memory store whose writes fail for keys for which `broken` returns True."""
 
     def __init__(self, store, broken: Callable[[str], bool]) -> None:
         self._store, self._broken = store, broken
@@ -85,7 +85,7 @@ class _Broken:
         return self._store.put(key, data, headers)
 
 
-def test_one_failure_costs_one_source():
+def test_one_failure_affects_one_source():
     """A source whose thumbnails cannot be written fails with its reason; the others are made."""
     scene = _filled()
     scene.destination = _Broken(scene.destination, lambda key: key.startswith("2"))  # type: ignore[assignment]
@@ -93,27 +93,27 @@ def test_one_failure_costs_one_source():
     assert [(done.key, str(done.error)) for done in failed] == [("2.jpg", "2.jpg/icon.webp: No space left on device")]
 
 
-def test_a_store_that_fails_all_the_time_is_given_up():
-    """After ten failures in a row nothing more is begun; every source is still told of, as failed."""
+def test_a_store_that_always_fails_is_given_up():
+    """After ten consecutive failures no further key is tried, but every source is yielded as failed."""
     scene = _filled(40)
     scene.destination = _Broken(scene.destination, lambda key: True)  # type: ignore[assignment]
     results = _sync(scene)
     assert len(results) == 40
     assert all(done.error and done.error.transient for done in results)
-    assert MAX_FAILURES_IN_A_ROW <= len(scene.renderer.asked) <= MAX_FAILURES_IN_A_ROW + 3
+    assert MAX_FAILURES_IN_A_ROW <= len(scene.renderer.requested) <= MAX_FAILURES_IN_A_ROW + 3
 
 
-def test_stopping_finishes_what_has_begun():
-    """Once told to stop, no further source is begun; those that are done are whole."""
+def test_stop_finishes_the_keys_in_progress():
+    """After a stop no further source is begun; the sources in progress are complete."""
     scene = _filled(20)
-    results = _sync(scene, stop=lambda: len(scene.renderer.asked) >= 3)
+    results = _sync(scene, stop=lambda: len(scene.renderer.requested) >= 3)
     assert 3 <= len(results) <= 6
     assert all(done.outcome.status == "made" for done in results)
     assert len(scene.objects()) == 4 * len(results)
 
 
 def test_the_plan_says_what_sync_does():
-    """Missing, stale, fresh, rejected and orphaned are told with reasons; nothing is changed; sync then does it."""
+    """The plan gives every state with its reason and changes nothing; sync then does what it says."""
     scene = _filled(6)
     scene.upload("bad.txt", b"no image at all")
     _sync(scene)
@@ -121,10 +121,10 @@ def test_the_plan_says_what_sync_does():
     scene.upload("new.jpg")
     scene.destination.delete("1.jpg/icon.webp")
     scene.destination.put("2.jpg/manifest.json", b"?", HEADERS)
-    scene.destination.put("4.jpg/old.webp", b"a variant that was", HEADERS)
+    scene.destination.put("4.jpg/old.webp", b"an earlier variant", HEADERS)
     before = scene.objects()
     plan = _plan(scene)
-    assert {key: (standing.state, standing.why) for key, standing in plan.items()} == {
+    assert {key: (status.state, status.why) for key, status in plan.items()} == {
         "0.jpg": ("stale", "the source was replaced"),
         "1.jpg": ("stale", "missing or altered: icon.webp"),
         "2.jpg": ("stale", "the manifest cannot be read"),
@@ -138,24 +138,24 @@ def test_the_plan_says_what_sync_does():
     assert scene.objects() == before
     made = {done.key for done in _sync(scene) if done.outcome.status == "made"}
     assert made == {"0.jpg", "1.jpg", "2.jpg", "new.jpg"}
-    assert {standing.state for standing in _plan(scene).values()} == {"fresh", "rejected"}
+    assert {status.state for status in _plan(scene).values()} == {"fresh", "rejected"}
 
 
-def test_the_plan_tells_a_changed_recipe():
+def test_the_plan_names_what_a_changed_recipe_changes():
     """After a change of the recipe the plan names the renditions that change."""
     scene = _filled(1)
     _sync(scene)
     scene.recipe = Recipe.loads("[variants.icon]\nwidth = 9\nheight = 8\nfit = 'cover'")
-    standing = _plan(scene)["0.jpg"]
-    assert (standing.state, standing.why) == ("stale", "the recipe changed: icon.webp")
-    assert [info.key for info in standing.orphaned] == ["0.jpg/small.jpg", "0.jpg/small.webp"]
+    status = _plan(scene)["0.jpg"]
+    assert (status.state, status.why) == ("stale", "the recipe changed: icon.webp")
+    assert [info.key for info in status.orphaned] == ["0.jpg/small.jpg", "0.jpg/small.webp"]
     assert _plan(scene, Options(keep_orphans=True))["0.jpg"].orphaned == ()
     scene.recipe = Recipe.loads("[variants.icon]\nwidth = 8\nheight = 8\nfit = 'cover'")
     assert _plan(scene)["0.jpg"].why == "the recipe changed"
 
 
-def test_the_plan_goes_on_past_what_it_cannot_read():
-    """A key without room for a record is told as rejected, a manifest that cannot be read as a failure."""
+def test_the_plan_continues_after_an_unreadable_manifest():
+    """A key that is too long is rejected, and an unreadable manifest is a failure of that key."""
     scene = _filled(2)
     scene.upload("x" * 1020)
     _sync(scene)
@@ -166,19 +166,19 @@ def test_the_plan_goes_on_past_what_it_cannot_read():
     assert plan["1.jpg"].state == "fresh"
 
 
-def test_a_store_that_cannot_be_read_is_given_up():
-    """After ten failures in a row no further manifest is read; every key is still told of, as failed."""
+def test_an_unreadable_store_is_given_up():
+    """After ten consecutive failures no further manifest is read, but every key is yielded as failed."""
     scene = _filled(60)
     _sync(scene)
     scene.destination = broken = _Unreadable(scene.destination, "")  # type: ignore[assignment]
     plan = _plan(scene)
     assert len(plan) == 60
-    assert all(standing.error for standing in plan.values())
+    assert all(status.error for status in plan.values())
     assert MAX_FAILURES_IN_A_ROW <= broken.tried <= MAX_FAILURES_IN_A_ROW + READERS
 
 
 class _Unreadable(_Broken):
-    """A store of which some keys cannot be read."""
+    """A store in which some keys cannot be read."""
 
     def __init__(self, store, start: str = "0") -> None:
         super().__init__(store, lambda key: False)
@@ -191,8 +191,8 @@ class _Unreadable(_Broken):
         return self._store.open(key)
 
 
-def test_what_cannot_be_inspected_is_not_deleted():
-    """Where the manifest of a gone source cannot be read, nothing is deleted, and the failure is told."""
+def test_thumbnails_with_an_unreadable_manifest_are_not_deleted():
+    """If the manifest of a deleted source cannot be read, the key fails and nothing is deleted."""
     scene = _filled(3)
     _sync(scene)
     scene.source.delete("0.jpg")
@@ -202,8 +202,8 @@ def test_what_cannot_be_inspected_is_not_deleted():
     assert "0.jpg/icon.webp" in {info.key for info in scene.destination.list()}
 
 
-def test_more_than_half_is_a_wipe():
-    """To delete more than half of the thumbnails because sources are gone is refused before anything is done."""
+def test_deleting_more_than_half_is_refused():
+    """If sources are missing, a sync that would delete more than half of the thumbnails does nothing."""
     scene = _filled(4)
     _sync(scene)
     before = scene.objects()
@@ -212,16 +212,16 @@ def test_more_than_half_is_a_wipe():
     assert sum(done.outcome.deleted for done in _sync(scene)) == 8
     scene.source.delete("2.jpg")
     scene.source.delete("3.jpg")
-    with pytest.raises(MassDeletionRefused, match="6 of 6 thumbnails there are of sources that are gone"):
+    with pytest.raises(MassDeletionRefused, match="6 of 6 thumbnails belong to sources that no longer exist"):
         _sync(scene)
     assert scene.objects() == {key: data for key, data in before.items() if key[0] in "23"}
     assert _sync(scene, Options(keep_orphans=True)) == []
-    _sync(scene, may_wipe=True)
+    _sync(scene, allow_mass_delete=True)
     assert scene.objects() == {}
 
 
-def test_an_empty_destination_is_no_wipe():
-    """Where nothing stands nothing can be wiped."""
+def test_an_empty_destination_is_not_refused():
+    """An empty destination has no thumbnails that could be deleted."""
     assert _sync(Scene()) == []
 
 
@@ -230,7 +230,7 @@ class _Killed(BaseException):
 
 
 class _Mortal(OpaqueStore):
-    """A store that ends its process in the middle of a write, after so many others."""
+    """A store that ends its process during a write, after `left` writes."""
 
     left = -1
 
@@ -241,7 +241,7 @@ class _Mortal(OpaqueStore):
         return super().put(key, data, headers)
 
 
-class _Counting(Unpainted):
+class _Counting(DigestRenderer):
     made = 0
 
     def render(self, reader: RangeReader, recipe: Recipe, wanted: Collection[str] | None = None) -> Work:
@@ -250,8 +250,8 @@ class _Counting(Unpainted):
 
 
 @pytest.mark.parametrize("sources", [300, pytest.param(5_000, marks=pytest.mark.deep)])
-def test_what_is_done_is_not_done_again(sources: int):
-    """Killed and stopped again and again, a sync makes nothing twice but what was in hand when it was killed."""
+def test_no_source_is_rendered_again(sources: int):
+    """After many kills and stops, only sources in progress at a kill were rendered again."""
     thumbs, renderer, threads, kills = _Mortal("thumbs"), _Counting(), 3, 0
     world = World(destination=thumbs)
     for number in range(sources):
@@ -271,8 +271,8 @@ def test_what_is_done_is_not_done_again(sources: int):
     assert {each.state for each in world.plan()} == {"fresh"}
 
 
-def test_stopped_while_it_inspects_nothing_is_made():
-    """Told to stop before all is inspected, a sync writes and deletes nothing, and refuses nothing."""
+def test_a_stop_during_the_inspection_changes_nothing():
+    """If it is stopped before all keys are inspected, a sync writes, deletes and refuses nothing."""
     scene = _filled(3)
     _sync(scene)
     scene.source.delete("0.jpg")
@@ -282,8 +282,8 @@ def test_stopped_while_it_inspects_nothing_is_made():
     assert scene.objects() == before
 
 
-def test_work_in_hand_is_bounded():
-    """No more items are taken than there are threads, however many there are."""
+def test_items_in_progress_are_limited():
+    """No more items are in progress than there are threads."""
     taken: list[int] = []
 
     def items():
@@ -298,7 +298,7 @@ def test_work_in_hand_is_bounded():
     assert done == 50
 
 
-def test_an_unexpected_exception_is_not_swallowed():
-    """An exception that has no name of ours comes out of the run."""
+def test_an_unexpected_exception_is_raised():
+    """An exception that is no ThumbsmithError ends the run."""
     with pytest.raises(ZeroDivisionError):
         list(each(lambda number: 1 // number, [1, 0, 1], threads=2, stop=_never))

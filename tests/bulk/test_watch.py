@@ -1,4 +1,4 @@
-"""A folder followed: hints in, keys made right, over real folders and a real renderer in this process."""
+"""Following a folder: hints lead to converged keys, with real folders and a real renderer in this process."""
 
 import json
 import threading
@@ -17,7 +17,7 @@ from thumbsmith.bulk.watch import WatchResult, follow
 from thumbsmith.errors import StoreError, WorkerError
 from thumbsmith.reader import RangeReader
 from thumbsmith.recipe.selection import Selection
-from thumbsmith.reconcile.effects import Options
+from thumbsmith.reconcile.protocol import Options
 from thumbsmith.worker import Work
 
 DEADLINE = 60
@@ -26,13 +26,13 @@ Hints = Iterator[frozenset[str] | None]
 
 
 @dataclass
-class Following:
-    """A folder and its thumbnails, and all that became of keys."""
+class Watch:
+    """A folder, its thumbnails, and the results for its keys."""
 
     folder: Path
     options: Options = field(default_factory=Options)
     renderer: object = field(default_factory=InProcess)
-    followed: list[WatchResult] = field(default_factory=list)
+    results: list[WatchResult] = field(default_factory=list)
     syncs: list[float] = field(default_factory=list)
     answer: bool | None = True
     quiet: float = QUIET
@@ -49,41 +49,41 @@ class Following:
         )
 
     def run(self, changes: Hints) -> None:
-        """Follow these changes to their end."""
-        options = {"renderer": self.renderer, "threads": 4, "sync": self.sync, "quiet": self.quiet}
+        """Follow these changes until they end."""
+        options = {"renderer": self.renderer, "threads": 4, "sync": self.sync, "quiet_seconds": self.quiet}
         for each in follow(self.scope, changes, folder=str(self.photos), **options):
-            self.followed.append(each)
+            self.results.append(each)
 
     def sync(self) -> bool | None:
-        """Stand for what makes everything right: remember when, and give the answer set."""
+        """Replace a sync: record the time, and return `answer`."""
         self.syncs.append(time.monotonic())
         return self.answer
 
     def until(self, enough: Callable[[], object]) -> Hints:
-        """Yield that nothing changed until it is enough."""
+        """Yield empty reports until `enough` returns True."""
         deadline = time.monotonic() + DEADLINE
         while not enough():
-            assert time.monotonic() < deadline, self.followed
+            assert time.monotonic() < deadline, self.results
             yield frozenset()
             time.sleep(0.01)
 
-    def until_followed(self, *keys: str) -> Hints:
-        """Yield that nothing changed until all of these keys are done."""
-        return self.until(lambda: set(keys) <= {each.key for each in self.followed})
+    def until_done(self, *keys: str) -> Hints:
+        """Yield empty reports until all of these keys are done."""
+        return self.until(lambda: set(keys) <= {each.key for each in self.results})
 
     def hint(self, *keys: str) -> None:
-        """Follow one change of these keys until they are done."""
+        """Report one change of these keys and follow until they are done."""
 
         def changes() -> Hints:
             yield frozenset(keys)
-            yield from self.until_followed(*keys)
+            yield from self.until_done(*keys)
 
-        self.followed.clear()
+        self.results.clear()
         self.run(changes())
 
     def outcomes(self) -> dict[str, str]:
-        """Return what became of each key last."""
-        return {each.key: each.outcome.status if each.outcome else "failed" for each in self.followed}
+        """Return the last outcome of each key."""
+        return {each.key: each.outcome.status if each.outcome else "failed" for each in self.results}
 
     def thumbs(self) -> set[str]:
         """Return the sources that have a manifest."""
@@ -98,113 +98,113 @@ class Following:
 
 
 @pytest.fixture
-def following(tmp_path: Path) -> Following:
-    """Return an empty folder to follow."""
-    return Following(tmp_path)
+def watch(tmp_path: Path) -> Watch:
+    """Return an empty folder."""
+    return Watch(tmp_path)
 
 
-def test_a_hint_makes_the_key_right(following: Following):
-    """A new, a replaced, a bad and a deleted file each end as the folder is, whatever the hint was for."""
-    following.upload("a.jpg")
-    following.upload("b.txt", b"no picture")
-    following.hint("a.jpg", "b.txt", "c.jpg")
-    assert following.outcomes() == {"a.jpg": "made", "b.txt": "rejected", "c.jpg": "absent"}
-    following.upload("a.jpg", picture("#010203", (90, 20)))
-    following.hint("a.jpg")
-    assert following.outcomes() == {"a.jpg": "made"}
-    (following.photos / "a.jpg").unlink()
-    following.hint("a.jpg", "b.txt")
-    assert following.outcomes() == {"a.jpg": "deleted", "b.txt": "rejected"}
-    assert following.thumbs() == {"b.txt"}
+def test_a_hint_converges_the_key(watch: Watch):
+    """After a hint, a new, a replaced, an invalid and a deleted file each have the right outcome."""
+    watch.upload("a.jpg")
+    watch.upload("b.txt", b"no picture")
+    watch.hint("a.jpg", "b.txt", "c.jpg")
+    assert watch.outcomes() == {"a.jpg": "made", "b.txt": "rejected", "c.jpg": "absent"}
+    watch.upload("a.jpg", picture("#010203", (90, 20)))
+    watch.hint("a.jpg")
+    assert watch.outcomes() == {"a.jpg": "made"}
+    (watch.photos / "a.jpg").unlink()
+    watch.hint("a.jpg", "b.txt")
+    assert watch.outcomes() == {"a.jpg": "deleted", "b.txt": "rejected"}
+    assert watch.thumbs() == {"b.txt"}
 
 
-def test_hidden_names_are_no_hints(following: Following):
-    """Nothing is looked at under a name that begins with a dot."""
-    following.upload("a.jpg")
-    following.upload(".trash/b.jpg")
-    following.run(iter([frozenset({".trash", ".trash/b.jpg", "sub/.x"})]))
-    following.hint("a.jpg")
-    assert following.outcomes() == {"a.jpg": "made"}
+def test_hints_for_hidden_names_are_ignored(watch: Watch):
+    """No key is converged under a name that begins with a dot."""
+    watch.upload("a.jpg")
+    watch.upload(".trash/b.jpg")
+    watch.run(iter([frozenset({".trash", ".trash/b.jpg", "sub/.x"})]))
+    watch.hint("a.jpg")
+    assert watch.outcomes() == {"a.jpg": "made"}
 
 
-def test_a_folder_that_came_is_looked_through(following: Following):
-    """One hint at a folder makes everything in it, however deep, and nothing beside it."""
+def test_all_files_of_a_new_folder_are_converged(watch: Watch):
+    """One hint at a folder converges every file in it, at any depth, and nothing beside it."""
     for key in ("new/a.jpg", "new/deep/b.jpg", "newer/c.jpg"):
-        following.upload(key)
+        watch.upload(key)
 
     def changes() -> Hints:
         yield frozenset({"new"})
-        yield from following.until_followed("new/a.jpg", "new/deep/b.jpg")
+        yield from watch.until_done("new/a.jpg", "new/deep/b.jpg")
 
-    following.run(changes())
-    assert following.thumbs() == {"new/a.jpg", "new/deep/b.jpg"}
+    watch.run(changes())
+    assert watch.thumbs() == {"new/a.jpg", "new/deep/b.jpg"}
 
 
-def test_a_folder_that_went_is_cleared_away(following: Following):
-    """One hint at a folder that is gone deletes what was made of everything in it, and nothing beside it."""
+def test_thumbnails_of_a_deleted_folder_are_deleted(watch: Watch):
+    """One hint at a deleted folder deletes the thumbnails of all its files, and nothing beside it."""
     keys = ("old/a.jpg", "old/deep/b.jpg", "older/c.jpg")
     for key in keys:
-        following.upload(key)
-    following.hint(*keys)
-    (following.photos / "old").rename(following.folder / "elsewhere")
+        watch.upload(key)
+    watch.hint(*keys)
+    (watch.photos / "old").rename(watch.folder / "elsewhere")
 
     def changes() -> Hints:
         yield frozenset({"old"})
-        yield from following.until_followed("old/a.jpg", "old/deep/b.jpg")
+        yield from watch.until_done("old/a.jpg", "old/deep/b.jpg")
 
-    following.followed.clear()
-    following.run(changes())
-    assert following.outcomes() == {"old": "absent", "old/a.jpg": "deleted", "old/deep/b.jpg": "deleted"}
-    assert following.thumbs() == {"older/c.jpg"}
+    watch.results.clear()
+    watch.run(changes())
+    assert watch.outcomes() == {"old": "absent", "old/a.jpg": "deleted", "old/deep/b.jpg": "deleted"}
+    assert watch.thumbs() == {"older/c.jpg"}
 
 
-def test_a_folder_in_place_of_a_file_is_looked_through(following: Following):
-    """Where a file gives way to a folder of its name, its thumbnails go and those of the folder's files come."""
-    following.upload("x.jpg")
-    following.hint("x.jpg")
-    (following.photos / "x.jpg").unlink()
-    following.upload("x.jpg/y.jpg")
+def test_a_folder_that_replaces_a_file_is_converged(watch: Watch):
+    """If a folder replaces a file, the file's thumbnails are deleted and those of the folder's files are made."""
+    watch.upload("x.jpg")
+    watch.hint("x.jpg")
+    (watch.photos / "x.jpg").unlink()
+    watch.upload("x.jpg/y.jpg")
 
     def changes() -> Hints:
         yield frozenset({"x.jpg"})
-        yield from following.until_followed("x.jpg/y.jpg")
+        yield from watch.until_done("x.jpg/y.jpg")
 
-    following.followed.clear()
-    following.run(changes())
-    assert following.thumbs() == {"x.jpg/y.jpg"}
+    watch.results.clear()
+    watch.run(changes())
+    assert watch.thumbs() == {"x.jpg/y.jpg"}
 
 
-def test_orphans_stay_on_demand(tmp_path: Path):
-    """With keep_orphans nothing is deleted when a folder goes."""
-    following = Following(tmp_path, options=Options(keep_orphans=True))
-    following.upload("old/a.jpg")
-    following.hint("old/a.jpg")
-    (following.photos / "old").rename(tmp_path / "elsewhere")
-    following.hint("old", "old/a.jpg")
-    assert following.outcomes() == {"old": "absent", "old/a.jpg": "absent"}
-    assert following.thumbs() == {"old/a.jpg"}
+def test_orphans_can_be_kept(tmp_path: Path):
+    """With keep_orphans nothing is deleted when a folder is moved away."""
+    watch = Watch(tmp_path, options=Options(keep_orphans=True))
+    watch.upload("old/a.jpg")
+    watch.hint("old/a.jpg")
+    (watch.photos / "old").rename(tmp_path / "elsewhere")
+    watch.hint("old", "old/a.jpg")
+    assert watch.outcomes() == {"old": "absent", "old/a.jpg": "absent"}
+    assert watch.thumbs() == {"old/a.jpg"}
 
 
 def test_a_growing_file_waits(tmp_path: Path):
-    """A file written in pieces is made once, whole: no rejection of a half one is ever recorded."""
-    following = Following(tmp_path, quiet=1.5)  # far longer than between two pieces, on a busy machine too
+    """A file that is written in pieces is converged once, when it is complete."""
+    watch = Watch(tmp_path, quiet=1.5)  # far longer than between two pieces, on a busy machine too
     whole = picture("#c04020", (400, 300))
 
     def changes() -> Hints:
         for end in range(0, len(whole), len(whole) // 20):
-            following.upload("a.jpg", whole[:end])
+            watch.upload("a.jpg", whole[:end])
             yield frozenset({"a.jpg"})
             time.sleep(0.02)
-        following.upload("a.jpg", whole)
-        yield from following.until_followed("a.jpg")
+        watch.upload("a.jpg", whole)
+        yield from watch.until_done("a.jpg")
 
-    following.run(changes())
-    assert [(each.key, each.outcome.status) for each in following.followed] == [("a.jpg", "made")]
+    watch.run(changes())
+    assert [(each.key, each.outcome.status) for each in watch.results] == [("a.jpg", "made")]
 
 
 @dataclass
 class Counting(InProcess):
-    """A renderer that takes its time, and knows how many work on one picture at once, and on all."""
+    """A slow renderer that counts its calls, and how many are at once for one source."""
 
     at_once: dict[int, int] = field(default_factory=dict)
     worst: int = 0
@@ -212,7 +212,7 @@ class Counting(InProcess):
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def render(self, reader: RangeReader, recipe: Recipe, wanted: Collection[str] | None = None) -> Work:
-        """Return the pictures, after a while."""
+        """Return the renditions, after half a second."""
         with self.lock:
             self.calls += 1
             self.at_once[reader.size] = self.at_once.get(reader.size, 0) + 1
@@ -223,120 +223,120 @@ class Counting(InProcess):
         return super().render(reader, recipe, wanted)
 
 
-def test_no_key_is_in_hand_twice(tmp_path: Path):
-    """A hint at a key that is being made waits until that is done, and is not forgotten."""
+def test_no_key_is_in_progress_twice(tmp_path: Path):
+    """A hint at a key in progress waits until the key is done, and is not lost."""
     renderer = Counting()
-    following = Following(tmp_path, renderer=renderer)
+    watch = Watch(tmp_path, renderer=renderer)
 
     def changes() -> Hints:
-        following.upload("a.jpg")
+        watch.upload("a.jpg")
         yield frozenset({"a.jpg"})
-        yield from following.until(lambda: renderer.calls)
-        following.upload("a.jpg", picture(size=(61, 40)))
+        yield from watch.until(lambda: renderer.calls)
+        watch.upload("a.jpg", picture(size=(61, 40)))
         yield frozenset({"a.jpg"})
-        yield from following.until(lambda: len(following.followed) >= 2)
+        yield from watch.until(lambda: len(watch.results) >= 2)
 
-    following.run(changes())
-    assert [each.outcome.status for each in following.followed] in (["made", "fresh"], ["made", "made"])
+    watch.run(changes())
+    assert [each.outcome.status for each in watch.results] in (["made", "fresh"], ["made", "made"])
     assert renderer.worst == 1
-    following.hint("a.jpg")
-    assert following.outcomes() == {"a.jpg": "fresh"}
+    watch.hint("a.jpg")
+    assert watch.outcomes() == {"a.jpg": "fresh"}
 
 
-def test_what_is_in_hand_is_finished(tmp_path: Path):
-    """When the changes end, what has begun is finished and told, and what only waits is left."""
+def test_keys_in_progress_are_finished(tmp_path: Path):
+    """When the changes end, keys in progress are finished and yielded; waiting keys are not."""
     renderer = Counting()
-    following = Following(tmp_path, renderer=renderer)
+    watch = Watch(tmp_path, renderer=renderer)
 
     def changes() -> Hints:
         for number in range(9):
-            following.upload(f"{number}.jpg")
+            watch.upload(f"{number}.jpg")
         yield frozenset(f"{number}.jpg" for number in range(9))
-        yield from following.until(lambda: renderer.calls >= 4)
+        yield from watch.until(lambda: renderer.calls >= 4)
 
-    following.run(changes())
-    assert 4 <= len(following.followed) < 9
-    assert {each.key for each in following.followed} == following.thumbs()
+    watch.run(changes())
+    assert 4 <= len(watch.results) < 9
+    assert {each.key for each in watch.results} == watch.thumbs()
 
 
 @dataclass
 class Failing(InProcess):
-    """A renderer whose processes die over a picture, so many times."""
+    """A renderer whose process dies the first `times` times."""
 
     times: int = 0
 
     def render(self, reader: RangeReader, recipe: Recipe, wanted: Collection[str] | None = None) -> Work:
-        """Return the pictures, once it has failed often enough."""
+        """Return the renditions, or raise WorkerError the first times."""
         if self.times:
             self.times -= 1
             raise WorkerError("the worker died")
         return super().render(reader, recipe, wanted)
 
 
-def test_what_fails_for_now_is_tried_again(tmp_path: Path):
-    """A failure that may pass is told, tried again after a while, and others do not wait for it."""
-    following = Following(tmp_path, renderer=Failing(times=1))
+def test_a_transient_failure_is_tried_again(tmp_path: Path):
+    """A transient failure is yielded and tried again later; other keys do not wait for it."""
+    watch = Watch(tmp_path, renderer=Failing(times=1))
 
     def changes() -> Hints:
-        following.upload("a.jpg")
+        watch.upload("a.jpg")
         yield frozenset({"a.jpg"})
-        yield from following.until_followed("a.jpg")
-        following.upload("b.jpg")
+        yield from watch.until_done("a.jpg")
+        watch.upload("b.jpg")
         yield frozenset({"b.jpg"})
-        yield from following.until(lambda: len(following.followed) >= 3)
+        yield from watch.until(lambda: len(watch.results) >= 3)
 
-    following.run(changes())
-    assert (following.followed[0].key, type(following.followed[0].error)) == ("a.jpg", WorkerError)
-    assert following.outcomes() == {"a.jpg": "made", "b.jpg": "made"}
+    watch.run(changes())
+    assert (watch.results[0].key, type(watch.results[0].error)) == ("a.jpg", WorkerError)
+    assert watch.outcomes() == {"a.jpg": "made", "b.jpg": "made"}
 
 
-def test_what_fails_for_good_is_told_once(tmp_path: Path):
-    """A failure that trying again cannot help is told, and not tried again without a hint."""
-    following = Following(tmp_path)
-    following.upload("a.jpg")
+def test_a_permanent_failure_is_yielded_once(tmp_path: Path):
+    """A permanent failure is yielded, and not tried again without a hint."""
+    watch = Watch(tmp_path)
+    watch.upload("a.jpg")
     (tmp_path / "thumbs").write_text("a file where the folder of thumbnails should be")
 
     def changes() -> Hints:
         yield frozenset({"a.jpg"})
-        yield from following.until_followed("a.jpg")
+        yield from watch.until_done("a.jpg")
         ends = time.monotonic() + 3
-        yield from following.until(lambda: time.monotonic() > ends)
+        yield from watch.until(lambda: time.monotonic() > ends)
 
-    following.run(changes())
-    (failed,) = following.followed
+    watch.run(changes())
+    (failed,) = watch.results
     assert isinstance(failed.error, StoreError)
     assert not failed.error.transient
 
 
-def test_a_loss_calls_for_a_sync(following: Following):
-    """Everything is synced before anything else, and again when changes may have gone unseen."""
+def test_missed_changes_cause_a_sync(watch: Watch):
+    """A sync happens first, and again when changes may have been missed."""
 
     def changes() -> Hints:
         yield None
-        assert len(following.syncs) == 1
+        assert len(watch.syncs) == 1
         yield frozenset()
-        assert len(following.syncs) == 1
+        assert len(watch.syncs) == 1
         yield None
-        yield from following.until(lambda: len(following.syncs) == 2)
+        yield from watch.until(lambda: len(watch.syncs) == 2)
         yield frozenset()
 
-    following.run(changes())
-    assert len(following.syncs) == 2
+    watch.run(changes())
+    assert len(watch.syncs) == 2
 
 
-def test_a_sync_that_is_interrupted_ends_it(following: Following):
-    """When the sync says to end, nothing more is asked for."""
-    following.answer = None
+def test_an_interrupted_sync_ends_the_watch(watch: Watch):
+    """When `sync` returns None, no further change is read."""
+    watch.answer = None
     changes = iter([None, frozenset({"a.jpg"})])
-    following.run(changes)
+    watch.run(changes)
     assert next(changes) == frozenset({"a.jpg"})
 
 
-def test_a_source_that_cannot_be_looked_at_is_told(tmp_path: Path):
-    """A key whose file cannot be read for a reason of the store is told as failed, and the others go on."""
+def test_an_unreadable_source_is_yielded_as_failed(tmp_path: Path):
+    """A key for which the store raises an error is yielded as failed, and other keys are converged."""
 
     class Unreadable:
-        """The folder, but for one key."""
+        """The folder, in which one key is unreadable."""
 
         def __init__(self, store: object) -> None:
             self.store = store
@@ -345,50 +345,50 @@ def test_a_source_that_cannot_be_looked_at_is_told(tmp_path: Path):
             return getattr(self.store, name)
 
         def head(self, key: str) -> object:
-            """Return the file, unless it is the one."""
+            """Return the file. Raises StoreError for the unreadable key."""
             if key == "bad.jpg":
                 raise StoreError("bad.jpg: Permission denied", transient=False)
             return self.store.head(key)
 
-    following = Following(tmp_path)
-    following.scope = Scope(
-        source=Unreadable(following.scope.source),
-        destination=following.scope.destination,
-        recipe=following.scope.recipe,
+    watch = Watch(tmp_path)
+    watch.scope = Scope(
+        source=Unreadable(watch.scope.source),
+        destination=watch.scope.destination,
+        recipe=watch.scope.recipe,
     )
-    following.upload("bad.jpg")
-    following.upload("good.jpg")
-    following.hint("bad.jpg", "good.jpg")
-    assert following.outcomes() == {"bad.jpg": "failed", "good.jpg": "made"}
+    watch.upload("bad.jpg")
+    watch.upload("good.jpg")
+    watch.hint("bad.jpg", "good.jpg")
+    assert watch.outcomes() == {"bad.jpg": "failed", "good.jpg": "made"}
 
 
-def test_excluded_files_are_let_alone(following: Following):
-    """What the recipe excludes is looked at and left: nothing is made, nothing fails."""
-    assert following.scope.recipe.selection == Selection(exclude=("**/*.xmp",))
-    following.upload("a.xmp")
-    following.hint("a.xmp")
-    assert following.outcomes() == {"a.xmp": "absent"}
-    assert following.thumbs() == set()
+def test_excluded_files_are_ignored(watch: Watch):
+    """A file that the recipe excludes is absent: nothing is rendered, and nothing fails."""
+    assert watch.scope.recipe.selection == Selection(exclude=("**/*.xmp",))
+    watch.upload("a.xmp")
+    watch.hint("a.xmp")
+    assert watch.outcomes() == {"a.xmp": "absent"}
+    assert watch.thumbs() == set()
 
 
-def test_a_file_that_changes_all_the_time_is_made(following: Following, monkeypatch: pytest.MonkeyPatch):
-    """A file that is replaced at each tick is made of what is there after the longest time, and of its last state."""
-    monkeypatch.setattr("thumbsmith.bulk.watch.LONGEST", 0.5)
+def test_a_file_that_always_changes_is_converged(watch: Watch, monkeypatch: pytest.MonkeyPatch):
+    """A file that is replaced at each report is converged after the longest time, and again in its last state."""
+    monkeypatch.setattr("thumbsmith.bulk.watch.MAX_WAIT_SECONDS", 0.5)
     contents = [picture(f"#0000{number:02x}") for number in range(2)]
 
     def replace(number: int) -> None:
-        (following.folder / "next").write_bytes(contents[number % 2])
-        (following.folder / "next").rename(following.photos / "a.jpg")
+        (watch.folder / "next").write_bytes(contents[number % 2])
+        (watch.folder / "next").rename(watch.photos / "a.jpg")
 
     def changes() -> Hints:
-        for number, _ in enumerate(following.until(lambda: len(following.followed) >= 2)):
+        for number, _ in enumerate(watch.until(lambda: len(watch.results) >= 2)):
             replace(number)
             yield frozenset({"a.jpg"})
-        before = len(following.followed)
-        (following.photos / "a.jpg").write_bytes(picture("#ffffff", (123, 45)))
+        before = len(watch.results)
+        (watch.photos / "a.jpg").write_bytes(picture("#ffffff", (123, 45)))
         yield frozenset({"a.jpg"})
-        yield from following.until(lambda: len(following.followed) > before and following.outcomes()["a.jpg"] == "made")
+        yield from watch.until(lambda: len(watch.results) > before and watch.outcomes()["a.jpg"] == "made")
 
-    following.run(changes())
-    manifest = json.loads((following.folder / "thumbs" / "a.jpg" / "manifest.json").read_text())
+    watch.run(changes())
+    manifest = json.loads((watch.folder / "thumbs" / "a.jpg" / "manifest.json").read_text())
     assert manifest["source"]["width"] == 123

@@ -180,7 +180,7 @@ def test_an_empty_source_wipes_nothing(thumbsmith: Command):
     (thumbsmith.folder / "empty").mkdir()
     ran = thumbsmith("sync", "empty", "thumbs")
     assert ran.code == 2
-    assert "9 of 9 thumbnails there are of sources that are gone" in ran.err
+    assert "9 of 9 thumbnails belong to sources that no longer exist" in ran.err
     assert thumbsmith.thumbs() == before
     assert thumbsmith("sync", "empty", "thumbs", "--keep-orphans").code == 0
     assert thumbsmith.thumbs() == before

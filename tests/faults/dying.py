@@ -1,4 +1,4 @@
-"""A sync that kills itself, as `kill -9` would, around one chosen call of its destination store.
+"""A sync that kills itself, as `kill -9` would, before or after one chosen call of its destination store.
 
 python -m tests.faults.dying SRC DST CALL NUMBER before|after
 """
@@ -15,7 +15,7 @@ from thumbsmith.store import Store, open_store
 
 
 class Dying:
-    """A store in whose use the process ends: before or after the chosen call is carried out."""
+    """A store that kills the process before or after the chosen call."""
 
     def __init__(self, store: Store, call: str, number: int, moment: str) -> None:
         self._store, self._call, self._left, self._moment = store, call, number, moment
@@ -26,21 +26,21 @@ class Dying:
             return lambda: Dying(found(), self._call, self._left, self._moment)
         return self._counted(found) if name == self._call else found
 
-    def _counted(self, carry_out):
+    def _counted(self, call):
         def counted(*arguments, **options):
             self._left -= 1
             if self._left == 0 and self._moment == "before":
                 os.kill(os.getpid(), signal.SIGKILL)
-            answer = carry_out(*arguments, **options)
+            result = call(*arguments, **options)
             if self._left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
-            return answer
+            return result
 
         return counted
 
 
 def main() -> None:
-    """Sync, and die on the way."""
+    """Sync, and die at the chosen call."""
     source, destination, call, number, moment = sys.argv[1:]
     dying = Dying(open_store(destination).as_destination(), call, int(number), moment)
     recipe = Recipe.load(Path(destination).parent / "thumbsmith.toml")

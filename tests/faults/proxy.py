@@ -1,4 +1,4 @@
-"""A proxy before an S3 server that does to requests what networks and busy servers do."""
+"""A proxy for an S3 server, with the faults of networks and busy servers."""
 
 import http.client
 import random
@@ -15,18 +15,18 @@ from urllib.parse import urlsplit
 ERRORS = {"slow_down": (503, "SlowDown"), "internal": (500, "InternalError"), "conflict": (409, "OperationAborted")}
 KINDS = ("slow_down", "internal", "conflict", "silence", "reset", "short", "lost_answer")
 
-# Seconds that a silent server keeps a request waiting: longer than clients in tests are patient.
-SILENCE = 3.0
+# A silent server keeps a request waiting for this long. It exceeds the timeouts of clients in tests.
+SILENCE_SECONDS = 3.0
 
-# Headers that speak of one connection and not of the object.
-HOPWISE = frozenset({"connection", "transfer-encoding", "content-length"})
+# Headers about one connection, which a proxy does not forward.
+HOP_HEADERS = frozenset({"connection", "transfer-encoding", "content-length"})
 
 
 class Proxy(ThreadingHTTPServer):
-    """Forwards to `upstream`; a `share` of the requests meets a fault, and while `out` is set every one is cut off.
+    """Forwards to `upstream`. A `share` of the requests gets a fault; while `out` is set, every request is reset.
 
-    Paths that hold `denied` are answered 403. `requests` and `faults` count; `resumed` is when, by the monotonic clock,
-    the first request came through (after the last one that was cut off by `out`). `connections` holds the open ones.
+    Paths that contain `denied` get the status 403. `requests` and `faults` are counters. `resumed` is the time, by the
+    monotonic clock, of the first request that was forwarded (after the last reset). `connections` are the open ones.
     """
 
     daemon_threads = True
@@ -43,11 +43,11 @@ class Proxy(ThreadingHTTPServer):
 
     @property
     def address(self) -> str:
-        """Return where it listens."""
+        """Return the URL of the proxy."""
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def fault(self, method: str, path: str) -> str | None:
-        """Count a request; return the fault that it meets."""
+        """Count a request; return its fault, or None."""
         with self._lock:
             self.requests += 1
             if self.out.is_set():
@@ -65,23 +65,23 @@ class Proxy(ThreadingHTTPServer):
             return kind
 
     def process_request(self, request: socket.socket, client_address: object) -> None:
-        """Keep the connection, until it ends."""
+        """Record the connection until it ends."""
         self.connections.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: socket.socket) -> None:
-        """Let go of the connection."""
+        """Forget the connection."""
         self.connections.discard(request)
         super().shutdown_request(request)
 
     def drop(self) -> None:
-        """Close all connections, as a server does with those that were idle for long."""
+        """Close all connections, as a server does after a long idle time."""
         for connection in list(self.connections):
-            with suppress(OSError):  # it has ended
+            with suppress(OSError):  # it is closed already
                 connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, *_arguments: object) -> None:
-        """Say nothing of clients that went away."""
+        """Print nothing about clients that disconnected."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -91,7 +91,7 @@ class Handler(BaseHTTPRequestHandler):
     server: Proxy
 
     def do_any(self) -> None:
-        """Meet a request with its fault, or forward it."""
+        """Apply the fault to a request, or forward it."""
         if self.headers.get("Expect", "").lower() == "100-continue":
             self.send_response_only(100)
             self.end_headers()
@@ -104,7 +104,7 @@ class Handler(BaseHTTPRequestHandler):
             case "reset":
                 self._cut()
             case "silence":
-                self.server.ending.wait(SILENCE)
+                self.server.ending.wait(SILENCE_SECONDS)
                 self._cut()
             case "lost_answer":
                 self._forwarded(body)
@@ -112,10 +112,10 @@ class Handler(BaseHTTPRequestHandler):
             case fault:
                 self._answer(*self._forwarded(body), short=fault == "short")
 
-    do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = do_any  # noqa: N815 - http.server looks for these names
+    do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = do_any  # noqa: N815 - http.server calls these names
 
     def _forwarded(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
-        """Return status, headers and body of the server's answer."""
+        """Return status, headers and body of the server's response."""
         upstream = self.server.upstream
         connection = http.client.HTTPConnection(upstream.hostname or "", upstream.port, timeout=30)
         try:
@@ -133,7 +133,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response_only(status)
         stated = next((value for name, value in headers if name.lower() == "content-length"), "0")
         for name, value in headers:
-            if name.lower() not in HOPWISE:
+            if name.lower() not in HOP_HEADERS:
                 self.send_header(name, value)
         if status not in (204, 304):
             self.send_header("Content-Length", stated if self.command == "HEAD" else str(len(body)))
@@ -154,12 +154,12 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def log_message(self, *_arguments: object) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
 
 @contextmanager
 def running(proxy: Proxy) -> Iterator[Proxy]:
-    """Run the proxy meanwhile."""
+    """Run the proxy during the block."""
     thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:

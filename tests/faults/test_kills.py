@@ -1,4 +1,4 @@
-"""Killed at any moment, a sync leaves nothing that the next one does not mend."""
+"""A sync that was killed at any time is completed by the next one."""
 
 import hashlib
 import json
@@ -29,8 +29,8 @@ formats = ["webp", "jpeg"]
 CALLS = ("open", "children", "put", "delete", "list", "sweep")
 
 
-class Yard:
-    """A folder with sources and a recipe, and what an undisturbed run makes of them."""
+class Library:
+    """A folder with sources and a recipe."""
 
     def __init__(self, folder: Path, count: int) -> None:
         self.folder, self.count = folder, count
@@ -40,7 +40,7 @@ class Yard:
             self.write(number, 0)
 
     def write(self, number: int, version: int) -> None:
-        """Write one source; another version is another picture."""
+        """Write one source; another version has other pixels."""
         seed = random.Random(f"{number}/{version}")
         size = (seed.randrange(80, 200), seed.randrange(80, 200))
         noise = Image.frombytes("RGB", (8, 8), seed.randbytes(192)).resize(size, Image.Resampling.BICUBIC)
@@ -49,7 +49,7 @@ class Yard:
         noise.save(path, quality=90)
 
     def change(self) -> None:
-        """Replace some sources, delete some, add some, spoil one: there is something to do of every kind."""
+        """Replace, delete and add some sources, and damage one, so that there is work of every kind."""
         for number in range(0, self.count, 5):
             self.write(number, 1)
         for path in sorted((self.folder / "photos").rglob("*.jpg"))[1::6]:
@@ -59,12 +59,12 @@ class Yard:
         (self.folder / "photos" / "0" / "0000.jpg").write_bytes(picture()[:300])
 
     def sync(self, destination: str) -> None:
-        """Run an undisturbed sync to its end."""
+        """Run a sync to its end."""
         command = [sys.executable, "-m", "thumbsmith", "sync", "photos", destination, "--yes"]
         subprocess.run(command, cwd=self.folder, check=True, capture_output=True, timeout=300)
 
     def contents(self, destination: str) -> dict[str, bytes]:
-        """Return every file of a destination, manifests without etags."""
+        """Return the content of every file of a destination, of manifests without etags."""
         root = self.folder / destination
         files = (path for path in root.rglob("*") if path.is_file())
         return {path.relative_to(root).as_posix(): _content(path) for path in files}
@@ -81,19 +81,19 @@ def _content(path: Path) -> bytes:
 
 
 @contextmanager
-def watched(yard: Yard, destination: str) -> Iterator[set[str]]:
-    """Read all renditions again and again meanwhile; give the digests of what was seen."""
+def watched(library: Library, destination: str) -> Iterator[set[str]]:
+    """Read all renditions again and again during the block; collect the digests of their contents."""
     seen: set[str] = set()
     stop = threading.Event()
 
-    def look() -> None:
+    def read() -> None:
         while not stop.is_set():
-            with suppress(FileNotFoundError, NotADirectoryError):  # what was deleted while this looked
-                for path in (yard.folder / destination).rglob("[is]*.*[pg]"):
+            with suppress(FileNotFoundError, NotADirectoryError):  # deleted during the read
+                for path in (library.folder / destination).rglob("[is]*.*[pg]"):
                     seen.add(hashlib.sha256(path.read_bytes()).hexdigest())
             stop.wait(0.02)
 
-    thread = threading.Thread(target=look)
+    thread = threading.Thread(target=read)
     thread.start()
     try:
         yield seen
@@ -102,32 +102,32 @@ def watched(yard: Yard, destination: str) -> Iterator[set[str]]:
         thread.join()
 
 
-def _digests(yard: Yard, destination: str) -> set[str]:
-    files = yard.contents(destination).items()
+def _digests(library: Library, destination: str) -> set[str]:
+    files = library.contents(destination).items()
     return {hashlib.sha256(data).hexdigest() for name, data in files if not name.endswith(".json")}
 
 
-def _killed_at_a_call(yard: Yard, call: str, number: int, moment: str) -> bool:
-    """Return whether the run was killed: with few calls left it ends before."""
+def _killed_at_a_call(library: Library, call: str, number: int, moment: str) -> bool:
+    """Return whether the run was killed: it ends before that if it makes fewer calls."""
     command = [sys.executable, "-m", "tests.faults.dying", "photos", "thumbs", call, str(number), moment]
     env = {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=yard.folder, env=env, capture_output=True, timeout=300, check=False)
+    done = subprocess.run(command, cwd=library.folder, env=env, capture_output=True, timeout=300, check=False)
     assert done.returncode in (0, -9), done.stderr
     return done.returncode == -9
 
 
-def _killed_at_random(yard: Yard, seconds: float) -> None:
+def _killed_at_random(library: Library, seconds: float) -> None:
     command = [sys.executable, "-m", "thumbsmith", "sync", "photos", "thumbs", "--yes"]
-    with subprocess.Popen(command, cwd=yard.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(command, cwd=library.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
             process.wait(seconds)
         except subprocess.TimeoutExpired:
             process.kill()
 
 
-def _disturbed(tmp_path: Path, count: int, at_each_call: int, at_random: int) -> None:
-    """Let a first make and a later change be killed again and again; compare with runs that were not."""
-    yard, calm = Yard(tmp_path / "yard", count), Yard(tmp_path / "calm", count)
+def _killed_repeatedly(tmp_path: Path, count: int, at_each_call: int, at_random: int) -> None:
+    """Kill a first sync and a sync after changes repeatedly; compare the result with runs that were not killed."""
+    library, calm = Library(tmp_path / "library", count), Library(tmp_path / "calm", count)
     calm.sync("thumbs")
     allowed = _digests(calm, "thumbs")
     calm.change()
@@ -135,31 +135,31 @@ def _disturbed(tmp_path: Path, count: int, at_each_call: int, at_random: int) ->
     allowed |= _digests(calm, "thumbs")
     chance = random.Random(count)
     kills = 0
-    with watched(yard, "thumbs") as seen:
+    with watched(library, "thumbs") as seen:
         for phase in range(2):
             for _ in range(at_each_call):
                 for call in CALLS:
                     number = 1 if call in ("list", "sweep") else chance.randrange(1, count // 2)
-                    kills += _killed_at_a_call(yard, call, number, chance.choice(["before", "after"]))
+                    kills += _killed_at_a_call(library, call, number, chance.choice(["before", "after"]))
             for _ in range(at_random):
-                _killed_at_random(yard, chance.uniform(0.3, 1.2))
+                _killed_at_random(library, chance.uniform(0.3, 1.2))
             if phase == 0:
-                yard.sync("thumbs")
-                yard.change()
-        yard.sync("thumbs")
+                library.sync("thumbs")
+                library.change()
+        library.sync("thumbs")
     assert kills > 2 * at_each_call
-    assert yard.contents("thumbs") == calm.contents("thumbs")
+    assert library.contents("thumbs") == calm.contents("thumbs")
     assert seen
     assert seen <= allowed
-    assert not [name for name in yard.contents("thumbs") if ".thumbsmith" in name]
+    assert not [name for name in library.contents("thumbs") if ".thumbsmith" in name]
 
 
-def test_a_sync_killed_again_and_again_ends_like_one_that_was_not(tmp_path: Path):
-    """Killed at every kind of store call and at random, the end is the same bytes, and no reader saw a torn object."""
-    _disturbed(tmp_path, count=60, at_each_call=1, at_random=3)
+def test_a_sync_killed_repeatedly_has_the_same_result(tmp_path: Path):
+    """After kills at every kind of store call and at random, the bytes are the same; no reader saw a partial object."""
+    _killed_repeatedly(tmp_path, count=60, at_each_call=1, at_random=3)
 
 
 @pytest.mark.deep
-def test_a_large_sync_killed_two_hundred_times_ends_like_one_that_was_not(tmp_path: Path):
-    """The same with 2,000 pictures, ten kills at each kind of store call in each phase, and two hundred at random."""
-    _disturbed(tmp_path, count=2000, at_each_call=10, at_random=100)
+def test_a_large_sync_killed_two_hundred_times_has_the_same_result(tmp_path: Path):
+    """The same with 2,000 sources, ten kills at each kind of store call in each phase, and two hundred at random."""
+    _killed_repeatedly(tmp_path, count=2000, at_each_call=10, at_random=100)

@@ -1,4 +1,4 @@
-"""Over a network that fails, a sync ends as over one that does not."""
+"""A sync over a faulty network has the same result as over a good one."""
 
 import threading
 import time
@@ -37,33 +37,33 @@ def _content(store: Store, key: str) -> bytes:
     return reader.read(0, reader.size)
 
 
-def _pictures(store: Store) -> dict[str, bytes]:
+def _renditions(store: Store) -> dict[str, bytes]:
     return {info.key: _content(store, info.key) for info in store.list() if not info.key.endswith(".json")}
 
 
 class Run:
-    """The same sync over the server itself and over the proxy before it."""
+    """The same sync directly to the server, and through a proxy."""
 
     def __init__(self, address: str, monkeypatch: pytest.MonkeyPatch, photos: Path) -> None:
         self.address, self.patch, self.photos = address, monkeypatch, open_store(photos)
         self.calm, self.rough = (fresh_bucket(address, monkeypatch) for _ in range(2))
 
     def needed(self) -> int:
-        """Return the requests that the sync takes where nothing fails."""
+        """Return the number of requests of a sync without faults."""
         with running(Proxy(self.address)) as proxy:
             self.patch.setenv("AWS_ENDPOINT_URL", proxy.address)
             assert _sync(self.photos, open_store(self.calm)) == 0
             return proxy.requests
 
     def over(self, proxy: Proxy) -> int:
-        """Sync over the proxy; return the exit code."""
+        """Sync through the proxy; return the exit code."""
         self.patch.setenv("AWS_ENDPOINT_URL", proxy.address)
         return _sync(self.photos, open_store(self.rough, outage_seconds=STORE_TIMEOUT_SECONDS))
 
-    def ends(self) -> tuple[dict[str, bytes], dict[str, bytes]]:
-        """Return all renditions of both."""
+    def results(self) -> tuple[dict[str, bytes], dict[str, bytes]]:
+        """Return all renditions of both syncs."""
         self.patch.setenv("AWS_ENDPOINT_URL", self.address)
-        return _pictures(open_store(self.rough)), _pictures(open_store(self.calm))
+        return _renditions(open_store(self.rough)), _renditions(open_store(self.calm))
 
 
 def _with_faults(scene: Run, share: float) -> None:
@@ -71,14 +71,14 @@ def _with_faults(scene: Run, share: float) -> None:
     with running(Proxy(scene.address, share)) as proxy:
         assert scene.over(proxy) == 0
         requests, faults = proxy.requests, proxy.faults
-    rough, calm = scene.ends()
+    rough, calm = scene.results()
     assert rough == calm
     assert faults.total() > needed * share / 2
     assert requests <= 1.3 * needed
 
 
 def _with_an_outage(scene: Run, seconds: float) -> float:
-    """Return how long after the outage the first request came through."""
+    """Return how many seconds after the outage the first request was forwarded."""
     scene.needed()
     back: list[float] = []
     with running(Proxy(scene.address)) as proxy:
@@ -96,7 +96,7 @@ def _with_an_outage(scene: Run, seconds: float) -> float:
         assert scene.over(proxy) == 0
         thread.join()
         resumed = proxy.resumed
-    rough, calm = scene.ends()
+    rough, calm = scene.results()
     assert rough == calm
     return resumed - back[0]
 
@@ -104,19 +104,19 @@ def _with_an_outage(scene: Run, seconds: float) -> float:
 def test_a_twentieth_of_all_requests_failing_changes_nothing(
     ministack_address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
-    """503, 500, 409, silence, resets, short and lost answers on 5 %: all is made, by at most 1.3 times the requests."""
+    """With faults in 5 % of the requests (errors, silence, resets, lost responses), a sync needs at most 30 % more."""
     _with_faults(Run(ministack_address, monkeypatch, _photos(tmp_path, 40)), share=0.05)
 
 
 def test_an_outage_loses_nothing(ministack_address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """A server that is gone for some seconds in the middle is waited for: nothing has failed in the end."""
+    """A sync waits for a server that is unreachable for some seconds; in the end nothing failed."""
     _with_an_outage(Run(ministack_address, monkeypatch, _photos(tmp_path, 40)), seconds=6)
 
 
-def test_what_is_denied_is_told_and_done_later(
+def test_a_denied_source_is_reported_and_done_later(
     ministack_address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ):
-    """A 403 on one source's thumbnails fails that source with a sentence; with leave again it is made."""
+    """A 403 for one source's thumbnails fails that source with a sentence; once allowed, it is rendered."""
     scene = Run(ministack_address, monkeypatch, _photos(tmp_path, 5))
     scene.needed()
     with running(Proxy(ministack_address)) as proxy:
@@ -127,7 +127,7 @@ def test_what_is_denied_is_told_and_done_later(
         assert "access denied: grant s3:PutObject" in failed
         proxy.denied = None
         assert scene.over(proxy) == 0
-    rough, calm = scene.ends()
+    rough, calm = scene.results()
     assert rough == calm
 
 
@@ -139,5 +139,5 @@ def test_many_faults_change_nothing(ministack_address: str, monkeypatch: pytest.
 
 @pytest.mark.deep
 def test_an_outage_of_a_minute_loses_nothing(ministack_address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """A server that is gone for 60 seconds is waited for, and spoken to again within 5 seconds of its return."""
+    """A sync waits for a server that is unreachable for 60 seconds, and continues within 5 seconds of its return."""
     assert _with_an_outage(Run(ministack_address, monkeypatch, _photos(tmp_path, 200)), seconds=60) < 5

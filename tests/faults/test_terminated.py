@@ -1,4 +1,4 @@
-"""Told to stop in the middle, a sync ends soon and in order, and nothing is lost."""
+"""A sync that gets SIGTERM ends soon and cleanly, and nothing is lost."""
 
 import random
 import signal
@@ -9,45 +9,45 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.test_kills import Yard
+from tests.faults.test_kills import Library
 
 STOPPED = 130
 
 
-def _terminated(yard: Yard, more: int, seconds: float) -> int:
-    """Return the exit code of a sync that gets SIGTERM after `more` pictures; it ends in these seconds."""
-    before = _made(yard)
+def _terminated(library: Library, more: int, seconds: float) -> int:
+    """Return the exit code of a sync that gets SIGTERM after `more` sources and must end within these seconds."""
+    before = _made(library)
     command = [sys.executable, "-m", "thumbsmith", "sync", "photos", "thumbs", "--yes"]
-    with subprocess.Popen(command, cwd=yard.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        while process.poll() is None and _made(yard) < before + more:
+    with subprocess.Popen(command, cwd=library.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        while process.poll() is None and _made(library) < before + more:
             time.sleep(0.01)
         process.send_signal(signal.SIGTERM)
         return process.wait(seconds)
 
 
-def _made(yard: Yard) -> int:
-    """Return how many pictures have thumbnails."""
-    return sum(1 for _ in (yard.folder / "thumbs").rglob("manifest.json"))
+def _made(library: Library) -> int:
+    """Return how many sources have thumbnails."""
+    return sum(1 for _ in (library.folder / "thumbs").rglob("manifest.json"))
 
 
-def _again_and_again(tmp_path: Path, count: int, times: int, seconds: float) -> None:
-    yard, calm = Yard(tmp_path / "yard", count), Yard(tmp_path / "calm", count)
+def _terminated_repeatedly(tmp_path: Path, count: int, times: int, seconds: float) -> None:
+    library, calm = Library(tmp_path / "library", count), Library(tmp_path / "calm", count)
     calm.sync("thumbs")
     chance = random.Random(times)
-    codes = [_terminated(yard, chance.randrange(count // times), seconds) for _ in range(times)]
-    assert set(codes) <= {0, STOPPED, -signal.SIGTERM}  # the last before it had begun
+    codes = [_terminated(library, chance.randrange(count // times), seconds) for _ in range(times)]
+    assert set(codes) <= {0, STOPPED, -signal.SIGTERM}  # the last one if the signal came before the start
     assert codes.count(STOPPED)
-    assert not [path for path in (yard.folder / "thumbs").rglob("*") if ".thumbsmith" in path.name]
-    yard.sync("thumbs")
-    assert yard.contents("thumbs") == calm.contents("thumbs")
+    assert not [path for path in (library.folder / "thumbs").rglob("*") if ".thumbsmith" in path.name]
+    library.sync("thumbs")
+    assert library.contents("thumbs") == calm.contents("thumbs")
 
 
-def test_a_sync_that_is_terminated_ends_in_order(tmp_path: Path):
-    """No half a file is left behind, and the next one makes the rest."""
-    _again_and_again(tmp_path, count=150, times=5, seconds=120)
+def test_a_terminated_sync_ends_cleanly(tmp_path: Path):
+    """After SIGTERM no incomplete file is left, and the next sync does the rest."""
+    _terminated_repeatedly(tmp_path, count=150, times=5, seconds=120)
 
 
 @pytest.mark.deep
-def test_a_sync_that_is_terminated_a_hundred_times_loses_nothing(tmp_path: Path):
-    """The same a hundred times over two thousand pictures, each time within 10 seconds."""
-    _again_and_again(tmp_path, count=2000, times=100, seconds=10)
+def test_a_sync_terminated_a_hundred_times_loses_nothing(tmp_path: Path):
+    """The same a hundred times for two thousand sources, each time within 10 seconds."""
+    _terminated_repeatedly(tmp_path, count=2000, times=100, seconds=10)

@@ -1,4 +1,4 @@
-"""What happens to thousands of sources, and in which order it is told."""
+"""Events for thousands of sources, and the order of their messages."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Final
 
-REPEAT: Final = b"the message comes once more; nothing is changed"
+REPEAT: Final = b"the message is repeated without a change"
 
 
 def timeline(chance: random.Random, keys: int, contents: Iterator[bytes]) -> list[tuple[str, bytes | None]]:
-    """Return four events a key on average, the next one last.
+    """Return four events for each key on average, the next one last.
 
-    25 % create, 20 % overwrite, 10 % delete and recreate, 30 % repeat a message; the rest writes the same content again
-    or deletes for good. What becomes of a key does so within a short time, in which several workers meet at it; a
+    25 % create, 20 % overwrite, 10 % delete and recreate, 30 % repeat a message. The rest writes the same content again
+    or deletes the source. The events of a key are close together, so that several workers work on it at once. A
     message may be repeated at any later time.
     """
     events: list[tuple[float, str, bytes | None]] = []
@@ -29,7 +29,7 @@ def timeline(chance: random.Random, keys: int, contents: Iterator[bytes]) -> lis
 
 
 def _life(chance: random.Random, contents: Iterator[bytes]) -> Iterator[bytes | None]:
-    """Yield the contents of one source, one after another; None where it is deleted."""
+    """Yield the contents of one source, one after another; None for a deletion."""
     had = [next(contents)]
     yield had[-1]
     happens = [
@@ -53,6 +53,6 @@ def _is(chance: random.Random, odds: float) -> bool:
 
 
 def cheap_contents(chance: random.Random) -> Iterator[bytes]:
-    """Yield contents without end, no two alike: most of them JPEG, some PNG, some no picture."""
+    """Yield different contents without end: most of them JPEG, some PNG, some invalid."""
     for number in count():
         yield f"{chance.choice(('jpg', 'jpg', 'jpg', 'png', 'bad'))} {number}".encode()

@@ -1,4 +1,4 @@
-"""Every interleaving of a few workers over one key, and what is wrong in it, if anything is."""
+"""Every interleaving of a few workers over one key, and the first wrong state, if there is one."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 
 from tests.proof.program import Event, Program, Protocol
-from tests.proof.world import NEW, OLD, Destination, Moment, perform, right, verdict
+from tests.proof.world import NEW, OLD, Destination, Moment, assessment, is_correct, perform
 from thumbsmith.recipe.names import MANIFEST
-from thumbsmith.reconcile.effects import Delete, Put
 from thumbsmith.reconcile.manifest import parse
+from thumbsmith.reconcile.protocol import Delete, Put
 
 HINT: Final = Event(0, exists=True)
 
 
 class State(NamedTuple):
-    """All there is at one time; destinations and workers' states by number.
+    """The whole state at one time. Destinations and states of workers are numbers.
 
-    Messages, workers and late writes are sorted: which is which makes no difference.
+    Messages, workers and late writes are sorted, because their order makes no difference.
     """
 
     moment: int
     destination: int
     queue: tuple[Event, ...]
-    workers: tuple[int, ...]  # those at work
+    workers: tuple[int, ...]  # running
     late: tuple[
         int, ...
-    ]  # workers that are gone, but the store has their last write; their messages are hidden so long
-    frozen: tuple[int, ...]  # stopped in the middle of a write, after their messages were handed back
+    ]  # dead workers whose last write the store may still apply; their messages are hidden until then
+    frozen: tuple[int, ...]  # stopped during a write, after their messages were returned
     crashes: int
     duplicates: int
     freezes: int
 
 
 class Answer(StrEnum):
-    """How a function that runs out of time in the middle of a write hands its message back, before it is frozen."""
+    """How a function that runs out of time during a write returns its message, before it is frozen."""
 
-    CUT = "the connection is ended before, and the message hidden while the store may have the whole write"
-    OPEN = "the connection is left open, and the write sent again after the thaw"
-    AT_ONCE = "the connection is ended before, but others see the message at once"
+    CUT = "the connection is closed first, and the message is hidden while the store may apply the write"
+    OPEN = "the connection stays open, and the write is sent again after the thaw"
+    AT_ONCE = "the connection is closed first, but others see the message at once"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +50,9 @@ class Run:
     """What is explored.
 
     `history` has a letter for each change of the source: a content (world.py), "-" for a deletion, "r" for a new
-    recipe, "s" for the `sync` after it. `made` is a content that was there, and was made, before. `crashes` and
-    `duplicates` say how many there may be at most, and `freezes` how many functions are frozen, which hand their
-    messages back as `answer` says. `told` is whether messages differ; the real protocol looks only at
+    recipe, "s" for the `sync` after it. `made` is an earlier content that already has thumbnails. `crashes` and
+    `duplicates` are the maximum numbers of these, and `freezes` the number of frozen functions, which return their
+    messages as `answer` says. `numbered` says whether messages have numbers; the real protocol uses only
     the key.
     """
 
@@ -66,16 +66,16 @@ class Run:
     answer: Answer = Answer.CUT
     fresh_etags: bool = False
     digests: bool = False
-    told: bool = False
+    numbered: bool = False
     merged: bool = True
     limit: int = 12_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """How many states there were, how many of them at rest; and, if one is wrong, why and how it came about.
+    """The numbers of states and of states at rest; and, if one is wrong, why, and the trace to it.
 
-    `worlds` are the destinations that there were, each with the number of changes of the source before it.
+    `worlds` are all destinations, each with the number of changes of the source before it.
     """
 
     states: int
@@ -86,7 +86,7 @@ class Result:
 
 
 def explore(run: Run) -> Result:
-    """Return what there is to find, breadth first: a trace is one of the shortest. Stops at the first wrong state."""
+    """Explore breadth first, so that a trace is one of the shortest. Stop at the first wrong state."""
     return _Explorer(run).explore()
 
 
@@ -120,7 +120,7 @@ class _Explorer:
         return self.result(came_from, at_rest)
 
     def before(self) -> int:
-        """Return the destination that there is at first: what one worker alone leaves."""
+        """Return the first destination: the result of one worker alone."""
         destination = self.number(Destination(fresh_etags=self.run.fresh_etags, digests=self.run.digests))
         worker = self.program.begin(HINT, OLD).number
         while self.program.nodes[worker].asks:
@@ -128,23 +128,23 @@ class _Explorer:
         return destination
 
     def result(self, states: Sized, at_rest: int, wrong: str = "", trace: tuple[str, ...] = ()) -> Result:
-        """Return what was found."""
+        """Return the result."""
         worlds = frozenset((moment, self.destinations[destination]) for moment, destination in self.judged)
         return Result(states=len(states), at_rest=at_rest, worlds=worlds, wrong=wrong, trace=trace)
 
     def wrong(self, state: State, *, resting: bool) -> str:
-        """Return what is wrong now: at rest all must be right, and what passes for fresh must be right always."""
+        """Return what is wrong now: what counts as fresh must be correct, and at rest everything must be."""
         pair = (state.moment, state.destination)
         if pair not in self.judged:
             moment, destination = self.moments[state.moment], self.destinations[state.destination]
-            self.judged[pair] = right(destination, moment), _taken_for_fresh_wrongly(destination, moment)
-        is_right, misleads = self.judged[pair]
+            self.judged[pair] = is_correct(destination, moment), _is_wrongly_fresh(destination, moment)
+        correct, misleads = self.judged[pair]
         if misleads:
-            return "a look finds fresh what is not"
-        return "at rest and wrong" if resting and not is_right and self.moments[state.moment].settled else ""
+            return "an examination finds fresh what is not"
+        return "at rest and wrong" if resting and not correct and self.moments[state.moment].settled else ""
 
     def actions(self, state: State) -> Iterator[tuple[str, State]]:
-        """Yield all that may happen next: what it is, and the state after it."""
+        """Yield every possible next action, with the state after it."""
         yield from self.changes(state)
         yield from self.deliveries(state)
         for place, worker in enumerate(state.workers):
@@ -152,17 +152,17 @@ class _Explorer:
         for place, worker in enumerate(state.late):
             queue, late = _with(state.queue, self.program.nodes[worker].event), _without(state.late, place)
             landed, _ = self.effect(worker, state)
-            yield "a late write lands", state._replace(destination=landed, queue=queue, late=late)
+            yield "a late write is applied", state._replace(destination=landed, queue=queue, late=late)
             yield "a late write is lost", state._replace(queue=queue, late=late)
         for place, worker in enumerate(state.frozen):
             frozen = _without(state.frozen, place)
-            if self.run.answer is not Answer.CUT:  # else nothing can be sent: the connection is gone
+            if self.run.answer is not Answer.CUT:  # else nothing can be sent: the connection is closed
                 landed, _ = self.effect(worker, state)
-                yield "a frozen worker's write lands", state._replace(destination=landed, frozen=frozen)
+                yield "a frozen worker's write is applied", state._replace(destination=landed, frozen=frozen)
             yield "a frozen worker thaws, and writes nothing", state._replace(frozen=frozen)
 
     def changes(self, state: State) -> Iterator[tuple[str, State]]:
-        """Yield the next change of the history. Only `sync` waits: until nobody works by an older recipe."""
+        """Yield the next change of the history. `sync` waits until no worker has an older recipe."""
         number = state.moment
         if number == len(self.run.history):
             return
@@ -170,12 +170,12 @@ class _Explorer:
         busy = (self.program.nodes[worker].recipe for worker in (*state.workers, *state.late))
         if letter == "s" and any(recipe != moment.recipe for recipe in busy):
             return
-        told = Event(number + 1, exists=bool(moment.content)) if self.run.told else HINT
-        queue = state.queue if letter == "r" else _with(state.queue, told)
+        event = Event(number + 1, exists=bool(moment.content)) if self.run.numbered else HINT
+        queue = state.queue if letter == "r" else _with(state.queue, event)
         yield f"change {letter}", state._replace(moment=number + 1, queue=queue)
 
     def deliveries(self, state: State) -> Iterator[tuple[str, State]]:
-        """Yield every message that may be taken or doubled."""
+        """Yield every message that may be received or duplicated."""
         for event in dict.fromkeys(state.queue):
             queue = _without(state.queue, state.queue.index(event))
             if len(state.workers) < self.run.workers:
@@ -186,14 +186,14 @@ class _Explorer:
                 yield f"double {event.number}", state._replace(queue=again, duplicates=state.duplicates + 1)
 
     def moves(self, state: State, worker: int, others: tuple[int, ...]) -> Iterator[tuple[str, State]]:
-        """Yield what a worker may do, its death included."""
+        """Yield the possible actions of a worker, including its death."""
         node = self.program.nodes[worker]
         if node.asks is None:
-            yield node.told, state._replace(workers=others)
+            yield node.description, state._replace(workers=others)
         else:
             destination, after = self.effect(worker, state)
             workers = _with(others, after)
-            yield node.told, state._replace(destination=destination, workers=workers)
+            yield node.description, state._replace(destination=destination, workers=workers)
         if state.crashes < self.run.crashes:
             crashed = state._replace(workers=others, crashes=state.crashes + 1)
             yield f"{node.event.number}: dies", crashed._replace(queue=_with(state.queue, node.event))
@@ -203,24 +203,24 @@ class _Explorer:
             yield from self.freezings(state._replace(workers=others, freezes=state.freezes + 1), worker)
 
     def freezings(self, state: State, worker: int) -> Iterator[tuple[str, State]]:
-        """Yield how a worker that runs out of time hands its message back; then it is frozen, until any later time."""
+        """Yield how a worker that runs out of time returns its message; then it is frozen until any later time."""
         node, frozen = self.program.nodes[worker], _with(state.frozen, worker)
         back = state._replace(queue=_with(state.queue, node.event))
         if not isinstance(node.asks, Put | Delete):
             yield f"{node.event.number}: freezes", back
             return
         yield f"{node.event.number}: freezes, writing", back._replace(frozen=frozen)
-        if self.run.answer is Answer.CUT:  # the store may have all of the write: it lands while the message is hidden
+        if self.run.answer is Answer.CUT:  # the store may apply the write while the message is hidden
             yield f"{node.event.number}: freezes, written", state._replace(late=_with(state.late, worker))
 
     def effect(self, worker: int, state: State) -> tuple[int, int]:
-        """Return the destination and the worker after its next request."""
+        """Return the destination and the worker after its next effect."""
         case = (worker, state.destination, state.moment)
         if case not in self.effects:
             node, moment = self.program.nodes[worker], self.moments[state.moment]
             assert node.asks is not None
-            after, reply = perform(node.asks, self.destinations[state.destination], moment, node.recipe)
-            self.effects[case] = self.number(after), self.program.after(node, reply).number
+            after, result = perform(node.asks, self.destinations[state.destination], moment, node.recipe)
+            self.effects[case] = self.number(after), self.program.after(node, result).number
         return self.effects[case]
 
     def number(self, destination: Destination) -> int:
@@ -231,14 +231,14 @@ class _Explorer:
         return number
 
     def trace(self, came_from: dict[State, State | None], end: State) -> tuple[str, ...]:
-        """Return what happened, from the start to this state."""
-        told: list[str] = []
+        """Return the actions from the start to this state."""
+        actions: list[str] = []
         state, before = end, came_from[end]
         while before is not None:
             action = next(action for action, after in self.actions(before) if after == state)
-            told.append(f"{action:40} {self._shown(state)}")
+            actions.append(f"{action:40} {self._shown(state)}")
             state, before = before, came_from[before]
-        return tuple(reversed(told))
+        return tuple(reversed(actions))
 
     def _shown(self, state: State) -> str:
         objects = self.destinations[state.destination].objects
@@ -263,21 +263,21 @@ def _moments(run: Run) -> tuple[Moment, ...]:
     return tuple(moments)
 
 
-def _taken_for_fresh_wrongly(destination: Destination, moment: Moment) -> bool:
-    """Return whether a look finds nothing to do, though more is wrong than what it names itself.
+def _is_wrongly_fresh(destination: Destination, moment: Moment) -> bool:
+    """Return whether an examination finds nothing to render, though more is wrong than it reports.
 
-    It names leftovers, and says where the manifest has an earlier etag of the same source.
+    It reports obsolete renditions, and a manifest with an earlier etag of the same source.
     """
-    found = verdict(destination, moment)
+    found = assessment(destination, moment)
     if found is None or not found.settled:
         return False
-    for name in found.retired:
+    for name in found.obsolete:
         destination = destination.without(name)
     if found.touched:
         manifest = destination.get(MANIFEST)
         recorded = parse(manifest.data) if manifest else None
         moment = replace(moment, etag=recorded.source.etag) if recorded else moment
-    return not right(destination, moment)
+    return not is_correct(destination, moment)
 
 
 def _recorded(data: bytes | None) -> str:

@@ -1,9 +1,9 @@
-"""A protocol as a table of states, got from the generator itself.
+"""A protocol as a table of states, which is derived from the generator.
 
-A generator cannot be copied, so a state of a worker is a list of replies, from which it is replayed. Two lists are one
-state when they leave the generator in the same place with the same values in all local variables, also of the
-generators that it delegates to: what it does from there on is the same. (Where a loop stands is no local variable; but
-no two turns of a loop of ours have the same value in the loop's variable.)
+A generator cannot be copied, so a state of a worker is a list of results, from which it is replayed. Two lists are one
+state if they leave the generator at the same place with the same values in all local variables, including those of
+generators that it delegates to: its further actions are the same. (The position of a loop is no local variable, but
+no two rounds of a loop here have the same value in the loop's variable.)
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ from typing import Any, NamedTuple, TypeAlias
 
 from tests.proof.world import Advance
 from thumbsmith.recipe import Recipe
-from thumbsmith.reconcile.effects import Outcome, Request
+from thumbsmith.reconcile.protocol import Effect, Outcome
 
 
 class Event(NamedTuple):
-    """What a message says: the number of the change, and whether the object was there after it."""
+    """The content of a message: the number of the change, and whether the object existed after it."""
 
     number: int
     exists: bool
 
 
-Asked: TypeAlias = Request | Advance
-Protocol: TypeAlias = Callable[[Event, Recipe], Generator[Asked, Any, Outcome]]
+AnyEffect: TypeAlias = Effect | Advance
+Protocol: TypeAlias = Callable[[Event, Recipe], Generator[AnyEffect, Any, Outcome]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
-    """A state of a worker: what it asks next, or, with `asks` None, that it is done and may acknowledge."""
+    """A state of a worker: its next effect; or, if `asks` is None, that it is done and may acknowledge."""
 
     number: int
     event: Event
     recipe: Recipe
-    replies: tuple[object, ...]
-    asks: Asked | None
-    told: str  # for people: the number of the event, and what it asks
+    results: tuple[object, ...]
+    asks: AnyEffect | None
+    description: str  # for people: the number of the event, and the effect
 
 
 class Program:
-    """All states of a worker under one protocol that were reached so far. With `merged` False no two are one."""
+    """All reached states of a worker with one protocol. With `merged` False, equal states are not merged."""
 
     def __init__(self, protocol: Protocol, *, merged: bool = True) -> None:
         self._protocol = protocol
@@ -52,40 +52,40 @@ class Program:
         self._next: dict[tuple[Node, object], Node] = {}
 
     def begin(self, event: Event, recipe: Recipe) -> Node:
-        """Return the state of a worker that has just taken a message."""
+        """Return the state of a worker that has just received a message."""
         return self._node(event, recipe, (None,))
 
-    def after(self, node: Node, reply: object) -> Node:
-        """Return the state that a reply leads to."""
-        step = (node, frozen(reply))
+    def after(self, node: Node, result: object) -> Node:
+        """Return the state after this result."""
+        step = (node, frozen(result))
         if step not in self._next:
-            self._next[step] = self._node(node.event, node.recipe, (*node.replies, reply))
+            self._next[step] = self._node(node.event, node.recipe, (*node.results, result))
         return self._next[step]
 
-    def _node(self, event: Event, recipe: Recipe, replies: tuple[object, ...]) -> Node:
+    def _node(self, event: Event, recipe: Recipe, results: tuple[object, ...]) -> Node:
         running = self._protocol(event, recipe)
-        asks: Asked | None = None
+        asks: AnyEffect | None = None
         try:
-            for reply in replies:
-                asks = running.send(reply)
+            for result in results:
+                asks = running.send(result)
         except StopIteration:
             asks = None
-        state = (event, recipe, frozen(running) if self._merged else frozen(replies))
+        state = (event, recipe, frozen(running) if self._merged else frozen(results))
         if state not in self._nodes:
-            self.nodes.append(Node(len(self.nodes), event, recipe, replies, asks, f"{event.number}: {_told(asks)}"))
+            self.nodes.append(Node(len(self.nodes), event, recipe, results, asks, f"{event.number}: {_describe(asks)}"))
             self._nodes[state] = self.nodes[-1]
         node = self._nodes[state]
         if node.asks != asks:
-            raise AssertionError(f"taken for one state: {node.asks} and {asks}")
+            raise AssertionError(f"merged into one state: {node.asks} and {asks}")
         return node
 
 
-def _told(asks: Asked | None) -> str:
+def _describe(asks: AnyEffect | None) -> str:
     return " ".join([type(asks).__name__, getattr(asks, "name", "")]).strip() if asks else "acknowledges"
 
 
 def frozen(value: Any) -> object:
-    """Return a hashable stand-in that is equal exactly for equal values; of a generator, its place and variables."""
+    """Return a hashable object that is equal exactly for equal values; for a generator, its position and variables."""
     if isinstance(value, GeneratorType):
         frame = value.gi_frame
         return frame and (frame.f_code, frame.f_lasti, frozen(frame.f_locals), frozen(value.gi_yieldfrom))

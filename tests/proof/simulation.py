@@ -1,7 +1,7 @@
 """Thousands of keys at once: events in any order, some twice, some late; workers in turns, some of which die.
 
-Everything but the renderer is what users run: stores in memory, and the hands of `converge` carrying out the protocol
-one request at a time. All that happens is drawn from one seed, so that a failure can be seen again.
+All code except the renderer is what users run: stores in memory, and the driver of `converge`, which performs the
+protocol one effect at a time. One seed determines all events, so that a failure can be repeated.
 """
 
 from __future__ import annotations
@@ -21,27 +21,28 @@ from thumbsmith.reader import RangeReader
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.names import Rendition, expected
 from thumbsmith.reconcile.converge import Renderer, StoreDriver
-from thumbsmith.reconcile.effects import Outcome, Request
 from thumbsmith.reconcile.manifest import parse
-from thumbsmith.reconcile.protocol import steps
+from thumbsmith.reconcile.protocol import Effect, Outcome, steps
 from thumbsmith.store.base import ObjectInfo
 from thumbsmith.store.memory import MemoryObject
 from thumbsmith.worker import Work
 
 RECIPE: Final = Recipe.loads("[variants.icon]\nwidth = 8\n[variants.small]\nwidth = 16\nformats = ['webp', 'source']\n")
 WORKERS: Final = 12
-BACKLOG: Final = 40  # changes wait while so many messages do: else a key's changes would all be over at the first look
+BACKLOG: Final = (
+    40  # changes wait while this many messages wait: else all changes of a key would precede its first message
+)
 PACES: Final = (1, 1, 1, 1, 0.01)
 
 
 class Cheap:
-    """A renderer whose pictures are digests of the source; what begins with "png" is a PNG, with "bad" no picture."""
+    """A renderer whose renditions are digests. A source that begins with "png" is a PNG, one with "bad" is invalid."""
 
     def render(self, reader: RangeReader, recipe: Recipe, wanted: Collection[str] | None = None) -> Work:
-        """Return the pictures. Raises Rejected."""
+        """Return the renditions. Raises Rejected."""
         data = reader.read(0, reader.size)
         if data.startswith(b"bad"):
-            raise Rejected(Code.CORRUPT, "no picture")
+            raise Rejected(Code.CORRUPT, "invalid")
         form = "png" if data.startswith(b"png") else "jpeg"
         made = (
             Rendition(
@@ -61,23 +62,23 @@ class Cheap:
 
 @dataclass(slots=True, eq=False)
 class Worker:
-    """One message in hand: the protocol as far as it came, and the last reply, which it has not seen yet.
+    """A worker with one message: its protocol, and the result of the last effect, which it has not received yet.
 
-    `pace` is how often its turn comes, compared with the others'.
+    `pace` is the weight of the worker when the next one is chosen.
     """
 
     key: str
-    protocol: Generator[Request, Any, Outcome]
+    protocol: Generator[Effect, Any, Outcome]
     pace: float
-    reply: object = None
+    result: object = None
 
 
 @dataclass(slots=True)
 class Simulation:
-    """One run over both stores. `deaths` is the chance that a worker dies at a request."""
+    """One run over both stores. `deaths` is the probability that a worker dies at an effect."""
 
     chance: random.Random
-    changes: list[tuple[str, bytes | None]]  # the next one last; None is a deletion
+    changes: list[tuple[str, bytes | None]]  # the next one is last; None is a deletion
     renderer: Renderer
     deaths: float = 0.01
     source: Sharded = field(default_factory=lambda: Sharded("source"))
@@ -85,10 +86,10 @@ class Simulation:
     queue: list[str] = field(default_factory=list)
     workers: list[Worker] = field(default_factory=list)
     died: int = 0
-    shared: int = 0  # messages taken while another worker had the same key
+    shared: int = 0  # messages that were received while another worker had the same key
 
     def run(self) -> None:
-        """Let things happen until nothing is left to happen."""
+        """Run until there is no change, message or worker left."""
         while self.changes or self.queue or self.workers:
             if self.changes and len(self.queue) < BACKLOG and self.chance.random() < 0.2:
                 self._change(*self.changes.pop())
@@ -113,55 +114,57 @@ class Simulation:
         self.workers.append(Worker(key, steps(key, RECIPE), self.chance.choice(PACES)))
 
     def _move(self, worker: Worker) -> None:
-        """Let a worker see its reply and carry out its next request; or die, with that request done or not."""
+        """Let a worker receive its result and perform its next effect; or die before or after it."""
         dies, done = self.chance.random() < self.deaths, self.chance.random() < 0.5
-        hands = StoreDriver(worker.key, self.source, self.destination, RECIPE, self.renderer)
+        driver = StoreDriver(worker.key, self.source, self.destination, RECIPE, self.renderer)
         try:
-            request = worker.protocol.send(worker.reply)
+            effect = worker.protocol.send(worker.result)
         except StopIteration:
             self.workers.remove(worker)
             return
         if not dies or done:
-            worker.reply = hands.perform(request)
+            worker.result = driver.perform(effect)
         if dies:
             self.workers.remove(worker)
             self.queue.append(worker.key)
             self.died += 1
 
-    def wrong(self) -> dict[str, list[str]]:
-        """Return the keys of objects that are missing, stale or orphaned, told from the sources alone."""
+    def differences(self) -> dict[str, list[str]]:
+        """Return the keys of objects that are missing, stale or orphaned, computed from the sources alone."""
         return compare(self.source, self.destination, self.renderer)
 
 
 def compare(source: Sharded, destination: Sharded, renderer: Renderer) -> dict[str, list[str]]:
-    """Return the keys that are missing, stale and orphaned, told from the sources alone."""
-    due = {key: data for info in source.list() for key, data in _due(source, destination, info, renderer)}
-    there = {info.key: content(destination, info.key) for info in destination.list()}
+    """Return the keys that are missing, stale and orphaned, computed from the sources alone."""
+    expected = {key: data for info in source.list() for key, data in _expected(source, destination, info, renderer)}
+    actual = {info.key: content(destination, info.key) for info in destination.list()}
     return {
-        "missing": sorted(due.keys() - there.keys()),
-        "stale": sorted(key for key, data in due.items() if there.get(key, data) != data),
-        "orphaned": sorted(there.keys() - due.keys()),
+        "missing": sorted(expected.keys() - actual.keys()),
+        "stale": sorted(key for key, data in expected.items() if actual.get(key, data) != data),
+        "orphaned": sorted(actual.keys() - expected.keys()),
     }
 
 
-def _due(source: Sharded, destination: Sharded, info: ObjectInfo, renderer: Renderer) -> Iterator[tuple[str, bytes]]:
-    """Yield what is to stand in the destination for one source. A manifest is right if it says what is right."""
+def _expected(
+    source: Sharded, destination: Sharded, info: ObjectInfo, renderer: Renderer
+) -> Iterator[tuple[str, bytes]]:
+    """Yield the required objects of one source. A manifest is correct if its content is."""
     reader, record = source.open(info.key), destination.open(f"{info.key}/manifest.json")
     assert reader is not None
     try:
         work = renderer.render(reader, RECIPE)
     except Rejected as rejected:
-        pictures, code = {}, str(rejected.code)
+        renditions, code = {}, str(rejected.code)
     else:
         names = expected(RECIPE, work.probe.format, alpha=work.probe.alpha)
-        pictures, code = {name: each.data for name, each in zip(names, work.renditions, strict=True)}, ""
-    yield from ((f"{info.key}/{name}", data) for name, data in pictures.items())
-    digests = {name: hashlib.sha256(data).hexdigest() for name, data in pictures.items()}
-    is_right = record is not None and _said(record) == (info.key, info.etag, RECIPE.fingerprint, code, digests)
-    yield f"{info.key}/manifest.json", record.data if record and is_right else b"another manifest"
+        renditions, code = {name: each.data for name, each in zip(names, work.renditions, strict=True)}, ""
+    yield from ((f"{info.key}/{name}", data) for name, data in renditions.items())
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in renditions.items()}
+    is_correct = record is not None and _facts(record) == (info.key, info.etag, RECIPE.fingerprint, code, digests)
+    yield f"{info.key}/manifest.json", record.data if record and is_correct else b"another manifest"
 
 
-def _said(record: MemoryObject) -> tuple[object, ...] | None:
+def _facts(record: MemoryObject) -> tuple[object, ...] | None:
     manifest = parse(record.data)
     if manifest is None:
         return None

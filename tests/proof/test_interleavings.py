@@ -1,8 +1,8 @@
-"""The real protocol, one key, every order in which requests of several workers can be carried out: it ends right.
+"""The real protocol, one key, every possible order of the effects of several workers: the end is correct.
 
 A history has a letter for each change of the source: contents A and B (JPEG), P (PNG: a rendition of another name), X
-(no picture), "-" deleted, "r" a new recipe, "s" the `sync` after it. Each case says how many states there are at least,
-so that it cannot come to explore nothing; there is no other bound but the numbers of workers, deaths and duplicates.
+(invalid), "-" deleted, "r" a new recipe, "s" the `sync` after it. Each case states a minimum number of states, so
+that it cannot explore nothing. The only limits are the numbers of workers, deaths and duplicates.
 """
 
 import pytest
@@ -25,19 +25,19 @@ def _run(history: str, at_least: int, **settings: int) -> None:
     [("A", 700), ("AB", 140_000), ("A-", 49_000), ("AA", 3_600), ("XA", 39_000), ("AX", 80_000), ("Ars", 25_000)],
 )
 def test_two_workers_a_death_and_a_duplicate(history: str, at_least: int):
-    """At rest all is right, and what looks fresh is right always: create, overwrite, delete, reject, a new recipe."""
+    """At rest the destination is correct, and what counts as fresh is always correct, for each kind of change."""
     _run(history, at_least)
 
 
 @pytest.mark.parametrize(("history", "at_least"), [("A-A", 180_000), ("ArBs", 150_000), ("Ar-s", 23_000)])
 def test_longer_histories_with_a_death(history: str, at_least: int):
-    """The same where a source is deleted and recreated, or changes while workers still have the old recipe."""
+    """The same if a source is deleted and recreated, or changes while workers still have the old recipe."""
     _run(history, at_least, duplicates=0)
 
 
 @pytest.mark.parametrize(("history", "at_least"), [("BA", 100_000), ("XA", 66_000), ("PA", 190_000), ("-A", 52_000)])
 def test_there_and_back(history: str, at_least: int):
-    """The same where A was made before, and comes back under the etag that it had."""
+    """The same if A has thumbnails already, and returns with its earlier etag."""
     _run(history, at_least, made="A")
 
 
@@ -45,19 +45,19 @@ def test_there_and_back(history: str, at_least: int):
     ("made", "history", "at_least"), [("A", "BAB", 36_000), ("A", "XAX", 20_000), ("X", "AXA", 18_000)]
 )
 def test_there_and_back_twice(made: str, history: str, at_least: int):
-    """The same for two contents in turn, where no worker dies and no message comes twice."""
+    """The same for two contents in turn, without deaths and duplicates."""
     _run(history, at_least, made=made, crashes=0, duplicates=0)
 
 
 @pytest.mark.parametrize(("history", "at_least"), [("AB", 32_000), ("AA", 27_000), ("A-A", 39_000)])
-def test_etags_that_never_come_again(history: str, at_least: int):
-    """The same in stores where the same bytes get another etag each time, such as folders."""
+def test_etags_that_never_repeat(history: str, at_least: int):
+    """The same in stores in which the same bytes get another etag each time, such as folders."""
     _run(history, at_least, duplicates=0, crashes=int(len(history) == 2), fresh_etags=True)
 
 
 @pytest.mark.parametrize(("history", "at_least"), [("AB", 36_000), ("AA", 16_000), ("A-A", 48_000)])
 def test_digests_of_sources(history: str, at_least: int):
-    """The same where manifests have the digests of their sources, as in folders: the same bytes are made once."""
+    """The same if manifests contain the digests of their sources, as in folders."""
     _run(history, at_least, duplicates=0, crashes=int(len(history) == 2), fresh_etags=True, digests=True)
 
 
@@ -73,13 +73,13 @@ def test_digests_of_sources(history: str, at_least: int):
     ],
 )
 def test_new_etags_for_the_same_bytes(made: str, history: str, at_least: int):
-    """The same where what was made gets a new etag, as by a change of mode, and is replaced before or after that."""
+    """The same if a source gets a new etag, as by a change of its mode, and is replaced before or after that."""
     _run(history, at_least, made=made, fresh_etags=True, digests=True, duplicates=int(len(history) == 1))
 
 
 @pytest.mark.parametrize(("made", "history"), [("A", "A"), ("A", "AA"), ("P", "PP"), ("X", "X")])
-def test_the_same_bytes_are_made_once(made: str, history: str):
-    """However often the same bytes get a new etag, and wherever a worker dies, no rendition is written again."""
+def test_the_same_bytes_are_rendered_once(made: str, history: str):
+    """If the same bytes get new etags and workers die at any effect, no rendition is written again."""
     result = explore(Run(protocol=digesting, history=history, made=made, fresh_etags=True, digests=True, duplicates=0))
     assert not result.wrong
     written = {name: count for _, world in result.worlds for name, count in world.writes if name != "manifest.json"}
@@ -92,12 +92,12 @@ def test_the_same_bytes_are_made_once(made: str, history: str):
     [("A", 1, 300), ("AB", 0, 37_000), ("A-", 0, 8_600), ("AX", 0, 17_000)],
 )
 def test_a_function_that_is_frozen(history: str, crashes: int, at_least: int):
-    """The same where a function runs out of time at any request, is frozen, and thaws at any later time."""
+    """The same if a function runs out of time at any effect, is frozen, and thaws at any later time."""
     _run(history, at_least, crashes=crashes, duplicates=0, freezes=1)
 
 
 def test_three_workers():
-    """The same with three workers that have three messages between them."""
+    """The same with three workers for three messages."""
     _run("A-", 90_000, workers=3, crashes=0)
 
 
@@ -122,14 +122,14 @@ def test_three_workers():
         ("BA", {"workers": 3, "crashes": 0, "made": "A"}, 260_000),
     ],
 )
-def test_the_large_ones(history: str, settings: dict[str, int], at_least: int):
-    """The same for more at once."""
+def test_large_cases(history: str, settings: dict[str, int], at_least: int):
+    """The same for longer histories and more workers."""
     _run(history, at_least, **settings)
 
 
 @pytest.mark.parametrize("history", ["A", "AB", "A-"])
 def test_merging_states_loses_none(history: str):
-    """What a worker is going to do depends on its variables alone: telling apart all it was told reaches no more."""
+    """A worker's next effects depend only on its variables: without merging, the same worlds are reached."""
     settings = {"crashes": 0, "duplicates": 1 if history == "A" else 0}
     merged = explore(Run(protocol=real, history=history, **settings))
     apart = explore(Run(protocol=real, history=history, merged=False, **settings))

@@ -1,7 +1,7 @@
-"""The protocol, and what it would be with one rule broken: each rule alters how requests of the real one are answered.
+"""The protocol, and variants of it with one rule broken. Each variant changes the results of some effects.
 
-A rule is a generator: it is given a request and what it has noted so far, yields what is really asked, and returns the
-reply.
+A rule is a generator: it receives an effect and its own notes, yields the effects that are really performed, and
+returns the result.
 """
 
 from __future__ import annotations
@@ -10,128 +10,130 @@ from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from tests.proof.program import Asked, Event, Protocol
+from tests.proof.program import AnyEffect, Event, Protocol
 from tests.proof.world import KEY, Advance, etag_of
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.names import MANIFEST
-from thumbsmith.reconcile.effects import (
+from thumbsmith.reconcile.manifest import parse
+from thumbsmith.reconcile.protocol import (
     Delete,
     DigestRendition,
     DigestSource,
+    HeadSource,
     ListRenditions,
-    LoadManifest,
-    LookAtSource,
     Outcome,
     Put,
+    ReadManifest,
     Render,
+    steps,
 )
-from thumbsmith.reconcile.manifest import parse
-from thumbsmith.reconcile.protocol import steps
 from thumbsmith.store.base import ObjectInfo
 
 Notes: TypeAlias = dict[str, Any]
-Rule: TypeAlias = Callable[[Asked, Event, Notes], Generator[Asked, Any, object]]
+Rule: TypeAlias = Callable[[AnyEffect, Event, Notes], Generator[AnyEffect, Any, object]]
 
 
-def real(_: Event, recipe: Recipe) -> Generator[Asked, Any, Outcome]:
-    """Return the protocol as it is: of a message it knows nothing but the key."""
+def real(_: Event, recipe: Recipe) -> Generator[AnyEffect, Any, Outcome]:
+    """Return the real protocol: it uses only the key of a message."""
     return steps(KEY, recipe)
 
 
-def digesting(_: Event, recipe: Recipe) -> Generator[Asked, Any, Outcome]:
-    """Return the protocol as it is for sources in folders, whose digests it records."""
+def digesting(_: Event, recipe: Recipe) -> Generator[AnyEffect, Any, Outcome]:
+    """Return the real protocol for sources in folders, whose digests it records."""
     return steps(KEY, recipe, record_digest=True)
 
 
 def altered(rule: Rule, *, record_digest: bool = False) -> Protocol:
-    """Return the protocol under a rule."""
+    """Return the protocol with a rule."""
 
-    def protocol(event: Event, recipe: Recipe) -> Generator[Asked, Any, Outcome]:
+    def protocol(event: Event, recipe: Recipe) -> Generator[AnyEffect, Any, Outcome]:
         return _drive(steps(KEY, recipe, record_digest=record_digest), rule, event)
 
     return protocol
 
 
-def _drive(protocol: Generator[Asked, Any, Outcome], rule: Rule, event: Event) -> Generator[Asked, Any, Outcome]:
+def _drive(
+    protocol: Generator[AnyEffect, Any, Outcome], rule: Rule, event: Event
+) -> Generator[AnyEffect, Any, Outcome]:
     notes: Notes = {}
-    reply: object = None
+    result: object = None
     while True:
         try:
-            request = protocol.send(reply)
+            effect = protocol.send(result)
         except StopIteration as end:
             outcome: Outcome = end.value
             return outcome
-        reply = yield from rule(request, event, notes)
+        result = yield from rule(effect, event, notes)
 
 
-def sequencer_first(event: Event, recipe: Recipe) -> Generator[Asked, Any, Outcome]:
-    """Claim the event's number in a table, drop the event if a later one was seen, and then do all as it should be."""
+def sequencer_first(event: Event, recipe: Recipe) -> Generator[AnyEffect, Any, Outcome]:
+    """Write the event's number to a table, drop the event if a later one was seen, then run the real protocol."""
     if not (yield Advance(event.number)):
         return Outcome(status="fresh")
     return (yield from steps(KEY, recipe))
 
 
-def trust_the_event(request: Asked, event: Event, notes: Notes) -> Generator[Asked, Any, object]:
-    """Make what was created, delete what was deleted: the source is read for its picture, and not looked at again."""
-    if isinstance(request, LookAtSource):
+def trust_the_event(effect: AnyEffect, event: Event, notes: Notes) -> Generator[AnyEffect, Any, object]:
+    """Trust the event: render after a creation, delete after a deletion, and check the source only once."""
+    if isinstance(effect, HeadSource):
         if "source" not in notes:
-            notes["source"] = (yield request) if event.exists else None
+            notes["source"] = (yield effect) if event.exists else None
         return notes["source"]
-    reply = yield request
-    if isinstance(request, Render) and reply is None:
+    result = yield effect
+    if isinstance(effect, Render) and result is None:
         notes.clear()
-    return reply
+    return result
 
 
-def no_look_afterwards(request: Asked, event: Event, notes: Notes) -> Generator[Asked, Any, object]:
-    """Once something was written or deleted, believe that the source is still what it was."""
-    if isinstance(request, LookAtSource) and notes.get("written"):
+def no_check_afterwards(effect: AnyEffect, event: Event, notes: Notes) -> Generator[AnyEffect, Any, object]:
+    """After a write or a deletion, assume that the source did not change."""
+    if isinstance(effect, HeadSource) and notes.get("written"):
         return notes["source"]
-    reply = yield request
-    if isinstance(request, LookAtSource):
-        notes["source"] = reply
-    notes["written"] = notes.get("written") or isinstance(request, Put | Delete)
-    return reply
+    result = yield effect
+    if isinstance(effect, HeadSource):
+        notes["source"] = result
+    notes["written"] = notes.get("written") or isinstance(effect, Put | Delete)
+    return result
 
 
-def re_read_then_put(request: Asked, event: Event, notes: Notes) -> Generator[Asked, Any, object]:
-    """Look at the source again before the first write, when the picture is made, instead of after the last."""
-    reply = yield from no_look_afterwards(request, event, notes)
-    if isinstance(request, Render):
-        now = yield LookAtSource()
-        if now is None or now.etag != request.etag:
+def re_read_then_put(effect: AnyEffect, event: Event, notes: Notes) -> Generator[AnyEffect, Any, object]:
+    """Check the source again before the first write, after the rendering, instead of after the last write."""
+    result = yield from no_check_afterwards(effect, event, notes)
+    if isinstance(effect, Render):
+        now = yield HeadSource()
+        if now is None or now.etag != effect.etag:
             return None
-    return reply
+    return result
 
 
-def manifest_alone(request: Asked, event: Event, notes: Notes) -> Generator[Asked, Any, object]:
-    """Believe that each rendition stands as the manifest says."""
-    reply = yield request
-    if isinstance(request, LoadManifest):
-        notes["manifest"] = reply
-    if isinstance(request, ListRenditions) and notes["manifest"]:
-        return reply | {each.name: ObjectInfo(each.key, each.etag, 1) for each in notes["manifest"].renditions}
-    return reply
+def manifest_alone(effect: AnyEffect, event: Event, notes: Notes) -> Generator[AnyEffect, Any, object]:
+    """Assume that each rendition exists as the manifest says."""
+    result = yield effect
+    if isinstance(effect, ReadManifest):
+        notes["manifest"] = result
+    if isinstance(effect, ListRenditions) and notes["manifest"]:
+        return result | {each.name: ObjectInfo(each.key, each.etag, 1) for each in notes["manifest"].renditions}
+    return result
 
 
-def leftovers_without_a_look(request: Asked, event: Event, notes: Notes) -> Generator[Asked, Any, object]:
-    """Where all is as recorded but for leftovers, delete these and be done."""
-    if isinstance(request, LookAtSource) and notes.get("deleted"):
+def deletions_without_a_check(effect: AnyEffect, event: Event, notes: Notes) -> Generator[AnyEffect, Any, object]:
+    """If there is nothing to do but to delete obsolete renditions, do not check the source after that."""
+    if isinstance(effect, HeadSource) and notes.get("deleted"):
         return notes["source"]
-    reply = yield request
-    if isinstance(request, LookAtSource):
-        notes["source"] = reply
-    if isinstance(request, Delete):
+    result = yield effect
+    if isinstance(effect, HeadSource):
+        notes["source"] = result
+    if isinstance(effect, Delete):
         notes["deleted"] = notes["source"] is not None
-    if isinstance(request, Put):
+    if isinstance(effect, Put):
         notes["deleted"] = False
-    return reply
+    return result
 
 
-def etag_of_the_listing(request: Asked, event: Event, notes: Notes) -> Generator[Asked, Any, object]:
-    """Record for a rendition whose bytes are right the etag that it had in the listing, before the bytes were read."""
-    if isinstance(request, Put) and request.name == MANIFEST and notes.get("digests"):
-        manifest = parse(request.data)
+def etag_of_the_listing(effect: AnyEffect, event: Event, notes: Notes) -> Generator[AnyEffect, Any, object]:
+    """For a rendition with the recorded bytes, record the etag of the listing, which is older than the read."""
+    if isinstance(effect, Put) and effect.name == MANIFEST and notes.get("digests"):
+        manifest = parse(effect.data)
         assert manifest
         records = tuple(
             replace(record, etag=notes["listed"][record.name].etag)
@@ -139,80 +141,80 @@ def etag_of_the_listing(request: Asked, event: Event, notes: Notes) -> Generator
             else record
             for record in manifest.renditions
         )
-        request = replace(request, data=replace(manifest, renditions=records).to_bytes())
-    reply = yield request
-    if isinstance(request, ListRenditions):
-        notes.update(listed=reply, digests={})
-    if isinstance(request, DigestRendition):
-        notes["digests"][request.name] = reply
-    return reply
+        effect = replace(effect, data=replace(manifest, renditions=records).to_bytes())
+    result = yield effect
+    if isinstance(effect, ListRenditions):
+        notes.update(listed=result, digests={})
+    if isinstance(effect, DigestRendition):
+        notes["digests"][effect.name] = result
+    return result
 
 
-def size_alone(request: Asked, event: Event, notes: Notes) -> Generator[Asked, Any, object]:
-    """Believe that a source of the recorded size has the recorded bytes."""
-    if isinstance(request, LoadManifest):
-        notes["manifest"] = reply = yield request
-        return reply
-    if isinstance(request, DigestSource) and notes["manifest"] and not notes.get("rendered"):
+def size_alone(effect: AnyEffect, event: Event, notes: Notes) -> Generator[AnyEffect, Any, object]:
+    """Assume that a source of the recorded size has the recorded bytes."""
+    if isinstance(effect, ReadManifest):
+        notes["manifest"] = result = yield effect
+        return result
+    if isinstance(effect, DigestSource) and notes["manifest"] and not notes.get("rendered"):
         return notes["manifest"].source.sha256
-    notes["rendered"] = isinstance(request, Render)
-    return (yield request)
+    notes["rendered"] = isinstance(effect, Render)
+    return (yield effect)
 
 
-def digest_of_any_version(request: Asked, event: Event, notes: Notes) -> Generator[Asked, Any, object]:
-    """Take the digest of the bytes that are there now, whether or not they are those that the picture was made of."""
-    if isinstance(request, DigestSource):
-        now = yield LookAtSource()
+def digest_of_any_version(effect: AnyEffect, event: Event, notes: Notes) -> Generator[AnyEffect, Any, object]:
+    """Record the digest of the current bytes, even if they are not the rendered ones."""
+    if isinstance(effect, DigestSource):
+        now = yield HeadSource()
         return (yield DigestSource(now.etag)) if now else None
-    return (yield request)
+    return (yield effect)
 
 
-def touched_without_a_look(request: Asked, event: Event, notes: Notes) -> Generator[Asked, Any, object]:
-    """Where only the source's metadata changed, record its new etag and be done."""
-    if isinstance(request, LookAtSource) and notes.get("recorded"):
+def touched_without_a_check(effect: AnyEffect, event: Event, notes: Notes) -> Generator[AnyEffect, Any, object]:
+    """If only the metadata of the source changed, record its new etag and do not check the source after that."""
+    if isinstance(effect, HeadSource) and notes.get("recorded"):
         return notes["source"]
-    if isinstance(request, DigestSource):
+    if isinstance(effect, DigestSource):
         notes["digested"] = True
-    if isinstance(request, Render | LoadManifest):
+    if isinstance(effect, Render | ReadManifest):
         notes["digested"] = False
-    reply = yield request
-    if isinstance(request, LookAtSource):
-        notes["source"] = reply
-    notes["recorded"] = isinstance(request, Put) and request.name == MANIFEST and notes.get("digested")
-    return reply
+    result = yield effect
+    if isinstance(effect, HeadSource):
+        notes["source"] = result
+    notes["recorded"] = isinstance(effect, Put) and effect.name == MANIFEST and notes.get("digested")
+    return result
 
 
-# Other orders. These turn out to end well, too.
+# Other orders, which turn out to be correct too.
 
 
-def source_first(request: Asked, event: Event, notes: Notes) -> Generator[Asked, Any, object]:
-    """Look at the source before manifest and renditions, not after."""
-    if isinstance(request, LoadManifest):
-        notes["source"] = yield LookAtSource()
-    if isinstance(request, LookAtSource) and "source" in notes:
+def source_first(effect: AnyEffect, event: Event, notes: Notes) -> Generator[AnyEffect, Any, object]:
+    """Read the source before the manifest and the renditions, not after them."""
+    if isinstance(effect, ReadManifest):
+        notes["source"] = yield HeadSource()
+    if isinstance(effect, HeadSource) and "source" in notes:
         return notes.pop("source")
-    return (yield request)
+    return (yield effect)
 
 
-def manifest_first(request: Asked, event: Event, notes: Notes) -> Generator[Asked, Any, object]:
-    """Write the manifest before the renditions that it names. Their etags are foretold from their bytes."""
+def manifest_first(effect: AnyEffect, event: Event, notes: Notes) -> Generator[AnyEffect, Any, object]:
+    """Write the manifest before the renditions that it names. Their etags are computed from their bytes."""
     held = notes.setdefault("held", [])
-    if isinstance(request, Put) and request.name != MANIFEST:
-        held.append(request)
-        return etag_of(request.data)
-    reply = yield request
-    if isinstance(request, Put):
+    if isinstance(effect, Put) and effect.name != MANIFEST:
+        held.append(effect)
+        return etag_of(effect.data)
+    result = yield effect
+    if isinstance(effect, Put):
         while held:
             yield held.pop(0)
-    return reply
+    return result
 
 
-def delete_last(request: Asked, event: Event, notes: Notes) -> Generator[Asked, Any, object]:
-    """Delete what is no longer wanted after the manifest was written, not before."""
+def delete_last(effect: AnyEffect, event: Event, notes: Notes) -> Generator[AnyEffect, Any, object]:
+    """Delete obsolete renditions after the manifest was written, not before."""
     held = notes.setdefault("held", [])
-    if isinstance(request, Delete):
-        held.append(request)
+    if isinstance(effect, Delete):
+        held.append(effect)
         return None
-    while held and isinstance(request, LookAtSource):
+    while held and isinstance(effect, HeadSource):
         yield held.pop(0)
-    return (yield request)
+    return (yield effect)

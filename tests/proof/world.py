@@ -1,7 +1,7 @@
-"""A world of one key: the history of its source, what stands in the destination, and what each request does there.
+"""A world of one key: the history of its source, the objects of the destination, and the result of each effect.
 
-Nothing here is a mock: the messages are the real requests, the replies real manifests, listings and `Work`. Only the
-pictures are not pictures: their bytes say which content and which variant they show.
+Nothing here is a mock: the effects are the real ones, and their results are real manifests, listings and `Work`. Only
+the renditions have no pixels: their bytes name the content and the variant.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.names import MANIFEST, Rendition, expected, rendition_key
 from thumbsmith.reconcile import manifest as manifests
 from thumbsmith.reconcile.decide import Assessment
-from thumbsmith.reconcile.effects import (
+from thumbsmith.reconcile.manifest import Manifest, Rejection, RenditionRecord, SourceRecord
+from thumbsmith.reconcile.protocol import (
     Delete,
     DigestRendition,
     DigestSource,
+    Effect,
+    HeadSource,
     ListRenditions,
-    LoadManifest,
-    LookAtSource,
     Put,
+    ReadManifest,
     Render,
-    Request,
+    examine,
 )
-from thumbsmith.reconcile.manifest import Manifest, Rejection, RenditionRecord, SourceRecord
-from thumbsmith.reconcile.protocol import look
 from thumbsmith.store.base import ObjectInfo
 from thumbsmith.worker import Work
 
@@ -38,14 +38,14 @@ OLD = Recipe.loads("[variants.icon]\nwidth = 8\n[variants.small]\nwidth = 16\nfo
 NEW = Recipe.loads("[variants.icon]\nwidth = 9\n[variants.wide]\nwidth = 32\n")
 
 # Contents of the source, by letter. A and B give renditions of the same names; P, a PNG, has one of another name; X is
-# no picture.
+# invalid.
 FORMATS: Mapping[str, str] = {"A": "jpeg", "B": "jpeg", "P": "png"}
-REFUSAL = Rejected(Code.CORRUPT, "no picture")
+REFUSAL = Rejected(Code.CORRUPT, "invalid")
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """The source at one time, None where it is gone, and the recipe that a worker gets who begins now.
+    """The source at one time, and the recipe of a worker that starts now. `content` is None if there is no source.
 
     `settled` is False between a change of the recipe and the `sync` that must follow it.
     """
@@ -57,7 +57,7 @@ class Moment:
 
     @property
     def info(self) -> ObjectInfo | None:
-        """Return what a look at the source tells."""
+        """Return the source as a store describes it."""
         return ObjectInfo(KEY, self.etag, 100) if self.content else None
 
 
@@ -72,7 +72,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """What only a wrong protocol asks: claim this event's number in a table. Reply: whether it was the highest."""
+    """An effect of a wrong protocol only: write the event's number to a table. Result: whether it was the highest."""
 
     number: int
 
@@ -81,8 +81,8 @@ class Advance:
 class Destination:
     """All objects under the key, sorted by name, and the table of the sequencer.
 
-    With `fresh_etags` the same bytes have another etag each time they are written, as in a folder; else the same, as in
-    S3. For that it is counted how often each name was written. With `digests` manifests are to have the source's.
+    With `fresh_etags` the same bytes get another etag in each write, as in a folder; else the same, as in S3. For that,
+    `writes` counts the writes of each name. With `digests`, manifests contain the digest of the source.
     """
 
     objects: tuple[Stored, ...] = ()
@@ -105,23 +105,23 @@ class Destination:
         if self.fresh_etags:
             writes[name] = writes.get(name, 0) + 1
             etag = f"{etag}-{writes[name]}"
-        kept = (each for each in self.objects if each.name != name)
-        objects = _sorted((*kept, Stored(name, data, etag)))
+        others = (each for each in self.objects if each.name != name)
+        objects = _sorted((*others, Stored(name, data, etag)))
         return replace(self, objects=objects, writes=tuple(sorted(writes.items()))), etag
 
 
 def perform(
-    request: Request | Advance, destination: Destination, moment: Moment, recipe: Recipe
+    effect: Effect | Advance, destination: Destination, moment: Moment, recipe: Recipe
 ) -> tuple[Destination, object]:
-    """Return the destination after this request of a worker with this recipe, and the reply."""
-    match request:
-        case LoadManifest():
+    """Return the destination after this effect of a worker with this recipe, and its result."""
+    match effect:
+        case ReadManifest():
             found = destination.get(MANIFEST)
             return destination, manifests.parse(found.data) if found else None
         case ListRenditions():
             return destination, {o.name: ObjectInfo(f"{KEY}/{o.name}", o.etag, 1) for o in destination.objects}
-        case LookAtSource() | DigestSource() | Render():
-            return destination, _told_of_source(request, moment, recipe)
+        case HeadSource() | DigestSource() | Render():
+            return destination, _result_of_source(effect, moment, recipe)
         case DigestRendition(name):
             found = destination.get(name)
             return destination, _digest(found.data) if found else None
@@ -133,23 +133,23 @@ def perform(
             return replace(destination, highest=max(number, destination.highest)), number > destination.highest
 
 
-def _told_of_source(request: LookAtSource | DigestSource | Render, moment: Moment, recipe: Recipe) -> object:
-    if isinstance(request, LookAtSource):
+def _result_of_source(effect: HeadSource | DigestSource | Render, moment: Moment, recipe: Recipe) -> object:
+    if isinstance(effect, HeadSource):
         return moment.info
-    if moment.content is None or moment.etag != request.etag:
+    if moment.content is None or moment.etag != effect.etag:
         return None
-    if isinstance(request, DigestSource):
+    if isinstance(effect, DigestSource):
         return _digest(moment.content.encode())
-    return render(moment.content, recipe, request.wanted)
+    return render(moment.content, recipe, effect.names)
 
 
 def etag_of(data: bytes) -> str:
-    """Return the etag that these bytes get where it depends on nothing else."""
+    """Return the etag of these bytes if it depends only on them."""
     return _digest(data)[:8]
 
 
-def render(content: str, recipe: Recipe, wanted: frozenset[str] | None) -> Work | Rejected:
-    """Return what a renderer makes of a content: deterministic bytes that say what they show."""
+def render(content: str, recipe: Recipe, names: frozenset[str] | None) -> Work | Rejected:
+    """Return what a renderer makes of a content: deterministic bytes that name it."""
     if content not in FORMATS:
         return REFUSAL
     return Work(
@@ -164,7 +164,7 @@ def render(content: str, recipe: Recipe, wanted: frozenset[str] | None) -> Work 
                 data=f"{content} {name} {variant.fingerprint}".encode(),
             )
             for name, (variant, kind) in expected(recipe, FORMATS[content], alpha=False).items()
-            if wanted is None or name in wanted
+            if names is None or name in names
         ),
         color=f"#{content}",
         cpu_seconds=0,
@@ -173,32 +173,32 @@ def render(content: str, recipe: Recipe, wanted: frozenset[str] | None) -> Work 
 
 
 @cache
-def right(destination: Destination, moment: Moment) -> bool:
-    """Return whether the destination is exactly what this source and recipe call for, told without the protocol."""
+def is_correct(destination: Destination, moment: Moment) -> bool:
+    """Return whether the destination is exactly what this source and recipe require, computed without the protocol."""
     stored = {each.name: each.data for each in destination.objects}
     if moment.content is None:
         return not stored
     record = manifests.parse(stored.pop(MANIFEST, b""))
-    pictures, manifest = _due(moment, with_digest=destination.digests)
-    return stored == pictures and record is not None and _without_etags(record) == manifest
+    renditions, manifest = _expected(moment, with_digest=destination.digests)
+    return stored == renditions and record is not None and _without_etags(record) == manifest
 
 
 @cache
-def verdict(destination: Destination, moment: Moment) -> Assessment | None:
-    """Return what an undisturbed look says now; None where the source is gone."""
-    looking = look(moment.recipe)
-    reply: object = None
+def assessment(destination: Destination, moment: Moment) -> Assessment | None:
+    """Return the assessment of an examination without other workers; None if there is no source."""
+    examination = examine(moment.recipe)
+    result: object = None
     while True:
         try:
-            request = looking.send(reply)
+            effect = examination.send(result)
         except StopIteration as end:
             found: Assessment | None = end.value.assessment
             return found
-        _, reply = perform(request, destination, moment, moment.recipe)
+        _, result = perform(effect, destination, moment, moment.recipe)
 
 
-def _due(moment: Moment, *, with_digest: bool) -> tuple[dict[str, bytes], Manifest]:
-    """Return the renditions that a source calls for, and their manifest with no etag of a rendition in it."""
+def _expected(moment: Moment, *, with_digest: bool) -> tuple[dict[str, bytes], Manifest]:
+    """Return the renditions that a source requires, and their manifest without etags of renditions."""
     recipe, content = moment.recipe, moment.content or ""
     sha256 = _digest(content.encode()) if with_digest else None
     source = SourceRecord(key=KEY, etag=moment.etag, bytes=100, sha256=sha256)
@@ -208,7 +208,7 @@ def _due(moment: Moment, *, with_digest: bool) -> tuple[dict[str, bytes], Manife
         rejection = Rejection(code=work.code, detail=work.detail)
         return {}, replace(empty, limits=recipe.limits.judgment, rejection=rejection)
     names = expected(recipe, FORMATS[content], alpha=False)
-    pictures = {name: each.data for name, each in zip(names, work.renditions, strict=True)}
+    renditions = {name: each.data for name, each in zip(names, work.renditions, strict=True)}
     source = replace(source, format=FORMATS[content], width=60, height=40, frames=1, alpha=False)
     records = tuple(
         RenditionRecord(
@@ -225,7 +225,7 @@ def _due(moment: Moment, *, with_digest: bool) -> tuple[dict[str, bytes], Manife
         )
         for each in work.renditions
     )
-    return pictures, replace(empty, source=source, color=work.color, renditions=records)
+    return renditions, replace(empty, source=source, color=work.color, renditions=records)
 
 
 def _without_etags(manifest: Manifest) -> Manifest:

@@ -10,7 +10,7 @@ from thumbsmith import Recipe, converge, open_store
 from thumbsmith.bulk.scan import Scope
 from thumbsmith.image.pipeline import Job, check_source, make_renditions
 from thumbsmith.reader import RangeReader
-from thumbsmith.reconcile.effects import DEFAULTS, Options, Outcome
+from thumbsmith.reconcile.protocol import DEFAULTS, Options, Outcome
 from thumbsmith.store import Headers, Store
 from thumbsmith.worker import Work
 
@@ -25,11 +25,11 @@ _numbers = count()
 class InProcess:
     """The renderer without worker processes; remembers what it was asked for."""
 
-    asked: list[Collection[str] | None] = field(default_factory=list)
+    requested: list[Collection[str] | None] = field(default_factory=list)
 
     def render(self, reader: RangeReader, recipe: Recipe, wanted: Collection[str] | None = None) -> Work:
         """Return the pictures."""
-        self.asked.append(wanted)
+        self.requested.append(wanted)
         names = None if wanted is None else frozenset(wanted)
         job = make_renditions(check_source(Job(reader=reader, recipe=recipe, names=names)))
         return Work(

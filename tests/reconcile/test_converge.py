@@ -1,4 +1,4 @@
-"""One source made right: what `converge` writes, keeps, removes and records."""
+"""One call of `converge`: what it writes, keeps, deletes and records."""
 
 import hashlib
 import io
@@ -15,7 +15,7 @@ from tests.reconcile.scene import HEADERS, RECIPE, Scene, content
 from thumbsmith import Recipe, converge
 from thumbsmith.errors import Stopped
 from thumbsmith.recipe import Limits, Selection, model
-from thumbsmith.reconcile.protocol import unusable_key
+from thumbsmith.reconcile.decide import unusable_key
 from thumbsmith.store import Headers, open_store
 from thumbsmith.store.memory import MemoryStore
 
@@ -26,12 +26,12 @@ def _made() -> Scene:
     scene = Scene()
     scene.upload("a.jpg")
     scene.converge("a.jpg")
-    scene.renderer.asked.clear()
+    scene.renderer.requested.clear()
     return scene
 
 
 def test_a_new_source_is_made():
-    """Every variant in every format is made, and the manifest says what stands there."""
+    """Every variant is written in every format, and the manifest describes the objects."""
     scene = Scene()
     scene.upload("a.jpg")
     outcome = scene.converge("a.jpg")
@@ -62,7 +62,7 @@ def test_a_new_source_is_made():
     }
 
 
-def test_objects_say_what_they_are():
+def test_objects_have_metadata():
     """Renditions have their media type, and their variant, fingerprint and digest as metadata; a manifest is JSON."""
     scene = _made()
     for record in scene.manifest("a.jpg")["renditions"]:
@@ -77,19 +77,19 @@ def test_objects_say_what_they_are():
     assert scene.destination.open("a.jpg/manifest.json").headers == Headers(content_type="application/json")
 
 
-def test_a_fresh_source_costs_nothing():
-    """A second time nothing is rendered and nothing written; the outcome tells what stands there."""
+def test_a_fresh_source_is_not_rendered():
+    """A second call renders and writes nothing; its outcome has the manifest."""
     scene = _made()
     before = {info.key: info for info in scene.destination.list()}
     outcome = scene.converge("a.jpg")
     assert (outcome.status, outcome.written, outcome.deleted, outcome.recorded) == ("fresh", 0, 0, False)
     assert outcome.manifest == scene.manifest("a.jpg")
-    assert not scene.renderer.asked
+    assert not scene.renderer.requested
     assert {info.key: info for info in scene.destination.list()} == before
 
 
-def test_a_replaced_source_is_made_anew():
-    """Another picture under the same key replaces every rendition."""
+def test_a_replaced_source_is_rendered_again():
+    """Another source under the same key replaces every rendition."""
     scene = _made()
     before = scene.objects()
     scene.upload("a.jpg", picture("#2040c0"))
@@ -97,8 +97,8 @@ def test_a_replaced_source_is_made_anew():
     assert all(scene.objects()[key] != before[key] for key in ALL)
 
 
-def test_a_source_that_went_is_cleared_away():
-    """Exactly what was made of a gone source is deleted; a second time there is nothing left to do."""
+def test_thumbnails_of_a_deleted_source_are_deleted():
+    """Exactly the thumbnails of a deleted source are deleted; a second call does nothing."""
     scene = _made()
     scene.destination.put("a.jpg/notes.txt", b"mine", HEADERS)
     scene.destination.put("a.jpg2/small.webp", b"mine", HEADERS)
@@ -109,16 +109,16 @@ def test_a_source_that_went_is_cleared_away():
     assert scene.converge("a.jpg").status == "absent"
 
 
-def test_a_source_no_longer_selected_is_cleared_away():
-    """What was made of a source that the recipe excludes now is deleted."""
+def test_thumbnails_of_an_excluded_source_are_deleted():
+    """The thumbnails of a source that the recipe now excludes are deleted."""
     scene = _made()
     scene.recipe = replace(scene.recipe, selection=Selection(exclude=("a.*",)))
     assert scene.converge("a.jpg").status == "deleted"
     assert scene.objects() == {}
 
 
-def test_orphans_are_kept_on_demand():
-    """With keep_orphans nothing is deleted, of a gone source or of a variant that went."""
+def test_orphans_can_be_kept():
+    """With keep_orphans nothing is deleted, neither of a deleted source nor of a removed variant."""
     scene = _made()
     scene.recipe = Recipe.loads("[variants.icon]\nwidth = 8\nheight = 8\nfit = 'cover'")
     assert scene.converge("a.jpg", keep_orphans=True).deleted == 0
@@ -127,7 +127,7 @@ def test_orphans_are_kept_on_demand():
     assert scene.objects().keys() == ALL
 
 
-def test_a_source_that_went_bad_keeps_its_thumbnails_on_demand():
+def test_a_source_that_became_invalid_can_keep_its_thumbnails():
     """With keep_orphans a rejection is recorded, and the renditions of the earlier content stay."""
     scene = _made()
     scene.upload("a.jpg", b"")
@@ -136,19 +136,19 @@ def test_a_source_that_went_bad_keeps_its_thumbnails_on_demand():
     assert scene.objects().keys() == ALL
 
 
-def test_a_changed_variant_is_the_only_one_remade():
-    """Changing one variant makes that one, from one read of the source, and leaves the others as they are."""
+def test_only_a_changed_variant_is_rendered_again():
+    """A change of one variant renders only that one, from one read of the source."""
     scene = _made()
     before = scene.objects()
     scene.recipe = Recipe.loads(RECIPE.replace("width = 16", "width = 12"))
     assert scene.converge("a.jpg").written == 2
-    assert scene.renderer.asked == [{"small.webp", "small.jpg"}]
+    assert scene.renderer.requested == [{"small.webp", "small.jpg"}]
     assert scene.objects()["a.jpg/icon.webp"] == before["a.jpg/icon.webp"]
     assert scene.manifest("a.jpg")["recipe"] == scene.recipe.fingerprint
 
 
-def test_leftovers_of_a_fresh_source_go():
-    """A rendition that no recipe wants is deleted, and counted; what is right stays, and so does its record."""
+def test_obsolete_renditions_of_a_fresh_source_are_deleted():
+    """An obsolete rendition is deleted and counted; current renditions and the manifest stay."""
     scene = _made()
     before = scene.objects()
     scene.destination.put("a.jpg/old@2x.avif", b"left", HEADERS)
@@ -158,8 +158,8 @@ def test_leftovers_of_a_fresh_source_go():
 
 
 @pytest.mark.parametrize(("mode", "name"), [("RGBA", "icon.png"), ("RGB", "icon.jpg")])
-def test_the_format_of_a_source_that_is_not_written_follows_its_alpha(mode: str, name: str):
-    """A TIFF becomes a PNG where it has alpha, else a JPEG; the next time that is fresh."""
+def test_a_format_that_is_not_written_is_replaced_according_to_alpha(mode: str, name: str):
+    """A TIFF becomes a PNG if it has alpha, else a JPEG; the next call finds it fresh."""
     scene, data = Scene(Recipe.loads("[variants.icon]\nwidth = 8\nformats = ['source']\n")), io.BytesIO()
     Image.new(mode, (20, 10)).save(data, "tiff")
     scene.upload("a.tif", data.getvalue())
@@ -168,8 +168,8 @@ def test_the_format_of_a_source_that_is_not_written_follows_its_alpha(mode: str,
     assert scene.converge("a.tif").status == "fresh"
 
 
-def test_each_density_is_recorded_as_itself():
-    """Renditions of one variant for several densities are fresh the next time, and the record tells them apart."""
+def test_each_density_has_its_own_record():
+    """The renditions of one variant for several densities have separate records, and are fresh in the next call."""
     scene = Scene(Recipe.loads("[variants.icon]\nwidth = 8\ndpr = [1, 2]\nformats = ['webp']\n"))
     scene.upload("a.jpg")
     scene.converge("a.jpg")
@@ -180,30 +180,30 @@ def test_each_density_is_recorded_as_itself():
     assert scene.converge("a.jpg").status == "fresh"
 
 
-def test_a_removed_variant_goes():
-    """A variant that is gone from the recipe is deleted without reading the source again."""
+def test_renditions_of_a_removed_variant_are_deleted():
+    """The renditions of a variant that was removed from the recipe are deleted without a read of the source."""
     scene = _made()
     scene.recipe = replace(scene.recipe, variants=scene.recipe.variants[:1])
     outcome = scene.converge("a.jpg")
     assert (outcome.status, outcome.written, outcome.deleted) == ("made", 0, 2)
     assert scene.objects().keys() == {"a.jpg/icon.webp", "a.jpg/manifest.json"}
-    assert not scene.renderer.asked
+    assert not scene.renderer.requested
 
 
 @pytest.mark.parametrize("name", ["icon.webp", "small.webp", "small.jpg", "manifest.json"])
-def test_a_missing_object_comes_back(name: str):
-    """Whatever is deleted from the destination is there again afterwards, the same bytes, and only it is made."""
+def test_a_missing_object_is_restored(name: str):
+    """An object that was deleted from the destination is written again with the same bytes, and only it is rendered."""
     scene = _made()
     before = scene.objects()
     scene.destination.delete(f"a.jpg/{name}")
     assert scene.converge("a.jpg").status == "made"
     assert scene.objects() == before
-    assert scene.renderer.asked == [None if name == "manifest.json" else {name}]
+    assert scene.renderer.requested == [None if name == "manifest.json" else {name}]
 
 
 @pytest.mark.parametrize("name", ["icon.webp", "manifest.json"])
-def test_an_altered_object_is_put_right(name: str):
-    """A rendition or manifest with other bytes is made again."""
+def test_an_altered_object_is_restored(name: str):
+    """A rendition or manifest with other bytes is written again."""
     scene = _made()
     before = scene.objects()
     scene.destination.put(f"a.jpg/{name}", b"other", HEADERS)
@@ -211,19 +211,19 @@ def test_an_altered_object_is_put_right(name: str):
     assert scene.objects() == before
 
 
-def test_the_same_bytes_are_fresh_whatever_the_etag():
-    """A destination whose etags all changed, as in a copied folder, is fresh when its bytes are the recorded ones."""
+def test_the_same_bytes_are_fresh_with_any_etag():
+    """A destination with new etags, such as a copied folder, is fresh if its bytes are the recorded ones."""
     scene = _made()
     altered = scene.manifest("a.jpg")
     for record in altered["renditions"]:
         record["etag"] = "of another store"
     scene.destination.put("a.jpg/manifest.json", json.dumps(altered).encode(), HEADERS)
     assert scene.converge("a.jpg").status == "fresh"
-    assert not scene.renderer.asked
+    assert not scene.renderer.requested
 
 
-def test_the_manifest_of_another_key_counts_for_nothing():
-    """A manifest that was copied from another key is not believed."""
+def test_the_manifest_of_another_key_is_ignored():
+    """A manifest that was copied from another key counts as unreadable."""
     scene = _made()
     scene.upload("b.jpg")
     for name in ("manifest.json", "icon.webp", "small.webp", "small.jpg"):
@@ -233,7 +233,7 @@ def test_the_manifest_of_another_key_counts_for_nothing():
 
 
 def test_a_rejected_source_is_recorded_once():
-    """What is no image gets a manifest with its code; the record stands until the source changes."""
+    """A file that is no image gets a manifest with a rejection code, which is valid until the source changes."""
     scene = Scene()
     scene.upload("a.txt", b"hello, this is no image")
     outcome = scene.converge("a.txt")
@@ -242,13 +242,13 @@ def test_a_rejected_source_is_recorded_once():
     assert scene.manifest("a.txt")["rejection"]["code"] == "unsupported_format"
     again = scene.converge("a.txt")
     assert (again.status, again.code, again.recorded) == ("rejected", "unsupported_format", False)
-    assert len(scene.renderer.asked) == 1
+    assert len(scene.renderer.requested) == 1
     scene.upload("a.txt")
     assert scene.converge("a.txt").status == "made"
 
 
-def test_leftovers_beside_a_rejection_go():
-    """A rejected source has no renditions: one that another worker wrote late is deleted, and the record stays."""
+def test_renditions_beside_a_rejection_are_deleted():
+    """A rejected source has no renditions: one that another worker wrote late is deleted; the manifest stays."""
     scene = Scene()
     scene.upload("a.txt", b"hello, this is no image")
     scene.converge("a.txt")
@@ -259,8 +259,8 @@ def test_leftovers_beside_a_rejection_go():
     assert scene.objects() == before
 
 
-def test_a_source_that_went_bad_loses_its_thumbnails():
-    """When a picture is replaced by something that is none, its thumbnails go and the reason is recorded."""
+def test_a_source_that_became_invalid_loses_its_thumbnails():
+    """If an invalid file replaces a source, its thumbnails are deleted and the rejection is recorded."""
     scene = _made()
     scene.upload("a.jpg", b"")
     outcome = scene.converge("a.jpg")
@@ -268,8 +268,8 @@ def test_a_source_that_went_bad_loses_its_thumbnails():
     assert scene.objects().keys() == {"a.jpg/manifest.json"}
 
 
-def test_a_rejection_is_tried_again_on_demand_and_under_other_limits():
-    """retry_rejected and changed limits take another look at a rejected source; other changes of the recipe do not."""
+def test_a_rejection_is_retried_on_request_and_with_other_limits():
+    """retry_rejected and changed limits retry a rejected source; other changes of the recipe do not."""
     scene = Scene()
     scene.upload("a.jpg", picture(size=(60, 40)))
     scene.recipe = replace(scene.recipe, limits=Limits(max_side=50))
@@ -281,43 +281,43 @@ def test_a_rejection_is_tried_again_on_demand_and_under_other_limits():
     assert scene.converge("a.jpg").status == "made"
 
 
-def test_retrying_rejections_makes_nothing_again():
-    """retry_rejected is about rejected sources: one whose thumbnails are right stays as it is."""
+def test_retry_rejected_does_not_affect_fresh_sources():
+    """With retry_rejected a fresh source stays fresh."""
     scene = _made()
     assert scene.converge("a.jpg", retry_rejected=True).status == "fresh"
-    assert not scene.renderer.asked
+    assert not scene.renderer.requested
 
 
-def test_a_version_that_reads_more_tries_rejections_again_and_remakes_nothing(monkeypatch: pytest.MonkeyPatch):
-    """After the revision of judging was raised, a rejected source is looked at again, and a made one is not."""
+def test_a_new_judgment_revision_retries_only_rejections(monkeypatch: pytest.MonkeyPatch):
+    """After the judgment revision was raised, a rejected source is decoded again, and a fresh one is not."""
     scene = _made()
     scene.upload("b.jpg", b"")
     assert scene.converge("b.jpg").code == "empty"
     assert not scene.converge("b.jpg").recorded
     monkeypatch.setattr(model, "JUDGMENT_REVISION", model.JUDGMENT_REVISION + 1)
     assert scene.converge("b.jpg").recorded
-    scene.renderer.asked.clear()
+    scene.renderer.requested.clear()
     outcome = scene.converge("a.jpg")
     assert (outcome.status, outcome.written, outcome.recorded) == ("fresh", 0, False)
-    assert not scene.renderer.asked
+    assert not scene.renderer.requested
 
 
-def test_stricter_limits_reach_what_was_made_before():
-    """A source that the new limits forbid loses its thumbnails, though nothing else about it changed."""
+def test_stricter_limits_apply_to_existing_thumbnails():
+    """A source that exceeds the new limits loses its thumbnails, though it did not change."""
     scene = _made()
     scene.recipe = replace(scene.recipe, limits=Limits(max_side=50))
     assert scene.converge("a.jpg").code == "too_long_side"
     assert scene.objects().keys() == {"a.jpg/manifest.json"}
 
 
-def test_looser_limits_remake_nothing():
-    """Other limits under which everything stays right cost a look at the header and a new manifest, no picture."""
+def test_looser_limits_render_nothing():
+    """New limits that the source meets cause a read of the header and a new manifest, but no decoding."""
     scene = _made()
     before = scene.objects()
     scene.recipe = replace(scene.recipe, limits=Limits(max_side=70))
     outcome = scene.converge("a.jpg")
     assert (outcome.status, outcome.written) == ("made", 0)
-    assert scene.renderer.asked == [frozenset()]
+    assert scene.renderer.requested == [frozenset()]
     assert {key: data for key, data in scene.objects().items() if "manifest" not in key} == {
         key: data for key, data in before.items() if "manifest" not in key
     }
@@ -326,8 +326,8 @@ def test_looser_limits_remake_nothing():
 @pytest.mark.parametrize(
     ("key", "code"), [("x" * 1011, "key_too_long"), ("é" * 506, "key_too_long"), ("a\udcff.jpg", "unsupported_key")]
 )
-def test_a_key_that_leaves_no_room_for_a_record_is_rejected(key: str, code: str):
-    """A key that cannot have a manifest is rejected in the outcome alone; nothing is written."""
+def test_an_unusable_key_is_rejected(key: str, code: str):
+    """A key that cannot have a manifest is rejected in the outcome; nothing is written."""
     scene = Scene()
     outcome = scene.converge(key)
     assert (outcome.status, outcome.code, outcome.manifest) == ("rejected", code, None)
@@ -335,7 +335,7 @@ def test_a_key_that_leaves_no_room_for_a_record_is_rejected(key: str, code: str)
 
 
 def test_a_prefix_leaves_less_room():
-    """Where the destination's prefix is part of every key, a key that only fits without it is rejected, not failed."""
+    """A key that is too long only because of the destination's prefix is rejected; it does not fail."""
     room = open_store("s3://bucket/some/prefix").max_key_bytes
     assert room == 1024 - len("some/prefix/")
     fits = "k" * (room - len("/manifest.json"))
@@ -347,7 +347,7 @@ def test_a_prefix_leaves_less_room():
 
 
 class _Short(MemoryStore):
-    """A store whose keys are short, as in a bucket with a long prefix."""
+    """A store with short keys, as in a bucket with a long prefix."""
 
     __slots__ = ()
 
@@ -358,15 +358,15 @@ class _Short(MemoryStore):
 
 
 def test_the_destination_limits_a_key():
-    """Its keys are the longer ones: what fits into the source alone is rejected."""
+    """A key that fits into the source but not into the destination is rejected."""
     scene = Scene(destination=_Short("short"))
     for key, status in (("k" * 16, "made"), ("k" * 17, "rejected")):
         scene.upload(key)
         assert scene.converge(key).status == status
 
 
-def test_a_folder_takes_what_is_made_of_any_key(tmp_path: Path):
-    """Also of keys that are no path."""
+def test_a_folder_stores_thumbnails_of_any_key(tmp_path: Path):
+    """A folder stores the thumbnails of keys that are no valid path."""
     scene = Scene(destination=open_store(tmp_path / "thumbs"))
     for key in ("b//c.jpg", "d\x00.jpg"):
         scene.upload(key)
@@ -375,7 +375,7 @@ def test_a_folder_takes_what_is_made_of_any_key(tmp_path: Path):
 
 
 def test_a_long_name_of_a_variant_leaves_less_room():
-    """A key has room for the longest name of the recipe, which may be a rendition's."""
+    """A key must leave room for the longest name of the recipe, which may be that of a rendition."""
     recipe = Recipe.loads(f"[variants.{'v' * 64}]\nwidth = 8\ndpr = [1, 2]\nformats = ['webp']\n")
     fits = "k" * (1024 - len(f"/{'v' * 64}@2x.webp"))
     assert unusable_key(fits, recipe, 1024) is None
@@ -384,8 +384,8 @@ def test_a_long_name_of_a_variant_leaves_less_room():
     assert refusal.code == "key_too_long"
 
 
-def test_the_longest_possible_key_is_made():
-    """A key that just leaves room for the longest name is made."""
+def test_the_longest_possible_key_is_converged():
+    """A key that leaves just enough room for the longest name gets thumbnails."""
     scene = Scene()
     key = "k" * (1024 - len("/manifest.json"))
     scene.upload(key)
@@ -395,8 +395,8 @@ def test_the_longest_possible_key_is_made():
 @pytest.mark.parametrize(
     ("step", "rendered", "written"), [(1, 0, 0), (4, 0, 0), (5, 1, 0), (6, 1, 1), (8, 1, 3), (9, 1, 4)]
 )
-def test_a_check_stops_the_work_before_a_step(step: int, rendered: int, written: int):
-    """Three looks, the rendering, four writes and a last look: what a check raises stops the one that comes next."""
+def test_a_check_stops_the_run_before_a_step(step: int, rendered: int, written: int):
+    """The exception of a check stops the next step: three reads, the rendering, four writes and a last read."""
     scene, checks = Scene(), count(1)
     scene.upload("a.jpg")
 
@@ -406,11 +406,11 @@ def test_a_check_stops_the_work_before_a_step(step: int, rendered: int, written:
 
     with pytest.raises(Stopped):
         converge("a.jpg", scene.source, scene.destination, scene.recipe, renderer=scene.renderer, check=check)
-    assert (len(scene.renderer.asked), len(scene.objects())) == (rendered, written)
+    assert (len(scene.renderer.requested), len(scene.objects())) == (rendered, written)
 
 
-def test_both_ways_to_the_same_recipe_end_in_the_same_bytes():
-    """The destination depends on the source and the recipe alone, not on what stood there before."""
+def test_the_destination_does_not_depend_on_its_history():
+    """The destination depends only on the source and the recipe, not on earlier thumbnails."""
     scene, twin = _made(), Scene()
     changed = Recipe.loads(RECIPE.replace("width = 8", "width = 10"))
     scene.recipe = twin.recipe = changed
@@ -420,8 +420,8 @@ def test_both_ways_to_the_same_recipe_end_in_the_same_bytes():
     assert scene.objects() == twin.objects()
 
 
-def test_what_was_ignored_in_a_source_is_noted_for_as_long_as_it_holds():
-    """A broken profile is noted when pictures are made, kept when a part is made again, and gone with the source."""
+def test_notes_stay_as_long_as_they_apply():
+    """The note about a broken profile stays if one rendition is restored, and is deleted with the source."""
     scene = Scene()
     broken = picture(icc_profile=b"no profile at all" * 20)
     scene.upload("a.jpg", broken)

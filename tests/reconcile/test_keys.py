@@ -1,4 +1,4 @@
-"""Names under a source's key."""
+"""Names of managed objects under a key."""
 
 import pytest
 from hypothesis import given
@@ -8,14 +8,14 @@ from thumbsmith.recipe import Format
 from thumbsmith.recipe.names import is_managed_name, rendition_key, rendition_name
 
 
-def test_a_rendition_lies_under_its_source():
+def test_the_key_of_a_rendition_is_under_its_source():
     """The key of a rendition is its source's key, a slash, the variant and the format's extension."""
     assert rendition_key("photos/Été 1.jpg", "small", "jpeg") == "photos/Été 1.jpg/small.jpg"
     assert rendition_name("small", Format.WEBP) == "small.webp"
 
 
-def test_a_density_stands_before_the_dot():
-    """A rendition for a dense screen has its density in the name, without needless decimals; density 1 has none."""
+def test_a_density_is_before_the_dot():
+    """The name of a rendition contains its density, without trailing zeros; density 1 is left out."""
     assert rendition_name("small", "webp", 2.0) == "small@2x.webp"
     assert rendition_name("small", "webp", 1.5) == "small@1.5x.webp"
     assert rendition_key("a.jpg", "small", "avif", 1.25) == "a.jpg/small@1.25x.avif"
@@ -27,14 +27,14 @@ def test_a_density_stands_before_the_dot():
     st.sampled_from(Format),
     st.integers(100, 1000).map(lambda hundredths: hundredths / 100),
 )
-def test_what_we_write_is_ours(variant: str, kind: Format, density: float):
-    """Every name that a recipe can give is recognised as ours."""
+def test_names_of_renditions_are_managed(variant: str, kind: Format, density: float):
+    """Every name that a recipe can produce is a managed name."""
     assert is_managed_name(rendition_name(variant, kind, density))
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "small@2x.webp", "small@1.5x.jpg"])
-def test_the_manifest_and_densities_are_ours(name: str):
-    """The manifest and renditions for dense screens are ours too."""
+def test_names_of_manifests_and_densities_are_managed(name: str):
+    """The names of the manifest and of renditions with a density are managed names."""
     assert is_managed_name(name)
 
 
@@ -57,6 +57,6 @@ def test_the_manifest_and_densities_are_ours(name: str):
         "a/b.jpg",
     ],
 )
-def test_other_names_are_not_ours(name: str):
-    """Whatever no recipe can give is not ours."""
+def test_other_names_are_not_managed(name: str):
+    """A name that no recipe can produce is not a managed name."""
     assert not is_managed_name(name)

@@ -1,4 +1,4 @@
-"""The manifest: what stands in it, and what is taken for one."""
+"""The manifest: its content, and how it is read."""
 
 import json
 from dataclasses import replace
@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thumbsmith.reconcile.manifest import Manifest, Rejection, RenditionRecord, SourceRecord, parse
+from thumbsmith.reconcile.manifest import (
+    Manifest,
+    Rejection,
+    RenditionRecord,
+    SourceRecord,
+    parse,
+    read_manifest,
+    read_manifest_version,
+)
+from thumbsmith.store import Headers, open_store
 
 RENDITION = RenditionRecord(
     variant="small",
@@ -36,13 +45,13 @@ REJECTED = Manifest(
 @pytest.mark.parametrize(
     "manifest", [MANIFEST, REJECTED, replace(MANIFEST, renditions=()), replace(MANIFEST, notes=("so",))]
 )
-def test_what_is_written_is_read(manifest: Manifest):
-    """A manifest survives its file."""
+def test_a_manifest_can_be_written_and_read(manifest: Manifest):
+    """A manifest that was written is read unchanged."""
     assert parse(manifest.to_bytes()) == manifest
 
 
-def test_the_file_is_the_promised_one():
-    """The file is UTF-8 JSON with sorted keys and every promised field."""
+def test_the_file_has_the_documented_format():
+    """The file is UTF-8 JSON with sorted keys and every documented field."""
     text = MANIFEST.to_bytes().decode()
     content = json.loads(text)
     assert "Été" in text
@@ -56,7 +65,7 @@ def test_the_file_is_the_promised_one():
 
 
 def test_a_rejection_has_code_and_detail():
-    """A rejected source's manifest says why, and has no renditions and no srcset."""
+    """The manifest of a rejected source has code and detail, and neither renditions nor srcset."""
     content = json.loads(REJECTED.to_bytes())
     assert content["status"] == "rejected"
     assert content["rejection"] == {"code": "empty", "detail": "no bytes"}
@@ -68,8 +77,8 @@ def _sized(variant: str, width: int, height: int, kind: str = "webp") -> Renditi
     return replace(RENDITION, variant=variant, key=f"k/{variant}.{kind}", format=kind, width=width, height=height)
 
 
-def test_srcset_lists_whole_pictures_one_a_width():
-    """Only renditions with the source's aspect ratio, within a pixel, are listed, narrowest first, one a width."""
+def test_srcset_lists_uncropped_renditions_once_per_width():
+    """Only renditions with the source's aspect ratio, within a pixel, are listed: narrowest first, one per width."""
     renditions = (
         _sized("large", 1024, 683),
         _sized("icon", 64, 64),
@@ -104,8 +113,8 @@ def test_srcset_lists_whole_pictures_one_a_width():
         REJECTED.to_bytes().replace(b'"rejection": {', b'"rejection": [{').replace(b'bytes"\n },', b'bytes"\n }],'),
     ],
 )
-def test_anything_else_is_no_manifest(data: bytes):
-    """Damage, another version and fields of other types give None, never an exception."""
+def test_invalid_content_is_no_manifest(data: bytes):
+    """Damaged content, another version and fields of other types give None, never an exception."""
     assert parse(data) is None
 
 
@@ -114,15 +123,41 @@ def test_anything_else_is_no_manifest(data: bytes):
         st.none() | st.booleans() | st.integers() | st.text(), lambda s: st.lists(s) | st.dictionaries(st.text(), s)
     )
 )
-def test_no_json_breaks_the_reader(value: object):
-    """Any JSON in any field is a manifest or None."""
+def test_any_json_is_read_without_an_exception(value: object):
+    """Any JSON in any field gives a manifest or None."""
     for field in ("source", "renditions", "rejection", "placeholder", "recipe", "thumbsmith"):
         content = MANIFEST.as_dict() | {field: value}
         assert isinstance(parse(json.dumps(content).encode()), Manifest | None)
 
 
-def test_notes_are_there_where_there_is_something_to_note():
-    """What was ignored stands in the manifest, in sentences; without any there is no such field."""
+def test_notes_are_optional():
+    """Notes are in the manifest as sentences; without any there is no such field."""
     noted = replace(MANIFEST, notes=("the color profile is broken, and was ignored",))
     assert noted.as_dict()["notes"] == ["the color profile is broken, and was ignored"]
     assert "notes" not in MANIFEST.as_dict()
+
+
+def test_a_manifest_is_read_from_a_store():
+    """The manifest of a key is read; a missing one, a damaged one and one of another key give None."""
+    store, headers = open_store("memory://manifests"), Headers(content_type="application/json")
+    store.put(f"{SOURCE.key}/manifest.json", MANIFEST.to_bytes(), headers)
+    store.put("other.jpg/manifest.json", MANIFEST.to_bytes(), headers)
+    store.put("damaged.jpg/manifest.json", b"{", headers)
+    assert read_manifest(store, SOURCE.key) == MANIFEST
+    assert [read_manifest(store, key) for key in ("other.jpg", "damaged.jpg", "missing.jpg")] == [None] * 3
+    damaged = read_manifest_version(store, "damaged.jpg")
+    assert damaged is not None
+    assert damaged.info == store.head("damaged.jpg/manifest.json")
+
+
+def test_a_known_version_of_a_manifest_is_not_read_again():
+    """The known version is returned while the store has it; after a change the new one is read."""
+    store, headers = open_store("memory://known"), Headers(content_type="application/json")
+    key = f"{SOURCE.key}/manifest.json"
+    store.put(key, MANIFEST.to_bytes(), headers)
+    known = read_manifest_version(store, SOURCE.key)
+    assert read_manifest_version(store, SOURCE.key, known) is known
+    store.put(key, replace(MANIFEST, notes=("new",)).to_bytes(), headers)
+    found = read_manifest_version(store, SOURCE.key, known)
+    assert found is not None
+    assert found.manifest == replace(MANIFEST, notes=("new",))

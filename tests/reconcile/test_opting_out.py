@@ -1,4 +1,4 @@
-"""A source whose owner wants no thumbnails of it counts as absent."""
+"""A source that is opted out counts as absent."""
 
 import pytest
 
@@ -14,15 +14,15 @@ def scene() -> Scene:
     return Scene()
 
 
-def test_it_gets_none(scene: Scene):
-    """Nothing is made, and nothing recorded."""
+def test_it_gets_no_thumbnails(scene: Scene):
+    """Nothing is rendered or recorded for a source that is opted out."""
     scene.source.put("a.jpg", picture(), OFF)
     assert scene.converge("a.jpg").status == "absent"
     assert scene.objects() == {}
 
 
-def test_what_it_had_goes(scene: Scene):
-    """Where it had thumbnails they are removed, although the content is the same; and come back when they may."""
+def test_its_thumbnails_are_deleted(scene: Scene):
+    """After an opt-out the thumbnails are deleted; after the opt-out is removed they are made again."""
     scene.upload("a.jpg")
     assert scene.converge("a.jpg").status == "made"
     scene.source.put("a.jpg", picture(), OFF)
@@ -33,7 +33,7 @@ def test_what_it_had_goes(scene: Scene):
 
 
 def test_it_is_explained(scene: Scene):
-    """Whoever asks why there are no thumbnails is told."""
+    """`explain` says that the source is opted out."""
     scene.source.put("a.jpg", picture(), OFF)
     assert explain(scene.scope(), "a.jpg").why == "it is opted out: thumbs=off is set on it"
     assert explain(scene.scope(), "b.jpg").why == "there is no such object in the source"

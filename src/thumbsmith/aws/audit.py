@@ -16,11 +16,10 @@ from thumbsmith.aws.settings import FunctionSettings, StoreAddress
 from thumbsmith.aws.telemetry import log, log_metrics
 from thumbsmith.backfill.clients import MAX_BATCH_MESSAGES, open_queue
 from thumbsmith.backfill.send import THREADS, Sender
-from thumbsmith.bulk.join import KeyJoin, batched
+from thumbsmith.bulk.cost import Totals
 from thumbsmith.bulk.parallel import each
-from thumbsmith.bulk.scan import Scope, scan
-from thumbsmith.bulk.status import Totals
-from thumbsmith.bulk.sync import settle
+from thumbsmith.bulk.scan import KeyJoin, Scope, batched, scan
+from thumbsmith.bulk.sync import classify
 from thumbsmith.environment import backfill_setting, function_name
 from thumbsmith.errors import UsageError
 
@@ -51,14 +50,14 @@ def audit(
     totals, sent = Totals(), 0
     with scan(scope) as found:
         try:
-            for _ in settle(found, stop=stop, told=totals.add):
+            for _ in classify(found, stop=stop, on_status=totals.add):
                 pass
         except UsageError as refusal:
             log(level="ERROR", event="audit", prefix=prefix, detail=str(refusal))
             return totals, 0, True
         complete = not stop()
         if sender:
-            sent = _repair(found.listing, settings, sender, deletions=complete)
+            sent = _repair(found.join, settings, sender, deletions=complete)
     return totals, sent, complete
 
 
@@ -82,5 +81,5 @@ def _repair(listing: KeyJoin, settings: FunctionSettings, sender: Sender, *, del
         sender.send(bodies)
         return len(bodies)
 
-    bodies = (source.message(pending.key) for pending in listing.deferred() if pending.listed or deletions)
+    bodies = (source.message(pending.key) for pending in listing.pending() if pending.listed or deletions)
     return sum(each(send, batched(bodies, MAX_BATCH_MESSAGES), threads=THREADS, stop=lambda: False))

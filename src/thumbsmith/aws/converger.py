@@ -17,8 +17,8 @@ from thumbsmith.errors import Code, OutOfTime, ThumbsmithError
 from thumbsmith.lifetime import Lifetime
 from thumbsmith.reader import RangeReader
 from thumbsmith.recipe import Limits, Recipe
-from thumbsmith.reconcile.converge import converge
-from thumbsmith.reconcile.effects import Options, Outcome
+from thumbsmith.reconcile.converge import attempt
+from thumbsmith.reconcile.protocol import Options, Outcome
 from thumbsmith.worker import Work
 
 # While one thread of a pair waits for its store, the worker handles the picture of the other.
@@ -166,7 +166,7 @@ class Converger:
         try:
             deadline.check()
             with requests.applied():
-                outcome = converge(
+                attempted = attempt(
                     job.key,
                     settings.source,
                     settings.destination,
@@ -177,7 +177,7 @@ class Converger:
                 )
         except Exception as error:  # also a bug of ours: it is logged, and the key is tried again
             return renderer.result(job, None, error)
-        return renderer.result(job, outcome, None)
+        return renderer.result(job, attempted.outcome, attempted.error)
 
     def _escalated(self, result: KeyResult, requests: Lifetime) -> KeyResult:
         """Return the result. If a larger machine may do better, send the key there first: then the key is done here."""

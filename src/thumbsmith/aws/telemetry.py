@@ -16,6 +16,7 @@ from typing import Any, Final
 from thumbsmith.aws.converger import KeyResult
 from thumbsmith.errors import ThumbsmithError
 from thumbsmith.events import Ignored
+from thumbsmith.reconcile.converge import outcome_word
 
 NAMESPACE: Final = "Thumbsmith"
 
@@ -45,7 +46,7 @@ class Telemetry:
     def image(self, result: KeyResult) -> None:
         """Log the result of one key, with its metrics: `Images` by `Outcome`, and its times and sizes."""
         outcome, error = result.outcome, result.error
-        word = outcome.status if outcome else "failed"
+        word = outcome_word(outcome)
         fields = {
             "level": "ERROR" if error else "INFO",
             "event": "image",

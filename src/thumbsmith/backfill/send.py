@@ -13,11 +13,10 @@ from typing import Final, Protocol
 
 from thumbsmith.backfill.clients import MAX_BATCH_MESSAGES, QueueDepth
 from thumbsmith.backfill.sent_log import SentLog
-from thumbsmith.bulk.cost import GONE, NOTHING, Amount, Model, source
-from thumbsmith.bulk.join import KeyJoin, PendingKey, batched
+from thumbsmith.bulk.cost import NOTHING, ORPHAN, Amount, Model, Totals, source_amount
 from thumbsmith.bulk.parallel import each, wait_or_stop
-from thumbsmith.bulk.scan import Scope, inspect, scan
-from thumbsmith.bulk.status import KeyStatus, Totals
+from thumbsmith.bulk.scan import KeyJoin, PendingKey, Scope, batched, scan
+from thumbsmith.bulk.status import KeyStatus, inspect
 from thumbsmith.errors import StoreError, UsageError
 from thumbsmith.reconcile.decide import State
 
@@ -118,7 +117,7 @@ class KeySender:
         rate = self.limits.rate
         size = min(MAX_BATCH_MESSAGES, max(1, int(rate))) if rate else MAX_BATCH_MESSAGES
         due, planned = time.monotonic(), NOTHING
-        for window in batched(listing.deferred(), _WINDOW_KEYS):
+        for window in batched(listing.pending(), _WINDOW_KEYS):
             classified = self.sent_log.classify(window, empty=self.empty)
             self.sent.in_flight += classified.in_flight
             self.sent.given_up += classified.given_up
@@ -151,13 +150,13 @@ class KeySender:
 def amount_of(listing: KeyJoin) -> Amount:
     """Return the amount of work of all pending keys in a listing, for the cost model."""
     total = NOTHING
-    for window in batched(listing.deferred(), _WINDOW_KEYS):
+    for window in batched(listing.pending(), _WINDOW_KEYS):
         total += _amount(window)
     return total
 
 
 def _amount(batch: Sequence[PendingKey]) -> Amount:
-    return sum((source(pending.size) if pending.listed else GONE for pending in batch), NOTHING)
+    return sum((source_amount(pending.size) if pending.listed else ORPHAN for pending in batch), NOTHING)
 
 
 class HasDepth(Protocol):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from thumbsmith.bulk.join import PendingKey, encoded
+from thumbsmith.bulk.scan import PendingKey, encode_key
 from thumbsmith.lifetime import Closing
 
 # The number of sends for one version of a source and one recipe. The queue may deliver each message several times, so
@@ -66,7 +66,7 @@ class SentLog(Closing):
 
     def add(self, keys: Iterable[PendingKey]) -> None:
         """Record that these keys were sent now."""
-        rows = [(encoded(each.key), self._version(each), time.time()) for each in keys]
+        rows = [(encode_key(each.key), self._version(each), time.time()) for each in keys]
         statement = (
             "INSERT INTO sent_1 VALUES (?1, ?2, 1, ?3) ON CONFLICT (key) DO UPDATE SET"
             " sends = CASE WHEN version = ?2 THEN sends + 1 ELSE 1 END, version = ?2, at = ?3"
@@ -88,7 +88,7 @@ class SentLog(Closing):
     def _row(self, key: str) -> tuple[str, int, float]:
         """Return version, number of sends, and time of the last send in epoch seconds."""
         with contextlib.suppress(sqlite3.Error):
-            row = self._database.execute("SELECT version, sends, at FROM sent_1 WHERE key = ?", (encoded(key),))
+            row = self._database.execute("SELECT version, sends, at FROM sent_1 WHERE key = ?", (encode_key(key),))
             for version, sends, at in row:
                 return version, sends, at
         return "", 0, 0.0

@@ -1,8 +1,9 @@
-"""What making thumbnails takes and costs: a model of AWS's bill, linear in what there is to make. No I/O.
+"""The amount of work, and what it costs: a model of AWS's bill, linear in the amount. No I/O.
 
-The counts are exact where listings tell them: sources, bytes, and the requests that each source takes (docs/s3.md).
-What is not known before a picture is opened, its time, is measured: on one machine for `SECONDS`, or on the fleet
-itself, whose log says `CpuMilliseconds` of every image. Taxes, discounts, transfer and free tiers are left out.
+Counts come from listings, so they are exact: sources, bytes, and the requests for each source (docs/s3.md). CPU time is
+not known before a source is decoded. It was measured on one machine (the constants below), or on the functions
+themselves, whose log contains `CpuMilliseconds` for every image. Taxes, discounts, data transfer and free tiers are
+left out.
 """
 
 from __future__ import annotations
@@ -10,22 +11,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import ceil
-from typing import Final, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias
 
 from thumbsmith.image.geometry import plan
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.model import Format
 from thumbsmith.recipe.names import expected
+from thumbsmith.reconcile.decide import State
+
+if TYPE_CHECKING:
+    from thumbsmith.bulk.status import KeyStatus
 
 MILLION: Final = 1_000_000
 
-# Who makes the thumbnails: this machine; functions fed from a queue; or functions fed by a job of S3 Batch Operations.
+# What renders: this machine, functions that read a queue, or functions that S3 Batch Operations calls.
 Way: TypeAlias = Literal["here", "queue", "batch"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prices:
-    """US dollars: AWS's list prices in us-east-1, 2025, arm64, S3 Standard, no free tier.
+    """US dollars for each unit: AWS's list prices in us-east-1, 2025, arm64, S3 Standard, without free tier.
 
     https://aws.amazon.com/s3/pricing, /lambda/pricing, /sqs/pricing, /cloudwatch/pricing
     """
@@ -36,7 +41,7 @@ class Prices:
     head: float = 0.0004 / 1000
     gigabyte_second: float = 0.0000133334
     invocation: float = 0.20 / MILLION
-    message_call: float = 0.40 / MILLION  # of up to ten messages and 64 KB
+    message_call: float = 0.40 / MILLION  # up to ten messages and 64 KB
     logged_gigabyte: float = 0.50
     batch_job: float = 0.25
     batch_task: float = 1.00 / MILLION
@@ -45,28 +50,32 @@ class Prices:
 
 PRICES: Final = Prices()
 
-# Seconds of CPU time. Measured on JPEG photographs of 8 to 12 megapixels, on one core of a cloud machine: for a source
-# whatever it is, with its process and its requests; for a megabyte (10^6 bytes) of it; and for a megapixel of
-# thumbnails in each format, the finer decoding that it takes included.
-SECONDS_A_SOURCE: Final = 0.04
-SECONDS_A_MEGABYTE: Final = 0.008
-SECONDS_A_MEGAPIXEL: Final[Mapping[Format, float]] = {
+# "At 1,769 MB, a function has the equivalent of one vCPU":
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
+FUNCTION_MEGABYTES: Final = 1769
+
+# CPU time, measured with JPEG photographs of 8 to 12 megapixels on one core of a cloud machine. For any source,
+# including its process and requests; for each megabyte (10^6 bytes) of the source; for each megapixel of thumbnails,
+# including the decoding in a higher resolution.
+CPU_SECONDS_PER_SOURCE: Final = 0.04
+CPU_SECONDS_PER_MEGABYTE: Final = 0.008
+CPU_SECONDS_PER_MEGAPIXEL: Final[Mapping[Format, float]] = {
     Format.JPEG: 0.041,
     Format.WEBP: 0.071,
     Format.PNG: 0.29,
     Format.AVIF: 0.22,
 }
 
-# Seconds of a request between a function and its bucket, in which the other thread of a pair has the core.
-SECONDS_A_REQUEST: Final = 0.015
+# CPU time of a key whose source was deleted: nothing is decoded.
+CPU_SECONDS_PER_ORPHAN: Final = 0.01
+
+# A request between a function and its bucket. During that time the other thread of the pair uses the core.
+SECONDS_PER_REQUEST: Final = 0.015
 THREADS: Final = 2
 
-# What a key takes whose source is gone: no picture is touched.
-SECONDS_A_GONE_KEY: Final = 0.01
-
-# Of a photograph from a camera as JPEG, and of a thumbnail: bytes a pixel.
-BYTES_A_PIXEL: Final = 1 / 3
-STORED_BYTES_A_PIXEL: Final[Mapping[Format, float]] = {
+# Sizes of a JPEG photograph from a camera, and of thumbnails.
+SOURCE_BYTES_PER_PIXEL: Final = 1 / 3
+RENDITION_BYTES_PER_PIXEL: Final[Mapping[Format, float]] = {
     Format.JPEG: 0.3,
     Format.WEBP: 0.2,
     Format.PNG: 1.6,
@@ -74,46 +83,85 @@ STORED_BYTES_A_PIXEL: Final[Mapping[Format, float]] = {
 }
 MANIFEST_BYTES: Final = 2_000
 
-LINE_BYTES: Final = 1_400  # of the function's log, an image
+# The line in the function's log for each image.
+LOG_LINE_BYTES: Final = 1_400
 
-# How a source is read: so much with its description, and then in blocks. worker/wire.py, image/stream.py
-_HEAD: Final = 128 << 10
-_BLOCK: Final = 4 << 20
+# A source is read in a first request, and then in blocks (worker/wire.py, image/stream.py).
+_FIRST_READ_BYTES: Final = 128 << 10
+_BLOCK_BYTES: Final = 4 << 20
 
-# A picture of a camera's proportions stands for all of them.
-_PROPORTIONS: Final = (3, 2)
+# All sources are assumed to have a camera's aspect ratio.
+_ASPECT: Final = (3, 2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Amount:
-    """How much there is to do: sources to make, their bytes, the GETs that reading them takes; keys that are gone."""
+    """An amount of work: sources to render, their bytes, the GETs to read them; and keys with orphans to delete."""
 
     sources: float = 0
     bytes: float = 0
     reads: float = 0
-    gone: float = 0
+    orphans: float = 0
 
     def __add__(self, other: Amount) -> Amount:
         return Amount(
             sources=self.sources + other.sources,
             bytes=self.bytes + other.bytes,
             reads=self.reads + other.reads,
-            gone=self.gone + other.gone,
+            orphans=self.orphans + other.orphans,
         )
 
-    def __mul__(self, times: float) -> Amount:
+    def __mul__(self, factor: float) -> Amount:
         return Amount(
-            sources=self.sources * times, bytes=self.bytes * times, reads=self.reads * times, gone=self.gone * times
+            sources=self.sources * factor,
+            bytes=self.bytes * factor,
+            reads=self.reads * factor,
+            orphans=self.orphans * factor,
         )
 
 
 NOTHING: Final = Amount()
-GONE: Final = Amount(gone=1)
+ORPHAN: Final = Amount(orphans=1)
 
 
-def source(size: float) -> Amount:
-    """Return what one source of so many bytes amounts to."""
-    return Amount(sources=1, bytes=size, reads=1 + (ceil(size / _BLOCK) if size > _HEAD else 0))
+def source_amount(size: float) -> Amount:
+    """Return the amount for one source of this many bytes."""
+    reads = 1 + (ceil(size / _BLOCK_BYTES) if size > _FIRST_READ_BYTES else 0)
+    return Amount(sources=1, bytes=size, reads=reads)
+
+
+@dataclass(slots=True)
+class Totals:
+    """Counts and bytes of all inspected keys, and the amount of work."""
+
+    sources: dict[str, int] = field(default_factory=lambda: {state.value: 0 for state in State})
+    failed: int = 0  # sources
+    errors: int = 0
+    to_read: int = 0  # bytes of the sources to render
+    orphaned: int = 0
+    to_delete: int = 0  # bytes of the orphaned objects
+    foreign: int = 0
+    amount: Amount = NOTHING
+
+    def add(self, status: KeyStatus) -> None:
+        """Count one key."""
+        self.orphaned += len(status.orphaned)
+        self.foreign += len(status.foreign)
+        self.to_delete += sum(info.size for info in status.orphaned)
+        self.errors += status.error is not None
+        self.failed += status.error is not None and status.source is not None
+        if status.state and status.source:
+            self.sources[status.state] += 1
+            if status.state in {State.MISSING, State.STALE}:
+                self.to_read += status.source.size
+                self.amount += source_amount(status.source.size)
+        elif status.orphaned:
+            self.amount += ORPHAN
+
+    @property
+    def to_make(self) -> int:
+        """Return the number of sources to render."""
+        return self.sources[State.MISSING] + self.sources[State.STALE]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,102 +172,104 @@ class Bill:
 
     @property
     def total(self) -> float:
-        """Return the sum."""
+        """Return the sum in US dollars."""
         return sum(self.lines.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """What an amount takes and costs: by one recipe, on functions of so many `megabytes`, `batch` keys an invocation.
+    """What an amount of work takes and costs, for one recipe.
 
-    `milliseconds` is the CPU time of one image where it was measured. `reads` and `writes` say which stores are on S3.
-    Every source is taken for one of so many `megapixels`.
+    `milliseconds` is the measured CPU time of one image, if known. Functions have `megabytes` of memory, and process
+    `batch` keys in each invocation. `reads` and `writes` say whether the source and the destination are on S3. Every
+    source is assumed to have `megapixels`.
     """
 
     recipe: Recipe
     way: Way = "here"
     milliseconds: float | None = None
-    megabytes: int = 1769
+    megabytes: int = FUNCTION_MEGABYTES
     batch: int = 10
     reads: bool = True
     writes: bool = True
     prices: Prices = PRICES
     megapixels: float = 12
-    names: int = field(init=False)
-    drawing: float = field(init=False)
+    renditions: int = field(init=False)
+    render_seconds: float = field(init=False)
 
     def __post_init__(self) -> None:
-        """Count, once, the `names` of a JPEG's renditions, and the seconds of `drawing` them."""
-        object.__setattr__(self, "names", len(expected(self.recipe, "jpeg", alpha=False)))
-        drawing = sum(SECONDS_A_MEGAPIXEL[kind] * pixels for kind, pixels in self.pixels().items())
-        object.__setattr__(self, "drawing", drawing)
+        """Compute once: the number of renditions of a JPEG, and the CPU seconds to render them."""
+        object.__setattr__(self, "renditions", len(expected(self.recipe, "jpeg", alpha=False)))
+        seconds = sum(CPU_SECONDS_PER_MEGAPIXEL[kind] * pixels for kind, pixels in self.rendition_megapixels().items())
+        object.__setattr__(self, "render_seconds", seconds)
 
     @classmethod
-    def between(cls, recipe: Recipe, source_url: str, destination_url: str, **given: object) -> Self:
-        """Return the model for two stores' addresses, of which those on S3 cost."""
-        on_s3 = (url.startswith("s3://") for url in (source_url, destination_url))
-        return cls(recipe=recipe, **dict(zip(("reads", "writes"), on_s3, strict=True)), **given)  # type: ignore[arg-type]
+    def between(cls, recipe: Recipe, source_url: str, destination_url: str) -> Self:
+        """Return the model for two stores, of which only those on S3 cost money."""
+        return cls(recipe=recipe, reads=source_url.startswith("s3://"), writes=destination_url.startswith("s3://"))
 
-    def pixels(self) -> dict[Format, float]:
-        """Return the megapixels of a source's renditions, by format."""
-        wide, high = _PROPORTIONS
+    def rendition_megapixels(self) -> dict[Format, float]:
+        """Return the megapixels of the renditions of one source, by format."""
+        wide, high = _ASPECT
         scale = (self.megapixels * MILLION / (wide * high)) ** 0.5
         width, height = max(1, round(wide * scale)), max(1, round(high * scale))
-        found = dict.fromkeys(Format, 0.0)
+        megapixels = dict.fromkeys(Format, 0.0)
         for variant, kind in expected(self.recipe, "jpeg", alpha=False).values():
             size = plan((width, height), variant).canvas
-            found[kind] += size[0] * size[1] / MILLION
-        return found
+            megapixels[kind] += size[0] * size[1] / MILLION
+        return megapixels
 
     def cpu_seconds(self, amount: Amount) -> float:
-        """Return the seconds of CPU time that all of it takes."""
-        gone = amount.gone * SECONDS_A_GONE_KEY
+        """Return the CPU seconds for the whole amount."""
+        orphans = amount.orphans * CPU_SECONDS_PER_ORPHAN
         if self.milliseconds is not None:
-            return amount.sources * self.milliseconds / 1000 + gone
-        return amount.sources * (SECONDS_A_SOURCE + self.drawing) + amount.bytes / 1e6 * SECONDS_A_MEGABYTE + gone
+            return amount.sources * self.milliseconds / 1000 + orphans
+        reading = amount.bytes / 1e6 * CPU_SECONDS_PER_MEGABYTE
+        return amount.sources * (CPU_SECONDS_PER_SOURCE + self.render_seconds) + reading + orphans
 
     def requests(self, amount: Amount) -> dict[str, float]:
-        """Return how many requests to S3 it takes, by the name of the operation (docs/s3.md, "What it costs")."""
-        reads, writes = self.reads, self.writes
+        """Return the number of requests to S3, by the name of the operation (docs/s3.md, "What it costs")."""
+        reads, writes, keys = self.reads, self.writes, amount.sources + amount.orphans
         return {
-            "PUT": writes * amount.sources * (1 + self.names),
-            "LIST": writes * (amount.sources + amount.gone),
-            "GET": reads * (amount.reads + 2 * amount.gone) + writes * (amount.sources + amount.gone),
-            "HEAD": reads * 2 * (amount.sources + amount.gone),
+            "PUT": writes * amount.sources * (1 + self.renditions),
+            "LIST": writes * keys,
+            "GET": reads * (amount.reads + 2 * amount.orphans) + writes * keys,
+            "HEAD": reads * 2 * keys,
         }
 
     def function_seconds(self, amount: Amount) -> float:
-        """Return the seconds that functions run: while one thread waits for S3, the other has the core."""
+        """Return the seconds that functions run. While one thread waits for S3, the other uses the core."""
         cpu = self.cpu_seconds(amount)
-        waiting = SECONDS_A_REQUEST * sum(self.requests(amount).values())
+        waiting = SECONDS_PER_REQUEST * sum(self.requests(amount).values())
         return max(cpu, (cpu + waiting) / THREADS)
 
     def seconds(self, amount: Amount, at_once: float) -> float:
-        """Return about how long it takes with so many at once: functions, or jobs with a core each."""
+        """Return the approximate duration with this many functions, or local jobs with one core each, at once."""
         return (self.cpu_seconds(amount) if self.way == "here" else self.function_seconds(amount)) / at_once
 
     def bill(self, amount: Amount) -> Bill:
-        """Return what it costs, by line."""
-        prices, keys = self.prices, amount.sources + amount.gone
-        a_request = {"PUT": prices.put, "LIST": prices.list, "GET": prices.get, "HEAD": prices.head}
-        lines = {f"S3 {name}": count * a_request[name] for name, count in self.requests(amount).items()}
+        """Return the cost by line."""
+        prices, keys = self.prices, amount.sources + amount.orphans
+        request_prices = {"PUT": prices.put, "LIST": prices.list, "GET": prices.get, "HEAD": prices.head}
+        lines = {f"S3 {name}": count * request_prices[name] for name, count in self.requests(amount).items()}
         if self.way != "here":
             gigabytes = self.megabytes / 1024
             lines["Lambda"] = self.function_seconds(amount) * gigabytes * prices.gigabyte_second
             lines["Lambda invocations"] = keys / self.batch * prices.invocation
-            lines["logs"] = keys * LINE_BYTES / 1e9 * prices.logged_gigabyte
+            lines["logs"] = keys * LOG_LINE_BYTES / 1e9 * prices.logged_gigabyte
         if self.way == "queue":
-            lines["SQS"] = keys * 3 / 10 * prices.message_call  # sent, received and deleted ten at a time
+            lines["SQS"] = keys * 3 / 10 * prices.message_call  # sent, received and deleted in batches of ten
         if self.way == "batch":
             lines["S3 Batch Operations"] = prices.batch_job * bool(keys) + keys * prices.batch_task
         return Bill(lines)
 
-    def storing(self, amount: Amount) -> float:
-        """Return the dollars a month of keeping what is made."""
-        size = sum(STORED_BYTES_A_PIXEL[kind] * MILLION * pixels for kind, pixels in self.pixels().items())
+    def storage_dollars(self, amount: Amount) -> float:
+        """Return the US dollars a month to store the renditions and manifests."""
+        pixels = self.rendition_megapixels()
+        size = sum(RENDITION_BYTES_PER_PIXEL[kind] * MILLION * pixels[kind] for kind in pixels)
         return amount.sources * (size + MANIFEST_BYTES) / 1e9 * self.prices.stored_gigabyte_month
 
 
-def planning(entries: float, manifests: float, prices: Prices = PRICES) -> Bill:
-    """Return what a plan costs that lists so many objects, a thousand a LIST, and reads so many manifests."""
+def plan_bill(entries: float, manifests: float, prices: Prices = PRICES) -> Bill:
+    """Return the cost of a plan that lists this many objects, 1,000 in each LIST, and reads this many manifests."""
     return Bill({"S3 LIST": entries / 1000 * prices.list, "S3 GET": manifests * prices.get})

@@ -1,4 +1,4 @@
-"""One source explained: what is wanted of it, what is there, and why. Nothing is changed."""
+"""Explain one key: what the recipe requires, what exists, and why. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from thumbsmith.recipe.model import SOURCE
 from thumbsmith.recipe.names import density_mark, expected
 from thumbsmith.recipe.selection import Selection, is_source, system_folder
 from thumbsmith.reconcile.converge import StoreDriver
-from thumbsmith.reconcile.decide import Assessment, State
+from thumbsmith.reconcile.decide import Assessment, State, unusable_key
 from thumbsmith.reconcile.manifest import Manifest, Rejection
-from thumbsmith.reconcile.protocol import Finding, look, unusable_key
+from thumbsmith.reconcile.protocol import Finding, examine
 from thumbsmith.store.base import ObjectInfo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """One rendition that the recipe wants. Of a source not yet judged, `*` stands for the extension of its own format.
+class ExpectedRendition:
+    """One rendition that the recipe requires. If the source's format is not known, its extension is `*`.
 
-    right: it stands as it is. stale: what stands there is to be made again. missing: nothing does.
+    right: it is current. stale: it exists and will be rendered again. missing: it does not exist.
     """
 
     name: str
@@ -31,10 +31,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """How one key stands. `state` is None for a key that is no source, and `why` says why it is none.
+    """The status of one key. `state` is None if the key is no source; `why` then says why not.
 
-    `wanted` are the renditions that there should be, in the recipe's order; `left` the names of what is ours there and
-    wanted no more. `recorded` is the manifest that is there.
+    `expected` are the renditions that the recipe requires, in its order. `obsolete` are the names of managed objects
+    that it does not require. `recorded` is the current manifest.
     """
 
     key: str
@@ -43,40 +43,42 @@ class Explanation:
     source: ObjectInfo | None = None
     rejection: Rejection | None = None
     recorded: Manifest | None = None
-    wanted: tuple[Wanted, ...] = ()
-    left: tuple[str, ...] = ()
+    expected: tuple[ExpectedRendition, ...] = ()
+    obsolete: tuple[str, ...] = ()
 
 
 def explain(scope: Scope, key: str) -> Explanation:
-    """Look at one key in both stores and return how it stands.
+    """Examine one key in both stores; return its status.
 
-    Raises StoreError, also where the source is missing or the file cannot be read.
+    Raises StoreError, also if the source store is missing or the file is unreadable.
     """
     scope.source.check_reachable()
     refusal = unusable_key(key, scope.recipe, scope.destination.max_key_bytes)
     if refusal:
         return Explanation(key=key, state=State.REJECTED, why=refusal.detail, rejection=refusal)
-    hands = StoreDriver(key, scope.source, scope.destination.as_destination(), scope.recipe, renderer=None)
-    found = hands.carry_out(look(scope.recipe, scope.options))
-    verdict = found.assessment
+    driver = StoreDriver(key, scope.source, scope.destination.as_destination(), scope.recipe, renderer=None)
+    found = driver.run(examine(scope.recipe, scope.options))
+    assessment = found.assessment
     if found.source is not None:
         scope.source.check_readable(key)
-    if verdict is None:
-        return Explanation(key=key, why=_why_none(key, scope), recorded=found.manifest, left=tuple(found.present))
+    if assessment is None:
+        why = _why_no_source(key, scope)
+        return Explanation(key=key, why=why, recorded=found.manifest, obsolete=tuple(found.present))
+    is_rejected = assessment.state is State.REJECTED
     return Explanation(
         key=key,
-        why=f"{verdict.why}; only its metadata changed" if verdict.touched else verdict.why,
-        state=verdict.state,
+        why=f"{assessment.why}; only its metadata changed" if assessment.touched else assessment.why,
+        state=assessment.state,
         source=found.source,
-        rejection=found.manifest.rejection if found.manifest and verdict.state is State.REJECTED else None,
+        rejection=found.manifest.rejection if found.manifest and is_rejected else None,
         recorded=found.manifest,
-        wanted=tuple(_wanted(found, verdict, scope.recipe)),
-        left=verdict.retired,
+        expected=tuple(_expected(found, assessment, scope.recipe)),
+        obsolete=assessment.obsolete,
     )
 
 
-def _why_none(key: str, scope: Scope) -> str:
-    """Return why a key that was looked for and not found, or not selected, is no source."""
+def _why_no_source(key: str, scope: Scope) -> str:
+    """Return why a key that was not found or not selected is no source."""
     selection = scope.recipe.selection
     if not key:
         return "the empty key is no source"
@@ -95,19 +97,22 @@ def _why_none(key: str, scope: Scope) -> str:
     return f'exclude has "{excluding}"' if excluding else "no glob of include matches it"
 
 
-def _wanted(found: Finding, verdict: Assessment, recipe: Recipe) -> Iterator[Wanted]:
-    if verdict.state is State.REJECTED:
+def _expected(found: Finding, assessment: Assessment, recipe: Recipe) -> Iterator[ExpectedRendition]:
+    if assessment.state is State.REJECTED:
         return
-    kept = {record.name for record in verdict.kept}
-    for name in _names(found, verdict, recipe):
-        yield Wanted(name=name, state="right" if name in kept else "stale" if name in found.present else "missing")
+    current = {record.name for record in assessment.current}
+    for name in _expected_names(found, assessment, recipe):
+        state: Literal["right", "stale", "missing"] = (
+            "right" if name in current else "stale" if name in found.present else "missing"
+        )
+        yield ExpectedRendition(name=name, state=state)
 
 
-def _names(found: Finding, verdict: Assessment, recipe: Recipe) -> list[str]:
-    """Return the names that the recipe makes of this source; its format is known where a manifest speaks of it."""
-    facts = found.manifest.source if found.manifest else None
-    if facts and facts.format and found.source and (verdict.touched or facts.etag == found.source.etag):
-        return list(expected(recipe, facts.format, alpha=bool(facts.alpha)))
+def _expected_names(found: Finding, assessment: Assessment, recipe: Recipe) -> list[str]:
+    """Return the names that the recipe makes of this source. Its format is known if a manifest describes it."""
+    record = found.manifest.source if found.manifest else None
+    if record and record.format and found.source and (assessment.touched or record.etag == found.source.etag):
+        return list(expected(recipe, record.format, alpha=bool(record.alpha)))
     return [
         f"{variant.name}{density_mark(variant.density)}.{'*' if choice == SOURCE else choice.extension}"
         for variant in recipe.pictures

@@ -1,4 +1,4 @@
-"""Work on many items at once, with a bounded number in hand, and a way to stop that finishes what has begun."""
+"""Process many items in threads, with a limit on the items in progress, and stop without breaking off any."""
 
 from __future__ import annotations
 
@@ -14,37 +14,36 @@ from thumbsmith.errors import WorkerError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Seconds after which a pause notices that it is to end.
-_LOOK: Final = 0.1
+_STOP_CHECK_SECONDS: Final = 0.1
 
 
 def each(
     work: Callable[[Item], Result], items: Iterable[Item], *, threads: int, stop: Callable[[], bool]
 ) -> Iterator[Result]:
-    """Yield `work(item)` of every item as each is done, in no promised order, with at most `threads` in hand.
+    """Yield `work(item)` for every item, in any order, with at most `threads` items in progress.
 
-    Items are taken one by one as places become free. Once `stop` says True no further item is taken; those in hand are
-    finished and yielded. An exception of `work` is raised here, after the other items that have begun. Raises
-    WorkerError where this process may start no thread.
+    Items are taken one at a time, when a thread is free. Once `stop` returns True, no further item is taken; those in
+    progress are finished and yielded. An exception of `work` is raised here, after the other items in progress are
+    finished. Raises WorkerError if this process cannot start a thread.
     """
     remaining = iter(items)
     with ThreadPoolExecutor(threads, thread_name_prefix="thumbsmith") as pool:
-        in_hand: set[Future[Result]] = set()
+        running: set[Future[Result]] = set()
         while True:
-            free = 0 if stop() else threads - len(in_hand)
+            free = 0 if stop() else threads - len(running)
             try:
-                in_hand |= {pool.submit(copy_context().run, work, item) for item in islice(remaining, free)}
+                running |= {pool.submit(copy_context().run, work, item) for item in islice(remaining, free)}
             except RuntimeError as problem:  # CPython's "can't start new thread"
                 raise WorkerError(f"no further thread can be started: {problem}") from problem
-            if not in_hand:
+            if not running:
                 return
-            done, in_hand = wait(in_hand, return_when=FIRST_COMPLETED)
+            done, running = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 yield future.result()
 
 
 def wait_or_stop(seconds: float, stop: Callable[[], bool]) -> None:
-    """Wait, until `stop` says True."""
-    until = monotonic() + seconds
-    while not stop() and (left := until - monotonic()) > 0:
-        sleep(min(left, _LOOK))
+    """Wait for this time, or until `stop` returns True."""
+    end = monotonic() + seconds
+    while not stop() and (left := end - monotonic()) > 0:
+        sleep(min(left, _STOP_CHECK_SECONDS))

@@ -1,45 +1,61 @@
-"""Both stores side by side: how every key stands, told by listings and an index wherever these tell it."""
+"""A scan: the listings of both stores, joined by key.
+
+The join is on disk, so memory does not grow with the stores. Listings come in different orders: `x.jpg.bak/small.webp`
+comes before `x.jpg/small.webp`, but `x.jpg` before `x.jpg.bak`. Folders list in no order. So the entries go into a
+private SQLite file that sorts them by the key of the source. SQLite deletes it on close
+(https://www.sqlite.org/tempfiles.html).
+"""
 
 from __future__ import annotations
 
+import re
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, Self, TypeVar
 
-from thumbsmith.bulk.join import KeyJoin, KeyRow, batched
-from thumbsmith.bulk.manifest_cache import CachedManifest, ManifestCache
-from thumbsmith.bulk.parallel import each
-from thumbsmith.bulk.status import KeyStatus, StatusReader
-from thumbsmith.errors import Stopped, StoreError, ThumbsmithError
+from thumbsmith.errors import Stopped, StoreError
+from thumbsmith.lifetime import Closing
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.names import is_managed_name
 from thumbsmith.recipe.selection import Selection, is_hidden, is_source, may_hold_sources
-from thumbsmith.reconcile.effects import DEFAULTS, Options
+from thumbsmith.reconcile.converge import Renderer, Result, attempt
+from thumbsmith.reconcile.protocol import DEFAULTS, Options
 from thumbsmith.store import Store, refuse_overlap
 from thumbsmith.store.base import ObjectInfo, Visitor
 
-# Keys are looked up in the index, and their manifests read, in batches of this many; manifests this many at once.
-_BATCH: Final = 1_000
-READERS: Final = 16
+T = TypeVar("T")
 
-# Folders answer at once: there more threads only wait for one another. With 16, 5,000 small files took twice the CPU.
-_FOLDER_READERS: Final = 4
+# Rows are inserted into SQLite in batches of this size.
+_BATCH_ROWS: Final = 5_000
 
-# Each reader is handed this many at a time: to hand over one costs as much as to read a small file.
-_HANDFUL: Final = 8
+# cache_size: SQLite keeps 24 MiB of pages in memory, and sorts in runs of that size.
+_SCHEMA: Final = """
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+PRAGMA cache_size = -24576;
+CREATE TABLE entry (key BLOB, etag TEXT, size INTEGER, objects TEXT);
+CREATE TABLE unmanaged (key BLOB, etag TEXT, size INTEGER);
+CREATE TABLE pending (key BLOB, listed INTEGER, size INTEGER, etag TEXT);
+"""
 
-# After this many store failures in a row, with no success between them, the store is at fault and not its objects.
-MAX_FAILURES_IN_A_ROW: Final = 10
+# One row for each key. Entries of the source have an etag. The destination may have several, each with some objects.
+_JOINED: Final = """
+SELECT key, max(etag), max(size), group_concat(objects, char(10)) FROM entry GROUP BY key ORDER BY key
+"""
+
+_is_managed_name: Final = lru_cache(maxsize=1024)(is_managed_name)  # the same few names occur under every key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """What is kept right: a source, a destination and the recipe between them, and how.
+    """What to keep up to date: a source, a destination, the recipe, and the options.
 
-    Keys that do not start with `prefix` are left alone. `index` is the file that remembers what manifests said.
+    Keys that do not start with `prefix` are ignored. `cache` is the file of the manifest cache.
     """
 
     source: Store
@@ -47,50 +63,55 @@ class Scope:
     recipe: Recipe
     options: Options = DEFAULTS
     prefix: str = ""
-    index: Path | None = None
+    cache: Path | None = None
+
+    def attempt(self, key: str, renderer: Renderer) -> Result:
+        """Converge one key; return its outcome or error."""
+        return attempt(key, self.source, self.destination, self.recipe, renderer=renderer, options=self.options)
+
+    def keeping_orphans(self) -> Self:
+        """Return this scope with the option `keep_orphans`."""
+        return replace(self, options=replace(self.options, keep_orphans=True))
 
 
 @dataclass(frozen=True, slots=True)
 class StoreScan:
-    """What the listings of both stores say, on disk."""
+    """The joined listings of both stores."""
 
     scope: Scope
-    listing: KeyJoin
+    join: KeyJoin
 
     @property
     def sources(self) -> int:
         """Return the number of sources."""
-        return self.listing.sources + len(self.listing.unreadable)
+        return self.join.sources + len(self.join.unreadable)
 
 
 @contextmanager
 def scan(scope: Scope, stop: Callable[[], bool] = lambda: False) -> Iterator[StoreScan]:
-    """List both stores and yield what they hold, for as long as it is used.
+    """List both stores and yield the scan. Its file is deleted at the end of the block.
 
-    Raises Stopped once `stop` says True: a part of a listing tells nothing. Raises StoreError when a store cannot be
-    listed, UsageError when one store lies within the other: what is made
-    would be taken for a source.
+    Raises Stopped once `stop` returns True, because an incomplete listing is useless. Raises StoreError if a store
+    cannot be listed. Raises UsageError if one store contains the other: thumbnails would become sources.
     """
     source, destination, selection = scope.source, scope.destination.as_destination(), scope.recipe.selection
     refuse_overlap(source, destination)
     source.check_reachable()
     try:
-        with KeyJoin() as listing:
-            visitor = _source_visitor(listing, selection)
-            listed = _until(stop, source.list(scope.prefix, visitor=visitor))
-            listing.add_sources(info for info in listed if is_source(info.key, selection))
-            visitor = _destination_visitor(listing)
-            listed = _until(stop, destination.list(scope.prefix, visitor=visitor))
-            listing.add_destination(listed, scope.prefix)
-            yield StoreScan(scope, listing)
+        with KeyJoin() as join:
+            listing = _until(stop, source.list(scope.prefix, visitor=_source_visitor(join, selection)))
+            join.add_sources(info for info in listing if is_source(info.key, selection))
+            listing = _until(stop, destination.list(scope.prefix, visitor=_destination_visitor(join)))
+            join.add_destination(listing, scope.prefix)
+            yield StoreScan(scope, join)
     except sqlite3.Error as error:
         raise StoreError(
             f"the listings' temporary file: {error}: set TMPDIR to a folder with room", transient=True
         ) from error
 
 
-def _until(stop: Callable[[], bool], found: Iterator[ObjectInfo]) -> Iterator[ObjectInfo]:
-    for info in found:
+def _until(stop: Callable[[], bool], listing: Iterator[ObjectInfo]) -> Iterator[ObjectInfo]:
+    for info in listing:
         if stop():
             break
         yield info
@@ -98,113 +119,193 @@ def _until(stop: Callable[[], bool], found: Iterator[ObjectInfo]) -> Iterator[Ob
         raise Stopped
 
 
-def _source_visitor(listing: KeyJoin, selection: Selection) -> Visitor:
-    """Return what enters only folders that may hold sources, and notes what may be a source and cannot be read."""
+def _source_visitor(join: KeyJoin, selection: Selection) -> Visitor:
+    """Return a visitor that enters only folders that may contain sources, and records unreadable sources."""
 
     def unreadable(key: str, error: StoreError) -> None:
         if key.endswith("/") or is_source(key, selection):
-            listing.unreadable[key] = error
+            join.unreadable[key] = error
 
     def link(key: str) -> None:
-        listing.links += not is_hidden(key)
+        join.links += not is_hidden(key)
 
     return Visitor(enters=lambda folder: may_hold_sources(folder, selection), unreadable=unreadable, link=link)
 
 
-def _destination_visitor(listing: KeyJoin) -> Visitor:
-    """Return what notes the folders and thumbnails that cannot be read; of system folders it notes none."""
+def _destination_visitor(join: KeyJoin) -> Visitor:
+    """Return a visitor that records unreadable folders and thumbnails, except in system folders."""
 
     def unreadable(key: str, error: StoreError) -> None:
         if not is_hidden(key) and (key.endswith("/") or is_managed_name(key.rpartition("/")[2])):
-            place = key if key.endswith("/") else f"{key.rpartition('/')[0]}/"
-            listing.unreadable_there[place] = error
+            folder = key if key.endswith("/") else f"{key.rpartition('/')[0]}/"
+            join.unreadable_destination[folder] = error
 
     return Visitor(unreadable=unreadable)
 
 
-def inspect(found: StoreScan, *, stop: Callable[[], bool], readers: int | None = None) -> Iterator[KeyStatus]:
-    """Yield how every source stands, what is left of those that are gone, and what is foreign; change nothing.
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """One key: the listed source, if any, and the managed objects directly under the key, packed."""
 
-    They come in the order of their keys' bytes, and last the objects that by their names cannot be ours. Once `stop`
-    says True nothing more is read, and what needs no reading is yielded to the end of the batch.
+    key: str
+    source: ObjectInfo | None
+    objects: str = ""
+
+    def present(self) -> dict[str, ObjectInfo]:
+        """Return the managed objects under the key, by name."""
+        return unpack(self.key, self.objects)
+
+
+@dataclass(frozen=True, slots=True)
+class PendingKey:
+    """A key to converge. `listed` says whether a source was listed; `size` (bytes) and `etag` are of its version."""
+
+    key: str
+    listed: bool
+    size: int = 0
+    etag: str = ""
+
+
+class KeyJoin(Closing):
+    """Collects the listings of two stores and yields them joined. Must be closed, and used by one thread only."""
+
+    def __init__(self) -> None:
+        self._database = sqlite3.connect("", isolation_level=None)
+        self._database.executescript(_SCHEMA)
+        self.sources = 0
+        self.objects = 0
+        self.links = 0
+        self.unreadable: dict[str, StoreError] = {}  # in the source; the key of a folder ends with /
+        self.unreadable_destination: dict[str, StoreError] = {}
+
+    def add_sources(self, listing: Iterable[ObjectInfo]) -> None:
+        """Add the sources."""
+        for batch in batched(listing, _BATCH_ROWS):
+            self.sources += len(batch)
+            rows = [(encode_key(info.key), info.etag, info.size) for info in batch]
+            self._insert("INSERT INTO entry (key, etag, size) VALUES (?, ?, ?)", rows)
+
+    def add_destination(self, listing: Iterable[ObjectInfo], prefix: str = "") -> None:
+        """Add the objects of the destination, except managed objects of keys outside `prefix`."""
+        for batch in batched(listing, _BATCH_ROWS):
+            self.objects += len(batch)
+            managed: dict[str, list[str]] = {}
+            unmanaged: list[tuple[bytes, str, int]] = []
+            for info in batch:
+                key, _, name = info.key.rpartition("/")
+                if not key or not _is_managed_name(name):
+                    unmanaged.append((encode_key(info.key), info.etag, info.size))
+                elif key.startswith(prefix):
+                    managed.setdefault(key, []).append(_line(name, info.etag, info.size))
+            packed = [(encode_key(key), "\n".join(sorted(lines))) for key, lines in managed.items()]
+            self._insert("INSERT INTO entry (key, objects) VALUES (?, ?)", packed)
+            self._insert("INSERT INTO unmanaged VALUES (?, ?, ?)", unmanaged)
+
+    def may_be_unlisted(self, key: str) -> bool:
+        """Return whether the key may be a source that could not be listed: it or a parent folder is unreadable."""
+        return any(part in self.unreadable for part in (key, *_folders(f"{key}/")))
+
+    def destination_error(self, key: str) -> StoreError | None:
+        """Return why the thumbnails of the key could not all be listed, or None."""
+        errors = (self.unreadable_destination.get(folder) for folder in _folders(f"{key}/"))
+        return next((error for error in errors if error), None)
+
+    def rows(self) -> Iterator[KeyRow]:
+        """Yield each key that is a source or has managed objects under it, in the order of the keys' bytes.
+
+        Keys are left out if listing failed for their source or their thumbnails.
+        """
+        for row in self._all_rows():
+            is_complete = row.source is not None or not self.may_be_unlisted(row.key)
+            if is_complete and self.destination_error(row.key) is None:
+                yield row
+
+    def unlisted(self) -> Iterator[tuple[str, ObjectInfo | None, StoreError]]:
+        """Yield what could not be listed, as key, source and error.
+
+        These are unreadable sources and folders (with a final "/") of both stores, and each source with thumbnails in
+        an unreadable folder.
+        """
+        yield from ((key, ObjectInfo(key, "", 0), error) for key, error in self.unreadable.items())
+        if self.unreadable_destination:
+            for key, error in self.unreadable_destination.items():
+                yield key, None, _of_destination(key, error)
+            for row in self._all_rows():
+                cause = self.destination_error(row.key) if row.source else None
+                if cause:
+                    yield row.key, row.source, _of_destination(row.key, cause)
+
+    def _all_rows(self) -> Iterator[KeyRow]:
+        for raw, etag, size, objects in self._database.execute(_JOINED):
+            key = decode_key(raw)
+            source = ObjectInfo(key, etag, size) if etag is not None else None
+            yield KeyRow(key, source, objects or "")
+
+    def unmanaged(self) -> Iterator[ObjectInfo]:
+        """Yield the destination's objects with names that Thumbsmith never writes, in the order of the keys' bytes."""
+        for raw, etag, size in self._database.execute("SELECT key, etag, size FROM unmanaged ORDER BY key"):
+            yield ObjectInfo(decode_key(raw), etag, size)
+
+    def add_pending(self, keys: Iterable[PendingKey]) -> None:
+        """Store keys for `pending`."""
+        rows = [(encode_key(each.key), each.listed, each.size, each.etag) for each in keys]
+        self._insert("INSERT INTO pending VALUES (?, ?, ?, ?)", rows)
+
+    def pending(self, *, listed: bool | None = None) -> Iterator[PendingKey]:
+        """Yield the stored keys in their original order: all, or only those that are sources, or that are not."""
+        query = "SELECT key, listed, size, etag FROM pending WHERE ?1 IS NULL OR listed = ?1 ORDER BY rowid"
+        for raw, is_listed, size, etag in self._database.execute(query, (listed,)):
+            yield PendingKey(decode_key(raw), bool(is_listed), size, etag)
+
+    def close(self) -> None:
+        """Close and delete the file. Safe to repeat."""
+        self._database.close()
+
+    def _insert(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+        self._database.execute("BEGIN")
+        self._database.executemany(statement, rows)
+        self._database.execute("COMMIT")
+
+
+def pack(objects: Iterable[ObjectInfo]) -> str:
+    """Return objects under one key as text: one line each with name, etag and size, sorted.
+
+    Managed names contain no white space. Etags contain no control characters (RFC 9110, section 8.8.3).
     """
-    scope = found.scope
-    in_folders = None not in {scope.source.local_root, scope.destination.local_root}
-    readers = readers or (_FOLDER_READERS if in_folders else READERS)
-    failures: list[StoreError] = []  # in a row
-    records: dict[str, CachedManifest] = {}
-
-    def read(groups: Sequence[KeyRow]) -> list[tuple[KeyStatus, CachedManifest | None]]:
-        return [_read(judge, group, records.get(group.key), failures) for group in groups if not stop()]
-
-    listing = found.listing
-    yield from _unlisted(listing)
-    with ManifestCache(scope.index) as index:
-        judge = StatusReader(
-            scope.source, scope.destination.as_destination(), scope.recipe, scope.options, remembers=index.lasts
-        )
-        for groups in batched(_listed(listing), _BATCH):
-            records = index.get_many([group.key for group in groups])
-            told = {group.key: judge.status_from_listing(group, records.get(group.key)) for group in groups}
-            learnt: dict[str, CachedManifest] = {}
-            unknown = [group for group in groups if told[group.key] is None]
-            handfuls = batched(unknown, _HANDFUL)
-            for found_out in each(read, handfuls, threads=readers, stop=stop) if unknown else ():
-                for standing, record in found_out:
-                    told[standing.key] = standing
-                    if record:
-                        learnt[standing.key] = record
-            index.put_many(learnt)
-            yield from (standing for standing in told.values() if standing)
-            if stop():
-                return
-    yield from (KeyStatus(key=info.key, foreign=(info,)) for info in found.listing.others())
+    return "\n".join(sorted(_line(info.key.rpartition("/")[2], info.etag, info.size) for info in objects))
 
 
-def _unlisted(listing: KeyJoin) -> Iterator[KeyStatus]:
-    """Yield what could not be listed, each as failed; of the destination, the folders."""
-    for key, error in listing.unreadable.items():
-        yield KeyStatus(key=key, source=ObjectInfo(key, "", 0), unlisted=True, error=error)
-    for key, error in listing.unreadable_there.items():
-        yield KeyStatus(key=key, unlisted=True, error=_of_destination(key, error))
-    if listing.unreadable_there:
-        for group in listing.groups():
-            error_there = listing.withheld_there(group.key) if group.source else None
-            if error_there:
-                yield KeyStatus(
-                    key=group.key, source=group.source, unlisted=True, error=_of_destination(group.key, error_there)
-                )
+def unpack(key: str, packed: str) -> dict[str, ObjectInfo]:
+    """Return packed objects under `key`, by name."""
+    lines = (line.split("\t") for line in packed.split("\n") if line)
+    return {name: ObjectInfo(f"{key}/{name}", etag, int(size)) for name, etag, size in lines}
 
 
-def _listed(listing: KeyJoin) -> Iterator[KeyRow]:
-    """Yield the keys that listings tell about: none that is, or lies in, something that could not be read."""
-    for group in listing.groups():
-        if group.source is None and listing.withheld(group.key):
-            continue  # its source may be there
-        if listing.withheld_there(group.key) is None:
-            yield group
+def encode_key(key: str) -> bytes:
+    """Return a key as SQLite stores it: bytes, because file names may not be UTF-8, and keys may contain NUL."""
+    return key.encode("utf-8", "surrogatepass")
+
+
+def decode_key(key: bytes) -> str:
+    """Return the key that `encode_key` encoded."""
+    return key.decode("utf-8", "surrogatepass")
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield the items in lists of `size`; the last list may be shorter."""
+    remaining = iter(items)
+    while batch := list(islice(remaining, size)):
+        yield batch
 
 
 def _of_destination(key: str, error: StoreError) -> StoreError:
     return StoreError(f"destination: {error.about(key)}", transient=error.transient, one_object=error.one_object)
 
 
-def _read(
-    judge: StatusReader, group: KeyRow, record: CachedManifest | None, failures: list[StoreError]
-) -> tuple[KeyStatus, CachedManifest | None]:
-    """Return how a key stands and what to remember, by reading, unless the store has failed too often."""
-    if len(failures) >= MAX_FAILURES_IN_A_ROW:
-        unreached = StoreError(f"not tried: the stores failed {len(failures)} times in a row", transient=True)
-        return judge.failed(group, unreached), None
-    try:
-        told = judge.status_from_manifest(group, record)
-    except StoreError as error:
-        if error.one_object:
-            failures.clear()
-        else:
-            failures.append(error)
-        return judge.failed(group, error), None
-    except ThumbsmithError as error:
-        return judge.failed(group, error), None
-    failures.clear()
-    return told
+def _folders(key: str) -> Iterator[str]:
+    """Yield the parent folders of the key, each with its final "/"."""
+    return (key[: found.end()] for found in re.finditer("/", key))
+
+
+def _line(name: str, etag: str, size: int) -> str:
+    return f"{name}\t{etag}\t{size}"

@@ -1,43 +1,54 @@
-"""How one key stands: the verdict of `assess`, reached with as few requests as it takes.
+"""The status of every key: the decision of `assess`, with as few requests as possible.
 
-Where the index knows the manifest that is listed, listings alone decide. Else the manifest is read, and the bytes of
-renditions whose etag is not the recorded one, as `converge` does. So are the bytes of a source that has another etag
-and the recorded size.
-
-What `sync` would do, in numbers: how many sources and objects, how many bytes. What it costs, `cost` tells.
+If the manifest cache knows the listed version of a manifest, the listings decide. Otherwise the manifest is read. If an
+etag is not the recorded one, the bytes of that rendition or source are read, as `converge` does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
-from thumbsmith.bulk.cost import GONE, NOTHING, Amount, source
-from thumbsmith.bulk.join import KeyRow, pack
-from thumbsmith.bulk.manifest_cache import CachedManifest, ManifestShape, cached_manifest
-from thumbsmith.errors import ThumbsmithError
+from thumbsmith.bulk.manifest_cache import CachedManifest, ManifestCache, ManifestShape, cached_manifest
+from thumbsmith.bulk.parallel import each
+from thumbsmith.bulk.scan import KeyRow, StoreScan, batched, pack
+from thumbsmith.errors import StoreError, ThumbsmithError
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.names import MANIFEST, possible_names
 from thumbsmith.reconcile.converge import StoreDriver
-from thumbsmith.reconcile.decide import Assessment, State, assess, may_be_same
-from thumbsmith.reconcile.effects import DigestRendition, DigestSource, Options, Request
+from thumbsmith.reconcile.decide import Assessment, State, assess, may_be_same, unusable_key
 from thumbsmith.reconcile.manifest import Manifest, read_manifest_version
-from thumbsmith.reconcile.protocol import unusable_key
+from thumbsmith.reconcile.protocol import Options
 from thumbsmith.store.base import ObjectInfo, Store
 
-# Verdicts are kept for so many kinds of manifest: there is one for each recipe and source format, and each rejection.
-_VERDICTS: Final = 1024
+# Keys are looked up in the manifest cache in batches of this size.
+_BATCH_KEYS: Final = 1_000
+
+# Threads that read manifests.
+READERS: Final = 16
+
+# Fewer for folders, which respond at once. With 16 threads, 5,000 small files took twice the CPU time.
+_FOLDER_READERS: Final = 4
+
+# Keys per task: passing one key to a thread costs as much as reading a small file.
+_TASK_KEYS: Final = 8
+
+# After this many consecutive failures the store is unusable, and the other keys are not tried.
+MAX_FAILURES_IN_A_ROW: Final = 10
+
+# Assessments in memory. There is one for each recipe and source format, and one for each rejection.
+_MAX_ASSESSMENTS: Final = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyStatus:
-    """How what stands under one key agrees with its source, and why.
+    """How the objects under one key agree with the source, and why.
 
-    `source` and `state` are None where there is no such source (any more). `pictures` counts the renditions of ours
-    under the key; `orphaned` is ours and no longer wanted; `foreign` is not ours. `settled` says that nothing is to be
-    made, recorded or deleted, `error` why nothing could be found out. `unlisted` says that listings failed there: the
-    key is a file or, with a final "/", a folder that could not be read, or its thumbnails could not be listed.
+    `source` and `state` are None if there is no source. `renditions` counts the managed renditions under the key.
+    `orphaned` are managed objects that are obsolete; `foreign` are not managed. `settled` says that there is nothing
+    to render, record or delete. `error` says why there is no status. `unlisted` says that listing failed: the key is
+    an unreadable file or folder (with a final "/"), or its thumbnails could not be listed.
     """
 
     key: str
@@ -45,7 +56,7 @@ class KeyStatus:
     state: State | None = None
     why: str = ""
     code: str | None = None  # of a rejection
-    pictures: int = 0
+    renditions: int = 0
     orphaned: tuple[ObjectInfo, ...] = ()
     foreign: tuple[ObjectInfo, ...] = ()
     settled: bool = False
@@ -53,101 +64,179 @@ class KeyStatus:
     error: ThumbsmithError | None = None
 
 
+def inspect(found: StoreScan, *, stop: Callable[[], bool], readers: int | None = None) -> Iterator[KeyStatus]:
+    """Yield the status of every source, orphan and foreign object; change nothing.
+
+    The order is that of the keys' bytes. Objects with names that Thumbsmith never writes come last. Once `stop`
+    returns True, nothing more is read; the rest of the batch is yielded as far as no read is needed.
+    """
+    scope, join = found.scope, found.join
+    in_folders = None not in {scope.source.local_root, scope.destination.local_root}
+    threads = readers or (_FOLDER_READERS if in_folders else READERS)
+    failures: list[StoreError] = []  # consecutive
+    yield from (KeyStatus(key=key, source=source, unlisted=True, error=error) for key, source, error in join.unlisted())
+    with ManifestCache(scope.cache) as cache:
+        reader = StatusReader(
+            scope.source,
+            scope.destination.as_destination(),
+            scope.recipe,
+            scope.options,
+            cache_persists=cache.persistent,
+        )
+        for rows in batched(join.rows(), _BATCH_KEYS):
+            cached = cache.get_many([row.key for row in rows])
+            statuses = {row.key: reader.status_from_listing(row, cached.get(row.key)) for row in rows}
+            to_read = [row for row in rows if statuses[row.key] is None]
+            updates: dict[str, CachedManifest] = {}
+            for status, update in _read_all(reader, to_read, cached, failures, threads, stop):
+                statuses[status.key] = status
+                if update:
+                    updates[status.key] = update
+            cache.put_many(updates)
+            yield from (status for status in statuses.values() if status)
+            if stop():
+                return
+    yield from (KeyStatus(key=info.key, foreign=(info,)) for info in join.unmanaged())
+
+
+def _read_all(
+    reader: StatusReader,
+    rows: Sequence[KeyRow],
+    cached: Mapping[str, CachedManifest],
+    failures: list[StoreError],
+    threads: int,
+    stop: Callable[[], bool],
+) -> Iterator[tuple[KeyStatus, CachedManifest | None]]:
+    """Yield the status of keys whose manifests have to be read, and what to cache."""
+
+    def read(task: Sequence[KeyRow]) -> list[tuple[KeyStatus, CachedManifest | None]]:
+        return [_read(reader, row, cached.get(row.key), failures) for row in task if not stop()]
+
+    if rows:  # without any, no thread is started
+        for results in each(read, batched(rows, _TASK_KEYS), threads=threads, stop=stop):
+            yield from results
+
+
+def _read(
+    reader: StatusReader, row: KeyRow, cached: CachedManifest | None, failures: list[StoreError]
+) -> tuple[KeyStatus, CachedManifest | None]:
+    """Return the status of a key and what to cache, unless the store failed too often."""
+    if len(failures) >= MAX_FAILURES_IN_A_ROW:
+        return reader.failed(row, not_tried(len(failures))), None
+    try:
+        result = reader.status_from_manifest(row, cached)
+    except StoreError as error:
+        if error.one_object:
+            failures.clear()
+        else:
+            failures.append(error)
+        return reader.failed(row, error), None
+    except ThumbsmithError as error:
+        return reader.failed(row, error), None
+    failures.clear()
+    return result
+
+
+def not_tried(failures: int) -> StoreError:
+    """Return the error of a key that is skipped after this many consecutive failures."""
+    return StoreError(f"not tried: the stores failed {failures} times in a row", transient=True)
+
+
 @dataclass(frozen=True, slots=True)
 class StatusReader:
-    """Says how keys stand in a destination by one recipe.
+    """Determines the status of keys in a destination, for one recipe.
 
-    `remembers` says that the next run will recall what is to be remembered. Else a source of which only the metadata
-    changed is not settled before its manifest has the new etag: each run would read it again.
+    `cache_persists` says that the next run can use what this run caches. Without that, a source of which only the
+    metadata changed is not settled until its manifest has the new etag: each run would read it again.
     """
 
     source: Store
     destination: Store
     recipe: Recipe
     options: Options
-    remembers: bool = True
-    _usual: dict[ManifestShape | None, Assessment] = field(default_factory=dict, repr=False)
+    cache_persists: bool = True
+    _assessments: dict[ManifestShape, Assessment] = field(default_factory=dict, repr=False)
 
-    def status_from_listing(self, group: KeyRow, record: CachedManifest | None) -> KeyStatus | None:
-        """Return how the key stands, by the listings and what is remembered; None where these do not tell."""
-        source = group.source
+    def status_from_listing(self, row: KeyRow, cached: CachedManifest | None) -> KeyStatus | None:
+        """Return the status of the key from the listings and the cache; None if they are not enough."""
+        source = row.source
         if source is None:
-            return self._compared(group, record)
-        refusal = unusable_key(group.key, self.recipe, self.destination.max_key_bytes)
+            return self._status_from_cache(row, cached)
+        refusal = unusable_key(row.key, self.recipe, self.destination.max_key_bytes)
         if refusal:
             state = State.REJECTED
-            return KeyStatus(key=group.key, source=source, state=state, why=refusal.detail, code=refusal.code)
-        if not group.objects:
-            return self._told(group, self._as_recorded(None), None)
-        if record and record.facts and record.objects == group.objects and record.source == source.etag:
-            rejection = record.facts.rejection
-            return self._told(group, self._as_recorded(record.facts), rejection[0] if rejection else None)
-        if record and self._may_be_same(source, record):
+            return KeyStatus(key=row.key, source=source, state=state, why=refusal.detail, code=refusal.code)
+        if not row.objects:
+            return self._status(row, self._assess(source, None, {}, {}), None)
+        if cached and cached.shape and cached.objects == row.objects and cached.source_etag == source.etag:
+            rejection = cached.shape.rejection
+            return self._status(row, self._assess_shape(cached.shape), rejection[0] if rejection else None)
+        if cached and self._may_be_same(source, cached):
             return None
-        return self._compared(group, record)
+        return self._status_from_cache(row, cached)
 
     def status_from_manifest(
-        self, group: KeyRow, record: CachedManifest | None
+        self, row: KeyRow, cached: CachedManifest | None
     ) -> tuple[KeyStatus, CachedManifest | None]:
-        """Return how the key stands, by its manifest and what is doubtful, and what to remember. Raises StoreError.
+        """Read the manifest, and the bytes behind unexpected etags; return the status and what to cache.
 
-        Where the record says all but whether the source has the recorded bytes, only the source is read.
+        If only the source's bytes are in question, only the source is read. Raises StoreError.
         """
-        present = group.present()
+        present = row.present()
         sha256: str | None = None
-        if group.source and record and self._may_be_same(group.source, record):
-            sha256 = self._digest_source(group.source)
-            confirmed = replace(record, source=group.source.etag)
-            told = self.status_from_listing(group, confirmed) if sha256 == record.sha256 else None
-            if told:
-                return told, confirmed
-        found = read_manifest_version(self.destination, group.key)
-        version, manifest = (found.info, found.manifest) if found else (None, None)
-        if group.source is None:
-            record = cached_manifest(version, manifest, {}, {}) if version else None
-            return self._left_over(group, present, manifest), record
-        if not sha256 and manifest and may_be_same(group.source, manifest.source):
-            sha256 = self._digest_source(group.source)
-        verdict, digests = self._settled(group, group.source, manifest, present, sha256)
-        standing = self._told(group, verdict, _code(manifest))
-        if version is None or any(self._is_replaced(present[name]) for name in digests):
-            return standing, None
-        kept = {each.name for each in verdict.kept}
-        sound = {name: present[name].etag for name in digests if name in kept}
-        altered = {name: present[name].etag for name in digests if name not in kept}
-        learnt = cached_manifest(version, manifest, sound, altered)
-        return standing, replace(learnt, source=group.source.etag) if learnt and verdict.touched else learnt
+        if row.source and cached and self._may_be_same(row.source, cached):
+            sha256 = self._digest_source(row.source)
+            confirmed = replace(cached, source_etag=row.source.etag)
+            status = self.status_from_listing(row, confirmed) if sha256 == cached.source_sha256 else None
+            if status:
+                return status, confirmed
+        found = read_manifest_version(self.destination, row.key)
+        manifest = found.manifest if found else None
+        if row.source is None:
+            update = cached_manifest(found.info, manifest, {}, {}) if found else None
+            return self._status_without_source(row, present, manifest), update
+        if not sha256 and manifest and may_be_same(row.source, manifest.source):
+            sha256 = self._digest_source(row.source)
+        assessment, digests = self._assess_bytes(row.key, row.source, manifest, present, sha256)
+        status = self._status(row, assessment, _rejection_code(manifest))
+        if found is None or any(self._is_replaced(present[name]) for name in digests):
+            return status, None
+        current = {record.name for record in assessment.current}
+        same = {name: present[name].etag for name in digests if name in current}
+        altered = {name: present[name].etag for name in digests if name not in current}
+        update = cached_manifest(found.info, manifest, same, altered)
+        return status, replace(update, source_etag=row.source.etag) if update and assessment.touched else update
 
-    def failed(self, group: KeyRow, error: ThumbsmithError) -> KeyStatus:
-        """Return that it could not be found out how the key stands."""
-        return KeyStatus(key=group.key, source=group.source, pictures=_pictures(group), error=error)
+    def failed(self, row: KeyRow, error: ThumbsmithError) -> KeyStatus:
+        """Return the status of a key that could not be determined."""
+        return KeyStatus(key=row.key, source=row.source, renditions=_count_renditions(row), error=error)
 
-    def _compared(self, group: KeyRow, record: CachedManifest | None) -> KeyStatus | None:
-        present = group.present()
+    def _status_from_cache(self, row: KeyRow, cached: CachedManifest | None) -> KeyStatus | None:
+        present = row.present()
         listed = present.get(MANIFEST)
-        if listed and (record is None or record.manifest != listed.etag):
+        if listed and (cached is None or cached.etag != listed.etag):
             return None
         try:
-            manifest = record.as_manifest(group.key) if listed and record else None
+            manifest = cached.as_manifest(row.key) if listed and cached else None
         except (KeyError, ValueError):
-            return None  # damaged
-        if group.source is None:
-            return self._left_over(group, present, manifest)
-        altered = dict(record.altered) if record else {}
+            return None  # the cached row is damaged
+        if row.source is None:
+            return self._status_without_source(row, present, manifest)
+        altered = dict(cached.altered) if cached else {}
         digests = {name: None for name, info in present.items() if altered.get(name) == info.etag}
-        verdict = self._assess(group.source, manifest, present, digests)
-        if verdict.doubtful:
+        assessment = self._assess(row.source, manifest, present, digests)
+        if assessment.etag_mismatch:
             return None
-        return self._told(group, verdict, _code(manifest))
+        return self._status(row, assessment, _rejection_code(manifest))
 
-    def _may_be_same(self, source: ObjectInfo, record: CachedManifest) -> bool:
-        """Return whether only the bytes of the source tell whether they are the recorded ones."""
-        retried = record.facts and record.facts.rejection and self.options.retry_rejected
-        return not retried and may_be_same(source, record.source_record(source.key))
+    def _may_be_same(self, source: ObjectInfo, cached: CachedManifest) -> bool:
+        """Return whether only the bytes of the source can show that they are the recorded ones."""
+        is_retried = cached.shape and cached.shape.rejection and self.options.retry_rejected
+        return not is_retried and may_be_same(source, cached.source_record(source.key))
 
     def _digest_source(self, source: ObjectInfo) -> str | None:
-        hands = StoreDriver(source.key, self.source, self.destination, self.recipe, renderer=None)
-        return hands.carry_out(_digest(source.etag))
+        driver = StoreDriver(source.key, self.source, self.destination, self.recipe, renderer=None)
+        return driver.digest_source(source.etag)
 
     def _assess(
         self,
@@ -161,122 +250,77 @@ class StatusReader:
             manifest = None
         return assess(source, manifest, present, self.recipe, digests, sha256)
 
-    def _as_recorded(self, facts: ManifestShape | None) -> Assessment:
-        """Return the verdict where all is there as a manifest of these facts says; for None, where nothing is.
+    def _assess_shape(self, shape: ManifestShape) -> Assessment:
+        """Return the assessment of any key whose objects match a manifest of this shape.
 
-        It is one for all keys: `assess` tells names and fingerprints, which are those of the facts, and whether etags
-        are the recorded ones, which they are.
+        It is the same for all such keys. `assess` checks names and fingerprints, which the shape contains, and whether
+        etags are the recorded ones, which the caller checked.
         """
-        verdict = self._usual.get(facts)
-        if verdict is None:
-            names = [MANIFEST, *(name for name, _ in facts.renditions)] if facts else []
+        assessment = self._assessments.get(shape)
+        if assessment is None:
+            names = [MANIFEST, *(name for name, _ in shape.renditions)]
             present = {name: ObjectInfo(f"key/{name}", "", 0) for name in names}
-            manifest = CachedManifest(manifest="", facts=facts, objects=pack(present.values())).as_manifest("key")
-            verdict = self._assess(ObjectInfo("key", "", 0), manifest, present, {})
-            if len(self._usual) >= _VERDICTS:
-                self._usual.clear()
-            self._usual[facts] = verdict
-        return verdict
+            manifest = CachedManifest(etag="", shape=shape, objects=pack(present.values())).as_manifest("key")
+            assessment = self._assess(ObjectInfo("key", "", 0), manifest, present, {})
+            if len(self._assessments) >= _MAX_ASSESSMENTS:
+                self._assessments.clear()
+            self._assessments[shape] = assessment
+        return assessment
 
-    def _settled(
+    def _assess_bytes(
         self,
-        group: KeyRow,
+        key: str,
         source: ObjectInfo,
         manifest: Manifest | None,
         present: Mapping[str, ObjectInfo],
         sha256: str | None,
     ) -> tuple[Assessment, dict[str, str | None]]:
-        """Return the verdict, and the digests of the renditions that were doubtful before they were read."""
-        doubtful = self._assess(source, manifest, present, {}, sha256).doubtful
-        hands = StoreDriver(group.key, self.destination, self.destination, self.recipe, renderer=None)
-        digests = hands.carry_out(_digests(doubtful))
+        """Return the assessment, and the digests of the renditions that had another etag."""
+        names = self._assess(source, manifest, present, {}, sha256).etag_mismatch
+        driver = StoreDriver(key, self.destination, self.destination, self.recipe, renderer=None)
+        digests = {name: driver.digest_rendition(name) for name in names}
         return self._assess(source, manifest, present, digests, sha256), digests
 
     def _is_replaced(self, listed: ObjectInfo) -> bool:
         now = self.destination.head(listed.key)
         return now is None or now.etag != listed.etag
 
-    def _left_over(self, group: KeyRow, present: Mapping[str, ObjectInfo], manifest: Manifest | None) -> KeyStatus:
-        """Return what stands under a key that is no source: ours if it was made by us, else foreign.
+    def _status_without_source(
+        self, row: KeyRow, present: Mapping[str, ObjectInfo], manifest: Manifest | None
+    ) -> KeyStatus:
+        """Return the status of objects under a key that is no source: orphaned if Thumbsmith wrote them, else foreign.
 
-        A manifest that names this key says so. Without one, a run may have been killed before it wrote it and the
-        source deleted since: then there is nothing but what the recipe makes, no manifest, under a name that looks like
-        a file's.
+        A manifest for this key shows that it did. Without one, a run may have been killed before it wrote the
+        manifest, and the source deleted after that. Then all names are ones that the recipe makes, there is no
+        manifest, and the key looks like a file name.
         """
-        looks_made = "." in group.key.rpartition("/")[2] and possible_names(self.recipe).issuperset(present)
+        looks_managed = "." in row.key.rpartition("/")[2] and possible_names(self.recipe).issuperset(present)
         objects = tuple(present[name] for name in sorted(present))
-        if manifest is None and not looks_made:
-            return KeyStatus(key=group.key, foreign=objects)
+        if manifest is None and not looks_managed:
+            return KeyStatus(key=row.key, foreign=objects)
         orphaned = () if self.options.keep_orphans else objects
-        return KeyStatus(key=group.key, pictures=_pictures(group), orphaned=orphaned)
+        return KeyStatus(key=row.key, renditions=_count_renditions(row), orphaned=orphaned)
 
-    def _told(self, group: KeyRow, verdict: Assessment, code: str | None) -> KeyStatus:
+    def _status(self, row: KeyRow, assessment: Assessment, code: str | None) -> KeyStatus:
         orphaned: tuple[ObjectInfo, ...] = ()
-        if verdict.retired and not self.options.keep_orphans:
-            present = group.present()
-            orphaned = tuple(present[name] for name in verdict.retired)
+        if assessment.obsolete and not self.options.keep_orphans:
+            present = row.present()
+            orphaned = tuple(present[name] for name in assessment.obsolete)
         return KeyStatus(
-            key=group.key,
-            source=group.source,
-            state=verdict.state,
-            why=verdict.why,
-            code=code if verdict.state is State.REJECTED else None,
-            pictures=_pictures(group),
+            key=row.key,
+            source=row.source,
+            state=assessment.state,
+            why=assessment.why,
+            code=code if assessment.state is State.REJECTED else None,
+            renditions=_count_renditions(row),
             orphaned=orphaned,
-            settled=verdict.settled and not orphaned and (self.remembers or not verdict.touched),
+            settled=assessment.settled and not orphaned and (self.cache_persists or not assessment.touched),
         )
 
 
-def _digest(etag: str) -> Generator[Request, Any, str | None]:
-    found: str | None = yield DigestSource(etag)
-    return found
+def _count_renditions(row: KeyRow) -> int:
+    return sum(not line.startswith(f"{MANIFEST}\t") for line in row.objects.split("\n") if line)
 
 
-def _digests(names: tuple[str, ...]) -> Generator[Request, Any, dict[str, str | None]]:
-    digests: dict[str, str | None] = {}
-    for name in names:
-        digests[name] = yield DigestRendition(name)
-    return digests
-
-
-def _pictures(group: KeyRow) -> int:
-    """Return how many renditions of ours by name are under the key."""
-    return sum(not line.startswith(f"{MANIFEST}\t") for line in group.objects.split("\n") if line)
-
-
-def _code(manifest: Manifest | None) -> str | None:
+def _rejection_code(manifest: Manifest | None) -> str | None:
     return manifest.rejection.code if manifest and manifest.rejection else None
-
-
-@dataclass(slots=True)
-class Totals:
-    """Counts and bytes of all that was inspected, and what is to be done as an amount."""
-
-    sources: dict[str, int] = field(default_factory=lambda: {state.value: 0 for state in State})
-    failed: int = 0  # sources
-    errors: int = 0
-    to_read: int = 0  # bytes of the sources to be made
-    orphaned: int = 0
-    to_delete: int = 0  # bytes of the objects that are orphaned
-    foreign: int = 0
-    amount: Amount = NOTHING
-
-    def add(self, standing: KeyStatus) -> None:
-        """Count what stands under one key."""
-        self.orphaned += len(standing.orphaned)
-        self.foreign += len(standing.foreign)
-        self.to_delete += sum(info.size for info in standing.orphaned)
-        self.errors += standing.error is not None
-        self.failed += standing.error is not None and standing.source is not None
-        if standing.state and standing.source:
-            self.sources[standing.state] += 1
-            if standing.state in {State.MISSING, State.STALE}:
-                self.to_read += standing.source.size
-                self.amount += source(standing.source.size)
-        elif standing.orphaned:
-            self.amount += GONE
-
-    @property
-    def to_make(self) -> int:
-        """Return the number of sources to be made."""
-        return self.sources[State.MISSING] + self.sources[State.STALE]

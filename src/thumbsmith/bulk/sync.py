@@ -1,148 +1,156 @@
-"""The whole destination made to agree with the whole source: `converge` for every key that is not settled."""
+"""Make the whole destination match the whole source: converge every key that is not settled."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
-from thumbsmith.bulk.join import PendingKey, batched
 from thumbsmith.bulk.parallel import each
-from thumbsmith.bulk.scan import MAX_FAILURES_IN_A_ROW, Scope, StoreScan, inspect
-from thumbsmith.bulk.status import KeyStatus
-from thumbsmith.errors import MassDeletionRefused, StoreError, ThumbsmithError
-from thumbsmith.reconcile.converge import Renderer, converge
+from thumbsmith.bulk.scan import PendingKey, Scope, StoreScan, batched
+from thumbsmith.bulk.status import MAX_FAILURES_IN_A_ROW, KeyStatus, inspect, not_tried
+from thumbsmith.errors import MassDeletionRefused, StoreError
+from thumbsmith.reconcile.converge import Renderer, Result
 from thumbsmith.reconcile.decide import State
-from thumbsmith.reconcile.effects import Outcome
+from thumbsmith.reconcile.protocol import Outcome
 
-_BATCH: Final = 1_000
+T = TypeVar("T")
+
+# Keys are stored as pending in batches of this size.
+_BATCH_KEYS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """What became of one key: an outcome or an error.
+class SyncResult(Result):
+    """The result for one key.
 
-    `listed` is False for what is left of a source that is gone, `planned` True for what was settled before.
+    `listed` is False for the thumbnails of a deleted source. `already_settled` is True if the key was not converged:
+    the scan found it settled, or failed to determine its status.
     """
 
-    key: str
     listed: bool
-    planned: bool = False
-    outcome: Outcome | None = None
-    error: ThumbsmithError | None = None
+    already_settled: bool = False
 
 
 def sync(
-    found: StoreScan, *, renderer: Renderer, threads: int, stop: Callable[[], bool], may_wipe: bool = False
-) -> Iterator[Done]:
-    """Make every key of the survey right; yield what became of each: first what is settled, then what was to be done.
+    found: StoreScan, *, renderer: Renderer, threads: int, stop: Callable[[], bool], allow_mass_delete: bool = False
+) -> Iterator[SyncResult]:
+    """Converge every key of the scan that is not settled. Yield the results: first of settled keys, then of the others.
 
-    All is inspected before anything is written or deleted. Then MassDeletionRefused is raised, unless `may_wipe`, where
-    more than half of all renditions would be deleted because their sources are missing: the source may be mistyped.
-    Once `stop` says True nothing more is begun, and what has begun is finished. When the stores fail again and again,
-    what was not begun is yielded as failed too. What is left of gone sources is deleted first. Where nothing can be
-    written to the destination after that, no picture is decoded: raises StoreError, or, where something was deleted,
-    yields each source that was to be made as failed.
+    All keys are inspected before anything is written or deleted. Unless `allow_mass_delete`, raises MassDeletionRefused
+    if more than half of all renditions would be deleted because their sources are missing: the source may be empty or
+    mistyped. Once `stop` returns True, no further key is begun, and the keys in progress are finished. After too many
+    consecutive store failures, the other keys are yielded as failed.
+
+    The thumbnails of deleted sources are deleted first. If the destination is not writable after that, no source is
+    decoded: raises StoreError, or, if something was deleted, yields each pending source as failed.
     """
-    yield from settle(found, stop=stop, may_wipe=may_wipe)
+    yield from classify(found, stop=stop, allow_mass_delete=allow_mass_delete)
     if stop():
         return
     found.scope.destination.sweep()
     deleted = 0
-    for done in _carry_out(found, found.listing.deferred(listed=False), renderer, threads, stop):  # this frees space
-        deleted += done.outcome.deleted if done.outcome else 0
-        yield done
-    sources = found.listing.deferred(listed=True)
+    for result in _converge_all(found, found.join.pending(listed=False), renderer, threads, stop):  # this frees space
+        deleted += result.deleted
+        yield result
+    sources = found.join.pending(listed=True)
     try:
-        if not stop() and any(found.listing.deferred(listed=True)):
+        if not stop() and any(found.join.pending(listed=True)):
             found.scope.destination.check_writable()
     except StoreError as error:
         if not deleted:
             raise
-        yield from (Done(key=todo.key, listed=True, error=error) for todo in sources)
+        yield from (SyncResult(key=pending.key, listed=True, error=error) for pending in sources)
         return
-    yield from _carry_out(found, sources, renderer, threads, stop)
+    yield from _converge_all(found, sources, renderer, threads, stop)
 
 
-def settle(
+def classify(
     found: StoreScan,
     *,
     stop: Callable[[], bool],
-    may_wipe: bool = False,
-    told: Callable[[KeyStatus], object] = lambda _: None,
-) -> Iterator[Done]:
-    """Inspect all; yield what is settled, and defer in the survey's listing what is to be done, writing nothing.
+    allow_mass_delete: bool = False,
+    on_status: Callable[[KeyStatus], object] = lambda _: None,
+) -> Iterator[SyncResult]:
+    """Inspect all keys. Yield those that are settled; store the others as pending in the scan. Write nothing else.
 
-    How each key stands is `told`. Raises MassDeletionRefused as `sync` does. Once `stop` says True what was deferred is
-    not all.
+    `on_status` receives each status. Raises MassDeletionRefused as `sync` does. Once `stop` returns True, the pending
+    keys are incomplete.
     """
-    pictures = gone = 0
-    for batch in batched(inspect(found, stop=stop), _BATCH):
-        for standing in batch:
-            told(standing)
-        pictures += sum(standing.pictures for standing in batch)
-        gone += sum(standing.pictures for standing in batch if standing.source is None)
-        found.listing.defer(_todo(standing) for standing in batch if _is_to_do(standing))
-        yield from (_as_it_stands(standing) for standing in batch if _is_done(standing))
+    renditions = orphaned = 0
+    for batch in batched(inspect(found, stop=stop), _BATCH_KEYS):
+        for status in batch:
+            on_status(status)
+        renditions += sum(status.renditions for status in batch)
+        orphaned += sum(status.renditions for status in batch if status.source is None)
+        found.join.add_pending(_pending(status) for status in batch if _is_pending(status))
+        yield from (_settled(status) for status in batch if _is_settled(status))
     if stop():
         return
-    if 2 * gone > pictures and not (may_wipe or found.scope.options.keep_orphans):
+    if 2 * orphaned > renditions and not (allow_mass_delete or found.scope.options.keep_orphans):
+        where = found.scope.destination.url
         raise MassDeletionRefused(
-            f"{found.scope.destination.url}: {gone:,} of {pictures:,} thumbnails there are of sources that are gone"
+            f"{where}: {orphaned:,} of {renditions:,} thumbnails belong to sources that no longer exist"
         )
 
 
-def _todo(standing: KeyStatus) -> PendingKey:
-    source = standing.source
-    return PendingKey(standing.key, True, source.size, source.etag) if source else PendingKey(standing.key, False)
+def without_mass_delete(
+    scope: Scope, run: Callable[[Scope], T], on_refusal: Callable[[MassDeletionRefused], object]
+) -> T:
+    """Return `run(scope)`. If it is refused, call `on_refusal`, then run again without deleting orphans.
+
+    For a sync without a user: the sources may be missing because another disk was mounted over their folder.
+    """
+    try:
+        return run(scope)
+    except MassDeletionRefused as refusal:
+        on_refusal(refusal)
+        return run(scope.keeping_orphans())
 
 
-def _is_to_do(standing: KeyStatus) -> bool:
-    """Return whether `converge` is to look at the key: also where a source's thumbnails could not be inspected."""
-    if standing.unlisted:
+def _pending(status: KeyStatus) -> PendingKey:
+    source = status.source
+    return PendingKey(status.key, True, source.size, source.etag) if source else PendingKey(status.key, False)
+
+
+def _is_pending(status: KeyStatus) -> bool:
+    """Return whether to converge the key; also a source whose thumbnails could not be inspected."""
+    if status.unlisted:
         return False
-    return bool(standing.orphaned) if standing.source is None else not standing.settled
+    return bool(status.orphaned) if status.source is None else not status.settled
 
 
-def _is_done(standing: KeyStatus) -> bool:
-    return standing.settled or standing.unlisted or (standing.source is None and standing.error is not None)
+def _is_settled(status: KeyStatus) -> bool:
+    return status.settled or status.unlisted or (status.source is None and status.error is not None)
 
 
-def _as_it_stands(standing: KeyStatus) -> Done:
-    if standing.error:
-        return Done(key=standing.key, listed=standing.source is not None, planned=True, error=standing.error)
-    if standing.state is State.FRESH:
-        return Done(key=standing.key, listed=True, planned=True, outcome=Outcome(status="fresh"))
-    outcome = Outcome(status="rejected", code=standing.code, detail=standing.why)
-    return Done(key=standing.key, listed=True, planned=True, outcome=outcome)
+def _settled(status: KeyStatus) -> SyncResult:
+    if status.error:
+        listed = status.source is not None
+        return SyncResult(key=status.key, listed=listed, already_settled=True, error=status.error)
+    if status.state is State.FRESH:
+        outcome = Outcome(status="fresh")
+    else:
+        outcome = Outcome(status="rejected", code=status.code, detail=status.why)
+    return SyncResult(key=status.key, listed=True, already_settled=True, outcome=outcome)
 
 
-def _carry_out(
+def _converge_all(
     found: StoreScan, keys: Iterator[PendingKey], renderer: Renderer, threads: int, stop: Callable[[], bool]
-) -> Iterator[Done]:
-    """Converge keys that were deferred; yield what became of each, in no promised order."""
-    failures: list[StoreError] = []  # in a row
+) -> Iterator[SyncResult]:
+    """Converge pending keys; yield the results in any order."""
+    failures = 0  # consecutive
 
-    def make_right(todo: PendingKey) -> Done:
-        return _make_right(found.scope, todo.key, renderer, listed=todo.listed)
+    def converge(pending: PendingKey) -> SyncResult:
+        result = found.scope.attempt(pending.key, renderer)
+        return SyncResult(key=result.key, listed=pending.listed, outcome=result.outcome, error=result.error)
 
     def stopped() -> bool:
-        return stop() or len(failures) >= MAX_FAILURES_IN_A_ROW
+        return stop() or failures >= MAX_FAILURES_IN_A_ROW
 
-    for done in each(make_right, keys, threads=threads, stop=stopped):
-        if isinstance(done.error, StoreError) and not done.error.one_object:
-            failures.append(done.error)
-        else:
-            failures.clear()
-        yield done
+    for result in each(converge, keys, threads=threads, stop=stopped):
+        failures = failures + 1 if isinstance(result.error, StoreError) and not result.error.one_object else 0
+        yield result
     if failures and not stop():
-        unreached = StoreError(f"not tried: the stores failed {len(failures)} times in a row", transient=True)
-        yield from (Done(key=todo.key, listed=todo.listed, error=unreached) for todo in keys)
-
-
-def _make_right(scope: Scope, key: str, renderer: Renderer, *, listed: bool) -> Done:
-    try:
-        outcome = converge(key, scope.source, scope.destination, scope.recipe, renderer=renderer, options=scope.options)
-    except ThumbsmithError as error:
-        return Done(key=key, listed=listed, error=error)
-    return Done(key=key, listed=listed, outcome=outcome)
+        error = not_tried(failures)
+        yield from (SyncResult(key=pending.key, listed=pending.listed, error=error) for pending in keys)

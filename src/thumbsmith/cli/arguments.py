@@ -14,7 +14,7 @@ from thumbsmith.environment import cache_folder, recipe_setting
 from thumbsmith.errors import UsageError
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.load import RECIPE_FILE, recipe_set
-from thumbsmith.reconcile.effects import Options
+from thumbsmith.reconcile.protocol import Options
 from thumbsmith.store import open_store
 
 # A command repeats requests to a bucket that fails temporarily for this time.
@@ -106,5 +106,5 @@ def scope_of(source: str, destination: str, recipe: Path | None, options: Option
         recipe=loaded,
         options=options,
         prefix=prefix,
-        index=cache_file(cache_folder(), images.url, thumbnails.url),
+        cache=cache_file(cache_folder(), images.url, thumbnails.url),
     )

@@ -6,7 +6,7 @@ from typing import Annotated, cast, get_args
 
 import typer
 
-from thumbsmith.bulk.cost import BYTES_A_PIXEL, MILLION, Bill, Model, Way, source
+from thumbsmith.bulk.cost import FUNCTION_MEGABYTES, MILLION, SOURCE_BYTES_PER_PIXEL, Bill, Model, Way, source_amount
 from thumbsmith.cli.arguments import Json, RecipeOption, recipe_from, refuse_unused
 from thumbsmith.cli.terminal import emit, format_duration, parse_count
 from thumbsmith.errors import UsageError
@@ -46,7 +46,7 @@ def cost(
     ] = None,
     memory: Annotated[
         int, typer.Option("--memory", metavar="MB", min=128, max=10240, help="Memory of the function in MB.")
-    ] = 1769,
+    ] = FUNCTION_MEGABYTES,
     at_once: Annotated[
         int, typer.Option("--at-once", metavar="N", min=1, help="Number of concurrent functions, or of jobs with here.")
     ] = 100,
@@ -75,11 +75,11 @@ def cost(
         megabytes=memory,
         megapixels=megapixels,
     )
-    size_bytes = size * 1e6 if size is not None else megapixels * MILLION * BYTES_A_PIXEL
-    amount = source(size_bytes) * parse_count("--images", images)
+    size_bytes = size * 1e6 if size is not None else megapixels * MILLION * SOURCE_BYTES_PER_PIXEL
+    amount = source_amount(size_bytes) * parse_count("--images", images)
     lines = dict(model.bill(amount).lines)
     if storage:
-        lines["storage, a month"] = model.storing(amount)
+        lines["storage, a month"] = model.storage_dollars(amount)
     _print_bill(Bill(lines), model.seconds(amount, at_once), as_json=as_json)
 
 

@@ -14,7 +14,7 @@ from thumbsmith.cli.terminal import emit, printable, stderr_console, stoppable
 from thumbsmith.errors import StoreError
 from thumbsmith.recipe import Recipe
 from thumbsmith.reconcile.decide import State
-from thumbsmith.reconcile.effects import DEFAULTS
+from thumbsmith.reconcile.protocol import DEFAULTS
 
 # When a rejected source is tried again (docs/destination.md).
 RETRIED: Final = "when the source, the limits or the engine change, or by sync --retry-rejected"
@@ -63,8 +63,8 @@ def _fields(found: Explanation, recipe: Recipe) -> dict[str, Any]:
         "why": found.why,
         "source": {"etag": source.etag, "bytes": source.size} if source else None,
         "rejection": {"code": rejection.code, "detail": rejection.detail, "retried": RETRIED} if rejection else None,
-        "wanted": [{"key": f"{found.key}/{each.name}", "state": each.state} for each in found.wanted],
-        "left": [f"{found.key}/{name}" for name in found.left],
+        "wanted": [{"key": f"{found.key}/{each.name}", "state": each.state} for each in found.expected],
+        "left": [f"{found.key}/{name}" for name in found.obsolete],
         "recipe": recipe.fingerprint,
         "limits": _limits(found, recipe),
         "recorded": recorded and {"etag": recorded.source.etag, "recipe": recorded.recipe, "limits": recorded.limits},
@@ -85,9 +85,9 @@ def _lines(found: Explanation, recipe: Recipe) -> Iterator[tuple[str, str]]:
     yield "state", f"{found.state.value if found.state else 'no source'}: {found.why}"
     if found.rejection and found.state is State.REJECTED:
         yield "rejected", f"{found.rejection.code}; tried again {RETRIED}"
-    for each in found.wanted:
+    for each in found.expected:
         yield each.state, f"{found.key}/{each.name}"
-    for name in found.left:
+    for name in found.obsolete:
         yield "left", f"{found.key}/{name}"
     recorded = found.recorded
     yield "recipe", recipe.fingerprint + (f", recorded {recorded.recipe}" if recorded else "")

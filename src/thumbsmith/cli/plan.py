@@ -8,9 +8,9 @@ from typing import Annotated, Final
 
 import typer
 
-from thumbsmith.bulk.cost import Model
-from thumbsmith.bulk.scan import Scope, inspect, scan
-from thumbsmith.bulk.status import KeyStatus, Totals
+from thumbsmith.bulk.cost import Model, Totals
+from thumbsmith.bulk.scan import Scope, scan
+from thumbsmith.bulk.status import KeyStatus, inspect
 from thumbsmith.cli.arguments import (
     Destination,
     Json,
@@ -32,7 +32,7 @@ from thumbsmith.cli.terminal import (
     stoppable,
 )
 from thumbsmith.reconcile.decide import State
-from thumbsmith.reconcile.effects import Options
+from thumbsmith.reconcile.protocol import Options
 from thumbsmith.worker import usable_cores
 
 # People see this number of keys of each kind.
@@ -90,11 +90,11 @@ def print_plan(scope: Scope, *, as_json: bool, limit: int | None = MAX_SAMPLES) 
                 advance(format_counts({word: count for word, count in totals.sources.items() if count}))
         interrupted = stopped()
     if as_json:
-        _emit_summary(totals, scope, found.listing.links)
+        _emit_summary(totals, scope, found.join.links)
     else:
         samples.print()
         _print_summary(totals, scope)
-        print_links(sources=found.sources, links=found.listing.links)
+        print_links(sources=found.sources, links=found.join.links)
     return 130 if interrupted else 1 if totals.errors else 0
 
 

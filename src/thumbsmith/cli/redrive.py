@@ -12,7 +12,7 @@ from thumbsmith.backfill.redrive import redrive as redrive_letters
 from thumbsmith.cli.arguments import Json, RecipeOption, refuse_unused, scope_of
 from thumbsmith.cli.terminal import emit, printable
 from thumbsmith.errors import UsageError
-from thumbsmith.reconcile.effects import DEFAULTS
+from thumbsmith.reconcile.protocol import DEFAULTS
 
 
 def redrive(

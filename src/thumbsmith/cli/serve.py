@@ -14,7 +14,7 @@ from thumbsmith.cli.arguments import Jobs, RecipeOption, scope_of
 from thumbsmith.cli.terminal import printable, stderr_console
 from thumbsmith.environment import signing_secret_setting, token_setting
 from thumbsmith.errors import UsageError
-from thumbsmith.reconcile.effects import Options
+from thumbsmith.reconcile.protocol import Options
 
 if TYPE_CHECKING:
     from thumbsmith.web import WebSettings

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from thumbsmith.bulk import sync as engine
 from thumbsmith.bulk.scan import Scope, scan
-from thumbsmith.bulk.watch import Reported
+from thumbsmith.bulk.watch import ReportedFailures
 from thumbsmith.cli.arguments import (
     Destination,
     Jobs,
@@ -40,7 +40,7 @@ from thumbsmith.cli.sync_options import (
 )
 from thumbsmith.cli.terminal import emit, format_counts, progress_bar, stderr_console, stoppable
 from thumbsmith.errors import Stopped
-from thumbsmith.reconcile.effects import Options, Outcome
+from thumbsmith.reconcile.protocol import Options
 from thumbsmith.worker import Workers, usable_cores
 
 if TYPE_CHECKING:
@@ -126,22 +126,23 @@ def _run_on_aws(scope: Scope, method: Method, backfill: Backfill) -> int:
     return sync_by_batch.run(scope, backfill)
 
 
-def run(scope: Scope, *, jobs: int, yes: bool, as_json: bool = False, reported: Reported | None = None) -> int:
+def run(scope: Scope, *, jobs: int, yes: bool, as_json: bool = False, reported: ReportedFailures | None = None) -> int:
     """Sync on this machine and print outcomes as they arrive; return the exit code.
 
     People do not see failures that are in `reported`. Raises the error that prevents the start.
     """
-    started, reported = time.monotonic(), reported or Reported()
+    started, reported = time.monotonic(), reported or ReportedFailures()
     console, counts, sources, links = stderr_console(), SyncCounts(), 0, 0
     with Workers(jobs) as workers, stoppable(console, cut=workers.close) as stopped:
         workers.start()  # on its own core, while this thread lists the stores
         with suppress(Stopped), scan(scope, stopped) as found, progress_bar(console, "sync", found.sources) as advance:
             threads = THREADS_PER_JOB * jobs
-            for done in engine.sync(found, renderer=workers, threads=threads, stop=stopped, may_wipe=yes):
-                _print_key(done, counts.add(done), console, reported, as_json=as_json)
-                if done.listed:
+            for result in engine.sync(found, renderer=workers, threads=threads, stop=stopped, allow_mass_delete=yes):
+                counts.add(result)
+                _print_key(result, console, reported, as_json=as_json)
+                if result.listed:
                     advance(format_counts({word: count for word, count in counts.sources.items() if count}))
-            sources, links = found.sources, found.listing.links
+            sources, links = found.sources, found.join.links
         interrupted = stopped()
     _print_summary(counts, links, time.monotonic() - started, as_json=as_json)
     if not interrupted:
@@ -149,22 +150,22 @@ def run(scope: Scope, *, jobs: int, yes: bool, as_json: bool = False, reported: 
     return 130 if interrupted else 1 if counts.errors else 0
 
 
-def _print_key(done: engine.Done, word: str, console: Console, reported: Reported, *, as_json: bool) -> None:
+def _print_key(result: engine.SyncResult, console: Console, reported: ReportedFailures, *, as_json: bool) -> None:
     """Print the outcome of one key: as a JSON line, or for people if it is a new failure or rejection."""
-    outcome = done.outcome
-    detail = done.error.about(done.key) if done.error else outcome.detail if outcome else None
     if as_json:
-        event = "source" if word in SyncCounts().sources and done.listed else "orphan"
-        emit_key(event, done.key, word, outcome, detail)
+        emit_key("source" if result.word in SyncCounts().sources and result.listed else "orphan", result)
         return
-    is_new = reported.is_new(done.key, detail if word == "failed" else None)
-    if is_new or (outcome and word == "rejected" and _is_new_rejection(done, outcome)):
-        console.print(key_message(done.key, word, outcome, detail))
+    is_new = reported.is_new(result.key, result.detail if result.error else None)
+    if is_new or _is_new_rejection(result):
+        console.print(key_message(result))
 
 
-def _is_new_rejection(done: engine.Done, outcome: Outcome) -> bool:
-    """Return whether a manifest just recorded the rejection, or none can record it."""
-    return not done.planned and (outcome.recorded or not outcome.manifest)
+def _is_new_rejection(result: engine.SyncResult) -> bool:
+    """Return whether a manifest just recorded a rejection, or none can record it."""
+    outcome = result.outcome
+    if outcome is None or outcome.status != "rejected" or result.already_settled:
+        return False
+    return outcome.recorded or not outcome.manifest
 
 
 def _print_summary(counts: SyncCounts, links: int, seconds: float, *, as_json: bool) -> None:

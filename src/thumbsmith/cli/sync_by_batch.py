@@ -22,7 +22,7 @@ from thumbsmith.backfill.batch_job import (
     write_manifest,
 )
 from thumbsmith.backfill.send import amount_of
-from thumbsmith.bulk.cost import Amount, Model, source
+from thumbsmith.bulk.cost import Amount, Model, source_amount
 from thumbsmith.bulk.parallel import wait_or_stop
 from thumbsmith.bulk.scan import Scope, scan
 from thumbsmith.cli.sync_on_aws import Backfill, bucket_of, model_of, plan_keys, print_estimate
@@ -79,13 +79,13 @@ class _JobRun:
             return None if self.backfill.dry_run else listed, None
         with scan(self.scope, self.stopped) as found:
             plan_keys(found, self.console, self.stopped, yes=self.backfill.yes)
-            amount = amount_of(found.listing)
+            amount = amount_of(found.join)
             print_estimate(self._model(), amount, CONCURRENCY, self.console, as_json=self.backfill.as_json)
-            if self.backfill.dry_run or not amount.sources + amount.gone or self.stopped():
+            if self.backfill.dry_run or not amount.sources + amount.orphans or self.stopped():
                 return None, amount
             self._require_budget(amount)
             name = f"manifests/{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.csv"
-            lines = manifest_lines(bucket, (prefix + todo.key for todo in found.listing.deferred()))
+            lines = manifest_lines(bucket, (prefix + todo.key for todo in found.join.pending()))
             return write_manifest(self._bucket, self.resources.bucket, name, lines), amount
 
     def carry_out(self, manifest: JobManifest, amount: Amount | None) -> int:
@@ -96,7 +96,7 @@ class _JobRun:
         *_, counted = jobs.follow(job, self._pause, self.stopped, frozenset({"Suspended"}))
         if counted.status != "Suspended":
             return self._fail(job, counted.status, counted.reasons)
-        work = amount or source(TYPICAL_SOURCE_BYTES) * counted.total
+        work = amount or source_amount(TYPICAL_SOURCE_BYTES) * counted.total
         try:
             self._require_budget(work)
         except UsageError:

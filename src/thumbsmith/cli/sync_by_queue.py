@@ -84,7 +84,7 @@ class _QueueRun:
             self.settled = plan_keys(found, self.console, self.stopped, yes=self.backfill.yes)
             if self.stopped():
                 return sent
-            model, amount = self.model, amount_of(found.listing)
+            model, amount = self.model, amount_of(found.join)
             print_estimate(model, amount, CONCURRENCY, self.console, as_json=self.backfill.as_json)
             if self.backfill.dry_run:
                 return sent
@@ -92,9 +92,9 @@ class _QueueRun:
             sender = KeySender(
                 self.queue, partial(_message, *bucket, retry=retry), self.log, model, self._limits(found), empty
             )
-            with progress_bar(self.console, "send", int(amount.sources + amount.gone)) as advance:
+            with progress_bar(self.console, "send", int(amount.sources + amount.orphans)) as advance:
                 before = 0
-                for so_far in sender.run(found.listing, self.stopped):
+                for so_far in sender.run(found.join, self.stopped):
                     advance(f"${model.bill(so_far.amount).total:,.2f}", so_far.keys - before)
                     before = so_far.keys
         return sender.sent
@@ -158,7 +158,7 @@ class _QueueRun:
 
     def _limits(self, found: StoreScan) -> SendLimits:
         given = self.backfill.limits
-        spent = cost.planning(found.listing.objects + found.sources, 0).total
+        spent = cost.plan_bill(found.join.objects + found.sources, 0).total
         return SendLimits(max_usd=given.max_usd, rate=given.rate, spent=spent)
 
     def _drain(self, total: int) -> None:

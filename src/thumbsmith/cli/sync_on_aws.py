@@ -16,7 +16,6 @@ from thumbsmith.bulk import sync as engine
 from thumbsmith.bulk.cost import Model
 from thumbsmith.bulk.scan import Scope, StoreScan
 from thumbsmith.cli.cost import bill_lines
-from thumbsmith.cli.outcomes import outcome_word
 from thumbsmith.cli.terminal import emit, format_duration, progress_bar
 from thumbsmith.errors import UsageError
 
@@ -64,8 +63,8 @@ def plan_keys(found: StoreScan, console: Console, stop: Callable[[], bool], *, y
     """
     settled = {"fresh": 0, "rejected": 0, "failed": 0}
     with progress_bar(console, "plan", found.sources) as advance:
-        for done in engine.settle(found, stop=stop, may_wipe=yes):
-            settled[outcome_word(done.outcome, done.error)] += 1
+        for result in engine.classify(found, stop=stop, allow_mass_delete=yes):
+            settled[result.word] += 1
             advance(f"{settled['fresh']:,} fresh")
     return settled
 
@@ -75,10 +74,10 @@ def print_estimate(model: Model, amount: cost.Amount, concurrency: float, consol
     bill, seconds = model.bill(amount), model.seconds(amount, concurrency)
     if as_json:
         lines = {name: round(dollars, 4) for name, dollars in bill.lines.items()}
-        keys, size = int(amount.sources + amount.gone), int(amount.bytes)
+        keys, size = int(amount.sources + amount.orphans), int(amount.bytes)
         emit("estimate", keys=keys, bytes=size, seconds=round(seconds, 1), lines=lines, dollars=round(bill.total, 4))
         return
-    todo = f"{amount.sources:,.0f} to make from {amount.bytes / 1e9:,.1f} GB, {amount.gone:,.0f} to delete"
+    todo = f"{amount.sources:,.0f} to make from {amount.bytes / 1e9:,.1f} GB, {amount.orphans:,.0f} to delete"
     console.print(f"{todo}; about {format_duration(seconds)} with {concurrency:g} concurrent functions")
     for line in bill_lines(bill):
         console.print(f"  {line}")

@@ -10,13 +10,14 @@ from rich.console import Console
 
 from thumbsmith.bulk.changes import changes, watched_folder
 from thumbsmith.bulk.scan import Scope
-from thumbsmith.bulk.watch import Reported, WatchResult, follow
+from thumbsmith.bulk.sync import without_mass_delete
+from thumbsmith.bulk.watch import ReportedFailures, WatchResult, follow
 from thumbsmith.cli.arguments import Destination, Jobs, Json, KeepOrphans, RecipeOption, Source, scope_of
-from thumbsmith.cli.outcomes import emit_key, key_message, outcome_word
+from thumbsmith.cli.outcomes import emit_key, key_message
 from thumbsmith.cli.sync import THREADS_PER_JOB, run
 from thumbsmith.cli.terminal import emit, printable, stderr_console, stoppable
-from thumbsmith.errors import StoreError, UsageError
-from thumbsmith.reconcile.effects import Options
+from thumbsmith.errors import StoreError
+from thumbsmith.reconcile.protocol import Options
 from thumbsmith.worker import Workers, usable_cores
 
 INTERRUPTED: Final = 130
@@ -79,11 +80,11 @@ class _Rescans:
     yes: bool
     as_json: bool
     watching: bool = False
-    reported: Reported = field(default_factory=Reported)
+    reported: ReportedFailures = field(default_factory=ReportedFailures)
 
     def sync(self) -> bool | None:
         """Return whether nothing failed, None when interrupted. Raises errors at the start only."""
-        self.reported.next_round()
+        self.reported.next_scan()
         try:
             code = self._run()
         except StoreError as error:
@@ -100,17 +101,12 @@ class _Rescans:
 
     def _run(self) -> int:
         """Sync. If a later sync is refused, for example after another mount on the folder, sync without deletion."""
-        yes = self.yes and not self.watching
-        try:
-            return self._sync(self.scope, yes=yes)
-        except UsageError as refusal:
-            if not self.watching:
-                raise
-            self.console.print(printable(str(refusal)))
-            options = replace(self.scope.options, keep_orphans=True)
-            return self._sync(replace(self.scope, options=options), yes=False)
+        if not self.watching:
+            return self._sync(self.scope)
+        return without_mass_delete(self.scope, self._sync, lambda refusal: self.console.print(printable(str(refusal))))
 
-    def _sync(self, scope: Scope, *, yes: bool) -> int:
+    def _sync(self, scope: Scope) -> int:
+        yes = self.yes and not self.watching
         return run(scope, jobs=self.jobs, yes=yes, as_json=self.as_json, reported=self.reported)
 
 
@@ -121,22 +117,20 @@ def _print_watching(scope: Scope, console: Console, *, as_json: bool) -> None:
         console.print(f"watching {printable(scope.source.url)}; Ctrl-C to stop")
 
 
-def _print_result(result: WatchResult, console: Console, reported: Reported, *, as_json: bool) -> None:
+def _print_result(result: WatchResult, console: Console, reported: ReportedFailures, *, as_json: bool) -> None:
     """Print the outcome of a key like sync; nothing for a key that is no source and was none.
 
     People see each failure once.
     """
-    key, error, outcome = result.key, result.error, result.outcome
-    word = outcome_word(outcome, error)
+    word = result.word
     if word == "absent":
         return
-    detail = error.about(key) if error else outcome.detail if outcome else None
     if as_json:
-        emit_key("orphan" if word == "deleted" else "source", key, word, outcome, detail)
+        emit_key("orphan" if word == "deleted" else "source", result)
         return
-    is_new = reported.is_new(key, detail if error else None)
+    is_new = reported.is_new(result.key, result.detail if result.error else None)
     if word == "rejected" or is_new:
-        console.print(key_message(key, word, outcome, detail))
-    elif outcome and word != "fresh":
-        written, deleted = outcome.written, outcome.deleted
-        typer.echo(f"{word} {printable(key)}: {written:,} thumbnails written, {deleted:,} objects deleted")
+        console.print(key_message(result))
+    elif word not in {"failed", "fresh"}:
+        counts = f"{result.written:,} thumbnails written, {result.deleted:,} objects deleted"
+        typer.echo(f"{word} {printable(result.key)}: {counts}")

@@ -1,4 +1,4 @@
-"""The one use case: make the destination agree with one source as it is now. Every shell calls it."""
+"""Update the thumbnails of one key: run the protocol over real stores. Every shell (CLI, web, AWS) calls this."""
 
 from __future__ import annotations
 
@@ -8,44 +8,46 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from thumbsmith.errors import Rejected, SourceChanged
+from thumbsmith.errors import Rejected, SourceChanged, ThumbsmithError
 from thumbsmith.reader import RangeReader
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.names import is_managed_name
 from thumbsmith.recipe.selection import is_source
-from thumbsmith.reconcile.effects import (
+from thumbsmith.reconcile.manifest import Manifest, read_manifest
+from thumbsmith.reconcile.protocol import (
     DEFAULTS,
     Delete,
     DigestRendition,
     DigestSource,
+    Effect,
+    HeadSource,
     ListRenditions,
-    LoadManifest,
-    LookAtSource,
     Options,
     Outcome,
     Put,
+    ReadManifest,
     Render,
-    Request,
+    steps,
 )
-from thumbsmith.reconcile.manifest import Manifest, read_manifest
-from thumbsmith.reconcile.protocol import steps
 from thumbsmith.store.base import ObjectInfo, OpenObject, Store
 
 if TYPE_CHECKING:
     from thumbsmith.worker import Work
 
-
 T = TypeVar("T")
 
-# Objects are hashed in pieces of this many bytes.
-_PIECE: Final = 1 << 20
+# Objects are read in pieces of this size to compute their digest.
+_DIGEST_PIECE_BYTES: Final = 1 << 20
 
 
 class Renderer(Protocol):
-    """Whoever turns a source into pictures: `Workers`, or something simpler in a test."""
+    """Renders a source: `Workers`, or a simpler implementation in a test."""
 
     def render(self, reader: RangeReader, recipe: Recipe, wanted: Collection[str] | None = None) -> Work:
-        """Return the pictures named in `wanted`, all for None. Raises Rejected, WorkerError, what the reader raises."""
+        """Return the renditions named in `wanted`; None means all.
+
+        Raises Rejected, WorkerError, and what the reader raises.
+        """
         ...
 
 
@@ -59,22 +61,82 @@ def converge(
     options: Options = DEFAULTS,
     check: Callable[[], object] | None = None,
 ) -> Outcome:
-    """Make the destination agree with the source under `key` as it is now, and return what was done.
+    """Make the destination match the current source under `key`; return what was done.
 
-    Pictures are handled by `renderer`, by default this process's own worker processes. Safe to repeat, to interrupt and
-    to run twice at once. `check` is called before each step: what it raises stops the work there. Raises StoreError,
-    WorkerError or MissingDecoder where nothing could be decided: try again.
+    `renderer` decodes and encodes; by default, the worker processes of this process do. It is safe to repeat a call, to
+    interrupt it, and to run two at once. `check` is called before each step and may raise an exception to stop the
+    run. Raises StoreError, WorkerError or MissingDecoder if no decision was possible: try again later.
     """
-    hands = StoreDriver(key, source, destination.as_destination(), recipe, renderer, check)
+    driver = StoreDriver(key, source, destination.as_destination(), recipe, renderer, check)
     record_digest = not source.etags_identify_content
-    return hands.carry_out(steps(key, recipe, options, destination.max_key_bytes, record_digest=record_digest))
+    return driver.run(steps(key, recipe, options, destination.max_key_bytes, record_digest=record_digest))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """The result for one key: an outcome or an error."""
+
+    key: str
+    outcome: Outcome | None = None
+    error: ThumbsmithError | None = None
+
+    @property
+    def word(self) -> str:
+        """Return the word for this result in messages and JSON: the outcome's status, or "failed"."""
+        return outcome_word(self.outcome)
+
+    @property
+    def code(self) -> str | None:
+        """Return the rejection code, or None."""
+        return self.outcome.code if self.outcome else None
+
+    @property
+    def detail(self) -> str | None:
+        """Return a sentence about the error or the rejection, without the key; or None."""
+        if self.error:
+            return self.error.about(self.key)
+        return self.outcome.detail if self.outcome else None
+
+    @property
+    def written(self) -> int:
+        """Return the number of renditions that were written."""
+        return self.outcome.written if self.outcome else 0
+
+    @property
+    def deleted(self) -> int:
+        """Return the number of objects that were deleted."""
+        return self.outcome.deleted if self.outcome else 0
+
+
+def attempt(
+    key: str,
+    source: Store,
+    destination: Store,
+    recipe: Recipe,
+    *,
+    renderer: Renderer,
+    options: Options = DEFAULTS,
+    check: Callable[[], object] | None = None,
+) -> Result:
+    """Call `converge` and return its outcome, or the ThumbsmithError that it raised."""
+    try:
+        outcome = converge(key, source, destination, recipe, renderer=renderer, options=options, check=check)
+    except ThumbsmithError as error:
+        return Result(key=key, error=error)
+    return Result(key=key, outcome=outcome)
+
+
+def outcome_word(outcome: Outcome | None) -> str:
+    """Return the word for an outcome in messages, JSON and metrics: its status, or "failed" if there is none."""
+    return outcome.status if outcome else "failed"
 
 
 @dataclass(frozen=True, slots=True)
 class StoreDriver:
-    """Carries out the protocol's requests for one key, over real stores. Without a renderer, by the shared workers.
+    """Performs the effects of the protocol for one key, over real stores.
 
-    `check` is called before each request, to raise where no more is to be done.
+    Without a renderer, the shared workers render. `check` is called before each effect and may raise an exception to
+    stop.
     """
 
     key: str
@@ -84,69 +146,71 @@ class StoreDriver:
     renderer: Renderer | None
     check: Callable[[], object] | None = None
 
-    def carry_out(self, protocol: Generator[Request, Any, T]) -> T:
-        """Return what the protocol returns, having done all that it asked for."""
-        reply = None
+    def run(self, protocol: Generator[Effect, Any, T]) -> T:
+        """Perform all effects of the generator; return what it returns."""
+        result = None
         while True:
             try:
-                request = protocol.send(reply)
+                effect = protocol.send(result)
             except StopIteration as end:
-                answer: T = end.value
-                return answer
+                returned: T = end.value
+                return returned
             if self.check:
                 self.check()
-            reply = self.perform(request)
+            result = self.perform(effect)
 
-    def perform(self, request: Request) -> object:
-        """Return the reply to one request."""
-        match request:
-            case LoadManifest():
-                return self._load_manifest()
+    def perform(self, effect: Effect) -> object:
+        """Return the result of one effect."""
+        match effect:
+            case ReadManifest():
+                return self._read_manifest()
             case ListRenditions():
                 return self._list_renditions()
-            case LookAtSource():
-                return self._look_at_source()
+            case HeadSource():
+                return self._head_source()
             case DigestRendition(name):
-                return self._digest(name)
+                return self.digest_rendition(name)
             case DigestSource(etag):
-                return self._digest_source(etag)
-            case Render(etag, wanted):
-                return self._render(etag, wanted)
+                return self.digest_source(etag)
+            case Render(etag, names):
+                return self._render(etag, names)
             case Put(name, data, headers):
                 return self.destination.put(f"{self.key}/{name}", data, headers)
             case Delete(name):
                 self.destination.delete(f"{self.key}/{name}")
                 return None
 
-    def _look_at_source(self) -> ObjectInfo | None:
-        """Return the source; None where there is none, and where there shall be no thumbnails of it.
-
-        Raises StoreError, also where a folder of sources is gone.
-        """
-        source = self.source.head(self.key) if is_source(self.key, self.recipe.selection) else None
-        if source is None:
-            self.source.check_absence()
-        return None if source is None or source.opted_out else source
-
-    def _load_manifest(self) -> Manifest | None:
+    def _read_manifest(self) -> Manifest | None:
         return read_manifest(self.destination, self.key)
 
     def _list_renditions(self) -> dict[str, ObjectInfo]:
         objects = {info.key[len(self.key) + 1 :]: info for info in self.destination.children(self.key)}
         return {name: info for name, info in objects.items() if is_managed_name(name)}
 
-    def _digest(self, name: str) -> str | None:
+    def _head_source(self) -> ObjectInfo | None:
+        """Return the source; None if it does not exist, is not selected or is opted out.
+
+        Raises StoreError, also if the whole folder of sources is missing.
+        """
+        source = self.source.head(self.key) if is_source(self.key, self.recipe.selection) else None
+        if source is None:
+            self.source.check_absence()  # a missing folder, such as an unmounted disk, deletes no thumbnails
+        return None if source is None or source.opted_out else source
+
+    def digest_rendition(self, name: str) -> str | None:
+        """Return the result of DigestRendition. Raises StoreError."""
         reader = self.destination.open(f"{self.key}/{name}")
         return _digest_of(reader) if reader else None
 
-    def _digest_source(self, etag: str) -> str | None:
+    def digest_source(self, etag: str) -> str | None:
+        """Return the result of DigestSource. Raises StoreError."""
         try:
             reader = self.source.open(self.key)
         except Rejected:
-            return None  # archived since it was seen
+            return None  # it was archived after the examination
         return _digest_of(reader, etag) if reader else None
 
-    def _render(self, etag: str, wanted: frozenset[str] | None) -> Work | Rejected | None:
+    def _render(self, etag: str, names: frozenset[str] | None) -> Work | Rejected | None:
         try:
             reader = self.source.open(self.key)
             if reader is None:
@@ -154,7 +218,7 @@ class StoreDriver:
             with closing(reader):
                 if reader.info.etag != etag:
                     return None
-                return (self.renderer or _shared()).render(reader, self.recipe, wanted)
+                return (self.renderer or _shared_workers()).render(reader, self.recipe, names)
         except SourceChanged:
             return None
         except Rejected as rejected:
@@ -164,13 +228,13 @@ class StoreDriver:
 def digest(reader: OpenObject) -> str:
     """Return the sha256 of an object's bytes in hex. Raises what the reader raises."""
     found = hashlib.sha256()
-    for offset in range(0, reader.size, _PIECE):
-        found.update(reader.read(offset, _PIECE))
+    for offset in range(0, reader.size, _DIGEST_PIECE_BYTES):
+        found.update(reader.read(offset, _DIGEST_PIECE_BYTES))
     return found.hexdigest()
 
 
 def _digest_of(reader: OpenObject, etag: str | None = None) -> str | None:
-    """Return the digest, and close the reader; None where the object changes meanwhile, or has not this etag."""
+    """Return the digest and close the reader; None if the object changes during the read or has another etag."""
     with closing(reader):
         try:
             return digest(reader) if etag in {None, reader.info.etag} else None
@@ -178,7 +242,7 @@ def _digest_of(reader: OpenObject, etag: str | None = None) -> str | None:
             return None
 
 
-def _shared() -> Renderer:
-    from thumbsmith.worker import shared  # noqa: PLC0415 - only who makes pictures needs processes
+def _shared_workers() -> Renderer:
+    from thumbsmith.worker import shared  # noqa: PLC0415 - only rendering needs worker processes
 
     return shared()

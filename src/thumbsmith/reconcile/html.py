@@ -1,4 +1,4 @@
-"""One source's thumbnails as a `<picture>` element, from its manifest."""
+"""The thumbnails of one source as a `<picture>` element, from its manifest."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from thumbsmith.errors import UsageError
 from thumbsmith.recipe.model import Format
 from thumbsmith.reconcile.manifest import Manifest, RenditionRecord
 
-# A browser takes the first format that it can show (https://html.spec.whatwg.org/multipage/embedded-content.html, "the
-# source element"); the last is for those that can show no other.
+# A browser uses the first format that it supports (https://html.spec.whatwg.org/multipage/embedded-content.html, "the
+# source element"). The fallback is for browsers that support none of the others.
 BEST_FIRST: Final = (Format.AVIF, Format.WEBP, Format.JPEG, Format.PNG)
 FALLBACKS: Final = (Format.JPEG, Format.PNG, Format.WEBP, Format.AVIF)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """What to show, and how: of `variant` all densities, or where it is None all renditions of the whole picture.
+    """Which renditions the element contains: all densities of `variant`, or, if it is None, all that are not cropped.
 
-    `base` is the address of the destination, `sizes` how wide the page shows the picture, "" for its largest width;
-    `alt` says what it shows.
+    `base` is the URL of the destination. `sizes` is the attribute of that name; "" means the largest width. `alt` is
+    the alternative text.
     """
 
     base: str = ""
@@ -33,9 +33,9 @@ class Choice:
 
 
 def picture(manifest: Manifest, choice: Choice) -> str:
-    """Return the element, a line each for its parts. All text in it is escaped.
+    """Return the element, with one line for each part. All text in it is escaped.
 
-    Raises UsageError where there is nothing to show: the source was rejected, or nothing was made as it is chosen.
+    Raises UsageError if the source was rejected, or if it has no rendition of this choice.
     """
     formats = _formats(manifest, choice)
     fallback = next(kind for kind in FALLBACKS if kind in formats)
@@ -49,33 +49,33 @@ def picture(manifest: Manifest, choice: Choice) -> str:
 
 
 def address(rendition: RenditionRecord, base: str) -> str:
-    """Return the URL of a rendition, which changes with its content.
+    """Return the URL of a rendition. It changes with the content.
 
-    Relative without a base; a key that begins with a slash is kept from being taken for the root, or for another host.
+    Without a base it is relative; "./" before a key with a leading slash keeps it from naming the root or another host.
     """
     before = f"{base.rstrip('/')}/" if base else "./" if rendition.key.startswith("/") else ""
     return f"{before}{quote(rendition.key, safe='/')}?v={rendition.sha256[:8]}"
 
 
 def _formats(manifest: Manifest, choice: Choice) -> dict[Format, Sequence[RenditionRecord]]:
-    """Return for each format the renditions to choose from, by width, each width once."""
+    """Return the renditions for each format, sorted by width, each width once."""
     if manifest.rejection:
         raise UsageError(f"{manifest.source.key} was rejected, {manifest.rejection.code}: {manifest.rejection.detail}")
     formats: dict[Format, dict[int, RenditionRecord]] = {}
     for each in manifest.renditions:
         if each.format not in BEST_FIRST:
-            continue  # of a manifest that was not written here
+            continue  # in a manifest that Thumbsmith did not write
         if each.variant == choice.variant if choice.variant else manifest.shows_whole_picture(each):
             formats.setdefault(Format(each.format), {}).setdefault(each.width, each)
     if not formats:
-        there = ", ".join(dict.fromkeys(each.variant for each in manifest.renditions)) or "none"
-        asked = choice.variant or "one that shows the whole picture, or --variant NAME"
-        raise UsageError(f"{manifest.source.key}: expected the variant {asked}, found {there}")
+        found = ", ".join(dict.fromkeys(each.variant for each in manifest.renditions)) or "none"
+        expected = choice.variant or "one that shows the whole picture, or --variant NAME"
+        raise UsageError(f"{manifest.source.key}: expected the variant {expected}, found {found}")
     return {kind: [by_width[width] for width in sorted(by_width)] for kind, by_width in formats.items()}
 
 
 def _candidates(renditions: Sequence[RenditionRecord], choice: Choice) -> Mapping[str, str]:
-    """Return `srcset`, and with widths `sizes`, without which a browser takes the picture for as wide as its window."""
+    """Return `srcset`, and for widths `sizes`: without it, a browser assumes the width of the window."""
     if choice.variant:
         return {"srcset": ", ".join(f"{address(each, choice.base)} {each.dpr:g}x" for each in renditions)}
     widest = renditions[-1].width
@@ -86,15 +86,15 @@ def _candidates(renditions: Sequence[RenditionRecord], choice: Choice) -> Mappin
 
 
 def _image(manifest: Manifest, renditions: Sequence[RenditionRecord], choice: Choice) -> str:
-    """Return the attributes of the image: its size, so that nothing moves when it comes, and what is there before."""
-    shown = renditions[0] if choice.variant else renditions[-1]
+    """Return the attributes of the image: its size, so that the page does not move, and the placeholder."""
+    default = renditions[0] if choice.variant else renditions[-1]
     color = "" if manifest.source.alpha else f"; background-color: {manifest.color}"
     placeholder = {"data-thumbhash": manifest.thumbhash} if manifest.thumbhash else {}
     return _attributes(
-        src=address(shown, choice.base),
+        src=address(default, choice.base),
         **_candidates(renditions, choice),
-        width=str(shown.width),
-        height=str(shown.height),
+        width=str(default.width),
+        height=str(default.height),
         alt=choice.alt,
         loading="lazy",
         decoding="async",

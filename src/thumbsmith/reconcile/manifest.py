@@ -1,27 +1,31 @@
-"""The record of one source: what it is, and its renditions or why it was rejected. Written last: it is the commit."""
+"""The manifest: the record of one source, with its renditions or the rejection. It is written last, as the commit."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
-from typing import Any, Final, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, TypeVar, get_type_hints
 
 from thumbsmith.errors import SourceChanged
 from thumbsmith.recipe.names import MANIFEST
 from thumbsmith.store.base import ObjectInfo, Store
 
+if TYPE_CHECKING:
+    from thumbsmith.image.containers.base import Probe
+
 VERSION: Final = 1
 
 # A manifest of fifty variants in four formats has about 100 KB. Thumbsmith reads no larger object into memory.
-MAX_BYTES: Final = 4_194_304
+MAX_MANIFEST_BYTES: Final = 4_194_304
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRecord:
-    """What the source was when its renditions were made. Of a rejected source nothing is known about its picture.
+    """The source as it was when its renditions were made. A rejected source has no format, size, frames or alpha.
 
-    `sha256` is known where etags change without the bytes, as in folders; manifests of earlier versions have none.
+    `bytes` is its size. `sha256` is recorded if etags change without the bytes, as in folders, but not in manifests of
+    earlier versions.
     """
 
     key: str
@@ -29,15 +33,20 @@ class SourceRecord:
     bytes: int
     sha256: str | None = None
     format: str | None = None
-    width: int | None = None  # as seen, after the EXIF turn
+    width: int | None = None  # pixels, after the EXIF orientation was applied
     height: int | None = None
     frames: int | None = None
     alpha: bool | None = None
 
+    def with_probe(self, probe: Probe) -> SourceRecord:
+        """Return this record with what the header of the source says."""
+        width, height = probe.size
+        return replace(self, format=probe.format, width=width, height=height, frames=probe.frames, alpha=probe.alpha)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenditionRecord:
-    """One rendition as it stands in the destination."""
+    """One rendition in the destination. Sizes are in pixels and bytes."""
 
     variant: str
     fingerprint: str
@@ -49,7 +58,7 @@ class RenditionRecord:
     bytes: int
     sha256: str
     etag: str
-    dpr: float = 1.0  # written where it is another
+    dpr: float = 1.0  # not written if it is 1
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON content."""
@@ -63,7 +72,7 @@ class RenditionRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejection:
-    """Why a source gives no thumbnail: a stable code, and a sentence for people."""
+    """Why a source gets no thumbnails: a stable code, and a sentence for people."""
 
     code: str
     detail: str
@@ -71,19 +80,19 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """The content of one `manifest.json`: of `renditions` and `rejection` one is empty."""
+    """The content of one `manifest.json`. Either `renditions` or `rejection` is empty."""
 
     recipe: str
-    limits: str  # fingerprint of the limits alone: a rejection stands while it is unchanged
+    limits: str  # the fingerprint of the limits: a rejection is valid while it does not change
     source: SourceRecord
     color: str | None = None
-    thumbhash: str | None = None  # base64; unknown to manifests of earlier versions
-    notes: tuple[str, ...] = ()  # what was ignored in the source, in sentences
+    thumbhash: str | None = None  # base64; not in manifests of earlier versions
+    notes: tuple[str, ...] = ()  # sentences about faults of the source that were ignored
     renditions: tuple[RenditionRecord, ...] = ()
     rejection: Rejection | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the JSON content: `status` is "ok" or "rejected"; nothing in it varies from run to run."""
+        """Return the JSON content. `status` is "ok" or "rejected". It does not depend on the time or the machine."""
         shared = {
             "thumbsmith": VERSION,
             "recipe": self.recipe,
@@ -102,8 +111,8 @@ class Manifest:
         }
 
     def srcset(self) -> dict[str, str]:
-        """Return for each format the `srcset` of the renditions that show the whole picture, one a width."""
-        from urllib.parse import quote  # noqa: PLC0415 - it loads what only URLs need
+        """Return the `srcset` for each format: the renditions that are not cropped, one for each width."""
+        from urllib.parse import quote  # noqa: PLC0415 - only URLs need it
 
         entries: dict[str, dict[int, str]] = {}
         for rendition in self.renditions:
@@ -113,14 +122,14 @@ class Manifest:
         return {kind: ", ".join(by_width[width] for width in sorted(by_width)) for kind, by_width in entries.items()}
 
     def shows_whole_picture(self, rendition: RenditionRecord) -> bool:
-        """Return whether a rendition has the source's aspect ratio, within a pixel."""
+        """Return whether a rendition is not cropped: it has the source's aspect ratio, within a pixel."""
         if not self.source.width or not self.source.height:
             return False
         width, height = self.source.width, self.source.height
         return abs(rendition.height * width - rendition.width * height) <= max(width, height)
 
     def to_bytes(self) -> bytes:
-        """Return the file's content: UTF-8, sorted keys."""
+        """Return the content of the file: JSON in UTF-8 with sorted keys."""
         return (json.dumps(self.as_dict(), sort_keys=True, ensure_ascii=False, indent=1) + "\n").encode()
 
 
@@ -152,7 +161,7 @@ def read_manifest_version(store: Store, key: str, known: ManifestVersion | None 
     try:
         if known and known.info.etag == reader.info.etag:
             return known
-        manifest = parse(reader.read(0, MAX_BYTES))
+        manifest = parse(reader.read(0, MAX_MANIFEST_BYTES))
     except SourceChanged:
         return None
     finally:
@@ -161,7 +170,7 @@ def read_manifest_version(store: Store, key: str, known: ManifestVersion | None 
 
 
 def parse(data: bytes) -> Manifest | None:
-    """Return the manifest, or None for anything that this version cannot read: it then counts as stale."""
+    """Return the manifest, or None if this release cannot read it; the source then counts as stale."""
     try:
         content = json.loads(data)
         if content["thumbsmith"] != VERSION:
@@ -191,7 +200,7 @@ def _types() -> dict[type[object], dict[str, Any]]:
 
 
 def _checked(kind: type[T], content: Any) -> T:
-    """Return the record. Raises TypeError for a field that is missing, unknown or of another type."""
+    """Return the record. Raises TypeError if a field is missing, unknown or of another type."""
     record = kind(**content)
     for name, hint in _types()[kind].items():
         if not isinstance(getattr(record, name), (int, float) if hint is float else hint):

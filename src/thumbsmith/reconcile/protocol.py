@@ -1,9 +1,14 @@
-"""How one source is made right, without any I/O: a generator from replies to requests.
+"""The steps that update the thumbnails of one key, without any I/O.
 
-`steps` yields what it needs to know or do and is sent the answer, so a shell drives it over real stores and a test can
-drive every interleaving of two of them. Why the order is as it is (docs/decisions/0003): an event is only a hint, so
-everything is read afresh, in the order manifest, renditions, source; what is retired goes before what is new comes; the
-manifest is written last, as the commit; and the source is looked at once more before the caller may acknowledge.
+`steps` is a generator. It yields effects, such as "read the manifest", and receives their results. `converge` drives it
+over real stores. Tests drive two or more of them in every interleaving.
+
+The order of the steps (docs/decisions/0003):
+
+1. An event is only a hint. Every run reads the current manifest, then the renditions, then the source.
+2. Obsolete renditions are deleted before new ones are written.
+3. The manifest is written last: it is the commit.
+4. The source is checked once more before the run ends. If it changed, all steps are repeated.
 """
 
 from __future__ import annotations
@@ -11,44 +16,116 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from thumbsmith.errors import Code, Rejected, StoreError
+from thumbsmith.errors import Rejected, StoreError
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.names import MANIFEST, expected
-from thumbsmith.reconcile.decide import Assessment, assess, may_be_same
-from thumbsmith.reconcile.effects import (
-    DEFAULTS,
-    Delete,
-    DigestRendition,
-    DigestSource,
-    ListRenditions,
-    LoadManifest,
-    LookAtSource,
-    Options,
-    Outcome,
-    Put,
-    Render,
-    Request,
-)
+from thumbsmith.reconcile.decide import Assessment, assess, may_be_same, unusable_key
 from thumbsmith.reconcile.manifest import Manifest, Rejection, RenditionRecord, SourceRecord
 from thumbsmith.store.base import MAX_KEY_BYTES, Headers, ObjectInfo
 
 if TYPE_CHECKING:
-    from thumbsmith.image.containers.base import Probe
     from thumbsmith.recipe.names import Rendition
     from thumbsmith.worker import Work
 
-
-# A source replaced more often than this while its pictures are made is handed back, to be tried later.
+# If the source is replaced in each of this many rounds, the key fails and is tried again later.
 MAX_ROUNDS: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """What one look at a key found. Without a source there is nothing to assess.
+class Options:
+    """What the caller chooses: to keep the thumbnails of deleted sources; to try recorded rejections again."""
 
-    `sha256` is the digest of the source where it had to be read.
+    keep_orphans: bool = False
+    retry_rejected: bool = False
+
+
+DEFAULTS: Final = Options()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a run did for one source.
+
+    `written` counts renditions, `deleted` counts objects. `manifest` is the JSON content of the manifest. `recorded`
+    says whether this run wrote the manifest.
+    """
+
+    status: Literal["made", "fresh", "rejected", "deleted", "absent"]
+    code: str | None = None
+    detail: str | None = None
+    renditions: tuple[RenditionRecord, ...] = ()
+    manifest: Mapping[str, Any] | None = None
+    written: int = 0
+    deleted: int = 0
+    recorded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReadManifest:
+    """Result: the Manifest, or None if there is none that this release can read."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListRenditions:
+    """Result: name -> ObjectInfo of the managed objects directly under the key, including the manifest."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadSource:
+    """Result: the ObjectInfo of the source, or None if it does not exist or is not selected."""
+
+
+@dataclass(frozen=True, slots=True)
+class DigestRendition:
+    """Result: the sha256 of the rendition's bytes in hex, or None if it does not exist."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class DigestSource:
+    """Result: the sha256 of the source's bytes in hex, or None if the source no longer has this etag."""
+
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Render:
+    """Result: Work; Rejected if no thumbnail of this source is possible; None if it no longer has this etag.
+
+    `names` are the renditions to render. None means all. An empty set means: only check the source against the limits.
+    """
+
+    etag: str
+    names: frozenset[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Result: the etag of the object that was written under the key."""
+
+    name: str
+    data: bytes
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Result: None."""
+
+    name: str
+
+
+Effect: TypeAlias = ReadManifest | ListRenditions | HeadSource | DigestRendition | DigestSource | Render | Put | Delete
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What is under one key. `assessment` is None if there is no source.
+
+    `sha256` is the digest of the source if it was read.
     """
 
     source: ObjectInfo | None
@@ -65,42 +142,36 @@ def steps(
     max_key_bytes: int = MAX_KEY_BYTES,
     *,
     record_digest: bool = False,
-) -> Generator[Request, Any, Outcome]:
-    """Yield the requests that make the destination agree with the source under `key`; return what was done.
+) -> Generator[Effect, Any, Outcome]:
+    """Yield the effects that make the destination match the source under `key`; return the outcome.
 
-    With `record_digest` the manifest gets the digest of the source: for stores where etags change without the bytes.
-    Raises StoreError, transient, when the source is replaced again and again meanwhile.
+    With `record_digest`, the manifest contains the digest of the source. Stores need it if the same bytes can get
+    another etag. Raises StoreError, transient, if the source is replaced in every round.
     """
     refusal = unusable_key(key, recipe, max_key_bytes)
     if refusal:
         return Outcome(status="rejected", code=refusal.code, detail=refusal.detail)
     for _ in range(MAX_ROUNDS):
-        found = yield from look(recipe, options)
-        outcome = yield from (
-            _make(found, recipe, options, record_digest=record_digest) if found.source else _remove(found, options)
-        )
+        found = yield from examine(recipe, options)
+        if found.source and found.assessment:
+            outcome = yield from _update(
+                found, found.source, found.assessment, recipe, options, record_digest=record_digest
+            )
+        else:
+            outcome = yield from _delete_all(found, options)
         if outcome:
             return outcome
-    raise StoreError(f"{key!r} was replaced again and again while its thumbnails were made", transient=True)
+    raise StoreError(f"{key!r}: the source was replaced {MAX_ROUNDS} times during the run", transient=True)
 
 
-def unusable_key(key: str, recipe: Recipe, max_key_bytes: int) -> Rejection | None:
-    """Return why no record can be kept under this key, or None: it is not UTF-8, or leaves no room for our names."""
-    try:
-        size = len(key.encode())
-    except UnicodeEncodeError:
-        return Rejection(code=Code.UNSUPPORTED_KEY, detail="the name is not UTF-8")
-    longest = max([MANIFEST, *expected(recipe, "jpeg", alpha=False)], key=len)
-    if size + 1 + len(longest) > max_key_bytes:
-        return Rejection(code=Code.KEY_TOO_LONG, detail=f"{size} bytes leave no room for /{longest} in {max_key_bytes}")
-    return None
+def examine(recipe: Recipe, options: Options = DEFAULTS) -> Generator[Effect, Any, Finding]:
+    """Yield the effects that only read; return what they found.
 
-
-def look(recipe: Recipe, options: Options = DEFAULTS) -> Generator[Request, Any, Finding]:
-    """Yield the requests that only read; return what they found. Doubtful renditions are settled by their bytes."""
-    manifest: Manifest | None = yield LoadManifest()
+    If the etag of a rendition is not the recorded one, its bytes decide.
+    """
+    manifest: Manifest | None = yield ReadManifest()
     present: Mapping[str, ObjectInfo] = yield ListRenditions()
-    source: ObjectInfo | None = yield LookAtSource()
+    source: ObjectInfo | None = yield HeadSource()
     if manifest and manifest.rejection and options.retry_rejected:
         manifest = None
     if source is None:
@@ -109,48 +180,46 @@ def look(recipe: Recipe, options: Options = DEFAULTS) -> Generator[Request, Any,
     if manifest and may_be_same(source, manifest.source):
         sha256 = yield DigestSource(source.etag)
     assessment = assess(source, manifest, present, recipe, sha256=sha256)
-    if assessment.doubtful:
+    if assessment.etag_mismatch:
         digests: dict[str, str | None] = {}
-        for name in assessment.doubtful:
+        for name in assessment.etag_mismatch:
             digests[name] = yield DigestRendition(name)
         assessment = assess(source, manifest, present, recipe, digests, sha256)
     return Finding(source=source, manifest=manifest, present=present, assessment=assessment, sha256=sha256)
 
 
-# The parts below return None when the source is no longer the one they began with: then all is looked at again.
+# Each of the generators below returns None if the source changed since it was examined. `steps` then starts again.
 
 
-def _remove(found: Finding, options: Options) -> Generator[Request, Any, Outcome | None]:
-    """Delete what was made of a source that is gone: renditions first, the manifest last."""
+def _delete_all(found: Finding, options: Options) -> Generator[Effect, Any, Outcome | None]:
+    """Delete the thumbnails of a deleted source: renditions first, the manifest last."""
     if options.keep_orphans or not found.present:
         return Outcome(status="absent")
     for name in sorted(found.present, key=lambda name: (name == MANIFEST, name)):
         yield Delete(name)
-    if (yield LookAtSource()) is not None:
+    if (yield HeadSource()) is not None:
         return None
     return Outcome(status="deleted", deleted=len(found.present))
 
 
-def _make(
-    found: Finding, recipe: Recipe, options: Options, *, record_digest: bool
-) -> Generator[Request, Any, Outcome | None]:
-    """Do what the assessment of a source that is there leaves to do."""
-    source, verdict, old = found.source, found.assessment, found.manifest
-    if source is None or verdict is None:
-        return None
-    if old and verdict.settled:
-        deleted = yield from _retire(verdict.retired, options)
-        if verdict.touched:
-            known = replace(old, source=replace(old.source, etag=source.etag))
-            return (yield from _commit(known, source, "fresh", deleted=deleted))
-        if deleted and (yield from _replaced(source)):
-            return None
-        return _outcome(old, "fresh", deleted=deleted)
-    shown: Work | Manifest
-    if old and verdict.nothing_to_render:
-        facts, shown, pictures = replace(old.source, etag=source.etag), old, {}
+def _update(
+    found: Finding,
+    source: ObjectInfo,
+    assessment: Assessment,
+    recipe: Recipe,
+    options: Options,
+    *,
+    record_digest: bool,
+) -> Generator[Effect, Any, Outcome | None]:
+    """Render, write and delete what the assessment of an existing source requires."""
+    old = found.manifest
+    description: Work | Manifest
+    if old and assessment.settled:
+        return (yield from _confirm(old, source, assessment, options))
+    if old and assessment.nothing_to_render:
+        record, description, rendered = replace(old.source, etag=source.etag), old, {}
     else:
-        work: Work | Rejected | None = yield Render(source.etag, verdict.wanted)
+        work: Work | Rejected | None = yield Render(source.etag, assessment.to_render)
         if work is None:
             return None
         sha256 = old.source.sha256 if old and old.source.etag == source.etag else found.sha256
@@ -158,126 +227,114 @@ def _make(
             sha256 = yield DigestSource(source.etag)
             if sha256 is None:
                 return None
-        seen = SourceRecord(key=source.key, etag=source.etag, bytes=source.size, sha256=sha256)
+        record = SourceRecord(key=source.key, etag=source.etag, bytes=source.size, sha256=sha256)
         if isinstance(work, Rejected):
-            return (yield from _reject(found, source, _rejection(seen, work, recipe), options))
-        facts, pictures = _facts(seen, work.probe), _named(work.renditions)
-        shown = work if work.color or not old else old  # without a picture nobody looked
-    records = {record.name: record for record in verdict.kept}
-    final = {MANIFEST, *pictures, *records}
-    deleted = yield from _retire((name for name in found.present if name not in final), options)
-    for name, picture in pictures.items():
-        records[name] = yield from _store(source.key, name, picture, recipe)
-    manifest = _manifest(facts, shown, records, recipe)
-    return (yield from _commit(manifest, source, "made", written=len(pictures), deleted=deleted))
+            return (yield from _reject(found, source, record, work, recipe, options))
+        record, rendered = record.with_probe(work.probe), {each.name: each for each in work.renditions}
+        # Work has no color if no picture was decoded: the source was only checked against the limits.
+        description = work if work.color or not old else old
+    records = {each.name: each for each in assessment.current}
+    final = {MANIFEST, *rendered, *records}
+    deleted = yield from _delete((name for name in found.present if name not in final), options)
+    for name, rendition in rendered.items():
+        records[name] = yield from _write(source.key, rendition, recipe)
+    manifest = _manifest(record, description, records, recipe)
+    return (yield from _commit(manifest, source, "made", written=len(rendered), deleted=deleted))
+
+
+def _confirm(
+    manifest: Manifest, source: ObjectInfo, assessment: Assessment, options: Options
+) -> Generator[Effect, Any, Outcome | None]:
+    """Keep what is recorded. Delete obsolete renditions; record a new etag of the source."""
+    deleted = yield from _delete(assessment.obsolete, options)
+    if assessment.touched:
+        updated = replace(manifest, source=replace(manifest.source, etag=source.etag))
+        return (yield from _commit(updated, source, "fresh", deleted=deleted))
+    if deleted and (yield from _is_replaced(source)):
+        return None
+    return _outcome(manifest, "fresh", deleted=deleted)
 
 
 def _reject(
-    found: Finding, source: ObjectInfo, rejection: Manifest, options: Options
-) -> Generator[Request, Any, Outcome | None]:
-    """Record why there is no thumbnail; what was made of an earlier content goes."""
-    deleted = yield from _retire((name for name in found.present if name != MANIFEST), options)
-    return (yield from _commit(rejection, source, "made", deleted=deleted))
+    found: Finding, source: ObjectInfo, record: SourceRecord, rejected: Rejected, recipe: Recipe, options: Options
+) -> Generator[Effect, Any, Outcome | None]:
+    """Delete all renditions, which show earlier content, and record why the source is rejected."""
+    deleted = yield from _delete((name for name in found.present if name != MANIFEST), options)
+    rejection = Rejection(code=rejected.code, detail=rejected.detail)
+    manifest = Manifest(recipe=recipe.fingerprint, limits=recipe.limits.judgment, source=record, rejection=rejection)
+    return (yield from _commit(manifest, source, "made", deleted=deleted))
 
 
-def _retire(names: Iterable[str], options: Options) -> Generator[Request, Any, int]:
-    """Delete renditions that nothing wants any more; return how many."""
-    retired = () if options.keep_orphans else tuple(sorted(names))
-    for name in retired:
+def _delete(names: Iterable[str], options: Options) -> Generator[Effect, Any, int]:
+    """Delete obsolete renditions, unless orphans are kept; return how many."""
+    obsolete = () if options.keep_orphans else tuple(sorted(names))
+    for name in obsolete:
         yield Delete(name)
-    return len(retired)
+    return len(obsolete)
 
 
-def _store(key: str, name: str, picture: Rendition, recipe: Recipe) -> Generator[Request, Any, RenditionRecord]:
+def _write(key: str, rendition: Rendition, recipe: Recipe) -> Generator[Effect, Any, RenditionRecord]:
     """Write one rendition; return its record."""
-    made_for = (picture.variant, picture.density)
+    made_for = (rendition.variant, rendition.density)
     fingerprint = next(each.fingerprint for each in recipe.pictures if (each.name, each.density) == made_for)
-    digest = hashlib.sha256(picture.data).hexdigest()
+    digest = hashlib.sha256(rendition.data).hexdigest()
     metadata = {
-        "thumbsmith-variant": picture.variant,
+        "thumbsmith-variant": rendition.variant,
         "thumbsmith-fingerprint": fingerprint,
         "thumbsmith-sha256": digest,
     }
-    etag = yield Put(name, picture.data, Headers(content_type=picture.type, metadata=metadata))
+    etag = yield Put(rendition.name, rendition.data, Headers(content_type=rendition.type, metadata=metadata))
     return RenditionRecord(
-        variant=picture.variant,
+        variant=rendition.variant,
         fingerprint=fingerprint,
-        key=f"{key}/{name}",
-        type=picture.type,
-        format=picture.format,
-        width=picture.width,
-        height=picture.height,
-        bytes=len(picture.data),
+        key=f"{key}/{rendition.name}",
+        type=rendition.type,
+        format=rendition.format,
+        width=rendition.width,
+        height=rendition.height,
+        bytes=len(rendition.data),
         sha256=digest,
         etag=etag,
-        dpr=picture.density,
+        dpr=rendition.density,
     )
 
 
 def _commit(
-    manifest: Manifest, source: ObjectInfo, done: Literal["made", "fresh"], *, written: int = 0, deleted: int
-) -> Generator[Request, Any, Outcome | None]:
-    """Write the manifest, then look at the source once more."""
+    manifest: Manifest, source: ObjectInfo, status: Literal["made", "fresh"], *, written: int = 0, deleted: int
+) -> Generator[Effect, Any, Outcome | None]:
+    """Write the manifest, then check the source once more."""
     yield Put(MANIFEST, manifest.to_bytes(), Headers(content_type="application/json"))
-    if (yield from _replaced(source)):
+    if (yield from _is_replaced(source)):
         return None
-    return _outcome(manifest, done, written=written, deleted=deleted, recorded=True)
+    return _outcome(manifest, status, written=written, deleted=deleted, recorded=True)
 
 
-def _replaced(source: ObjectInfo) -> Generator[Request, Any, bool]:
-    """Return whether the source is another one by now, so that what was written or deleted for it may be wrong."""
-    now: ObjectInfo | None = yield LookAtSource()
+def _is_replaced(source: ObjectInfo) -> Generator[Effect, Any, bool]:
+    """Return whether the source has another etag now, so that this run may have written or deleted too much."""
+    now: ObjectInfo | None = yield HeadSource()
     return now is None or now.etag != source.etag
 
 
-def _named(pictures: Iterable[Rendition]) -> dict[str, Rendition]:
-    return {picture.name: picture for picture in pictures}
-
-
 def _manifest(
-    facts: SourceRecord,
-    shown: Work | Manifest,
-    records: Mapping[str, RenditionRecord],
-    recipe: Recipe,
+    record: SourceRecord, description: Work | Manifest, records: Mapping[str, RenditionRecord], recipe: Recipe
 ) -> Manifest:
-    names = expected(recipe, facts.format or "", alpha=bool(facts.alpha))
+    names = expected(recipe, record.format or "", alpha=bool(record.alpha))
     return Manifest(
         recipe=recipe.fingerprint,
         limits=recipe.limits.fingerprint,
-        source=facts,
-        color=shown.color,
-        thumbhash=shown.thumbhash,
-        notes=shown.notes,
+        source=record,
+        color=description.color,
+        thumbhash=description.thumbhash,
+        notes=description.notes,
         renditions=tuple(records[name] for name in names if name in records),
     )
 
 
-def _facts(seen: SourceRecord, probe: Probe) -> SourceRecord:
-    width, height = probe.size
-    return replace(
-        seen,
-        format=probe.format,
-        width=width,
-        height=height,
-        frames=probe.frames,
-        alpha=probe.alpha,
-    )
-
-
-def _rejection(seen: SourceRecord, rejected: Rejected, recipe: Recipe) -> Manifest:
-    return Manifest(
-        recipe=recipe.fingerprint,
-        limits=recipe.limits.judgment,
-        source=seen,
-        rejection=Rejection(code=rejected.code, detail=rejected.detail),
-    )
-
-
 def _outcome(
-    manifest: Manifest, done: Literal["made", "fresh"], *, written: int = 0, deleted: int = 0, recorded: bool = False
+    manifest: Manifest, status: Literal["made", "fresh"], *, written: int = 0, deleted: int = 0, recorded: bool = False
 ) -> Outcome:
     return Outcome(
-        status="rejected" if manifest.rejection else done,
+        status="rejected" if manifest.rejection else status,
         code=manifest.rejection.code if manifest.rejection else None,
         detail=manifest.rejection.detail if manifest.rejection else None,
         renditions=manifest.renditions,

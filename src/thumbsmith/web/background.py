@@ -10,16 +10,15 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Final
 
-from thumbsmith.bulk import sync as engine
 from thumbsmith.bulk.changes import changes
 from thumbsmith.bulk.scan import Scope, scan
-from thumbsmith.bulk.watch import Reported, WatchResult, follow
+from thumbsmith.bulk.sync import sync, without_mass_delete
+from thumbsmith.bulk.watch import ReportedFailures, WatchResult, follow
 from thumbsmith.errors import MassDeletionRefused, StoreError, ThumbsmithError, UsageError
-from thumbsmith.reconcile.converge import Renderer, converge
-from thumbsmith.reconcile.effects import Outcome
+from thumbsmith.reconcile.converge import Renderer, Result
+from thumbsmith.reconcile.protocol import Outcome
 
 # A key that failed is not tried again within this time, even if clients keep asking for it.
 RETRY_SECONDS: Final = 2.0
@@ -49,7 +48,7 @@ class BackgroundUpdater:
         self._queued: dict[str, Future[Outcome]] = {}
         self._running: dict[str, Future[Outcome]] = {}
         self._failed: OrderedDict[str, tuple[float, ThumbsmithError]] = OrderedDict()
-        self._reported = Reported()
+        self._reported = ReportedFailures()
         self._stopped = threading.Event()
         self._watcher: threading.Thread | None = None
 
@@ -113,16 +112,19 @@ class BackgroundUpdater:
             with self._condition:
                 self._queued.pop(key, None)
                 self._running[key] = future
+            outcome: Outcome | None = None
+            error: BaseException | None = None
             try:
-                outcome = self._converge(key)
-            except BaseException as error:
-                with self._condition:
-                    self._running.pop(key, None)
-                future.set_exception(error)
-            else:
-                with self._condition:
-                    self._running.pop(key, None)
+                result = self._converge(key)
+                outcome, error = result.outcome, result.error
+            except BaseException as unexpected:
+                error = unexpected
+            with self._condition:
+                self._running.pop(key, None)
+            if outcome:
                 future.set_result(outcome)
+            else:
+                future.set_exception(error)
 
     @contextmanager
     def _key_locked(self, key: str) -> Iterator[None]:
@@ -137,22 +139,16 @@ class BackgroundUpdater:
                 self._locked.discard(key)
                 self._condition.notify_all()
 
-    def _converge(self, key: str) -> Outcome:
-        scope = self.scope
-        try:
-            outcome = converge(
-                key, scope.source, scope.destination, scope.recipe, renderer=self._renderer, options=scope.options
-            )
-        except ThumbsmithError as error:
-            self._log_failure(key, error)
-            with self._condition:
-                self._failed[key] = time.monotonic(), error
+    def _converge(self, key: str) -> Result:
+        result = self.scope.attempt(key, self._renderer)
+        self._log_failure(key, result.error)
+        with self._condition:
+            self._failed.pop(key, None)
+            if result.error:
+                self._failed[key] = time.monotonic(), result.error
                 while len(self._failed) > _MAX_FAILURES:
                     self._failed.popitem(last=False)
-            raise
-        self._log_failure(key, None)
-        self._failed.pop(key, None)
-        return outcome
+        return result
 
     def _log_failure(self, key: str, error: ThumbsmithError | None) -> None:
         """Log why the key failed, unless the last log line for it says the same. None: the key did not fail."""
@@ -180,10 +176,10 @@ class BackgroundUpdater:
             renderer=self._renderer,
             threads=self._threads,
             sync=self._sync,
-            make_right=self._update_now,
+            converge=self._update_now,
         )
 
-    def _update_now(self, key: str) -> Outcome:
+    def _update_now(self, key: str) -> Result:
         with self._key_locked(key):
             return self._converge(key)
 
@@ -192,20 +188,19 @@ class BackgroundUpdater:
 
         If most sources are missing, the folder may be unmounted: then no thumbnails are deleted.
         """
-        try:
-            return self._sync_scope(self.scope)
-        except MassDeletionRefused as refusal:
+
+        def warn(refusal: MassDeletionRefused) -> None:
             log.warning("%s: no thumbnails are deleted. Is the folder of the sources in place?", refusal.finding)
-            options = replace(self.scope.options, keep_orphans=True)
-            return self._sync_scope(replace(self.scope, options=options))
+
+        return without_mass_delete(self.scope, self._sync_scope, warn)
 
     def _sync_scope(self, scope: Scope) -> bool | None:
         failed = False
         with self._condition:
-            self._reported.next_round()
+            self._reported.next_scan()
         stop: Callable[[], bool] = self._stopped.is_set
         with scan(scope) as found:
-            for done in engine.sync(found, renderer=self._renderer, threads=self._threads, stop=stop):
-                failed = failed or done.error is not None
-                self._log_failure(done.key, done.error)
+            for result in sync(found, renderer=self._renderer, threads=self._threads, stop=stop):
+                failed = failed or result.error is not None
+                self._log_failure(result.key, result.error)
         return None if stop() else not failed

@@ -19,6 +19,7 @@ from thumbsmith.errors import ThumbsmithError
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.selection import is_source, may_hold_sources
 from thumbsmith.reconcile.converge import StoreDriver, digest
+from thumbsmith.reconcile.decide import unusable_key
 from thumbsmith.reconcile.manifest import (
     Manifest,
     ManifestVersion,
@@ -27,7 +28,7 @@ from thumbsmith.reconcile.manifest import (
     SourceRecord,
     read_manifest_version,
 )
-from thumbsmith.reconcile.protocol import Finding, look, unusable_key
+from thumbsmith.reconcile.protocol import Finding, examine
 from thumbsmith.store import OpenObject, Store
 from thumbsmith.store.base import ObjectInfo, Visitor
 from thumbsmith.web.http import is_unicode
@@ -155,7 +156,7 @@ class ImageLibrary:
             load_manifest=self.manifest,
             cached_digest=self._cached_digest,
         )
-        return driver.carry_out(look(self.recipe))
+        return driver.run(examine(self.recipe))
 
     def _unusable_image(self, source: ObjectInfo, rejection: Rejection) -> ImageStatus:
         """Return the status of a source whose key cannot have thumbnails, with the manifest it would have."""
@@ -190,9 +191,10 @@ class _CachingStoreDriver(StoreDriver):
     load_manifest: Callable[[str], Manifest | None] = field(kw_only=True)
     cached_digest: Callable[[Version, Callable[[], str | None]], str | None] = field(kw_only=True)
 
-    def _load_manifest(self) -> Manifest | None:
+    def _read_manifest(self) -> Manifest | None:
         return self.load_manifest(self.key)
 
-    def _digest_source(self, etag: str) -> str | None:
+    def digest_source(self, etag: str) -> str | None:
+        """Return the digest of this version of the source, from the cache if possible."""
         version = self.source.url, self.key, etag
-        return self.cached_digest(version, lambda: StoreDriver._digest_source(self, etag))
+        return self.cached_digest(version, lambda: StoreDriver.digest_source(self, etag))

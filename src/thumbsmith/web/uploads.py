@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from thumbsmith.errors import StoreError
 from thumbsmith.image.formats import SOURCE_FORMATS
 from thumbsmith.recipe.selection import is_source
-from thumbsmith.reconcile.protocol import unusable_key
+from thumbsmith.reconcile.decide import unusable_key
 from thumbsmith.store import Headers
 from thumbsmith.store.base import PendingObject
 from thumbsmith.web.http import Problem, encode_key, read_field, read_json_object

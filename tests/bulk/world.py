@@ -1,4 +1,4 @@
-"""Many sources without pixels: what is made of one is text that tells which source and recipe it is of."""
+"""Many sources without pixels: a rendition is a digest of the source and the variant."""
 
 import hashlib
 from collections import Counter, defaultdict
@@ -8,14 +8,14 @@ from itertools import count
 from pathlib import Path
 
 from thumbsmith import Recipe, converge
-from thumbsmith.bulk.scan import Scope, inspect, scan
-from thumbsmith.bulk.status import KeyStatus
-from thumbsmith.bulk.sync import Done, sync
+from thumbsmith.bulk.scan import Scope, scan
+from thumbsmith.bulk.status import KeyStatus, inspect
+from thumbsmith.bulk.sync import SyncResult, sync
 from thumbsmith.errors import Code, Rejected
 from thumbsmith.image.probe import Probe
 from thumbsmith.reader import RangeReader
 from thumbsmith.recipe.names import Rendition, expected
-from thumbsmith.reconcile.effects import DEFAULTS, Options
+from thumbsmith.reconcile.protocol import DEFAULTS, Options
 from thumbsmith.store import Headers, ObjectInfo
 from thumbsmith.store.memory import MemoryObject, MemoryStore
 from thumbsmith.worker import Work
@@ -27,12 +27,12 @@ _ETAGS = count()
 
 
 class OpaqueStore(MemoryStore):
-    """A store in memory that gives every write a new etag, as S3 does where it encrypts; counts what is opened."""
+    """A store in memory that gives every write a new etag, as S3 does with encryption; counts opened objects."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
         object.__setattr__(self, "opened", Counter())
-        object.__setattr__(self, "_names", defaultdict(set))  # so that `children` takes no look at all that is there
+        object.__setattr__(self, "_names", defaultdict(set))  # so that `children` need not visit all objects
 
     @property
     def etags_identify_content(self) -> bool:
@@ -40,7 +40,7 @@ class OpaqueStore(MemoryStore):
         return False
 
     def put(self, key: str, data: bytes, headers: Headers) -> str:
-        """Store the object; return an etag that says nothing of its content."""
+        """Store the object; return an etag that does not depend on its content."""
         etag = f"{next(_ETAGS):032x}"
         with self._lock:
             self._objects[key] = MemoryObject(ObjectInfo(key, etag, len(data)), data, headers)
@@ -48,7 +48,7 @@ class OpaqueStore(MemoryStore):
         return etag
 
     def delete(self, key: str) -> None:
-        """Remove this object, if it is there."""
+        """Delete this object, if it exists."""
         super().delete(key)
         with self._lock:
             self._names[key.rpartition("/")[0]].discard(key)
@@ -60,7 +60,7 @@ class OpaqueStore(MemoryStore):
         return iter(infos)
 
     def open(self, key: str) -> MemoryObject | None:
-        """Return the object, and count it."""
+        """Return the object and count it."""
         self.opened[key.rpartition("/")[2]] += 1
         return super().open(key)
 
@@ -70,11 +70,11 @@ class OpaqueStore(MemoryStore):
         return found.info if found else None
 
 
-class Unpainted:
-    """Writes what a picture would be made of."""
+class DigestRenderer:
+    """A renderer whose renditions are digests."""
 
     def render(self, reader: RangeReader, recipe: Recipe, wanted: Collection[str] | None = None) -> Work:
-        """Return texts. Raises Rejected for what is no image."""
+        """Return the renditions. Raises Rejected for a source that starts with BAD."""
         content = reader.read(0, reader.size)
         if content.startswith(BAD):
             raise Rejected(Code.UNSUPPORTED_FORMAT, "not an image")
@@ -102,40 +102,40 @@ class Unpainted:
 
 @dataclass
 class World:
-    """Both stores, and an index if there is to be one."""
+    """Both stores, and the file of a manifest cache, if any."""
 
     recipe: Recipe = RECIPE
     source: OpaqueStore = field(default_factory=lambda: OpaqueStore("source"))
     destination: OpaqueStore = field(default_factory=lambda: OpaqueStore("destination"))
-    index: Path | None = None
+    cache: Path | None = None
 
     def scope(self, options: Options = DEFAULTS) -> Scope:
-        """Return what is kept right."""
+        """Return the scope of this world."""
         return Scope(
-            source=self.source, destination=self.destination, recipe=self.recipe, options=options, index=self.index
+            source=self.source, destination=self.destination, recipe=self.recipe, options=options, cache=self.cache
         )
 
     def upload(self, key: str, content: bytes | None = None) -> None:
-        """Put a source, each time with another content."""
+        """Put a source, each time with different content."""
         self.source.put(key, content or f"{key} {next(_ETAGS)}".encode(), HEADERS)
 
     def converge(self, key: str) -> None:
-        """Make one key right."""
-        converge(key, self.source, self.destination, self.recipe, renderer=Unpainted())
+        """Converge one key."""
+        converge(key, self.source, self.destination, self.recipe, renderer=DigestRenderer())
 
     def plan(self, options: Options = DEFAULTS) -> list[KeyStatus]:
-        """Return what there is to tell."""
+        """Return the status of all keys."""
         with scan(self.scope(options)) as found:
             return list(inspect(found, stop=lambda: False, readers=2))
 
-    def sync(self, options: Options = DEFAULTS) -> list[Done]:
-        """Make everything right."""
+    def sync(self, options: Options = DEFAULTS) -> list[SyncResult]:
+        """Sync both stores."""
         with scan(self.scope(options)) as found:
-            return list(sync(found, renderer=Unpainted(), threads=2, stop=lambda: False, may_wipe=True))
+            return list(sync(found, renderer=DigestRenderer(), threads=2, stop=lambda: False, allow_mass_delete=True))
 
-    def without_index(self) -> "World":
-        """Return the same stores, with nothing remembered."""
-        return replace(self, index=None)
+    def without_cache(self) -> "World":
+        """Return the same stores without a cache."""
+        return replace(self, cache=None)
 
     def objects(self) -> Iterator[str]:
         """Yield the keys of the destination."""
