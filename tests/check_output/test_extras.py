@@ -1,4 +1,4 @@
-"""What a variant asks for may be in its renditions, that and nothing else."""
+"""The extras that a variant asks for are allowed in its renditions, and nothing else."""
 
 import io
 import zlib
@@ -15,7 +15,7 @@ from thumbsmith.recipe.names import Rendition
 
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
-# Red and green exchanged: a space of its own, so that a picture in it is kept with its profile.
+# Red and green exchanged: a color space that is not sRGB, so that its profile is kept.
 WIDE = PROFILE.replace(b"rXYZ", b"xXYZ").replace(b"gXYZ", b"rXYZ").replace(b"xXYZ", b"gXYZ")
 
 CREDIT, KEEP, MOVES = (
@@ -51,7 +51,7 @@ def _made(variant: Variant) -> dict[Format, Rendition]:
 @pytest.mark.parametrize("kind", Format)
 @pytest.mark.parametrize("variant", [CREDIT, KEEP, MOVES], ids=["credit", "profile", "frames"])
 def test_what_a_variant_asks_for_passes_and_only_there(variant: Variant, kind: Format):
-    """With the variant's extras a rendition is pure; where they are not asked for it is refused."""
+    """A rendition passes with the extras of its variant, and is refused without them."""
     made = _made(variant)[kind]
     check(made, Extras.of(variant))
     if variant is not MOVES or kind.holds_animation:
@@ -62,7 +62,7 @@ def test_what_a_variant_asks_for_passes_and_only_there(variant: Variant, kind: F
 @pytest.mark.parametrize("kind", Format)
 @pytest.mark.parametrize("variant", [CREDIT, KEEP, MOVES], ids=["credit", "profile", "frames"])
 def test_one_extra_allows_no_other(variant: Variant, kind: Format):
-    """A rendition with a credit, a profile or frames is refused where only the two others are allowed."""
+    """A rendition with a credit, a profile or frames is refused if only the two others are allowed."""
     extras = Extras.of(variant)
     others = Extras(profile=not extras.profile, credit=not extras.credit, frames=not extras.frames)
     if variant is not MOVES or kind.holds_animation:
@@ -71,7 +71,7 @@ def test_one_extra_allows_no_other(variant: Variant, kind: Format):
 
 
 def test_a_profile_of_frames_is_a_profile():
-    """An animated AVIF has profiles in its description and in its track: each is refused where frames alone are not."""
+    """A profile in the description or in the track of an animated AVIF is refused if only frames are allowed."""
     stream = io.BytesIO()
     frames = [Image.new("RGB", (64, 48), color) for color in ("red", "green")]
     frames[0].save(stream, "avif", save_all=True, append_images=frames[1:], icc_profile=WIDE)
@@ -87,7 +87,7 @@ def test_a_profile_of_frames_is_a_profile():
 
 
 def test_nothing_is_hidden_behind_a_packed_profile():
-    """The chunk of a PNG ends where its compressed profile ends."""
+    """Bytes after the compressed profile in a PNG chunk are refused."""
     made = _made(KEEP)[Format.PNG]
     start = made.data.index(b"iCCP")
     length = int.from_bytes(made.data[start - 4 : start], "big")
@@ -100,7 +100,7 @@ def test_nothing_is_hidden_behind_a_packed_profile():
 
 @pytest.mark.parametrize("name", [b"av01Color\0", b"ExifExif\0"])
 def test_items_of_an_avif_have_no_names_of_their_own(name: bytes):
-    """Where a credit is allowed the names of items are still those that the encoder writes."""
+    """Other names of items than those of the encoder are refused, even if a credit is allowed."""
     made = _made(CREDIT)[Format.AVIF]
     assert made.data.count(name) == 1
     with pytest.raises(OutputError, match="an item"):
@@ -110,7 +110,7 @@ def test_items_of_an_avif_have_no_names_of_their_own(name: bytes):
 @pytest.mark.parametrize("kind", Format)
 @pytest.mark.parametrize("variant", [CREDIT, KEEP, MOVES], ids=["credit", "profile", "frames"])
 def test_what_follows_the_end_is_refused(variant: Variant, kind: Format):
-    """With extras, too, a file has not one byte after its end."""
+    """A byte after the end is refused, even if extras are allowed."""
     made = _made(variant)[kind]
     for tail in (b"\0", b"SN:73-4411"):
         with pytest.raises(OutputError):
@@ -119,7 +119,7 @@ def test_what_follows_the_end_is_refused(variant: Variant, kind: Format):
 
 @pytest.mark.parametrize("kind", [Format.JPEG, Format.PNG, Format.WEBP])
 def test_a_credit_is_no_way_in_for_other_metadata(kind: Format):
-    """A block of EXIF with a position or a serial number in it is refused where a credit is allowed."""
+    """EXIF with a position or a serial number is refused, even if a credit is allowed."""
     exif = Image.Exif()
     exif.load(Image.open(io.BytesIO(_credited())).info["exif"])
     stream = io.BytesIO()
@@ -129,7 +129,7 @@ def test_a_credit_is_no_way_in_for_other_metadata(kind: Format):
 
 
 def test_a_profile_of_a_jpeg_may_have_parts():
-    """A profile that is cut into segments is put together; in another order, or with more, it is none."""
+    """A profile in several segments is joined. In another order, or with more bytes, it is refused."""
     made = _made(KEEP)[Format.JPEG]
     start = made.data.index(b"\xff\xe2")
     end = start + 2 + int.from_bytes(made.data[start + 2 : start + 4], "big")
@@ -154,7 +154,7 @@ def test_a_profile_of_a_jpeg_may_have_parts():
 
 
 def test_a_credit_of_a_jpeg_comes_once():
-    """One block of EXIF and one of XMP: further ones, also of a credit alone, are refused."""
+    """One block of EXIF and one of XMP are allowed. Further ones are refused, even with only a credit."""
     made = _made(CREDIT)[Format.JPEG]
     start = made.data.index(b"\xff\xe1")
     segment = made.data[start : start + 2 + int.from_bytes(made.data[start + 2 : start + 4], "big")]
@@ -164,7 +164,7 @@ def test_a_credit_of_a_jpeg_comes_once():
 
 @pytest.mark.parametrize("kind", [Format.JPEG, Format.WEBP])
 def test_a_packet_holds_a_credit_and_nothing_else(kind: Format):
-    """XMP that says more is refused where a credit is allowed."""
+    """XMP with more than a credit is refused."""
     stream = io.BytesIO()
     Image.new("RGB", (32, 24)).save(stream, kind.value, xmp=b"<x:xmpmeta>GPSLatitude</x:xmpmeta>")
     with pytest.raises(OutputError, match="XMP"):
@@ -173,7 +173,7 @@ def test_a_packet_holds_a_credit_and_nothing_else(kind: Format):
 
 @pytest.mark.parametrize("kind", [Format.JPEG, Format.PNG, Format.WEBP])
 def test_a_profile_is_no_way_in_for_other_bytes(kind: Format):
-    """What is longer than it says, or is no profile, is refused where a profile is allowed."""
+    """A profile with a wrong length or signature is refused."""
     for profile in (WIDE + b"SN:73-4411", b"no profile at all" * 20):
         stream = io.BytesIO()
         Image.new("RGB", (32, 24)).save(stream, kind.value, icc_profile=profile)
@@ -185,6 +185,6 @@ def test_a_profile_is_no_way_in_for_other_bytes(kind: Format):
     "block", [b"", b"MM\0*", b"II*\0\x08\0\0\0\x01\0", b"XX*\0" + bytes(20), b"MM\0*\0\0\0\x08\0\0\0\0\0\0"]
 )
 def test_exif_that_is_no_credit_is_refused(block: bytes):
-    """Blocks that end early, are of no byte order, or hold no entry."""
+    """EXIF blocks that are cut, without a byte order or without an entry are refused."""
     with pytest.raises(OutputError, match="EXIF"):
         Extras(credit=True).require_exif(block)

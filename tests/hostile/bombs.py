@@ -1,4 +1,4 @@
-"""Bombs that no header gives away: scans, frames, and what unpacks to far more than it is."""
+"""Bombs that the header does not show: scans, frames, and highly compressed data."""
 
 import struct
 import zlib
@@ -14,7 +14,7 @@ SCANS = ("too_many_scans",)
 
 
 def scans_jpeg(side: int, components: int, bits: int, *, height: int | None = None) -> bytes:
-    """Return a legal progressive JPEG, all of one colour, with a scan for each coefficient and each of its bits.
+    """Return a valid progressive JPEG of one color, with a scan for each coefficient and each of its bits.
 
     Components times (63 times bits, and one) scans: 2,649 with 3 components and 14 bits. The scans say nothing, in a
     few bytes each; a decoder walks over all of the picture for each of them.
@@ -40,7 +40,7 @@ def scans_jpeg(side: int, components: int, bits: int, *, height: int | None = No
 
 
 def _runs(blocks: int) -> str:
-    """Return the bits of runs that pass over so many blocks."""
+    """Return the bits of runs that skip this number of blocks."""
     bits = ""
     while blocks:
         power = min(14, blocks.bit_length() - 1)
@@ -56,7 +56,7 @@ def _coded(bits: str) -> bytes:
 
 
 def frames_gif(count: int) -> bytes:
-    """Return a GIF of so many pictures of 2 x 2."""
+    """Return a GIF with this number of frames of 2 x 2."""
     screen = b"GIF89a" + struct.pack("<HH", 2, 2) + b"\x80\0\0" + b"\0\0\0\xff\xff\xff"
     control = b"\x21\xf9\x04\x04\x01\0\0\0"
     frame = b"," + struct.pack("<HHHHB", 0, 0, 2, 2, 0) + b"\x02\x03\x04\x12\x05\0"
@@ -64,14 +64,14 @@ def frames_gif(count: int) -> bytes:
 
 
 def frames_webp(count: int) -> bytes:
-    """Return a WebP of so many pictures of 9 x 7."""
+    """Return a WebP with this number of frames of 9 x 7."""
     inner = saved("WEBP", picture().resize((9, 7)), lossless=True)[12:]
     frame = bytes(6) + b"\x08\0\0\x06\0\0\x0a\0\0\0" + inner
     return riff((b"VP8X", b"\x02\0\0\0\x08\0\0\x06\0\0"), (b"ANIM", bytes(6)), *[(b"ANMF", frame)] * count)
 
 
 def frames_apng(count: int, said: int | None = None) -> bytes:
-    """Return an APNG of so many pictures of 2 x 2, which says that it has `said`."""
+    """Return an APNG with this number of frames of 2 x 2, which announces `said` frames."""
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 2, 8, 0, 0, 0, 0))
     pixels = zlib.compress(bytes(6))
     control = struct.pack(">IIIIHHBB", 2, 2, 0, 0, 1, 10, 0, 0)
@@ -85,7 +85,7 @@ def frames_apng(count: int, said: int | None = None) -> bytes:
 
 @cache
 def scan_bombs() -> tuple[Sample, ...]:
-    """Return legal progressive JPEGs with more scans than any picture needs, of 1 to 81 megapixels."""
+    """Return valid progressive JPEGs of 1 to 81 megapixels, with more scans than any image needs."""
     return (
         Sample("jpeg-2649-scans-81-mp", scans_jpeg(9000, 3, 14), "reject", SCANS),
         Sample("jpeg-883-scans-81-mp", scans_jpeg(9000, 1, 14), "reject", SCANS),
@@ -98,7 +98,7 @@ def scan_bombs() -> tuple[Sample, ...]:
 
 @cache
 def frame_bombs() -> tuple[Sample, ...]:
-    """Return animations of more frames than anybody watches. Of each but the first frame is wanted by default."""
+    """Return animations with very many frames. By default only the first frame of each is needed."""
     return (
         Sample("gif-50000-frames", frames_gif(50_000), "thumbnail"),
         Sample("webp-50000-frames", frames_webp(50_000), "either"),
@@ -116,7 +116,7 @@ def _png_with(*before: bytes, after: bytes = b"") -> bytes:
 
 @cache
 def text_bombs() -> tuple[Sample, ...]:
-    """Return pictures with texts, profiles and comments that unpack to, or are, far more than the picture."""
+    """Return images with texts, profiles and comments that are, or uncompress to, far more than the image."""
     return tuple(_text_bombs())
 
 
@@ -144,7 +144,7 @@ def _text_bombs() -> Iterator[Sample]:
 
 
 def memory_bombs() -> Iterator[Sample]:
-    """Yield whole and legal pictures, of a few kilobytes, that take more memory than a source may."""
+    """Yield valid images of a few kilobytes that need more memory than a source may take."""
     large = ("over_memory", "too_many_pixels")
     interlaced = _interlaced(8000)
     yield Sample("png-interlaced-64-mp-rgba", interlaced, "reject", large)
@@ -155,7 +155,7 @@ def memory_bombs() -> Iterator[Sample]:
 
 
 def _interlaced(side: int) -> bytes:
-    """Return a PNG of one transparent colour, written in seven passes."""
+    """Return an interlaced PNG of one transparent color."""
     packer = zlib.compressobj(1)
     packed = b""
     for left, top, right, down in (

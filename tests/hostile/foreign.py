@@ -1,4 +1,4 @@
-"""Files of other kinds, under the names of pictures; and pictures that are something else besides."""
+"""Files of other types with names of images, and images that are valid files of another type too."""
 
 import gzip
 import io
@@ -14,7 +14,7 @@ from tests.hostile.samples import Sample
 SCRIPT = b"<script>alert(document.domain)</script>"
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9">%s</svg>'
 
-# What a refusal calls each of them.
+# The name of each type in the message of the rejection.
 NAMED = {
     "SVG": [
         SVG % b'<image href="http://169.254.169.254/latest/meta-data/"/>',
@@ -66,7 +66,7 @@ def _archives() -> Iterator[tuple[str, bytes]]:
 
 @cache
 def foreign() -> tuple[Sample, ...]:
-    """Return files that are no pictures that are read here, each with the name that it must be refused by."""
+    """Return files of unsupported types, each with the name that its rejection must have."""
     files = [(name, data) for name, each in NAMED.items() for data in each] + list(_archives())
     found = [Sample(f"{name}, {len(data)} bytes", data, "reject", (name,)) for name, data in files]
     video = box(b"ftyp", b"mp42", bytes(4), b"isom") + box(b"moov")
@@ -75,7 +75,7 @@ def foreign() -> tuple[Sample, ...]:
 
 @cache
 def polyglots() -> tuple[Sample, ...]:
-    """Return pictures that are something else besides: a page, a script, an archive, a document."""
+    """Return images that are also a page, a script, an archive or a document."""
     jpeg, png, gif, webp = (saved(kind) for kind in ("JPEG", "PNG", "GIF", "WEBP"))
     archive = dict(_archives())["a ZIP archive"]
     scripted = b"GIF89a" + b"/*" + gif[8:]  # its width and height begin a comment

@@ -1,4 +1,4 @@
-"""Atheris on the probe: whatever the bytes, a header's facts or a rejection.
+"""Atheris on the probe: for any bytes it returns a Probe or raises Rejected.
 
 python -m tests.hostile.fuzz_probe FOLDER -max_total_time=600     begins with the files in FOLDER
 """
@@ -19,7 +19,7 @@ RECIPE = Recipe.default()
 
 
 def once(data: bytes) -> None:
-    """Probe and judge; anything but Rejected that comes out is a finding."""
+    """Probe the data and check the limits. Any exception but Rejected is a finding."""
     with suppress(Rejected):
         header = probe(BytesReader(data))
         check_limits(header, RECIPE.limits)

@@ -1,4 +1,4 @@
-"""Header bombs: a few bytes that claim a picture of gigabytes, or sizes that contradict each other."""
+"""Header bombs: a few bytes that claim an image of gigabytes, or sizes that contradict each other."""
 
 import struct
 from collections.abc import Iterator
@@ -59,7 +59,7 @@ def _tiff(width: int, height: int, **more: int) -> bytes:
 
 @cache
 def header_bombs() -> tuple[Sample, ...]:
-    """Return files whose header alone says that they are too large."""
+    """Return files whose header shows that they are too large."""
     return tuple(_header_bombs())
 
 
@@ -85,12 +85,12 @@ def _header_bombs() -> Iterator[Sample]:
 
 
 def _avif_solid() -> bytes:
-    """Return an AVIF that says 8192 x 8192, as one of one colour of that size needs but a kilobyte."""
+    """Return an AVIF that claims 8192 x 8192: in one color, that size needs only a kilobyte."""
     return good()["avif"].replace(struct.pack(">II", 40, 24), struct.pack(">II", 8192, 8192))
 
 
 def grid(rows: int, columns: int, width: int, height: int, tile: int, tiles: int, brand: bytes = b"heic") -> bytes:
-    """Return a picture made of tiles: item 1 is the grid, its description in `idat`, and the tiles follow it."""
+    """Return an image of tiles: item 1 is the grid, with its description in `idat`, and the tiles follow it."""
     grid = bytes((0, 1, rows - 1, columns - 1)) + struct.pack(">II", width, height)
     places = bytes((1, 0, 0, 0, 0x44, 0)) + struct.pack(">H", 1) + struct.pack(">HHHHII", 1, 1, 0, 1, 0, len(grid))
     numbers = range(2, 2 + tiles)
@@ -118,7 +118,7 @@ def grid(rows: int, columns: int, width: int, height: int, tile: int, tiles: int
 
 
 def _sequence_header(data: bytes, width: int, height: int) -> bytes:
-    """Return an AVIF whose AV1 sequence header says another size, of up to 65536, than its container."""
+    """Return an AVIF whose AV1 sequence header has another size, of up to 65536, than its container."""
     at = data.index(b"mdat") + 4 + 2  # after the temporal delimiter
     assert data[at] == 0x0A
     old = data[at + 2 : at + 2 + data[at + 1]]
@@ -141,7 +141,7 @@ def _sequence_header(data: bytes, width: int, height: int) -> bytes:
 
 @cache
 def liars() -> tuple[Sample, ...]:
-    """Return files whose parts contradict each other about sizes, or point where nothing is."""
+    """Return files whose parts contradict each other about sizes, or point beyond the file."""
     return tuple(_liars())
 
 

@@ -1,4 +1,4 @@
-"""Damage: good files, changed by chance, always in the same way for the same seed."""
+"""Damaged files: valid ones with random changes, the same ones for the same seed."""
 
 import random
 import struct
@@ -8,18 +8,18 @@ from tests.containers.files import good
 from tests.hostile.bombs import frames_apng, frames_gif, frames_webp, scans_jpeg
 from tests.hostile.headers import grid
 
-# Numbers that files are broken with: the ends of what 8, 16, 32 bits hold, signed and not.
+# Numbers that are written into files: the limits of 8, 16 and 32 bits, signed and unsigned.
 NUMBERS = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 
 
 def seeds() -> list[bytes]:
-    """Return the files that mutants are made of: good ones of every kind, and a few odd ones."""
+    """Return the files that mutants are made from: valid ones of every kind, and some unusual ones."""
     odd = [frames_gif(5), frames_webp(5), frames_apng(5), scans_jpeg(64, 3, 1), grid(2, 3, 190, 120, 64, 6)]
     return [data for _, data in sorted(good().items())] + odd
 
 
 def mutants(seed: int, count: int) -> Iterator[bytes]:
-    """Yield so many damaged files."""
+    """Yield this number of damaged files."""
     chance = random.Random(seed)
     files = seeds()
     for _ in range(count):
@@ -40,7 +40,7 @@ def _stomp(data: bytearray, chance: random.Random, _: list[bytes]) -> None:
 
 
 def _number(data: bytearray, chance: random.Random, _: list[bytes]) -> None:
-    """Write one of the numbers over what may be a size, an offset or a count."""
+    """Overwrite a possible size, offset or count with one of the numbers."""
     size, order = chance.choice((1, 2, 4)), chance.choice("<>")
     value = chance.choice(NUMBERS) & (1 << 8 * size) - 1
     start = _place(data, chance)
@@ -63,13 +63,13 @@ def _repeat(data: bytearray, chance: random.Random, _: list[bytes]) -> None:
 
 
 def _splice(data: bytearray, chance: random.Random, files: list[bytes]) -> None:
-    """Go on with another file, from anywhere in it."""
+    """Continue with the bytes of another file, from a random offset."""
     other = chance.choice(files)
     data[_place(data, chance) :] = other[chance.randrange(len(other)) :]
 
 
 def _place(data: bytearray, chance: random.Random) -> int:
-    """Return a place, as often as not in the first hundred bytes: that is where structure is."""
+    """Return an offset, half of the time in the first hundred bytes, which contain most of the structure."""
     length = max(1, len(data))
     return chance.randrange(min(100, length)) if chance.random() < 0.5 else chance.randrange(length)
 

@@ -1,4 +1,4 @@
-"""What a hostile file is: bytes, a name, what is wrong with them, and what must come of it."""
+"""A hostile file: its bytes, its name, and the expected outcome."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,7 +8,7 @@ Expected = Literal["thumbnail", "reject", "either"]
 
 @dataclass(frozen=True)
 class Sample:
-    """A file; `expected` is a thumbnail, a rejection, or either of them, with one of `codes` where those are named."""
+    """A file. `expected` is a thumbnail, a rejection, or either; a rejection has one of `codes`, if there are any."""
 
     name: str
     data: bytes
@@ -16,5 +16,5 @@ class Sample:
     codes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        """Return the name: a failing test should not print megabytes."""
+        """Return the name, so that a failing test does not print megabytes."""
         return self.name

@@ -1,4 +1,4 @@
-"""Bombs and lies, made here: each is refused for what it is, for next to nothing; or does no harm."""
+"""Bombs and false claims: each is rejected with the right code at little cost, or does no harm."""
 
 import sys
 from collections.abc import Iterator
@@ -19,12 +19,12 @@ from thumbsmith.image.probe import probe
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Limits, Recipe
 
-# Function calls of the probe: for a header, for a scan that is walked over, and for a frame.
+# Function calls of the probe: for a header, for each scan, and for each frame.
 HEADER_CALLS = 1_500
 SCAN_CALLS = 60
 FRAME_CALLS = 150
 
-# CPU seconds on the machine that measures: of a child from its fork to its end.
+# CPU seconds of a child, from its fork to its end, on the measuring machine.
 HEADER_SECONDS = 0.020
 WALK_SECONDS = 0.050
 
@@ -40,7 +40,7 @@ def trial() -> Iterator[Bench]:
 
 @pytest.mark.parametrize("sample", BOMBS, ids=repr)
 def test_a_bomb_is_refused_before_any_decoder(trial: Bench, sample: Sample):
-    """By its code, without leave to decode."""
+    """A header bomb is rejected with its code, and is never decoded."""
     verdict = trial(sample.data)
     assert verdict.outcome in sample.codes
     assert not verdict.decoded
@@ -48,7 +48,7 @@ def test_a_bomb_is_refused_before_any_decoder(trial: Bench, sample: Sample):
 
 @pytest.mark.parametrize("sample", header_bombs(), ids=repr)
 def test_a_header_bomb_is_refused_at_once(trial: Bench, sample: Sample):
-    """It takes one small read, a few function calls, and 40 MiB."""
+    """The rejection of a header bomb takes one small read, a few function calls, and 40 MiB."""
     assert calls(lambda: judged(sample.data)) <= HEADER_CALLS
     judged(reader := CountingReader(sample.data))
     assert (len(reader.reads), reader.cost) == (1, len(sample.data))
@@ -57,7 +57,7 @@ def test_a_header_bomb_is_refused_at_once(trial: Bench, sample: Sample):
 
 @pytest.mark.parametrize("sample", scan_bombs(), ids=repr)
 def test_a_scan_bomb_is_refused_at_once(sample: Sample):
-    """The file is read once, in few reads, and each scan takes a few function calls, however large the picture is."""
+    """Counting scans reads the file once, and takes a few function calls per scan, for any size of the image."""
     scans = int(sample.name.split("-")[1])
     assert calls(lambda: judged(sample.data)) <= HEADER_CALLS + SCAN_CALLS * scans
     judged(reader := CountingReader(sample.data))
@@ -67,7 +67,7 @@ def test_a_scan_bomb_is_refused_at_once(sample: Sample):
 
 @pytest.mark.parametrize("sample", frame_bombs(), ids=repr)
 def test_where_all_frames_are_wanted_a_frame_bomb_is_refused_at_once(sample: Sample):
-    """Too many frames are known without decoding one: by few function calls for each frame, to MAX_FRAMES."""
+    """Frames are counted up to MAX_FRAMES without decoding, with few function calls per frame."""
     assert calls(lambda: judged(sample.data)) <= HEADER_CALLS + FRAME_CALLS * MAX_FRAMES
     judged(reader := CountingReader(sample.data))
     assert reader.cost <= len(sample.data)
@@ -80,7 +80,7 @@ def test_where_all_frames_are_wanted_a_frame_bomb_is_refused_at_once(sample: Sam
 
 
 def test_the_first_of_many_frames_costs_little(trial: Bench):
-    """Where one picture is wanted of 50,000, decoding takes about as many function calls as where there is only one."""
+    """The first of 50,000 frames takes about as many function calls as a single frame."""
     recipe = Recipe.default()
     decoding = {}
     for sample in frame_bombs():
@@ -92,7 +92,7 @@ def test_the_first_of_many_frames_costs_little(trial: Bench):
 
 @pytest.mark.deep
 def test_refusals_take_little_time(trial: Bench):
-    """A refusal by the header takes 20 ms of a child's life, counting scans or frames 50 ms, long texts 2 s."""
+    """A child takes at most 20 ms for a rejection by the header, 50 ms to count scans or frames, 2 s for long texts."""
     (single,) = (each for each in frame_bombs() if each.name.endswith("no-frames"))
     alone = _least(trial, single, 0)
     limits = dict.fromkeys(header_bombs(), HEADER_SECONDS) | dict.fromkeys(scan_bombs(), WALK_SECONDS)
@@ -114,7 +114,7 @@ def _least(trial: Bench, sample: Sample, seconds: float) -> float:
 
 @pytest.mark.parametrize("sample", [*liars(), *text_bombs()], ids=repr)
 def test_lies_and_swollen_texts_end_well(trial: Bench, sample: Sample):
-    """What contradicts itself is refused by its code; texts and profiles of megabytes cost no picture and no memory."""
+    """Contradictory files are rejected with their code. Texts of megabytes cost neither the picture nor memory."""
     verdict = trial(sample.data)
     assert complaint(verdict, sample.expected) is None
     assert not sample.codes or verdict.outcome in sample.codes
@@ -123,13 +123,13 @@ def test_lies_and_swollen_texts_end_well(trial: Bench, sample: Sample):
 
 @pytest.mark.parametrize("name", ["tiff-tile-65536", "webp-frame-beyond-canvas", "apng-frame-beyond-canvas"])
 def test_frames_and_tiles_are_judged_by_their_numbers(trial: Bench, name: str):
-    """What lies about a frame or a tile never sees a decoder; nor does any grid."""
+    """A file with false claims about a frame or a tile is never decoded."""
     chosen = [each for each in liars() if each.name == name or "grid" in each.name]
     assert [each for each in chosen if trial(each.data).decoded] == []
 
 
 def test_legal_pictures_that_need_too_much_memory_are_refused(trial: Bench):
-    """Kilobytes that unpack to more than max_memory are refused by what their decoder would take."""
+    """Kilobytes that uncompress to more than max_memory are rejected by the predicted memory."""
     for sample in memory_bombs():
         verdict = trial(sample.data)
         assert verdict.outcome in sample.codes, sample
@@ -138,7 +138,7 @@ def test_legal_pictures_that_need_too_much_memory_are_refused(trial: Bench):
 
 @pytest.mark.parametrize("sample", foreign(), ids=repr)
 def test_other_files_are_refused_by_name(trial: Bench, sample: Sample):
-    """Whatever the name of the file says, the refusal says what it is."""
+    """The rejection names the type of the file, for any file name."""
     verdict = trial(sample.data)
     assert verdict.outcome == Code.UNSUPPORTED_FORMAT
     assert verdict.detail.startswith(f"this is {sample.codes[0]}, not an image")
@@ -146,7 +146,7 @@ def test_other_files_are_refused_by_name(trial: Bench, sample: Sample):
 
 @pytest.mark.parametrize("sample", polyglots(), ids=repr)
 def test_what_is_a_picture_and_something_else_becomes_a_picture_only(trial: Bench, sample: Sample):
-    """The thumbnail is of our encoder's making: nothing of the page, the script or the archive is in it."""
+    """The thumbnail contains nothing of the page, the script or the archive."""
     verdict = trial(sample.data)
     assert complaint(verdict, sample.expected) is None
     for made in verdict.renditions:
@@ -156,7 +156,7 @@ def test_what_is_a_picture_and_something_else_becomes_a_picture_only(trial: Benc
 
 
 def test_the_limits_of_a_recipe_are_what_counts():
-    """A recipe that allows more lets the same pictures through: nothing is refused by a number of our own."""
+    """With higher limits in the recipe the same images are made: no limit is hard-coded."""
     wide = Recipe(limits=Limits(max_pixels=1 << 70, max_side=1 << 40, max_memory=1 << 80, max_scans=5000))
     for sample in BOMBS:
         header = probe(BytesReader(sample.data))

@@ -1,4 +1,4 @@
-"""With nothing refused beforehand, the budget ends a bomb in time, and others hardly notice."""
+"""Without limits on the header, the CPU budget ends a bomb in time, and other sources are hardly affected."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ from thumbsmith.worker import Workers
 
 SECONDS = 2
 
-# Every limit so wide that nothing is judged beforehand: only the CPU time is what it is.
+# All limits are so high that nothing is rejected by its header: only the CPU time is limited.
 OPEN = Recipe(
     variants=Recipe.default().variants,
     limits=Limits(max_pixels=1 << 40, max_side=1 << 30, max_scans=1 << 20, max_memory=1 << 30, max_cpu_seconds=SECONDS),
@@ -27,7 +27,7 @@ OPEN = Recipe(
 
 
 def test_the_budget_ends_a_bomb():
-    """Scans that nothing judges beforehand, and that take far more CPU time than the limit, end by the limit."""
+    """Scans that take far more CPU time than the limit are ended by the limit."""
     with bench(OPEN) as trial:
         verdict = trial(scans_jpeg(9000, 3, 14))
     assert verdict.outcome == Code.OVER_TIME
@@ -37,7 +37,7 @@ def test_the_budget_ends_a_bomb():
 
 @pytest.mark.deep
 def test_the_budget_ends_a_bomb_in_time():
-    """Such scans end by at most a tenth after the limit, and not before.
+    """Such scans end at the limit, at most a tenth later.
 
     The kernel counts ticks for the limit: where others wait for the core these are too many, and any process with such
     a limit ends early. So not before is not before one that does nothing but count.
@@ -48,7 +48,7 @@ def test_the_budget_ends_a_bomb_in_time():
 
 
 def _kernels_seconds() -> float:
-    """Return the CPU time after which the kernel ends a process that does nothing else, with a limit of `SECONDS`."""
+    """Return the CPU time after which the kernel ends a busy process with a limit of `SECONDS`."""
     code = f"import resource; resource.setrlimit(resource.RLIMIT_CPU, ({SECONDS}, {SECONDS + 1}))\nwhile True: pass"
     process = subprocess.Popen([sys.executable, "-c", code])
     _, status, used = os.wait4(process.pid, 0)
@@ -58,7 +58,7 @@ def _kernels_seconds() -> float:
 
 @pytest.mark.deep
 def test_others_keep_their_throughput_beside_a_bomb():
-    """While one of two workers is blown up again and again, the other makes at least 80 % of what it makes alone."""
+    """While one of two workers gets only bombs, the other makes at least 80 % of what it makes alone."""
     picture, bomb = noise(1200, 900), scans_jpeg(9000, 3, 14)
     with Workers(count=2) as workers:
         rates: dict[bool, float] = {False: 0.0, True: 0.0}
@@ -73,7 +73,7 @@ def _blown_up(workers: Workers, bomb: bytes) -> None:
 
 
 def _rate(workers: Workers, picture: bytes, beside: Callable[[], None] | None) -> float:
-    """Return how many pictures one thread makes in two seconds, while another does something else all the time."""
+    """Return the number of thumbnails that one thread makes in two seconds, while another does something else."""
     over = threading.Event()
 
     def again() -> None:

@@ -1,4 +1,4 @@
-"""Our decoder beside another one, where there is another: Pillow beside libvips, and both beside tifffile."""
+"""Decoders agree with each other: Pillow with libvips, and both with tifffile."""
 
 import io
 import logging
@@ -32,7 +32,7 @@ def _theirs(data: bytes) -> np.ndarray | None:
             return None
 
 
-# Pictures above these are left out: some hostile files would take gigabytes of the test's own process.
+# Larger images are left out: some hostile files would take gigabytes in the process of the test.
 LIMITS = Limits(max_pixels=1 << 26)
 
 
@@ -46,7 +46,7 @@ def _ours(data: bytes, reduction: float = 1.0) -> DecodedImage | None:
 
 
 def _disagreements(files: list[bytes]) -> tuple[int, list[int]]:
-    """Return how many files both decode, and which of them to another size."""
+    """Return the number of files that both decode, and those with a different size."""
     both, wrong = 0, []
     for number, data in enumerate(files):
         ours = _ours(data)
@@ -61,14 +61,14 @@ def _disagreements(files: list[bytes]) -> tuple[int, list[int]]:
 
 @pytest.mark.parametrize("name", ["tiff-big", "tiff-pages"])
 def test_pixels_are_the_same(name: str):
-    """Of an uncompressed TIFF, every sample."""
+    """All samples of an uncompressed TIFF are the same."""
     ours, theirs = _ours(good()[name]), _theirs(good()[name])
     assert ours is not None
     assert np.array_equal(np.asarray(ours.image), theirs)
 
 
 def test_damaged_files_have_the_same_size():
-    """Of thousands of mutants of TIFFs, whatever both decode is of one size to both."""
+    """Thousands of TIFF mutants have the same size in both decoders, if both decode them."""
     files = [data for data in mutants(11, 5_000) if data[:2] in (b"II", b"MM")]
     both, wrong = _disagreements(files)
     assert wrong == []
@@ -77,7 +77,7 @@ def test_damaged_files_have_the_same_size():
 
 @needs_corpus
 def test_hostile_files_have_the_same_size():
-    """So it is with the TIFFs of the corpus."""
+    """The TIFFs of the corpus have the same size in both decoders."""
     files = [path.read_bytes() for path, _ in hostile()]
     both, wrong = _disagreements([data for data in files if data[:2] in (b"II", b"MM")])
     assert wrong == []
@@ -108,7 +108,7 @@ STREAMABLE = (b"RIFF", b"\x89PNG", b"II*\0", b"MM\0*")
 
 
 def test_libvips_takes_no_mutant_that_pillow_refuses(streamed: list[bool]):
-    """Of thousands of damaged files, what libvips decodes Pillow decodes too, to the same picture."""
+    """Of thousands of damaged files, Pillow decodes what libvips decodes, to the same pixels."""
     found = _differences([data for data in mutants(17, 12_000) if data[:4] in STREAMABLE], streamed)
     assert len(found) > 100
     assert max(found) < 12
@@ -116,7 +116,7 @@ def test_libvips_takes_no_mutant_that_pillow_refuses(streamed: list[bool]):
 
 @needs_corpus
 def test_libvips_takes_no_hostile_file_that_pillow_refuses(streamed: list[bool]):
-    """So it is with the corpus."""
+    """Pillow decodes the files of the corpus that libvips decodes, to the same pixels."""
     files = [path.read_bytes() for path, _ in hostile() if path.stat().st_size < 1 << 20]
     found = _differences([data for data in files if data[:4] in STREAMABLE], streamed)
     assert len(found) > 40

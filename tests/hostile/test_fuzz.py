@@ -1,4 +1,4 @@
-"""The probe under a fuzzer that looks at which lines it reaches."""
+"""The probe under a fuzzer that is guided by line coverage."""
 
 import importlib.util
 import subprocess
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="NOT TESTED: there is no atheris here")
 @pytest.mark.parametrize("seconds", [600])
 def test_ten_minutes_of_fuzzing_find_nothing(tmp_path: Path, seconds: int):
-    """Only its own exceptions, and no input that takes longer than five seconds or a gigabyte."""
+    """The probe raises only its own exceptions, and no input takes more than five seconds or a gigabyte."""
     start, found = tmp_path / "start", tmp_path / "found"
     for folder in (start, found):
         folder.mkdir()

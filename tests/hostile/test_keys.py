@@ -1,4 +1,4 @@
-"""Names that try to escape, to collide or to break a line, links, and what is no file: through the whole of it."""
+"""Hostile names, links, and special files, through the whole program."""
 
 import json
 import os
@@ -102,7 +102,7 @@ def _tree(folder: Path) -> dict[str, bytes | str]:
 
 @pytest.fixture
 def yard(tmp_path: Path) -> Path:
-    """Give a folder with sources and a recipe, beside it one that nothing may touch or show."""
+    """Give a folder with sources and a recipe, and a secret folder next to it that must not be touched or shown."""
     (tmp_path / "yard" / "in").mkdir(parents=True)
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "secret.jpg").write_bytes(picture("#ff00ff"))
@@ -111,7 +111,7 @@ def yard(tmp_path: Path) -> Path:
 
 
 def test_every_name_has_its_thumbnail_and_its_line(yard: Path):
-    """Whatever names hold: one line of JSON for each source, with its name, and a thumbnail of its own."""
+    """For any names, each source has one line of JSON with its name, and a thumbnail of its own."""
     made = set()
     for number, name in enumerate(NAMES):
         with suppress(OSError):  # a file system may not hold all of them
@@ -133,7 +133,7 @@ def test_every_name_has_its_thumbnail_and_its_line(yard: Path):
 
 
 def test_what_is_no_file_is_no_source(yard: Path):
-    """Links to files, to folders, to nothing and in a circle, pipes, sockets, devices: passed by, not waited for."""
+    """Links, circles of links, pipes, sockets and devices are skipped without waiting for them."""
     root, outside = yard / "in", yard.parent / "outside"
     (root / "good.jpg").write_bytes(picture())
     (root / "link.jpg").symlink_to(outside / "secret.jpg")
@@ -153,7 +153,7 @@ def test_what_is_no_file_is_no_source(yard: Path):
 
 
 def test_a_destination_full_of_links_is_not_followed(yard: Path):
-    """Links where a thumbnail, a manifest or their folder should be: what they lead to is left as it is."""
+    """The target of a link in place of a thumbnail, a manifest or their folder is not changed."""
     outside = yard.parent / "outside"
     for name in ("a.jpg", "b.jpg", "c.jpg"):
         (yard / "in" / name).write_bytes(picture())
@@ -169,7 +169,7 @@ def test_a_destination_full_of_links_is_not_followed(yard: Path):
 
 
 def test_swapping_a_source_for_a_link_shows_nothing_of_what_it_leads_to(yard: Path):
-    """A file, and a folder above one, change into links to a secret and back two hundred times while all is made."""
+    """The secret is never read while a file and a parent folder are replaced by links 200 times during a run."""
     root, outside = yard / "in", yard.parent / "outside"
     (root / "sub").mkdir()
     for path in (root / "x.jpg", root / "sub" / "secret.jpg"):
@@ -204,7 +204,7 @@ def test_swapping_a_source_for_a_link_shows_nothing_of_what_it_leads_to(yard: Pa
 
 @needs_corpus
 def test_hostile_keys_of_a_bucket_stay_beneath_the_destination(tmp_path: Path):
-    """All keys that try to get out, from a store that holds any: each its own thumbnail, nothing beside the folder."""
+    """Keys that try to escape get their own thumbnails, and nothing is written outside of the folder."""
     keys = [entry["key"] for entry in json.loads((CORPUS / "hostile_keys.json").read_text())]
     _contained(tmp_path, [key for key in dict.fromkeys(keys) if isinstance(key, str)])
 
@@ -216,7 +216,7 @@ def test_hostile_keys_of_a_bucket_stay_beneath_the_destination(tmp_path: Path):
     )
 )
 def test_any_keys_of_a_bucket_stay_beneath_the_destination(tmp_path_factory: pytest.TempPathFactory, keys: list[str]):
-    """The same for keys made of what is awkward."""
+    """The same is true for random keys of difficult characters."""
     _contained(tmp_path_factory.mktemp("any"), list(dict.fromkeys(keys)))
 
 

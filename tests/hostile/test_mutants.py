@@ -1,4 +1,4 @@
-"""Thousands of damaged files: each ends in a thumbnail or a rejection, and nothing breaks in the process that asked."""
+"""Thousands of damaged files: each ends in a thumbnail or a rejection, and the parent process is not affected."""
 
 from collections import Counter
 from contextlib import suppress
@@ -17,7 +17,7 @@ RECIPE = Recipe.loads('[variants.a]\nwidth = 32\nheight = 32\nformats = ["jpeg"]
 
 
 def _survived(seed: int, count: int) -> Counter[str]:
-    """Return how many mutants ended how, through real workers; raise where one ended in another way."""
+    """Return the number of mutants by outcome, through real workers. Fail for any other outcome."""
     outcomes: Counter[str] = Counter()
     with bench(RECIPE) as trial:
         for number, data in enumerate(mutants(seed, count)):
@@ -30,7 +30,7 @@ def _survived(seed: int, count: int) -> Counter[str]:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_thousand_mutants_end_well(seed: int):
-    """Through real workers; among them are thumbnails and rejections of several kinds."""
+    """Mutants end in thumbnails and in rejections of several codes, through real workers."""
     outcomes = _survived(seed, 1000)
     assert outcomes["thumbnail"] > 50
     assert outcomes["corrupt"] > 50
@@ -40,12 +40,12 @@ def test_a_thousand_mutants_end_well(seed: int):
 @pytest.mark.deep
 @pytest.mark.parametrize("seed", range(100, 150))
 def test_a_hundred_thousand_mutants_end_well(seed: int):
-    """The same at length: fifty times two thousand, of other seeds."""
+    """The same is true for fifty times two thousand mutants of other seeds."""
     assert sum(_survived(seed, 2000).values()) == 2000
 
 
 def test_the_probe_survives_what_it_is_given():
-    """Fifty thousand mutants: a header's facts or a rejection, and nothing else is raised in this process."""
+    """Fifty thousand mutants give a Probe or a Rejected, and no other exception in this process."""
     for data in mutants(7, 50_000):
         with suppress(Rejected):
             header = probe(BytesReader(data))
@@ -54,6 +54,6 @@ def test_the_probe_survives_what_it_is_given():
 
 
 def test_the_same_seed_gives_the_same_mutants():
-    """A failure can be looked at again."""
+    """A mutant can be made again from its seed."""
     assert list(mutants(3, 20)) == list(mutants(3, 20))
     assert list(mutants(3, 20)) != list(mutants(4, 20))

@@ -1,4 +1,4 @@
-"""At full load for half an hour, with hostile files among the good: nothing grows, leaks, or slows down."""
+"""Half an hour at full load, with hostile files among valid ones: nothing grows, leaks or slows down."""
 
 import itertools
 import os
@@ -25,16 +25,16 @@ THREADS = 2
 
 
 def _resident(pid: int) -> int:
-    """Return the bytes of a process that are its own in memory, without what it shares with files."""
+    """Return the private memory of a process in bytes, without pages of files."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(next(line.split()[1] for line in status.splitlines() if line.startswith("RssAnon"))) * 1024
 
 
 class State:
-    """What this process and its templates hold."""
+    """The memory and descriptors of this process and its templates."""
 
     def __init__(self) -> None:
-        """Look."""
+        """Measure them."""
         here = os.getpid()
         family = [here, *(pid for pid in children(here) if alive(pid))]
         self.memory = sum(_resident(pid) for pid in family)
@@ -47,14 +47,14 @@ def _good() -> Iterator[bytes]:
 
 
 def _mixed(good: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield good files, and every twentieth a hostile one."""
+    """Yield valid files, and a hostile one every twenty files."""
     bad = itertools.cycle([*(path.read_bytes() for path, _ in hostile()[::7]), *(each.data for each in scan_bombs())])
     for number in itertools.count():
         yield next(bad) if number % 20 == 19 else next(good)
 
 
 def _slice(render: Callable[[bytes], None], files: Iterator[bytes]) -> float:
-    """Return how many files a second are worked off, in one slice of time."""
+    """Return the number of files per second in one slice of time."""
     started = time.monotonic()
     done = 0
     with ThreadPoolExecutor(THREADS) as threads:
@@ -69,7 +69,7 @@ def _slice(render: Callable[[bytes], None], files: Iterator[bytes]) -> float:
 @needs_corpus
 @pytest.mark.deep
 def test_half_an_hour_of_load_leaves_no_trace():
-    """Memory within 5 %, descriptors the same, no zombies, and 90 % of the throughput without hostile files."""
+    """Memory stays within 5 %, descriptors stay the same, no zombies remain, and throughput stays above 90 %."""
     recipe = Recipe.default()
     with Workers(count=THREADS) as workers:
 

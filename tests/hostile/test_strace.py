@@ -1,4 +1,4 @@
-"""What the kernel sees of a child: under strace it neither connects, nor runs a program, nor opens a file to write."""
+"""Under strace, a child neither connects, nor runs a program, nor opens a file for writing."""
 
 import re
 import shutil
@@ -26,7 +26,7 @@ FORKED = re.compile(r"(?:clone3?|fork|vfork)\(.*= (\d+)$|<\.\.\. (?:clone3?|fork
 
 @dataclass(frozen=True)
 class Seen:
-    """What was seen: how many children there were, and the calls that they made."""
+    """The number of children, and their system calls."""
 
     children: int
     calls: Sequence[tuple[str, str]]
@@ -75,7 +75,7 @@ def _powerless(seen: Seen, files: int) -> None:
 
 
 def test_good_files_are_decoded_without_power(tmp_path: Path):
-    """Every kind of source, to every format: no socket, no program, no file; threads at most."""
+    """For every kind of source and format, a child opens no socket, program or file; it may start threads."""
     files = []
     for name, data in good().items():
         files.append(tmp_path / name)
@@ -85,7 +85,7 @@ def test_good_files_are_decoded_without_power(tmp_path: Path):
 
 @needs_corpus
 def test_hostile_files_are_decoded_without_power(tmp_path: Path):
-    """Every tenth of the corpus."""
+    """The same is true for every tenth file of the corpus."""
     files = [path for path, _ in hostile()[::10] if path.stat().st_size]
     _powerless(_traced(files, tmp_path / "log"), len(files))
 
@@ -93,13 +93,13 @@ def test_hostile_files_are_decoded_without_power(tmp_path: Path):
 @needs_corpus
 @pytest.mark.deep
 def test_all_hostile_files_are_decoded_without_power(tmp_path: Path):
-    """The whole corpus."""
+    """The same is true for the whole corpus."""
     files = [path for path, _ in hostile() if path.stat().st_size]
     _powerless(_traced(files, tmp_path / "log"), len(files))
 
 
 def test_power_would_be_seen():
-    """A log in which a child does each of these things is not taken for a powerless one."""
+    """The test finds each of these calls in a log that contains it."""
     log = [
         '10 execve("/usr/bin/python3", ["python3", "-s", "-P", "-S"], 0x1 /* 2 vars */) = 0',
         "10 clone(child_stack=NULL, flags=CLONE_CHILD_SETTID|SIGCHLD) = 9",

@@ -1,4 +1,4 @@
-"""Renders the files named on standard input through real workers: a program to be watched by strace."""
+"""Renders the files that standard input names through real workers: a program to run under strace."""
 
 import sys
 from contextlib import suppress
@@ -13,7 +13,7 @@ RECIPE = Recipe.loads('[variants.a]\nwidth = 48\nheight = 48\nformats = ["jpeg",
 
 
 def main() -> None:
-    """Render them, whatever becomes of them."""
+    """Render them, with any outcome."""
     with Workers(count=1) as workers:
         for name in sys.stdin.read().splitlines():
             with suppress(ThumbsmithError):

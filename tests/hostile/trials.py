@@ -1,4 +1,4 @@
-"""A file given to real workers, and what became of it and of them."""
+"""Gives a file to real workers, and reports its outcome and their cost."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ MAX_MEMORY = 768 << 20
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one file: "thumbnail" or a code, or a failure in capitals; and what its child took."""
+    """The outcome of one file: "thumbnail", a code, or a failure in capitals; and the cost of its child."""
 
     outcome: str
     detail: str
@@ -32,10 +32,10 @@ class Verdict:
 
 
 class Bench:
-    """Workers under observation."""
+    """Workers whose children are observed."""
 
     def __init__(self, workers: Workers, recipe: Recipe, patch: pytest.MonkeyPatch) -> None:
-        """Watch how the children of these workers end, and which of them are allowed to decode."""
+        """Observe how the children of these workers end, and which of them may decode."""
         self._workers, self._recipe = workers, recipe
         self._endings: list[ChildExit] = []
         self._admitted = 0
@@ -53,7 +53,7 @@ class Bench:
         patch.setattr(parent.Conversation, "_admit", watched_admit)
 
     def __call__(self, data: bytes) -> Verdict:
-        """Return what becomes of these bytes."""
+        """Return the outcome of these bytes."""
         self._endings.clear()
         self._admitted = 0
         made: tuple[Rendition, ...] = ()
@@ -70,13 +70,13 @@ class Bench:
 
 @contextmanager
 def bench(recipe: Recipe | None = None, count: int = 1) -> Iterator[Bench]:
-    """Give workers under observation, for one thread."""
+    """Give observed workers, for one thread."""
     with pytest.MonkeyPatch.context() as patch, Workers(count=count) as workers:
         yield Bench(workers, recipe or Recipe.default(), patch)
 
 
 def calls(work: Callable[[], object]) -> int:
-    """Return how many functions this work calls, in Python and directly from it: the same on every machine.
+    """Return the number of function calls of this work, in Python and directly from it: the same on every machine.
 
     The work is done once before it is counted, so that modules that it imports are loaded.
     """
@@ -96,7 +96,7 @@ def calls(work: Callable[[], object]) -> int:
 
 
 def complaint(verdict: Verdict, expected: str) -> str | None:
-    """Return what is wrong with a verdict about a file of which this is expected, or None."""
+    """Return how a verdict differs from the expected outcome, None if it does not."""
     if verdict.outcome.isupper():
         return f"{verdict.outcome}: {verdict.detail}"
     if expected == "reject" and verdict.outcome == "thumbnail":
