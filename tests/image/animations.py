@@ -1,4 +1,4 @@
-"""Animations written by hand, with every way of laying one frame over another, and what they show by the book."""
+"""Animations with every kind of blending and disposal, and what they display by the specifications."""
 
 import struct
 import zlib
@@ -10,7 +10,7 @@ from tests.containers.files import chunk
 
 SIDE = 24
 
-# Colours of the palette; the last index is transparent where a frame says so.
+# Colors of the palette; the last index is transparent if a frame says so.
 PALETTE = (
     (255, 0, 0),
     (0, 255, 0),
@@ -40,13 +40,13 @@ class Patch:
 
     @property
     def box(self) -> tuple[slice, slice]:
-        """Return the part of the canvas."""
+        """Return the area of the canvas."""
         height, width = self.pixels.shape[:2]
         return slice(self.top, self.top + height), slice(self.left, self.left + width)
 
 
 def gif(patches: list[Patch], loop: int | None = 0, side: int = SIDE) -> bytes:
-    """Return a GIF; `loop` is what its application extension says."""
+    """Return a GIF; `loop` is the number in its application extension."""
     head = b"GIF89a" + struct.pack("<HHBBB", side, side, 0x82, 0, 0) + b"".join(map(bytes, PALETTE))
     again = b"" if loop is None else b"!\xff\x0bNETSCAPE2.0\x03\x01" + struct.pack("<H", loop) + b"\0"
     return head + again + b"".join(map(_gif_frame, patches)) + b";"
@@ -66,7 +66,7 @@ def _gif_frame(patch: Patch) -> bytes:
 
 
 def apng(patches: list[Patch], plays: int = 0, side: int = SIDE, aside: np.ndarray | None = None) -> bytes:
-    """Return an animated PNG; `aside` is a picture for those who show no animation, and no frame."""
+    """Return an animated PNG; `aside` is a first image that is no frame, for viewers without animation."""
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 6, 0, 0, 0))
     parts = [head, chunk(b"acTL", struct.pack(">II", len(patches), plays))]
     if aside is not None:
@@ -90,7 +90,7 @@ def _rows(pixels: np.ndarray) -> bytes:
 
 
 def seen_gif(patches: list[Patch], side: int = SIDE) -> list[np.ndarray]:
-    """Return what a GIF shows, frame by frame, in RGBA (GIF89a, 23; the background is clear, as in browsers)."""
+    """Return the canvas of a GIF after each frame, in RGBA (GIF89a, 23; a transparent background, as in browsers)."""
     canvas, shown = np.zeros((side, side, 4), np.uint8), []
     for patch in patches:
         before = canvas.copy()
@@ -106,7 +106,7 @@ def seen_gif(patches: list[Patch], side: int = SIDE) -> list[np.ndarray]:
 
 
 def seen_apng(patches: list[Patch], side: int = SIDE) -> list[np.ndarray]:
-    """Return what an animated PNG shows, frame by frame, in RGBA (PNG, third edition, 11.3.6.2)."""
+    """Return the canvas of an animated PNG after each frame, in RGBA (PNG, third edition, 11.3.6.2)."""
     canvas, shown = np.zeros((side, side, 4), np.uint8), []
     for index, patch in enumerate(patches):
         before = canvas.copy()
@@ -120,7 +120,7 @@ def seen_apng(patches: list[Patch], side: int = SIDE) -> list[np.ndarray]:
 
 
 def _over(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """Return one picture laid over another, both RGBA and not premultiplied."""
+    """Return one picture blended over another, both RGBA and not premultiplied."""
     top, bottom = above[..., 3:] / 255, below[..., 3:] / 255
     alpha = top + bottom * (1 - top)
     colors = (above[..., :3] * top + below[..., :3] * bottom * (1 - top)) / np.where(alpha, alpha, 1)

@@ -1,4 +1,4 @@
-"""HEIF files that are built item by item, around the coded tiles of `heic/tiles.heic`."""
+"""HEIF files that are built item by item, from the coded tiles of `heic/tiles.heic`."""
 
 import struct
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Entry:
-    """An item: its type, its properties as boxes, its data, and whether these lie in `idat`."""
+    """An item: its type, its properties as boxes, its data, and whether these are in `idat`."""
 
     kind: bytes
     properties: tuple[bytes, ...]
@@ -45,18 +45,18 @@ class Entry:
     flags: int = 0
 
     def having(self, *properties: bytes) -> "Entry":
-        """Return the same with more properties."""
+        """Return the item with more properties."""
         return replace(self, properties=(*self.properties, *properties))
 
 
 def tile(number: int = 0) -> Entry:
-    """Return a coded tile of the picture, from the upper left."""
+    """Return a coded tile of the image, counted from the upper left."""
     items = read(SourceStream(BytesReader(TILES)))
     return _entry(items.of(items.tiles[number]))
 
 
 def alpha() -> Entry:
-    """Return the coded alpha, 64 x 64, of another picture: half of it is transparent."""
+    """Return the coded alpha, 64 x 64, of another image: half of it is transparent."""
     items = read(SourceStream(BytesReader(HEIC)))
     return _entry(items.of(items.alpha_item))
 
@@ -73,17 +73,17 @@ def grid(columns: int, rows: int, width: int, height: int) -> Entry:
 
 
 def irot(quarters: int) -> bytes:
-    """Return a turn by quarters, anticlockwise."""
+    """Return a rotation by this number of quarters, anticlockwise."""
     return box(b"irot", bytes((quarters,)))
 
 
 def imir(axis: int) -> bytes:
-    """Return a mirror: 0 swaps top and bottom, 1 left and right."""
+    """Return a mirroring: 0 swaps top and bottom, 1 left and right."""
     return box(b"imir", bytes((axis,)))
 
 
 def clap(width: int, height: int, across: int, down: int) -> bytes:
-    """Return a crop whose middle lies so many half pixels from that of the picture."""
+    """Return a crop whose center is this number of half pixels from the center of the image."""
     return box(b"clap", struct.pack(">4IiIiI", width, 1, height, 1, across, 2, down, 2))
 
 

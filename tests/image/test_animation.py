@@ -1,4 +1,4 @@
-"""Animations keep their frames, their times and their loops; what does not move shows the first frame."""
+"""Animations keep their frames, durations and loops; stills show the first frame."""
 
 import zlib
 from dataclasses import replace
@@ -26,12 +26,12 @@ from thumbsmith.recipe.model import Animation, Color
 
 
 def kept(data: bytes, *kinds: Format, **fields) -> list[bytes]:
-    """Return what is made of an animation that is kept, in each format."""
+    """Return the renditions of an animation in each format."""
     return [made.data for made in render(data, recipe(formats=kinds, animation=Animation.KEEP, **fields))]
 
 
 def played(data: bytes) -> list[tuple[np.ndarray, int]]:
-    """Return what a file shows, and for how many milliseconds, picture by picture; equal ones in a row are one."""
+    """Return the displayed pictures of a file with their milliseconds. Equal pictures in a row are joined."""
     image, found = Image.open(BytesIO(data)), []
     for number in range(getattr(image, "n_frames", 1)):
         image.seek(number)
@@ -91,7 +91,7 @@ def png_patches(draw) -> list[Patch]:
 @settings(max_examples=60)
 @given(gif_patches())
 def test_a_gif_shows_what_the_book_says(frames):
-    """However frames lie over one another and go, each is seen as it should be, to the level and the millisecond."""
+    """Every frame is displayed exactly, to the level and the millisecond, for all kinds of disposal."""
     (made,) = kept(gif(frames), Format.PNG)
     expected = timeline(seen_gif(frames), [frame.duration for frame in frames])
     found = played(made)
@@ -104,7 +104,7 @@ def test_a_gif_shows_what_the_book_says(frames):
 @settings(max_examples=60)
 @given(png_patches())
 def test_an_animated_png_shows_what_the_book_says(frames):
-    """The same with half-transparent frames laid over others, or in their place, within a level or two of rounding."""
+    """Half-transparent frames that blend or replace are displayed within two levels of rounding."""
     (made,) = kept(apng(frames), Format.PNG)
     found, start, times = played(made), 0, [frame.duration for frame in frames]
     ends = np.cumsum([duration for _, duration in found])
@@ -121,13 +121,13 @@ OUTPUTS = [Format.PNG, Format.WEBP, Format.AVIF]
 
 
 def colored(frames: list[Patch]) -> list[Patch]:
-    """Return the same frames in RGBA."""
+    """Return the frames in RGBA."""
     shown = seen_gif(frames)
     return [Patch(0, 0, each, duration=frame.duration, over=False) for each, frame in zip(shown, frames, strict=True)]
 
 
 def source(kind: str) -> bytes:
-    """Return three plain frames in this format."""
+    """Return an animation of three plain frames in this format."""
     if kind == "GIF":
         return gif(FRAMES)
     if kind == "PNG":
@@ -139,7 +139,7 @@ def source(kind: str) -> bytes:
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "AVIF"])
 def test_every_animation_is_kept_in_every_format_that_holds_it(kind):
-    """Frames, their colours and their times come through; JPEG, and a recipe that does not ask, show the first."""
+    """Renditions keep frames, colors and durations. JPEG, and a recipe without animation, show the first frame."""
     for made in kept(source(kind), *OUTPUTS):
         found = played(made)
         assert [duration for _, duration in found] == [70, 130, 20]
@@ -153,21 +153,21 @@ def test_every_animation_is_kept_in_every_format_that_holds_it(kind):
 
 @pytest.mark.parametrize(("loop", "plays"), [(None, 1), (0, 0), (1, 2), (4, 5)])
 def test_a_gif_says_how_often_it_is_repeated_others_how_often_it_is_shown(loop, plays):
-    """A GIF without a loop is shown once, one with a loop of 1 twice, one with 0 for ever."""
+    """A GIF without a loop plays once, with a loop of 1 twice, with 0 without end."""
     for made in kept(gif(FRAMES, loop), Format.PNG, Format.WEBP):
         assert Image.open(BytesIO(made)).info["loop"] == plays
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
 def test_loops_of_other_formats_stay(kind):
-    """Shown three times is shown three times."""
+    """An animation that plays three times still does."""
     data = apng(colored(FRAMES), 3) if kind == "PNG" else kept(apng(colored(FRAMES), 3), Format.WEBP)[0]
     for made in kept(data, Format.PNG, Format.WEBP):
         assert Image.open(BytesIO(made)).info["loop"] == 3
 
 
 def test_a_picture_beside_the_animation_is_no_frame():
-    """A PNG may hold a picture for viewers without animations: as in browsers it is never shown, as a still neither."""
+    """The first image of a PNG that is no frame is never displayed, not even as a still, as in browsers."""
     aside = np.full((SIDE, SIDE, 4), (9, 99, 199, 255))
     data = apng(colored(FRAMES), aside=aside)
     assert [duration for _, duration in played(kept(data, Format.PNG)[0])] == [70, 130, 20]
@@ -177,7 +177,7 @@ def test_a_picture_beside_the_animation_is_no_frame():
 
 
 def test_what_a_gif_leaves_free_is_clear():
-    """The first frame of a GIF need not fill the canvas; the rest is transparent, in a still too."""
+    """The canvas around the first frame of a GIF is transparent, also in a still."""
     data = gif([Patch(6, 6, np.full((12, 12), 1), over=False)])
     (made,) = render(data, recipe(formats=(Format.PNG,)))
     shown = Image.open(BytesIO(made.data)).convert("RGBA")
@@ -186,7 +186,7 @@ def test_what_a_gif_leaves_free_is_clear():
 
 
 def test_times_add_up():
-    """Thirds of a second are rounded so that no frame begins too early or late by more than half a millisecond."""
+    """Durations are rounded so that each frame begins within half a millisecond of its exact time."""
     made = whole_milliseconds([1000 / 3] * 9)
     assert sum(made) == 3000
     assert set(made) == {333, 334}
@@ -194,7 +194,7 @@ def test_times_add_up():
 
 
 def test_animations_are_judged_by_all_frames_that_are_decoded():
-    """max_frames and max_pixels count them where they are kept, and not where the first is enough."""
+    """All frames count for max_frames and max_pixels if they are kept, and only the first one if not."""
     data = gif(FRAMES)
     moving = recipe(animation=Animation.KEEP)
     for limits, code in (
@@ -210,7 +210,7 @@ def test_animations_are_judged_by_all_frames_that_are_decoded():
 
 
 def test_frames_take_memory():
-    """A recipe that keeps an animation is predicted to take more, by every frame of every rendition."""
+    """The predicted memory includes every frame of every animated rendition."""
     found = probe(BytesReader(gif(FRAMES)))
     still, moving = check_memory(found, recipe()), check_memory(found, recipe(animation=Animation.KEEP))
     assert moving - still >= 3 * SIDE * SIDE * 4
@@ -221,7 +221,7 @@ def test_frames_take_memory():
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG"])
 def test_missing_frames_are_missed(kind):
-    """An animation that is cut, or announces more frames than it has, is refused where its frames are wanted."""
+    """An animation that is cut, or announces too many frames, is rejected if its frames are kept."""
     data = source(kind)
     cut = data[: data.index(b"fdAT")] if kind == "PNG" else data[: len(data) - 300]
     with pytest.raises(Rejected):
@@ -236,7 +236,7 @@ def test_missing_frames_are_missed(kind):
 
 
 def test_a_frame_larger_than_the_canvas_is_refused():
-    """The canvas is what was judged; a frame of the whole of memory on a canvas of a pixel was not."""
+    """A frame that is larger than the canvas is rejected, because its size was not checked."""
     huge = Patch(0, 0, np.zeros((SIDE + 1, SIDE), int))
     with pytest.raises(Rejected) as refused:
         kept(gif([FRAMES[0], huge]), Format.PNG)
@@ -244,13 +244,13 @@ def test_a_frame_larger_than_the_canvas_is_refused():
 
 
 def test_a_frame_without_pixels_is_a_pause():
-    """Some writers store frames of no size: nothing changes while they last."""
+    """Frames without a size, which some programs write, do not change the canvas."""
     (made,) = kept(gif([FRAMES[0], Patch(3, 3, np.zeros((0, 0), int), duration=50), FRAMES[1]]), Format.PNG)
     assert [duration for _, duration in played(made)] == [120, 130]
 
 
 def test_frames_are_turned_cropped_and_padded_as_pictures_are():
-    """Orientation, fit and background hold for every frame."""
+    """Orientation, fit and background apply to every frame."""
     exif = Image.Exif()
     exif[274] = 6
     pages = [textured(40, 20), textured(40, 20).transpose(Image.Transpose.FLIP_LEFT_RIGHT)]
@@ -264,7 +264,7 @@ def test_frames_are_turned_cropped_and_padded_as_pictures_are():
 
 @needs_corpus
 def test_a_filmed_photograph_keeps_its_frames():
-    """24 frames of a photograph: times exact, each frame as Lanczos would have it (structural similarity 0.99)."""
+    """24 frames of a photograph have exact durations, and each resembles one made by Lanczos (SSIM 0.99)."""
     data = next(path for path in photos() if path.name == "photo-24-frames.webp").read_bytes()
     film, (made,) = Image.open(BytesIO(data)), kept(data, Format.PNG, width=200, height=200)
     copy = Image.open(BytesIO(made))
@@ -278,7 +278,7 @@ def test_a_filmed_photograph_keeps_its_frames():
 
 
 def test_frames_keep_their_colour_space():
-    """A film in another RGB is kept in it, or converted, as stills are."""
+    """An animation in another RGB is kept in it, or converted, like stills."""
     pages = [textured(40, 20), textured(40, 20).transpose(Image.Transpose.FLIP_LEFT_RIGHT)]
     adobe = profile(ADOBE, gamma(563 / 256))
     options = {"save_all": True, "append_images": pages[1:], "lossless": True, "icc_profile": adobe, "duration": 90}

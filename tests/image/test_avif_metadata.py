@@ -1,4 +1,4 @@
-"""EXIF and XMP of an AVIF that are empty or broken, and unusual descriptions, cost no picture."""
+"""Broken metadata and unusual descriptions do not reject an AVIF."""
 
 import struct
 from dataclasses import replace
@@ -25,7 +25,7 @@ def _decoded(data: bytes) -> Image.Image:
 
 
 def _avif() -> tuple[bytes, int, int]:
-    """Return an AVIF with EXIF, where its EXIF begins, and where the offset and length of it are written."""
+    """Return an AVIF with EXIF, the offset of its EXIF, and where that offset and its length are stored."""
     exif = Image.Exif()
     exif[0x010F] = "a maker"
     data = saved(textured(64, 48), "AVIF", exif=exif.tobytes(), xmp=b"<x:xmpmeta/>")
@@ -35,20 +35,20 @@ def _avif() -> tuple[bytes, int, int]:
 
 @pytest.mark.parametrize("length", [0, 2, 4, 8, 1 << 20])
 def test_exif_of_any_length_costs_no_picture(length: int):
-    """Metadata that is empty, cut, or lies beyond the file is passed over, as in browsers."""
+    """Metadata that are empty, cut or beyond the file are skipped, as in browsers."""
     data, start, place = _avif()
     broken = data[:place] + struct.pack(">II", start, length) + data[place + 8 :]
     assert _decoded(broken).tobytes() == _decoded(data).tobytes()
 
 
 def test_exif_that_is_none_costs_no_picture():
-    """Metadata that holds something else is passed over."""
+    """Metadata with other content are skipped."""
     data, start, _ = _avif()
     assert _decoded(data[:start] + b"\xff" * 20 + data[start + 20 :]).tobytes() == _decoded(data).tobytes()
 
 
 def test_broken_lists_of_items_are_left_to_the_decoder():
-    """A list of items that claims more than it holds, or is missing, leaves the file as it is."""
+    """A file with a broken or missing list of items stays unchanged."""
     data, *_ = _avif()
     place = data.index(b"infe")
     for broken in (data[: place - 4] + b"\xff" * 4 + data[place:], data.replace(b"iinf", b"free"), data[:40]):
@@ -57,7 +57,7 @@ def test_broken_lists_of_items_are_left_to_the_decoder():
 
 
 def _described(*kinds: bytes) -> tuple[Entry, Entry]:
-    """Return the picture and the alpha of an AVIF as items to be written, without some of the alpha's properties."""
+    """Return the image and the alpha of an AVIF as items, without some properties of the alpha."""
     picture = textured(64, 64).convert("RGBA")
     picture.putalpha(Image.linear_gradient("L").resize(picture.size))
     file = Window.over(BytesReader(saved(picture, "AVIF")))
@@ -88,13 +88,13 @@ AVIF = b"avif\0\0\0\0mif1avifmiaf"
     ],
 )
 def test_unusual_descriptions_cost_no_picture(data: bytes):
-    """Alpha without a size, properties told in several boxes, and broken items besides the picture."""
+    """Alpha without a size, properties in several boxes, and other broken items do not reject an AVIF."""
     expected = heif(_described(), [(b"auxl", 2, [1])], brands=AVIF)
     assert _decoded(data).tobytes() == _decoded(expected).tobytes()
 
 
 def test_multiplied_alpha_and_tiles_are_described_again():
-    """What is described again keeps its tiles, each with its alpha in the alpha's tiles, and how colors are stored."""
+    """A new description keeps the tiles of image and alpha, and whether colors are premultiplied."""
     color, alpha = _described()
     name = box(b"auxC", bytes(4), b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0")
     items = [grid(2, 1, 128, 64), color, color, grid(2, 1, 128, 64).having(name), alpha, alpha]
@@ -107,14 +107,14 @@ def test_multiplied_alpha_and_tiles_are_described_again():
 
 @pytest.mark.parametrize("kind", [b"iden", b"iovl", b"tmap", b"hvc1"])
 def test_pictures_that_libavif_does_not_put_together_are_unsupported(kind: bytes):
-    """An AVIF whose picture is of another type is no damage."""
+    """An AVIF with an image of another type is unsupported."""
     with pytest.raises(Rejected) as problem:
         _decoded(heif([Entry(kind, (ispe(),), bytes(14))], brands=AVIF))
     assert problem.value.code == "unsupported_format"
 
 
 def test_alpha_of_another_size_is_unsupported():
-    """Alpha that is smaller than its picture is valid, and no damage."""
+    """An AVIF whose alpha has another size than its image is unsupported."""
     color, alpha = _described(b"ispe")
     with pytest.raises(Rejected) as problem:
         _decoded(heif([color, alpha.having(ispe(32, 32))], [(b"auxl", 2, [1])], brands=AVIF))
@@ -122,7 +122,7 @@ def test_alpha_of_another_size_is_unsupported():
 
 
 def test_what_cannot_be_described_again_is_left():
-    """A sequence, and a file without a picture, have no second description."""
+    """A sequence, and a file without an image, cannot be described again."""
     reader = BytesReader(heif(_described(), brands=AVIF))
     found = probe(reader)
     assert decode_avif.described_again(reader, replace(found, frames=2)) is None

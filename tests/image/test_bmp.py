@@ -1,4 +1,4 @@
-"""BMP of many kinds: what is decoded is what was stored."""
+"""BMP of many kinds is decoded to the stored pixels."""
 
 import struct
 
@@ -30,7 +30,7 @@ LAYOUTS = {
 
 
 def _bmp(bits: int, masks: tuple[int, ...], pixels: list[int], *, top_down: bool = False, code: int = 3) -> bytes:
-    """Return a BMP with a header of 56 bytes; of 40 bytes and four masks behind it where `code` is 6."""
+    """Return a BMP with a header of 56 bytes, or of 40 bytes and four masks if `code` is 6."""
     height = -HEIGHT if top_down else HEIGHT
     size = 56 if code == 3 else 40
     header = struct.pack("<IiiHHIIIIII4I", size, WIDTH, height, 1, bits, code, 0, 0, 0, 0, 0, *masks)
@@ -42,7 +42,7 @@ def _bmp(bits: int, masks: tuple[int, ...], pixels: list[int], *, top_down: bool
 
 
 def _stored(pixel: int, mask: int) -> int:
-    """Return what a channel holds in 8 bits: the 8 highest bits, or fewer spread over the range."""
+    """Return a channel in 8 bits: its 8 highest bits, or fewer bits scaled to the full range."""
     if not mask:
         return 0
     width = mask.bit_count()
@@ -51,7 +51,7 @@ def _stored(pixel: int, mask: int) -> int:
 
 
 def _pixels(bits: int) -> list[int]:
-    """Return a pixel for each place, all different."""
+    """Return different pixels."""
     return [(0x9E3779B1 * (place + 1)) % (1 << bits) for place in range(WIDTH * HEIGHT)]
 
 
@@ -64,7 +64,7 @@ def _decoded(data: bytes) -> tuple[str, bytes]:
 @pytest.mark.parametrize("top_down", [False, True])
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_every_channel_comes_from_its_mask(name: str, top_down: bool):
-    """Masks of any width and place are followed, whichever row comes first."""
+    """Masks of any width and position are decoded, in both orders of rows."""
     bits, masks = LAYOUTS[name]
     pixels = _pixels(bits)
     used = masks if masks[3] else masks[:3]
@@ -73,20 +73,20 @@ def test_every_channel_comes_from_its_mask(name: str, top_down: bool):
 
 
 def test_four_masks_follow_the_shortest_header():
-    """Compression 6 of Windows CE puts a mask for alpha behind a header of 40 bytes."""
+    """Compression 6 of Windows CE has a mask for alpha after a header of 40 bytes."""
     bits, masks = LAYOUTS["1010102"]
     pixels = _pixels(bits)
     assert _decoded(_bmp(bits, masks, pixels, code=6)) == _decoded(_bmp(bits, masks, pixels))
 
 
 def test_alpha_that_is_zero_everywhere_is_none():
-    """A picture whose alpha is 0 in every pixel is opaque: its writer left the mask unused."""
+    """An image whose alpha is 0 in every pixel is opaque: its writer did not use the mask."""
     _, data = _decoded(_bmp(16, LAYOUTS["4444"][1], [0x123] * (WIDTH * HEIGHT)))
     assert data == b"\x11\x22\x33\xff" * (WIDTH * HEIGHT)
 
 
 def test_a_picture_that_lacks_pixels_is_truncated():
-    """No picture is made where a pixel of the last row is cut."""
+    """A BMP with a missing pixel in its last row is truncated."""
     bits, masks = LAYOUTS["565"]
     with pytest.raises(Rejected) as caught:
         _decoded(_bmp(bits, masks, _pixels(bits))[:-3])  # two bytes pad the row
@@ -116,7 +116,7 @@ def stored(bits: int, pixels: bytes, header: int = 40, **fields: int) -> bytes:
 
 
 def colored(*indexes: int) -> bytes:
-    """Return what these colors of the palette are in RGB; None of them is -1, which is black."""
+    """Return these colors of the palette in RGB; -1 is black."""
     return b"".join(bytes((3 * n & 255, 2 * n & 255, n)) if n >= 0 else bytes(3) for n in indexes)
 
 
@@ -127,14 +127,14 @@ TRUE_COLOR = b"".join(b"".join(colored(n)[::-1] for n in PIXELS[at : at + WIDTH]
 
 @pytest.mark.parametrize("header", [12, 16, 20, 24, 32, 36, 40, 42, 46, 48, 52, 56, 60, 64, 108, 124])
 def test_headers_of_all_sizes_are_read(header: int):
-    """Those of OS/2 end anywhere between 16 and 64 bytes; what they leave out is zero."""
+    """Headers of OS/2 have any length from 16 to 64 bytes; missing fields are zero."""
     assert _decoded(stored(8, ROWS, header)) == ("RGB", colored(*PIXELS))
     assert _decoded(stored(24, TRUE_COLOR, header)) == ("RGB", colored(*PIXELS))
 
 
 @pytest.mark.parametrize("colors", [256, 257, 300, 1000])
 def test_a_palette_may_claim_or_hold_too_many_colors(colors: int):
-    """The first 256 count; the offset says where the pixels begin."""
+    """A palette may have more than 256 colors: the first 256 count, and the offset locates the pixels."""
     assert _decoded(stored(8, ROWS, colors=colors)) == ("RGB", colored(*PIXELS))
     claimed = bytearray(stored(8, ROWS))
     claimed[46:50] = struct.pack("<I", 0xFFFFFFFF)
@@ -142,18 +142,18 @@ def test_a_palette_may_claim_or_hold_too_many_colors(colors: int):
 
 
 def test_colors_beyond_the_palette_are_black():
-    """A palette of 100 colors leaves the others black."""
+    """Colors beyond a palette of 100 colors are black."""
     assert _decoded(stored(8, ROWS, colors=100))[1] == colored(*(n if n < 100 else -1 for n in PIXELS))
 
 
 def test_an_offset_within_the_header_is_none():
-    """The pixels follow header and palette then."""
+    """With an offset of 0 the pixels follow the palette."""
     for offset in (0, 20):
         assert _decoded(stored(8, ROWS, offset=offset)) == ("RGB", colored(*PIXELS))
 
 
 def test_the_padding_of_the_last_row_may_be_missing():
-    """All pixels are there; one byte less and the picture is truncated."""
+    """The padding of the last row may be missing; with one byte less the BMP is truncated."""
     assert _decoded(stored(8, ROWS[:-3])) == ("RGB", colored(*PIXELS))
     with pytest.raises(Rejected) as caught:
         _decoded(stored(8, ROWS[:-4]))
@@ -161,7 +161,7 @@ def test_the_padding_of_the_last_row_may_be_missing():
 
 
 def _v5(compression: int, kind: bytes, profile: bytes, offset: int | None = None, alpha: int = 0) -> bytes:
-    """Return a BMP of 32 bits with a header of 124 bytes, and a color profile behind the pixels."""
+    """Return a BMP of 32 bits with a header of 124 bytes, and a color profile after the pixels."""
     pixels = b"".join(bytes((n, n, n, n)) for n in PIXELS)
     fields = (124, WIDTH, HEIGHT, 1, 32, compression, 0, 0, 0, 0, 0, 0xFF0000, 0xFF00, 0xFF, alpha)
     place = 124 + len(pixels) if offset is None else offset
@@ -171,7 +171,7 @@ def _v5(compression: int, kind: bytes, profile: bytes, offset: int | None = None
 
 
 def test_an_embedded_profile_is_followed():
-    """A profile in the file changes the colors; one that is linked, broken or beyond the file does not."""
+    """A profile in the file is applied. One that is linked, broken or beyond the file is ignored."""
     profile = transfer.cicp_profile(12, 13)
     plain = _v5(0, b"BGRs", b"")
 
@@ -220,7 +220,7 @@ FROM_TOP = (*[3] * 5, *[2] * 5, *[1] * 5)
     ],
 )
 def test_run_lengths_are_followed(packed: bytes, wanted: tuple[int, ...]):
-    """Runs, single pixels, moves and ends; pixels that are skipped are black, those beyond the picture left out."""
+    """Runs, single pixels, moves and ends are decoded. Skipped pixels are black, those beyond the image are ignored."""
     assert _decoded(stored(8, packed, compression=1)) == ("RGB", colored(*wanted))
     upside_down = [n for at in (10, 5, 0) for n in wanted[at : at + 5]]
     assert _decoded(stored(8, packed, compression=1, height=-HEIGHT))[1] == colored(*upside_down)
@@ -228,14 +228,14 @@ def test_run_lengths_are_followed(packed: bytes, wanted: tuple[int, ...]):
 
 @pytest.mark.parametrize("header", [40, 64])
 def test_run_lengths_of_4_bits_hold_two_colors_in_turn(header: int):
-    """A run takes the halves of its byte in turn; pixels that are told one by one fill words."""
+    """A run of 4 bits uses both halves of its byte in turn; single pixels are padded to 16 bits."""
     packed = b"\5\x12" + END_OF_ROW + b"\0\5\x34\x56\x70\0" + END_OF_ROW + b"\4\x99" + END
     wanted = (9, 9, 9, 9, -1, 3, 4, 5, 6, 7, 1, 2, 1, 2, 1)
     assert _decoded(stored(4, packed, header, compression=2)) == ("RGB", colored(*wanted))
 
 
 def test_run_lengths_of_24_bits_are_of_os2():
-    """The number stands for JPEG data in the headers of Windows."""
+    """The compression of OS/2 for 24 bits means JPEG data in headers of Windows, which are unsupported."""
     packed = b"\5\1\2\3" + END_OF_ROW + b"\0\3\1\2\3\2\4\6\3\6\x09\0\2\5\x0a\x0f" + END_OF_ROW + b"\1\7\x0e\x15" + END
     wanted = (7, -1, -1, -1, -1, 1, 2, 3, 5, 5, 1, 1, 1, 1, 1)
     assert _decoded(stored(24, packed, 64, compression=4)) == ("RGB", colored(*wanted))
@@ -249,7 +249,7 @@ def test_run_lengths_of_24_bits_are_of_os2():
     [(8, FULL[:-2]), (8, FULL[:-1]), (8, b"\5\1\0\2\1"), (8, b"\0\5\1\2"), (8, b""), (4, b"\0\4\1"), (24, b"\5\1\2")],
 )
 def test_run_lengths_that_are_cut_are_truncated(bits: int, packed: bytes):
-    """At every size, where neither the end is marked nor all pixels are there."""
+    """Run lengths without an end mark and with missing pixels are truncated at every size."""
     data = stored(bits, packed, 64, compression={8: 1, 4: 2, 24: 4}[bits])
     for side in (300, 2):
         with pytest.raises(Rejected) as caught:

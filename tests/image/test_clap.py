@@ -1,4 +1,4 @@
-"""AVIF with a clean aperture: what is outside of it was cut off by whoever edited the picture, and is not shown."""
+"""AVIF with a clean aperture: pixels outside of it were cropped by an editor, and are not displayed."""
 
 import struct
 
@@ -8,7 +8,7 @@ from tests.image.pictures import BLUE, GREEN, RED, WHITE, cornered, saved, shown
 
 
 def cropped(data: bytes, crop: tuple[int, int, int, int], turn: int = 0) -> bytes:
-    """Return an AVIF as Pillow writes it with irot and a crop: width, height, how far it is off centre."""
+    """Return an AVIF of Pillow with irot and a crop: width, height, and its distance from the center."""
     width, height, across, down = crop
     clap = struct.pack(">I4s4IiIiI", 40, b"clap", width, 1, height, 1, across, 1, down, 1)
     irot = struct.pack(">I4sB", 9, b"irot", turn)
@@ -34,7 +34,7 @@ def _grow(file: bytearray, place: int, by: int) -> None:
     ("across", "down", "color"), [(-24, -16, RED), (24, -16, GREEN), (-24, 16, BLUE), (24, 16, WHITE)]
 )
 def test_the_aperture_is_the_picture(across, down, color):
-    """Of four colours, the one that the aperture shows, in its size."""
+    """The thumbnail has the size and the color of the aperture."""
     data = cropped(saved(cornered(96, 64), "AVIF", quality=95), (40, 24, across, down))
     image = shown(data, width=64, height=64)
     assert image.size == (40, 24)
@@ -42,7 +42,7 @@ def test_the_aperture_is_the_picture(across, down, color):
 
 
 def test_the_crop_comes_before_the_turn():
-    """The left half, turned anticlockwise: what was on top is on the left."""
+    """A crop to the left half is applied before the rotation."""
     data = cropped(saved(cornered(96, 64), "AVIF", quality=95), (48, 64, -24, 0), turn=1)
     image = shown(data, width=64, height=64)
     assert image.size == (64, 48)

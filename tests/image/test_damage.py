@@ -1,4 +1,4 @@
-"""Damaged files are refused, with the reason; a store's failure is never blamed on the picture."""
+"""Damaged files are rejected with the right code. An error of the store is no rejection."""
 
 import struct
 import sys
@@ -52,7 +52,7 @@ class Failing:
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9, 0.98])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_file_cut_short_is_refused(kind, share):
-    """However much is there, half a picture is no picture."""
+    """A file that is cut anywhere is rejected."""
     data = file(kind)
     with pytest.raises(Rejected) as refused:
         render(data[: int(len(data) * share)], recipe())
@@ -61,7 +61,7 @@ def test_a_file_cut_short_is_refused(kind, share):
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP"])
 def test_a_file_that_is_read_bit_by_bit_is_known_to_be_truncated(kind):
-    """Where the decoder asked for more than there is, the code says so."""
+    """If the decoder needs more bytes than the file has, the code is truncated."""
     data = file(kind)
     with pytest.raises(Rejected) as refused:
         render(data[: int(len(data) * 0.7)], recipe())
@@ -69,7 +69,7 @@ def test_a_file_that_is_read_bit_by_bit_is_known_to_be_truncated(kind):
 
 
 def test_broken_data_in_a_whole_file_is_corrupt():
-    """Where all bytes are there and make no sense, the code says that."""
+    """If a complete file cannot be decoded, the code is corrupt."""
     data = file("PNG")
     start = data.index(b"IDAT") + 4
     with pytest.raises(Rejected) as refused:
@@ -78,7 +78,7 @@ def test_broken_data_in_a_whole_file_is_corrupt():
 
 
 def test_a_picture_of_another_size_than_was_judged_is_refused():
-    """What the limits allowed is what is decoded, or nothing is."""
+    """A file whose decoded size differs from its header is rejected."""
     with pytest.raises(Rejected) as refused:
         decode(BytesReader(file("PNG")), Probe(format="png", bytes=1, width=200, height=15), 1.0)
     assert refused.value.code == Code.CORRUPT
@@ -87,7 +87,7 @@ def test_a_picture_of_another_size_than_was_judged_is_refused():
 @pytest.mark.parametrize("failure", [StoreError("no answer", transient=True), SourceChanged("replaced")])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_failing_store_is_told_apart_from_a_broken_picture(kind, failure):
-    """What the reader raised comes out as it is, whatever the decoder made of it."""
+    """An error of the reader is raised unchanged, for any reaction of the decoder."""
     image = textured(1500, 1200)
     fast = {"quality": 100, "speed": 10} if kind == "AVIF" else {}
     data = saved(image.convert("P") if kind == "GIF" else image, kind, **fast)
@@ -98,7 +98,7 @@ def test_a_failing_store_is_told_apart_from_a_broken_picture(kind, failure):
 
 
 def test_running_out_of_memory_is_not_the_pictures_fault():
-    """MemoryError comes out as it is."""
+    """MemoryError is raised unchanged."""
     data = file("PNG")
     with pytest.raises(MemoryError):
         decode(Failing(data, 100, MemoryError()), probe(BytesReader(data)), 1.0)
@@ -107,7 +107,7 @@ def test_running_out_of_memory_is_not_the_pictures_fault():
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(KINDS), st.floats(0, 1), st.binary(min_size=1, max_size=6))
 def test_any_damage_ends_in_a_picture_or_a_rejection(kind, where, junk):
-    """Bytes written anywhere into a file cause nothing else."""
+    """Random bytes in a file give a thumbnail or a rejection."""
     data = bytearray(file(kind))
     start = int(where * (len(data) - len(junk)))
     data[start : start + len(junk)] = junk
@@ -119,7 +119,7 @@ def test_any_damage_ends_in_a_picture_or_a_rejection(kind, where, junk):
 
 @given(st.lists(st.tuples(st.integers(0, 3 * BLOCK_BYTES), st.integers(-1, 2 * BLOCK_BYTES)), max_size=12))
 def test_a_stream_reads_as_a_file_does(reads):
-    """Whatever is sought and read, the bytes and positions are those of a file."""
+    """For any seek and read, bytes and positions are those of a file."""
     data = struct.pack(">I", 1234567) * (BLOCK_BYTES * 5 // 8)
     stream = SourceStream(BytesReader(data))
     for position, length in reads:
@@ -130,7 +130,7 @@ def test_a_stream_reads_as_a_file_does(reads):
 
 
 def test_a_stream_knows_when_it_was_asked_for_more_than_there_is():
-    """To read up to the end is fine; to ask again is not."""
+    """A read up to the end is no sign of a cut file; a read beyond it is."""
     stream = SourceStream(BytesReader(b"abc"))
     assert stream.read(10) == b"abc"
     assert stream.read() == b""
@@ -147,7 +147,7 @@ TEN = Probe(format="heic", bytes=100, width=10, height=10)
 
 
 def test_heic_is_decoded_as_it_is_seen():
-    """Crop and turn are the decoder's, made once; alpha is kept."""
+    """The decoder of HEIC applies crop and orientation once, and keeps alpha."""
     found = shown(HEIC)
     assert found.size == (20, 30)
     assert found.mode == "RGBA"
@@ -155,14 +155,14 @@ def test_heic_is_decoded_as_it_is_seen():
 
 
 def test_a_heic_that_is_none_is_refused():
-    """What libheif cannot read is corrupt, as with every other decoder."""
+    """A HEIC that libheif cannot read is corrupt."""
     with pytest.raises(Rejected) as refused:
         decode(BytesReader(b"\0\0\0\x18ftypheic" + bytes(80)), TEN, 1.0)
     assert refused.value.code == Code.CORRUPT
 
 
 def test_a_missing_decoder_is_named(monkeypatch):
-    """Without pi_heif a HEIC photo is no rejection: the sentence names the extra that brings it."""
+    """Without pi_heif a HEIC photo is not rejected: the error names the extra to install."""
     monkeypatch.setitem(sys.modules, "pi_heif", None)
     with pytest.raises(MissingDecoder, match=r"thumbsmith\[heic\]"):
         decode(BytesReader(bytes(100)), TEN, 1.0)

@@ -21,7 +21,7 @@ IN_FULL = replace(SMALL, limits=Limits(first_scan=False))
 
 
 def progressive(mode: str = "RGB", **options) -> bytes:
-    """Return a file of 2496 x 1664 pixels, soft as photographs are and noisy: little of it is in the first scan."""
+    """Return a file of 2496 x 1664 pixels, soft and noisy like photographs, with few bytes in its first scan."""
     image = textured(312, 208).resize((2496, 1664), Image.Resampling.BICUBIC)
     noise = np.random.default_rng(3).integers(-20, 20, (1664, 2496, 3))
     image = Image.fromarray((np.asarray(image) + noise).clip(0, 255).astype(np.uint8))
@@ -33,7 +33,7 @@ FILE = progressive()
 
 @dataclass
 class Counting:
-    """Bytes in memory that keep what was asked of them, as (offset, length)."""
+    """Bytes in memory that record their reads as (offset, length)."""
 
     data: bytes
     reads: list[tuple[int, int]] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Counting:
     [("RGB", {}), ("RGB", {"subsampling": "4:4:4"}), ("L", {}), ("CMYK", {}), ("RGB", {"restart_marker_rows": 3})],
 )
 def test_a_small_picture_is_that_of_the_whole_file(mode: str, options: dict):
-    """The first scan alone gives the picture that all of them give: structural similarity 0.993 and more."""
+    """The first scan gives the same thumbnail as all scans: SSIM 0.993 and more."""
     data = progressive(mode, **options)
     assert probe(Counting(data), first_scan_suffices(SMALL)).first_scan
     found, wanted = (np.asarray(pixels(*render(data, each)).convert("RGB")) for each in (SMALL, IN_FULL))
@@ -62,7 +62,7 @@ def test_a_small_picture_is_that_of_the_whole_file(mode: str, options: dict):
 
 
 def test_only_the_beginning_is_read():
-    """Of the file no more than its first scan is asked for, and its last two bytes."""
+    """Only the first scan and the last two bytes of the file are read."""
     reader = Counting(FILE)
     render(reader, SMALL)
     first = probe(Counting(FILE), first_scan_suffices(SMALL)).first_scan
@@ -83,21 +83,21 @@ def test_a_recipe_can_have_it_read_in_full():
 
 @pytest.mark.parametrize("width", [209, 2496])
 def test_what_wants_more_is_decoded_in_full(width: int):
-    """One pixel more than a twelfth of the source is made from all scans, and so is everything beside it."""
+    """A thumbnail of more than a twelfth of the source is made from all scans, like all others of the recipe."""
     larger = replace(SMALL, variants=(*SMALL.variants, replace(SMALL.variants[0], name="w", width=width, height=width)))
     assert probe(Counting(FILE), first_scan_suffices(larger)).first_scan == 0
 
 
 @pytest.mark.parametrize("kept", [0.05, 0.5, 0.999])
 def test_a_file_that_was_cut_off_is_found_out(kept: float):
-    """It is truncated, in its first scan or behind it."""
+    """A cut file is truncated, within its first scan or after it."""
     with pytest.raises(Rejected) as refused:
         render(FILE[: int(len(FILE) * kept)], SMALL)
     assert refused.value.code == Code.TRUNCATED
 
 
 def test_scans_that_are_not_decoded_do_not_count():
-    """Ten scans are too many where two are allowed, unless only the first is decoded."""
+    """Ten scans are too many if two are allowed, unless only the first is decoded."""
     limits = Limits(max_scans=2)
     assert render(FILE, replace(SMALL, limits=limits))
     with pytest.raises(Rejected) as refused:
@@ -106,7 +106,7 @@ def test_scans_that_are_not_decoded_do_not_count():
 
 
 def test_one_scan_is_all_there_is():
-    """A file that ends with its first scan is read like any other."""
+    """A file that ends with its first scan is decoded normally."""
     end = probe(Counting(FILE), first_scan_suffices(SMALL)).first_scan
     alone = FILE[:end] + b"\xff\xd9"
     found = probe(Counting(alone), first_scan_suffices(SMALL))
@@ -115,7 +115,7 @@ def test_one_scan_is_all_there_is():
 
 
 def test_a_first_scan_that_is_not_all_colours_does_not_do():
-    """A scan of luminance alone, of detail, or of means to more than a bit is no picture yet."""
+    """A first scan without all components, or without the mean to its last but one bit, is not used alone."""
     start = FILE.index(b"\xff\xda")
     for place, value in ((4, 1), (11, 1), (12, 5), (13, 2)):
         data = bytearray(FILE)
@@ -124,7 +124,7 @@ def test_a_first_scan_that_is_not_all_colours_does_not_do():
 
 
 def test_tables_of_two_bytes_are_cleared_too():
-    """A quantization table may hold 16 bits a value."""
+    """Quantization tables of 16 bits are supported."""
     place = FILE.index(b"\xff\xdb")
     length = int.from_bytes(FILE[place + 2 : place + 4])
     tables = FILE[place + 4 : place + 2 + length]
@@ -138,7 +138,7 @@ def test_tables_of_two_bytes_are_cleared_too():
 
 
 def test_garbage_between_segments_is_passed_over():
-    """As the probe and libjpeg do: fill bytes, and bytes that are nothing."""
+    """Fill bytes and other bytes between segments are skipped, as in the probe and libjpeg."""
     place = FILE.index(b"\xff\xdb")
     for garbage in (b"\xff\xff\xff", b"nothing\xff\x00", bytes(40)):
         found = render(FILE[:place] + garbage + FILE[place:], SMALL)[0]
@@ -146,7 +146,7 @@ def test_garbage_between_segments_is_passed_over():
 
 
 def test_a_picture_that_lies_on_its_side_is_turned():
-    """The turn comes after decoding, as for any other."""
+    """The orientation is applied after decoding."""
     exif = Image.Exif()
     exif[0x0112] = 6
     (found,) = render(progressive(exif=exif), SMALL)

@@ -1,4 +1,4 @@
-"""HEIC: every turn and mirror, and the file's own thumbnail only where it shows what the picture shows.
+"""HEIC: every orientation, and the thumbnail in the file only if it shows the same as the image.
 
 The files were written by pillow-heif with x265. `tiles.heic` is 256 x 192 in tiles of 64 with a thumbnail of 128, and
 `stale.heic` the same with the thumbnail of the mirrored picture. `turned.heic` has four colours, irot and imir.
@@ -27,12 +27,12 @@ TILES, STALE, TURNED = ((FILES / f"{name}.heic").read_bytes() for name in ("tile
 
 
 def previewed(data: bytes, reduction: float) -> Image.Image | None:
-    """Return the thumbnail that stands for a picture."""
+    """Return the thumbnail that is used in place of the image."""
     return preview(SourceStream(BytesReader(data)), probe(BytesReader(data)), reduction)
 
 
 def turned(angle: int, mirror: int | None) -> bytes:
-    """Return the four colours turned anticlockwise so often, and then mirrored, or not."""
+    """Return the four colors after this number of rotations anticlockwise, and then mirrored, or not."""
     data = bytearray(TURNED)
     rotation, reflection = data.index(b"irot") + 4, data.index(b"imir") + 4
     data[rotation] = angle
@@ -48,7 +48,7 @@ def turned(angle: int, mirror: int | None) -> bytes:
 
 @pytest.mark.parametrize(("angle", "mirror"), list(product(range(4), (None, 0, 1))))
 def test_every_turn_and_mirror_is_made_once(angle, mirror):
-    """Irot is anticlockwise; imir with axis 0 swaps top and bottom, with 1 left and right; the sides follow."""
+    """Irot is anticlockwise; imir with axis 0 swaps top and bottom, with 1 left and right. Sides are swapped too."""
     corners = np.array([[RED, GREEN], [BLUE, WHITE]])
     expected = np.rot90(corners, angle)
     if mirror is not None:
@@ -61,7 +61,7 @@ def test_every_turn_and_mirror_is_made_once(angle, mirror):
 
 
 def test_a_thumbnail_that_shows_the_same_stands_for_the_picture():
-    """It is used where it is large enough, and looks like the picture."""
+    """The thumbnail is used if it is large enough, and looks like the image."""
     assert previewed(TILES, 4.0).size == (128, 96)
     assert previewed(TILES, 3.9) is None
     whole = shown(TILES, width=256, height=192)
@@ -71,7 +71,7 @@ def test_a_thumbnail_that_shows_the_same_stands_for_the_picture():
 
 
 def test_a_thumbnail_of_what_the_picture_was_is_not_believed():
-    """A picture that was edited later is decoded, whatever its thumbnail shows."""
+    """The thumbnail of an image that was edited later is not used."""
     assert previewed(STALE, 8.0) is None
     whole = shown(TILES, width=256, height=192)
     made = shown(STALE, width=40, height=30)
@@ -80,13 +80,13 @@ def test_a_thumbnail_of_what_the_picture_was_is_not_believed():
 
 @pytest.mark.parametrize("tag", [b"thmb", b"dimg", b"iinf", b"iref"])
 def test_without_tiles_or_thumbnails_the_picture_is_decoded(tag):
-    """What cannot be found, or not be held against the picture, is not used."""
+    """A thumbnail that cannot be found, or compared with the image, is not used."""
     data, found = TILES.replace(tag, b"none", 1), probe(BytesReader(TILES))
     assert preview(SourceStream(BytesReader(data)), found, 8.0) is None
 
 
 def test_a_broken_thumbnail_costs_no_picture():
-    """Where it cannot be decoded, the picture is."""
+    """If the thumbnail is broken, the image is decoded."""
     items = decode_heic.read(SourceStream(BytesReader(TILES)))
     (thumbnail,) = read_thumbnails(items, probe(BytesReader(TILES)))
     (place,) = thumbnail.windows
@@ -96,7 +96,7 @@ def test_a_broken_thumbnail_costs_no_picture():
 
 
 def test_a_store_that_fails_meanwhile_is_told(monkeypatch):
-    """The reader's own failure comes out, and not a picture made without it."""
+    """An error of the reader is raised while the thumbnail is read."""
 
     class Failing:
         size = len(TILES)
@@ -114,7 +114,7 @@ def test_a_store_that_fails_meanwhile_is_told(monkeypatch):
 
 
 def test_avif_is_turned_as_exif_would_have_it():
-    """Pillow writes an AVIF's orientation as irot and imir; every one of them comes out upright, tall and wide."""
+    """Every orientation that Pillow writes into an AVIF, as irot and imir, gives an upright thumbnail."""
     quarters = Image.new("RGB", (64, 48))
     for color, corner in zip((RED, GREEN, BLUE, WHITE), ((0, 0), (32, 0), (0, 24), (32, 24)), strict=True):
         quarters.paste(color, (*corner, corner[0] + 32, corner[1] + 24))

@@ -1,4 +1,4 @@
-"""HEIC as it is found in the wild: laid out in other ways, put together from items, whole or not."""
+"""HEIC files in other layouts, derived from items, complete or not."""
 
 import struct
 from itertools import permutations
@@ -22,18 +22,18 @@ from thumbsmith.recipe import Recipe
 
 
 def decoded(data: bytes, reduction: float = 1.0) -> Image.Image:
-    """Return what is decoded of a file, as seen."""
+    """Return the decoded image of a file, as displayed."""
     reader = BytesReader(data)
     return decode(reader, probe(reader), reduction).image
 
 
 def pixels(data: bytes) -> np.ndarray:
-    """Return the pixels of a file, as seen."""
+    """Return the pixels of a file, as displayed."""
     return np.asarray(decoded(data).convert("RGB")).astype(int)
 
 
 def refused(data: bytes) -> str:
-    """Return the code by which a file is rejected."""
+    """Return the rejection code of a file."""
     with pytest.raises(Rejected) as problem:
         decoded(data)
     return problem.value.code.value
@@ -80,7 +80,7 @@ PLAIN = heif([tile()])
     ],
 )
 def test_a_picture_is_found_however_it_is_laid_out(data: bytes):
-    """Places, brands, boxes, trailers, other items and broken metadata change nothing of the picture."""
+    """Places, brands, boxes, trailers, other items and broken metadata do not change the image."""
     assert decoded(data).tobytes() == decoded(PLAIN).tobytes()
 
 
@@ -106,21 +106,21 @@ def _expected(picture: np.ndarray, properties: tuple[bytes, ...]) -> np.ndarray:
     ],
 )
 def test_crops_turns_and_mirrors_apply_in_their_order(properties: tuple[bytes, ...]):
-    """Each is of what the one before it left; orientation in EXIF counts for nothing."""
+    """Crop, rotation and mirroring apply one after the other. The orientation in EXIF is ignored."""
     exif = Entry(b"Exif", (), bytes(4) + exif_block(8))
     found = pixels(heif([tile().having(*properties), exif], [(b"cdsc", 2, [1])]))
     assert np.array_equal(found, _expected(pixels(PLAIN), properties))
 
 
 def test_crops_of_crops_add_up():
-    """What is shown again can be cropped and turned again, whatever size it says."""
+    """An identity derivation (`iden`) can have a crop and an orientation. Its own size is ignored."""
     first, second = (clap(40, 30, 4, 2), irot(1)), (clap(16, 20, -6, 4), irot(1))
     data = heif([Entry(b"iden", (ispe(9, 9), *second)), tile().having(*first)], [(b"dimg", 1, [2])])
     assert np.array_equal(pixels(data), _expected(_expected(pixels(PLAIN), first), second))
 
 
 def test_tiles_lie_side_by_side():
-    """A grid shows its tiles in rows from the upper left, the last ones in part."""
+    """A grid has its tiles in rows from the upper left. The last ones may be cut off."""
     data = heif([grid(2, 2, 120, 100), *map(tile, range(4))], [(b"dimg", 1, [2, 3, 4, 5])])
     found, parts = pixels(data), [pixels(heif([tile(number)])) for number in range(4)]
     whole = np.vstack([np.hstack(parts[:2]), np.hstack(parts[2:])])
@@ -129,7 +129,7 @@ def test_tiles_lie_side_by_side():
 
 @pytest.mark.parametrize("wide", [False, True])
 def test_an_overlay_shows_its_pictures_one_over_the_other(wide: bool):
-    """Pictures are laid on a canvas of one color, and may reach over its edges."""
+    """An overlay has images on a canvas of one color. They may reach beyond its edges."""
     fill = struct.pack(">4H", 0xFFFF, 0x8080, 0, 0xFFFF)
     size, places = struct.pack(">II" if wide else ">HH", 100, 80), struct.pack(">4i" if wide else ">4h", 0, 0, 50, -10)
     overlay = Entry(b"iovl", (ispe(100, 80),), bytes((0, wide)) + fill + size + places, inside=True)
@@ -141,7 +141,7 @@ def test_an_overlay_shows_its_pictures_one_over_the_other(wide: bool):
 
 
 def test_alpha_belongs_to_a_picture_of_any_size():
-    """Alpha of another size is stretched; turned and cropped with its picture; colors stored multiplied are divided."""
+    """Alpha is scaled to its image, and gets the same crop and orientation. Premultiplied colors are divided by it."""
     plain = decoded(heif([tile(), alpha()], [(b"auxl", 2, [1])]))
     assert plain.mode == "RGBA"
     turned = decoded(heif([tile().having(irot(1)), alpha()], [(b"auxl", 2, [1])]))
@@ -159,7 +159,7 @@ def test_alpha_belongs_to_a_picture_of_any_size():
 
 @pytest.mark.parametrize("cut", [1, 20, 100])
 def test_a_picture_that_is_cut_is_truncated(cut: int):
-    """A file that ends within its last tile gives no picture, however few bytes are missing."""
+    """A file that ends within its last tile is truncated, for any number of missing bytes."""
     data = heif([grid(2, 1, 128, 64), tile(), tile(1)], [(b"dimg", 1, [2, 3])])
     assert refused(data[:-cut]) == "truncated"
     assert refused(heif([tile()])[:-cut]) == "truncated"
@@ -167,7 +167,7 @@ def test_a_picture_that_is_cut_is_truncated(cut: int):
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.8])
 def test_zeros_in_place_of_data_are_truncated(share: float):
-    """A file that was copied in part, to its full length, gives no picture: HEIC and AVIF, picture and alpha."""
+    """A HEIC or AVIF with zeros in place of the end of its image or alpha is truncated."""
     start = int(len(tile(1).data) * share)
     half = Entry(b"hvc1", tile(1).properties, tile(1).data[:start] + bytes(len(tile(1).data) - start))
     assert refused(heif([grid(2, 1, 128, 64), tile(), half], [(b"dimg", 1, [2, 3])])) == "truncated"
@@ -179,7 +179,7 @@ def test_zeros_in_place_of_data_are_truncated(share: float):
 
 
 def test_a_broken_tile_is_no_black_square():
-    """A grid of which one tile cannot be decoded is rejected at every size, not made without it."""
+    """A grid with a broken tile is rejected at every size."""
     broken = Entry(b"hvc1", tile(1).properties, b"\0\0\0\4" + b"\xff" * 40)
     data = heif([grid(2, 1, 128, 64), tile(), broken], [(b"dimg", 1, [2, 3])])
     assert refused(data) == "corrupt"
@@ -211,12 +211,12 @@ def test_a_broken_tile_is_no_black_square():
     ],
 )
 def test_what_is_not_read_and_what_cannot_be(data: bytes, code: str):
-    """Other codecs and constructions are unsupported; circles, contradictions and nothing are corrupt."""
+    """Other codecs and constructions are unsupported; circles, contradictions and empty files are corrupt."""
     assert refused(data) == code
 
 
 def test_tiles_are_averaged_one_by_one():
-    """Of a grid few pixels are needed of, each tile is averaged, and the picture is the same but for rounding."""
+    """For a small thumbnail each tile of a grid is averaged; the result differs only by rounding."""
     data = TILES.replace(b"thmb", b"none")
     whole, small = decoded(data), decoded(data, 12.0)
     assert small.size == (64, 48)
@@ -227,7 +227,7 @@ def test_tiles_are_averaged_one_by_one():
 
 
 def test_a_photo_of_200_megapixels_is_within_the_default_memory():
-    """As phones write it, in tiles of 512; not where it is wanted whole, and not in one piece."""
+    """A large photo is within max_memory in tiles of 512 for small thumbnails, but not in full size or in one piece."""
     photo = Probe(format="heic", bytes=40_000_000, width=16_320, height=12_240, piece=512 * 512, levels=3)
     assert check_memory(photo, Recipe.default()) < 320 << 20
     assert predict_decode_bytes(photo, 1) > 1 << 30
@@ -236,7 +236,7 @@ def test_a_photo_of_200_megapixels_is_within_the_default_memory():
 
 
 def test_alpha_larger_than_its_picture_counts():
-    """Alpha of gigabytes beside a small picture is over memory before it is decoded."""
+    """A small image with alpha of gigabytes is over_memory, and is not decoded."""
     large = Entry(b"hvc1", tuple(each if each[4:8] != b"ispe" else ispe(30_000, 30_000) for each in alpha().properties))
     found = probe(BytesReader(heif([tile(), large], [(b"auxl", 2, [1])])))
     with pytest.raises(Rejected) as problem:
@@ -245,7 +245,7 @@ def test_alpha_larger_than_its_picture_counts():
 
 
 def test_what_lies_apart_is_read_once():
-    """Tiles that lie far from their description do not have either read again for each of them."""
+    """The description is not read again for each tile, even if the tiles are far from it."""
     numbers = range(12)
     data = heif(
         [grid(4, 3, 256, 192), *map(tile, numbers)],
@@ -265,7 +265,7 @@ def test_what_lies_apart_is_read_once():
 
 
 def test_a_profile_is_followed_and_metadata_is_read():
-    """The profile of the picture, or of its first tile, comes before numbers; metadata beyond the file are left out."""
+    """The profile of the image or its first tile is used before code points. Metadata beyond the file are ignored."""
     swapped = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     colored = tile().having(box(b"colr", b"prof", swapped))
     exif, xmp = Entry(b"Exif", (), bytes(4) + exif_block(1)), Entry(b"mime", (), b"<x/>")
@@ -279,13 +279,13 @@ def test_a_profile_is_followed_and_metadata_is_read():
 
 
 def test_an_overlay_that_contradicts_itself_is_corrupt():
-    """The canvas has the size of the item."""
+    """An overlay whose canvas has another size than the item is corrupt."""
     overlay = Entry(b"iovl", (ispe(100, 80),), bytes(10) + struct.pack(">HHhh", 90, 80, 0, 0), inside=True)
     assert refused(heif([overlay, tile()], [(b"dimg", 1, [2])])) == "corrupt"
 
 
 def test_how_often_tiles_can_be_halved_is_told():
-    """Both sides of a tile must divide; pictures with alpha or a crop are decoded whole."""
+    """Tiles are halved only if both sides can be; images with alpha or a crop are decoded in full size."""
     relation = (b"dimg", 1, [2, 3])
     assert probe(BytesReader(heif([grid(2, 1, 128, 64), tile(), tile(1)], [relation]))).levels == 3
     odd = heif([grid(2, 1, 120, 60), tile(), tile(1)], [relation]).replace(ispe(SIDE, SIDE), ispe(62, 64))

@@ -1,4 +1,4 @@
-"""Every hostile file ends in a thumbnail or a clear refusal: no crash, no hang, no blow-up."""
+"""Every hostile file ends in a thumbnail or a rejection, without a crash, a hang or too much memory."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ import pytest
 
 from tests.corpus import hostile, needs_corpus
 
-# Renders every file named on standard input; a line each: the outcome's code, or nothing for thumbnails.
+# Renders every file that standard input names. Prints a line for each: the rejection code, or nothing.
 RENDER = """
 import resource, sys
 from pathlib import Path
@@ -27,7 +27,7 @@ for name in sys.stdin.read().splitlines():
         print("missing")
 """
 
-# Valid, and refused all the same: beyond the default limits in one case, beyond Pillow's decoders in the others.
+# Valid images that are rejected: two exceed the default limits, one is unsupported by its decoder.
 REFUSED = {
     "gen__jpg_65000x3.jpg": "too_long_side",
     "gen__png_1x65535.png": "too_long_side",
@@ -38,7 +38,7 @@ REFUSED = {
 @needs_corpus
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit of a process's memory is Linux's")
 def test_every_hostile_file_ends_as_it_should():
-    """In 2 GiB of memory, what must be refused is, and what is merely odd has thumbnails but for a known few."""
+    """In 2 GiB of memory, hostile files are rejected, and unusual ones have thumbnails, except for a known few."""
     files = hostile()
     ran = subprocess.run(
         [sys.executable, "-c", RENDER],

@@ -1,4 +1,4 @@
-"""JPEGs without an end marker are made where all of the picture is there, and refused where a part is missing."""
+"""JPEGs without an end marker are made if their picture is complete, and rejected if not."""
 
 import random
 import struct
@@ -32,12 +32,12 @@ SECOND = saved(textured(64, 48), "JPEG")
 
 
 def junk(count: int, seed: int = 1) -> bytes:
-    """Return bytes of chance, always the same."""
+    """Return random bytes, always the same."""
     return random.Random(seed).randbytes(count)
 
 
 def trailers() -> dict[str, bytes]:
-    """Return what stands behind pictures that have no end marker."""
+    """Return the bytes that follow pictures without an end marker."""
     video = b"\0\0\x30\x0aMotionPhoto_Data\0\0\0\x18ftypmp42" + junk(20_000)
     return {
         "nothing": b"",
@@ -58,13 +58,13 @@ def file(kind: str, mode: str = "RGB", size: tuple[int, int] = (320, 240)) -> by
 
 
 def in_full(data: bytes, side: int) -> Image.Image:
-    """Return the picture that is made of all scans."""
+    """Return the picture from all scans."""
     (made,) = render(data, replace(recipe(width=side, height=side), limits=Limits(first_scan=False)))
     return pixels(made)
 
 
 def outcomes(data: bytes) -> set[str]:
-    """Return how rendering ends at all sizes, and as the source's own file."""
+    """Return the outcomes at all sizes, and for the source's own file."""
     found = set()
     for fields in [*({"width": side, "height": side} for side in SIZES), {"width": 999, "formats": ("source",)}]:
         try:
@@ -78,7 +78,7 @@ def outcomes(data: bytes) -> set[str]:
 @pytest.mark.parametrize("trailer", trailers())
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_picture_that_is_all_there_is_made(kind: str, trailer: str):
-    """Whatever follows the data, the picture is that of the file that ends well, at every scale."""
+    """For any bytes after the data, the picture is that of the complete file, at every scale."""
     data = file(kind)
     for side in SIZES:
         found = shown(data + trailers()[trailer], width=side, height=side)
@@ -89,7 +89,7 @@ def test_a_picture_that_is_all_there_is_made(kind: str, trailer: str):
 @pytest.mark.parametrize("mode", ["L", "CMYK"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_gray_and_inks_are_too(kind: str, mode: str):
-    """The number of components makes no difference."""
+    """The end is found for any number of components."""
     data = file(kind, mode)
     assert difference(shown(data), shown(data + EOI)) == 0
 
@@ -97,14 +97,14 @@ def test_gray_and_inks_are_too(kind: str, mode: str):
 @pytest.mark.parametrize("lost", [1, 2, 3, 5, 17])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_few_missing_bytes_are_found(kind: str, lost: int):
-    """Without its last bytes a picture is truncated at every scale."""
+    """A JPEG without its last bytes is truncated at every scale."""
     assert outcomes(file(kind)[:-lost]) == {Code.TRUNCATED}
 
 
 @pytest.mark.parametrize("trailer", trailers())
 @pytest.mark.parametrize("kind", SEQUENTIAL)
 def test_half_a_picture_is_truncated_whatever_follows(kind: str, trailer: str):
-    """Neither zeros nor a second picture stand in for what is missing."""
+    """Zeros or a second picture do not replace missing data."""
     data = file(kind)
     assert outcomes(data[: len(data) // 2] + trailers()[trailer]) == {Code.TRUNCATED}
 
@@ -112,13 +112,13 @@ def test_half_a_picture_is_truncated_whatever_follows(kind: str, trailer: str):
 @pytest.mark.parametrize("filled", [b"", bytes(8000)])
 @pytest.mark.parametrize("kind", SEQUENTIAL)
 def test_half_a_picture_that_was_closed_is_truncated(kind: str, filled: bytes):
-    """An end marker too early is no proof that all is there."""
+    """An early end marker does not hide missing data."""
     data = file(kind)
     assert outcomes(data[: len(data) // 2] + filled + EOI) == {Code.TRUNCATED}
 
 
 def test_a_cut_between_restarts_is_found():
-    """Where an interval ends no byte is missing, but those that follow are."""
+    """A JPEG that ends after a restart interval is truncated."""
     data = file("restarts by row")
     last = max(data.rfind(bytes((0xFF, 0xD0 | number))) for number in range(8))
     assert outcomes(data[:last]) == {Code.TRUNCATED}
@@ -127,7 +127,7 @@ def test_a_cut_between_restarts_is_found():
 
 
 def test_a_progressive_picture_needs_all_its_scans():
-    """Without the last scans it would be blurred: without an end marker it is truncated."""
+    """A progressive JPEG without its last scans and without an end marker is truncated."""
     data = file("progressive")
     scans = [place for place in range(len(data)) if data.startswith(b"\xff\xda", place)]
     assert len(scans) > 5
@@ -136,7 +136,7 @@ def test_a_progressive_picture_needs_all_its_scans():
 
 
 def test_a_gray_corner_is_no_missing_end():
-    """A picture that ends with what libjpeg puts for missing blocks is made where its data are there."""
+    """A complete picture that ends with the gray of missing blocks is made."""
     image = textured(320, 240)
     image.paste((128, 128, 128), (160, 120, 320, 240))
     for options in KINDS.values():
@@ -158,19 +158,19 @@ def test_a_gray_corner_is_no_missing_end():
     ],
 )
 def test_broken_metadata_costs_no_picture(broken: bytes):
-    """Segments that say nothing of the pixels are passed over."""
+    """Broken metadata segments are skipped."""
     data = file("baseline") + EOI
     assert difference(shown(data[:2] + broken + data[2:]), shown(data)) == 0
 
 
 def test_scans_in_a_trailer_do_not_count():
-    """What stands behind a second start is no scan of the picture."""
+    """Scans after a second start marker do not belong to the picture."""
     second = SECOND[:2] + (b"\xff\xda\0\x0c\x03\1\0\2\0\3\0\0\x3f\0" * 200)
     assert probe(BytesReader(file("progressive") + second)).scans == 10
 
 
 def test_a_picture_without_a_component_is_truncated():
-    """A scan of luminance alone, without an end marker, is no picture in colour."""
+    """A color JPEG with only a scan of luminance, without an end marker, is truncated."""
     image = textured(64, 64)
     data = bytearray(saved(image, "JPEG", subsampling="4:4:4").removesuffix(EOI))
     gray = saved(image.convert("L"), "JPEG").removesuffix(EOI)
@@ -180,7 +180,7 @@ def test_a_picture_without_a_component_is_truncated():
 
 
 def test_an_orientation_is_found_in_a_directory_that_claims_too_much():
-    """Entries that are there are read, however many are claimed."""
+    """The existing entries of EXIF are read, for any claimed number."""
     for claimed in (1, 2, 20, 65_535):
         for order, mark in ((">", b"MM\0*"), ("<", b"II*\0")):
             entry = struct.pack(order + "IHHHIHH", 8, claimed, 0x0112, 3, 1, 6, 0)
@@ -190,6 +190,6 @@ def test_an_orientation_is_found_in_a_directory_that_claims_too_much():
 
 
 def test_a_large_picture_is_read_as_any_other():
-    """Padding that takes several blocks is passed over."""
+    """Padding of several blocks is skipped."""
     data = saved(Image.effect_noise((900, 700), 60), "JPEG").removesuffix(EOI)
     assert difference(shown(data + bytes(300_000)), shown(data + EOI)) < 0.5

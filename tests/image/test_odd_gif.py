@@ -1,4 +1,4 @@
-"""GIFs with faults behind their pixels are made; those that lack pixels are not."""
+"""GIFs with damage after their pixels are made; those with missing pixels are rejected."""
 
 import struct
 
@@ -13,20 +13,20 @@ DATA = saved(textured(160, 120).quantize(64), "GIF")
 
 @pytest.mark.parametrize("odd", [DATA[:-1], DATA[:-2], DATA + b"junk" * 99, DATA[:-1] + bytes(999)])
 def test_what_follows_the_pixels_may_be_missing_or_wrong(odd: bytes):
-    """Neither the trailer nor the end of the data is needed, and what follows is not looked at."""
+    """The trailer and the end of the data are not required, and bytes after them are ignored."""
     assert difference(shown(odd), shown(DATA)) == 0
 
 
 @pytest.mark.parametrize("screen", [(0, 0), (0, 120), (80, 60)])
 def test_a_screen_that_is_too_small_is_made_larger(screen: tuple[int, int]):
-    """The first frame is shown in full."""
+    """The first frame is displayed completely, even beyond the screen."""
     assert difference(shown(DATA[:6] + struct.pack("<HH", *screen) + DATA[10:]), shown(DATA)) == 0
 
 
 @pytest.mark.parametrize("options", [{}, {"interlace": 1}, {"transparency": 5}])
 @pytest.mark.parametrize("lost", [40, 300, 3000])
 def test_missing_pixels_are_found(options: dict[str, int], lost: int):
-    """A picture whose data end too early is truncated."""
+    """A GIF whose data end too early is truncated."""
     data = saved(textured(160, 120).quantize(64), "GIF", **options)
     with pytest.raises(Rejected) as refused:
         render(data[:-lost], recipe())
@@ -41,7 +41,7 @@ def without_table(data: bytes) -> bytes:
 
 @pytest.mark.parametrize("options", [{}, {"interlace": 1}])
 def test_a_picture_without_colors_is_black(options: dict[str, int]):
-    """A GIF that has no color table is black, as in browsers, large and small."""
+    """A GIF without a color table is black in every size, as in browsers."""
     odd = without_table(saved(textured(160, 120).quantize(64), "GIF", **options))
     for side in (300, 16):
         found = shown(odd, width=side, height=side)
@@ -49,7 +49,7 @@ def test_a_picture_without_colors_is_black(options: dict[str, int]):
 
 
 def test_what_is_clear_stays_clear_without_colors():
-    """The transparent color has an index, and no color."""
+    """Transparent pixels stay transparent without a color table."""
     image = textured(160, 120).quantize(64)
     data = without_table(saved(image, "GIF", transparency=5))
     wanted = shown(saved(image, "GIF", transparency=5), width=300, height=300).getchannel("A")
@@ -57,7 +57,7 @@ def test_what_is_clear_stays_clear_without_colors():
 
 
 def test_frames_without_colors_are_black():
-    """So is an animation."""
+    """An animation without a color table is black too."""
     frames = [textured(160, 120).rotate(turn).quantize(64) for turn in (0, 180)]
     data = without_table(saved(frames[0], "GIF", save_all=True, append_images=frames[1:], duration=50))
     (made,) = render(data, recipe(formats=("webp",), animation="keep", width=999))

@@ -1,4 +1,4 @@
-"""PNGs with faults that cost no pixel are made; those that lack rows are not."""
+"""PNGs with damage outside of their pixels are made; those with missing rows are rejected."""
 
 import struct
 import zlib
@@ -28,12 +28,12 @@ def header(color: int = 2, depth: int = 8, interlaced: int = 0) -> bytes:
 
 
 def rows(pixels: np.ndarray) -> bytes:
-    """Return pixels as a PNG holds them before they are packed."""
+    """Return pixels as in a PNG before compression."""
     return b"".join(b"\0" + row.tobytes() for row in pixels)
 
 
 def passes(pixels: np.ndarray) -> bytes:
-    """Return the same, interlaced."""
+    """Return interlaced pixels."""
     return b"".join(rows(pixels[top::down, left::right]) for left, top, right, down in PASSES)
 
 
@@ -63,12 +63,12 @@ LAYOUTS = {
 
 
 def png(head: bytes, packed: bytes, tail: bytes = END) -> bytes:
-    """Return a PNG of these data."""
+    """Return a PNG with these data."""
     return HEAD + head + chunk(b"IDAT", packed) + tail
 
 
 def refusals(data: bytes) -> set[str]:
-    """Return the codes that a file is refused with at all sizes."""
+    """Return the rejection codes of a file at all sizes."""
     found = set()
     for side in SIZES:
         with pytest.raises(Rejected) as refused:
@@ -79,7 +79,7 @@ def refusals(data: bytes) -> set[str]:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_missing_rows_are_found(layout: str):
-    """Data that end well, but before the last row does, are truncated at every size; none is taken for black."""
+    """Valid data that end before the last row are truncated at every size, not black."""
     head, data = LAYOUTS[layout]
     assert render(png(head, zlib.compress(data)), recipe())
     line = (len(data) // HEIGHT) + 1
@@ -89,7 +89,7 @@ def test_missing_rows_are_found(layout: str):
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_wrong_checksum_of_the_data_costs_nothing(layout: str):
-    """Of a picture whose rows are all there, Adler-32 is not what decides."""
+    """A complete image is made with a wrong or missing Adler-32."""
     head, data = LAYOUTS[layout]
     packed = zlib.compress(data)
     for odd in (packed[:-4] + b"abcd", packed[:-4], packed[:-2], packed[:-4] + b"abcd" + bytes(500), packed + b"more"):
@@ -99,7 +99,7 @@ def test_a_wrong_checksum_of_the_data_costs_nothing(layout: str):
 
 
 def test_what_follows_the_pixels_may_be_broken_or_missing():
-    """No end, a wrong checksum, a chunk beyond the end, bytes behind it: none is looked at."""
+    """A missing end, wrong checksums, cut chunks and bytes after the pixels are ignored."""
     head, data = LAYOUTS["rgb"]
     whole = png(head, zlib.compress(data))
     beyond = struct.pack(">I", 10_000) + b"tEXtab"
@@ -110,7 +110,7 @@ def test_what_follows_the_pixels_may_be_broken_or_missing():
 
 
 def test_more_rows_than_there_are_do_no_harm():
-    """What the data hold behind the last row is left."""
+    """Data after the last row are ignored."""
     head, data = LAYOUTS["rgb"]
     more = shown(png(head, zlib.compress(data + data[:5000])))
     assert difference(more, shown(png(head, zlib.compress(data)))) == 0
@@ -127,7 +127,7 @@ def test_more_rows_than_there_are_do_no_harm():
     ],
 )
 def test_a_transparency_that_cannot_be_is_ignored(layout: str, transparency: bytes):
-    """The picture is that without it, and as the source's own file it is left out."""
+    """An invalid transparency is ignored, and removed from a stripped source."""
     head, data = LAYOUTS[layout]
     plain, odd = png(head, zlib.compress(data)), png(head + chunk(b"tRNS", transparency), zlib.compress(data))
     assert difference(shown(odd), shown(plain)) == 0
@@ -137,7 +137,7 @@ def test_a_transparency_that_cannot_be_is_ignored(layout: str, transparency: byt
 
 
 def test_the_first_sound_transparency_counts():
-    """One with a wrong checksum, before the palette, or behind another is none."""
+    """A transparency with a wrong checksum, before the palette or after another one is ignored."""
     head, data = LAYOUTS["palette"]
     clear, opaque = chunk(b"tRNS", bytes(256)), chunk(b"tRNS", b"\xff" * 256)
     packed = zlib.compress(data)
@@ -149,7 +149,7 @@ def test_the_first_sound_transparency_counts():
 
 
 def test_damage_in_the_pixels_is_corrupt():
-    """Data that cannot be unpacked are no picture."""
+    """Data that cannot be uncompressed are corrupt."""
     head, data = LAYOUTS["interlaced"]
     packed = bytearray(zlib.compress(data))
     packed[200:260] = bytes(60)
@@ -159,7 +159,7 @@ def test_damage_in_the_pixels_is_corrupt():
 @pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
 @pytest.mark.parametrize("interlaced", [0, 1])
 def test_the_size_of_the_data_is_that_of_the_specification(depth: int, interlaced: int):
-    """Rows and passes of odd sides add up as Pillow's encoder and a count by hand have them."""
+    """The uncompressed size of odd sides and passes is that of Pillow's encoder and of a manual count."""
     for width, height in ((1, 1), (2, 3), (5, 1), (9, 8), (33, 17)):
         fields = struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, interlaced)
         seen = np.zeros((height, width))
@@ -170,7 +170,7 @@ def test_the_size_of_the_data_is_that_of_the_specification(depth: int, interlace
 
 
 def test_a_png_for_iphones_is_named():
-    """What Xcode makes of a PNG is another format, and not broken."""
+    """A PNG that Xcode rewrote is unsupported, not corrupt."""
     head, data = LAYOUTS["rgb"]
     with pytest.raises(Rejected, match="CgBI") as refused:
         render(png(chunk(b"CgBI", b"\x50\0\x20\2") + head, zlib.compress(data)), recipe())
@@ -178,7 +178,7 @@ def test_a_png_for_iphones_is_named():
 
 
 def animation(*frames: bytes, announced: int = 1, aside: bytes = b"") -> bytes:
-    """Return an APNG whose first picture is no frame."""
+    """Return an APNG whose first image is no frame."""
     head, data = LAYOUTS["rgb"]
     made = HEAD + head + aside + chunk(b"acTL", struct.pack(">II", announced, 0)) + chunk(b"IDAT", zlib.compress(data))
     for number, packed in enumerate(frames):
@@ -188,7 +188,7 @@ def animation(*frames: bytes, announced: int = 1, aside: bytes = b"") -> bytes:
 
 
 def test_a_hidden_picture_is_not_shown():
-    """Of an animation that its first picture is no part of, the first frame is the still, with its damage mended."""
+    """If the first image of an animation is no frame, the first frame is used, and repaired."""
     turned = np.asarray(Image.fromarray(RGB).rotate(180))
     packed = zlib.compress(rows(turned))
     wanted = shown(saved(Image.fromarray(turned), "PNG"))
@@ -203,7 +203,7 @@ def test_a_hidden_picture_is_not_shown():
 @pytest.mark.parametrize("depth", [1, 2, 4, 8])
 @pytest.mark.parametrize("side", [300, 16])
 def test_colors_beyond_the_palette_are_its_last(side: int, depth: int, interlaced: int):
-    """As in Chromium, large and small; and the file is not handed on, as other viewers take other colors."""
+    """Colors beyond the palette are its last one, as in Chromium. Such a file is not passed through."""
     count = max(1, (1 << depth) - 1)
     colors = bytes(range(30, 30 + 3 * count)) if depth < 8 else bytes(range(256)) * 3
     colors = colors[: 3 * count]
@@ -222,7 +222,7 @@ def test_colors_beyond_the_palette_are_its_last(side: int, depth: int, interlace
 
 
 def test_an_animations_palette_may_be_short():
-    """Frames that come after the first picture have the same palette."""
+    """Frames after the first image use the same palette."""
     short, full = (chunk(b"PLTE", bytes((9, 99, 199)) * count) for count in (2, 256))
     control = struct.pack(">IIIIIHHBB", 0, WIDTH, HEIGHT, 0, 0, 1, 10, 0, 0)
     packed = zlib.compress(rows(GRAY))
@@ -255,7 +255,7 @@ ORIENTED = b"MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0\6\0\0\0\0\0\0"
     ],
 )
 def test_broken_chunks_beside_the_picture_cost_nothing(odd: bytes):
-    """Chunks that are no part of the pixels and are too short, unknown or have a wrong checksum are ignored."""
+    """Chunks outside of the pixels that are too short, unknown or have a wrong checksum are ignored."""
     head, data = LAYOUTS["rgb"]
     for side in (300, 16):
         found, wanted = (shown(png(head + extra, zlib.compress(data)), width=side, height=side) for extra in (odd, b""))

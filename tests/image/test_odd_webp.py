@@ -1,4 +1,4 @@
-"""WebPs whose size is wrong, or whose metadata are cut, are made; those that lack a part of the picture are not."""
+"""WebPs with a wrong size or cut metadata are made; those with a cut picture are rejected."""
 
 import struct
 
@@ -18,7 +18,7 @@ def clear() -> Image.Image:
 
 
 def turned() -> Image.Exif:
-    """Return EXIF that turns a picture."""
+    """Return EXIF with an orientation."""
     exif = Image.Exif()
     exif[0x0112] = 6
     return exif
@@ -37,14 +37,14 @@ FILES = {
 
 
 def sized(data: bytes, more: int) -> bytes:
-    """Return a file that announces more bytes than it has, by this number."""
+    """Return a file that announces this number of bytes more than it has."""
     return data[:4] + struct.pack("<I", min(len(data) - 8 + more, (1 << 32) - 1)) + data[8:]
 
 
 @pytest.mark.parametrize("more", [1, 2, 100, 1_000_000, 1 << 32])
 @pytest.mark.parametrize("kind", FILES)
 def test_a_size_beyond_the_file_costs_nothing(kind: str, more: int):
-    """The picture is that of the file with the size that it has, large and small."""
+    """A wrong RIFF size does not change the picture, in any size."""
     data = FILES[kind]
     for side in (300, 16):
         found, wanted = (shown(each, width=side, height=side) for each in (sized(data, more), data))
@@ -53,7 +53,7 @@ def test_a_size_beyond_the_file_costs_nothing(kind: str, more: int):
 
 
 def test_bytes_behind_the_picture_do_no_harm():
-    """Within the announced size or behind it."""
+    """Other bytes are ignored, within the announced size and after it."""
     for data in FILES.values():
         junk = data + b"JUNK\xff\xff\0\0abc"
         assert difference(shown(junk), shown(data)) == 0
@@ -61,7 +61,7 @@ def test_bytes_behind_the_picture_do_no_harm():
 
 
 def test_cut_metadata_costs_no_picture():
-    """EXIF that ends beyond the file, wherever it is cut, is left out; what it says before may be followed."""
+    """EXIF that is cut anywhere does not reject the image; its orientation may count."""
     data = FILES["exif"]
     start = data.index(b"EXIF")
     upright = shown(FILES["lossy"])
@@ -75,7 +75,7 @@ def test_cut_metadata_costs_no_picture():
 @pytest.mark.parametrize("share", [0.4, 0.9])
 @pytest.mark.parametrize("kind", FILES)
 def test_a_cut_picture_is_truncated(kind: str, share: float):
-    """Whatever size is announced."""
+    """A cut picture is truncated, for any announced size."""
     data = FILES[kind]
     picture = data[: data.index(b"EXIF")] if kind == "exif" else data
     cut = picture[: int(len(picture) * share)]
@@ -89,7 +89,7 @@ def test_a_cut_picture_is_truncated(kind: str, share: float):
 
 @pytest.mark.parametrize("flags", [0x04, 0x08, 0x20, 0x2C])
 def test_flags_of_chunks_that_are_not_there_do_no_harm(flags: int):
-    """The header of the extended format may announce a profile or metadata that is missing."""
+    """An extended header may announce a profile or metadata that is missing."""
     data = bytearray(FILES["alpha"])
     data[20] |= flags
     assert difference(shown(bytes(data)), shown(FILES["alpha"])) == 0
@@ -97,7 +97,7 @@ def test_flags_of_chunks_that_are_not_there_do_no_harm(flags: int):
 
 
 def without_hints(data: bytes) -> bytes:
-    """Return a WebP whose headers deny that there is alpha, the lossless picture's own header too."""
+    """Return a WebP whose headers, also that of its lossless picture, announce no alpha."""
     odd = bytearray(data)
     if odd[12:16] == b"VP8X":
         odd[20] &= ~0x10
@@ -110,7 +110,7 @@ def without_hints(data: bytes) -> bytes:
 @pytest.mark.parametrize("extended", [False, True])
 @pytest.mark.parametrize("side", [300, 24])
 def test_alpha_that_is_not_announced_is_shown(side: int, extended: bool):
-    """Whether a lossless picture has alpha, its pixels decide, as in browsers."""
+    """The pixels of a lossless picture decide whether it has alpha, as in browsers."""
     options = {"exif": Image.Exif()} if extended else {}
     data = saved(clear(), "WEBP", lossless=True, **options)
     assert (data[12:16] == b"VP8X") == extended
@@ -120,7 +120,7 @@ def test_alpha_that_is_not_announced_is_shown(side: int, extended: bool):
 
 
 def test_the_sources_own_file_announces_its_alpha():
-    """Where the file stands for its picture, other viewers find the alpha as well."""
+    """A file that is passed through announces its alpha, for other viewers."""
     data = saved(Image.new("RGBA", (99, 99), (9, 99, 199, 128)), "WEBP", lossless=True)
     for odd in (without_hints(data), data):
         (made,) = render(odd, recipe(width=999, height=999, formats=("webp",)))
@@ -129,14 +129,14 @@ def test_the_sources_own_file_announces_its_alpha():
 
 @pytest.mark.parametrize("side", [300, 24])
 def test_a_picture_that_is_opaque_stays_so(side: int):
-    """A lossless picture without alpha has none, however its bit is set."""
+    """An opaque lossless picture has no alpha, for any hint."""
     found = shown(without_hints(FILES["lossless"]), width=side, height=side)
     assert found.mode == "RGB"
     assert difference(found, shown(PICTURE_IN_PNG, width=side, height=side)) < 2
 
 
 def test_alpha_of_frames_is_shown_without_a_flag():
-    """Of an animation the frames decide, and whether the first covers the canvas."""
+    """The frames of an animation decide about alpha, and whether the first one covers the canvas."""
     for lossless in (False, True):
         data = saved(
             clear(), "WEBP", lossless=lossless, save_all=True, append_images=[clear().rotate(180)], duration=99
@@ -150,7 +150,7 @@ def test_alpha_of_frames_is_shown_without_a_flag():
 
 
 def test_a_first_frame_that_is_smaller_leaves_the_rest_clear():
-    """The canvas is transparent around it, though the header says that there is no alpha."""
+    """The canvas around the first frame is transparent, even if the header announces no alpha."""
     frame = saved(PICTURE, "WEBP")[12:]
     place = bytes(6) + (160).to_bytes(3, "little") + (119).to_bytes(3, "little") + bytes(4)
     sides = (199).to_bytes(3, "little") + (139).to_bytes(3, "little")
@@ -162,7 +162,7 @@ def test_a_first_frame_that_is_smaller_leaves_the_rest_clear():
 
 
 def test_alpha_of_a_still_without_a_flag_is_left():
-    """Of a lossy still, browsers follow the header that announces no alpha."""
+    """For a lossy still image the header decides about alpha, as in browsers."""
     odd = bytearray(FILES["alpha"])
     odd[20] &= ~0x10
     assert shown(bytes(odd)).mode == "RGB"
@@ -170,7 +170,7 @@ def test_alpha_of_a_still_without_a_flag_is_left():
 
 @pytest.mark.parametrize("kind", FILES)
 def test_every_cut_ends_in_a_picture_or_a_rejection(kind: str):
-    """Also where a header is cut that is read to find alpha."""
+    """A file that is cut anywhere gives a thumbnail or a rejection, also within a header that is read to find alpha."""
     data = FILES[kind]
     for end in (*range(12, 120, 3), *range(120, len(data), 97)):
         try:

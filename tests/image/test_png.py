@@ -1,4 +1,4 @@
-"""Chunks of a PNG that have nothing to do with its picture can't spoil it, and are not unpacked."""
+"""Chunks of a PNG that do not belong to its picture cannot damage it, and are not uncompressed."""
 
 import struct
 import zlib
@@ -43,12 +43,12 @@ def _broken(kind: bytes, body: bytes) -> bytes:
     ],
 )
 def test_a_broken_or_swollen_chunk_beside_the_picture_costs_nothing(data: bytes):
-    """Wrong checksums, texts and profiles that unpack to megabytes, fields that are too short: the picture is made."""
+    """The picture is made despite wrong checksums, texts and profiles of megabytes, and fields that are too short."""
     assert difference(shown(data), shown(saved(PICTURE, "PNG"))) == 0
 
 
 def test_what_belongs_to_the_picture_is_kept():
-    """Palette, transparency and a sound profile reach the decoder."""
+    """Palette, transparency and a valid profile reach the decoder."""
     palette = saved(PICTURE.quantize(8), "PNG", transparency=1)
     assert shown(palette).has_transparency_data
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -59,14 +59,14 @@ def test_what_belongs_to_the_picture_is_kept():
 
 
 def test_the_first_picture_of_an_animation_is_made():
-    """Frames are left out, so that a broken one does no harm."""
+    """Frames are left out of a still picture, so that a broken one does no harm."""
     data = good()["png-animated"]
     still = shown(data)
     assert difference(still, shown(data.replace(b"fdAT", b"fdAX"))) == 0
 
 
 def test_broken_pixels_are_still_refused():
-    """What the picture is made of must be whole."""
+    """A damaged chunk that the picture needs is corrupt."""
     data = _with(saved(PICTURE, "PNG"), _broken(b"PLTE", bytes(3)))
     with pytest.raises(Rejected) as refused:
         render(data, recipe())
@@ -75,5 +75,5 @@ def test_broken_pixels_are_still_refused():
 
 @pytest.mark.parametrize("bomb", [each for each in text_bombs() if each.expected == "thumbnail"], ids=repr)
 def test_texts_never_cost_a_picture(bomb):
-    """Pictures with megabytes of text, packed or not, have thumbnails."""
+    """Images with megabytes of text, compressed or not, have thumbnails."""
     assert render(bomb.data, recipe())

@@ -1,4 +1,4 @@
-"""Kinds of TIFF that Pillow misreads or refuses: each shows what was stored, or is named as a kind that is not read."""
+"""Kinds of TIFF that Pillow misreads or refuses are decoded correctly, or are unsupported_format with their kind."""
 
 import struct
 from io import BytesIO
@@ -36,7 +36,7 @@ def _tiff(bits: tuple[int, ...], photometric: int, data: bytes, order: str = "<"
 
 
 def _gray(bits: int, order: str, photometric: int) -> bytes:
-    """Return a TIFF that grows from black on the left to white on the right, over all that its depth can hold."""
+    """Return a TIFF that grows from black on the left to white on the right, over the full range of its depth."""
     top = (1 << bits) - 1
     row = [round(x * top / (WIDTH - 1)) for x in range(WIDTH)]
     row = row if photometric else [top - level for level in row]
@@ -63,13 +63,13 @@ RAMP = [x * 255 / (WIDTH - 1) for x in range(WIDTH)]
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("bits", [16, 32])
 def test_deep_gray_is_neither_inverted_nor_wrapped(bits: int, order: str, photometric: int):
-    """Gray of 16 and 32 bits without sign, whether 0 is black or white, in both byte orders."""
+    """Unsigned gray of 16 and 32 bits is decoded, with 0 as black or white, in both byte orders."""
     assert _near(_row(_decoded(_gray(bits, order, photometric)).convert("L")), RAMP)
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_a_color_map_of_8_bits_is_not_black(order: str):
-    """A color map whose values end at 255, as some programs write it, is taken for 8 bits."""
+    """A color map with values up to 255, as some programs write it, is read as 8 bits."""
     palette = [*range(256), *range(255, -1, -1), *[128] * 256]
     levels = bytes(round(level) for level in RAMP) * HEIGHT
     image = _decoded(_tiff((8,), 3, levels, order, t320=(SHORT, *palette)))
@@ -78,7 +78,7 @@ def test_a_color_map_of_8_bits_is_not_black(order: str):
 
 
 def test_a_palette_of_16_bits_is_read():
-    """65,536 colors are looked up."""
+    """A palette of 65,536 colors is decoded."""
     levels = [x * 65535 // (WIDTH - 1) for x in range(WIDTH)]
     palette = [*range(65536), *range(65535, -1, -1), *[0] * 65536]
     image = _decoded(_tiff((16,), 3, struct.pack(f"<{WIDTH}H", *levels) * HEIGHT, t320=(SHORT, *palette)))
@@ -88,7 +88,7 @@ def test_a_palette_of_16_bits_is_read():
 
 @pytest.mark.parametrize(("extra", "alpha"), [(0, False), (2, True)])
 def test_gray_with_a_second_channel_of_16_bits_is_read(extra: int, alpha: bool):
-    """The second channel is alpha where the file says so."""
+    """The second channel of gray is alpha if the file says so."""
     row = [level for x in range(WIDTH) for level in (x * 65535 // (WIDTH - 1), 32768)]
     image = _decoded(_tiff((16, 16), 1, struct.pack(f"<{2 * WIDTH}H", *row) * HEIGHT, t338=(SHORT, extra)))
     assert _near(_row(image), RAMP)
@@ -103,14 +103,14 @@ def _subsampled() -> bytes:
 
 
 def test_subsampled_chroma_is_spread():
-    """YCbCr is read where it is subsampled and not compressed."""
+    """Subsampled YCbCr without compression is decoded."""
     assert _near(_row(_decoded(_subsampled())), RAMP)
 
 
 @pytest.mark.parametrize("kind", [BYTE, SHORT, LONG])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_the_type_of_the_orientation_does_not_matter(kind: int, orientation: int):
-    """An orientation that is stored as a BYTE or LONG turns the picture as a SHORT does."""
+    """An orientation of type BYTE or LONG is applied like one of type SHORT."""
     levels = bytes(range(WIDTH)) * HEIGHT
     usual = _decoded(_tiff((8,), 1, levels, t274=(SHORT, orientation)))
     found = _decoded(_tiff((8,), 1, levels, t274=(kind, orientation)))
@@ -119,7 +119,7 @@ def test_the_type_of_the_orientation_does_not_matter(kind: int, orientation: int
 
 
 def test_libvips_turns_pictures_as_well():
-    """A kind that libvips reads comes turned."""
+    """An image that libvips decodes gets its orientation."""
     data = _gray(16, "<", 0)
     turned = _tiff((16,), 0, data[-2 * WIDTH * HEIGHT :], t274=(SHORT, 6))
     assert _decoded(turned).tobytes() == _decoded(data).transpose(Image.Transpose.ROTATE_270).tobytes()
@@ -127,7 +127,7 @@ def test_libvips_turns_pictures_as_well():
 
 @pytest.mark.parametrize("bits", [(3,), (5,), (10,), (14,), (4, 4, 4), (10, 10, 10), (32, 32, 32)])
 def test_a_depth_that_is_not_read_is_no_damage(bits: tuple[int, ...]):
-    """The code is `unsupported_format`, and the sentence tells the kind."""
+    """The code is `unsupported_format`, and the message names the kind."""
     with pytest.raises(Rejected) as caught:
         _decoded(_tiff(bits, 1 if len(bits) == 1 else 2, bytes(WIDTH * HEIGHT * 16)))
     assert caught.value.code == "unsupported_format"
@@ -135,7 +135,7 @@ def test_a_depth_that_is_not_read_is_no_damage(bits: tuple[int, ...]):
 
 
 def test_a_picture_without_pixels_is_corrupt():
-    """A directory that names neither strips nor tiles is damage, not a kind."""
+    """A directory without strips and tiles is corrupt."""
     data = _gray(16, "<", 1).replace(struct.pack("<HHI", 273, LONG, 1), struct.pack("<HHI", 272, LONG, 1))
     with pytest.raises(Rejected, match="where its pixels are") as caught:
         _decoded(data)
@@ -144,7 +144,7 @@ def test_a_picture_without_pixels_is_corrupt():
 
 @pytest.mark.parametrize("data", [_subsampled(), _gray(32, "<", 1), _gray(16, ">", 0)])
 def test_no_picture_is_made_of_a_file_that_is_cut(data: bytes):
-    """A file that lacks pixels is rejected by libvips too."""
+    """A file with missing pixels that libvips decodes is rejected."""
     with pytest.raises(Rejected) as caught:
         _decoded(data[:-20])
     assert caught.value.code in ("corrupt", "truncated")
@@ -160,7 +160,7 @@ def test_half_floats_are_read(order: str):
 @pytest.mark.parametrize(("bits", "letter"), [(16, "e"), (32, "f")])
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_floats_with_white_at_zero_are_not_read(bits: int, letter: str, order: str):
-    """No library turns them, so none is shown inverted."""
+    """Floating point with white as zero is unsupported: both libraries would return it inverted."""
     row = struct.pack(f"{order}{WIDTH}{letter}", *(level / 255 for level in RAMP))
     with pytest.raises(Rejected) as caught:
         _decoded(_tiff((bits,), 0, row * HEIGHT, order, t339=(SHORT, 3)))
@@ -169,7 +169,7 @@ def test_floats_with_white_at_zero_are_not_read(bits: int, letter: str, order: s
 
 @pytest.mark.parametrize("extra", [(0, 0), (2, 0), (2, 0, 0)])
 def test_channels_beyond_color_and_alpha_are_left_out(extra: tuple[int, ...]):
-    """RGB of 16 bits with masks or spot colors, as image editors store it."""
+    """RGB of 16 bits with additional channels, such as masks or spot colors, is decoded without them."""
     row = [level for x in range(WIDTH) for level in (*[x * 65535 // (WIDTH - 1)] * 3, 32768, *[999] * (len(extra) - 1))]
     bits = (16,) * (3 + len(extra))
     image = _decoded(_tiff(bits, 2, struct.pack(f"<{len(row)}H", *row) * HEIGHT, t338=(SHORT, *extra)))
@@ -180,7 +180,7 @@ def test_channels_beyond_color_and_alpha_are_left_out(extra: tuple[int, ...]):
 
 @pytest.mark.parametrize("bits", [8, 16])
 def test_inks_with_a_further_channel_are_inks(bits: int):
-    """CMYK with a fifth channel is the picture of CMYK without it."""
+    """CMYK with a fifth channel is decoded without it."""
     top = (1 << bits) - 1
     letter = "B" if bits == 8 else "H"
 
@@ -193,7 +193,7 @@ def test_inks_with_a_further_channel_are_inks(bits: int):
 
 
 def _big(bits: tuple[int, ...], photometric: int, data: bytes, **fields: int) -> bytes:
-    """Return a BigTIFF with the highest byte first; all its fields are one number, of SHORT or LONG."""
+    """Return a big-endian BigTIFF; all its fields are one number, of SHORT or LONG."""
     tags = {256: WIDTH, 257: HEIGHT, 262: photometric, 277: len(bits), 278: HEIGHT, 279: len(data)}
     tags |= {int(name[1:]): value for name, value in fields.items()}
     start = 16 + 8 + 20 * (len(tags) + 2) + 8
@@ -210,7 +210,7 @@ def _big(bits: tuple[int, ...], photometric: int, data: bytes, **fields: int) ->
 @pytest.mark.parametrize("photometric", [0, 1])
 @pytest.mark.parametrize("bits", [8, 16, 32])
 def test_gray_of_a_bigtiff_with_the_highest_byte_first(bits: int, photometric: int):
-    """Pillow takes its offsets for those of a TIFF."""
+    """A big-endian BigTIFF, whose offsets Pillow takes for those of a TIFF, is decoded."""
     top = (1 << bits) - 1
     levels = [round(x * top / (WIDTH - 1)) for x in range(WIDTH)]
     levels = levels if photometric else [top - level for level in levels]
@@ -222,7 +222,7 @@ def test_gray_of_a_bigtiff_with_the_highest_byte_first(bits: int, photometric: i
 
 
 def test_colors_of_a_bigtiff_with_the_highest_byte_first():
-    """RGB, with alpha and cut; Lab and Zstandard, which libvips lacks, are named."""
+    """A big-endian BigTIFF in RGB, with alpha or cut, has the right outcome. Lab and Zstandard are unsupported."""
     row = bytes(level for x in range(WIDTH) for level in (round(RAMP[x]), 0, 255 - round(RAMP[x])))
     image = _decoded(_big((8, 8, 8), 2, row * HEIGHT))
     assert (image.mode, _near(_row(image), RAMP), _near(_row(image, 2), RAMP[::-1])) == ("RGB", True, True)
@@ -251,7 +251,7 @@ def _webp_inside(alpha: bool) -> bytes:
 
 @pytest.mark.parametrize("alpha", [False, True])
 def test_webp_inside_a_tiff_is_read(alpha: bool):
-    """The libtiff of Pillow lacks it, that of libvips does not."""
+    """WebP in TIFF is decoded by libvips: the libtiff of Pillow does not support it."""
     image = _decoded(_webp_inside(alpha))
     wanted = list(Image.linear_gradient("L").rotate(90).resize((WIDTH, HEIGHT)).crop((0, 4, WIDTH, 5)).tobytes())
     assert image.mode == ("RGBA" if alpha else "RGB")
@@ -268,7 +268,7 @@ def test_webp_inside_a_tiff_is_read(alpha: bool):
     ],
 )
 def test_what_is_not_read_is_named(tag: int, values: tuple[int, ...]):
-    """A compression, an interpretation or a sample format that is not read is no damage, whatever the depth."""
+    """An unsupported compression, interpretation or sample format is unsupported_format, for any depth."""
     for value in values:
         for bits in ((8,), (16,), (8, 8, 8), (16, 16, 16)):
             fields = {"t262": (SHORT, 2 if len(bits) > 1 else 1)} | {f"t{tag}": (SHORT, value)}
@@ -279,7 +279,7 @@ def test_what_is_not_read_is_named(tag: int, values: tuple[int, ...]):
 
 @pytest.mark.parametrize("count", [None, 0, 9_999])
 def test_the_size_of_a_strip_may_be_missing_or_wrong(count: int | None):
-    """Rows that are not compressed are counted from the size of the picture."""
+    """Wrong or missing sizes of uncompressed strips are ignored."""
     levels = bytes(round(level) for level in RAMP) * HEIGHT
     data = _tiff((8,), 1, levels, t279=(LONG, 0 if count is None else count))
     if count is None:
@@ -288,7 +288,7 @@ def test_the_size_of_a_strip_may_be_missing_or_wrong(count: int | None):
 
 
 def test_missing_tiles_are_found_by_libvips():
-    """A tile that is cut is not left black."""
+    """An image with a cut tile is truncated."""
     tile = bytes(range(16)) * 16
     fields = {"t322": 16, "t323": 16, "t325": len(tile)}
     whole = _big((8,), 1, tile, t256=16, t257=16, t339=1, **fields)
