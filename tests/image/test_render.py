@@ -2,16 +2,20 @@
 
 import subprocess
 import sys
+import weakref
 from dataclasses import replace
 
 import pytest
+from PIL import Image
 
 from tests.image.pictures import difference, pixels, recipe, saved, textured
 from thumbsmith.errors import Code, Rejected
+from thumbsmith.image import pipeline
 from thumbsmith.image.pipeline import Job, check_source, make_renditions
 from thumbsmith.image.render import render
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Fit, Format, Limits, Recipe, Variant
+from thumbsmith.recipe.model import Animation
 from thumbsmith.recipe.names import rendition_name
 
 ALL = Recipe(
@@ -127,6 +131,31 @@ def test_quality_has_an_effect():
         assert len(poor.data) < len(good.data)
         truth = textured(1200, 800).resize((200, 133))
         assert difference(pixels(poor), truth) > difference(pixels(good), truth)
+
+
+def test_the_decoded_source_is_freed_before_an_animation(monkeypatch: pytest.MonkeyPatch):
+    """When the first frame of an animation is decoded, the decoded source is no longer in memory."""
+    decode, frames = pipeline.decode, pipeline.frames
+    sources: list[weakref.ref] = []
+    freed: list[bool] = []
+
+    def watched_decode(*arguments):
+        decoded = decode(*arguments)
+        sources.append(weakref.ref(decoded.image))
+        return decoded
+
+    def watched_frames(*arguments):
+        freed.append(sources[0]() is None)
+        yield from frames(*arguments)
+
+    monkeypatch.setattr(pipeline, "decode", watched_decode)
+    monkeypatch.setattr(pipeline, "frames", watched_frames)
+    colors = [Image.new("RGB", (90, 60), color) for color in ("red", "blue")]
+    data = saved(colors[0], "GIF", save_all=True, append_images=colors[1:])
+    still = Variant(name="still", width=40)
+    moving = Variant(name="moving", width=50, animation=Animation.KEEP)
+    assert [each.name for each in render(data, Recipe(variants=(still, moving)))] == ["still.webp", "moving.webp"]
+    assert freed == [True]
 
 
 def test_importing_render_loads_no_image_library():
