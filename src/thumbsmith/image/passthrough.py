@@ -40,13 +40,13 @@ JPEG_METADATA: Final = frozenset({*range(0xE0, 0xF0), 0xFE})
 WEBP_METADATA: Final = frozenset({b"EXIF", b"XMP ", b"ICCP"})
 
 
-def prefer_original(made: Rendition, reader: RangeReader, probe: Probe, base: DecodedImage) -> Rendition:
+def prefer_source(made: Rendition, reader: RangeReader, probe: Probe, decoded: DecodedImage) -> Rendition:
     """Return a rendition with the source's file instead of the encoded one, if that is smaller.
 
-    The rendition must have the format and size of the source. `base` is the decoded source. Raises what the reader
+    The rendition must have the format and size of the source. `decoded` is the decoded source. Raises what the reader
     raises.
     """
-    data = strip_source(reader, probe, base, len(made.data))
+    data = strip_source(reader, probe, decoded, len(made.data))
     if data is None:
         return made
     kept = replace(made, data=data)
@@ -57,30 +57,32 @@ def prefer_original(made: Rendition, reader: RangeReader, probe: Probe, base: De
     return kept
 
 
-def strip_source(reader: RangeReader, probe: Probe, base: DecodedImage, below: int) -> bytes | None:
+def strip_source(reader: RangeReader, probe: Probe, decoded: DecodedImage, below: int) -> bytes | None:
     """Return the source's file without metadata, None if it has `below` bytes or more, or cannot be used.
 
     It can be used if it is a JPEG, PNG, WebP or AVIF of one frame, in sRGB, with 8 bits a channel at most, and not
     rotated. The stripped file is parsed and decoded again, and must give the same pixels. Raises what the reader
     raises.
     """
-    plain = probe.orientation == 1 and probe.frames == 1 and probe.depth <= 8 and base.shrink == 1
+    plain = probe.orientation == 1 and probe.frames == 1 and probe.depth <= 8 and decoded.shrink == 1
     is_cmyk = probe.format == "jpeg" and probe.channels == 4
-    has_other_colors = base.to_srgb is not None or base.profile is not None
+    has_other_colors = decoded.to_srgb is not None or decoded.profile is not None
     if not plain or is_cmyk or has_other_colors or probe.width * probe.height > MAX_PIXELS:
         return None
     if probe.format not in STRIPPERS:
         return None
     try:
         source = prepare(reader, probe)
-        if probe.format == "webp" and base.image.mode == "RGBA":  # viewers differ if the header does not announce alpha
+        if (
+            probe.format == "webp" and decoded.image.mode == "RGBA"
+        ):  # viewers differ if the header does not announce alpha
             source = announce_alpha(source, alpha=True)
         data, profile = STRIPPERS[probe.format](source.read(0, source.size))
         if len(data) >= below or (profile and not is_srgb(profile)):
             return None
         kept = BytesReader(data)
         again = decode(kept, look(kept), 1.0).image
-        return data if (again.mode, again.tobytes()) == (base.image.mode, base.image.tobytes()) else None
+        return data if (again.mode, again.tobytes()) == (decoded.image.mode, decoded.image.tobytes()) else None
     except (Rejected, ValueError, IndexError, struct.error, zlib.error):
         return None
 

@@ -241,7 +241,7 @@ def _still(job: Job, index: int, kind: Format) -> Rendition:
     made = encode.encode_rendition(picture, variant, kind, options)
     if options or not _shows_source(job.probe, planned, variant, kind):
         return made
-    return passthrough.prefer_original(made, job.reader, job.probe, job.decoded)
+    return passthrough.prefer_source(made, job.reader, job.probe, job.decoded)
 
 
 def _shows_source(source: Probe, planned: Plan, variant: Variant, kind: Format) -> bool:
