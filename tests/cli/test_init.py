@@ -9,8 +9,8 @@ import pytest
 from tests.cli.command import Command
 from thumbsmith.cli.init import commented_recipe
 from thumbsmith.recipe import Recipe
-from thumbsmith.recipe.shapes import Table
-from thumbsmith.recipe.tables import DOCUMENT
+from thumbsmith.recipe.fields import Table
+from thumbsmith.recipe.schema import DOCUMENT
 
 
 def test_what_it_writes_is_the_default(thumbsmith: Command):
@@ -26,20 +26,20 @@ def test_every_field_is_there_with_its_default():
     text = re.sub(r"(?m)^#(?=\w)", "", commented_recipe())
     assert Recipe.loads(text) == Recipe.default()
     written = tomllib.loads(text)
-    for name, field in DOCUMENT.fields.items():
-        if isinstance(field.shape, Table):
-            fields = field.shape.fields
-            assert written[name] == {key: each.default for key, each in fields.items() if each.default is not None}
+    for name, option in DOCUMENT.options.items():
+        if isinstance(option.kind, Table):
+            options = option.kind.options
+            assert written[name] == {key: each.default for key, each in options.items() if each.default is not None}
 
 
 def test_every_field_is_explained():
     """Each field of each table is explained in a comment."""
     prose = " ".join(line.removeprefix("# ") for line in commented_recipe().splitlines() if line.startswith("# "))
-    for table in DOCUMENT.fields.values():
+    for table in DOCUMENT.options.values():
         assert table.means in prose
-        for name, field in table.shape.fields.items() if isinstance(table.shape, Table) else ():
+        for name, option in table.kind.options.items() if isinstance(table.kind, Table) else ():
             assert f"{name}: " in prose
-            assert field.means in prose
+            assert option.means in prose
 
 
 def test_lines_are_short():

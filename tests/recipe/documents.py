@@ -4,7 +4,7 @@ import json
 
 from hypothesis import strategies as st
 
-from thumbsmith.recipe.tables import GRAVITIES
+from thumbsmith.recipe.model import GRAVITIES
 
 _percent = st.integers(1, 100) | st.just("auto")
 _side = st.integers(1, 16383)

@@ -8,7 +8,7 @@ import pytest
 from tests.recipe.mistakes import MISTAKES
 from thumbsmith.errors import RecipeError
 from thumbsmith.recipe import Recipe
-from thumbsmith.recipe.tables import LIMITS, SELECTION, VARIANT
+from thumbsmith.recipe.schema import LIMITS, SELECTION, VARIANT
 
 PAGE = (Path(__file__).parents[2] / "docs" / "recipe.md").read_text()
 EXAMPLES = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
@@ -37,9 +37,9 @@ def test_the_tables_list_every_field(table, heading: str):
     """Each table of fields on the page has every field that the reader knows, with its default, and no other."""
     part = re.split(r"\n##+ ", PAGE.split(f"## `[{heading}]`")[1])[0]
     listed = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", part, re.MULTILINE))
-    assert list(listed) == list(table.fields)
-    for name, field in table.fields.items():
-        assert listed[name].strip("`") == _as_toml(field.default), name
+    assert list(listed) == list(table.options)
+    for name, option in table.options.items():
+        assert listed[name].strip("`") == _as_toml(option.default), name
 
 
 def _as_toml(value: object) -> str:

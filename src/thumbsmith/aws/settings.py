@@ -18,7 +18,7 @@ from thumbsmith.environment import (
 from thumbsmith.errors import UsageError
 from thumbsmith.events import Ignored, KeyChanged, backfill_message
 from thumbsmith.recipe import Recipe
-from thumbsmith.recipe.load import recipe_set
+from thumbsmith.recipe.recipe import find_recipe
 from thumbsmith.store import Store, open_store, refuse_overlap
 
 
@@ -39,7 +39,7 @@ class FunctionSettings:
         """
         source, destination = _open(SOURCE, source_setting()), _open(DESTINATION, destination_setting())
         refuse_overlap(source, destination)
-        return cls(source=source, destination=destination, recipe=recipe_set(recipe_setting(), function_folder()))
+        return cls(source=source, destination=destination, recipe=find_recipe(recipe_setting(), function_folder()))
 
     def key_of(self, event: KeyChanged) -> str | Ignored:
         """Return the source's key that an event is about. An event about any other object is ignored."""

@@ -13,7 +13,7 @@ from thumbsmith.bulk.scan import Scope
 from thumbsmith.environment import cache_folder, recipe_setting
 from thumbsmith.errors import UsageError
 from thumbsmith.recipe import Recipe
-from thumbsmith.recipe.load import RECIPE_FILE, recipe_set
+from thumbsmith.recipe.recipe import RECIPE_FILE, find_recipe
 from thumbsmith.reconcile.protocol import Options
 from thumbsmith.store import open_store
 
@@ -92,7 +92,7 @@ def recipe_from(option: Path | None) -> Recipe:
 
     Raises UsageError.
     """
-    return Recipe.load(option) if option else recipe_set(recipe_setting())
+    return Recipe.load(option) if option else find_recipe(recipe_setting())
 
 
 def scope_of(source: str, destination: str, recipe: Path | None, options: Options, prefix: str = "") -> Scope:

@@ -12,10 +12,10 @@ import typer
 
 from thumbsmith.errors import UsageError
 from thumbsmith.recipe import Recipe
-from thumbsmith.recipe.load import RECIPE_FILE
+from thumbsmith.recipe.fields import Option, Table
 from thumbsmith.recipe.model import altered
-from thumbsmith.recipe.shapes import Field, Table
-from thumbsmith.recipe.tables import DOCUMENT
+from thumbsmith.recipe.recipe import RECIPE_FILE
+from thumbsmith.recipe.schema import DOCUMENT
 
 HEAD: Final = (
     "The recipe of Thumbsmith: which thumbnails to make of which images.",
@@ -24,7 +24,7 @@ HEAD: Final = (
 
 
 def init() -> None:
-    """Write ./thumbsmith.toml, a recipe with an explanation of each field.
+    """Write ./thumbsmith.toml, a recipe with an explanation of each option.
 
     An existing file is not changed.
 
@@ -46,24 +46,25 @@ def init() -> None:
 def commented_recipe() -> str:
     """Return the default recipe as TOML: its variants, and all other fields as comments with their defaults."""
     lines = [line for sentence in HEAD for line in _comment(sentence)]
-    for name, field in DOCUMENT.fields.items():
-        lines += ["", *_comment(field.means)]
-        if isinstance(field.shape, Table):
-            lines += [f"[{name}]", *_fields(field.shape.fields)]
+    for name, option in DOCUMENT.options.items():
+        lines += ["", *_comment(option.means)]
+        if isinstance(option.kind, Table):
+            lines += [f"[{name}]", *_fields(option.kind.options)]
     for variant in Recipe.default().variants:
         lines += ["", f"[variants.{variant.name}]"]
         lines += [f"{name} = {_toml(value)}" for name, value in altered(variant).items()]
     return "\n".join(lines) + "\n"
 
 
-def _fields(fields: Mapping[str, Field]) -> Iterator[str]:
+def _fields(options: Mapping[str, Option]) -> Iterator[str]:
     """Yield the lines of a table: the meaning of each field, its possible values, and its default."""
-    for name, field in fields.items():
+    for name, option in options.items():
         yield ""
-        yield from _comment(field.means)
-        yield from _comment(f"{name}: {field.shape.expected}" + ("." if field.default is not None else "; no default."))
-        if field.default is not None:
-            yield f"#{name} = {_toml(field.default)}"
+        yield from _comment(option.means)
+        default = "." if option.default is not None else "; no default."
+        yield from _comment(f"{name}: {option.kind.expected}{default}")
+        if option.default is not None:
+            yield f"#{name} = {_toml(option.default)}"
 
 
 def _comment(sentence: str) -> list[str]:

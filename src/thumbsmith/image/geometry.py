@@ -14,7 +14,8 @@ from itertools import accumulate, pairwise
 from typing import Final, Self, TypeAlias
 
 from thumbsmith.image.containers.base import Probe
-from thumbsmith.recipe.model import AUTO, CENTER, MAX_RENDITION_SIDE, Animation, Fit, Format, Recipe, Variant
+from thumbsmith.recipe.model import AUTO, CENTER, MAX_RENDITION_SIDE, Animation, Fit, Format, Variant
+from thumbsmith.recipe.recipe import Recipe
 
 Size: TypeAlias = tuple[int, int]  # width, height, in pixels
 Box: TypeAlias = tuple[float, float, float, float]  # left, top, right, bottom, in pixels

@@ -8,7 +8,8 @@ from typing import Final
 from thumbsmith.errors import Code, Rejected
 from thumbsmith.image.containers.base import Probe
 from thumbsmith.image.geometry import Plan, Size, decoder_shrink, is_animated_as, plan
-from thumbsmith.recipe.model import Format, Limits, Recipe
+from thumbsmith.recipe.model import Format, Limits
+from thumbsmith.recipe.recipe import Recipe
 
 # A JPEG of up to this many pixels may be decoded at full size after all, if its colors are clipped.
 MAX_FULL_DECODE_PIXELS: Final = 25_000_000

@@ -73,9 +73,7 @@ def strip_source(reader: RangeReader, probe: Probe, decoded: DecodedImage, below
         return None
     try:
         source = prepare(reader, probe)
-        if (
-            probe.format == "webp" and decoded.image.mode == "RGBA"
-        ):  # viewers differ if the header does not announce alpha
+        if probe.format == "webp" and decoded.image.mode == "RGBA":  # viewers differ if alpha is not announced
             source = announce_alpha(source, alpha=True)
         data, profile = STRIPPERS[probe.format](source.read(0, source.size))
         if len(data) >= below or (profile and not is_srgb(profile)):

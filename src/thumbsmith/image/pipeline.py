@@ -35,14 +35,15 @@ from thumbsmith.image.probe import probe
 from thumbsmith.image.saliency import OVERVIEW, with_focal_points
 from thumbsmith.image.transform import encode_thumbhash, mean_color
 from thumbsmith.reader import RangeReader
-from thumbsmith.recipe.model import AUTO, Color, Format, Metadata, Recipe, Variant
+from thumbsmith.recipe.model import AUTO, Color, Format, Metadata, Variant
 from thumbsmith.recipe.names import Rendition, rendition_name
+from thumbsmith.recipe.recipe import Recipe
 
 # A rendition to make: the index of its variant in `Recipe.pictures`, and a format.
 Output: TypeAlias = tuple[int, Format]
 
 # Mean color and ThumbHash come from a picture of this size. It does not depend on the recipe.
-SUMMARY: Final = Variant(name="", width=32, height=32)
+SUMMARY: Final = Variant(name="summary", width=32, height=32)
 
 # The value of a field that a later step fills in.
 UNSET: Any = None

@@ -8,8 +8,8 @@ from __future__ import annotations
 from thumbsmith.environment import ISOLATION, isolation_required
 from thumbsmith.errors import NotIsolated
 from thumbsmith.reader import BytesReader, RangeReader
-from thumbsmith.recipe.model import Recipe
 from thumbsmith.recipe.names import Rendition
+from thumbsmith.recipe.recipe import Recipe
 
 
 def render(data: bytes | RangeReader, recipe: Recipe) -> tuple[Rendition, ...]:

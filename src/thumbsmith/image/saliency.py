@@ -18,7 +18,7 @@ from thumbsmith.recipe.model import AUTO, Variant
 
 # Saliency is computed on a picture of this size, in less than a millisecond.
 SIDE_PIXELS: Final = 96
-OVERVIEW: Final = Variant(name="", width=SIDE_PIXELS, height=SIDE_PIXELS)
+OVERVIEW: Final = Variant(name="overview", width=SIDE_PIXELS, height=SIDE_PIXELS)
 
 # Standard deviations of the Gaussian means.
 DETAIL_SIGMA_PIXELS: Final = 3.0

@@ -1,6 +1,7 @@
-"""What to make: the recipe, from TOML to frozen values."""
+"""The recipe: which thumbnails to make of which images, as immutable values read from TOML."""
 
-from thumbsmith.recipe.model import Fit, Format, Limits, Quality, Recipe, Variant
+from thumbsmith.recipe.model import Fit, Format, Limits, Quality, Variant
+from thumbsmith.recipe.recipe import Recipe
 from thumbsmith.recipe.selection import Selection
 
 __all__ = ["Fit", "Format", "Limits", "Quality", "Recipe", "Selection", "Variant"]

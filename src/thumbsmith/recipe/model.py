@@ -1,33 +1,73 @@
-"""What a recipe is: frozen values. They are checked where they come in (toml.py) and trusted from there on."""
+"""The values of a recipe: variants, quality and limits.
+
+This is the one table of fields: each line holds a field's type, range, description and default. The TOML reader, the
+JSON schema, the recipe of `thumbsmith init` and the checks of values from Python all use it.
+"""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from functools import cache
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, TypeAlias
 
-from thumbsmith.recipe.selection import Selection
+from thumbsmith.recipe.fields import (
+    Checked,
+    FieldPath,
+    Kind,
+    Mismatch,
+    boolean,
+    choice,
+    integer,
+    list_of,
+    number,
+    one_of,
+    option,
+    options,
+    point,
+    printable,
+    table_of,
+    text,
+)
 
-# Raised by hand when the engine's output changes on purpose: every rendition is remade. Never for a library's version.
-# To change the default of a variant's field is such a change: fields at their default are no part of a fingerprint.
+# Raise this number when the engine's output changes on purpose: all thumbnails are then made again. Never raise it for
+# a library's new version. Raise it when the default of a variant's field changes, because fingerprints leave out
+# fields at their default.
 ENGINE_REVISION: Final = 4
 
-# Raised by hand when a source that was rejected may be accepted: a decoder reads more, or a default limit is higher.
-# Rejected sources are then judged again. Renditions stay as they are, and their manifests too.
+# Raise this number when a source that was rejected may be accepted: a decoder reads more, or a default limit is higher.
+# Rejected sources are then tried again. Thumbnails and their manifests stay as they are.
 JUDGMENT_REVISION: Final = 2
 
-# WebP holds at most 16383 pixels a side; no rendition of any format is made longer, so that formats of a variant agree.
+# Pixels. WebP allows at most 16383 a side. All formats keep to it, so that the formats of a variant have the same size.
 MAX_RENDITION_SIDE: Final = 16383
 
+MAX_LIMIT: Final = 2**40  # 1 TiB: far above any picture, and small enough for every system call that takes it
+MAX_CPU_SECONDS: Final = 900  # the longest Lambda invocation
+MAX_DENSITIES: Final = 8
+MAX_VARIANTS: Final = 50  # each thumbnail is a request: a mistake must not cost a bucket thousands for each image
+
 SOURCE: Final = "source"
+AUTO: Final = "auto"
+CENTER: Final = (0.5, 0.5)
+
+# Words of `gravity`: the point that a crop keeps.
+GRAVITIES: Final = {
+    "center": CENTER,
+    "north": (0.5, 0.0),
+    "northeast": (1.0, 0.0),
+    "east": (1.0, 0.5),
+    "southeast": (1.0, 1.0),
+    "south": (0.5, 1.0),
+    "southwest": (0.0, 1.0),
+    "west": (0.0, 0.5),
+    "northwest": (0.0, 0.0),
+}
 
 
 class Fit(StrEnum):
-    """How a picture is put into a variant's box; sharp's words and meanings."""
+    """How a picture fits a variant's box. The words and meanings are those of sharp (https://sharp.pixelplumbing.com)."""
 
     INSIDE = "inside"
     COVER = "cover"
@@ -37,21 +77,21 @@ class Fit(StrEnum):
 
 
 class Color(StrEnum):
-    """Which colour space renditions are in."""
+    """The color space of thumbnails."""
 
     SRGB = "srgb"
     KEEP = "keep"
 
 
 class Animation(StrEnum):
-    """What is made of an animation."""
+    """The frames of an animation that a thumbnail has."""
 
     FIRST = "first"
     KEEP = "keep"
 
 
 class Format(StrEnum):
-    """A format that renditions are written in."""
+    """A format that thumbnails are written in."""
 
     JPEG = "jpeg"
     PNG = "png"
@@ -60,7 +100,7 @@ class Format(StrEnum):
 
     @property
     def extension(self) -> str:
-        """Return the file name extension without its dot."""
+        """Return the file name extension, without a dot."""
         return "jpg" if self is Format.JPEG else self.value
 
     @property
@@ -80,64 +120,123 @@ class Format(StrEnum):
 
 
 class Metadata(StrEnum):
-    """What a rendition keeps of its source's metadata."""
+    """The metadata of the source that a thumbnail keeps."""
 
     STRIP = "strip"
     COPYRIGHT = "copyright"
 
 
-FormatChoice = Format | Literal["source"]
+FormatChoice: TypeAlias = Format | Literal["source"]
+Percent: TypeAlias = int | Literal["auto"]
+Gravity: TypeAlias = tuple[float, float] | Literal["auto"]
 
 _WRITTEN: Final = frozenset(Format)
 
-
-def format_choice(word: str) -> FormatChoice:
-    """Return what a word of `formats` stands for."""
-    return SOURCE if word == SOURCE else Format(word)
-
-
-AUTO: Final = "auto"
-Percent = int | Literal["auto"]
-Gravity = tuple[float, float] | Literal["auto"]
-
-CENTER: Final = (0.5, 0.5)
+VARIANT_NAME_PATTERN: Final = "[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
+VARIANT_NAME: Final = text(
+    "a name of 1 to 64 letters, digits, - and _ that begins with a letter or digit", VARIANT_NAME_PATTERN
+)
+_SIDE: Final = integer(1, MAX_RENDITION_SIDE)
+_LIMIT: Final = integer(1, MAX_LIMIT)
+_PERCENT: Final = integer(1, 100), choice(AUTO)
+_QUALITY_OF_ONE: Final = one_of(*_PERCENT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Quality:
-    """Quality 1 to 100 of each lossy format, or "auto": as low as a picture can have it that looks as it should."""
+class Quality(Checked):
+    """Quality of each lossy format, 1 to 100. "auto" is the lowest that looks as it should, chosen for each picture."""
 
-    jpeg: Percent = 80
-    webp: Percent = 80
-    avif: Percent = 60
+    jpeg: Percent = option(_QUALITY_OF_ONE, "Quality of JPEG.", 80)
+    webp: Percent = option(_QUALITY_OF_ONE, "Quality of WebP.", 80)
+    avif: Percent = option(_QUALITY_OF_ONE, "Quality of AVIF.", 60)
+
+
+def _color(found: str) -> str:
+    digits = found[1:].lower()
+    return f"#{digits if len(digits) == 6 else ''.join(digit * 2 for digit in digits)}"
+
+
+def _quality(found: Any, path: FieldPath) -> Quality:
+    if isinstance(found, Quality):
+        return found
+    value = _QUALITY_AS_WRITTEN.read(found, path)
+    return Quality(**value) if isinstance(value, dict) else Quality(jpeg=value, webp=value, avif=value)
+
+
+_QUALITY_AS_WRITTEN: Final = one_of(*_PERCENT, table_of(Quality, expected="a table such as { jpeg = 80 }"))
+QUALITY: Final = Kind(_QUALITY_AS_WRITTEN.expected, _QUALITY_AS_WRITTEN.schema, _quality)
+GRAVITY: Final = one_of(choice(*GRAVITIES, AUTO).mapped(lambda word: GRAVITIES.get(word, word)), point())
+COLOR: Final = text('a color such as "#ffffff"', "#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})").mapped(_color)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Variant:
-    """One picture to make. `gravity` is the focal point that a crop keeps: (x, y), 0 to 1 from top left, or "auto".
+class Variant(Checked):
+    """One thumbnail of each source. Width or height is required.
 
-    `dpr` are the densities that it is made at, in pixels per pixel of its box: of `Recipe.pictures`, one each.
+    Values may also be given as TOML spells them: "cover" for Fit.COVER, a list for a tuple, one number for a Quality.
+    Raises RecipeError for any other value.
     """
 
     name: str
-    width: int | None = None
-    height: int | None = None
-    fit: Fit = Fit.INSIDE
-    gravity: Gravity = CENTER
-    enlarge: bool = False
-    formats: tuple[FormatChoice, ...] = (Format.WEBP,)
-    quality: Quality = Quality()
-    background: str = "#ffffff"
-    color: Color = Color.SRGB
-    animation: Animation = Animation.FIRST
-    sharpen: float = 0.0
-    dpr: tuple[float, ...] = (1.0,)
-    max_output_bytes: int | None = None
-    metadata: Metadata = Metadata.STRIP
+    width: int | None = option(_SIDE, "Width of the box, in pixels; may be left out where there is a height.")
+    height: int | None = option(_SIDE, "Height of the box, in pixels; may be left out where there is a width.")
+    fit: Fit = option(choice(*Fit), "How the picture is put into the box.", "inside")
+    gravity: Gravity = option(
+        GRAVITY,
+        "What a crop keeps: a side, a corner, or a point [x, y] from [0, 0] top left to [1, 1] bottom right;"
+        ' "auto" is what draws the eye.',
+        "center",
+    )
+    enlarge: bool = option(boolean(), "Whether a smaller picture is enlarged to the box.", False)
+    formats: tuple[FormatChoice, ...] = option(
+        list_of(choice(*Format, SOURCE)),
+        'Formats to write; "source" is the source\'s own, else PNG with alpha and JPEG without.',
+        ["webp"],
+    )
+    quality: Quality = option(
+        QUALITY,
+        "Quality of the lossy formats: one number for all, or a table; a format left out keeps its default;"
+        ' "auto" is as low as looks as it should.',
+        asdict(Quality()),
+    )
+    background: str = option(COLOR, "Color of padding, and of what lies behind transparent parts in JPEG.", "#ffffff")
+    sharpen: float = option(number(0, 10, 2), "How much the picture is sharpened; 1 is much for a thumbnail.", 0)
+    dpr: tuple[float, ...] = option(
+        list_of(number(1, 10, 2), most=MAX_DENSITIES),
+        "Densities to make it at: 2 has twice the pixels on each side and adds @2x to the name.",
+        [1],
+    )
+    max_output_bytes: int | None = option(
+        _LIMIT, "Most bytes of a JPEG, WebP or AVIF: its quality is lowered until it fits."
+    )
+    metadata: Metadata = option(
+        choice(*Metadata),
+        'Metadata of the source that is kept: "strip" is none, "copyright" author and copyright, nothing else.',
+        "strip",
+    )
+    color: Color = option(
+        choice(*Color),
+        'Color space: "srgb", or "keep" that of the source where it is RGB, with its profile in the file.',
+        "srgb",
+    )
+    animation: Animation = option(
+        choice(*Animation),
+        'Of an animation, the "first" frame, or "keep" all, in formats that hold them: WebP, PNG and AVIF.',
+        "first",
+    )
+
+    def _check(self) -> None:
+        VARIANT_NAME.read(self.name, ("name",))
+        Checked._check(self)
+        if self.width is None and self.height is None:
+            raise Mismatch((), NO_SIDE)
+
+    def _label(self) -> str:
+        return f"Variant {printable(self.name)}"
 
     @property
     def fingerprint(self) -> str:
-        """Return the digest of everything that shapes this variant's pictures, 16 hex digits; its name is not part."""
+        """Return the digest of all fields that change this variant's thumbnails, 16 hex digits. The name does not."""
         return _fingerprint(self, ENGINE_REVISION)
 
     @property
@@ -146,7 +245,7 @@ class Variant:
         return self.dpr[0]
 
     def at_densities(self) -> tuple[Variant, ...]:
-        """Return this variant at each of its densities, each with a fingerprint of its own; at 1 that of no `dpr`."""
+        """Return this variant at each of its densities. Each has its own fingerprint; at 1 it is that without `dpr`."""
         return (self,) if len(self.dpr) == 1 else tuple(replace(self, dpr=(density,)) for density in self.dpr)
 
     def outputs(self, source_format: str, *, alpha: bool) -> tuple[Format, ...]:
@@ -158,132 +257,65 @@ class Variant:
         return tuple(dict.fromkeys(own if choice == SOURCE else Format(choice) for choice in self.formats))
 
 
+NO_SIDE: Final = "expected width or height, found neither"
+
+# The variants of a recipe without any, as TOML spells them.
+DEFAULT_VARIANTS: Final[dict[str, dict[str, Any]]] = {
+    "icon": {"width": 64, "height": 64, "fit": "cover"},
+    "small": {"width": 256, "height": 256},
+    "large": {"width": 1024, "height": 1024},
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What one source may cost; imgproxy's names where it has them. Bytes, pixels, seconds.
+class Limits(Checked):
+    """The most that one source may cost; a source above a limit is rejected. Names are imgproxy's where it has them."""
 
-    `first_scan` has a progressive JPEG decoded from its first scan where an eighth of its sides is enough.
-    """
-
-    max_bytes: int = 104_857_600
-    max_pixels: int = 268_435_456  # phones take photos of 200 megapixels, 16320 x 12240
-    max_side: int = 50_000
-    max_frames: int = 500
-    max_scans: int = 100
-    max_memory: int = 536_870_912
-    max_cpu_seconds: int = 10
-    first_scan: bool = True
+    max_bytes: int = option(_LIMIT, "Largest source file, in bytes.", 104_857_600)
+    max_pixels: int = option(  # phones take photos of 200 megapixels, 16320 x 12240
+        _LIMIT, "Most pixels, width x height, summed over the frames that will be decoded.", 268_435_456
+    )
+    max_side: int = option(_LIMIT, "Longest side of a source, in pixels.", 50_000)
+    max_frames: int = option(_LIMIT, "Most frames that will be decoded.", 500)
+    max_scans: int = option(_LIMIT, "Most scans of a progressive JPEG.", 100)
+    max_memory: int = option(_LIMIT, "Most bytes predicted for decoding one source.", 536_870_912)
+    max_cpu_seconds: int = option(integer(1, MAX_CPU_SECONDS), "Most CPU seconds for one source.", 10)
+    first_scan: bool = option(
+        boolean(),
+        "Whether a progressive JPEG of which small pictures alone are made is read up to its first scan.",
+        True,
+    )
 
     @property
     def fingerprint(self) -> str:
-        """Return the digest of the limits that are not at their default."""
+        """Return the digest of the limits that are not at their default, 16 hex digits."""
         return _fingerprint(self, ENGINE_REVISION)
 
     @property
     def judgment(self) -> str:
-        """Return the digest of all that decides on a rejection; a recorded one stands while it is unchanged."""
-        return _digest({"judgment": JUDGMENT_REVISION, "limits": self.fingerprint})
+        """Return the digest of all that decides on a rejection. A recorded rejection is valid while it is the same."""
+        return digest({"judgment": JUDGMENT_REVISION, "limits": self.fingerprint})
 
 
-def _default_variants() -> tuple[Variant, ...]:
-    return (
-        Variant(name="icon", width=64, height=64, fit=Fit.COVER),
-        Variant(name="small", width=256, height=256),
-        Variant(name="large", width=1024, height=1024),
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """All variants, limits and options of a `thumbsmith.toml`, resolved: defaults are already in each variant."""
-
-    variants: tuple[Variant, ...] = field(default_factory=_default_variants)
-    limits: Limits = Limits()
-    selection: Selection = field(default_factory=Selection)
-
-    @classmethod
-    def default(cls) -> Self:
-        """Return the recipe that stands when there is none: icon, small and large, in WebP."""
-        return cls()
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Recipe:
-        """Return the recipe in a TOML file. Raises RecipeError, one sentence, for a file or content that is none."""
-        from thumbsmith.recipe import load  # noqa: PLC0415 - a worker gets its recipe as JSON and parses no TOML
-
-        return load.load(path)
-
-    @classmethod
-    def loads(cls, toml_text: str, *, file: str = "recipe") -> Recipe:
-        """Return the recipe in TOML text. Raises RecipeError, one sentence that begins with `file`, if it is none."""
-        from thumbsmith.recipe import load  # noqa: PLC0415 - as above
-
-        return load.loads(toml_text, file=file)
-
-    def to_json(self) -> str:
-        """Return the recipe as JSON, from which `from_json` makes an equal one: for handing it to another process."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Return the recipe that `to_json` wrote. Nothing is checked: it is for our own processes."""
-        found = json.loads(text)
-        return cls(
-            variants=tuple(_variant(written) for written in found["variants"]),
-            limits=Limits(**found["limits"]),
-            selection=Selection(**{name: tuple(globs) for name, globs in found["selection"].items()}),
-        )
-
-    @property
-    def pictures(self) -> tuple[Variant, ...]:
-        """Return what is made: each variant at each of its densities, in the recipe's order."""
-        return tuple(picture for variant in self.variants for picture in variant.at_densities())
-
-    @property
-    def fingerprint(self) -> str:
-        """Return the digest of all variants and the limits, 16 hex digits."""
-        return _digest(
-            {
-                "variants": {variant.name: variant.fingerprint for variant in self.variants},
-                "limits": self.limits.fingerprint,
-            }
-        )
-
-
-def altered(value: Variant | Limits | Quality) -> dict[str, Any]:
+def altered(value: Checked) -> dict[str, Any]:
     """Return the fields that are not at their default, without the name.
 
-    Fingerprints are made of these, so that a field that a later version adds leaves them as they are.
+    Fingerprints are made of these, so that a field of a later version leaves them as they are.
     """
     return {
-        each.name: altered(found) if isinstance(found, Quality) else found
-        for each in fields(value)
-        if each.name != "name" and (found := getattr(value, each.name)) != each.default
+        name: altered(found) if isinstance(found, Checked) else found
+        for name, _, default in options(type(value))
+        if (found := getattr(value, name)) != default
     }
 
 
 @cache
 def _fingerprint(value: Variant | Limits, engine: int) -> str:
-    return _digest({"engine": engine, type(value).__name__.lower(): altered(value)})
+    return digest({"engine": engine, type(value).__name__.lower(): altered(value)})
 
 
-def _digest(value: object) -> str:
+def digest(value: object) -> str:
+    """Return a digest of a value that JSON can spell, 16 hex digits."""
     import hashlib  # noqa: PLC0415 - it loads OpenSSL, and a worker process needs no fingerprint
 
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _variant(written: Mapping[str, Any]) -> Variant:
-    return Variant(
-        **{
-            **written,
-            "fit": Fit(written["fit"]),
-            "gravity": AUTO if written["gravity"] == AUTO else tuple(written["gravity"]),
-            "formats": tuple(map(format_choice, written["formats"])),
-            "quality": Quality(**written["quality"]),
-            "color": Color(written["color"]),
-            "animation": Animation(written["animation"]),
-            "dpr": tuple(written["dpr"]),
-            "metadata": Metadata(written["metadata"]),
-        }
-    )

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
-from thumbsmith.recipe.model import Format, Recipe, Variant
+from thumbsmith.recipe.model import VARIANT_NAME_PATTERN, Format, Variant
+from thumbsmith.recipe.recipe import Recipe
 
 MANIFEST: Final = "manifest.json"
-
-# A variant's name as a recipe may spell it, its density, and the extensions of the formats that are written.
-_OURS: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}(?:@[0-9]{1,2}(?:\.[0-9]{1,2})?x)?\.(?:jpg|png|webp|avif)")
 
 
 def rendition_name(variant: str, kind: Format | str, density: float = 1) -> str:
@@ -34,7 +33,15 @@ def density_mark(density: float) -> str:
 
 def is_managed_name(name: str) -> bool:
     """Return whether a name directly under a source's key is one that we write: the manifest's or a rendition's."""
-    return name == MANIFEST or _OURS.fullmatch(name) is not None
+    return name == MANIFEST or _rendition_names().fullmatch(name) is not None
+
+
+@cache
+def _rendition_names() -> re.Pattern[str]:
+    """Return the pattern of all names of renditions. It is compiled when first used: a worker process needs none."""
+    density = r"(?:@[0-9]{1,2}(?:\.[0-9]{1,2})?x)?"
+    extensions = "|".join(each.extension for each in Format)
+    return re.compile(rf"{VARIANT_NAME_PATTERN}{density}\.(?:{extensions})")
 
 
 def expected(recipe: Recipe, source_format: str, *, alpha: bool) -> dict[str, tuple[Variant, Format]]:

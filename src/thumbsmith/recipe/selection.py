@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
+from thumbsmith.recipe.fields import Checked, kind, list_of, option
+
 # Texts, compiled when first used: a process that is handed its sources never matches a glob.
 _PART: Final = (
     r"(?s)(?P<folders>(?<![^/])\*{2,}/)|(?P<deep>\*{2,})|(?P<star>\*)|(?P<one>\?)"
@@ -28,15 +30,34 @@ SYSTEM_FOLDERS: Final = frozenset(
     }
 )
 
+MAX_GLOB_CHARACTERS: Final = 1024  # the longest key of S3
+
 _MEMBER: Final = r"(?s)(?P<first>.)-(?P<last>.)|(?P<only>.)"
 
 
+def is_glob(text: str) -> bool:
+    """Return whether the text is a glob: it is not empty, its classes are closed, and no range runs backwards."""
+    try:
+        return bool(text) and ("[" not in text or _compiled(text) is not None)
+    except ValueError:
+        return False
+
+
+_GLOB: Final = kind(
+    f'a glob of 1 to {MAX_GLOB_CHARACTERS} characters in which every "[" begins a class such as "[a-z]"',
+    {"type": "string", "minLength": 1, "maxLength": MAX_GLOB_CHARACTERS},
+    lambda found: isinstance(found, str) and len(found) <= MAX_GLOB_CHARACTERS and is_glob(found),
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
+class Selection(Checked):
     """Which keys are sources: globs in which * stops at / and ** does not; exclude wins."""
 
-    include: tuple[str, ...] = ("**",)
-    exclude: tuple[str, ...] = ()
+    include: tuple[str, ...] = option(list_of(_GLOB), "Globs over keys; a key that one matches is a source.", ["**"])
+    exclude: tuple[str, ...] = option(
+        list_of(_GLOB, empty=True), "Globs over keys that are no sources; wins over include.", []
+    )
 
     def selects(self, key: str) -> bool:
         """Return whether some glob of include matches the whole key and none of exclude does."""
@@ -72,15 +93,6 @@ def may_hold_sources(folder: str, selection: Selection) -> bool:
         return False
     beginnings = (re.split(r"[*?\[]", glob, maxsplit=1)[0] for glob in selection.include)
     return any(start.startswith(inside) or inside.startswith(start) for start in beginnings)
-
-
-def is_glob(text: str) -> bool:
-    """Return whether the text can be matched: not empty, every class closed, no range backwards."""
-    try:
-        _compiled(text)
-    except ValueError:
-        return False
-    return bool(text)
 
 
 def _matches(globs: tuple[str, ...], key: str) -> bool:
