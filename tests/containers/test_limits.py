@@ -7,7 +7,7 @@ import pytest
 from thumbsmith.errors import Code, Rejected
 from thumbsmith.image.limits import check_file_size, check_limits, check_memory
 from thumbsmith.image.probe import Probe
-from thumbsmith.recipe.model import Limits, Recipe
+from thumbsmith.recipe import Limits, Recipe
 
 LIMITS = Limits(max_bytes=1000, max_pixels=600, max_side=100, max_frames=4, max_scans=7)
 
