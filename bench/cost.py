@@ -25,9 +25,9 @@ from tests.servers.processes import KEYS, ministack
 from folder import photos
 from thumbsmith import Recipe
 from thumbsmith.bulk.cost import MILLION, Model, source_amount
+from thumbsmith.environment import LAMBDA_CORE_MEGABYTES
 
 ROUNDS = 15
-MEGABYTES = 1769
 RECIPE = "".join(f'[variants.w{n}]\nwidth = {n}\nheight = {n}\nformats = ["jpeg"]\n' for n in (256, 800, 1600))
 
 
@@ -35,7 +35,7 @@ def main() -> None:
     """Measure, and print the bill."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
     cpu = measured(rounds)
-    model = Model(recipe=Recipe.loads(RECIPE), way="queue", milliseconds=1000 * cpu, megabytes=MEGABYTES)
+    model = Model(recipe=Recipe.loads(RECIPE), way="queue", milliseconds=1000 * cpu, megabytes=LAMBDA_CORE_MEGABYTES)
     assumed = replace(model, milliseconds=None)
     each, million = source_amount(4_000_000), source_amount(4_000_000) * MILLION
     print(f"measured: {1000 * cpu:.0f} ms of CPU time an image, all of the function's processes (mean of {rounds});")
@@ -62,7 +62,7 @@ def measured(rounds: int) -> float:
         s3 = botocore.session.Session().create_client("s3", region_name="us-east-1", endpoint_url=address, **keys)
         s3.create_bucket(Bucket="cost")
         with sandbox(
-            folder / "code", "thumbsmith.aws.handler.handler", MEGABYTES, environment, folder / "log"
+            folder / "code", "thumbsmith.aws.handler.handler", LAMBDA_CORE_MEGABYTES, environment, folder / "log"
         ) as running:
             begun = 0.0
             for number in range(rounds + 1):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from thumbsmith.environment import recipe_setting, worker_environment
+from thumbsmith.environment import Setting, worker_environment
 
 
 def test_a_worker_sees_where_libraries_are_and_nothing_else(monkeypatch: pytest.MonkeyPatch):
@@ -18,8 +18,8 @@ def test_a_worker_sees_where_libraries_are_and_nothing_else(monkeypatch: pytest.
 def test_the_recipe_setting_is_the_variable(monkeypatch: pytest.MonkeyPatch):
     """THUMBSMITH_RECIPE is returned unchanged; unset and empty are None."""
     monkeypatch.delenv("THUMBSMITH_RECIPE", raising=False)
-    assert recipe_setting() is None
+    assert Setting.RECIPE.read() is None
     monkeypatch.setenv("THUMBSMITH_RECIPE", "")
-    assert recipe_setting() is None
+    assert Setting.RECIPE.read() is None
     monkeypatch.setenv("THUMBSMITH_RECIPE", "recipe.toml")
-    assert recipe_setting() == "recipe.toml"
+    assert Setting.RECIPE.read() == "recipe.toml"

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Scope
 
 from thumbsmith.aws.settings import FunctionSettings
 from thumbsmith.aws.telemetry import log, log_problem
-from thumbsmith.environment import origins_setting
+from thumbsmith.environment import allowed_origins
 from thumbsmith.errors import ThumbsmithError
 from thumbsmith.web.app_on_aws import app_on_aws
 from thumbsmith.web.settings import WebSettings
@@ -139,7 +139,7 @@ def _cold_start() -> Gateway | ThumbsmithError:
     except ThumbsmithError as problem:
         log_problem(problem)
         return problem
-    settings = WebSettings(hosts=None, origins=origins_setting(), max_wait=MAX_WAIT_SECONDS)
+    settings = WebSettings(hosts=None, origins=allowed_origins(), max_wait=MAX_WAIT_SECONDS)
     app = app_on_aws(function.source, function.destination, function.recipe, settings, max_body_bytes=MAX_PICTURE_BYTES)
     return Gateway(app)
 

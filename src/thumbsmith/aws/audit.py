@@ -20,7 +20,7 @@ from thumbsmith.bulk.cost import Totals
 from thumbsmith.bulk.parallel import each
 from thumbsmith.bulk.scan import KeyJoin, Scope, batched, scan
 from thumbsmith.bulk.sync import classify
-from thumbsmith.environment import backfill_setting, function_name
+from thumbsmith.environment import Setting, function_name
 from thumbsmith.errors import UsageError
 
 # The scan ends this long before Lambda ends the process, to leave time for repairs and metrics.
@@ -30,7 +30,7 @@ END_SECONDS: Final = 60.0
 def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     """Audit the keys with the event's `prefix`; print and return the metrics. Raises UsageError, StoreError."""
     end = time.monotonic() + max(context.get_remaining_time_in_millis() / 1000 - END_SECONDS, 0)
-    prefix, url = str(event.get("prefix", "")), backfill_setting()
+    prefix, url = str(event.get("prefix", "")), Setting.BACKFILL.read()
     settings = FunctionSettings.from_environment()
     totals, sent, complete = audit(settings, prefix, lambda: time.monotonic() >= end, open_queue(url) if url else None)
     numbers = dict(metrics(totals, sent, complete=complete))

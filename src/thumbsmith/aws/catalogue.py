@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from thumbsmith.aws.settings import StoreAddress
 from thumbsmith.aws.telemetry import log
-from thumbsmith.environment import CATALOGUE, DESTINATION, aws_region, catalogue_setting, destination_setting
+from thumbsmith.environment import Setting, aws_region
 from thumbsmith.errors import StoreError, ThumbsmithError, UsageError
 from thumbsmith.events import KeyChanged, Unreadable, parse_event_text
 from thumbsmith.recipe.names import MANIFEST
@@ -35,9 +35,10 @@ def _open_catalogue() -> tuple[Store, Table]:
     """Return destination and table from the environment, once for the process. Raises UsageError, StoreError."""
     from botocore.session import get_session  # noqa: PLC0415 - no other function uses DynamoDB
 
-    address, name = destination_setting(), catalogue_setting()
+    address, name = Setting.DESTINATION.read(), Setting.CATALOGUE.read()
     if address is None or name is None:
-        raise UsageError(f"{DESTINATION}, {CATALOGUE}: expected s3://BUCKET/PREFIX and a table's name, found nothing")
+        variables = f"{Setting.DESTINATION}, {Setting.CATALOGUE}"
+        raise UsageError(f"{variables}: expected s3://BUCKET/PREFIX and a table's name, found nothing")
     return open_store(address), Table(name, get_session().create_client("dynamodb", region_name=aws_region()))
 
 

@@ -19,10 +19,7 @@ from thumbsmith.reader import RangeReader
 from thumbsmith.recipe import Limits, Recipe
 from thumbsmith.reconcile.converge import attempt
 from thumbsmith.reconcile.protocol import Options, Outcome
-from thumbsmith.worker import Work
-
-# While one thread of a pair waits for its store, the worker handles the picture of the other.
-THREADS_PER_WORKER: Final = 2
+from thumbsmith.worker import THREADS_PER_WORKER, Work
 
 # The time before the end of the process at which all requests end, to leave time for the answer. A function with little
 # time reserves a quarter of it.

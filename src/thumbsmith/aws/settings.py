@@ -6,15 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
-from thumbsmith.environment import (
-    DESTINATION,
-    SOURCE,
-    destination_setting,
-    function_folder,
-    large_setting,
-    recipe_setting,
-    source_setting,
-)
+from thumbsmith.environment import Setting, function_folder
 from thumbsmith.errors import UsageError
 from thumbsmith.events import Ignored, KeyChanged, backfill_message
 from thumbsmith.recipe import Recipe
@@ -37,9 +29,9 @@ class FunctionSettings:
         THUMBSMITH_SOURCE and THUMBSMITH_DESTINATION are addresses for `open_store`. THUMBSMITH_RECIPE is TOML text or
         a path; a relative path starts at the folder of the function's code. Raises UsageError, StoreError.
         """
-        source, destination = _open(SOURCE, source_setting()), _open(DESTINATION, destination_setting())
+        source, destination = _open(Setting.SOURCE), _open(Setting.DESTINATION)
         refuse_overlap(source, destination)
-        return cls(source=source, destination=destination, recipe=find_recipe(recipe_setting(), function_folder()))
+        return cls(source=source, destination=destination, recipe=find_recipe(Setting.RECIPE.read(), function_folder()))
 
     def key_of(self, event: KeyChanged) -> str | Ignored:
         """Return the source's key that an event is about. An event about any other object is ignored."""
@@ -81,7 +73,7 @@ def larger_machines(settings: FunctionSettings) -> Callable[[str], None] | None:
     The function raises StoreError where the queue refuses the key. It tries once: the event is delivered again anyway,
     and a pause before a second attempt may be longer than the time left.
     """
-    url = large_setting()
+    url = Setting.LARGE.read()
     if url is None:
         return None
 
@@ -93,7 +85,8 @@ def larger_machines(settings: FunctionSettings) -> Callable[[str], None] | None:
     return send
 
 
-def _open(variable: str, address: str | None) -> Store:
+def _open(setting: Setting) -> Store:
+    address = setting.read()
     if address is None:
-        raise UsageError(f"{variable}: expected s3://BUCKET/PREFIX, found nothing")
+        raise UsageError(f"{setting}: expected s3://BUCKET/PREFIX, found nothing")
     return open_store(address)

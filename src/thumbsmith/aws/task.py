@@ -14,14 +14,14 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from thumbsmith.aws.converger import THREADS_PER_WORKER, Converger, Deadline
+from thumbsmith.aws.converger import Converger, Deadline
 from thumbsmith.aws.invocation import Invocation
 from thumbsmith.aws.settings import FunctionSettings
 from thumbsmith.aws.telemetry import Telemetry, log_problem
 from thumbsmith.backfill.clients import Message, Queue, open_queue
-from thumbsmith.environment import QUEUE, queue_setting
+from thumbsmith.environment import Setting
 from thumbsmith.errors import StoreError, ThumbsmithError, UsageError
-from thumbsmith.worker import Workers, usable_cores
+from thumbsmith.worker import THREADS_PER_WORKER, Workers, usable_cores
 
 # A received message is invisible to other receivers for a while. This much of that time is reserved for the answer.
 ANSWER_SECONDS: Final = 10
@@ -39,9 +39,9 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     try:
-        url = queue_setting()
+        url = Setting.QUEUE.read()
         if url is None:
-            raise UsageError(f"{QUEUE}: expected a queue's URL, found nothing")
+            raise UsageError(f"{Setting.QUEUE}: expected a queue's URL, found nothing")
         settings, count = FunctionSettings.from_environment(), usable_cores()
         with Workers(count) as workers:
             work(open_queue(url), Converger(settings, workers, THREADS_PER_WORKER * count), stopped.is_set)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from thumbsmith.environment import LAMBDA_CORE_MEGABYTES
 from thumbsmith.worker import Workers, usable_cores
 from thumbsmith.worker.launch import Launched
 
-# "At 1,769 MB, a function has the equivalent of one vCPU": one worker for each.
-# https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
-MEMORY_BYTES_PER_CORE: Final = 1769 << 20
+# One worker for each whole core.
+MEMORY_BYTES_PER_CORE: Final = LAMBDA_CORE_MEGABYTES << 20
 
 # Memory that no picture can use. Measured: this process takes 60 MiB with everything loaded, and a template 40. Each
 # also needs some for the data it sends, and Lambda's runtime needs some.

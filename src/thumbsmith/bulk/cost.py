@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias
 
+from thumbsmith.environment import LAMBDA_CORE_MEGABYTES
 from thumbsmith.image.geometry import plan
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.model import Format
 from thumbsmith.recipe.names import expected
 from thumbsmith.reconcile.decide import State
+from thumbsmith.worker import THREADS_PER_WORKER
 
 if TYPE_CHECKING:
     from thumbsmith.bulk.status import KeyStatus
@@ -50,9 +52,6 @@ class Prices:
 
 PRICES: Final = Prices()
 
-# "At 1,769 MB, a function has the equivalent of one vCPU":
-# https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
-FUNCTION_MEGABYTES: Final = 1769
 
 # CPU time, measured with JPEG photographs of 8 to 12 megapixels on one core of a cloud machine. For any source,
 # including its process and requests; for each megabyte (10^6 bytes) of the source; for each megapixel of thumbnails,
@@ -71,7 +70,6 @@ CPU_SECONDS_PER_ORPHAN: Final = 0.01
 
 # A request between a function and its bucket. During that time the other thread of the pair uses the core.
 SECONDS_PER_REQUEST: Final = 0.015
-THREADS: Final = 2
 
 # Sizes of a JPEG photograph from a camera, and of thumbnails.
 SOURCE_BYTES_PER_PIXEL: Final = 1 / 3
@@ -188,7 +186,7 @@ class Model:
     recipe: Recipe
     way: Way = "here"
     milliseconds: float | None = None
-    megabytes: int = FUNCTION_MEGABYTES
+    megabytes: int = LAMBDA_CORE_MEGABYTES
     batch: int = 10
     reads: bool = True
     writes: bool = True
@@ -241,7 +239,7 @@ class Model:
         """Return the seconds that functions run. While one thread waits for S3, the other uses the core."""
         cpu = self.cpu_seconds(amount)
         waiting = SECONDS_PER_REQUEST * sum(self.requests(amount).values())
-        return max(cpu, (cpu + waiting) / THREADS)
+        return max(cpu, (cpu + waiting) / THREADS_PER_WORKER)
 
     def seconds(self, amount: Amount, at_once: float) -> float:
         """Return the approximate duration with this many functions, or local jobs with one core each, at once."""

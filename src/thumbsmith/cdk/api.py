@@ -23,6 +23,7 @@ from thumbsmith.cdk.function import LoggedFunction
 from thumbsmith.cdk.generator import ThumbnailGenerator
 from thumbsmith.cdk.machine import MEMORY_MB_RANGE, overridden
 from thumbsmith.cdk.parts import PUBLIC_ROUTE, acknowledge, require_manual_change
+from thumbsmith.environment import Setting
 from thumbsmith.errors import UsageError
 
 HANDLER: Final = "thumbsmith.aws.api.handler"
@@ -152,7 +153,7 @@ class ThumbnailApi(Construct):
             raise UsageError("function_props: expected a timeout of at most 29 seconds, since an HTTP API waits for 30")
         variables, files = functions.recipe_setting(thumbnails.recipe)
         props["code"] = functions.code(self, machine, files, packaging.API, given=props.get("code"))
-        origins = {"THUMBSMITH_ORIGINS": ",".join(self.origins)} if self.origins else {}
+        origins = {Setting.ORIGINS: ",".join(self.origins)} if self.origins else {}
         source, destination = thumbnails.source, thumbnails.destination
         return LoggedFunction(
             self,

@@ -30,8 +30,7 @@ from thumbsmith.cdk.network import IsolatedNetwork
 from thumbsmith.cdk.notifications import Trigger, expire_handler_logs
 from thumbsmith.cdk.parts import ACCESS_LOGS, acknowledge, acknowledge_cdk_handler, bucket
 from thumbsmith.errors import UsageError
-
-RECIPE_FILE: Final = "thumbsmith.toml"
+from thumbsmith.recipe.recipe import RECIPE_FILE
 
 KMS_KEY_ARN: Final = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+")
 BOOLEANS: Final = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}

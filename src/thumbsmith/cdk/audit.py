@@ -19,6 +19,7 @@ from thumbsmith.cdk.function import LoggedFunction, code_props
 from thumbsmith.cdk.generator import ThumbnailGenerator
 from thumbsmith.cdk.machine import MAX_TIMEOUT_SECONDS, MEMORY_MB_RANGE
 from thumbsmith.cdk.monitoring import NAMESPACE
+from thumbsmith.environment import Setting
 from thumbsmith.errors import UsageError
 
 HANDLER: Final = "thumbsmith.aws.audit.handler"
@@ -75,7 +76,7 @@ class ThumbnailAudit(Construct):
             *permissions.audit(generator.source, generator.destination),
             *([permissions.send("SendRepairs", backfill.queue)] if repair and backfill else []),
         ]
-        queue = {"THUMBSMITH_BACKFILL": backfill.queue.queue_url} if repair and backfill else {}
+        queue = {Setting.BACKFILL: backfill.queue.queue_url} if repair and backfill else {}
         logged = LoggedFunction(
             self,
             machine=replace(

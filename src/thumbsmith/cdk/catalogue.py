@@ -23,6 +23,7 @@ from thumbsmith.cdk.function import QueueFunction
 from thumbsmith.cdk.machine import Machine
 from thumbsmith.cdk.network import Location
 from thumbsmith.cdk.parts import RULE_QUEUE, acknowledge, dead_letters
+from thumbsmith.environment import Setting
 
 HANDLER: Final = "thumbsmith.aws.catalogue.handler"
 EVENT_TYPES: Final = ("Object Created", "Object Deleted")
@@ -82,7 +83,7 @@ class Catalogue(Construct):
             "Writer",
             machine=machine,
             handler=HANDLER,
-            environment={"THUMBSMITH_DESTINATION": destination.url, "THUMBSMITH_CATALOGUE": self.table.table_name},
+            environment={Setting.DESTINATION: destination.url, Setting.CATALOGUE: self.table.table_name},
             statements=[*permissions.read_manifests(destination), write],
             props=props,
         )

@@ -20,13 +20,11 @@ from thumbsmith.cdk import props as checks
 from thumbsmith.cdk.generator import ThumbnailGenerator
 from thumbsmith.cdk.parts import ACCESS_LOGS, EDGE_TLS, NO_FIREWALL, NO_GEO_RESTRICTION, acknowledge, require_policy
 from thumbsmith.errors import RecipeError, UsageError
-from thumbsmith.recipe import Format, Recipe
+from thumbsmith.recipe import Recipe
+from thumbsmith.recipe.model import SMALLEST_FIRST
 from thumbsmith.recipe.names import density_mark
 
 EDGE_FOLDER: Final = Path(__file__).with_name("edge")
-
-# Formats by the bytes that they need for photographs.
-SMALLEST_FIRST: Final = (Format.AVIF, Format.WEBP, Format.JPEG, Format.PNG)
 
 # https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cloudfront-limits.html#limits-functions
 MAX_CODE_BYTES: Final = 10_240

@@ -23,18 +23,26 @@ from thumbsmith.cdk import packaging, permissions
 from thumbsmith.cdk import props as checks
 from thumbsmith.cdk.machine import Machine, python_of
 from thumbsmith.cdk.parts import RUNTIME, EventQueue, acknowledge, acknowledge_wildcards
+from thumbsmith.environment import Setting
 from thumbsmith.errors import RecipeError, UsageError
 from thumbsmith.recipe import Recipe
+from thumbsmith.recipe.recipe import RECIPE_FILE
 
 # The variables of a function have 4 KB together: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 MAX_RECIPE_BYTES: Final = 2048
 
-RECIPE_FILE: Final = "thumbsmith.toml"
-
 # The constructs set these variables. Another value would make a function work on other stores.
 RESERVED_VARIABLES: Final = frozenset(
-    f"THUMBSMITH_{each}"
-    for each in ("SOURCE", "DESTINATION", "RECIPE", "ORIGINS", "BACKFILL", "CATALOGUE", "LARGE", "QUEUE")
+    {
+        Setting.SOURCE,
+        Setting.DESTINATION,
+        Setting.RECIPE,
+        Setting.ORIGINS,
+        Setting.BACKFILL,
+        Setting.CATALOGUE,
+        Setting.LARGE,
+        Setting.QUEUE,
+    }
 )
 
 # Props of aws_lambda.Function that belong to the code. Other functions with the same code get them too.
@@ -199,8 +207,8 @@ def recipe_setting(text: str | None) -> tuple[dict[str, str], dict[str, str]]:
     if text is None:
         return {}, {}
     if len(text.encode()) <= MAX_RECIPE_BYTES:
-        return {"THUMBSMITH_RECIPE": text}, {}
-    return {"THUMBSMITH_RECIPE": RECIPE_FILE}, {RECIPE_FILE: text}
+        return {Setting.RECIPE: text}, {}
+    return {Setting.RECIPE: RECIPE_FILE}, {RECIPE_FILE: text}
 
 
 def code(

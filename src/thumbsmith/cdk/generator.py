@@ -35,6 +35,7 @@ from thumbsmith.cdk.notifications import (
 )
 from thumbsmith.cdk.parts import MESSAGE_RETENTION
 from thumbsmith.cdk.permissions import BatchJobs
+from thumbsmith.environment import Setting
 from thumbsmith.errors import UsageError
 
 HANDLER: Final = "thumbsmith.aws.handler.handler"
@@ -154,7 +155,7 @@ class ThumbnailGenerator(Construct):
     @property
     def places(self) -> dict[str, str]:
         """Return the environment variables with the addresses of sources and thumbnails."""
-        return {"THUMBSMITH_SOURCE": self.source.url, "THUMBSMITH_DESTINATION": self.destination.url}
+        return {Setting.SOURCE: self.source.url, Setting.DESTINATION: self.destination.url}
 
     def _claim(self, trigger: Trigger) -> None:
         """Raise UsageError if source and destination overlap, or conflict with another generator of the app."""

@@ -16,12 +16,13 @@ from constructs import Construct
 
 from thumbsmith.cdk import permissions
 from thumbsmith.cdk import props as checks
-from thumbsmith.cdk.function import RECIPE_FILE
 from thumbsmith.cdk.generator import ThumbnailGenerator
 from thumbsmith.cdk.machine import RECEIVE_COUNT_RANGE
 from thumbsmith.cdk.network import require_endpoints
 from thumbsmith.cdk.parts import TIMEOUTS_PER_VISIBILITY, EventQueue, acknowledge, acknowledge_wildcards
+from thumbsmith.environment import Setting
 from thumbsmith.errors import RecipeError, UsageError
+from thumbsmith.recipe.recipe import RECIPE_FILE
 
 COMMAND: Final = ["python", "-m", "thumbsmith.aws.task"]
 
@@ -105,7 +106,7 @@ class ThumbnailTask(Construct):
         checks.integer("max_tasks", max_tasks, 1, MAX_TASKS)
         checks.integer("max_receive_count", max_receive_count, *RECEIVE_COUNT_RANGE)
         _require_size(cpu, memory_limit_mib)
-        if generator.variables.get("THUMBSMITH_RECIPE") == RECIPE_FILE:
+        if generator.variables.get(Setting.RECIPE) == RECIPE_FILE:
             raise RecipeError("ThumbnailTask: expected a recipe of up to 2 KB, since a task gets it in a variable")
         _require_routes(generator, vpc, route=route)
         limit = checks.duration(
@@ -158,7 +159,7 @@ class ThumbnailTask(Construct):
             "Thumbsmith",
             image=image,
             command=COMMAND,
-            environment=generator.variables | {"THUMBSMITH_QUEUE": self.queue.queue_url},
+            environment=generator.variables | {Setting.QUEUE: self.queue.queue_url},
             logging=ecs.LogDrivers.aws_logs(stream_prefix="task", log_group=self.log_group),
             stop_timeout=Duration.seconds(120),
         )
@@ -196,7 +197,7 @@ class ThumbnailTask(Construct):
 
     def _route(self, generator: ThumbnailGenerator) -> None:
         """Let the function of the generator send sources here that are too large for it."""
-        generator.function.add_environment("THUMBSMITH_LARGE", self.queue.queue_url)
+        generator.function.add_environment(Setting.LARGE, self.queue.queue_url)
         generator.role.attach_inline_policy(
             iam.Policy(self, "Route", statements=[permissions.send("SendLarge", self.queue)])
         )

@@ -10,7 +10,7 @@ import typer
 
 from thumbsmith.bulk.manifest_cache import cache_file
 from thumbsmith.bulk.scan import Scope
-from thumbsmith.environment import cache_folder, recipe_setting
+from thumbsmith.environment import Setting, cache_folder
 from thumbsmith.errors import UsageError
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.recipe import RECIPE_FILE, find_recipe
@@ -92,7 +92,7 @@ def recipe_from(option: Path | None) -> Recipe:
 
     Raises UsageError.
     """
-    return Recipe.load(option) if option else find_recipe(recipe_setting())
+    return Recipe.load(option) if option else find_recipe(Setting.RECIPE.read())
 
 
 def scope_of(source: str, destination: str, recipe: Path | None, options: Options, prefix: str = "") -> Scope:

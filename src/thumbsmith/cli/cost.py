@@ -6,9 +6,10 @@ from typing import Annotated, cast, get_args
 
 import typer
 
-from thumbsmith.bulk.cost import FUNCTION_MEGABYTES, MILLION, SOURCE_BYTES_PER_PIXEL, Bill, Model, Way, source_amount
+from thumbsmith.bulk.cost import MILLION, SOURCE_BYTES_PER_PIXEL, Bill, Model, Way, source_amount
 from thumbsmith.cli.arguments import Json, RecipeOption, recipe_from, refuse_unused
 from thumbsmith.cli.terminal import emit, format_duration, parse_count
+from thumbsmith.environment import LAMBDA_CORE_MEGABYTES
 from thumbsmith.errors import UsageError
 
 
@@ -46,7 +47,7 @@ def cost(
     ] = None,
     memory: Annotated[
         int, typer.Option("--memory", metavar="MB", min=128, max=10240, help="Memory of the function in MB.")
-    ] = FUNCTION_MEGABYTES,
+    ] = LAMBDA_CORE_MEGABYTES,
     at_once: Annotated[
         int, typer.Option("--at-once", metavar="N", min=1, help="Number of concurrent functions, or of jobs with here.")
     ] = 100,

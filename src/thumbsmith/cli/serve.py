@@ -12,7 +12,7 @@ import typer
 
 from thumbsmith.cli.arguments import Jobs, RecipeOption, scope_of
 from thumbsmith.cli.terminal import printable, stderr_console
-from thumbsmith.environment import signing_secret_setting, token_setting
+from thumbsmith.environment import Setting
 from thumbsmith.errors import UsageError
 from thumbsmith.reconcile.protocol import Options
 
@@ -95,7 +95,7 @@ def _settings(host: str, names: list[str], origins: list[str]) -> WebSettings:
     """Return the access settings. Raises UsageError if everyone would have access."""
     from thumbsmith.web.settings import LOOPBACK_HOSTS, WebSettings  # noqa: PLC0415 - an extra
 
-    token = token_setting()
+    token = Setting.TOKEN.read()
     if not _is_loopback(host) and token is None:
         raise UsageError(
             f"{host}: other machines can reach this address: set THUMBSMITH_TOKEN to a secret that they must send"
@@ -106,7 +106,7 @@ def _settings(host: str, names: list[str], origins: list[str]) -> WebSettings:
             hosts=LOOPBACK_HOSTS | {name.lower() for name in (own, *names)},
             origins=frozenset(origin.rstrip("/").lower() for origin in origins),
             token=token,
-            signing_secret=signing_secret_setting(),
+            signing_secret=Setting.SIGNING_SECRET.read(),
         )
     except ValueError as error:
         raise UsageError(f"THUMBSMITH_TOKEN, THUMBSMITH_SIGNING_SECRET: {error}") from None

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from thumbsmith.environment import SIGNING_SECRET, signing_secret_setting
+from thumbsmith.environment import Setting
 from thumbsmith.errors import UsageError
 from thumbsmith.signing import OPTIONS, recipe_of, signed_path
 
@@ -32,9 +32,9 @@ def sign(
     Examples:
       thumbsmith sign photo.jpg width=300 height=200 fit=cover format=webp
     """
-    secret = signing_secret_setting()
+    secret = Setting.SIGNING_SECRET.read()
     if secret is None:
-        raise UsageError(f"{SIGNING_SECRET}: expected the secret for signed addresses, found nothing")
+        raise UsageError(f"{Setting.SIGNING_SECRET}: expected the secret for signed addresses, found nothing")
     fields: dict[str, str] = {}
     for name, value in map(_parse_field, options):
         if fields.setdefault(name, value) != value:

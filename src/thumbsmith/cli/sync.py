@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -41,13 +41,10 @@ from thumbsmith.cli.sync_options import (
 from thumbsmith.cli.terminal import emit, format_counts, progress_bar, stderr_console, stoppable
 from thumbsmith.errors import Stopped
 from thumbsmith.reconcile.protocol import Options
-from thumbsmith.worker import Workers, usable_cores
+from thumbsmith.worker import THREADS_PER_WORKER, Workers, usable_cores
 
 if TYPE_CHECKING:
     from thumbsmith.cli.sync_on_aws import Backfill
-
-# While one thread of a pair waits for its store, the other one has an image in a worker.
-THREADS_PER_JOB: Final = 2
 
 
 def sync(
@@ -136,7 +133,7 @@ def run(scope: Scope, *, jobs: int, yes: bool, as_json: bool = False, reported: 
     with Workers(jobs) as workers, stoppable(console, cut=workers.close) as stopped:
         workers.start()  # on its own core, while this thread lists the stores
         with suppress(Stopped), scan(scope, stopped) as found, progress_bar(console, "sync", found.sources) as advance:
-            threads = THREADS_PER_JOB * jobs
+            threads = THREADS_PER_WORKER * jobs
             for result in engine.sync(found, renderer=workers, threads=threads, stop=stopped, allow_mass_delete=yes):
                 counts.add(result)
                 _print_key(result, console, reported, as_json=as_json)

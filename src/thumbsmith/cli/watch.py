@@ -14,11 +14,11 @@ from thumbsmith.bulk.sync import without_mass_delete
 from thumbsmith.bulk.watch import ReportedFailures, WatchResult, follow
 from thumbsmith.cli.arguments import Destination, Jobs, Json, KeepOrphans, RecipeOption, Source, scope_of
 from thumbsmith.cli.outcomes import emit_key, key_message
-from thumbsmith.cli.sync import THREADS_PER_JOB, run
+from thumbsmith.cli.sync import run
 from thumbsmith.cli.terminal import emit, printable, stderr_console, stoppable
 from thumbsmith.errors import StoreError
 from thumbsmith.reconcile.protocol import Options
-from thumbsmith.worker import Workers, usable_cores
+from thumbsmith.worker import THREADS_PER_WORKER, Workers, usable_cores
 
 INTERRUPTED: Final = 130
 
@@ -63,7 +63,7 @@ def watch(
             changes(folder, stopped, lambda sentence: console.print(printable(sentence))),
             folder=folder,
             renderer=workers,
-            threads=THREADS_PER_JOB * count,
+            threads=THREADS_PER_WORKER * count,
             sync=rescans.sync,
         ):
             _print_result(each, console, rescans.reported, as_json=as_json)

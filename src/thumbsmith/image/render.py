@@ -5,7 +5,7 @@ This module loads no image library: programs that leave decoding to workers impo
 
 from __future__ import annotations
 
-from thumbsmith.environment import ISOLATION, isolation_required
+from thumbsmith.environment import Setting, isolation_required
 from thumbsmith.errors import NotIsolated
 from thumbsmith.reader import BytesReader, RangeReader
 from thumbsmith.recipe.names import Rendition
@@ -21,7 +21,9 @@ def render(data: bytes | RangeReader, recipe: Recipe) -> tuple[Rendition, ...]:
     if THUMBSMITH_ISOLATION is `required`.
     """
     if isolation_required():
-        raise NotIsolated(f"{ISOLATION}=required, and render works in the calling process: use Workers or converge")
+        raise NotIsolated(
+            f"{Setting.ISOLATION}=required, and render works in the calling process: use Workers or converge"
+        )
     from thumbsmith.image.pipeline import Job, check_source, make_renditions  # noqa: PLC0415 - loads Pillow and libvips
 
     reader = BytesReader(data) if isinstance(data, bytes) else data

@@ -126,6 +126,12 @@ class Metadata(StrEnum):
     COPYRIGHT = "copyright"
 
 
+# The order in which a client that can read several formats gets them: the smallest files first.
+SMALLEST_FIRST: Final = (Format.AVIF, Format.WEBP, Format.JPEG, Format.PNG)
+
+# The order for clients that do not say what they can read.
+MOST_SUPPORTED_FIRST: Final = (Format.JPEG, Format.PNG, Format.WEBP, Format.AVIF)
+
 FormatChoice: TypeAlias = Format | Literal["source"]
 Percent: TypeAlias = int | Literal["auto"]
 Gravity: TypeAlias = tuple[float, float] | Literal["auto"]

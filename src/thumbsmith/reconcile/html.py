@@ -5,17 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Final
 from urllib.parse import quote
 
 from thumbsmith.errors import UsageError
-from thumbsmith.recipe.model import Format
+from thumbsmith.recipe.model import MOST_SUPPORTED_FIRST, SMALLEST_FIRST, Format
 from thumbsmith.reconcile.manifest import Manifest, RenditionRecord
-
-# A browser uses the first format that it supports (https://html.spec.whatwg.org/multipage/embedded-content.html, "the
-# source element"). The fallback is for browsers that support none of the others.
-BEST_FIRST: Final = (Format.AVIF, Format.WEBP, Format.JPEG, Format.PNG)
-FALLBACKS: Final = (Format.JPEG, Format.PNG, Format.WEBP, Format.AVIF)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +32,10 @@ def picture(manifest: Manifest, choice: Choice) -> str:
     Raises UsageError if the source was rejected, or if it has no rendition of this choice.
     """
     formats = _formats(manifest, choice)
-    fallback = next(kind for kind in FALLBACKS if kind in formats)
-    first = [kind for kind in BEST_FIRST if kind in formats and (kind, fallback) != (Format.PNG, Format.JPEG)]
+    # A browser uses the first format that it supports, and the fallback if it supports no other:
+    # https://html.spec.whatwg.org/multipage/embedded-content.html, "the source element"
+    fallback = next(kind for kind in MOST_SUPPORTED_FIRST if kind in formats)
+    first = [kind for kind in SMALLEST_FIRST if kind in formats and (kind, fallback) != (Format.PNG, Format.JPEG)]
     lines = [
         f"  <source{_attributes(type=kind.media_type, **_candidates(formats[kind], choice))}>"
         for kind in first
@@ -63,7 +59,7 @@ def _formats(manifest: Manifest, choice: Choice) -> dict[Format, Sequence[Rendit
         raise UsageError(f"{manifest.source.key} was rejected, {manifest.rejection.code}: {manifest.rejection.detail}")
     formats: dict[Format, dict[int, RenditionRecord]] = {}
     for each in manifest.renditions:
-        if each.format not in BEST_FIRST:
+        if each.format not in SMALLEST_FIRST:
             continue  # in a manifest that Thumbsmith did not write
         if each.variant == choice.variant if choice.variant else manifest.shows_whole_picture(each):
             formats.setdefault(Format(each.format), {}).setdefault(each.width, each)

@@ -35,10 +35,7 @@ from thumbsmith.web.renditions import RenditionEndpoint
 from thumbsmith.web.settings import WebSettings
 from thumbsmith.web.upload_grants import Tickets
 from thumbsmith.web.uploads import UploadEndpoints
-from thumbsmith.worker import Workers, usable_cores
-
-# While one thread waits for its store, another keeps the worker busy.
-UPDATE_THREADS_PER_WORKER: Final = 2
+from thumbsmith.worker import THREADS_PER_WORKER, Workers, usable_cores
 
 _MEDIA_TYPES: Final = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
@@ -56,7 +53,7 @@ def application(scope: Scope, settings: WebSettings | None = None, *, jobs: int 
     count = jobs or usable_cores()
     workers = Workers(count)
     workers.check_isolation()
-    updater = BackgroundUpdater(scope, workers, UPDATE_THREADS_PER_WORKER * count)
+    updater = BackgroundUpdater(scope, workers, THREADS_PER_WORKER * count)
     threads = ThreadPoolExecutor(MAX_READER_THREADS, thread_name_prefix="thumbsmith-read")
     library = ImageLibrary(scope.source, scope.destination.as_destination(), scope.recipe, threads)
 

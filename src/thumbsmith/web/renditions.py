@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from thumbsmith.recipe import Format
+from thumbsmith.recipe.model import MOST_SUPPORTED_FIRST
 from thumbsmith.recipe.names import rendition_key
 from thumbsmith.recipe.selection import is_source
 from thumbsmith.reconcile.manifest import Manifest, RenditionRecord
@@ -45,7 +46,7 @@ UNVERSIONED_SECONDS: Final = 60
 _FORMAT_BY_EXTENSION: Final = {each.extension: each for each in Format}
 
 # The order among formats that the client accepts only by a wildcard: what most clients can read comes first.
-_MOST_COMPATIBLE_FIRST: Final = ("image/jpeg", "image/png", "image/webp", "image/avif")
+_MOST_SUPPORTED_FIRST: Final = tuple(each.media_type for each in MOST_SUPPORTED_FIRST)
 
 _QUALITY: Final = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
 
@@ -276,7 +277,7 @@ def _most_specific(media_type: str, ranges: Sequence[MediaRange]) -> MediaRange 
 
 def _rank(offer: Offer, match: MediaRange) -> tuple[float, bool, int]:
     is_named = match.type == offer.type
-    return -match.quality, not is_named, offer.bytes if is_named else _MOST_COMPATIBLE_FIRST.index(offer.type)
+    return -match.quality, not is_named, offer.bytes if is_named else _MOST_SUPPORTED_FIRST.index(offer.type)
 
 
 def parse_accept(header: str | None) -> tuple[MediaRange, ...]:

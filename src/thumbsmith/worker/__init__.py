@@ -9,13 +9,16 @@ child that a picture has taken over can open no file and no connection, and neve
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from thumbsmith.worker.parent import Work
     from thumbsmith.worker.pool import Workers, shared, usable_cores
 
-__all__ = ["Work", "Workers", "shared", "usable_cores"]
+# Threads that converge keys, for each worker: while one thread waits for its store, another has an image in the worker.
+THREADS_PER_WORKER: Final = 2
+
+__all__ = ["THREADS_PER_WORKER", "Work", "Workers", "shared", "usable_cores"]
 
 
 def __getattr__(name: str) -> object:

@@ -20,6 +20,7 @@ from functools import partial
 from time import monotonic
 from typing import Final, NoReturn
 
+from thumbsmith.environment import has_secrets
 from thumbsmith.recipe import Limits
 from thumbsmith.worker.sandbox import Step, is_needed, steps
 
@@ -209,7 +210,7 @@ LAYERS: Final[Mapping[str, Layer]] = {
     "environment": Layer(
         "seeing this process's variables",
         "could read credentials that are in them",
-        lambda: not any(name.startswith(("AWS_", "HOME")) for name in os.environ),
+        lambda: not has_secrets(),
     ),
     "files": Layer(
         "opening files",

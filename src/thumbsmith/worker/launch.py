@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from typing import Final
 
-from thumbsmith.environment import PYTHON, python_setting, worker_environment
+from thumbsmith.environment import Setting, worker_environment
 from thumbsmith.errors import WorkerError
 
 # Without modules of the current folder or of the user, and without site: Popen passes the folders to import from.
@@ -113,7 +113,7 @@ def interpreter() -> str:
     THUMBSMITH_PYTHON comes first, then `sys.executable`, then the folders where this installation keeps its programs.
     Except for the setting, only files with the name of an interpreter are run: a frozen program would start itself.
     """
-    setting = python_setting()
+    setting = Setting.PYTHON.read()
     known = (setting, sys.executable)
     if known not in _interpreters:
         _interpreters[known] = _find_interpreter(setting)
@@ -125,13 +125,13 @@ def _find_interpreter(setting: str | None) -> str:
     if setting:
         if _is_compatible(setting):
             return setting
-        raise WorkerError(f"{PYTHON} is {setting!r}, which is not an interpreter of {version} like this one")
+        raise WorkerError(f"{Setting.PYTHON} is {setting!r}, which is not an interpreter of {version} like this one")
     for path in _candidates():
         if _is_this_program(path) or _is_compatible(path):
             return path
     raise WorkerError(
         f"no interpreter was found that can run workers (sys.executable is {sys.executable!r}): "
-        f"set {PYTHON} to the path of {version}"
+        f"set {Setting.PYTHON} to the path of {version}"
     )
 
 
