@@ -1,6 +1,7 @@
-"""Thumbnails of the images in a bucket or a folder, kept right for ever.
+"""Thumbnails of the images in a bucket or a folder, kept up to date.
 
-Recipe says what to make; `render` makes it of bytes; `converge` makes a destination agree with a source, key by key.
+A Recipe describes the thumbnails. `render` makes them from the bytes of one image. `converge` updates the thumbnails of
+one key in a destination store.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ __all__ = ["Recipe", "converge", "open_store", "render"]
 
 
 def _loaded(module: str, name: str) -> property:
-    """Return the attribute that is a module's, loaded when it is asked for.
+    """Return a property that imports the module when it is first read.
 
-    It cannot be set: the import of the module `thumbsmith.reconcile.converge` would put it into the function's place.
+    To set it does nothing: an import of the module `converge` would otherwise replace the function.
     """
     return property(lambda _: getattr(import_module(f"{__name__}.{module}"), name), lambda *_: None)
 
 
 class _Package(ModuleType):
-    """This package, loaded part by part: a worker process needs few of them, and can be started before the rest."""
+    """This package. Its parts are imported on first use, because a worker process needs few of them."""
 
     Recipe = _loaded("recipe", "Recipe")
     converge = _loaded("reconcile.converge", "converge")

@@ -1,4 +1,4 @@
-"""`python -m thumbsmith`: the same as the command `thumbsmith`."""
+"""`python -m thumbsmith` runs the command `thumbsmith`."""
 
 from thumbsmith.cli import main
 

@@ -1,8 +1,4 @@
-"""How long requests over the network may go on: until a moment, or until somebody ends all of them.
-
-What is closed at the end of a `with` block.
-"""
-
+"""How long requests last, until a deadline or a stop; and resources, until the end of a `with` block."""
 from __future__ import annotations
 
 import math
@@ -20,15 +16,14 @@ from typing import Final, Self
 
 from thumbsmith.errors import Stopped, ThumbsmithError
 
-# On close, the kernel drops what it has not sent yet, and resets the connection: socket(7), SO_LINGER.
-_DROP: Final = struct.pack("ii", 1, 0)
+# With this value of SO_LINGER, close drops what is not sent yet and resets the connection: socket(7).
+_DROP_UNSENT: Final = struct.pack("ii", 1, 0)
 
 
 class Lifetime:
-    """A time within which requests may be made, from any number of threads.
+    """The time in which requests may be made, from any number of threads.
 
-    It is over at `at`, by time.monotonic(), or once `end` was called. A request after that
-    raises the error that `why` makes.
+    It ends at `at`, by time.monotonic(), or when `end` is called. A later request raises the error that `why` returns.
     """
 
     def __init__(self, at: float = math.inf, why: Callable[[], ThumbsmithError] = Stopped) -> None:
@@ -39,35 +34,36 @@ class Lifetime:
 
     @property
     def left(self) -> float:
-        """Return the seconds left: 0 where it is over, infinity where there is no end in sight."""
+        """Return the seconds until the end: 0 after it, infinity if there is no deadline."""
         return 0.0 if self._ended.is_set() else max(self._at - monotonic(), 0.0)
 
     def check(self) -> None:
-        """Raise the error of this lifetime where it is over."""
+        """Raise the error of this lifetime if it has ended."""
         if not self.left:
             raise self._why()
 
     def sleep(self, seconds: float) -> None:
-        """Wait, but no longer than this lifetime. Raises its error where it is over then."""
+        """Wait, at most until the end. Raises the error of this lifetime if it has ended then."""
         self._ended.wait(min(seconds, self.left))
         self.check()
 
     def hold(self, connection: socket.socket) -> None:
-        """Take in a connection that a request goes over: `end` ends it. Raises the error where it is too late."""
+        """Register the connection of a request, for `end` to cut. Raises the error if this lifetime has ended."""
         with self._lock:
             self.check()
             self._open.add(connection)
 
     def release(self, connection: socket.socket) -> None:
-        """Forget a connection, before it is closed or after its answer came. Safe to repeat."""
+        """Unregister a connection, before it is closed or after its response. Safe to repeat."""
         with self._lock:
             self._open.discard(connection)
 
     def end(self) -> None:
-        """End all requests: once this returns, no byte of any of them is sent any more, whatever their threads do.
+        """End all requests. After this returns, no more bytes of them are sent.
 
-        A thread that waits for its connection is woken up with an error; one that is about to send fails then. What the
-        kernel has not sent is dropped. So it holds for a process that is frozen after this and runs again later.
+        A thread that waits for its connection gets an error, and so does a thread that sends later. The kernel drops
+        what it has not sent yet. This is also true for a process that is frozen after this and continues later, as a
+        Lambda function is.
         """
         with self._lock:
             self._ended.set()
@@ -77,7 +73,7 @@ class Lifetime:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Have the requests of the block made within this lifetime: by this thread, and by what copies its context."""
+        """Apply this lifetime to the requests in the block: those of this thread, and of copies of its context."""
         before = _CURRENT.set(self)
         try:
             yield
@@ -85,27 +81,27 @@ class Lifetime:
             _CURRENT.reset(before)
 
 
-_WITHOUT_END: Final = Lifetime()
+_UNLIMITED: Final = Lifetime()
 _CURRENT: Final[ContextVar[Lifetime]] = ContextVar("lifetime")
 
 
 def lifetime() -> Lifetime:
-    """Return the lifetime that applies here; by default one without an end."""
-    return _CURRENT.get(_WITHOUT_END)
+    """Return the lifetime that applies here. By default it has no end."""
+    return _CURRENT.get(_UNLIMITED)
 
 
 def _cut(connection: socket.socket) -> None:
     """End a connection that another thread may be using.
 
-    Its descriptor must not be free for another file before that thread lets go of it, so it becomes /dev/null: to send
-    to that, or to receive from it, is an error. Nothing else refers to the connection then, so the kernel drops it.
+    The number of its descriptor must not be reused while that thread has it. So the descriptor becomes /dev/null, where
+    send and receive are errors. Nothing else refers to the connection then, and the kernel drops it.
     """
     number = connection.fileno()
     if number < 0:
         return
     with suppress(OSError):
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _DROP)
-    with suppress(OSError):  # wakes up a thread that waits; the method of the base, for TLS has one that says good-bye
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _DROP_UNSENT)
+    with suppress(OSError):  # wakes a waiting thread; not TLS's own method, which sends a close message
         socket.socket.shutdown(connection, socket.SHUT_RDWR)
     with suppress(OSError):
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
@@ -116,13 +112,13 @@ def _cut(connection: socket.socket) -> None:
 
 
 class Closing:
-    """Something to be closed. What a `with` block is given is itself."""
+    """A resource that a `with` block closes at its end."""
 
     __slots__ = ()
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of what it holds. Safe to repeat."""
+        """Release the resource. Safe to repeat."""
 
     def __enter__(self) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""Range readers: how bytes of one source are asked for, wherever they are."""
+"""Range readers: how parts of an object are read, from any store."""
 
 from __future__ import annotations
 
@@ -7,36 +7,35 @@ from typing import Protocol
 
 
 class RangeReader(Protocol):
-    """Bytes of one version of one object, read by ranges.
+    """Reads ranges of bytes from one version of one object.
 
-    `size` is the number of bytes in the whole object. A reader stays on the version that it was opened on:
-    when the object is replaced or removed meanwhile, `read` raises `SourceChanged` instead of mixing two versions.
+    When the object is replaced or deleted, `read` raises SourceChanged. It never mixes two versions.
     """
 
     @property
     def size(self) -> int:
-        """Return the number of bytes in the whole object."""
+        """Return the size of the whole object in bytes."""
         ...
 
     def read(self, offset: int, length: int) -> bytes:
-        """Return the bytes from `offset`, `length` of them, or fewer where the object ends.
+        """Return `length` bytes from `offset`, or fewer at the end of the object.
 
-        Raises StoreError when the store fails, SourceChanged when the object is no longer the one opened.
+        Raises StoreError if the store fails, and SourceChanged if the object was replaced or deleted.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class BytesReader:
-    """A range reader over bytes in memory."""
+    """A range reader of bytes in memory."""
 
     data: bytes
 
     @property
     def size(self) -> int:
-        """Return the number of bytes."""
+        """Return the size in bytes."""
         return len(self.data)
 
     def read(self, offset: int, length: int) -> bytes:
-        """Return the slice from `offset`, at most `length` bytes."""
+        """Return at most `length` bytes from `offset`."""
         return self.data[offset : offset + length]

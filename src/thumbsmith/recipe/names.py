@@ -1,7 +1,4 @@
-"""Source keys and the keys of what is made of them: `photos/cat.jpg` and `photos/cat.jpg/small.webp`.
-
-One picture that was made, as it goes into a store.
-"""
+"""Renditions and their keys: `photos/cat.jpg/small.webp` is a rendition of the source `photos/cat.jpg`."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ MANIFEST: Final = "manifest.json"
 
 
 def rendition_name(variant: str, kind: Format | str, density: float = 1) -> str:
-    """Return the name of a rendition under its source's key: `small.webp`, `small@2x.webp`, `small@1.5x.webp`."""
+    """Return the name of a rendition below its source's key: `small.webp`, `small@2x.webp`, `small@1.5x.webp`."""
     return f"{variant}{density_mark(density)}.{Format(kind).extension}"
 
 
@@ -27,12 +24,12 @@ def rendition_key(source_key: str, variant: str, kind: Format | str, density: fl
 
 
 def density_mark(density: float) -> str:
-    """Return what a density adds to a variant's name: `@2x`, nothing for 1."""
+    """Return the suffix of a density: `@2x`, empty for 1."""
     return "" if density == 1 else f"@{density:g}x"
 
 
 def is_managed_name(name: str) -> bool:
-    """Return whether a name directly under a source's key is one that we write: the manifest's or a rendition's."""
+    """Return whether a name directly below a source's key is one that we write: a manifest's or a rendition's."""
     return name == MANIFEST or _rendition_names().fullmatch(name) is not None
 
 
@@ -45,9 +42,9 @@ def _rendition_names() -> re.Pattern[str]:
 
 
 def expected(recipe: Recipe, source_format: str, *, alpha: bool) -> dict[str, tuple[Variant, Format]]:
-    """Return what the recipe makes of a source of this format: name -> (variant, format), in the recipe's order.
+    """Return the renditions of a source of this format: name -> (variant, format), in the recipe's order.
 
-    The variants are those of `Recipe.pictures`, of one density each.
+    Each variant has one density, as in `Recipe.pictures`.
     """
     return {
         rendition_name(variant.name, kind, variant.density): (variant, kind)
@@ -57,15 +54,15 @@ def expected(recipe: Recipe, source_format: str, *, alpha: bool) -> dict[str, tu
 
 
 def possible_names(recipe: Recipe) -> set[str]:
-    """Return every name the recipe can make, whatever the source's format turns out to be."""
+    """Return the names of all renditions that the recipe can make, for sources of any format."""
     return {name for kind in Format for alpha in (False, True) for name in expected(recipe, kind, alpha=alpha)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendition:
-    """One variant of one source in one format. `type` is the media type; `data` the encoded file.
+    """One variant of one source in one format. `type` is the media type, `data` the encoded file.
 
-    `density` is the one of the variant's `dpr` that it was made for.
+    `width` and `height` are in pixels; `density` is the value of `dpr` that it was made for.
     """
 
     variant: str
@@ -78,5 +75,5 @@ class Rendition:
 
     @property
     def name(self) -> str:
-        """Return its name under its source's key: `small@2x.webp`."""
+        """Return the name below the source's key: `small@2x.webp`."""
         return rendition_name(self.variant, self.format, self.density)

@@ -1,4 +1,4 @@
-"""Which keys are sources: globs over whole keys, case-sensitive."""
+"""Which keys are sources: globs over whole keys, case-sensitive, without hidden names and system folders."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Final
 
 from thumbsmith.recipe.fields import Checked, kind, list_of, option
 
-# Texts, compiled when first used: a process that is handed its sources never matches a glob.
+# Patterns are compiled on first use, because a worker process matches no globs.
 _PART: Final = (
     r"(?s)(?P<folders>(?<![^/])\*{2,}/)|(?P<deep>\*{2,})|(?P<star>\*)|(?P<one>\?)"
     r"|\[(?P<negated>!?+)(?P<members>\][^\]]*|[^\]]+)\]|(?P<text>[^*?\[]+)|(?P<unclosed>\[)"
 )
-# Folders of file systems, of NAS devices and of archivers, whose files are no user's pictures, in lower case.
+# Folders of file systems, NAS devices and archivers, in lower case. Their files are not images of users.
 SYSTEM_FOLDERS: Final = frozenset(
     {
         "@eadir",
@@ -65,26 +65,26 @@ class Selection(Checked):
 
 
 def is_source(key: str, selection: Selection) -> bool:
-    """Return whether the key is a source: selected, not ending in /, not hidden, and in no system folder."""
+    """Return whether the key is a source: selected, without / at its end, not hidden and in no system folder."""
     return bool(key) and not key.endswith("/") and not is_hidden(key) and selection.selects(key)
 
 
 def is_hidden(key: str) -> bool:
-    """Return whether a component begins with a dot, or the key is in a system folder."""
+    """Return whether a component of the key begins with a dot, or the key is in a system folder."""
     return "/." in f"/{key}" or system_folder(key) is not None
 
 
 def system_folder(key: str) -> str | None:
-    """Return the first system folder that the key is in, however it is cased, or None."""
+    """Return the first system folder that the key is in, in any case of letters, or None."""
     *folders, _ = key.split("/")
     return next((folder for folder in folders if folder.lower() in SYSTEM_FOLDERS), None)
 
 
 def may_hold_sources(folder: str, selection: Selection) -> bool:
-    """Return whether a key that begins with `folder` and "/" can be a source.
+    """Return whether a key in `folder` can be a source.
 
-    A folder is left out when a glob of exclude that ends in ** matches all that is in it, or when no glob of include
-    can match anything in it.
+    It cannot if a glob of exclude that ends in ** matches everything in the folder, or if no glob of include can match
+    anything in it.
     """
     inside = f"{folder}/"
     if is_hidden(inside):
@@ -105,13 +105,13 @@ def _compiled(glob: str) -> re.Pattern[str]:
 
 
 def _regex(glob: str) -> str:
-    """Return the regular expression of a glob, in which no part is tried again once the next wildcard is reached.
+    """Return the regular expression of a glob. Its matching time is never exponential.
 
-    A segment is what follows a `**`, in pieces that each follow a `*`. The earliest place where a segment (within it, a
-    piece) fits leaves the most to the wildcard after it, so that no later place can do better: an atomic group keeps
-    what fitted, and matching is never exponential. Only the last segment must also reach the end of the key.
+    A `**` begins a segment, and a `*` begins a piece of a segment. The first place where a segment or piece matches
+    leaves the most text to the next wildcard, so no later place can be better. Atomic groups keep that first match and
+    prevent backtracking. Only the last segment must also match the end of the key.
 
-    Raises ValueError for an unclosed class or a range that runs backwards.
+    Raises ValueError for an unclosed class, and for a range that runs backwards.
     """
     segments = [[""]]
     for token in re.finditer(_PART, glob):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from thumbsmith.signing import MIN_SECRET
+from thumbsmith.signing import MIN_SECRET_CHARACTERS
 
 # The names by which a browser on this machine can address this machine.
 LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -35,5 +35,5 @@ class WebSettings:
     def __post_init__(self) -> None:
         if self.token is not None and len(self.token) < MIN_TOKEN_CHARACTERS:
             raise ValueError(f"expected a token of at least {MIN_TOKEN_CHARACTERS} characters")
-        if self.signing_secret is not None and len(self.signing_secret) < MIN_SECRET:
-            raise ValueError(f"expected a secret of at least {MIN_SECRET} characters")
+        if self.signing_secret is not None and len(self.signing_secret) < MIN_SECRET_CHARACTERS:
+            raise ValueError(f"expected a secret of at least {MIN_SECRET_CHARACTERS} characters")
