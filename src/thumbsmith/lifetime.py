@@ -1,4 +1,5 @@
 """How long requests last, until a deadline or a stop; and resources, until the end of a `with` block."""
+
 from __future__ import annotations
 
 import math

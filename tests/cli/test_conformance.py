@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from tests.cli.command import Command
 from thumbsmith import Recipe, converge
 from thumbsmith.conformance.cases import Case, cases
-from thumbsmith.conformance.checks import Result, run_here, run_there
+from thumbsmith.conformance.checks import Result, run_deployment, run_local
 from thumbsmith.errors import Code, Rejected
 from thumbsmith.image.pipeline import Job, check_source, make_renditions
 from thumbsmith.recipe.selection import is_source
@@ -35,9 +35,9 @@ class Engine:
     def render(self, reader, recipe, wanted=None) -> Work:
         """Return the renditions, with damage or of another source as the class states."""
         names = None if wanted is None else frozenset(wanted)
-        job = make_renditions(check_source(Job(reader=reader, recipe=recipe, names=names)))
-        spoilt = tuple(replace(each, data=self.spoil(each.data)) for each in job.renditions)
-        return Work(probe=job.probe, renditions=spoilt, color=job.color, cpu_seconds=0, peak_memory=0)
+        made = make_renditions(check_source(Job(reader=reader, recipe=recipe, names=names)))
+        spoilt = tuple(replace(each, data=self.spoil(each.data)) for each in made.renditions)
+        return Work(probe=made.probe, renditions=spoilt, color=made.color, cpu_seconds=0, peak_memory=0)
 
 
 class Lenient(Engine):
@@ -78,7 +78,7 @@ def _wrong(results: Iterator[Result]) -> dict[str, str]:
 
 def here(cases: list[Case], recipe: Recipe, engine: Engine) -> Iterator[Result]:
     """Yield the results of an engine in memory."""
-    return run_here(cases, recipe, engine, MemoryStore("made"), "p/")
+    return run_local(cases, recipe, engine, MemoryStore("made"), "p/")
 
 
 def test_the_engine_is_right():
@@ -125,13 +125,13 @@ def test_what_should_be_rejected_is_told():
     """A missing rejection, an unexpected one, and one with another code are reported."""
     found = _wrong(here([CASES["no bytes"], CASES["half a JPEG"]], RECIPE, Lenient()))
     assert found == {
-        "no bytes": "not rejected, where empty is due",
-        "half a JPEG": "not rejected, where truncated or corrupt is due",
+        "no bytes": "not rejected, expected empty",
+        "half a JPEG": "not rejected, expected truncated or corrupt",
     }
     mean = Recipe.loads("[limits]\nmax_bytes = 10\n[variants.v]\nwidth = 9")
     found = _wrong(here([CASES["BMP"], CASES["text called .jpg"]], mean, Engine()))
     assert found["BMP"].startswith("rejected as too_many_bytes")
-    assert found["text called .jpg"] == "rejected as too_many_bytes, where unsupported_format is due"
+    assert found["text called .jpg"] == "rejected as too_many_bytes, expected unsupported_format"
 
 
 @dataclass
@@ -150,10 +150,10 @@ class Deployment:
         for key in keys if self.forgets else keys | gone:
             converge(key, self.source, self.destination, self.recipe, renderer=Engine())
 
-    def run(self, outage_seconds: float = 60.0) -> dict[str, str]:
+    def run(self, timeout: float = 60.0) -> dict[str, str]:
         """Return the errors that are found."""
         few = [CASES[name] for name in ("EXIF orientation 6", "no bytes", "a name that needs escaping")]
-        return _wrong(run_there(few, self.source, self.destination, "p/", outage_seconds, self))
+        return _wrong(run_deployment(few, self.source, self.destination, "p/", timeout, self))
 
 
 _numbers = count()
@@ -176,7 +176,7 @@ def test_a_deployment_is_right_and_left_as_it_was(deployment: Deployment):
 
 def test_a_deployment_that_does_nothing_is_told(deployment: Deployment):
     """If no thumbnails appear, each image is reported, and the test images are deleted."""
-    results = run_there([CASES["BMP"]], deployment.source, deployment.destination, "p/", 0.0)
+    results = run_deployment([CASES["BMP"]], deployment.source, deployment.destination, "p/", 0.0)
     assert _wrong(results) == {"BMP": "there is no manifest"}
     assert [info.key for info in deployment.source.list()] == ["mine.jpg"]
 
@@ -184,12 +184,12 @@ def test_a_deployment_that_does_nothing_is_told(deployment: Deployment):
 def test_a_deployment_that_forgets_is_told(deployment: Deployment):
     """Thumbnails that stay after their images are deleted are reported."""
     deployment.forgets = True
-    assert [*deployment.run(outage_seconds=3.0)] == ["removed with their sources"]
+    assert [*deployment.run(timeout=3.0)] == ["removed with their sources"]
 
 
 def test_a_run_that_is_stopped_removes_its_pictures(deployment: Deployment):
     """A run that is stopped deletes its test images."""
-    results = run_there([*CASES.values()], deployment.source, deployment.destination, "p/", 60.0, deployment)
+    results = run_deployment([*CASES.values()], deployment.source, deployment.destination, "p/", 60.0, deployment)
     next(results)
     assert len([*deployment.source.list()]) == 31
     results.close()
@@ -230,7 +230,7 @@ def test_a_destination_that_spoils_what_it_is_given_is_told():
         def put(self, key: str, data: bytes, headers: Headers) -> str:
             return super().put(key, data if key.endswith(".json") else data[:-9] + bytes(9), headers)
 
-    found = _wrong(run_here([CASES["BMP"]], RECIPE, Engine(), Spoiling("spoiling"), "p/"))
+    found = _wrong(run_local([CASES["BMP"]], RECIPE, Engine(), Spoiling("spoiling"), "p/"))
     assert "BMP" in found
 
 

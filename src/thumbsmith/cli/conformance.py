@@ -14,7 +14,7 @@ from thumbsmith.cli.arguments import STORE_TIMEOUT_SECONDS, Json, RecipeOption, 
 from thumbsmith.cli.aws_check import deployment_of
 from thumbsmith.cli.terminal import emit, printable
 from thumbsmith.conformance.cases import cases
-from thumbsmith.conformance.checks import Result, run_here, run_there
+from thumbsmith.conformance.checks import Result, run_deployment, run_local
 from thumbsmith.store import Store, open_store, refuse_overlap
 from thumbsmith.store.memory import MemoryStore
 from thumbsmith.worker import Workers
@@ -64,10 +64,10 @@ def conformance(
     run_prefix = f"{prefix}{secrets.token_hex(4)}/"  # separates two runs at the same time
     if second is None and not (first and _is_stack(first)):
         refuse_unused(context, ["wait"], "with STACK, or SRC and DST")
-        results = _run_here(open_store(first) if first else MemoryStore("conformance"), recipe, run_prefix)
+        results = _run_local(open_store(first) if first else MemoryStore("conformance"), recipe, run_prefix)
     else:
         refuse_unused(context, ["recipe"], "with DST alone, or without arguments: a deployment has its own recipe")
-        results = run_there(tuple(cases()), *_deployed_stores(str(first), second), run_prefix, wait)
+        results = run_deployment(tuple(cases()), *_deployed_stores(str(first), second), run_prefix, wait)
     wrong = 0
     for result in results:
         wrong += bool(result.wrong)
@@ -82,9 +82,9 @@ def _is_stack(name: str) -> bool:
     return STACK_NAME.fullmatch(name) is not None and not Path(name).is_dir()
 
 
-def _run_here(destination: Store, recipe: RecipeOption, prefix: str) -> Iterator[Result]:
+def _run_local(destination: Store, recipe: RecipeOption, prefix: str) -> Iterator[Result]:
     with Workers(1) as workers:
-        yield from run_here(tuple(cases()), recipe_from(recipe), workers, destination.as_destination(), prefix)
+        yield from run_local(tuple(cases()), recipe_from(recipe), workers, destination.as_destination(), prefix)
 
 
 def _deployed_stores(first: str, second: str | None) -> tuple[Store, Store]:

@@ -1,7 +1,7 @@
-"""Small pictures that are easily got wrong, made as they are asked for, and what must become of each.
+"""Small images that are easy to process wrongly, and the thumbnails that each must give.
 
-Most show the same card, whose quarters are red, green, blue and white: where each is and which colour it has tells
-what was done to the picture.
+Most show the same card with a red, a green, a blue and a white quarter. The place and the color of each quarter in a
+thumbnail show how the image was processed.
 """
 
 from __future__ import annotations
@@ -23,26 +23,31 @@ Color: TypeAlias = tuple[int, int, int]
 
 SIZE: Final = (240, 160)
 CARD: Final[tuple[Color, ...]] = ((200, 50, 50), (60, 180, 80), (50, 70, 200), (240, 240, 240))
-GREYS: Final[tuple[Color, ...]] = tuple((level, level, level) for level in (40, 110, 170, 240))
+GRAYS: Final[tuple[Color, ...]] = tuple((level, level, level) for level in (40, 110, 170, 240))
 
-# The card's colours as Display P3 has them (SMPTE EG 432-1 primaries, D65, the curve of sRGB).
-P3: Final = (12, 13)  # primaries and curve in ITU-T H.273
+# Primaries and transfer curve, as numbers of ITU-T H.273. Display P3 has the primaries of SMPTE EG 432-1 and the curve
+# of sRGB.
+P3: Final = (12, 13)
 SRGB: Final = (1, 13)
-IN_P3: Final[tuple[Color, ...]] = ((184, 63, 57), (96, 178, 92), (54, 69, 193), (240, 240, 240))
 
-# Ink is read by a profile: another one than ours gives somewhat other colours, an inverted picture quite others.
-NEAR: Final = 14
-INK: Final = 70
+# The colors of the card in Display P3.
+P3_CARD: Final[tuple[Color, ...]] = ((184, 63, 57), (96, 178, 92), (54, 69, 193), (240, 240, 240))
 
-AFTER_HEADER: Final = 33  # of a PNG: its signature and the chunk IHDR
+# Differences of color levels, 0 to 255, that are accepted. CMYK is converted by a profile: another profile than ours
+# gives slightly different colors, an inverted picture very different ones.
+TOLERANCE: Final = 14
+CMYK_TOLERANCE: Final = 70
+
+PNG_HEADER_BYTES: Final = 33  # the signature and the chunk IHDR
 ORIENTATION: Final = 0x0112  # Exif 3.0, 4.6.5.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One picture. `size` is as seen; `colors` of its quarters, left to right and down, each within `tolerance`.
+    """One image, and the thumbnails that it must give.
 
-    `clear`: where formats can be transparent, the first quarter is. `codes`: a rejection is due, with one of these.
+    `size` is in pixels, after orientation; `colors` are those of the quarters, row by row, within `tolerance` levels.
+    `clear`: the first quarter is transparent in formats with alpha. `codes`: it must be rejected with one of these.
     """
 
     name: str
@@ -50,13 +55,13 @@ class Case:
     data: bytes
     size: tuple[int, int] = SIZE
     colors: tuple[Color, ...] = CARD
-    tolerance: int = NEAR
+    tolerance: int = TOLERANCE
     clear: bool = False
     codes: tuple[Code, ...] = ()
 
 
 def cases() -> Iterator[Case]:
-    """Yield all cases, always the same."""
+    """Yield all cases. They are the same on each call."""
     yield from _turned()
     yield from _stored()
     yield from _colored()
@@ -79,9 +84,9 @@ def _turned() -> Iterator[Case]:
 
 
 def _stored_for(orientation: int) -> Image.Image:
-    """Return the card as a camera stores it that says this orientation."""
+    """Return the card as a camera with this orientation stores it."""
     card = _card(CARD)
-    undone = {6: 8, 8: 6}.get(orientation, orientation)  # each other turn undoes itself
+    undone = {6: 8, 8: 6}.get(orientation, orientation)  # each other orientation is its own inverse
     return card.transpose(ORIENTATIONS[undone]) if undone in ORIENTATIONS else card
 
 
@@ -102,21 +107,21 @@ def _stored() -> Iterator[Case]:
 
 
 def _colored() -> Iterator[Case]:
-    p3 = _saved(_card(IN_P3), "JPEG", quality=98, subsampling=0, icc_profile=transfer.cicp_profile(*P3))
+    p3 = _saved(_card(P3_CARD), "JPEG", quality=98, subsampling=0, icc_profile=transfer.cicp_profile(*P3))
     yield Case(name="Display P3", file="p3.jpg", data=p3)
-    told = _saved(_card(IN_P3), "PNG")
-    points = _chunk(b"cICP", bytes([*P3, 0, 1]))
+    png = _saved(_card(P3_CARD), "PNG")
+    cicp = _chunk(b"cICP", bytes([*P3, 0, 1]))
     yield Case(
-        name="Display P3 by numbers, PNG", file="p3.png", data=told[:AFTER_HEADER] + points + told[AFTER_HEADER:]
+        name="Display P3 by numbers, PNG", file="p3.png", data=png[:PNG_HEADER_BYTES] + cicp + png[PNG_HEADER_BYTES:]
     )
-    avif = _saved(_card(IN_P3), "AVIF", quality=90, speed=8)
+    avif = _saved(_card(P3_CARD), "AVIF", quality=90, speed=8)
     avif = avif.replace(struct.pack(">4sHH", b"nclx", *SRGB), struct.pack(">4sHH", b"nclx", *P3))
     yield Case(name="Display P3 by numbers, AVIF", file="p3.avif", data=avif)
-    yield Case(name="grey JPEG", file="grey.jpg", data=_saved(_card(GREYS).convert("L"), "JPEG"), colors=GREYS)
-    deep = _card(GREYS).convert("L").convert("I").point(lambda level: level * 257).convert("I;16")
-    yield Case(name="grey of 16 bits", file="deep.png", data=_saved(deep, "PNG"), colors=GREYS)
-    ink = _saved(_card(CARD).convert("CMYK"), "JPEG", quality=95)
-    yield Case(name="CMYK without a profile", file="cmyk.jpg", data=ink, tolerance=INK)
+    yield Case(name="gray JPEG", file="gray.jpg", data=_saved(_card(GRAYS).convert("L"), "JPEG"), colors=GRAYS)
+    deep = _card(GRAYS).convert("L").convert("I").point(lambda level: level * 257).convert("I;16")
+    yield Case(name="gray of 16 bits", file="deep.png", data=_saved(deep, "PNG"), colors=GRAYS)
+    cmyk = _saved(_card(CARD).convert("CMYK"), "JPEG", quality=95)
+    yield Case(name="CMYK without a profile", file="cmyk.jpg", data=cmyk, tolerance=CMYK_TOLERANCE)
 
 
 def _transparent() -> Iterator[Case]:
@@ -154,7 +159,7 @@ def _saved(image: Image.Image, kind: str, **options: object) -> bytes:
 
 
 def _bomb(side: int) -> bytes:
-    """Return a PNG of a few hundred bytes that claims so many pixels a side."""
+    """Return a PNG of a few hundred bytes whose header claims `side` x `side` pixels."""
     header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
     rows = zlib.compress(bytes(side // 8 + 1) * 100)
     return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", rows) + _chunk(b"IEND", b"")
