@@ -69,7 +69,7 @@ def test_names_of_settings_are_written_once():
 @pytest.mark.parametrize("setting", Setting)
 def test_each_setting_has_a_meaning(setting: Setting, monkeypatch: pytest.MonkeyPatch):
     """Each setting is described in one sentence, and its value is that of its variable, None where it is empty."""
-    assert setting.means.endswith(".")
+    assert setting.description.endswith(".")
     assert re.fullmatch("THUMBSMITH_[A-Z_]+", setting)
     monkeypatch.setenv(setting.value, "")
     assert setting.read() is None

@@ -10,14 +10,14 @@ from thumbsmith.errors import UsageError
 
 
 class Setting(StrEnum):
-    """An environment variable that users or deployments set. `means` describes its value."""
+    """An environment variable that users or deployments set. `description` says what its value is."""
 
-    means: str
+    description: str
 
-    def __new__(cls, name: str, means: str) -> Self:  # noqa: D102
+    def __new__(cls, name: str, description: str) -> Self:  # noqa: D102
         setting = str.__new__(cls, name)
         setting._value_ = name
-        setting.means = means
+        setting.description = description
         return setting
 
     RECIPE = "THUMBSMITH_RECIPE", "The recipe: the path of a file, or TOML."

@@ -54,7 +54,7 @@ def test_what_a_variant_asks_for_passes_and_only_there(variant: Variant, kind: F
     """A rendition passes with the extras of its variant, and is refused without them."""
     made = _made(variant)[kind]
     check(made, Extras.of(variant))
-    if variant is not MOVES or kind.holds_animation:
+    if variant is not MOVES or kind.supports_animation:
         with pytest.raises(OutputError):
             check(made)
 
@@ -65,7 +65,7 @@ def test_one_extra_allows_no_other(variant: Variant, kind: Format):
     """A rendition with a credit, a profile or frames is refused if only the two others are allowed."""
     extras = Extras.of(variant)
     others = Extras(profile=not extras.profile, credit=not extras.credit, frames=not extras.frames)
-    if variant is not MOVES or kind.holds_animation:
+    if variant is not MOVES or kind.supports_animation:
         with pytest.raises(OutputError):
             check(_made(variant)[kind], others)
 

@@ -36,10 +36,10 @@ def test_every_field_is_explained():
     """Each field of each table is explained in a comment."""
     prose = " ".join(line.removeprefix("# ") for line in commented_recipe().splitlines() if line.startswith("# "))
     for table in DOCUMENT.options.values():
-        assert table.means in prose
+        assert table.description in prose
         for name, option in table.kind.options.items() if isinstance(table.kind, Table) else ():
             assert f"{name}: " in prose
-            assert option.means in prose
+            assert option.description in prose
 
 
 def test_lines_are_short():

@@ -47,7 +47,7 @@ def test_parents_are_chosen_once():
     data, recipe = picture(), Recipe.loads(MANY)
     calls = _calls(lambda: render(data, recipe))
     assert calls["parents"] == 1
-    assert calls["plan"] <= 4 * (len(recipe.pictures) + 1)
+    assert calls["plan"] <= 4 * (len(recipe.variants_by_density) + 1)
 
 
 def test_an_animation_is_planned_once():

@@ -206,7 +206,7 @@ def _expected(moment: Moment, *, with_digest: bool) -> tuple[dict[str, bytes], M
     work = render(content, recipe, None)
     if isinstance(work, Rejected):
         rejection = Rejection(code=work.code, detail=work.detail)
-        return {}, replace(empty, limits=recipe.limits.judgment, rejection=rejection)
+        return {}, replace(empty, limits=recipe.limits.rejection_fingerprint, rejection=rejection)
     names = expected(recipe, FORMATS[content], alpha=False)
     renditions = {name: each.data for name, each in zip(names, work.renditions, strict=True)}
     source = replace(source, format=FORMATS[content], width=60, height=40, frames=1, alpha=False)

@@ -294,7 +294,7 @@ def test_a_new_judgment_revision_retries_only_rejections(monkeypatch: pytest.Mon
     scene.upload("b.jpg", b"")
     assert scene.converge("b.jpg").code == "empty"
     assert not scene.converge("b.jpg").recorded
-    monkeypatch.setattr(model, "JUDGMENT_REVISION", model.JUDGMENT_REVISION + 1)
+    monkeypatch.setattr(model, "REJECTION_REVISION", model.REJECTION_REVISION + 1)
     assert scene.converge("b.jpg").recorded
     scene.renderer.requested.clear()
     outcome = scene.converge("a.jpg")

@@ -115,6 +115,6 @@ def _expected_names(found: Finding, assessment: Assessment, recipe: Recipe) -> l
         return list(expected(recipe, record.format, alpha=bool(record.alpha)))
     return [
         f"{variant.name}{density_mark(variant.density)}.{'*' if choice == SOURCE else choice.extension}"
-        for variant in recipe.pictures
+        for variant in recipe.variants_by_density
         for choice in variant.formats
     ]

@@ -240,7 +240,7 @@ def request_code(recipe: Recipe) -> str:
         f"{each.name}{density_mark(each.density)}": [
             [kind.media_type, kind.extension] for kind in SMALLEST_FIRST if kind in each.formats
         ]
-        for each in recipe.pictures
+        for each in recipe.variants_by_density
     }
     table = json.dumps({name: formats for name, formats in formats_by_name.items() if formats}, separators=(",", ":"))
     code = _code("request").replace("const VARIANTS = {};", f"const VARIANTS = {table};")

@@ -74,7 +74,7 @@ def _fields(found: Explanation, recipe: Recipe) -> dict[str, Any]:
 def _limits(found: Explanation, recipe: Recipe) -> str:
     """Return the fingerprint to compare with the limits in the manifest."""
     rejected = found.recorded and found.recorded.rejection
-    return recipe.limits.judgment if rejected else recipe.limits.fingerprint
+    return recipe.limits.rejection_fingerprint if rejected else recipe.limits.fingerprint
 
 
 def _lines(found: Explanation, recipe: Recipe) -> Iterator[tuple[str, str]]:

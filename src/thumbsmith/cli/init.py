@@ -13,7 +13,7 @@ import typer
 from thumbsmith.errors import UsageError
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.fields import Option, Table
-from thumbsmith.recipe.model import altered
+from thumbsmith.recipe.model import changed_fields
 from thumbsmith.recipe.recipe import RECIPE_FILE
 from thumbsmith.recipe.schema import DOCUMENT
 
@@ -47,12 +47,12 @@ def commented_recipe() -> str:
     """Return the default recipe as TOML: its variants, and all other fields as comments with their defaults."""
     lines = [line for sentence in HEAD for line in _comment(sentence)]
     for name, option in DOCUMENT.options.items():
-        lines += ["", *_comment(option.means)]
+        lines += ["", *_comment(option.description)]
         if isinstance(option.kind, Table):
             lines += [f"[{name}]", *_fields(option.kind.options)]
     for variant in Recipe.default().variants:
         lines += ["", f"[variants.{variant.name}]"]
-        lines += [f"{name} = {_toml(value)}" for name, value in altered(variant).items()]
+        lines += [f"{name} = {_toml(value)}" for name, value in changed_fields(variant).items()]
     return "\n".join(lines) + "\n"
 
 
@@ -60,7 +60,7 @@ def _fields(options: Mapping[str, Option]) -> Iterator[str]:
     """Yield the lines of a table: the meaning of each field, its possible values, and its default."""
     for name, option in options.items():
         yield ""
-        yield from _comment(option.means)
+        yield from _comment(option.description)
         default = "." if option.default is not None else "; no default."
         yield from _comment(f"{name}: {option.kind.expected}{default}")
         if option.default is not None:

@@ -228,7 +228,7 @@ def first_scan_suffices(recipe: Recipe) -> Callable[[Probe], bool]:
     """
 
     def suffices(probe: Probe) -> bool:
-        reductions = (plan(probe.size, variant).reduction for variant in recipe.pictures)
+        reductions = (plan(probe.size, variant).reduction for variant in recipe.variants_by_density)
         return recipe.limits.first_scan and all(dct_shrink(each) == DCT_SHRINKS[0] for each in reductions)
 
     return suffices
@@ -236,7 +236,7 @@ def first_scan_suffices(recipe: Recipe) -> Callable[[Probe], bool]:
 
 def is_animated_as(probe: Probe, variant: Variant, kind: Format) -> bool:
     """Return whether a variant of this source is animated in this format."""
-    wanted = variant.animation is Animation.KEEP and kind.holds_animation
+    wanted = variant.animation is Animation.KEEP and kind.supports_animation
     return wanted and probe.format in ANIMATED_FORMATS and probe.frames > 1
 
 

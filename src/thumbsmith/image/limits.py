@@ -63,7 +63,7 @@ def check_memory(probe: Probe, recipe: Recipe) -> int:
 
     Raises Rejected (over_memory) if that is above the recipe's `max_memory`.
     """
-    plans = [plan(probe.size, variant) for variant in recipe.pictures]
+    plans = [plan(probe.size, variant) for variant in recipe.variants_by_density]
     shrunk = decoder_shrink(probe, min((each.reduction for each in plans), default=1.0))
     kinds = {kind for variant in recipe.variants for kind in variant.outputs(probe.format, alpha=probe.alpha)}
     encoding = AVIF_ENCODE_BYTES if Format.AVIF in kinds else ENCODE_BYTES
@@ -142,7 +142,7 @@ def _picture_bytes(plans: Sequence[Plan], base: Size, encoding: int) -> int:
 def _animation_bytes(probe: Probe, recipe: Recipe, plans: Sequence[Plan]) -> int:
     """Return the bytes of animations: all frames twice, since they may be converted to one mode; and the canvases."""
     held = 0
-    for variant, each in zip(recipe.pictures, plans, strict=True):
+    for variant, each in zip(recipe.variants_by_density, plans, strict=True):
         kinds = [
             kind for kind in variant.outputs(probe.format, alpha=probe.alpha) if is_animated_as(probe, variant, kind)
         ]

@@ -32,7 +32,7 @@ def picture_from_larger(larger: Image.Image, plan: Plan, size: Size) -> Image.Im
 
 def compose(image: Image.Image, plan: Plan, variant: Variant, kind: Format) -> Image.Image:
     """Return a picture ready to be encoded in a format: of the size of its canvas, without alpha for JPEG."""
-    image = image if kind.holds_alpha else transform.flatten(image, variant.background)
+    image = image if kind.supports_alpha else transform.flatten(image, variant.background)
     image = transform.sharpen(image, variant.sharpen)
     return transform.pad(image, plan.canvas, plan.offset, variant.background)
 

@@ -39,7 +39,7 @@ from thumbsmith.recipe.model import AUTO, Color, Format, Metadata, Variant
 from thumbsmith.recipe.names import Rendition, rendition_name
 from thumbsmith.recipe.recipe import Recipe
 
-# A rendition to make: the index of its variant in `Recipe.pictures`, and a format.
+# A rendition to make: the index of its variant in `Recipe.variants_by_density`, and a format.
 Output: TypeAlias = tuple[int, Format]
 
 # Mean color and ThumbHash come from a picture of this size. It does not depend on the recipe.
@@ -66,7 +66,7 @@ class Job:
     outputs: tuple[Output, ...] = ()  # in the order of the recipe
 
     decoded: DecodedImage = UNSET
-    variants: tuple[Variant, ...] = ()  # `Recipe.pictures`, with a point for each gravity "auto"
+    variants: tuple[Variant, ...] = ()  # `Recipe.variants_by_density`, with a point for each gravity "auto"
     layout: Layout = UNSET
     cascades: Cascades = UNSET
     credit: Credit = NO_CREDIT
@@ -147,7 +147,7 @@ def choose_outputs(job: Job) -> Job:
     """List the renditions to make."""
     outputs = tuple(
         (index, kind)
-        for index, variant in enumerate(job.recipe.pictures)
+        for index, variant in enumerate(job.recipe.variants_by_density)
         for kind in variant.outputs(job.probe.format, alpha=job.probe.alpha)
         if job.names is None or rendition_name(variant.name, kind, variant.density) in job.names
     )
@@ -156,14 +156,14 @@ def choose_outputs(job: Job) -> Job:
 
 def decode_source(job: Job) -> Job:
     """Decode the first frame, at the smallest scale that suffices for all pictures of the recipe."""
-    reduction = min(plan(job.probe.size, each).reduction for each in (*job.recipe.pictures, SUMMARY))
+    reduction = min(plan(job.probe.size, each).reduction for each in (*job.recipe.variants_by_density, SUMMARY))
     decoded = decode(job.reader, job.probe, reduction)
     return replace(job, decoded=decoded, notes=(decoded.note,) if decoded.note else ())
 
 
 def choose_crops(job: Job) -> Job:
     """Give each variant with gravity "auto" the focal point of this source."""
-    variants = job.recipe.pictures
+    variants = job.recipe.variants_by_density
     if any(each.gravity == AUTO for each in variants):
         overview = Cascades.of(job.decoded, Layout.of(job.probe.size, [OVERVIEW])).picture(0, Color.SRGB)
         variants = with_focal_points(variants, overview, job.probe.size)

@@ -53,18 +53,18 @@ class Kind:
 class Option:
     """A field of a table: its kind, its description for people, and its default as TOML spells it, else None."""
 
-    __slots__ = ("default", "kind", "means")
+    __slots__ = ("default", "description", "kind")
 
-    def __init__(self, kind: Kind, means: str, default: Any = None) -> None:
+    def __init__(self, kind: Kind, description: str, default: Any = None) -> None:
         self.kind = kind
-        self.means = means
+        self.description = description
         self.default = default
 
     @property
     def schema(self) -> Schema:
         """Return the JSON schema, with the description and the default."""
         default = {} if self.default is None else {"default": self.default}
-        return {"description": self.means, **default, **self.kind.schema}
+        return {"description": self.description, **default, **self.kind.schema}
 
 
 class Table(Kind):
@@ -114,10 +114,10 @@ class Checked:
         return type(self).__name__
 
 
-def option(kind: Kind, means: str, default: Any = None) -> Any:
+def option(kind: Kind, description: str, default: Any = None) -> Any:
     """Declare a field of a `Checked` dataclass. `default` is as TOML spells it; None for a field without one."""
     value = None if default is None else kind.read(default, ())
-    return dataclasses.field(default=value, metadata={_OPTION: Option(kind, means, default)})
+    return dataclasses.field(default=value, metadata={_OPTION: Option(kind, description, default)})
 
 
 def table_of(declared: type[Checked], expected: str = "a table") -> Table:

@@ -38,7 +38,7 @@ ENGINE_REVISION: Final = 4
 
 # Raise this number when a source that was rejected may be accepted: a decoder reads more, or a default limit is higher.
 # Rejected sources are then tried again. Thumbnails and their manifests stay as they are.
-JUDGMENT_REVISION: Final = 2
+REJECTION_REVISION: Final = 2
 
 # Pixels. WebP allows at most 16383 a side. All formats keep to it, so that the formats of a variant have the same size.
 MAX_RENDITION_SIDE: Final = 16383
@@ -109,13 +109,13 @@ class Format(StrEnum):
         return f"image/{self.value}"
 
     @property
-    def holds_alpha(self) -> bool:
-        """Return whether a picture in this format can be transparent."""
+    def supports_alpha(self) -> bool:
+        """Return whether this format has transparency."""
         return self is not Format.JPEG
 
     @property
-    def holds_animation(self) -> bool:
-        """Return whether a file in this format can hold several frames."""
+    def supports_animation(self) -> bool:
+        """Return whether a file in this format can have several frames."""
         return self is not Format.JPEG
 
 
@@ -145,16 +145,16 @@ VARIANT_NAME: Final = text(
 _SIDE: Final = integer(1, MAX_RENDITION_SIDE)
 _LIMIT: Final = integer(1, MAX_LIMIT)
 _PERCENT: Final = integer(1, 100), choice(AUTO)
-_QUALITY_OF_ONE: Final = one_of(*_PERCENT)
+_ONE_QUALITY: Final = one_of(*_PERCENT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality(Checked):
     """Quality of each lossy format, 1 to 100. "auto" is the lowest that looks as it should, chosen for each picture."""
 
-    jpeg: Percent = option(_QUALITY_OF_ONE, "Quality of JPEG.", 80)
-    webp: Percent = option(_QUALITY_OF_ONE, "Quality of WebP.", 80)
-    avif: Percent = option(_QUALITY_OF_ONE, "Quality of AVIF.", 60)
+    jpeg: Percent = option(_ONE_QUALITY, "Quality of JPEG.", 80)
+    webp: Percent = option(_ONE_QUALITY, "Quality of WebP.", 80)
+    avif: Percent = option(_ONE_QUALITY, "Quality of AVIF.", 60)
 
 
 def _color(found: str) -> str:
@@ -247,7 +247,7 @@ class Variant(Checked):
 
     @property
     def density(self) -> float:
-        """Return the density of one of `Recipe.pictures`."""
+        """Return the density of one of `Recipe.variants_by_density`."""
         return self.dpr[0]
 
     def at_densities(self) -> tuple[Variant, ...]:
@@ -260,7 +260,7 @@ class Variant(Checked):
         `source` is the source's own format where we write it, else PNG for a picture with alpha, JPEG without.
         """
         own = Format(source_format) if source_format in _WRITTEN else Format.PNG if alpha else Format.JPEG
-        return tuple(dict.fromkeys(own if choice == SOURCE else Format(choice) for choice in self.formats))
+        return tuple(dict.fromkeys(own if each == SOURCE else Format(each) for each in self.formats))
 
 
 NO_SIDE: Final = "expected width or height, found neither"
@@ -298,18 +298,18 @@ class Limits(Checked):
         return _fingerprint(self, ENGINE_REVISION)
 
     @property
-    def judgment(self) -> str:
+    def rejection_fingerprint(self) -> str:
         """Return the digest of all that decides on a rejection. A recorded rejection is valid while it is the same."""
-        return digest({"judgment": JUDGMENT_REVISION, "limits": self.fingerprint})
+        return digest({"judgment": REJECTION_REVISION, "limits": self.fingerprint})
 
 
-def altered(value: Checked) -> dict[str, Any]:
+def changed_fields(value: Checked) -> dict[str, Any]:
     """Return the fields that are not at their default, without the name.
 
     Fingerprints are made of these, so that a field of a later version leaves them as they are.
     """
     return {
-        name: altered(found) if isinstance(found, Checked) else found
+        name: changed_fields(found) if isinstance(found, Checked) else found
         for name, _, default in options(type(value))
         if (found := getattr(value, name)) != default
     }
@@ -317,7 +317,7 @@ def altered(value: Checked) -> dict[str, Any]:
 
 @cache
 def _fingerprint(value: Variant | Limits, engine: int) -> str:
-    return digest({"engine": engine, type(value).__name__.lower(): altered(value)})
+    return digest({"engine": engine, type(value).__name__.lower(): changed_fields(value)})
 
 
 def digest(value: object) -> str:

@@ -44,11 +44,11 @@ def _rendition_names() -> re.Pattern[str]:
 def expected(recipe: Recipe, source_format: str, *, alpha: bool) -> dict[str, tuple[Variant, Format]]:
     """Return the renditions of a source of this format: name -> (variant, format), in the recipe's order.
 
-    Each variant has one density, as in `Recipe.pictures`.
+    Each variant has one density, as in `Recipe.variants_by_density`.
     """
     return {
         rendition_name(variant.name, kind, variant.density): (variant, kind)
-        for variant in recipe.pictures
+        for variant in recipe.variants_by_density
         for kind in variant.outputs(source_format, alpha=alpha)
     }
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 from thumbsmith.recipe.fields import Checked, mismatch, no_two_alike
-from thumbsmith.recipe.model import DEFAULT_VARIANTS, MAX_VARIANTS, Limits, Variant, altered, digest
+from thumbsmith.recipe.model import DEFAULT_VARIANTS, MAX_VARIANTS, Limits, Variant, changed_fields, digest
 from thumbsmith.recipe.selection import Selection
 
 RECIPE_FILE: Final = "thumbsmith.toml"
@@ -64,9 +64,9 @@ class Recipe(Checked):
         """Return the recipe as JSON for another process. `from_json` makes an equal recipe of it."""
         return json.dumps(
             {
-                "variants": [{"name": each.name, **altered(each)} for each in self.variants],
-                "limits": altered(self.limits),
-                "selection": altered(self.selection),
+                "variants": [{"name": each.name, **changed_fields(each)} for each in self.variants],
+                "limits": changed_fields(self.limits),
+                "selection": changed_fields(self.selection),
             }
         )
 
@@ -81,9 +81,9 @@ class Recipe(Checked):
         )
 
     @property
-    def pictures(self) -> tuple[Variant, ...]:
+    def variants_by_density(self) -> tuple[Variant, ...]:
         """Return each variant at each of its densities, in the recipe's order."""
-        return tuple(picture for variant in self.variants for picture in variant.at_densities())
+        return tuple(each for variant in self.variants for each in variant.at_densities())
 
     @property
     def fingerprint(self) -> str:

@@ -74,7 +74,7 @@ def assess(
     if touched and not (may_be_same(source, manifest.source) and sha256 == manifest.source.sha256):
         return _render_all(State.STALE, "the source was replaced", present, recipe)
     if manifest.rejection:
-        if manifest.limits != recipe.limits.judgment:
+        if manifest.limits != recipe.limits.rejection_fingerprint:
             return _render_all(State.STALE, "the limits or what is read changed", present, recipe)
         why, obsolete = manifest.rejection.detail, _others(present, set())
         return Assessment(state=State.REJECTED, why=why, obsolete=obsolete, touched=touched)

@@ -261,7 +261,9 @@ def _reject(
     """Delete all renditions, which show earlier content, and record why the source is rejected."""
     deleted = yield from _delete((name for name in found.present if name != MANIFEST), options)
     rejection = Rejection(code=rejected.code, detail=rejected.detail)
-    manifest = Manifest(recipe=recipe.fingerprint, limits=recipe.limits.judgment, source=record, rejection=rejection)
+    manifest = Manifest(
+        recipe=recipe.fingerprint, limits=recipe.limits.rejection_fingerprint, source=record, rejection=rejection
+    )
     return (yield from _commit(manifest, source, "made", deleted=deleted))
 
 
@@ -276,7 +278,7 @@ def _delete(names: Iterable[str], options: Options) -> Generator[Effect, Any, in
 def _write(key: str, rendition: Rendition, recipe: Recipe) -> Generator[Effect, Any, RenditionRecord]:
     """Write one rendition; return its record."""
     made_for = (rendition.variant, rendition.density)
-    fingerprint = next(each.fingerprint for each in recipe.pictures if (each.name, each.density) == made_for)
+    fingerprint = next(each.fingerprint for each in recipe.variants_by_density if (each.name, each.density) == made_for)
     digest = hashlib.sha256(rendition.data).hexdigest()
     metadata = {
         "thumbsmith-variant": rendition.variant,

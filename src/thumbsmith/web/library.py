@@ -161,7 +161,7 @@ class ImageLibrary:
     def _unusable_image(self, source: ObjectInfo, rejection: Rejection) -> ImageStatus:
         """Return the status of a source whose key cannot have thumbnails, with the manifest it would have."""
         record = SourceRecord(key=source.key, etag=source.etag, bytes=source.size)
-        limits = self.recipe.limits.judgment
+        limits = self.recipe.limits.rejection_fingerprint
         manifest = Manifest(recipe=self.recipe.fingerprint, limits=limits, source=record, rejection=rejection)
         return ImageStatus(source=source, status="rejected", manifest=manifest)
 

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from thumbsmith.errors import RecipeError
 from thumbsmith.recipe import Limits, Recipe, Variant
-from thumbsmith.recipe.model import altered
+from thumbsmith.recipe.model import changed_fields
 from thumbsmith.recipe.selection import Selection
 from thumbsmith.web.http import read_field, read_json_object
 from thumbsmith.web.library import ImageLibrary
@@ -42,9 +42,9 @@ class RecipeEndpoints:
 def recipe_as_toml(recipe: Recipe) -> str:
     """Return TOML that loads as an equal recipe. Values that are defaults are left out."""
     tables: dict[str, dict[str, Any]] = {
-        "limits": altered(recipe.limits),
+        "limits": changed_fields(recipe.limits),
         "source": _altered_selection(recipe.selection),
-        **{f"variants.{each.name}": altered(each) for each in recipe.variants},
+        **{f"variants.{each.name}": changed_fields(each) for each in recipe.variants},
     }
     written = (
         "\n".join([f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in fields.items())])
@@ -72,7 +72,7 @@ def _summary(recipe: Recipe) -> dict[str, Any]:
     return {
         "fingerprint": recipe.fingerprint,
         "variants": [_variant(each) for each in recipe.variants],
-        "limits": altered(recipe.limits) if recipe.limits != Limits() else {},
+        "limits": changed_fields(recipe.limits) if recipe.limits != Limits() else {},
     }
 
 
