@@ -83,7 +83,7 @@ def test_a_default_written_out_changes_nothing(line: str):
 def test_a_density_more_leaves_the_others_as_they_are():
     """What is made at one density has the fingerprint that it has without the others."""
     alone, both = (Recipe.loads(f"{BASE}dpr = {densities}") for densities in ("[2]", "[1, 2]"))
-    assert [each.fingerprint for each in both.pictures] == [_of(""), alone.pictures[0].fingerprint]
+    assert [each.fingerprint for each in both.variants_by_density] == [_of(""), alone.variants_by_density[0].fingerprint]
     assert both.fingerprint not in (alone.fingerprint, Recipe.loads(BASE).fingerprint)
 
 
