@@ -1,4 +1,4 @@
-"""Recipes as a user may write them: a hypothesis strategy of documents, and their TOML."""
+"""A hypothesis strategy of valid recipes, and their TOML."""
 
 import json
 
@@ -50,7 +50,7 @@ documents = st.fixed_dictionaries(
 
 
 def toml(document: dict) -> str:
-    """Return the document as TOML: one line a table."""
+    """Return the document as TOML, one line for each table."""
     return "".join(f"{name} = {_inline(value)}\n" for name, value in document.items())
 
 

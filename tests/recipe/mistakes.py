@@ -1,4 +1,4 @@
-"""Every kind of mistake in a recipe, and the sentence that it gets."""
+"""Every kind of mistake in a recipe, with its sentence."""
 
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ QUALITY = 'expected a whole number from 1 to 100, "auto" or a table such as { jp
 
 
 class Mistake(NamedTuple):
-    """TOML that is no recipe, what is said of it after the file's name, and whether a JSON schema can tell."""
+    """An invalid recipe, its sentence without the name of the file, and whether a JSON schema finds the mistake."""
 
     toml: str
     sentence: str
@@ -30,12 +30,12 @@ class Mistake(NamedTuple):
 
 
 def small(line: str, sentence: str, *, schema_tells: bool = True) -> Mistake:
-    """Return a mistake in one field of a variant that is fine otherwise."""
+    """Return a mistake in one field of a variant that is otherwise valid."""
     return Mistake(f"[variants.small]\n{line}\nheight = 1", f"[variants.small] {sentence}", schema_tells)
 
 
 MISTAKES = [
-    # what is not known
+    # unknown names
     small("widht = 256", 'widht: unknown key; did you mean "width"?'),
     small("Width = 256", 'Width: unknown key; did you mean "width"?'),
     small("blur = 1", f"blur: unknown key, expected {VARIANT_FIELDS}"),
@@ -51,7 +51,7 @@ MISTAKES = [
     Mistake("[limits]\nmax_pixel = 1", '[limits] max_pixel: unknown key; did you mean "max_pixels"?'),
     Mistake("[source]\nincludes = []", '[source] includes: unknown key; did you mean "include"?'),
     Mistake("[defaults]\nformat = 1", '[defaults] format: unknown key; did you mean "formats"?'),
-    # tables that are none
+    # values in place of tables
     Mistake("limits = 5", "limits: expected a table, found 5"),
     Mistake("[[source]]", "source: expected a table, found [a table]"),
     Mistake("defaults = 'x'", 'defaults: expected a table, found "x"'),

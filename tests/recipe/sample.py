@@ -1,4 +1,4 @@
-"""A recipe that says everything a recipe can say."""
+"""A recipe with every table."""
 
 SAMPLE = """
 [limits]

@@ -1,4 +1,4 @@
-"""The page about recipes is right: its examples run and its tables are the reader's."""
+"""The page about recipes is correct: its examples are valid, and its tables have every field."""
 
 import re
 from pathlib import Path
@@ -16,12 +16,12 @@ EXAMPLES = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda text: text.splitlines()[0])
 def test_every_example_is_a_recipe(example: str):
-    """Each block of TOML on the page is read without a mistake."""
+    """Each block of TOML on the page is a valid recipe."""
     assert Recipe.loads(example).variants
 
 
 def test_the_first_example_is_the_default():
-    """What the page shows as the default is the default."""
+    """The page's default recipe is the default recipe."""
     assert Recipe.loads(EXAMPLES[0]) == Recipe.default()
 
 
@@ -34,7 +34,7 @@ def test_the_sentences_shown_are_those_given():
 
 @pytest.mark.parametrize(("table", "heading"), [(VARIANT, "variants.NAME"), (SELECTION, "source"), (LIMITS, "limits")])
 def test_the_tables_list_every_field(table, heading: str):
-    """Each table of fields on the page has every field that the reader knows, with its default, and no other."""
+    """Each table on the page lists every field with its default, and no other field."""
     part = re.split(r"\n##+ ", PAGE.split(f"## `[{heading}]`")[1])[0]
     listed = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", part, re.MULTILINE))
     assert list(listed) == list(table.options)
@@ -58,6 +58,6 @@ def _as_toml(value: object) -> str:
 
 
 def test_a_variant_without_sides_is_refused():
-    """The page's rule that one side may be left out, not both, is the reader's."""
+    """A variant with neither width nor height is refused, as the page says."""
     with pytest.raises(RecipeError, match="expected width or height"):
         Recipe.loads("[variants.a]\nfit = 'cover'")

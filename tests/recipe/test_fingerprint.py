@@ -1,4 +1,4 @@
-"""Fingerprints change when output changes, and never else."""
+"""Fingerprints change if and only if the output changes."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ def _of(line: str) -> str:
 
 
 def test_fingerprints_are_those_of_earlier_releases():
-    """The fingerprints of well-known recipes are pinned: when one moves, every user's thumbnails are made again."""
+    """Fingerprints of known recipes never change by accident: a change makes all thumbnails of all users again."""
     assert [variant.fingerprint for variant in Recipe.default().variants] == [
         "290a2d5cef7e0a4d",
         "dab9d0e66aee0cf0",
@@ -52,7 +52,7 @@ def test_fingerprints_are_those_of_earlier_releases():
     ],
 )
 def test_every_field_is_part_of_its_variant(line: str):
-    """A change of any field that shapes the picture changes the variant's fingerprint."""
+    """A change of any field that changes the output changes the variant's fingerprint."""
     assert _of(line) != _of("")
 
 
@@ -76,14 +76,17 @@ def test_sides_are_not_mixed_up():
     ],
 )
 def test_a_default_written_out_changes_nothing(line: str):
-    """Saying what holds anyway, in whatever words, leaves the fingerprint as it is."""
+    """A field with its default value, in any spelling, does not change the fingerprint."""
     assert _of(line) == _of("")
 
 
-def test_a_density_more_leaves_the_others_as_they_are():
-    """What is made at one density has the fingerprint that it has without the others."""
+def test_another_density_does_not_change_a_fingerprint():
+    """The fingerprint of a density does not depend on the other densities."""
     alone, both = (Recipe.loads(f"{BASE}dpr = {densities}") for densities in ("[2]", "[1, 2]"))
-    assert [each.fingerprint for each in both.variants_by_density] == [_of(""), alone.variants_by_density[0].fingerprint]
+    assert [each.fingerprint for each in both.variants_by_density] == [
+        _of(""),
+        alone.variants_by_density[0].fingerprint,
+    ]
     assert both.fingerprint not in (alone.fingerprint, Recipe.loads(BASE).fingerprint)
 
 
@@ -103,14 +106,14 @@ def test_limits_are_part_of_the_recipe_only():
 
 
 def test_selection_and_order_are_no_part():
-    """What is selected and in which order variants stand leave the recipe's fingerprint as it is."""
+    """The selection and the order of variants do not change the recipe's fingerprint."""
     recipe = Recipe.default()
     assert replace(recipe, variants=recipe.variants[::-1]).fingerprint == recipe.fingerprint
     assert Recipe.loads("[source]\nexclude = ['a']").fingerprint == recipe.fingerprint
 
 
 def test_a_new_engine_revision_changes_every_fingerprint(monkeypatch: pytest.MonkeyPatch):
-    """Raising the engine's revision makes every variant and recipe a different one."""
+    """A higher engine revision changes the fingerprint of every variant, recipe and set of limits."""
     before = Recipe.default()
     prints = [before.fingerprint, before.limits.fingerprint, *(variant.fingerprint for variant in before.variants)]
     monkeypatch.setattr(model, "ENGINE_REVISION", model.ENGINE_REVISION + 1)
@@ -120,7 +123,7 @@ def test_a_new_engine_revision_changes_every_fingerprint(monkeypatch: pytest.Mon
 
 @given(documents, st.data())
 def test_a_fingerprint_follows_from_the_values(document: dict, data: st.DataObject):
-    """Equal variants have equal fingerprints, different ones different fingerprints, in any order of the document."""
+    """Equal variants have equal fingerprints, and different variants different ones, in any order of the document."""
     recipe = Recipe.loads(toml(document))
     shuffled = dict(data.draw(st.permutations(list(document.items()))))
     assert Recipe.loads(toml(shuffled)).fingerprint == recipe.fingerprint

@@ -1,4 +1,4 @@
-"""A recipe that is none is refused in one sentence: file, table, key, what was expected, what was found."""
+"""An invalid recipe is refused with one sentence: file, table, key, what was expected, what was found."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from thumbsmith.recipe import Recipe
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.sentence[:50])
 def test_a_mistake_gets_its_sentence(mistake: Mistake):
-    """Each kind of mistake is refused with exactly its sentence, and without a second line."""
+    """Each kind of mistake gets exactly its sentence, in one line."""
     with pytest.raises(RecipeError) as refused:
         Recipe.loads(mistake.toml, file="thumbsmith.toml")
     assert str(refused.value) == f"thumbsmith.toml: {mistake.sentence}"
@@ -29,7 +29,7 @@ def test_a_mistake_gets_its_sentence(mistake: Mistake):
     ],
 )
 def test_what_is_not_toml_is_refused_with_its_place(text: str, place: str):
-    """Broken TOML, and TOML that breaks its parser, is refused with one sentence that names the file and the place."""
+    """Invalid TOML, and TOML on which the parser fails, gets one sentence with the file and the place."""
     with pytest.raises(RecipeError) as refused:
         Recipe.loads(text, file="my.toml")
     assert str(refused.value).startswith("my.toml: expected TOML, found: ")
@@ -38,19 +38,19 @@ def test_what_is_not_toml_is_refused_with_its_place(text: str, place: str):
 
 
 def test_toml_nested_too_deeply_is_refused():
-    """Lists nested deeper than the parser can follow are refused like any other broken TOML."""
+    """Lists that are nested too deeply for the parser are refused like other invalid TOML."""
     with pytest.raises(RecipeError, match=r"^recipe: expected TOML, found: "):
         Recipe.loads("a = " + "[" * 50_000)
 
 
 def test_text_without_a_file_is_called_recipe():
-    """Where no file is named, the sentence begins with "recipe"."""
+    """Without the name of a file, the sentence begins with "recipe"."""
     with pytest.raises(RecipeError, match=r"^recipe: limits: expected a table, found 1$"):
         Recipe.loads("limits = 1")
 
 
 def test_the_sentence_names_the_file_that_was_loaded(tmp_path: Path):
-    """A mistake in a file is told with the path as it was given."""
+    """The sentence about a mistake in a file begins with the path as given."""
     path = tmp_path / "thumbsmith.toml"
     path.write_text("limits = 1")
     with pytest.raises(RecipeError) as refused:
@@ -58,7 +58,7 @@ def test_the_sentence_names_the_file_that_was_loaded(tmp_path: Path):
     assert str(refused.value) == f"{path}: limits: expected a table, found 1"
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path):
+def test_a_missing_file_is_refused(tmp_path: Path):
     """A missing file is a RecipeError of one sentence, not an OSError."""
     with pytest.raises(RecipeError) as refused:
         Recipe.load(tmp_path / "none.toml")

@@ -1,4 +1,4 @@
-"""What a recipe says is what the frozen values hold, defaults applied."""
+"""TOML becomes the values of a recipe, with defaults applied."""
 
 import subprocess
 import sys
@@ -18,8 +18,8 @@ def _small(line: str) -> Variant:
     return Recipe.loads(f"[variants.small]\nwidth = 1\n{line}").variants[0]
 
 
-def test_the_sample_is_read_as_it_stands():
-    """A recipe that says everything is read into the values it says, those that equal a default included."""
+def test_the_sample_is_read():
+    """A recipe with every table gives the values that it has, also where they equal a default."""
     assert Recipe.loads(SAMPLE) == Recipe(
         variants=(
             Variant(name="icon", width=64, height=64, fit=Fit.COVER),
@@ -29,7 +29,7 @@ def test_the_sample_is_read_as_it_stands():
 
 
 def test_an_empty_recipe_is_the_default():
-    """No text is the default recipe: icon 64 cover, small 256 and large 1024 inside, all WebP."""
+    """An empty text is the default recipe: icon 64 cover, small 256 and large 1024 inside, all in WebP."""
     assert Recipe.loads("") == Recipe.default()
     assert [(v.name, v.width, v.height, v.fit, v.formats) for v in Recipe.default().variants] == [
         ("icon", 64, 64, Fit.COVER, (Format.WEBP,)),
@@ -39,7 +39,7 @@ def test_an_empty_recipe_is_the_default():
 
 
 def test_defaults_apply_to_the_default_variants():
-    """[defaults] without variants shapes icon, small and large, except for what each says itself."""
+    """[defaults] without variants applies to icon, small and large, except for the fields that each sets itself."""
     icon, small, large = Recipe.loads("[defaults]\nquality = 50\nfit = 'contain'\nwidth = 7").variants
     assert {v.quality for v in (icon, small, large)} == {Quality(jpeg=50, webp=50, avif=50)}
     assert (icon.fit, small.fit, large.fit) == (Fit.COVER, Fit.CONTAIN, Fit.CONTAIN)
@@ -47,7 +47,7 @@ def test_defaults_apply_to_the_default_variants():
 
 
 def test_a_variant_overrides_the_defaults():
-    """A variant's own field wins over [defaults], and that over what is built in, wherever it stands in the text."""
+    """A variant's own field wins over [defaults], and [defaults] over the built-in default, in any order of the text."""
     text = "[variants.a]\nwidth = 2\n[variants.b]\nfit = 'fill'\nenlarge = false\n[defaults]\nwidth = 1\nenlarge = true"
     a, b = Recipe.loads(text).variants
     assert a == Variant(name="a", width=2, enlarge=True)
@@ -55,7 +55,7 @@ def test_a_variant_overrides_the_defaults():
 
 
 def test_one_side_is_enough():
-    """Either side may be left out, also when the other comes from [defaults]."""
+    """Either side may be left out, also if the other comes from [defaults]."""
     assert (_small("").width, _small("").height) == (1, None)
     (variant,) = Recipe.loads("[defaults]\nheight = 5\n[variants.a]").variants
     assert (variant.width, variant.height) == (None, 5)
@@ -79,12 +79,12 @@ def test_one_side_is_enough():
     ],
 )
 def test_gravity_is_a_point(written: str, point: tuple[float, float]):
-    """Each word and each pair is the focal point that it names, in floats, without a negative zero."""
+    """Each word and each pair becomes the point that it names, in floats, without a negative zero."""
     assert repr(_small(f"gravity = {written}").gravity) == repr((float(point[0]), float(point[1])))
 
 
-def test_quality_is_one_number_or_one_a_format():
-    """A number is the quality of every lossy format; a table's missing formats come from [defaults], then from ours."""
+def test_quality_is_one_number_or_a_table_of_formats():
+    """A number applies to every lossy format. Formats that a table leaves out come from [defaults], else are built in."""
     assert _small("quality = 7").quality == Quality(jpeg=7, webp=7, avif=7)
     assert _small("quality = { webp = 7 }").quality == Quality(webp=7)
     text = "[defaults]\nquality = {{ jpeg = 90 }}\n[variants.a]\nwidth = 1\nquality = {}"
@@ -93,7 +93,7 @@ def test_quality_is_one_number_or_one_a_format():
 
 
 def test_equal_formats_collapse():
-    """A format listed twice is there once, in the place where it came first."""
+    """A format that is listed twice is kept once, in its first place."""
     assert _small('formats = ["source", "webp", "source", "webp", "png"]').formats == (
         "source",
         Format.WEBP,
@@ -103,25 +103,25 @@ def test_equal_formats_collapse():
 
 @pytest.mark.parametrize(("written", "color"), [("#FFF", "#ffffff"), ("#0aB", "#00aabb"), ("#12CDef", "#12cdef")])
 def test_background_has_six_lower_case_digits(written: str, color: str):
-    """A color is resolved to the one spelling that the engine and the fingerprint see."""
+    """Every spelling of a color becomes the same value."""
     assert _small(f'background = "{written}"').background == color
 
 
 def test_limits_and_source_are_read():
-    """[limits] and [source] change what they name and leave the rest at its default."""
+    """[limits] and [source] set the fields that they name, and the others keep their defaults."""
     recipe = Recipe.loads("[limits]\nmax_side = 1\n[source]\nexclude = ['a/**', '*']")
     assert recipe.limits == Limits(max_side=1)
     assert recipe.selection == Selection(include=("**",), exclude=("a/**", "*"))
 
 
 def test_fifty_variants_are_read_in_their_order():
-    """As many variants as are allowed are read, in the order of the text."""
+    """The largest number of variants is read, in the order of the text."""
     text = "".join(f"[variants.{'v' * 60}{n}]\nwidth = {n}\n" for n in range(50, 0, -1))
     assert [variant.width for variant in Recipe.loads(text).variants] == list(range(50, 0, -1))
 
 
 def test_a_file_is_read_like_its_text(tmp_path: Path):
-    """A file gives the recipe of its text, by path or by name, with Windows line ends and a byte order mark too."""
+    """A file gives the recipe of its text, also with Windows line ends and a byte order mark."""
     path = tmp_path / "thumbsmith.toml"
     path.write_bytes(b"\xef\xbb\xbf" + SAMPLE.replace("\n", "\r\n").encode())
     assert Recipe.load(path) == Recipe.load(str(path)) == Recipe.loads(SAMPLE)
@@ -129,7 +129,7 @@ def test_a_file_is_read_like_its_text(tmp_path: Path):
 
 @given(documents)
 def test_json_hands_over_the_same_recipe(document: dict):
-    """Whatever a user may write is read, and survives the way through JSON to another process, types included."""
+    """Every valid recipe is the same after JSON, types included."""
     recipe = Recipe.loads(toml(document))
     handed = Recipe.from_json(recipe.to_json())
     assert handed == recipe
@@ -138,8 +138,8 @@ def test_json_hands_over_the_same_recipe(document: dict):
 
 
 @given(documents)
-def test_what_a_document_says_is_what_the_recipe_holds(document: dict):
-    """Names, sides and limits come out as they went in, for every document."""
+def test_the_values_of_a_document_are_those_of_the_recipe(document: dict):
+    """Names, sides, fits and limits of every valid recipe are read."""
     recipe = Recipe.loads(toml(document))
     assert recipe.limits == replace(Limits(), **document.get("limits", {}))
     if variants := document.get("variants"):
@@ -152,7 +152,7 @@ def test_what_a_document_says_is_what_the_recipe_holds(document: dict):
 
 
 def test_a_worker_parses_no_toml():
-    """To import the values and to take a recipe from JSON loads neither the TOML reader nor what words its mistakes."""
+    """To import the values and to read a recipe from JSON loads neither the TOML reader nor difflib."""
     code = (
         "import sys; from thumbsmith.recipe import Recipe; Recipe.from_json(Recipe.default().to_json());"
         "print(*{'tomllib', 'difflib', 'thumbsmith.recipe.load'} & sys.modules.keys())"

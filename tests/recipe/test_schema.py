@@ -1,4 +1,4 @@
-"""The JSON schema that editors use says what the reader says."""
+"""The JSON schema for editors accepts and refuses what the reader does."""
 
 import json
 import tomllib
@@ -18,18 +18,18 @@ VALIDATOR = jsonschema.Draft202012Validator(json.loads(schema_text()))
 
 
 def test_the_published_schema_is_current():
-    """The file in docs/ is what the types give today: `python -m thumbsmith.recipe.schema` writes it."""
+    """The file in docs/ is current: `python -m thumbsmith.recipe.schema` writes it."""
     assert FILE.read_text() == schema_text()
 
 
 def test_the_schema_is_a_schema():
-    """The schema itself is valid under its own dialect."""
+    """The schema is valid JSON Schema, draft 2020-12."""
     jsonschema.Draft202012Validator.check_schema(json.loads(schema_text()))
 
 
 @given(documents)
 def test_the_schema_takes_what_the_reader_takes(document: dict):
-    """Whatever recipe a user may write is valid by the schema."""
+    """Every valid recipe is valid by the schema."""
     VALIDATOR.validate(tomllib.loads(toml(document)))
     VALIDATOR.validate(tomllib.loads(SAMPLE))
 
@@ -38,5 +38,5 @@ def test_the_schema_takes_what_the_reader_takes(document: dict):
     "mistake", [each for each in MISTAKES if each.schema_tells], ids=lambda each: each.sentence[:50]
 )
 def test_the_schema_finds_the_mistakes(mistake: Mistake):
-    """A mistake that JSON schema can express is one for the editor too."""
+    """The schema refuses every mistake that JSON Schema can express."""
     assert not VALIDATOR.is_valid(tomllib.loads(mistake.toml))

@@ -1,4 +1,4 @@
-"""Globs say which keys are sources."""
+"""Globs select the keys that are sources."""
 
 import re
 import subprocess
@@ -45,19 +45,19 @@ def _matches(glob: str, key: str) -> bool:
     ],
 )
 def test_a_glob_matches_whole_keys(glob: str, matching: list[str], others: list[str]):
-    """Each glob takes exactly the keys that its wildcards allow, whole and case-sensitive."""
+    """Each glob matches whole keys, case-sensitively."""
     assert is_glob(glob)
     assert [key for key in matching + others if _matches(glob, key)] == matching
 
 
 @pytest.mark.parametrize("text", ["", "[", "a[b", "[]", "[!]", "[!", "a]b[", "[z-a]", "[a-c-a", "x[b-a]"])
-def test_what_is_no_glob_is_told(text: str):
-    """Empty text, an unclosed or empty class and a backward range are no globs."""
+def test_invalid_globs_are_found(text: str):
+    """Empty text, an unclosed or empty class and a backward range are not globs."""
     assert not is_glob(text)
 
 
 def _reference(glob: str, key: str) -> bool:
-    """Return whether the glob matches, by the plainest regular expression with the same meaning, left to backtrack."""
+    """Return whether the glob matches, by a simple regular expression that may backtrack."""
     pieces = re.findall(r"(?<![^/])\*\*/|\*+|\?|\[ab\]|\[!a\]|.", glob)
     meanings = {"**/": "(?:.*/)?", "*": "[^/]*", "**": ".*", "***": ".*", "?": "[^/]", "[ab]": "[ab]", "[!a]": "[^a/]"}
     return bool(re.fullmatch("".join(meanings.get(piece, re.escape(piece)) for piece in pieces), key))
@@ -70,7 +70,7 @@ def _reference(glob: str, key: str) -> bool:
     st.text("ab/", max_size=12),
 )
 def test_matching_without_backtracking_changes_no_answer(glob: str, key: str):
-    """For every glob and key the answer is that of a matcher which tries every possibility."""
+    """For every glob and key the result is that of a matcher that tries every possibility."""
     longest = re.compile(r"\*{3,}")
     glob = longest.sub("**", glob)  # the reference knows no longer runs
     assert _matches(glob, key) == _reference(glob, key)
@@ -81,10 +81,10 @@ def test_matching_without_backtracking_changes_no_answer(glob: str, key: str):
     ["**a**a**a**a**b", "**a" * 300 + "b", "*a" * 500 + "b", "**/a*" * 200 + "b", "**[ab]*?" * 100 + "c"],
     ids=lambda glob: glob[:15],
 )
-def test_no_glob_takes_for_ever(glob: str):
-    """A glob of many wildcards says no to a key of 1,024 bytes that nearly matches; backtracking would take for ever.
+def test_matching_time_is_bounded(glob: str):
+    """A glob of many wildcards ends on a key of 1,024 bytes that nearly matches, where backtracking would not end.
 
-    In a process of its own, which is stopped where it does not end: thousands of times longer than the work needs.
+    It runs in its own process, which is stopped after a time that is thousands of times longer than the work needs.
     """
     code = (
         "import sys; from thumbsmith.recipe import Selection;"
@@ -95,25 +95,25 @@ def test_no_glob_takes_for_ever(glob: str):
 
 
 def test_exclude_wins():
-    """A key is selected when some include matches and no exclude does."""
+    """A key is selected if a glob of include matches and no glob of exclude does."""
     selection = Selection(include=("*.jpg", "b/**"), exclude=("x*", "b/c/**"))
     selected = [key for key in ("a.jpg", "x.jpg", "b/x", "b/c/d", "c/d") if selection.selects(key)]
     assert selected == ["a.jpg", "b/x"]
 
 
 def test_nothing_is_excluded_by_default():
-    """The default selection takes every key."""
+    """The default selection selects every key."""
     assert Selection().selects("a/b c/Ünï.jpg")
 
 
 @pytest.mark.parametrize("key", ["a", "a.jpg", "a/b.jpg", "a//b.jpg", "/a", "a./b..c", "a b/é", "a\nb"])
 def test_an_ordinary_key_is_a_source(key: str):
-    """Every key that is selected, ends in no slash and hides nothing is a source."""
+    """A selected key without a slash at its end and without hidden components is a source."""
     assert is_source(key, Selection())
     assert not is_source(key, Selection(exclude=("**",)))
 
 
 @pytest.mark.parametrize("key", ["", "/", "a/", "a/b/", ".a", "a/.b", ".a/b", "a/.b/c", "a//.b"])
 def test_folder_markers_and_hidden_names_are_no_sources(key: str):
-    """No glob makes a source of the empty key, of a key that ends in a slash, or of one with a hidden component."""
+    """An empty key, a key that ends in a slash and a key with a hidden component are never sources."""
     assert not is_source(key, Selection(include=("**", key or "*")))
