@@ -84,7 +84,7 @@ def test_gravity_is_a_point(written: str, point: tuple[float, float]):
 
 
 def test_quality_is_one_number_or_a_table_of_formats():
-    """A number applies to every lossy format. Formats that a table leaves out come from [defaults], else are built in."""
+    """A number applies to every lossy format. Formats that a table leaves out come from [defaults], then built in."""
     assert _small("quality = 7").quality == Quality(jpeg=7, webp=7, avif=7)
     assert _small("quality = { webp = 7 }").quality == Quality(webp=7)
     text = "[defaults]\nquality = {{ jpeg = 90 }}\n[variants.a]\nwidth = 1\nquality = {}"
