@@ -56,7 +56,7 @@ def _function(**props: Any) -> dict[str, Any]:
 
 # Props of the generator, and words of the sentence. A function is called with the stack for what needs one.
 WRONG: list[tuple[dict[str, Any], str]] = [
-    ({"source": "my-photos"}, "source: expected a bucket, as s3.Bucket.from_bucket_name"),
+    ({"source": "my-photos"}, "source: expected a bucket, such as s3.Bucket.from_bucket_name"),
     ({"destination": None}, "destination: expected a bucket"),
     ({"source": s3.Bucket}, "source: expected a bucket"),
     ({"source": lambda stack: s3.CfnBucket(stack, "L1")}, "source: expected a bucket"),
@@ -100,7 +100,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"alarms": "yes"}, "alarms: expected True or False"),
     ({"catalogue": 1}, "catalogue: expected True or False"),
     ({"log_retention": 31}, "log_retention: expected a number of days that CloudWatch knows"),
-    ({"log_retention": "month"}, "log_retention: expected a word as one_month"),
+    ({"log_retention": "month"}, "log_retention: expected a word such as one_month"),
     ({"log_retention": Duration.days(30)}, "log_retention"),
     ({"tracing": "on"}, "tracing: expected active or pass_through or disabled"),
     ({"removal_policy": "delete"}, "removal_policy: expected retain or destroy"),
@@ -136,7 +136,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     (_function(environment=["LEVEL"]), "function_props: environment: expected props by name"),
     (_function(reserved_concurrent_executions=5), "reserved_concurrent_executions of at least 100"),
     ({"function_props": {"runtime": lambda_.Runtime.NODEJS_22_X}}, "runtime: expected one of Python 3.11"),
-    ({"function_props": {"code": "src/"}}, "expected code as lambda_.Code.from_asset"),
+    ({"function_props": {"code": "src/"}}, "expected code such as lambda_.Code.from_asset"),
 ]
 
 
@@ -184,7 +184,7 @@ def test_a_trigger_may_be_a_word(generate: Generate, word: str):
 
 
 API_WRONG: list[tuple[dict[str, Any], str]] = [
-    ({"authorizer": None}, "authorizer: expected an authorizer, as HttpIamAuthorizer(), or HttpNoneAuthorizer()"),
+    ({"authorizer": None}, "authorizer: expected an authorizer, such as HttpIamAuthorizer(), or HttpNoneAuthorizer()"),
     ({"authorizer": "iam"}, "authorizer: expected an authorizer"),
     ({"authorizer": HttpIamAuthorizer}, "authorizer: expected an authorizer"),
     ({"authorizer": False}, "authorizer: expected an authorizer"),
@@ -234,7 +234,7 @@ def test_scopes_that_leave_a_route_open(stack: Stack, generate: Generate, scopes
         ({"domain_names": ["img.example"], "certificate": "arn:aws:acm:..."}, "certificate: expected a certificate"),
         ({"log_bucket": "logs"}, "log_bucket: expected a bucket"),
         ({"log_prefix": "thumbs/"}, "log_prefix: expected a log_bucket"),
-        ({"allow_origins": ["shop.example"]}, "allow_origins: expected origins as https://example.com"),
+        ({"allow_origins": ["shop.example"]}, "allow_origins: expected origins such as https://example.com"),
         ({"allow_origins": "*"}, "allow_origins: expected a list"),
         ({"distribution_props": {"coment": "ours"}}, "did you mean 'comment'?"),
         ({"distribution_props": {"comment": 5}}, "comment"),

@@ -245,8 +245,8 @@ def _require_authorizer(authorizer: Any) -> None:
     """Raise UsageError for a value that is no authorizer. With None, the gateway would let in everyone."""
     if isinstance(authorizer, type) or not hasattr(authorizer, "bind"):
         raise UsageError(
-            "authorizer: expected an authorizer, as HttpIamAuthorizer(), or HttpNoneAuthorizer() to let in everyone,"
-            f" found {authorizer!r}"
+            "authorizer: expected an authorizer, such as HttpIamAuthorizer(), or HttpNoneAuthorizer() to let in"
+            f" everyone, found {authorizer!r}"
         )
 
 
@@ -257,7 +257,7 @@ def _scopes(
     given = checks.by_name("scopes", found)
     without_tokens = HttpIamAuthorizer | HttpLambdaAuthorizer | gateway.HttpNoneAuthorizer
     if given and isinstance(authorizer, without_tokens):
-        raise UsageError("scopes: expected an authorizer of tokens, as HttpJwtAuthorizer")
+        raise UsageError("scopes: expected an authorizer of tokens, such as HttpJwtAuthorizer")
     for group in given:
         if group not in GROUPS:
             raise UsageError(f"scopes: expected {', '.join(GROUPS)}, found {group!r}")

@@ -66,7 +66,7 @@ class ThumbnailAudit(Construct):
         prefixes = checks.texts("prefixes", prefixes, "2026/")
         size = checks.integer("memory_size", memory_size, *MEMORY_MB_RANGE)
         if disk is not None and not isinstance(disk, Size):
-            raise UsageError(f"disk: expected a size, as Size.gibibytes(2), found {disk!r}")
+            raise UsageError(f"disk: expected a size, such as Size.gibibytes(2), found {disk!r}")
         backfill = generator.backfill
         if repair and backfill is None:
             raise UsageError("repair: expected a generator with backfill=True, whose queue gets the repairs")
@@ -119,4 +119,6 @@ def _schedule(found: events.Schedule | str | None) -> events.Schedule:
         return found
     if isinstance(found, str) and re.fullmatch(r"(rate|cron)\(.+\)", found):
         return events.Schedule.expression(found)
-    raise UsageError(f'schedule: expected a schedule, as events.Schedule.rate(...) or "rate(7 days)", found {found!r}')
+    raise UsageError(
+        f'schedule: expected a schedule, such as events.Schedule.rate(...) or "rate(7 days)", found {found!r}'
+    )

@@ -79,7 +79,7 @@ class ThumbnailDelivery(Construct):
         if bool(domain_names) != (certificate is not None):
             raise UsageError("domain_names: expected a certificate of us-east-1 with them, and none without them")
         if certificate is not None:
-            checks.resource("certificate", certificate, "certificate_arn", "a certificate, as an acm.Certificate")
+            checks.resource("certificate", certificate, "certificate_arn", "a certificate, such as an acm.Certificate")
         if log_bucket is not None:
             checks.bucket("log_bucket", log_bucket)
         elif log_prefix:

@@ -230,7 +230,7 @@ def code(
             return lambda_.Code.from_asset(str(Path(__file__).parent))
         return lambda_.Code.from_asset(_built(python, machine.architecture.name, tuple(files.items()), contents))
     if not isinstance(given, lambda_.Code):
-        raise UsageError(f"function_props: expected code as lambda_.Code.from_asset(...), found {given!r}")
+        raise UsageError(f"function_props: expected code such as lambda_.Code.from_asset(...), found {given!r}")
     if files:
         raise UsageError(
             f"function_props: expected no code of your own with a recipe of more than {MAX_RECIPE_BYTES} bytes: such a"

@@ -257,7 +257,7 @@ class ThumbnailGenerator(Construct):
     def _alarm_topic(self, given: sns.ITopic | None, email: str | None) -> sns.ITopic:
         if given is None:
             return topic(self, "AlarmTopic", email)
-        found: sns.ITopic = checks.resource("alarm_topic", given, "topic_arn", "a topic, as an sns.Topic")
+        found: sns.ITopic = checks.resource("alarm_topic", given, "topic_arn", "a topic, such as an sns.Topic")
         if email:
             found.add_subscription(subscriptions.EmailSubscription(email))
         return found

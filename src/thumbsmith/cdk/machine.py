@@ -107,7 +107,7 @@ def runtime_of(name: str, found: Any) -> lambda_.Runtime:
     version = found.lower().removeprefix("python") if isinstance(found, str) else ""
     known = getattr(lambda_.Runtime, f"PYTHON_{version.replace('.', '_')}", None)
     if not isinstance(known, lambda_.Runtime):
-        raise UsageError(f"{name}: expected a version of Python that Lambda runs, as 3.13, found {found!r}")
+        raise UsageError(f"{name}: expected a version of Python that Lambda runs, such as 3.13, found {found!r}")
     return known
 
 
@@ -131,10 +131,12 @@ def _architecture(name: str, found: Any) -> lambda_.Architecture:
 def _retention(name: str, found: Any) -> logs.RetentionDays:
     if isinstance(found, int) and not isinstance(found, bool):
         if found not in RETENTION_BY_DAYS:
-            raise UsageError(f"{name}: expected a number of days that CloudWatch knows, as 30 or 90, found {found}")
+            raise UsageError(
+                f"{name}: expected a number of days that CloudWatch knows, such as 30 or 90, found {found}"
+            )
         return RETENTION_BY_DAYS[found]
     if isinstance(found, str) and found.lower() not in RETENTION:
-        raise UsageError(f"{name}: expected a word as one_month, or a number of days, found {found!r}")
+        raise UsageError(f"{name}: expected a word such as one_month, or a number of days, found {found!r}")
     return props.choice(name, found, logs.RetentionDays, RETENTION)
 
 
@@ -155,5 +157,5 @@ _CHECKS: Final[dict[str, Any]] = {
     "max_receive_count": lambda name, found: props.integer(name, found, *RECEIVE_COUNT_RANGE),
     "log_retention": _retention,
     "tracing": _tracing,
-    "vpc": lambda name, found: props.resource(name, found, "vpc_id", "a network, as an ec2.Vpc"),
+    "vpc": lambda name, found: props.resource(name, found, "vpc_id", "a network, such as an ec2.Vpc"),
 }

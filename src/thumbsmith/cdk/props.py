@@ -68,7 +68,9 @@ def resource(name: str, found: Any, attribute: str, expected: str) -> Any:
 
 def bucket(name: str, found: Any) -> Any:
     """Return a bucket. Raises UsageError for anything else."""
-    return resource(name, found, "bucket_arn", "a bucket, as s3.Bucket.from_bucket_name(stack, 'Photos', 'my-photos')")
+    return resource(
+        name, found, "bucket_arn", "a bucket, such as s3.Bucket.from_bucket_name(stack, 'Photos', 'my-photos')"
+    )
 
 
 def instance(name: str, found: Any, kind: type[Kind]) -> Kind:
@@ -88,7 +90,7 @@ def flags(**found: Any) -> None:
 def sequence(name: str, found: Any, example: str) -> list[Any]:
     """Return the values of a list. Raises UsageError for a single value: a text would count as a list of letters."""
     if isinstance(found, str | bytes | Mapping) or not isinstance(found, Sequence):
-        raise UsageError(f"{name}: expected a list, as [{example}], found {_printable(found)}")
+        raise UsageError(f"{name}: expected a list, such as [{example}], found {_printable(found)}")
     return list(found)
 
 
@@ -97,7 +99,7 @@ def texts(name: str, found: Any, example: str) -> list[str]:
     values = sequence(name, found, repr(example))
     for each in values:
         if not isinstance(each, str):
-            raise UsageError(f"{name}: expected texts, as [{example!r}], found {_printable(each)} among them")
+            raise UsageError(f"{name}: expected texts, such as [{example!r}], found {_printable(each)} among them")
     return values
 
 
@@ -109,7 +111,7 @@ def origins(name: str, found: Any, *, any_origin: bool = False) -> list[str]:
     values = texts(name, found, "https://example.com")
     for each in values:
         if not (_ORIGIN.fullmatch(each) or (any_origin and each == "*")):
-            raise UsageError(f"{name}: expected origins as https://example.com, found {each!r}")
+            raise UsageError(f"{name}: expected origins such as https://example.com, found {each!r}")
     return [each.lower() for each in values]
 
 
@@ -125,7 +127,9 @@ def by_name(name: str, found: Any) -> dict[str, Any]:
     if found is None:
         return {}
     if not isinstance(found, Mapping) or not all(isinstance(each, str) for each in found):
-        raise UsageError(f"{name}: expected props by name, as {{'description': 'ours'}}, found {_printable(found)}")
+        raise UsageError(
+            f"{name}: expected props by name, such as {{'description': 'ours'}}, found {_printable(found)}"
+        )
     return dict(found)
 
 

@@ -100,8 +100,8 @@ class ThumbnailTask(Construct):
         """
         super().__init__(scope, id)
         checks.instance("generator", generator, ThumbnailGenerator)
-        checks.resource("image", image, "bind", "an image, as ecs.ContainerImage.from_registry(...)")
-        checks.resource("vpc", vpc, "vpc_id", "a network, as an ec2.Vpc")
+        checks.resource("image", image, "bind", "an image, such as ecs.ContainerImage.from_registry(...)")
+        checks.resource("vpc", vpc, "vpc_id", "a network, such as an ec2.Vpc")
         checks.flags(route=route)
         checks.integer("max_tasks", max_tasks, 1, MAX_TASKS)
         checks.integer("max_receive_count", max_receive_count, *RECEIVE_COUNT_RANGE)

@@ -88,13 +88,13 @@ def demo(
     thumbnails = open_store(FOLDER / "thumbnails").as_destination()
     skipped = own_output(images or (), loaded) | _thumbnails_of_demo(images or ())
     given = [path for path in images or () if path not in skipped]
-    pictures = {path.name: path for path in given} if images else {name: _sample(name) for name in SAMPLES}
+    files_by_name = {path.name: path for path in given} if images else {name: _sample(name) for name in SAMPLES}
     print_skipped(skipped, stderr_console())
-    if not pictures:
+    if not files_by_name:
         raise UsageError("all of these images are thumbnails: expected the original images")
-    if len(pictures) < len(given):
+    if len(files_by_name) < len(given):
         raise UsageError("two of the images have the same name: expected different names")
-    contents = {name: _content(path) for name, path in pictures.items()}
+    contents = {name: _content(path) for name, path in files_by_name.items()}
     sources.check_writable()
     thumbnails.check_writable()
     _fill(sources, contents)
