@@ -1,1 +1,1 @@
-"""File formats of pictures: headers are read, and outputs checked, without any image library."""
+"""Container formats of images: headers are read, and outputs checked, without an image library."""
