@@ -170,4 +170,4 @@ def test_a_picture_of_another_size_is_not_used(monkeypatch: pytest.MonkeyPatch):
     from thumbsmith.image.probe import probe  # noqa: PLC0415 - of this test alone
 
     found = probe(BytesReader(data))
-    assert vips_stream.averaged(SourceStream(BytesReader(data)), found, other, 20.0) is None
+    assert vips_stream.load_shrunk(SourceStream(BytesReader(data)), found, other, 20.0) is None
