@@ -40,7 +40,7 @@ def test_path_objects_are_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ),
         *((slip, "a place on another machine") for slip in ("nas:/photos", "me@nas:/photos", "word:/x")),
         *((slip, "a home folder, which only a shell resolves") for slip in ("~", "~/photos", "~me/photos", "~me")),
-        ("-", "a dash, which stands for standard input or output"),
+        ("-", "a dash, which means standard input or output"),
     ],
 )
 def test_probable_mistakes_are_refused(

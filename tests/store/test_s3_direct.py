@@ -57,7 +57,7 @@ def test_signatures_are_botocores(
 ) -> None:
     """For any key, query, header, content and token the signature equals that of botocore."""
     try:
-        host, path = S3Endpoint("eu-west-2", "http://127.0.0.1:9").place("bucket", key)
+        host, path = S3Endpoint("eu-west-2", "http://127.0.0.1:9").host_and_path("bucket", key)
         asked = query(operation, {"Prefix": prefix, "ContinuationToken": value})
     except UnicodeEncodeError:  # a key that is no UTF-8 is never asked for
         return
@@ -100,9 +100,9 @@ def test_no_secret_is_shown() -> None:
 )
 def test_addresses_at_aws(bucket: str, key: str | None, url: str) -> None:
     """The host name contains the bucket where a certificate allows it, and the path contains the key, encoded once."""
-    place = S3Endpoint("eu-west-2")
-    assert "".join(place.place(bucket, key)) == url
-    assert (place.url, place.secure) == ("https://s3.eu-west-2.amazonaws.com", True)
+    endpoint = S3Endpoint("eu-west-2")
+    assert "".join(endpoint.host_and_path(bucket, key)) == url
+    assert (endpoint.url, endpoint.secure) == ("https://s3.eu-west-2.amazonaws.com", True)
 
 
 @pytest.mark.parametrize(

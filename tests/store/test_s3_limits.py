@@ -168,7 +168,7 @@ def test_no_more_is_read_than_requested(store: Store, odd: Odd) -> None:
             next(sent)
 
     odd.oddly = oddly
-    with pytest.raises(StoreError, match="longer than what was asked for"):
+    with pytest.raises(StoreError, match="longer than requested"):
         store.open("a.jpg")
     kept_by_the_kernel = 16 << 20  # in the buffers of both ends, at most
     assert next(sent) * 65536 < 2 * (kept_by_the_kernel + (1 << 20))

@@ -32,7 +32,7 @@ COMPONENT_FILE: Final = ".thumbsmith-name"
 # A component is not longer than a key.
 _MAX_COMPONENT_BYTES: Final = 1024
 
-# A mapped listing puts this before a name that stands for no component. No key of ours contains a lone surrogate, and
+# A mapped listing puts this before a name that no component has. No key of ours contains a lone surrogate, and
 # no file name that is not UTF-8 is decoded to this one.
 FOREIGN_MARK: Final = "\udc00"
 
@@ -156,7 +156,7 @@ class MappedLayout(Layout):
 
     @override
     def component(self, parent: Folder, name: str) -> str:
-        """Return the component; a foreign one for a name that stands for none, or is not the one that counts."""
+        """Return the component; a foreign one for a name that no component has, or that is not the one that counts."""
         found = _recorded_component(parent, name) if is_shortened(name) else decode_component(name)
         if found is None:
             return FOREIGN_MARK + name

@@ -188,11 +188,12 @@ class Response:
         if self._returned:
             return b""
         length = self._response.length
-        if length is not None and length > self._max_body:
-            raise ResponseTooLong("the answer is longer than what was asked for")
-        body = self._response.read() if length is not None else self._response.read(self._max_body + 1)
-        if len(body) > self._max_body:
-            raise ResponseTooLong("the answer is longer than what was asked for")
+        if length is None:
+            body = self._response.read(self._max_body + 1)
+        else:
+            body = self._response.read() if length <= self._max_body else b""
+        if max(length or 0, len(body)) > self._max_body:
+            raise ResponseTooLong("the answer is longer than requested")
         if not self._response.will_close and self._response.isclosed():
             self._returned = True
             self._connection.limited.end()

@@ -52,7 +52,7 @@ class Exchange:
         self.moved += size
         self._received += size
         if self._received > self.max_bytes:
-            raise ResponseTooLong("the answer is longer than what was asked for")
+            raise ResponseTooLong("the answer is longer than requested")
 
 
 class LimitedSocket:

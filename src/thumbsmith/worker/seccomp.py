@@ -98,7 +98,7 @@ _NUMBER: Final = 0
 _MACHINE: Final = 4
 _ARGUMENTS: Final = 16
 
-# Operation, how many instructions to skip if it holds and if it does not, operand.
+# Operation, how many instructions to skip if the test is true and if it is false, operand.
 Instruction: TypeAlias = tuple[int, int, int, int]
 
 
