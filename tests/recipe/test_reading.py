@@ -47,7 +47,7 @@ def test_defaults_apply_to_the_default_variants():
 
 
 def test_a_variant_overrides_the_defaults():
-    """A variant's own field wins over [defaults], and [defaults] over the built-in default, in any order of the text."""
+    """A field of a variant overrides [defaults], and [defaults] overrides the built-in default, in any order."""
     text = "[variants.a]\nwidth = 2\n[variants.b]\nfit = 'fill'\nenlarge = false\n[defaults]\nwidth = 1\nenlarge = true"
     a, b = Recipe.loads(text).variants
     assert a == Variant(name="a", width=2, enlarge=True)
