@@ -114,7 +114,7 @@ def test_what_is_loaded():
     ("settings", "sentence"),
     [
         ({"THUMBSMITH_SOURCE": ""}, "THUMBSMITH_SOURCE: expected s3://BUCKET/PREFIX, found nothing"),
-        ({"THUMBSMITH_DESTINATION": "ftp://b"}, "ftp:// is no store that is known"),
+        ({"THUMBSMITH_DESTINATION": "ftp://b"}, "ftp:// is no known store"),
         (
             {"THUMBSMITH_SOURCE": "s3://b/a", "THUMBSMITH_DESTINATION": "s3://b/a/thumbs"},
             "source s3://b/a/ and destination s3://b/a/thumbs/ overlap",

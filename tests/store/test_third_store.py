@@ -20,7 +20,7 @@ from thumbsmith.bulk.explain import explain
 from thumbsmith.bulk.scan import Scope, scan
 from thumbsmith.bulk.sync import sync
 from thumbsmith.conformance.cases import cases
-from thumbsmith.conformance.checks import run_here
+from thumbsmith.conformance.checks import run_local
 from thumbsmith.errors import UsageError
 from thumbsmith.store.base import STRICT, Headers, ObjectInfo, Store, Visitor
 from thumbsmith.store.folder import FolderStore
@@ -182,6 +182,6 @@ def test_it_is_served(scope: Scope):
 def test_its_thumbnails_conform(scope: Scope, workers: Workers):
     """A case of the conformance suite is right in it, and is removed afterwards."""
     case = next(iter(cases()))
-    results = list(run_here((case,), Recipe.default(), workers, scope.destination, "conformance/"))
+    results = list(run_local((case,), Recipe.default(), workers, scope.destination, "conformance/"))
     assert [result.wrong for result in results] == [(), ()]
     assert list(scope.destination.list()) == []
