@@ -30,16 +30,17 @@ _HINT_OFFSET: Final = 4
 _HINT_BIT: Final = 0x10
 
 
-def announce_alpha(reader: RangeReader, *, alpha: bool) -> RangeReader:
+def announce_alpha(reader: RangeReader, *, alpha: bool, frames: int = 1) -> RangeReader:
     """Return a WebP, which was probed before, whose header announces the alpha of its pictures.
 
     A lossless picture always contains alpha, and says whether it matters: "a hint only" (RFC 9649, 3.4). `alpha` says
-    that the image has some. Decoders ignore alpha that is not announced; browsers show it. A cut file is returned as it
-    is, for the decoder to judge. Raises what the reader raises.
+    that the image has some. Decoders ignore alpha that is not announced; browsers show it. Of an animation only the
+    first `frames` frames are read. A cut file is returned as it is, for the decoder to judge. Raises what the reader
+    raises.
     """
     data = Window.over(reader)
     try:
-        hints = [start + _HINT_OFFSET for start in lossless_pictures(data) if start + _HINT_OFFSET < data.size]
+        hints = [start + _HINT_OFFSET for start in lossless_pictures(data, frames) if start + _HINT_OFFSET < data.size]
     except (ShortRead, Rejected):
         return reader
     edits = [(offset, bytes((data.byte(offset) | _HINT_BIT,))) for offset in hints]

@@ -32,7 +32,7 @@ class Frame:
 def frames(reader: RangeReader, probe: Probe) -> Iterator[Frame]:
     """Yield the frames of a source, in full size. Raises as `decode`, and Rejected(truncated) for a missing frame."""
     if probe.format == "webp" and probe.alpha:
-        reader = decode_webp.announce_alpha(reader, alpha=True)
+        reader = decode_webp.announce_alpha(reader, alpha=True, frames=probe.frames)
     if probe.format == "gif":
         reader = with_color_table(reader)
     stream = SourceStream(reader)

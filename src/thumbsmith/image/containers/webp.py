@@ -153,17 +153,25 @@ def _read_lossy(body: Window) -> tuple[int, int]:
     return width, height
 
 
-def lossless_pictures(data: Window) -> Iterator[int]:
-    """Yield where the data of each lossless picture of a WebP begin, also those of frames. Raises ShortRead."""
+def lossless_pictures(data: Window, frames: int) -> Iterator[int]:
+    """Yield where the data of each lossless picture of a WebP begin: a still picture, or the first `frames` frames.
+
+    Raises ShortRead.
+    """
     if data.read(FIRST_CHUNK, 4) == b"VP8L":
         yield FIRST_CHUNK + CHUNK_HEADER_BYTES
     if data.read(FIRST_CHUNK, 4) != b"VP8X":
         return
+    walked = 0
     for kind, chunk in _complete_chunks(data):
         if kind == b"VP8L":
             yield chunk.start
-        elif kind == b"ANMF" and chunk.read(_FRAME_HEADER_BYTES, 4) == b"VP8L":
-            yield chunk.start + _FRAME_HEADER_BYTES + CHUNK_HEADER_BYTES
+        elif kind == b"ANMF":
+            if chunk.read(_FRAME_HEADER_BYTES, 4) == b"VP8L":
+                yield chunk.start + _FRAME_HEADER_BYTES + CHUNK_HEADER_BYTES
+            walked += 1
+            if walked == frames:
+                return
 
 
 # The output check. It walks the chunks itself, in bytes that are complete.
