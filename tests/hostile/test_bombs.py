@@ -141,7 +141,7 @@ def test_other_files_are_refused_by_name(trial: Bench, sample: Sample):
     """The rejection names the type of the file, for any file name."""
     verdict = trial(sample.data)
     assert verdict.outcome == Code.UNSUPPORTED_FORMAT
-    assert verdict.detail.startswith(f"this is {sample.codes[0]}, not an image")
+    assert verdict.detail.startswith(f"this is {sample.codes[0]}, not a supported image format")
 
 
 @pytest.mark.parametrize("sample", polyglots(), ids=repr)
