@@ -49,7 +49,13 @@ NAMED = {
     "a portable bitmap (PNM)": [b"P6 2000000000 2000000000 255\n"],
     "an OpenEXR picture": [b"v/1\1" + bytes(40)],
     "a FITS file": [b"SIMPLE  =                    T"],
-    "a file of unknown type": [b"hello, world", "text".encode("utf-16"), b'{"a": 1}', b"\xff\xd8", b"a" + saved("JPEG")],
+    "a file of unknown type": [
+        b"hello, world",
+        "text".encode("utf-16"),
+        b'{"a": 1}',
+        b"\xff\xd8",
+        b"a" + saved("JPEG"),
+    ],
 }
 
 
