@@ -27,7 +27,7 @@ def serve(make: Make) -> None:
             if job["out"]:
                 for side, data in zip(job["sides"], made, strict=True):
                     (Path(job["out"]) / f"{side}.{job['format']}").write_bytes(data)
-        except Exception as error:  # whatever an engine raises, the picture is one that it does not make
+        except Exception as error:  # any error: this engine cannot make this picture
             answer = {"error": type(error).__name__}
         print(json.dumps(answer), flush=True)
 

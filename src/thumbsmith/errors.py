@@ -13,7 +13,7 @@
     │  └─ NotIsolated        a required isolation layer is missing
     ├─ MissingDecoder        the package that reads this format is not installed
     ├─ OutOfTime             a Lambda invocation ends before this key is done: retry
-    ├─ EventFailed            a Lambda invocation could not process its whole event: retry
+    ├─ EventFailed           a Lambda invocation could not process its whole event: retry
     └─ Stopped               the user stopped the operation
 
 The stage that failed decides which class is raised, never the text of another exception.

@@ -55,7 +55,7 @@ class Ignored:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A part of a payload in an unknown format. Somebody has to check where it came from."""
+    """A part of a payload in an unknown format. The operator must find out who sent it."""
 
     detail: str
 

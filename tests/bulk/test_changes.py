@@ -101,7 +101,7 @@ def test_a_file_outside_the_folder_has_no_key(root: Path):
 
 
 def test_a_large_burst_counts_as_a_loss(root: Path):
-    """After so many changes that the system's queue may have overflowed, None is reported."""
+    """If the system's queue may have overflowed, None is reported."""
     reports = Reports(root)
     for number in range(BURST_PATHS + 100):
         (root / str(number)).touch()

@@ -62,7 +62,7 @@ def test_others_keep_their_throughput_beside_a_bomb():
     picture, bomb = noise(1200, 900), scans_jpeg(9000, 3, 14)
     with Workers(count=2) as workers:
         rates: dict[bool, float] = {False: 0.0, True: 0.0}
-        for bombed in (False, True) * 6:  # in turns, so that whatever else the machine does counts for both
+        for bombed in (False, True) * 6:  # in turns, so that other load of the machine affects both
             rates[bombed] += _rate(workers, picture, (lambda: _blown_up(workers, bomb)) if bombed else None)
     assert rates[True] >= 0.8 * rates[False], rates
 

@@ -23,8 +23,8 @@ Reference = tuple[bytes, int, Sequence[int]]
 class Layout:
     """How `iloc` places data: its version, what offsets count from, in how many pieces, and by which method.
 
-    The method is of the first item; None stands for what the item needs. `spread` has a box of its own say each item's
-    properties.
+    The method is of the first item; None chooses the one that the item needs. With `spread`, each item's properties are
+    listed in a separate box.
     """
 
     version: int = 1

@@ -36,7 +36,7 @@ def turned(angle: int, mirror: int | None) -> bytes:
     data = bytearray(TURNED)
     rotation, reflection = data.index(b"irot") + 4, data.index(b"imir") + 4
     data[rotation] = angle
-    if mirror is None:  # as if the property were of a kind that nobody knows, and not essential
+    if mirror is None:  # replace it by a property of an unknown kind that is not essential
         data[reflection - 4 : reflection] = b"none"
         associations = data.index(b"ipma")
         end = associations - 4 + int.from_bytes(data[associations - 4 : associations])

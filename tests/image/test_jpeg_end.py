@@ -48,7 +48,7 @@ def trailers() -> dict[str, bytes]:
         "chance again": junk(70_000, 2),
         "a second picture": SECOND,
         "a video of Samsung": video + b"SEFH" + struct.pack("<5I", 106, 1, 0x0A300000, len(video), 8) + b"SEFT",
-        "words": b"not a picture, but a note that somebody wrote behind it",
+        "words": b"not a picture, but a note that was added after it",
     }
 
 

@@ -38,7 +38,7 @@ def decoded(*segments: bytes) -> DecodedImage:
     ],
 )
 def test_parts_are_joined_in_order(parts: tuple[bytes, ...]):
-    """Whatever their order is, and though one comes twice."""
+    """The parts of a profile are joined in any order, also if one occurs twice."""
     found = decoded(*parts)
     assert (found.profile, found.note) == (PROFILE, None)
     assert found.to_srgb is not None

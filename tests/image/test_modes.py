@@ -70,7 +70,7 @@ def test_opaque_pictures_of_every_mode_keep_their_colors(mode):
 def transparent(mode: str) -> bytes:
     """Return a PNG whose left half is transparent."""
     image = textured(128, 96)
-    if mode == "RGB":  # one color stands for transparent
+    if mode == "RGB":  # one color means transparent
         image.paste((1, 2, 3), (0, 0, 64, 96))
         return saved(image, "PNG", transparency=(1, 2, 3))
     if mode == "L":

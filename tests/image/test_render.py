@@ -37,7 +37,7 @@ def named(data: bytes, wanted: frozenset[str] | None) -> tuple[dict[str, bytes],
 
 
 def test_renditions_are_in_the_order_of_the_recipe():
-    """Renditions are in the order of the recipe; `source` stands for the source's own format."""
+    """Renditions are in the order of the recipe; `source` means the format of the source."""
     made = [(each.variant, each.format.value) for each in render(JPEG, ALL)]
     assert made == [
         ("icon", "png"),

@@ -28,7 +28,7 @@ def test_flat_areas_do_not_change():
 
 
 def test_transparent_pixels_add_no_color():
-    """Alpha stays, and the rim of a flat shape keeps its color, whatever color transparent pixels have."""
+    """Alpha stays, and the edge of a flat shape keeps its color; the color of transparent pixels has no effect."""
     image = Image.new("RGBA", (40, 40), (0, 0, 0, 0))
     image.paste((200, 120, 40, 255), (10, 10, 30, 30))
     image.putpixel((9, 15), (200, 120, 40, 128))

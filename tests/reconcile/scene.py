@@ -63,7 +63,7 @@ class Scene:
         )
 
     def scope(self, options: Options = DEFAULTS) -> Scope:
-        """Return what is kept right."""
+        """Return the scope with both stores and the recipe."""
         return Scope(source=self.source, destination=self.destination, recipe=self.recipe, options=options)
 
     def objects(self) -> dict[str, bytes]:

@@ -79,7 +79,7 @@ def scripted() -> Iterator[Scripted]:
             self.close_connection = answer.cut is not None
 
         def handle(self) -> None:
-            with contextlib.suppress(ConnectionError):  # whoever asked went away
+            with contextlib.suppress(ConnectionError):  # the client closed the connection
                 super().handle()
 
         def log_message(self, *_: object) -> None:

@@ -183,7 +183,7 @@ def test_a_lost_component_is_recorded_again(store: Store) -> None:
 
 
 def test_foreign_names_are_never_ours(store: Store) -> None:
-    """Files of other programs are listed under foreign keys, which nobody can put, and are not changed."""
+    """Files of other programs are listed under foreign keys, which cannot be written, and are not changed."""
     root = Path(store.url)
     names = [
         b"%41",

@@ -122,7 +122,7 @@ def test_requests_of_everything_else(store: S3Store) -> None:
 
 @pytest.mark.parametrize("change", ["replace", "delete"])
 def test_a_reader_never_mixes_two_versions(store: S3Store, change: str) -> None:
-    """An object that was replaced or deleted between two reads is reported, whatever its size."""
+    """An object of any size that was replaced or deleted between two reads is reported."""
     store.put("a.jpg", noise(1_000_000), HEADERS)
     reader = store.open("a.jpg")
     assert reader is not None

@@ -13,7 +13,7 @@ from thumbsmith.errors import StoreError
 from thumbsmith.store import Store, open_store
 from thumbsmith.store.atomic_write import is_abandoned, temporary_name, write_whole
 
-# Writes one object and stops for ever just before it would be complete.
+# Writes one object, and hangs just before it is complete.
 STUCK = """
 import os, sys, time
 from thumbsmith.store import Headers, open_store

@@ -114,7 +114,7 @@ def test_bounds_follow_the_limits():
 
 @linux
 def test_a_process_dies_with_its_parent():
-    """The kernel kills a child whose parent is killed, whatever the child does."""
+    """The kernel kills a child whose parent is killed, even if the child is busy."""
     reading, writing = os.pipe()
     parent = os.fork()
     if parent == 0:

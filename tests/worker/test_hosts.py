@@ -124,7 +124,7 @@ def test_a_broken_installation_is_reported(tmp_path: Path):
     ],
 )
 def test_a_host_with_other_settings(first: str):
-    """Ignored and blocked signals, closed standard streams and the like do not reach a worker."""
+    """A worker does not inherit ignored or blocked signals, closed standard streams, or similar settings."""
     assert _told(first) == "made a.webp"
 
 

@@ -159,7 +159,7 @@ time.sleep(600)
 @linux
 @pytest.mark.parametrize("sandbox", [[], [sys.executable, SANDBOX, "refuse", "prctl,seccomp"]], ids=["", "sandbox"])
 def test_a_child_ends_with_its_template(sandbox: list[str]):
-    """The kernel ends it, whatever it does, also where the sandbox refuses prctl(2)."""
+    """The kernel ends it even if it is busy, also where the sandbox refuses prctl(2)."""
     with subprocess.Popen([*sandbox, sys.executable, "-c", ORPHAN], stdout=subprocess.PIPE, text=True) as template:
         assert template.stdout is not None
         child = int(template.stdout.readline())

@@ -1,1 +1,1 @@
-"""Pictures: from the bytes of a source to renditions. This package knows no store."""
+"""Pictures: from the bytes of a source to renditions. This package does not use stores."""

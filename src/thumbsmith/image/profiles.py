@@ -244,7 +244,7 @@ def _table() -> bytes:
     curves = [level + 4 * gain * level * (1 - level) for gain in DOT_GAIN for level in points]
     head = struct.pack(">4s4xBBBx9i", b"mft2", 4, 3, NODES, *_fixed((1, 0, 0, 0, 1, 0, 0, 0, 1)))
     corners = [_corner(inks) for inks in product((0, 1), repeat=4)]
-    nodes = (each * 32768 / 65535 for node in _mixed(corners) for each in node)  # 32768 stands for 1
+    nodes = (each * 32768 / 65535 for node in _mixed(corners) for each in node)  # 32768 means 1
     return head + struct.pack(">HH", CURVE_POINTS, 2) + _words(curves) + _words(nodes) + _words((0, 1) * 3)
 
 

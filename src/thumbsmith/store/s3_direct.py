@@ -62,7 +62,7 @@ _RESULT_HEADERS: Final = {
 }
 _METADATA_PREFIX: Final = "x-amz-meta-"
 
-# A number with so many digits fits into 64 bits.
+# A number with this many digits fits into 64 bits.
 _MAX_DIGITS: Final = 18
 
 # The header in which AWS sends the region of a bucket to a client that asked in another region.

@@ -146,7 +146,7 @@ def _candidates() -> Iterator[str]:
 
 
 def _is_named_python(path: str) -> bool:
-    """Return whether a file is called python, python3.11, python3.13t or the like, or pypy."""
+    """Return whether a file has the name of a Python: python, python3.11, python3.13t, pypy and similar names."""
     name = os.path.basename(path).lower()  # noqa: PTH119 - as above
     rest = name.removeprefix("python").removeprefix("pypy")
     return rest != name and rest.rstrip("dmtu").replace(".", "").isdecimal() | (rest == "")

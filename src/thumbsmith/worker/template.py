@@ -74,7 +74,7 @@ def load_engine() -> HandleSource:
     decoders = (each.plugin[0] for each in SOURCE_FORMATS.values() if each.plugin)
     for module in (*decoders, *PLUGINS.values(), "ImageCms"):
         pillow.plugin(module)
-    pillow.Image.preinit()  # what saving imports, whatever the format
+    pillow.Image.preinit()  # loads the plugins that saving needs for any format
     prepare_for_fork()
     with suppress(ImportError):
         import_module("pi_heif").options.DECODE_THREADS = 1  # a worker uses one core

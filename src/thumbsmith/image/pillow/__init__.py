@@ -1,11 +1,11 @@
 """Pillow, loaded a second time for this package alone.
 
-Pillow keeps its switches in module globals: the limit against bombs, whether files that are cut are read, the plugins.
-A host program that uses Pillow has them as it wants, and finds them unchanged after `render`. So the modules of the
-installed Pillow are loaded again under this name, from the same files, with switches of their own. They warn of
-nothing: Python's filters of warnings belong to the host, and changing them is not safe in threads.
+Pillow keeps settings in module globals: the limit against decompression bombs, whether truncated files are read, the
+plugins. `render` must not change them in a host program that uses Pillow too. So the modules of the installed Pillow
+are loaded again under this name, from the same files, with their own settings. They give no warnings: Python's warning
+filters belong to the host, and changing them is not safe in threads.
 
-The compiled parts are the same for both. A worker's template is a process of our own, and loads Pillow once.
+Both copies share the compiled parts. A worker's template is a separate process, and loads Pillow once.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ __path__ = list(PIL.__path__)
 
 
 class _Silent:
-    """What stands for the module `warnings` in Pillow's modules."""
+    """Replaces the module `warnings` in Pillow's modules."""
 
     @staticmethod
     def warn(*_: object, **__: object) -> None:
-        """Say nothing: what a file makes Pillow warn of has its own verdict here."""
+        """Do nothing: our own checks judge what Pillow would warn of."""
 
 
-# Loaded by whatever else is: these are what warns, besides plugins.
+# The modules that give warnings, besides plugins. They are always loaded, because other modules import them.
 _WARNING: Final = ("Image", "TiffImagePlugin", "JpegImagePlugin", "PngImagePlugin")
 
 
 def plugin(name: str) -> ModuleType:
-    """Return a module of Pillow's, `JpegImagePlugin`, loaded for this package, which warns of nothing."""
+    """Return a module of Pillow, such as `JpegImagePlugin`, loaded for this package. It gives no warnings."""
     module = importlib.import_module(f"{__name__}.{name}")
     if hasattr(module, "warnings"):
         setattr(module, "warnings", _Silent)  # noqa: B010 - a ModuleType has no such attribute

@@ -10,7 +10,7 @@ export class ApiError extends Error {
   }
 }
 
-// Returns the response, whatever its status. Asks the user for the token if the server requires it.
+// Returns the response with any status. Asks the user for the token if the server requires it.
 export async function send(path, { method = "GET", body, signal } = {}) {
   const headers = body === undefined ? {} : { "Content-Type": "application/json" };
   const options = { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) };
