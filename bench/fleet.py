@@ -23,6 +23,7 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from botocore.session import get_session
 from tests.servers.processes import KEYS, ministack
 
 from listed import RECIPE, Listed
@@ -152,8 +153,6 @@ def main() -> None:
         }
         url = f"{address}/000000000000/bench"
         if emulated:
-            from botocore.session import get_session  # noqa: PLC0415 - to make the queue alone
-
             keys = {"aws_access_key_id": "test", "aws_secret_access_key": KEYS["AWS_SECRET_ACCESS_KEY"]}
             sqs = get_session().create_client("sqs", region_name="us-east-1", endpoint_url=address, **keys)
             url = sqs.create_queue(QueueName="bench")["QueueUrl"]

