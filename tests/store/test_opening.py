@@ -10,7 +10,7 @@ import pytest
 from tests.store.contract import HEADERS
 from thumbsmith.errors import StoreError
 from thumbsmith.store import open_store
-from thumbsmith.store.base import printable
+from thumbsmith.store.base import printable_key
 from thumbsmith.store.os_errors import translate_os_errors
 
 
@@ -186,7 +186,7 @@ def test_failures_say_whether_to_try_again(number: int, transient: bool) -> None
 
 def test_failures_are_one_line() -> None:
     """A key that would break a line, or is not UTF-8, is quoted."""
-    assert printable("Été 1.jpg") == "Été 1.jpg"
-    assert printable("a\nb\udcff") == "'a\\nb\\udcff'"
+    assert printable_key("Été 1.jpg") == "Été 1.jpg"
+    assert printable_key("a\nb\udcff") == "'a\\nb\\udcff'"
     with pytest.raises(StoreError, match=r"^a: something$"), translate_os_errors("a"):
         raise OSError("something")

@@ -239,10 +239,10 @@ def kind(expected: str, schema: Schema, fits: Callable[[Any], bool], words: Iter
 
 def mismatch(path: FieldPath, expected: str, found: object, *, near: str | None = None) -> Mismatch:
     """Return the error for a value that is not of the expected kind."""
-    return Mismatch(path, f"expected {expected}, found {printable(found)}", near=near)
+    return Mismatch(path, f"expected {expected}, found {format_value(found)}", near=near)
 
 
-def printable(found: object) -> str:
+def format_value(found: object) -> str:
     """Return a value as a recipe would spell it: printable, and at most 60 characters long."""
     match found:
         case bool():
@@ -252,7 +252,7 @@ def printable(found: object) -> str:
         case int() if found.bit_length() > 64:
             words = hex(found)  # str() refuses numbers of more than 4,300 digits
         case list() | tuple():
-            words = f"[{', '.join(printable(item) for item in found)}]"
+            words = f"[{', '.join(format_value(item) for item in found)}]"
         case dict():
             words = "a table"
         case _:

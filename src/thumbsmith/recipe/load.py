@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from thumbsmith.errors import RecipeError
-from thumbsmith.recipe.fields import FieldPath, Mismatch, printable
+from thumbsmith.recipe.fields import FieldPath, Mismatch, format_value
 from thumbsmith.recipe.model import DEFAULT_VARIANTS, NO_SIDE, QUALITY, Limits, Variant
 from thumbsmith.recipe.schema import DOCUMENT
 from thumbsmith.recipe.selection import Selection
@@ -82,4 +82,4 @@ def _place(path: FieldPath, document: Mapping[str, Any]) -> str:
 
 
 def _dotted(names: list[str] | FieldPath) -> str:
-    return ".".join(name if re.fullmatch("[A-Za-z0-9_-]+", name) else printable(name) for name in names)
+    return ".".join(name if re.fullmatch("[A-Za-z0-9_-]+", name) else format_value(name) for name in names)

@@ -19,6 +19,7 @@ from thumbsmith.recipe.fields import (
     Mismatch,
     boolean,
     choice,
+    format_value,
     integer,
     list_of,
     number,
@@ -26,7 +27,6 @@ from thumbsmith.recipe.fields import (
     option,
     options,
     point,
-    printable,
     table_of,
     text,
 )
@@ -238,7 +238,7 @@ class Variant(Checked):
             raise Mismatch((), NO_SIDE)
 
     def _label(self) -> str:
-        return f"Variant {printable(self.name)}"
+        return f"Variant {format_value(self.name)}"
 
     @property
     def fingerprint(self) -> str:

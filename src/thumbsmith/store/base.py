@@ -33,7 +33,7 @@ __all__ = [
     "Visitor",
     "opts_out",
     "override",
-    "printable",
+    "printable_key",
     "refuse_overlap",
 ]
 
@@ -320,6 +320,6 @@ def opts_out(marks: Mapping[str, Any] | None) -> bool:
     return marks is not None and marks.get(name) == value
 
 
-def printable(text: str) -> str:
+def printable_key(text: str) -> str:
     """Return a key or path as one line for people: unchanged where it is printable, else quoted with escapes."""
     return text if text.isprintable() else ascii(text)

@@ -14,7 +14,7 @@ from typing import Self, TypeVar
 
 from thumbsmith.errors import StoreError
 from thumbsmith.store.atomic_write import check_write, is_abandoned, write_whole
-from thumbsmith.store.base import STRICT, Headers, ObjectInfo, Store, Visitor, override, printable
+from thumbsmith.store.base import STRICT, Headers, ObjectInfo, Store, Visitor, override, printable_key
 from thumbsmith.store.file_names import MAX_NAME_BYTES, is_private
 from thumbsmith.store.folder_layout import OBJECT_FILE, Layout, LiteralLayout, Location, MappedLayout
 from thumbsmith.store.folder_tree import MAX_ATTEMPTS, FolderTree, PendingFile
@@ -101,13 +101,13 @@ class FolderStore(Store):
             for _ in range(MAX_ATTEMPTS):
                 with contextlib.suppress(FileNotFoundError):
                     return object_info(key, self._write(key, data)).etag
-        raise StoreError(f"{printable(key)}: its folder is removed again and again", transient=True)
+        raise StoreError(f"{printable_key(key)}: its folder is removed again and again", transient=True)
 
     @override
     def receive(self, key: str, headers: Headers) -> PendingFile:  # noqa: ARG002 - a folder stores no headers
         locations = self.layout.new_locations(key)
         if not locations:
-            raise StoreError(f"{printable(key)}: no object can have this key here", transient=False)
+            raise StoreError(f"{printable_key(key)}: no object can have this key here", transient=False)
         with translate_os_errors(key):
             return PendingFile(key, self._tree, locations[0])
 
@@ -168,7 +168,7 @@ class FolderStore(Store):
             problem = reason(error)
             if isinstance(error, NotADirectoryError):
                 problem += ": expected a folder, found another kind of file"
-            raise StoreError(f"{printable(self.root)}: {problem}", transient=False) from error
+            raise StoreError(f"{printable_key(self.root)}: {problem}", transient=False) from error
 
     @override
     def check_absence(self) -> None:
@@ -202,7 +202,7 @@ class FolderStore(Store):
             with self._tree.make(()) as root:
                 check_write(root.fd)
         except OSError as error:
-            message = f"{printable(self.root)}: nothing can be written there: {reason(error)}"
+            message = f"{printable_key(self.root)}: nothing can be written there: {reason(error)}"
             raise StoreError(message, transient=False) from error
 
     @override
@@ -240,7 +240,7 @@ class FolderStore(Store):
         for location in existing[:1] or self.layout.new_locations(key):
             with contextlib.suppress(IsADirectoryError), self._tree.make(location.folders) as folder:
                 return write_whole(folder.fd, location.name, data)
-        raise StoreError(f"{printable(key)}: no object can have this key here", transient=False)
+        raise StoreError(f"{printable_key(key)}: no object can have this key here", transient=False)
 
     def _remove(self, location: Location) -> None:
         """Remove the file at this location, if it exists, and the folders that are empty without it."""

@@ -12,7 +12,7 @@ from typing import Final
 from thumbsmith.errors import StoreError
 from thumbsmith.lifetime import Closing
 from thumbsmith.store.atomic_write import create_file, sync_folder, temporary_name, write_all, write_whole
-from thumbsmith.store.base import printable
+from thumbsmith.store.base import printable_key
 from thumbsmith.store.file_names import is_shortened
 from thumbsmith.store.folder_layout import COMPONENT_FILE, Layout, Location, read_component
 from thumbsmith.store.os_errors import translate_os_errors
@@ -193,7 +193,7 @@ class PendingFile(Closing):
             for _ in range(MAX_ATTEMPTS):
                 with contextlib.suppress(FileNotFoundError):
                     return self._move(replace=replace)
-        raise StoreError(f"{printable(self.key)}: its folder is removed again and again", transient=True)
+        raise StoreError(f"{printable_key(self.key)}: its folder is removed again and again", transient=True)
 
     def close(self) -> None:
         """Close the file, and remove it if it was not committed. May be repeated."""

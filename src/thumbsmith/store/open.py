@@ -8,7 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from thumbsmith.errors import StoreError
-from thumbsmith.store.base import printable
+from thumbsmith.store.base import printable_key
 
 if TYPE_CHECKING:
     from thumbsmith.store.base import Store
@@ -74,7 +74,7 @@ def _checked_path(path: str) -> str:
         found = "a home folder, which only a shell resolves, and only without quotes"
     else:
         return path
-    raise StoreError(f"{printable(path)}: expected {_EXPECTED}, found {found}", transient=False)
+    raise StoreError(f"{printable_key(path)}: expected {_EXPECTED}, found {found}", transient=False)
 
 
 def _decoded_path(rest: str) -> str:
@@ -82,20 +82,20 @@ def _decoded_path(rest: str) -> str:
 
     host, slash, path = rest.partition("/")
     if host not in {"", "localhost"} or not slash:
-        raise StoreError(f"{printable('file://' + rest)}: expected file:/// and an absolute path", transient=False)
+        raise StoreError(f"{printable_key('file://' + rest)}: expected file:/// and an absolute path", transient=False)
     return "/" + unquote(path, errors="surrogateescape")
 
 
 def _folder(path: str) -> Store:
     if not path or "\0" in path:
-        raise StoreError(f"{printable(path) or 'nothing'}: expected the path of a folder", transient=False)
+        raise StoreError(f"{printable_key(path) or 'nothing'}: expected the path of a folder", transient=False)
     from thumbsmith.store.folder import FolderStore  # noqa: PLC0415 - each store is loaded where it is used
 
     try:
         given = path if path.startswith("/") else f"{os.getcwd()}/{path}"  # noqa: PTH109 - as above
     except OSError as error:
         raise StoreError(
-            f"{printable(path)}: the working folder does not exist any more: give an absolute path", transient=False
+            f"{printable_key(path)}: the working folder does not exist any more: give an absolute path", transient=False
         ) from error
     return FolderStore(os.path.realpath(given), given=given.rstrip("/") or "/")
 
@@ -103,7 +103,7 @@ def _folder(path: str) -> Store:
 def _bucket(rest: str, outage_seconds: float) -> Store:
     found = _BUCKET.fullmatch(rest)
     if found is None:
-        raise StoreError(f"{printable('s3://' + rest)}: expected s3:// and a bucket's name", transient=False)
+        raise StoreError(f"{printable_key('s3://' + rest)}: expected s3:// and a bucket's name", transient=False)
     from thumbsmith.environment import aws_region, aws_settings  # noqa: PLC0415 - with the store, below
     from thumbsmith.store.s3 import S3Store  # noqa: PLC0415 - each store is loaded where it is used
     from thumbsmith.store.s3_client import connected_client  # noqa: PLC0415 - likewise

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from thumbsmith.errors import StoreError
-from thumbsmith.store.base import printable
+from thumbsmith.store.base import printable_key
 
 # Conditions that end by themselves or that an operator ends: a full disk, too many open files, a device or a server
 # that does not answer. EFBIG is none of them: the same object meets the same limit again.
@@ -62,12 +62,12 @@ def translate_os_errors(subject: object) -> Iterator[None]:
         raise as_store_error(subject, error) from error
     except UnicodeEncodeError as error:
         problem = f"no file can have this name in this process's encoding, {error.encoding}: set LC_ALL=C.UTF-8"
-        raise StoreError(f"{printable(str(subject))}: {problem}", transient=False, one_object=True) from error
+        raise StoreError(f"{printable_key(str(subject))}: {problem}", transient=False, one_object=True) from error
 
 
 def as_store_error(subject: object, error: OSError) -> StoreError:
     """Return the StoreError that `translate_os_errors` raises for this error."""
-    message, transient = f"{printable(str(subject))}: {reason(error)}", error.errno in TRANSIENT
+    message, transient = f"{printable_key(str(subject))}: {reason(error)}", error.errno in TRANSIENT
     return StoreError(message, transient=transient, one_object=error.errno in _OF_ONE_OBJECT)
 
 

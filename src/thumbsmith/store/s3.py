@@ -20,7 +20,7 @@ from thumbsmith.store.base import (
     Visitor,
     opts_out,
     override,
-    printable,
+    printable_key,
 )
 from thumbsmith.store.s3_common import server_text
 
@@ -305,7 +305,7 @@ class S3Store(Store):
         return {"Bucket": self.bucket} | ({"ExpectedBucketOwner": self.owner} if self.owner else {})
 
     def _address(self, key: str) -> str:
-        return printable(f"s3://{self.bucket}/{self.prefix}{key}")
+        return printable_key(f"s3://{self.bucket}/{self.prefix}{key}")
 
     def _etag(self, written: str | None, key: str) -> str:
         etag = (written or "").strip('"')

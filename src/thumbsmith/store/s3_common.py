@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import quote, urlsplit
 
 from thumbsmith.errors import S3Error, StoreError
-from thumbsmith.store.base import printable
+from thumbsmith.store.base import printable_key
 
 # Variables that do not affect requests to S3, or that this module understands. With any other variable whose name
 # begins with AWS_, or with a proxy, botocore sends the requests.
@@ -198,7 +198,7 @@ def connection_failed(subject: str, endpoint: str, problem: Exception) -> StoreE
 def server_text(text: str) -> str:
     """Return text of a server as one printable line of a limited length."""
     line = " ".join(text.split())
-    return printable(line if len(line) <= _MAX_TEXT_CHARS else f"{line[:_MAX_TEXT_CHARS]}...")
+    return printable_key(line if len(line) <= _MAX_TEXT_CHARS else f"{line[:_MAX_TEXT_CHARS]}...")
 
 
 def _forbidden(operation: str) -> str:

@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote_plus
 from xml.etree import ElementTree as Xml
 
 from thumbsmith.errors import StoreError
-from thumbsmith.store.base import printable
+from thumbsmith.store.base import printable_key
 from thumbsmith.store.s3_common import S3Endpoint, connection_broken, connection_failed, is_region, s3_error
 from thumbsmith.store.s3_connections import (
     CONNECTION_ERRORS,
@@ -119,7 +119,7 @@ class DirectTransport:
                 body=parameters.get("Body", b""),
             )
         except ValueError as problem:
-            raise StoreError(f"{subject}: {printable(str(problem))}", transient=False) from problem
+            raise StoreError(f"{subject}: {printable_key(str(problem))}", transient=False) from problem
         headers = {**sign_request(request, self.credentials, region), "user-agent": "thumbsmith"}
         try:
             return self._pool.send(request, headers)
@@ -164,7 +164,7 @@ def _result(operation: str, subject: str, answer: Response, owner: str | None) -
         return listing(content) if operation == "list_objects_v2" else result
     except ValueError as problem:
         answer.close()
-        raise StoreError(f"{subject}: an invalid answer: {printable(str(problem))}", transient=True) from problem
+        raise StoreError(f"{subject}: an invalid answer: {printable_key(str(problem))}", transient=True) from problem
     except StoreError:
         answer.close()
         raise

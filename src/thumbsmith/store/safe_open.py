@@ -20,7 +20,7 @@ from typing import Final, TypeAlias
 
 from thumbsmith.errors import SourceChanged
 from thumbsmith.lifetime import Closing
-from thumbsmith.store.base import ObjectInfo, printable
+from thumbsmith.store.base import ObjectInfo, printable_key
 from thumbsmith.store.file_names import case_variant, casefolded
 from thumbsmith.store.os_errors import MISSING, UNUSABLE_NAME, translate_os_errors
 
@@ -204,7 +204,7 @@ class OpenFile:
             content = self._pread(offset, min(length, self.size - offset))
             changed = self._is_changed(os.fstat(self._file.fileno()))
         if changed:
-            raise SourceChanged(f"{printable(self.info.key)}: written to while it was read")
+            raise SourceChanged(f"{printable_key(self.info.key)}: written to while it was read")
         return content
 
     def close(self) -> None:
