@@ -28,6 +28,7 @@ bench: .venv/dev .venv/servers .venv/runtime .venv/peers .venv/node-peers debian
 	$(BIN)/python bench/speed.py
 	$(BIN)/python bench/cpu.py
 	PYTHONPATH=. $(BIN)/python bench/flow.py
+	PYTHONPATH=. $(BIN)/python bench/memory.py
 	$(BIN)/python bench/growth.py
 	$(BIN)/python bench/quality.py
 	$(BIN)/python bench/fidelity.py

@@ -1,4 +1,4 @@
-// sharp over a bucket with the AWS SDK, four pictures in flight: node bucket.mjs SOURCE TARGET SIDE
+// sharp over a bucket with the AWS SDK, four pictures at once: node bucket.mjs SOURCE TARGET SIDE
 import {GetObjectCommand, paginateListObjectsV2, PutObjectCommand, S3Client} from '@aws-sdk/client-s3';
 import sharp from 'sharp';
 
@@ -12,7 +12,7 @@ for await (const page of paginateListObjectsV2({client}, {Bucket: source})) {
 async function work() {
   for (let key = keys.pop(); key; key = keys.pop()) {
     const found = await client.send(new GetObjectCommand({Bucket: source, Key: key}));
-    const body = await sharp(await found.Body.transformToByteArray()).rotate()
+    const body = await sharp(await found.Body.transformToByteArray(), {failOn: 'truncated'}).rotate()
       .resize(+side, +side, {fit: 'inside', withoutEnlargement: true}).jpeg({quality: 80}).toBuffer();
     await client.send(new PutObjectCommand({Bucket: target, Key: key, Body: body, ContentType: 'image/jpeg'}));
   }

@@ -1,16 +1,20 @@
-// sharp over a folder, four pictures in flight: node folder.mjs SOURCE TARGET SIDE
+// sharp over a folder, four pictures at once: node folder.mjs SOURCE TARGET '[{"name", "side", "fit", "format"}...]'
 import {mkdirSync, readdirSync} from 'node:fs';
 import {join} from 'node:path';
 import sharp from 'sharp';
 
-const [, , source, target, side] = process.argv;
+const [, , source, target, recipe] = process.argv;
+const variants = JSON.parse(recipe);
 const names = readdirSync(source);
 mkdirSync(target, {recursive: true});
 
 async function work() {
   for (let name = names.pop(); name; name = names.pop()) {
-    await sharp(join(source, name)).rotate().resize(+side, +side, {fit: 'inside', withoutEnlargement: true})
-      .jpeg({quality: 80}).toFile(join(target, name));
+    // By default sharp stops at the first warning of a decoder, which common files give.
+    const photo = sharp(join(source, name), {failOn: 'truncated'}).rotate();
+    await Promise.all(variants.map(({name: variant, side, fit, format}) => photo.clone()
+      .resize(side, side, {fit, withoutEnlargement: true}).toFormat(format, {quality: 80})
+      .toFile(join(target, `${name}.${variant}.${format}`))));
   }
 }
 
