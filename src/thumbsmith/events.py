@@ -37,12 +37,14 @@ class KeyChanged:
     """The object with this key may have changed.
 
     `restored`: an archived object became readable. `retry`: a backfill wants a recorded rejection tried again.
+    `created`: the time at which S3 created the object, as text (ISO 8601); None for all other events.
     """
 
     bucket: str
     key: str
     restored: bool = False
     retry: bool = False
+    created: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +76,8 @@ def parse_events(payload: object) -> Iterator[Event]:
         case {"Records": list(records)}:
             for record in records:
                 yield from _parse_record(record)
-        case {"source": "aws.s3", "detail-type": str(kind), "detail": detail}:
-            yield _parse_eventbridge(kind, detail)
+        case {"source": "aws.s3", "detail-type": str(kind), "detail": detail, **rest}:
+            yield _parse_eventbridge(kind, detail, rest.get("time"))
         case {"Type": "Notification", "Message": str(message)}:  # SNS, through a queue
             yield from parse_event_text(message)
         case {"thumbsmith": 1, "bucket": str(bucket), "keys": list(keys), **rest}:  # from `backfill_message`
@@ -114,30 +116,34 @@ def _parse_record(record: object) -> Iterator[Event]:
             "eventVersion": str(),
             "eventName": str(name),
             "s3": {"bucket": {"name": str(bucket)}, "object": {"key": str(key)}},
+            **rest,
         } if key:
-            yield _parse_s3(name, bucket, key)
+            yield _parse_s3(name, bucket, key, rest.get("eventTime"))
         case _:
             yield Unreadable(f"unknown record: {_excerpt(record)}")
 
 
-def _parse_s3(name: str, bucket: str, encoded_key: str) -> Event:
+def _parse_s3(name: str, bucket: str, encoded_key: str, time: object) -> Event:
     """Return the event of an S3 record. Its key is encoded once, like a field of an HTML form."""
     name = name.removeprefix("s3:")  # MinIO writes this prefix
     if not _S3_CHANGES.fullmatch(name) and name != _S3_RESTORED:
         return Ignored("other_event", name)
     try:
-        return KeyChanged(bucket, unquote_plus(encoded_key, errors="strict"), restored=name == _S3_RESTORED)
+        key = unquote_plus(encoded_key, errors="strict")
     except UnicodeDecodeError:
         return Unreadable(f"a key that is not UTF-8: {_excerpt(encoded_key)}")
+    created = str(time) if name.startswith("ObjectCreated:") and time else None
+    return KeyChanged(bucket, key, restored=name == _S3_RESTORED, created=created)
 
 
-def _parse_eventbridge(kind: str, detail: Any) -> Event:
+def _parse_eventbridge(kind: str, detail: Any, time: object) -> Event:
     """Return the event of an EventBridge payload. Its key is not encoded."""
     if kind not in _EVENTBRIDGE_CHANGES and kind != _EVENTBRIDGE_RESTORED:
         return Ignored("other_event", kind)
     match detail:
         case {"bucket": {"name": str(bucket)}, "object": {"key": str(key)}} if key:
-            return KeyChanged(bucket, key, restored=kind == _EVENTBRIDGE_RESTORED)
+            created = str(time) if kind == "Object Created" and time else None
+            return KeyChanged(bucket, key, restored=kind == _EVENTBRIDGE_RESTORED, created=created)
     return Unreadable(f"unknown detail: {_excerpt(detail)}")
 
 

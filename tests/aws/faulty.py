@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from thumbsmith.store import ObjectInfo
-from thumbsmith.store.memory import MemoryStore
+from thumbsmith.store.memory import MemoryObject, MemoryStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,10 +12,10 @@ class Faulty(MemoryStore):
 
     faults: dict[str, Callable[[], object]] = field(default_factory=dict)
 
-    def head(self, key: str) -> ObjectInfo | None:
+    def open(self, key: str) -> MemoryObject | None:
         """Return the object as it is now, or None."""
         self.faults.get(key, int)()
-        return MemoryStore.head(self, key)
+        return MemoryStore.open(self, key)
 
 
 def raising(error: Exception) -> Callable[[], object]:

@@ -67,10 +67,17 @@ class Scene:
         return json.loads(reader.read(0, reader.size))
 
 
-def record(key: str, name: str = "ObjectCreated:Put", bucket: str = "src") -> dict[str, Any]:
+# One second before the time at which `queued` messages are sent.
+CREATED = "2023-11-14T22:13:19.000Z"
+
+
+def record(
+    key: str, name: str = "ObjectCreated:Put", bucket: str = "src", created: str | None = CREATED
+) -> dict[str, Any]:
     """Return an S3 record about a key."""
     what = {"bucket": {"name": bucket}, "object": {"key": quote_plus(key, safe="/")}}
-    return {"eventVersion": "2.1", "eventSource": "aws:s3", "eventName": name, "s3": what}
+    time = {"eventTime": created} if created else {}
+    return {"eventVersion": "2.1", "eventSource": "aws:s3", "eventName": name, "s3": what, **time}
 
 
 def notification(*keys: str) -> dict[str, Any]:
@@ -84,18 +91,19 @@ def eventbridge_event(key: str, kind: str = "Object Created", bucket: str = "src
         "version": "0",
         "source": "aws.s3",
         "detail-type": kind,
+        "time": CREATED,
         "detail": {"bucket": {"name": bucket}, "object": {"key": key}},
     }
 
 
-def queued(*bodies: object, sent: int = 1_700_000_000_000) -> dict[str, Any]:
+def queued(*bodies: object, sent: int = 1_700_000_000_000, receives: int = 1) -> dict[str, Any]:
     """Return a batch of messages `m0`, `m1` ... with these bodies: text, or a value to encode as JSON."""
     return {
         "Records": [
             {
                 "messageId": f"m{number}",
                 "body": body if isinstance(body, str) else json.dumps(body),
-                "attributes": {"SentTimestamp": str(sent), "ApproximateReceiveCount": "1"},
+                "attributes": {"SentTimestamp": str(sent), "ApproximateReceiveCount": str(receives)},
                 "eventSource": "aws:sqs",
             }
             for number, body in enumerate(bodies)

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from tests.proof.program import Event, Program, Protocol
 from tests.proof.world import NEW, OLD, Destination, Moment, assessment, is_correct, perform
+from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.names import MANIFEST
 from thumbsmith.reconcile.manifest import parse
 from thumbsmith.reconcile.protocol import Delete, Put
@@ -53,7 +54,8 @@ class Run:
     recipe, "s" for the `sync` after it. `made` is an earlier content that already has thumbnails. `crashes` and
     `duplicates` are the maximum numbers of these, and `freezes` the number of frozen functions, which return their
     messages as `answer` says. `numbered` says whether messages have numbers; the real protocol uses only
-    the key.
+    the key. `counted` says whether a message shows that it was delivered before. With `side_by_side`, new workers may
+    have the old recipe until the `sync`.
     """
 
     protocol: Protocol
@@ -67,6 +69,8 @@ class Run:
     fresh_etags: bool = False
     digests: bool = False
     numbered: bool = False
+    counted: bool = False
+    side_by_side: bool = False
     merged: bool = True
     limit: int = 12_000_000
 
@@ -150,7 +154,7 @@ class _Explorer:
         for place, worker in enumerate(state.workers):
             yield from self.moves(state, worker, _without(state.workers, place))
         for place, worker in enumerate(state.late):
-            queue, late = _with(state.queue, self.program.nodes[worker].event), _without(state.late, place)
+            queue, late = _with(state.queue, self.again(worker)), _without(state.late, place)
             landed, _ = self.effect(worker, state)
             yield "a late write is applied", state._replace(destination=landed, queue=queue, late=late)
             yield "a late write is lost", state._replace(queue=queue, late=late)
@@ -171,6 +175,8 @@ class _Explorer:
         if letter == "s" and any(recipe != moment.recipe for recipe in busy):
             return
         event = Event(number + 1, exists=bool(moment.content)) if self.run.numbered else HINT
+        if letter == "s" and self.run.counted:  # a sync lists always
+            event = event._replace(redelivered=True)
         queue = state.queue if letter == "r" else _with(state.queue, event)
         yield f"change {letter}", state._replace(moment=number + 1, queue=queue)
 
@@ -179,11 +185,22 @@ class _Explorer:
         for event in dict.fromkeys(state.queue):
             queue = _without(state.queue, state.queue.index(event))
             if len(state.workers) < self.run.workers:
-                node = self.program.begin(event, self.moments[state.moment].recipe)
-                yield f"take {event.number}", state._replace(queue=queue, workers=_with(state.workers, node.number))
+                for recipe in self.recipes(state.moment):
+                    node = self.program.begin(event, recipe)
+                    yield f"take {event.number}", state._replace(queue=queue, workers=_with(state.workers, node.number))
             if state.duplicates < self.run.duplicates:
                 again = _with(state.queue, event)
                 yield f"double {event.number}", state._replace(queue=again, duplicates=state.duplicates + 1)
+
+    def recipes(self, moment: int) -> tuple[Recipe, ...]:
+        """Return the recipes that a worker may have that starts at this moment."""
+        now = self.moments[moment]
+        return (OLD, now.recipe) if self.run.side_by_side and not now.settled else (now.recipe,)
+
+    def again(self, worker: int) -> Event:
+        """Return the message of a worker that did not acknowledge it."""
+        event = self.program.nodes[worker].event
+        return event._replace(redelivered=self.run.counted)
 
     def moves(self, state: State, worker: int, others: tuple[int, ...]) -> Iterator[tuple[str, State]]:
         """Yield the possible actions of a worker, including its death."""
@@ -196,7 +213,7 @@ class _Explorer:
             yield node.description, state._replace(destination=destination, workers=workers)
         if state.crashes < self.run.crashes:
             crashed = state._replace(workers=others, crashes=state.crashes + 1)
-            yield f"{node.event.number}: dies", crashed._replace(queue=_with(state.queue, node.event))
+            yield f"{node.event.number}: dies", crashed._replace(queue=_with(state.queue, self.again(worker)))
             if isinstance(node.asks, Put | Delete):
                 yield f"{node.event.number}: dies, still writing", crashed._replace(late=_with(state.late, worker))
         if state.freezes < self.run.freezes:
@@ -205,7 +222,7 @@ class _Explorer:
     def freezings(self, state: State, worker: int) -> Iterator[tuple[str, State]]:
         """Yield how a worker that runs out of time returns its message; then it is frozen until any later time."""
         node, frozen = self.program.nodes[worker], _with(state.frozen, worker)
-        back = state._replace(queue=_with(state.queue, node.event))
+        back = state._replace(queue=_with(state.queue, self.again(worker)))
         if not isinstance(node.asks, Put | Delete):
             yield f"{node.event.number}: freezes", back
             return

@@ -19,10 +19,11 @@ from thumbsmith.reconcile.protocol import Effect, Outcome
 
 
 class Event(NamedTuple):
-    """The content of a message: the number of the change, and whether the object existed after it."""
+    """A message: the number of the change, whether the object existed after it, and whether it was delivered before."""
 
     number: int
     exists: bool
+    redelivered: bool = False
 
 
 AnyEffect: TypeAlias = Effect | Advance

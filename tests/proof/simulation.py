@@ -22,7 +22,7 @@ from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.names import Rendition, expected
 from thumbsmith.reconcile.converge import Renderer, StoreDriver
 from thumbsmith.reconcile.manifest import parse
-from thumbsmith.reconcile.protocol import Effect, Outcome, steps
+from thumbsmith.reconcile.protocol import Effect, Options, Outcome, steps
 from thumbsmith.store.base import ObjectInfo
 from thumbsmith.store.memory import MemoryObject
 from thumbsmith.worker import Work
@@ -83,7 +83,8 @@ class Simulation:
     deaths: float = 0.01
     source: Sharded = field(default_factory=lambda: Sharded("source"))
     destination: Sharded = field(default_factory=lambda: Sharded("destination"))
-    queue: list[str] = field(default_factory=list)
+    queue: list[tuple[str, bool]] = field(default_factory=list)  # a key, and whether its message was delivered before
+    trusts_first_deliveries: bool = False
     workers: list[Worker] = field(default_factory=list)
     died: int = 0
     shared: int = 0  # messages that were received while another worker had the same key
@@ -100,7 +101,7 @@ class Simulation:
                 self._move(*self.chance.choices(self.workers, paces))
 
     def _change(self, key: str, data: bytes | None) -> None:
-        self.queue.append(key)
+        self.queue.append((key, False))
         if data is None:
             self.source.delete(key)
         elif data is not REPEAT:
@@ -109,9 +110,10 @@ class Simulation:
     def _take(self) -> None:
         place = self.chance.randrange(len(self.queue))
         self.queue[place], self.queue[-1] = self.queue[-1], self.queue[place]
-        key = self.queue.pop()
+        key, redelivered = self.queue.pop()
+        options = Options(first_delivery=self.trusts_first_deliveries and not redelivered)
         self.shared += any(worker.key == key for worker in self.workers)
-        self.workers.append(Worker(key, steps(key, RECIPE), self.chance.choice(PACES)))
+        self.workers.append(Worker(key, steps(key, RECIPE, options), self.chance.choice(PACES)))
 
     def _move(self, worker: Worker) -> None:
         """Let a worker receive its result and perform its next effect; or die before or after it."""
@@ -126,7 +128,7 @@ class Simulation:
             worker.result = driver.perform(effect)
         if dies:
             self.workers.remove(worker)
-            self.queue.append(worker.key)
+            self.queue.append((worker.key, True))
             self.died += 1
 
     def differences(self) -> dict[str, list[str]]:

@@ -5,15 +5,17 @@ A history has a letter for each change of the source: contents A and B (JPEG), P
 that it cannot explore nothing. The only limits are the numbers of workers, deaths and duplicates.
 """
 
+from typing import Any
+
 import pytest
 
 from tests.proof.explorer import Run, explore
-from tests.proof.variants import digesting, real
+from tests.proof.variants import digesting, first_delivery, real
 
 
-def _run(history: str, at_least: int, **settings: int) -> None:
-    protocol = digesting if settings.get("digests") else real
-    result = explore(Run(protocol=protocol, history=history, **settings))
+def _run(history: str, at_least: int, **settings: Any) -> None:
+    settings.setdefault("protocol", digesting if settings.get("digests") else real)
+    result = explore(Run(history=history, **settings))
     print(f"{history} {settings}: {result.states:,} states, {result.at_rest} at rest")  # noqa: T201 - for pytest -rP
     assert not result.wrong, "\n".join([result.wrong, *result.trace])
     assert result.states >= at_least
@@ -135,3 +137,48 @@ def test_merging_states_loses_none(history: str):
     apart = explore(Run(protocol=real, history=history, merged=False, **settings))
     assert merged.worlds == apart.worlds
     assert merged.states < apart.states
+
+
+FIRST = {"protocol": first_delivery, "counted": True, "side_by_side": True}
+
+
+@pytest.mark.parametrize(
+    ("history", "settings", "at_least"),
+    [
+        ("A", {}, 700),
+        ("AP", {"duplicates": 0}, 11_000),
+        ("A-", {}, 40_000),
+        ("AX", {"duplicates": 0}, 3_500),
+        ("P", {"made": "A"}, 900),
+        ("PA", {"made": "A", "duplicates": 0}, 13_000),
+        ("X", {"made": "A"}, 600),
+        ("A-P", {"crashes": 0, "duplicates": 0}, 18_000),
+        ("A-", {"crashes": 0, "duplicates": 0, "freezes": 1}, 8_000),
+        ("ArBs", {"crashes": 0, "duplicates": 0}, 15_000),
+        ("rA-s", {"duplicates": 0}, 40_000),
+        ("rPs-", {"made": "A", "crashes": 0, "duplicates": 0}, 10_000),
+    ],
+)
+def test_first_deliveries_do_not_list(history: str, settings: dict[str, Any], at_least: int):
+    """The same for a function that lists after a redelivery, also with the old and the new recipe side by side."""
+    _run(history, at_least, **FIRST, **settings)
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize(
+    ("history", "settings", "at_least"),
+    [
+        ("APA", {"duplicates": 0}, 150_000),
+        ("A-P", {"duplicates": 0}, 250_000),
+        ("AP", {}, 50_000),
+        ("AXP", {"duplicates": 0}, 100_000),
+        ("AP", {"workers": 3, "crashes": 0}, 50_000),
+        ("AP", {"crashes": 2, "duplicates": 0}, 50_000),
+        ("AP", {"duplicates": 0, "freezes": 1}, 50_000),
+        ("ArBs", {"duplicates": 0}, 100_000),
+        ("rPs-", {"made": "A", "duplicates": 0}, 50_000),
+    ],
+)
+def test_first_deliveries_in_large_cases(history: str, settings: dict[str, Any], at_least: int):
+    """The same for longer histories, more deaths and more workers."""
+    _run(history, at_least, **FIRST, **settings)

@@ -78,11 +78,19 @@ def test_the_end_is_correct(seed: int):
     assert simulation.shared > 1_000
 
 
+def test_the_end_is_correct_without_listings_for_first_deliveries():
+    """The same if only the run of a redelivered message lists the renditions of a new or replaced source."""
+    simulation = _simulate(3, 5_000, trusts_first_deliveries=True, deaths=0.02)
+    assert simulation.differences() == NO_DIFFERENCES
+    assert simulation.died > 2_000
+
+
 @pytest.mark.deep
 @pytest.mark.parametrize("seed", range(100, 170))
 def test_the_end_is_correct_for_many_seeds(seed: int):
     """The same for seventy more seeds, with up to 3 % deaths."""
-    assert _simulate(seed, 5_000, deaths=(0, 0.003, 0.01, 0.03)[seed % 4]).differences() == NO_DIFFERENCES
+    settings = {"deaths": (0, 0.003, 0.01, 0.03)[seed % 4], "trusts_first_deliveries": seed % 8 > 3}
+    assert _simulate(seed, 5_000, **settings).differences() == NO_DIFFERENCES
 
 
 def test_the_end_is_correct_for_real_images():

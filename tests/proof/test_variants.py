@@ -19,6 +19,7 @@ QUIET = {"crashes": 0, "duplicates": 0}
         (altered(variants.no_check_afterwards), "AB", QUIET),
         (altered(variants.deletions_without_a_check), "AXA", {"made": "X", **QUIET}),
         (altered(variants.etag_of_the_listing), "BABA", {"made": "A", **QUIET}),
+        (variants.never_listing, "AP", {"crashes": 1, "duplicates": 0, "counted": True}),
         (altered(variants.size_alone, record_digest=True), "AB", {"fresh_etags": True, "digests": True, **QUIET}),
         (
             altered(variants.digest_of_any_version, record_digest=True),

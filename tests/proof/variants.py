@@ -21,6 +21,7 @@ from thumbsmith.reconcile.protocol import (
     DigestSource,
     HeadSource,
     ListRenditions,
+    Options,
     Outcome,
     Put,
     ReadManifest,
@@ -36,6 +37,16 @@ Rule: TypeAlias = Callable[[AnyEffect, Event, Notes], Generator[AnyEffect, Any, 
 def real(_: Event, recipe: Recipe) -> Generator[AnyEffect, Any, Outcome]:
     """Return the real protocol: it uses only the key of a message."""
     return steps(KEY, recipe)
+
+
+def first_delivery(event: Event, recipe: Recipe) -> Generator[AnyEffect, Any, Outcome]:
+    """Return the real protocol of the function on AWS, which lists after a redelivery only."""
+    return steps(KEY, recipe, Options(first_delivery=not event.redelivered))
+
+
+def never_listing(_: Event, recipe: Recipe) -> Generator[AnyEffect, Any, Outcome]:
+    """Take each delivery for the first one."""
+    return steps(KEY, recipe, Options(first_delivery=True))
 
 
 def digesting(_: Event, recipe: Recipe) -> Generator[AnyEffect, Any, Outcome]:
@@ -110,7 +121,7 @@ def manifest_alone(effect: AnyEffect, event: Event, notes: Notes) -> Generator[A
     """Assume that each rendition exists as the manifest says."""
     result = yield effect
     if isinstance(effect, ReadManifest):
-        notes["manifest"] = result
+        notes["manifest"] = result and result.manifest
     if isinstance(effect, ListRenditions) and notes["manifest"]:
         return result | {each.name: ObjectInfo(each.key, each.etag, 1) for each in notes["manifest"].renditions}
     return result
@@ -153,7 +164,8 @@ def etag_of_the_listing(effect: AnyEffect, event: Event, notes: Notes) -> Genera
 def size_alone(effect: AnyEffect, event: Event, notes: Notes) -> Generator[AnyEffect, Any, object]:
     """Assume that a source of the recorded size has the recorded bytes."""
     if isinstance(effect, ReadManifest):
-        notes["manifest"] = result = yield effect
+        result = yield effect
+        notes["manifest"] = result and result.manifest
         return result
     if isinstance(effect, DigestSource) and notes["manifest"] and not notes.get("rendered"):
         return notes["manifest"].source.sha256

@@ -17,7 +17,7 @@ from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.names import MANIFEST, Rendition, expected, rendition_key
 from thumbsmith.reconcile import manifest as manifests
 from thumbsmith.reconcile.decide import Assessment
-from thumbsmith.reconcile.manifest import Manifest, Rejection, RenditionRecord, SourceRecord
+from thumbsmith.reconcile.manifest import Manifest, ManifestVersion, Rejection, RenditionRecord, SourceRecord
 from thumbsmith.reconcile.protocol import (
     Delete,
     DigestRendition,
@@ -116,8 +116,7 @@ def perform(
     """Return the destination after this effect of a worker with this recipe, and its result."""
     match effect:
         case ReadManifest():
-            found = destination.get(MANIFEST)
-            return destination, manifests.parse(found.data) if found else None
+            return destination, _version(destination.get(MANIFEST))
         case ListRenditions():
             return destination, {o.name: ObjectInfo(f"{KEY}/{o.name}", o.etag, 1) for o in destination.objects}
         case HeadSource() | DigestSource() | Render():
@@ -131,6 +130,12 @@ def perform(
             return destination.without(name), None
         case Advance(number):
             return replace(destination, highest=max(number, destination.highest)), number > destination.highest
+
+
+def _version(found: Stored | None) -> ManifestVersion | None:
+    if found is None:
+        return None
+    return ManifestVersion(ObjectInfo(f"{KEY}/{MANIFEST}", found.etag, len(found.data)), manifests.parse(found.data))
 
 
 def _result_of_source(effect: HeadSource | DigestSource | Render, moment: Moment, recipe: Recipe) -> object:

@@ -37,12 +37,20 @@ class KeyJob:
     """One key to converge. `sent` is the time of the request, in epoch seconds.
 
     `retry`: try again although a rejection is recorded. `redelivered`: an earlier request was not acknowledged.
+    `just_created`: all requests are messages in which S3 reported moments ago that the object was created.
     """
 
     key: str
     retry: bool = False
     sent: float | None = None
     redelivered: bool = False
+    just_created: bool = False
+
+    @property
+    def options(self) -> Options:
+        """Return the options of the run. A redelivered message may follow a run that ended before its commit."""
+        first_delivery = self.just_created and not self.redelivered
+        return Options(retry_rejected=self.retry, first_delivery=first_delivery)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +177,7 @@ class Converger:
                     settings.destination,
                     settings.recipe,
                     renderer=renderer,
-                    options=Options(retry_rejected=job.retry),
+                    options=job.options,
                     check=requests.check,
                 )
         except Exception as error:  # also a bug of ours: it is logged, and the key is tried again

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Final, Protocol, TypeAlias
 from urllib.parse import unquote_plus
 
@@ -18,6 +19,11 @@ from thumbsmith.aws.converger import Converger, Deadline, KeyJob, KeyResult
 from thumbsmith.aws.telemetry import Telemetry
 from thumbsmith.errors import EventFailed, ThumbsmithError
 from thumbsmith.events import Event, Ignored, KeyChanged, Unreadable, parse_event_text, parse_events
+
+# S3 sends an event "typically in seconds", and sometimes after a minute or longer. A message comes from a dead-letter
+# queue only after five deliveries, each hidden for minutes.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventNotifications.html
+MAX_EVENT_DELAY_SECONDS: Final = 600.0
 
 # Reads and completes the state of an invocation.
 Step: TypeAlias = "Callable[[Invocation], None]"
@@ -186,13 +192,29 @@ def check_keys(invocation: Invocation) -> None:
             found = invocation.converger.settings.key_of(event) if isinstance(event, KeyChanged) else event
             if isinstance(event, KeyChanged) and isinstance(found, str):
                 retry = event.restored or event.retry
-                _add_job(invocation, KeyJob(found, retry, request.sent, request.redelivered), request.id)
+                job = KeyJob(found, retry, request.sent, request.redelivered, _is_just_created(event, request))
+                _add_job(invocation, job, request.id)
             elif isinstance(found, Unreadable):
                 invocation.telemetry.unreadable(found.detail, request.id or None)
                 invocation.skipped.append((request.id, found))
             elif isinstance(found, Ignored):
                 invocation.telemetry.ignored(found)
                 invocation.skipped.append((request.id, found))
+
+
+def _is_just_created(event: KeyChanged, request: Request) -> bool:
+    """Return whether a queue received S3's report of a new object moments after the object was created.
+
+    A message from a dead-letter queue is sent again much later, and its number of deliveries begins again. A direct
+    call has no such number.
+    """
+    if event.created is None or request.sent is None:
+        return False
+    try:
+        created = datetime.fromisoformat(event.created).timestamp()
+    except ValueError:
+        return False
+    return request.sent - created < MAX_EVENT_DELAY_SECONDS
 
 
 def _add_job(invocation: Invocation, job: KeyJob, requester: str) -> None:
@@ -204,6 +226,7 @@ def _add_job(invocation: Invocation, job: KeyJob, requester: str) -> None:
         retry=known.retry or job.retry,
         sent=min(times, default=None),
         redelivered=known.redelivered or job.redelivered,
+        just_created=known.just_created and job.just_created,
     )
     invocation.requesters.setdefault(job.key, []).append(requester)
 

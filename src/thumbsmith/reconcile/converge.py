@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from thumbsmith.errors import Rejected, SourceChanged, ThumbsmithError
@@ -13,7 +13,7 @@ from thumbsmith.reader import RangeReader
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.names import is_managed_name
 from thumbsmith.recipe.selection import is_source
-from thumbsmith.reconcile.manifest import Manifest, read_manifest
+from thumbsmith.reconcile.manifest import read_manifest_version
 from thumbsmith.reconcile.protocol import (
     DEFAULTS,
     Delete,
@@ -136,7 +136,7 @@ class StoreDriver:
     """Performs the effects of the protocol for one key, over real stores.
 
     Without a renderer, the shared workers render. `check` is called before each effect and may raise an exception to
-    stop.
+    stop. `opened` is the source that was opened to be rendered next.
     """
 
     key: str
@@ -145,29 +145,33 @@ class StoreDriver:
     recipe: Recipe
     renderer: Renderer | None
     check: Callable[[], object] | None = None
+    opened: list[OpenObject] = field(default_factory=list)
 
     def run(self, protocol: Generator[Effect, Any, T]) -> T:
         """Perform all effects of the generator; return what it returns."""
         result = None
-        while True:
-            try:
+        try:
+            while True:
                 effect = protocol.send(result)
-            except StopIteration as end:
-                returned: T = end.value
-                return returned
-            if self.check:
-                self.check()
-            result = self.perform(effect)
+                if self.check:
+                    self.check()
+                result = self.perform(effect)
+        except StopIteration as end:
+            returned: T = end.value
+            return returned
+        finally:
+            while self.opened:
+                self.opened.pop().close()
 
     def perform(self, effect: Effect) -> object:
         """Return the result of one effect."""
         match effect:
             case ReadManifest():
-                return self._read_manifest()
+                return read_manifest_version(self.destination, self.key)
             case ListRenditions():
                 return self._list_renditions()
-            case HeadSource():
-                return self._head_source()
+            case HeadSource(rendered_next):
+                return self._head_source(rendered_next=rendered_next)
             case DigestRendition(name):
                 return self.digest_rendition(name)
             case DigestSource(etag):
@@ -180,22 +184,31 @@ class StoreDriver:
                 self.destination.delete(f"{self.key}/{name}")
                 return None
 
-    def _read_manifest(self) -> Manifest | None:
-        return read_manifest(self.destination, self.key)
-
     def _list_renditions(self) -> dict[str, ObjectInfo]:
         objects = {info.key[len(self.key) + 1 :]: info for info in self.destination.children(self.key)}
         return {name: info for name, info in objects.items() if is_managed_name(name)}
 
-    def _head_source(self) -> ObjectInfo | None:
+    def _head_source(self, *, rendered_next: bool) -> ObjectInfo | None:
         """Return the source; None if it does not exist, is not selected or is opted out.
 
         Raises StoreError, also if the whole folder of sources is missing.
         """
-        source = self.source.head(self.key) if is_source(self.key, self.recipe.selection) else None
+        source = None
+        if is_source(self.key, self.recipe.selection):
+            source = self._open_source() if rendered_next else self.source.head(self.key)
         if source is None:
             self.source.check_absence()  # a missing folder, such as an unmounted disk, deletes no thumbnails
         return None if source is None or source.opted_out else source
+
+    def _open_source(self) -> ObjectInfo | None:
+        try:
+            reader = self.source.open(self.key)
+        except Rejected:  # it is archived: the rejection is recorded when it is rendered
+            return self.source.head(self.key)
+        if reader is None:
+            return None
+        self.opened.append(reader)
+        return reader.info
 
     def digest_rendition(self, name: str) -> str | None:
         """Return the result of DigestRendition. Raises StoreError."""
@@ -212,7 +225,7 @@ class StoreDriver:
 
     def _render(self, etag: str, names: frozenset[str] | None) -> Work | Rejected | None:
         try:
-            reader = self.source.open(self.key)
+            reader = self.opened.pop() if self.opened else self.source.open(self.key)
             if reader is None:
                 return None
             with closing(reader):

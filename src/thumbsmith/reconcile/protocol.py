@@ -9,6 +9,10 @@ The order of the steps (docs/decisions/0003):
 2. Obsolete renditions are deleted before new ones are written.
 3. The manifest is written last: it is the commit.
 4. The source is checked once more before the run ends. If it changed, all steps are repeated.
+
+The run of a message that is delivered for the first time does not list the renditions of a new or replaced source: the
+manifest names all of them, except those of a run that ended before its commit. The message of that run is delivered
+again, and then the renditions are listed.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ from thumbsmith.errors import Rejected, StoreError
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.names import MANIFEST, expected
 from thumbsmith.reconcile.decide import Assessment, assess, may_be_same, unusable_key
-from thumbsmith.reconcile.manifest import Manifest, Rejection, RenditionRecord, SourceRecord
+from thumbsmith.reconcile.manifest import Manifest, ManifestVersion, Rejection, RenditionRecord, SourceRecord
 from thumbsmith.store.base import MAX_KEY_BYTES, Headers, ObjectInfo
 
 if TYPE_CHECKING:
@@ -35,10 +39,16 @@ MAX_ROUNDS: Final = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the caller chooses: to keep the thumbnails of deleted sources; to try recorded rejections again."""
+    """What the caller chooses, or knows about its request.
+
+    `keep_orphans`: keep the thumbnails of deleted sources. `retry_rejected`: try recorded rejections again.
+    `first_delivery`: if this run ends before its commit, another run of this key follows, which lists the renditions.
+    Then this run lists them only where it must.
+    """
 
     keep_orphans: bool = False
     retry_rejected: bool = False
+    first_delivery: bool = False
 
 
 DEFAULTS: Final = Options()
@@ -64,7 +74,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class ReadManifest:
-    """Result: the Manifest, or None if there is none that this release can read."""
+    """Result: the ManifestVersion, or None if there is no such object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +84,12 @@ class ListRenditions:
 
 @dataclass(frozen=True, slots=True)
 class HeadSource:
-    """Result: the ObjectInfo of the source, or None if it does not exist or is not selected."""
+    """Result: the ObjectInfo of the source, or None if it does not exist or is not selected.
+
+    `rendered_next`: this version is probably rendered next, so that its first bytes may be read with it.
+    """
+
+    rendered_next: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +140,8 @@ Effect: TypeAlias = ReadManifest | ListRenditions | HeadSource | DigestRendition
 class Finding:
     """What is under one key. `assessment` is None if there is no source.
 
-    `sha256` is the digest of the source if it was read.
+    `present` are the objects under the key, by name: listed, or those that the manifest names. `sha256` is the digest
+    of the source if it was read.
     """
 
     source: ObjectInfo | None
@@ -151,8 +167,8 @@ def steps(
     refusal = unusable_key(key, recipe, max_key_bytes)
     if refusal:
         return Outcome(status="rejected", code=refusal.code, detail=refusal.detail)
-    for _ in range(MAX_ROUNDS):
-        found = yield from examine(recipe, options)
+    for number in range(MAX_ROUNDS):
+        found = yield from examine(recipe, options if number == 0 else replace(options, first_delivery=False))
         if found.source and found.assessment:
             outcome = yield from _update(
                 found, found.source, found.assessment, recipe, options, record_digest=record_digest
@@ -169,9 +185,17 @@ def examine(recipe: Recipe, options: Options = DEFAULTS) -> Generator[Effect, An
 
     If the etag of a rendition is not the recorded one, its bytes decide.
     """
-    manifest: Manifest | None = yield ReadManifest()
-    present: Mapping[str, ObjectInfo] = yield ListRenditions()
-    source: ObjectInfo | None = yield HeadSource()
+    version: ManifestVersion | None = yield ReadManifest()
+    manifest = version.manifest if version else None
+    source: ObjectInfo | None
+    present: Mapping[str, ObjectInfo]
+    if options.first_delivery:
+        source = yield HeadSource(rendered_next=True)
+        named = _named_by_manifest(source, version)
+        present = (yield ListRenditions()) if named is None else named
+    else:
+        present = yield ListRenditions()
+        source = yield HeadSource()
     if manifest and manifest.rejection and options.retry_rejected:
         manifest = None
     if source is None:
@@ -186,6 +210,24 @@ def examine(recipe: Recipe, options: Options = DEFAULTS) -> Generator[Effect, An
             digests[name] = yield DigestRendition(name)
         assessment = assess(source, manifest, present, recipe, digests, sha256)
     return Finding(source=source, manifest=manifest, present=present, assessment=assessment, sha256=sha256)
+
+
+def _named_by_manifest(source: ObjectInfo | None, version: ManifestVersion | None) -> Mapping[str, ObjectInfo] | None:
+    """Return the objects that the manifest names, by name; None if the renditions must be listed.
+
+    All renditions of a new or a replaced source are rendered again, so that only their names are needed. The
+    renditions of a source that has the recorded etag are compared with those in the store. Those of a deleted source
+    are all deleted, also those that an operator or an older release left.
+    """
+    if source is None:
+        return None
+    if version is None:
+        return {}
+    manifest = version.manifest
+    if manifest is None or manifest.source.etag == source.etag or may_be_same(source, manifest.source):
+        return None
+    renditions = {each.name: ObjectInfo(each.key, each.etag, each.bytes) for each in manifest.renditions}
+    return {MANIFEST: version.info, **renditions}
 
 
 # Each of the generators below returns None if the source changed since it was examined. `steps` then starts again.

@@ -48,7 +48,7 @@ OPT_OUT: Final = ("thumbs", "off")
 class ObjectInfo:
     """One object, as `head` or a listing reports it. `size` is in bytes.
 
-    `etag` is opaque and changes whenever the content does. `opted_out` is set by `head` only: the owner of the object
+    `etag` is opaque and changes whenever the content does. `opted_out` is not set by a listing: the owner of the object
     wants no thumbnails of it.
     """
 
@@ -156,7 +156,10 @@ class Store(ABC):
 
     @abstractmethod
     def open(self, key: str) -> OpenObject | None:
-        """Return a reader over the current version of the object, or None. Raises Rejected for an archived one."""
+        """Return a reader over the current version of the object and whether it is opted out, or None.
+
+        Raises Rejected for an archived one.
+        """
 
     @abstractmethod
     def put(self, key: str, data: bytes, headers: Headers) -> str:

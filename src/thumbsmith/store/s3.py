@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -129,7 +129,7 @@ class S3Store(Store):
             return None
         try:
             answer = self._request("head_object", key, Key=self.prefix + key)
-            opted_out = opts_out(answer.get("Metadata")) or (bool(answer.get("TagCount")) and opts_out(self._tags(key)))
+            opted_out = self._opts_out(key, answer.get("Metadata"), answer.get("TagCount"))
         except S3Error as refusal:
             if not refusal.no_such_object:
                 raise
@@ -143,7 +143,7 @@ class S3Store(Store):
 
     @override
     def open(self, key: str) -> S3Object | None:
-        """Return a reader, or None. One request, which also brings the first 128 KiB.
+        """Return a reader, or None. One request, which also brings the first 128 KiB, and one more if it has tags.
 
         Raises Rejected (archived) where the object must first be restored from an archive.
         """
@@ -151,13 +151,14 @@ class S3Store(Store):
             return None
         try:
             piece = self._read(key, 0, FIRST_READ_BYTES)
+            opted_out = self._opts_out(key, piece.metadata, piece.tags)
         except S3Error as refusal:
             if refusal.no_such_object:
                 return None
             if refusal.status == 416:  # RFC 9110, section 14.1.2: an empty object has no first byte
                 return self._open_empty(key)
             raise
-        return S3Object(ObjectInfo(key, self._etag(piece.etag, key), piece.size), self, piece.data)
+        return S3Object(ObjectInfo(key, self._etag(piece.etag, key), piece.size, opted_out), self, piece.data)
 
     def read_version(self, info: ObjectInfo, start: int, end: int) -> bytes:
         """Return the bytes from `start` to before `end` of the version that has this etag.
@@ -273,6 +274,9 @@ class S3Store(Store):
         if info and info.size:
             raise SourceChanged(f"{self._address(key)}: replaced while it was opened")
         return S3Object(info, self, b"") if info else None
+
+    def _opts_out(self, key: str, metadata: Mapping[str, str] | None, tags: int | None) -> bool:
+        return opts_out(metadata) or (bool(tags) and opts_out(self._tags(key)))
 
     def _tags(self, key: str) -> dict[str, str]:
         answer = self._request("get_object_tagging", key, Key=self.prefix + key)

@@ -35,11 +35,16 @@ _CONTENT_RANGE: Final = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,
 
 @dataclass(frozen=True, slots=True)
 class ObjectRange:
-    """Some bytes of an object, its etag as S3 sent it, and the number of bytes of the whole object."""
+    """Some bytes of an object, its etag as S3 sent it, and the number of bytes of the whole object.
+
+    `metadata` is its user metadata, and `tags` its number of tags.
+    """
 
     data: bytes
     etag: str
     size: int
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    tags: int = 0
 
 
 class Transport(Protocol):
@@ -184,4 +189,6 @@ def _piece(answer: dict[str, Any], first: int, last: int) -> ObjectRange | None:
     if (int(span[1]) if span else 0) != first or answer.get("ContentLength", expected) != expected:
         return None
     data = answer["Body"].read()
-    return ObjectRange(data, answer.get("ETag", ""), size) if len(data) == expected else None
+    if len(data) != expected:
+        return None
+    return ObjectRange(data, answer.get("ETag", ""), size, answer.get("Metadata", {}), answer.get("TagCount", 0))
