@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thumbsmith.web.http import byte_range, matches_etag
+from thumbsmith.web.http import byte_range, matches_etag, status_phrase
 
 ETAG = '"abc"'
 
@@ -72,3 +72,18 @@ def test_no_range_exceeds_the_object(header, size):
     except ValueError:
         return
     assert part is None or 0 <= part[0] < part[1] <= size
+
+
+@pytest.mark.parametrize(
+    ("status", "phrase"),
+    [
+        (404, "Not Found"),
+        (413, "Content Too Large"),
+        (414, "URI Too Long"),
+        (416, "Range Not Satisfiable"),
+        (422, "Unprocessable Content"),
+    ],
+)
+def test_a_status_has_the_phrase_of_the_standard(status, phrase):
+    """Problems have the phrases of RFC 9110 on every version of Python."""
+    assert status_phrase(status) == phrase

@@ -27,6 +27,14 @@ RETRY_AFTER_SECONDS: Final = "2"
 # A recipe of fifty variants has 10 KB.
 MAX_JSON_BYTES: Final = 256 << 10
 
+# Phrases of RFC 9110 that http.HTTPStatus has only since Python 3.13. Earlier versions use those of older standards.
+_NEW_PHRASES: Final = {
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}
+
 _TYPE_NAMES: Final[dict[type, str]] = {str: "text", int: "a whole number", bool: "true or false"}
 
 _RANGE: Final = re.compile(r"bytes=\s*(\d{0,18})-(\d{0,18})\s*")
@@ -59,7 +67,7 @@ class Problem(Exception):
         """Return the answer as `application/problem+json`."""
         content = {
             "type": "about:blank",
-            "title": HTTPStatus(self.status).phrase,
+            "title": status_phrase(self.status),
             "status": self.status,
             "detail": self.detail,
             **({"code": self.code} if self.code else {}),
@@ -67,6 +75,11 @@ class Problem(Exception):
         }
         body = json.dumps(content, ensure_ascii=False).encode()
         return Response(body, self.status, {"Cache-Control": "no-store", **self.headers}, PROBLEM_MEDIA_TYPE)
+
+
+def status_phrase(status: int) -> str:
+    """Return the phrase of a status in RFC 9110, section 15: the same on every version of Python."""
+    return _NEW_PHRASES.get(status) or HTTPStatus(status).phrase
 
 
 def problem_from_error(error: ThumbsmithError) -> Problem:

@@ -8,11 +8,10 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Collection, Iterator, Mapping
-from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any, Final
 
-from thumbsmith.web.http import PROBLEM_MEDIA_TYPE
+from thumbsmith.web.http import PROBLEM_MEDIA_TYPE, status_phrase
 from thumbsmith.web.operations import OPERATIONS, SCHEMAS, Operation, ref
 
 # The answers of the access middleware, to any request: no host or a wrong one, no token, a foreign site.
@@ -63,7 +62,7 @@ def _response(description: str, content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _problem(status: int, *, has_body: bool) -> dict[str, Any]:
-    return _response(HTTPStatus(status).phrase, {PROBLEM_MEDIA_TYPE: {"schema": ref("Problem")}} if has_body else {})
+    return _response(status_phrase(status), {PROBLEM_MEDIA_TYPE: {"schema": ref("Problem")}} if has_body else {})
 
 
 def reference() -> str:
