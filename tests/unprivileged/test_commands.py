@@ -25,7 +25,7 @@ confined = pytest.mark.skipif(sandbox.FILTER is None, reason="only Linux on x86-
 
 
 def lines_of(process: subprocess.Popen[str]) -> Iterator[str]:
-    """Yield the lines of stdout; a line that does not come fails the test."""
+    """Yield the lines of stdout; a line that does not come fails the test. A process may have only one such reader."""
     lines: queue.Queue[str] = queue.Queue()
     threading.Thread(target=lambda: [lines.put(line) for line in process.stdout], daemon=True).start()
     while True:
@@ -198,14 +198,14 @@ def test_watch_follows_the_rest(user: User):
     """Over a folder with an unreadable part, watch reports that part and makes what is added elsewhere."""
     (user.folder / "photos/locked").chmod(0)
     with user.running("watch", "photos", "thumbs", "--json") as process:
-        seen = []
-        for line in lines_of(process):
+        lines, seen = lines_of(process), []
+        for line in lines:
             seen.append(json.loads(line))
             if seen[-1]["event"] == "watching":
                 break
         assert ("locked/", "failed") in {(event.get("key"), event.get("outcome")) for event in seen}
         (user.folder / "photos/new.jpg").write_bytes(picture())
-        for line in lines_of(process):
+        for line in lines:
             if json.loads(line).get("key") == "new.jpg":
                 assert json.loads(line)["outcome"] in {"made", "fresh"}  # a scan may have made them first
                 break
