@@ -13,8 +13,8 @@ from threading import Lock
 from typing import Any, Final
 
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.image import vips
-from thumbsmith.image.containers import tiff
+from thumbsmith.image import vips_stream
+from thumbsmith.image.containers import tiff, tiff_pixels
 from thumbsmith.image.containers.base import Probe, Window
 from thumbsmith.image.containers.exif import ORIENTATION
 from thumbsmith.image.pillow import Image, TiffImagePlugin
@@ -51,8 +51,8 @@ _LIBTIFF: Final = Lock()
 def open_tiff(stream: SourceStream, probe: Probe) -> Image.Image:
     """Return the first image of a TIFF, which gets its orientation when it is loaded.
 
-    Raises Rejected(unsupported_format) for a combination of depth and channels that neither library reads, and what
-    Pillow and libvips raise for a broken file.
+    Raises Rejected(unsupported_format) for a combination of depth and channels that neither library reads, ShortRead
+    and Rejected for missing pixels, and what Pillow and libvips raise for a broken file.
     """
     tags = tiff.fields(stream.window())
     photometric = tags.get(tiff.PHOTOMETRIC, (tiff.WHITE_IS_ZERO,))[0]
@@ -67,6 +67,7 @@ def open_tiff(stream: SourceStream, probe: Probe) -> Image.Image:
         return _by_vips(stream, probe, tags)
     if image.mode == "F" and photometric == tiff.WHITE_IS_ZERO:
         raise _unsupported(probe)  # both libraries return it inverted
+    tiff_pixels.require_pixels(stream.window())
     return _by_vips(stream, probe, tags) if _is_misread(image) else image
 
 
@@ -153,7 +154,7 @@ def _is_misread(image: TiffImagePlugin.TiffImageFile) -> bool:
 def _by_vips(stream: SourceStream, probe: Probe, tags: Mapping[int, tuple[int, ...]]) -> Image.Image:
     """Return the image decoded by libvips: RGB, RGBA with alpha, CMYK, or F for gray of 32 bits or floating point.
 
-    Raises vips.VipsError, and Rejected(unsupported_format) for images that libvips does not read, or reads wrongly.
+    Raises VipsError, and Rejected(unsupported_format) for images that libvips does not read, or reads wrongly.
     """
     compression = tags.get(tiff.COMPRESSION, (1,))[0]
     photometric = tags.get(tiff.PHOTOMETRIC, (0,))[0]
@@ -163,10 +164,10 @@ def _by_vips(stream: SourceStream, probe: Probe, tags: Mapping[int, tuple[int, .
         raise _unsupported(probe)
     if floating and photometric == tiff.WHITE_IS_ZERO:
         raise _unsupported(probe)
+    tiff_pixels.require_pixels(stream.window(), by_libvips=True)
     stream.seek(0)
     data = stream.read()
-    tiff.check_tiles(tags, len(data))
-    read = vips.Picture.open("tiffload", data)
+    read = vips_stream.open_tiff(data, probe)
     profile = read.profile()
     if deep:
         made, mode = read.run("cast", format="float"), "F"

@@ -90,7 +90,8 @@ class Picture:
         source, kept_alive = _source_over(file)
         made = _checked(lib.vips_operation_new(f"{loader}_source".encode()))
         _set(made, "source", _SOURCE, source)
-        return cls(_built(made, options | {"access": "sequential", "fail_on": "error"}), (source, kept_alive))
+        defaults: dict[str, float | str] = {"access": "sequential", "fail_on": "error"}
+        return cls(_built(made, defaults | options), (source, kept_alive))
 
     @property
     def shape(self) -> tuple[int, int, int]:

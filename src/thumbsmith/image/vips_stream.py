@@ -75,7 +75,7 @@ def load_shrunk(
         return None
 
     def load(file: VipsInput | bytes) -> Image.Image | None:
-        whole = vips.Picture.open(f"{probe.format}load", file)
+        whole = open_tiff(file, probe) if probe.format == "tiff" else vips.Picture.open("pngload", file)
         if whole.shape != (*image.size, len(image.getbands())):
             return None
         return _to_pillow(whole.run("shrink", hshrink=count, vshrink=count, ceil="true"))
@@ -84,6 +84,15 @@ def load_shrunk(
     found = _load(stream, probe, load)
     stream.seek(place)
     return None if found is None else (found, count)
+
+
+def open_tiff(file: VipsInput | bytes, probe: Probe) -> vips.Picture:
+    """Return a TIFF opened by libvips. Raises VipsError.
+
+    libvips 8.18 ignores that a tile cannot be decoded, unless it fails for warnings. In an image of strips it would
+    then also fail for warnings about fields that it does not know.
+    """
+    return vips.Picture.open("tiffload", file, fail_on="warning" if probe.piece else "error")
 
 
 def load_webp_shrunk(

@@ -21,7 +21,7 @@ _MAX_ENTRIES: Final = 65_535
 # The directories of EXIF have a few dozen entries.
 _MAX_EXIF_ENTRIES: Final = 1_000
 
-# The fields read here have one value per sample, and no supported image has more samples.
+# Most fields have one value per sample, and no supported image has more samples.
 _MAX_VALUES: Final = 16
 
 # Types of fields with integers -> the format of `struct`: BYTE, SHORT, LONG, IFD, LONG8, IFD8.
@@ -56,7 +56,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """One directory: the integers of each requested field, at most 16, and the offset of the next directory, or 0.
+    """One directory: the integers of each requested field, and the offset of the next directory, or 0.
 
     `present` are the requested tags that it has, with integers or other values.
     """
@@ -82,8 +82,10 @@ def open_block(block: Window) -> tuple[Layout, int]:
     return layout, block.unpack(layout.offset_format, 8 if layout.big else 4)[0]
 
 
-def read_directory(block: Window, layout: Layout, offset: int, tags: frozenset[int]) -> Directory:
-    """Return the directory at `offset` with the fields of these tags.
+def read_directory(
+    block: Window, layout: Layout, offset: int, tags: frozenset[int], *, most_values: int = _MAX_VALUES
+) -> Directory:
+    """Return the directory at `offset` with the fields of these tags, and at most `most_values` integers of each.
 
     Raises Rejected(corrupt) or ShortRead for an impossible directory, such as one with two values of a tag: Pillow uses
     the last, libtiff the first.
@@ -92,7 +94,7 @@ def read_directory(block: Window, layout: Layout, offset: int, tags: frozenset[i
     start = offset + struct.calcsize(layout.count_format)
     table = block.read(start, count * struct.calcsize(layout.entry_format))
     fields: dict[int, tuple[int, ...]] = {}
-    for tag, values in _fields(block, layout, table, tags):
+    for tag, values in _fields(block, layout, table, tags, most_values):
         if fields.setdefault(tag, values) != values:
             raise Rejected(Code.CORRUPT, f"a directory gives tag {tag} two different values")
     present = frozenset(tag for tag, *_ in struct.iter_unpack(layout.entry_format, table) if tag in tags)
@@ -114,10 +116,12 @@ def _entry_count(block: Window, layout: Layout, offset: int) -> int:
     return count
 
 
-def _fields(block: Window, layout: Layout, table: bytes, tags: frozenset[int]) -> Iterator[tuple[int, tuple[int, ...]]]:
+def _fields(
+    block: Window, layout: Layout, table: bytes, tags: frozenset[int], most_values: int
+) -> Iterator[tuple[int, tuple[int, ...]]]:
     for tag, kind, count, inline in struct.iter_unpack(layout.entry_format, table):
         if tag in tags and kind in _INTEGER_TYPES and count:
-            form = f"{layout.order}{min(count, _MAX_VALUES)}{_INTEGER_TYPES[kind]}"
+            form = f"{layout.order}{min(count, most_values)}{_INTEGER_TYPES[kind]}"
             if count * struct.calcsize(_INTEGER_TYPES[kind]) <= len(inline):
                 yield tag, struct.unpack_from(form, inline)
             else:

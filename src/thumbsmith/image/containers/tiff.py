@@ -134,14 +134,7 @@ def _following_directories(data: Window, layout: Layout, first: int, offset: int
 def fields(data: Window) -> Mapping[int, tuple[int, ...]]:
     """Return the integers of the first directory of a TIFF that was probed before, by tag. Raises ShortRead."""
     layout, offset = open_block(data)
-    return read_directory(data, layout, offset, _TAGS | {TILE_OFFSETS, TILE_BYTES}).fields
-
-
-def check_tiles(found: Mapping[int, tuple[int, ...]], size: int) -> None:
-    """Raise ShortRead if a tile of these fields reaches beyond a file of this size: libvips leaves it black."""
-    tiles = zip(found.get(TILE_OFFSETS, ()), found.get(TILE_BYTES, ()), strict=False)
-    if any(start + length > size for start, length in tiles):
-        raise ShortRead
+    return read_directory(data, layout, offset, _TAGS).fields
 
 
 class Level(NamedTuple):
