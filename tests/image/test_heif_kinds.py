@@ -294,3 +294,46 @@ def test_how_often_tiles_can_be_halved_is_told():
     assert probe(BytesReader(heif(items, [relation, (b"auxl", 4, [1])]))).levels == 0
     items[0] = items[0].having(clap(10, 10, 0, 0))
     assert probe(BytesReader(heif(items, [relation]))).levels == 0
+
+
+FIRST_LAYER = next(each for each in tile().properties if each[4:8] == b"hvcC")
+MORE_LAYERS = box(b"lhvC", FIRST_LAYER[8:])
+OTHERS = tuple(each for each in tile().properties if each != FIRST_LAYER)
+ONLY_MORE = Entry(b"lhv1", (*OTHERS, MORE_LAYERS), tile().data)
+LARGER = tuple(each for each in tile().properties if each[4:8] != b"ispe")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        heif([ONLY_MORE], brands=b"heis\0\0\0\0mif1heis"),
+        heif([Entry(b"lhv1", tile().properties, tile().data)], brands=b"heim\0\0\0\0mif1heim"),
+        heif([Entry(b"hvc1", ONLY_MORE.properties, ONLY_MORE.data)]),
+        heif([ONLY_MORE, tile()], [(b"exbl", 1, [2])]),
+        heif([grid(1, 1, SIDE, SIDE), ONLY_MORE], [(b"dimg", 1, [2])]),
+        heif([Entry(b"iden", (ispe(SIDE, SIDE),)), ONLY_MORE], [(b"dimg", 1, [2])]),
+        heif([tile().having(box(b"lsel", b"\0\1"))]),
+        heif([tile().having(box(b"oinf", bytes(20)), box(b"tols", bytes(4), b"\0\1"))]),
+        heif([grid(1, 1, SIDE, SIDE), tile().having(box(b"lsel", b"\0\2"))], [(b"dimg", 1, [2])]),
+        heif([Entry(b"hvc1", (*LARGER, ispe(2 * SIDE, 2 * SIDE), MORE_LAYERS), tile().data)]),
+        heif([Entry(b"hvc1", (*LARGER, ispe(2 * SIDE, 2 * SIDE), box(b"oinf", bytes(20))), tile().data)]),
+    ],
+)
+def test_layers_above_the_first_are_unsupported(data: bytes):
+    """An image that is coded in several layers, and shows another than the first, is no damage."""
+    assert refused(data) == "unsupported_format"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        (MORE_LAYERS,),
+        (box(b"lsel", b"\0\0"),),
+        (box(b"lsel", b"\xff\xff"),),
+        (MORE_LAYERS, box(b"oinf", bytes(20)), box(b"tols", bytes(6))),
+    ],
+)
+def test_the_first_of_several_layers_is_read(more: tuple[bytes, ...]):
+    """An image whose first layer is shown is decoded, although there are others."""
+    assert decoded(heif([tile().having(*more)])).tobytes() == decoded(PLAIN).tobytes()
+    assert refused(heif([Entry(b"hvc1", (*LARGER, ispe(2 * SIDE, 2 * SIDE)), tile().data)])) == "corrupt"

@@ -143,7 +143,13 @@ def _coded(items: Items, colors: Colors) -> Image.Image:
         BytesIO(alone.read(0, alone.size)), convert_hdr_to_8bit=True, hdr_to_16bit=True, remove_stride=False
     )
     picture = file[0]
-    pixels = picture.data  # the size may change in decoding
+    try:
+        pixels = picture.data  # the size may change in decoding
+    except ValueError as error:
+        if not items.layered:
+            raise
+        # libheif decodes the first layer, and refuses it if it is smaller than the image.
+        raise Rejected(Code.UNSUPPORTED_FORMAT, "this HEIC of several layers is not supported") from error
     image = Image.frombytes(picture.mode, picture.size, pixels, "raw", picture.mode, picture.stride)
     return normalize_mode(image, 16)  # pi_heif returns gray of more than 8 bits in 16 bits
 

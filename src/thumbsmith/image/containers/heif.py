@@ -22,6 +22,9 @@ _NEUTRAL: Final = frozenset({b"mif1", b"msf1", b"mif2", b"miaf"})
 # Supported types of items in a HEIC: coded by HEVC, and derived from other items.
 _HEIC_ITEMS: Final = frozenset({b"hvc1", b"grid", b"iovl", b"iden"})
 
+# The value of `lsel` that selects no layer (ISO/IEC 23008-12, 6.5.11).
+_ANY_LAYER: Final = 0xFFFF
+
 # Types of items that libavif reads as an image.
 _AVIF_ITEMS: Final = frozenset({b"av01", b"grid"})
 
@@ -116,6 +119,8 @@ def _read_still(data: Window, name: str) -> Probe:
     items = items.main_image() if name == "heic" else items.in_prescribed_order()
     members = items.members()
     _check_kind(items, name)
+    if name == "heic":
+        _check_parts(items, members)
     grid = read_grid(items)
     _check_complete(items, members)
     (width, height), alpha = items.size, items.alpha
@@ -157,6 +162,25 @@ def _check_kind(items: Items, name: str) -> None:
         raise Rejected(Code.UNSUPPORTED_FORMAT, f"an AVIF with colors by matrix {matrix} of H.273 is not supported")
     if any(kind == b"pred" and item == items.primary for kind, item, _ in items.references):
         raise Rejected(Code.UNSUPPORTED_FORMAT, "a picture that is coded as changes to another is not supported")
+
+
+def _check_parts(items: Items, members: Iterable[int]) -> None:
+    """Raise Rejected(unsupported_format) if a part of a HEIC has another codec, or shows a layer above the first.
+
+    The first layer alone is plain HEVC, in an item with `hvcC`. Only `lhvC` describes the other layers, which `lsel`
+    or `tols` select (ISO/IEC 23008-12, 6.5.11 and annex B; ISO/IEC 14496-15, 9.6).
+    """
+    for item in members:
+        kind = items.kinds.get(item, b"hvc1")
+        if kind not in _HEIC_ITEMS:
+            name = kind.decode("ascii", "backslashreplace").strip()
+            raise Rejected(Code.UNSUPPORTED_FORMAT, f"a picture with a part of type {name!r} is not supported")
+        own = {box.kind: box.body for box in items.properties.get(item, ())}
+        without_first = b"lhvC" in own and b"hvcC" not in own
+        layer = own[b"lsel"].unpack(">H", 0)[0] if b"lsel" in own else 0
+        layer_set = own[b"tols"].unpack(">H", 4)[0] if b"tols" in own else 0
+        if without_first or layer not in (0, _ANY_LAYER) or layer_set:
+            raise Rejected(Code.UNSUPPORTED_FORMAT, "a HEIC that shows a layer above the first is not supported")
 
 
 def _check_complete(items: Items, members: Iterable[int]) -> None:

@@ -16,6 +16,9 @@ _MAX_DEPTH: Final = 5
 # The prescribed order of crop, rotation and mirroring (ISO/IEC 23000-22, 7.3.6.7).
 _PRESCRIBED_ORDER: Final = {b"irot": 1, b"imir": 2}
 
+# Properties of images with several layers: their decoder configuration and their operating points.
+_LAYER_PROPERTIES: Final = frozenset({b"lhvC", b"oinf"})
+
 # EXIF's orientation after a rotation by 90 degrees anticlockwise, after swapping top and bottom, and left and right.
 # The index is the orientation before, 1 to 8.
 _ANTICLOCKWISE: Final = (0, 8, 5, 6, 7, 4, 1, 2, 3)
@@ -72,6 +75,11 @@ class Items:
     def has_size(self) -> bool:
         """Return whether the primary item has a size property: alpha of an AVIF may leave it out."""
         return any(box.kind == b"ispe" for box in self._own())
+
+    @property
+    def layered(self) -> bool:
+        """Return whether the primary item has more layers than the first, which may have other sizes."""
+        return any(box.kind in _LAYER_PROPERTIES for box in self._own())
 
     @property
     def displayed_size(self) -> tuple[int, int]:
