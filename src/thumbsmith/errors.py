@@ -90,6 +90,10 @@ class StoreError(ThumbsmithError):
         self.one_object = one_object
 
 
+class StoreFull(StoreError):
+    """Nothing can be written because there is no space. Deleting something may help."""
+
+
 class SourceChanged(StoreError):
     """An object was replaced or deleted between two reads of it."""
 

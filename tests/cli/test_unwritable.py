@@ -118,13 +118,48 @@ def test_a_full_disk_does_not_refuse_what_frees_space(thumbsmith: Command, place
     _mounted("-t", "tmpfs", "-o", "size=2m", "none", str(place))
     assert thumbsmith("sync", "photos", place).code == 0
     Path("photos/a.jpg").rename("photos/new.jpg")
-    free = os.statvfs(place).f_bavail * os.statvfs(place).f_frsize
-    (place / "fill").write_bytes(bytes(free))
+    (place / "fill").write_bytes(bytes(_free(place)))
     ran = thumbsmith("sync", "photos", place, "--json")
     assert (ran.code, ran.summary["deleted"], ran.summary["failed"]) == (1, 4, 1)
     (place / "fill").unlink()
     ran = thumbsmith("sync", "photos", place, "--json")
     assert (ran.code, ran.summary["made"]) == (0, 1)
+
+
+SIX = "".join(f"[variants.v{number}]\nwidth = {64 * number}\nfit = 'inside'\n" for number in range(1, 7))
+
+
+@pytest.mark.parametrize("added", ["", "[variants.added]\nwidth = 20\n"])
+def test_a_removed_variant_frees_a_full_disk(thumbsmith: Command, place: Path, added: str):
+    """Thumbnails of a variant that the recipe no longer has are deleted on a full disk, and the rest is made."""
+    _mounted("-t", "tmpfs", "-o", "size=2m", "none", str(place))
+    Path("thumbsmith.toml").write_text(SIX)
+    assert thumbsmith("sync", "photos", place).code == 0
+    kept = SIX.rpartition("[variants.v4]")[0]
+    Path("thumbsmith.toml").write_text(kept + added)
+    (place / "fill").write_bytes(bytes(_free(place)))
+    assert _free(place) == 0
+    ran = thumbsmith("sync", "photos", place, "--json")
+    assert ran.code == 0, ran.err
+    assert ran.summary["deleted"] == 3 * ran.summary["made"]
+    assert not list(place.rglob("v6*"))
+    assert bool(added) == bool(list(place.rglob("added*")))
+
+
+def test_a_removed_variant_does_not_hide_that_a_disk_is_read_only(thumbsmith: Command, place: Path):
+    """Where nothing can be deleted either, one sentence and exit code 2 remain."""
+    _mounted("-t", "tmpfs", "none", str(place))
+    Path("thumbsmith.toml").write_text(SIX)
+    assert thumbsmith("sync", "photos", place).code == 0
+    Path("thumbsmith.toml").write_text(SIX.rpartition("[variants.v6]")[0])
+    subprocess.run(["mount", "-o", "remount,ro", place], check=True)
+    ran = thumbsmith("sync", "photos", place)
+    assert (ran.code, ran.out, len(ran.err.splitlines())) == (2, "", 1)
+
+
+def _free(place: Path) -> int:
+    found = os.statvfs(place)
+    return found.f_bavail * found.f_frsize
 
 
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="root keeps its capabilities without setpriv")

@@ -40,7 +40,7 @@ PRAGMA synchronous = OFF;
 PRAGMA cache_size = -24576;
 CREATE TABLE entry (key BLOB, etag TEXT, size INTEGER, objects TEXT);
 CREATE TABLE unmanaged (key BLOB, etag TEXT, size INTEGER);
-CREATE TABLE pending (key BLOB, listed INTEGER, size INTEGER, etag TEXT);
+CREATE TABLE pending (key BLOB, listed INTEGER, size INTEGER, etag TEXT, deletes INTEGER);
 """
 
 # One row for each key. Entries of the source have an etag. The destination may have several, each with some objects.
@@ -158,12 +158,16 @@ class KeyRow:
 
 @dataclass(frozen=True, slots=True)
 class PendingKey:
-    """A key to converge. `listed` says whether a source was listed; `size` (bytes) and `etag` are of its version."""
+    """A key to converge. `listed` says whether a source was listed; `size` (bytes) and `etag` are of its version.
+
+    `deletes` says that obsolete thumbnails of the source will be deleted.
+    """
 
     key: str
     listed: bool
     size: int = 0
     etag: str = ""
+    deletes: bool = False
 
 
 class KeyJoin(Closing):
@@ -248,14 +252,17 @@ class KeyJoin(Closing):
 
     def add_pending(self, keys: Iterable[PendingKey]) -> None:
         """Store keys for `pending`."""
-        rows = [(encode_key(each.key), each.listed, each.size, each.etag) for each in keys]
-        self._insert("INSERT INTO pending VALUES (?, ?, ?, ?)", rows)
+        rows = [(encode_key(each.key), each.listed, each.size, each.etag, each.deletes) for each in keys]
+        self._insert("INSERT INTO pending VALUES (?, ?, ?, ?, ?)", rows)
 
-    def pending(self, *, listed: bool | None = None) -> Iterator[PendingKey]:
-        """Yield the stored keys in their original order: all, or only those that are sources, or that are not."""
-        query = "SELECT key, listed, size, etag FROM pending WHERE ?1 IS NULL OR listed = ?1 ORDER BY rowid"
-        for raw, is_listed, size, etag in self._database.execute(query, (listed,)):
-            yield PendingKey(decode_key(raw), bool(is_listed), size, etag)
+    def pending(self, *, listed: bool | None = None, deletes: bool | None = None) -> Iterator[PendingKey]:
+        """Yield the stored keys in their original order: all, or only those with these values."""
+        query = """
+            SELECT key, listed, size, etag, deletes FROM pending
+            WHERE (?1 IS NULL OR listed = ?1) AND (?2 IS NULL OR deletes = ?2) ORDER BY rowid
+        """
+        for raw, is_listed, size, etag, does_delete in self._database.execute(query, (listed, deletes)):
+            yield PendingKey(decode_key(raw), bool(is_listed), size, etag, bool(does_delete))
 
     def close(self) -> None:
         """Close and delete the file. Safe to repeat."""

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from thumbsmith.bulk.parallel import each
 from thumbsmith.bulk.scan import PendingKey, Scope, StoreScan, batched
 from thumbsmith.bulk.status import MAX_FAILURES_IN_A_ROW, KeyStatus, inspect, not_tried
-from thumbsmith.errors import MassDeletionRefused, StoreError
+from thumbsmith.errors import MassDeletionRefused, StoreError, StoreFull
 from thumbsmith.reconcile.converge import Renderer, Result
 from thumbsmith.reconcile.decide import State
 from thumbsmith.reconcile.protocol import Outcome
@@ -42,27 +42,39 @@ def sync(
     mistyped. Once `stop` returns True, no further key is begun, and the keys in progress are finished. After too many
     consecutive store failures, the other keys are yielded as failed.
 
-    The thumbnails of deleted sources are deleted first. If the destination is not writable after that, no source is
-    decoded: raises StoreError, or, if something was deleted, yields each pending source as failed.
+    The thumbnails of deleted sources are deleted first. If the destination is full after that, sources with obsolete
+    thumbnails are next. If it is still not writable, no other source is decoded: raises StoreError, or, if a key was
+    converged, yields each remaining source as failed.
     """
     yield from classify(found, stop=stop, allow_mass_delete=allow_mass_delete)
     if stop():
         return
     found.scope.destination.sweep()
-    deleted = 0
-    for result in _converge_all(found, found.join.pending(listed=False), renderer, threads, stop):  # this frees space
-        deleted += result.deleted
-        yield result
+    succeeded = False
+
+    def converged(keys: Iterator[PendingKey]) -> Iterator[SyncResult]:
+        nonlocal succeeded
+        for result in _converge_all(found, keys, renderer, threads, stop):
+            succeeded = succeeded or result.error is None
+            yield result
+
+    yield from converged(found.join.pending(listed=False))
     sources = found.join.pending(listed=True)
+    if stop() or not any(found.join.pending(listed=True)):
+        return
     try:
-        if not stop() and any(found.join.pending(listed=True)):
+        try:
+            found.scope.destination.check_writable()
+        except StoreFull:  # obsolete thumbnails are deleted before new ones are written
+            yield from converged(found.join.pending(listed=True, deletes=True))
+            sources = found.join.pending(listed=True, deletes=False)
             found.scope.destination.check_writable()
     except StoreError as error:
-        if not deleted:
+        if not succeeded:
             raise
         yield from (SyncResult(key=pending.key, listed=True, error=error) for pending in sources)
         return
-    yield from _converge_all(found, sources, renderer, threads, stop)
+    yield from converged(sources)
 
 
 def classify(
@@ -110,7 +122,9 @@ def without_mass_delete(
 
 def _pending(status: KeyStatus) -> PendingKey:
     source = status.source
-    return PendingKey(status.key, True, source.size, source.etag) if source else PendingKey(status.key, False)
+    if source is None:
+        return PendingKey(status.key, False)
+    return PendingKey(status.key, True, source.size, source.etag, deletes=bool(status.orphaned))
 
 
 def _is_pending(status: KeyStatus) -> bool:

@@ -12,13 +12,13 @@ from io import FileIO
 from pathlib import Path
 from typing import Self, TypeVar
 
-from thumbsmith.errors import StoreError
+from thumbsmith.errors import StoreError, StoreFull
 from thumbsmith.store.atomic_write import check_write, is_abandoned, write_whole
 from thumbsmith.store.base import STRICT, Headers, ObjectInfo, Store, Visitor, override, printable_key
 from thumbsmith.store.file_names import MAX_NAME_BYTES, is_private
 from thumbsmith.store.folder_layout import OBJECT_FILE, Layout, LiteralLayout, Location, MappedLayout
 from thumbsmith.store.folder_tree import MAX_ATTEMPTS, FolderTree, PendingFile
-from thumbsmith.store.os_errors import reason, translate_os_errors
+from thumbsmith.store.os_errors import FULL, reason, translate_os_errors
 from thumbsmith.store.safe_open import DirectoryCache, Folder, OpenFile, object_info, open_file, stat_file
 from thumbsmith.store.walk import walk
 
@@ -196,14 +196,14 @@ class FolderStore(Store):
     def check_writable(self) -> None:
         """Write a temporary file and remove it; create the root where it is missing.
 
-        Raises StoreError, not transient, where that fails: the folder may not be written to, or its disk is full.
+        Raises StoreError, not transient, if that fails; StoreFull if the disk is full.
         """
         try:
             with self._tree.make(()) as root:
                 check_write(root.fd)
         except OSError as error:
             message = f"{printable_key(self.root)}: nothing can be written there: {reason(error)}"
-            raise StoreError(message, transient=False) from error
+            raise (StoreFull if error.errno in FULL else StoreError)(message, transient=False) from error
 
     @override
     def sweep(self) -> int:

@@ -32,6 +32,9 @@ TRANSIENT: Final = frozenset(
     }
 )
 
+# The disk is full, or the user has no more space on it.
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+
 # The name does not exist, or a file or a symbolic link is where a folder should be.
 MISSING: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EMLINK})
 
