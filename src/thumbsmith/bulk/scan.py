@@ -26,7 +26,7 @@ from thumbsmith.recipe.selection import Selection, is_hidden, is_source, may_hol
 from thumbsmith.reconcile.converge import Renderer, Result, attempt
 from thumbsmith.reconcile.protocol import DEFAULTS, Options
 from thumbsmith.store import Store, refuse_overlap
-from thumbsmith.store.base import ObjectInfo, Visitor
+from thumbsmith.store.base import ObjectInfo, Visitor, printable_key
 
 T = TypeVar("T")
 
@@ -55,7 +55,8 @@ _is_managed_name: Final = lru_cache(maxsize=1024)(is_managed_name)  # the same f
 class Scope:
     """What to keep up to date: a source, a destination, the recipe, and the options.
 
-    Keys that do not start with `prefix` are ignored. `cache` is the file of the manifest cache.
+    Keys that do not start with `prefix` are ignored. `cache` is the file of the manifest cache. `identity` is that of
+    the source at the start of a run.
     """
 
     source: Store
@@ -64,10 +65,29 @@ class Scope:
     options: Options = DEFAULTS
     prefix: str = ""
     cache: Path | None = None
+    identity: object = None
 
     def attempt(self, key: str, renderer: Renderer) -> Result:
         """Converge one key; return its outcome or error."""
-        return attempt(key, self.source, self.destination, self.recipe, renderer=renderer, options=self.options)
+        return attempt(
+            key,
+            self.source,
+            self.destination,
+            self.recipe,
+            renderer=renderer,
+            options=self.options,
+            check=self._check_source if self.identity else None,
+        )
+
+    def _check_source(self) -> None:
+        """Raise StoreError if another folder replaced that of the sources during this run."""
+        if self.source.identity() != self.identity:
+            problem = "the folder was removed, replaced or unmounted during this run: nothing is deleted"
+            raise StoreError(f"{printable_key(self.source.url)}: {problem}", transient=True)
+
+    def pinned(self) -> Self:
+        """Return this scope for one run: each key fails once another folder has replaced that of the sources."""
+        return replace(self, identity=self.source.identity())
 
     def keeping_orphans(self) -> Self:
         """Return this scope with the option `keep_orphans`."""
@@ -94,6 +114,7 @@ def scan(scope: Scope, stop: Callable[[], bool] = lambda: False) -> Iterator[Sto
     Raises Stopped once `stop` returns True, because an incomplete listing is useless. Raises StoreError if a store
     cannot be listed. Raises UsageError if one store contains the other: thumbnails would become sources.
     """
+    scope = scope.pinned()
     source, destination, selection = scope.source, scope.destination.as_destination(), scope.recipe.selection
     refuse_overlap(source, destination)
     source.check_reachable()

@@ -74,17 +74,20 @@ def follow(  # noqa: PLR0913 - each caller chooses all of them
     everything. It is called if changes may have been missed, and every few minutes; it returns whether nothing failed,
     or None to stop. At the end, the keys in progress are finished. `converge` replaces `scope.attempt`.
     """
-    schedule = RescanSchedule()
+    schedule, current = RescanSchedule(), scope.pinned()
+
+    def attempt(key: str) -> Result:
+        return current.attempt(key, renderer)
+
     with ThreadPoolExecutor(threads, thread_name_prefix="thumbsmith") as pool:
-        keys = _Keys(
-            scope, folder, converge or (lambda key: scope.attempt(key, renderer)), pool, threads, quiet_seconds
-        )
+        keys = _Keys(scope, folder, converge or attempt, pool, threads, quiet_seconds)
         for changed in changes:
             schedule.requested = schedule.requested or changed is None
             for key in changed or ():
                 keys.hint(key)
             if schedule.is_due(started := time.monotonic()):
                 yield from keys.finish()  # so that no thread converges a key while sync does
+                current = scope.pinned()
                 done = sync()
                 if done is None:
                     return

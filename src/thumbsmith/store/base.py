@@ -230,6 +230,13 @@ class Store(ABC):
         """Return this store for a process that runs long: its address is resolved anew at each use."""
         return self
 
+    def identity(self) -> object:
+        """Return a value that changes if another store takes this one's place, as when a disk is unmounted.
+
+        None for a store that is missing, or that nothing can replace.
+        """
+        return None
+
     # Checks, which raise StoreError
 
     def check_reachable(self) -> None:

@@ -56,6 +56,15 @@ class FolderStore(Store):
         return replace(self, root=self.given or self.root, resolving=True)
 
     @override
+    def identity(self) -> object:
+        """Return the device and inode numbers of the root, None if it is missing."""
+        try:
+            found = Path(self.root).stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    @override
     def as_destination(self) -> Self:
         return self if isinstance(self.layout, MappedLayout) else replace(self, layout=MappedLayout())
 

@@ -40,6 +40,7 @@ class BackgroundUpdater:
 
     def __init__(self, scope: Scope, renderer: Renderer, threads: int) -> None:
         self.scope = scope
+        self._current = scope.pinned()
         self._renderer = renderer
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="thumbsmith-update")
@@ -140,7 +141,7 @@ class BackgroundUpdater:
                 self._condition.notify_all()
 
     def _converge(self, key: str) -> Result:
-        result = self.scope.attempt(key, self._renderer)
+        result = self._current.attempt(key, self._renderer)
         self._log_failure(key, result.error)
         with self._condition:
             self._failed.pop(key, None)
@@ -192,6 +193,7 @@ class BackgroundUpdater:
         def warn(refusal: MassDeletionRefused) -> None:
             log.warning("%s: no thumbnails are deleted. Is the folder of the sources in place?", refusal.finding)
 
+        self._current = self.scope.pinned()
         return without_mass_delete(self.scope, self._sync_scope, warn)
 
     def _sync_scope(self, scope: Scope) -> bool | None:
