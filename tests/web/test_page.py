@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,12 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.pictures import picture
 from tests.web.browser import RecordedPage, chromium, needs_chromium, open_page
-from tests.web.serving import RunningServer, run_server, url
+from tests.web.serving import RunningServer, run_application, run_server, url
+from thumbsmith import Recipe
+from thumbsmith.bulk.scan import Scope
+from thumbsmith.errors import StoreError
+from thumbsmith.store import Headers
+from thumbsmith.store.memory import MemoryStore
 from thumbsmith.web import WebSettings
 
 SAMPLES = Path(__file__).parents[2] / "src" / "thumbsmith" / "samples"
@@ -305,3 +311,54 @@ def test_names_are_shown_as_text(tmp_path: Path, browser: BrowserContext):
         expect(recorded.page.locator("#detail img.loaded").first).to_be_visible()
         assert recorded.messages == []
         recorded.page.close()
+
+
+@dataclass(frozen=True)
+class FailingStore(MemoryStore):
+    """A store in which nothing can be written while `failures` contains an error."""
+
+    failures: list[StoreError] = field(default_factory=list)
+
+    def put(self, key: str, data: bytes, headers: Headers) -> str:
+        """Store the object. Raises the error, if there is one."""
+        if self.failures:
+            raise self.failures[0]
+        return super().put(key, data, headers)
+
+
+@pytest.mark.parametrize(("transient", "action"), [(True, "The server tries again."), (False, "reload this page.")])
+def test_a_failure_is_shown_until_it_is_corrected(browser: BrowserContext, transient: bool, action: str):
+    """An image whose thumbnails cannot be written shows the reason and what to do, in the grid and alone."""
+    sources, thumbnails = MemoryStore("sources"), FailingStore("thumbnails")
+    thumbnails.failures.append(StoreError("No space left on device", transient=transient))
+    sources.put("a.png", picture(), Headers(content_type="image/png"))
+    scope = Scope(source=sources, destination=thumbnails, recipe=Recipe.loads(RECIPE))
+    with run_application(scope) as address:
+        page = open_page(browser, url(address)).page
+        card = page.get_by_role("link", name="a.png")
+        expect(card).to_contain_text("No space left on device.", timeout=60_000)
+        expect(card).to_contain_text(action)
+        card.click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_contain_text("No space left on device.", timeout=60_000)
+        expect(dialog).to_contain_text(action)
+        page.keyboard.press("Escape")
+        thumbnails.failures.clear()
+        while not transient and "No space" in card.inner_text():  # a failure is not tried again within two seconds
+            page.wait_for_timeout(500)
+            page.reload()
+            expect(card).not_to_contain_text("Making thumbnails", timeout=60_000)
+        expect(card.locator("img")).to_be_visible(timeout=60_000)
+        expect(card).not_to_contain_text("No space left")
+
+
+def test_a_server_that_ended_is_shown(browser: BrowserContext):
+    """If the server ends while thumbnails are made, the image says so."""
+    sources, thumbnails = MemoryStore("sources"), FailingStore("thumbnails")
+    thumbnails.failures.append(StoreError("No space left on device", transient=True))
+    sources.put("a.png", picture(), Headers(content_type="image/png"))
+    scope = Scope(source=sources, destination=thumbnails, recipe=Recipe.loads(RECIPE))
+    with run_application(scope) as address:
+        page = open_page(browser, url(address)).page
+        expect(page.get_by_role("link", name="a.png")).to_contain_text("No space", timeout=60_000)
+    expect(page.get_by_role("link", name="a.png")).to_contain_text("Start it again", timeout=60_000)

@@ -33,13 +33,23 @@ export async function sendJson(path, options) {
 
 export const imagePath = (key) => `/images/${encodeURIComponent(key)}`;
 
+const withPeriod = (text) => (text.endsWith(".") ? text : `${text}.`);
+
+// Returns what failed, and what to do, for an error that `waitForManifest` throws.
+export function failureText(error) {
+  if (error instanceof ApiError) return `${withPeriod(error.message)} Correct the cause, then reload this page.`;
+  return "The server does not answer. Start it again, then reload this page.";
+}
+
 // Waits for the thumbnails, and returns the manifest. Throws ApiError: 422 for a rejected image, 404 for a deleted one.
-export async function waitForManifest(key, signal) {
+// After each answer without a final result, onProgress gets the failure of the last try as text, or null if it is running.
+export async function waitForManifest(key, { signal, onProgress = () => {} } = {}) {
   for (;;) {
     const response = await send(`${imagePath(key)}?wait=25`, { signal });
     const content = await response.json();
     if (response.status === 200) return content;
     if (response.status !== 202 && response.status !== 503) throw new ApiError(response.status, content);
+    onProgress(content.detail ? `${withPeriod(content.detail)} The server tries again. If this text stays, correct the cause.` : null);
     await new Promise((resolve) => setTimeout(resolve, 1000));
   }
 }

@@ -1,6 +1,6 @@
 // One image: its thumbnails side by side, their sizes, and the markup that shows them on another page.
 
-import { imagePath, sendJson, waitForManifest } from "./api.js";
+import { failureText, imagePath, sendJson, waitForManifest } from "./api.js";
 import { announce, byId, copy, createElement, createImage, formatBytes, formatSaving } from "./elements.js";
 import { markup } from "./snippet.js";
 
@@ -10,15 +10,21 @@ export async function show(key, onDeleted) {
   const dialog = byId("detail");
   pending?.abort();
   pending = new AbortController();
-  const body = createElement("div", { class: "contents" }, createElement("p", { class: "muted", role: "status" }, "Making thumbnails"));
+  const progress = createElement("p", { class: "muted", role: "status" }, "Making thumbnails");
+  const body = createElement("div", { class: "contents" }, progress);
   dialog.replaceChildren(frame(key, body));
   if (!dialog.open) dialog.showModal();
   try {
-    const manifest = await waitForManifest(key, pending.signal);
+    const manifest = await waitForManifest(key, {
+      signal: pending.signal,
+      onProgress: (failure) => { progress.textContent = failure || "Making thumbnails"; },
+    });
     body.replaceChildren(...content(key, manifest, onDeleted)); // only the body, because the frame has the focus
   } catch (error) {
     if (error.name === "AbortError") return;
-    const children = [createElement("p", { class: "message error", role: "status" }, error.message)];
+    const isFinal = error.status === 422 || error.status === 404;
+    const text = isFinal ? error.message : failureText(error);
+    const children = [createElement("p", { class: "message error", role: "status" }, text)];
     if (error.status === 422) {
       children.unshift(createElement("p", {}, createElement("span", { class: "code" }, error.problem.code)));
       children.push(createElement("p", { class: "row" }, deleteButton(key, onDeleted)));

@@ -1,6 +1,6 @@
 // The grid of all images: page by page, filtered by the start of the name.
 
-import { listPages, sendJson, waitForManifest } from "./api.js";
+import { failureText, listPages, sendJson, waitForManifest } from "./api.js";
 import { byId, createElement, createImage, formatBytes } from "./elements.js";
 
 const CARD_WIDTH = 240;
@@ -58,12 +58,13 @@ function card(image) {
 }
 
 function fill(image, frame, facts) {
+  frame.classList.remove("failed");
   frame.classList.toggle("rejected", image.status === "rejected");
   facts.textContent = formatBytes(image.bytes);
   if (image.status === "rejected") {
     frame.replaceChildren(createElement("span", { class: "note" }, `Rejected: ${image.rejection.code}`));
   } else if (image.status === "making") {
-    frame.replaceChildren(createElement("span", { class: "note" }, "Making thumbnails"));
+    showProgress(frame, null);
     fillWhenMade(image.key, frame, facts);
   } else {
     frame.style.backgroundColor = image.color || "";
@@ -73,9 +74,20 @@ function fill(image, frame, facts) {
   }
 }
 
+function showProgress(frame, failure) {
+  const text = failure || "Making thumbnails";
+  frame.classList.toggle("failed", Boolean(failure));
+  frame.replaceChildren(createElement("span", { class: "note", title: text }, text));
+}
+
 async function fillWhenMade(key, frame, facts) {
-  await waitForManifest(key).catch(() => null);
-  const image = await findImage(key);
+  try {
+    await waitForManifest(key, { onProgress: (failure) => showProgress(frame, failure) });
+  } catch (error) {
+    if (error.status === 404) return remove(key);
+    if (error.status !== 422) return showProgress(frame, failureText(error));
+  }
+  const image = await findImage(key).catch(() => null);
   if (image && image.status !== "making") fill(image, frame, facts);
 }
 

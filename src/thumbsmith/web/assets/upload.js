@@ -41,7 +41,7 @@ async function uploadOne({ file, row, onDone }) {
       row.state.textContent = fraction < 1 ? `${Math.round(fraction * 100)} %` : "Making thumbnails";
     });
     row.bar.removeAttribute("value");
-    const manifest = await waitForManifest(key);
+    const manifest = await waitForManifest(key, { onProgress: (failure) => { row.state.textContent = failure || "Making thumbnails"; } });
     removeRow(row);
     announce(`${key}: ${manifest.renditions.length} thumbnails made`);
     onDone(key);
