@@ -37,7 +37,11 @@ _limits = dict.fromkeys(
 documents = st.fixed_dictionaries(
     {},
     optional={
-        "limits": st.fixed_dictionaries({}, optional=_limits | {"max_cpu_seconds": st.integers(1, 900)}),
+        "limits": st.fixed_dictionaries(
+            {},
+            optional=_limits
+            | {"max_cpu_seconds": st.integers(1, 900), "isolation": st.sampled_from(["source", "shared"])},
+        ),
         "source": st.fixed_dictionaries(
             {}, optional={"include": st.lists(_globs, min_size=1, max_size=3), "exclude": st.lists(_globs, max_size=3)}
         ),

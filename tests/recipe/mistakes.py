@@ -165,4 +165,8 @@ MISTAKES = [
     Mistake(
         "[limits]\nmax_cpu_seconds = 901", "[limits] max_cpu_seconds: expected a whole number from 1 to 900, found 901"
     ),
+    Mistake(
+        '[limits]\nisolation = "share"',
+        '[limits] isolation: expected "source" or "shared", found "share"; did you mean "shared"?',
+    ),
 ]

@@ -129,3 +129,14 @@ def test_a_fingerprint_follows_from_the_values(document: dict, data: st.DataObje
     assert Recipe.loads(toml(shuffled)).fingerprint == recipe.fingerprint
     nameless = {replace(variant, name="same") for variant in recipe.variants}
     assert len({variant.fingerprint for variant in recipe.variants}) == len(nameless)
+
+
+@pytest.mark.parametrize("kind", ["source", "shared"])
+def test_isolation_is_no_part(kind: str):
+    """How processes are used does not change a thumbnail: nothing is remade."""
+    recipe = Recipe.loads(f'[limits]\nmax_pixels = 1000\nisolation = "{kind}"\n')
+    plain = Recipe.loads("[limits]\nmax_pixels = 1000\n")
+    assert recipe.limits.isolation == kind
+    assert (recipe.fingerprint, recipe.limits.fingerprint) == (plain.fingerprint, plain.limits.fingerprint)
+    assert recipe.limits.rejection_fingerprint == plain.limits.rejection_fingerprint
+    assert Recipe.from_json(recipe.to_json()) == recipe

@@ -273,6 +273,13 @@ DEFAULT_VARIANTS: Final[dict[str, dict[str, Any]]] = {
 }
 
 
+class IsolationKind(StrEnum):
+    """How many sources a confined process handles: `source` is one, `shared` is many of one owner, in turn."""
+
+    SOURCE = "source"
+    SHARED = "shared"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits(Checked):
     """The most that one source may cost; a source above a limit is rejected. Names are imgproxy's where it has them."""
@@ -291,10 +298,15 @@ class Limits(Checked):
         "Whether a progressive JPEG of which small pictures alone are made is read up to its first scan.",
         True,
     )
+    isolation: IsolationKind | None = option(
+        choice(*IsolationKind),
+        'Processes: "source" starts one for each source, "shared" lets one handle many sources in turn.'
+        " Default: shared for commands over folders, else source.",
+    )
 
     @property
     def fingerprint(self) -> str:
-        """Return the digest of the limits that are not at their default, 16 hex digits."""
+        """Return the digest of the limits that are not at their default, 16 hex digits. `isolation` is no part."""
         return _fingerprint(self, ENGINE_REVISION)
 
     @property
@@ -317,7 +329,8 @@ def changed_fields(value: Checked) -> dict[str, Any]:
 
 @cache
 def _fingerprint(value: Variant | Limits, engine: int) -> str:
-    return digest({"engine": engine, type(value).__name__.lower(): changed_fields(value)})
+    fields = {name: found for name, found in changed_fields(value).items() if name != "isolation"}
+    return digest({"engine": engine, type(value).__name__.lower(): fields})
 
 
 def digest(value: object) -> str:
