@@ -13,7 +13,7 @@ from thumbsmith.errors import WorkerError
 from thumbsmith.image.formats import SOURCE_FORMATS
 from thumbsmith.worker import Workers, sandbox
 from thumbsmith.worker.isolation import LAYERS
-from thumbsmith.worker.parent import Template
+from thumbsmith.worker.processes import Template
 from thumbsmith.worker.wire import PeerClosed
 
 

@@ -3,8 +3,9 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
+from typing import Literal
 
 import pytest
 
@@ -13,7 +14,7 @@ from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.names import Rendition
 from thumbsmith.worker import Workers, parent
-from thumbsmith.worker.parent import ChildExit, Template
+from thumbsmith.worker.processes import ChildExit, Template
 
 MAX_CPU_SECONDS = 10
 MAX_MEMORY = 768 << 20
@@ -31,6 +32,10 @@ class Verdict:
     decoded: bool  # it was given leave to decode
 
 
+# How confined processes are used. Every hostile file has the same outcome with both.
+ISOLATIONS: tuple[Literal["source", "shared"], ...] = ("source", "shared")
+
+
 class Bench:
     """Workers whose children are observed."""
 
@@ -39,17 +44,19 @@ class Bench:
         self._workers, self._recipe = workers, recipe
         self._endings: list[ChildExit] = []
         self._admitted = 0
-        ending, admit = Template.wait_for_child, parent.Conversation._admit
+        ending, admit = Template.end_child, parent.Conversation._admit
 
         def watched_ending(template: Template) -> ChildExit:
-            self._endings.append(ending(template))
-            return self._endings[-1]
+            before = template._child.cpu_before if template._child else 0.0
+            ended = ending(template)
+            self._endings.append(replace(ended, cpu_seconds=ended.cpu_seconds - before))
+            return ended
 
         def watched_admit(conversation: parent.Conversation, memory: int) -> None:
             self._admitted += 1
             admit(conversation, memory)
 
-        patch.setattr(Template, "wait_for_child", watched_ending)
+        patch.setattr(Template, "end_child", watched_ending)
         patch.setattr(parent.Conversation, "_admit", watched_admit)
 
     def __call__(self, data: bytes) -> Verdict:
@@ -57,21 +64,26 @@ class Bench:
         self._endings.clear()
         self._admitted = 0
         made: tuple[Rendition, ...] = ()
+        cpu, peak = 0.0, 0
         try:
-            made, outcome, detail = self._workers.render(BytesReader(data), self._recipe).renditions, "thumbnail", ""
+            work = self._workers.render(BytesReader(data), self._recipe)
+            made, outcome, detail = work.renditions, "thumbnail", ""
+            cpu, peak = work.cpu_seconds, work.peak_memory
         except Rejected as rejected:
             outcome, detail = str(rejected.code), rejected.detail
         except ThumbsmithError as failure:
             outcome, detail = type(failure).__name__.upper(), str(failure)
-        cpu = max((each.cpu_seconds for each in self._endings), default=0.0)
-        peak = max((each.peak_memory for each in self._endings), default=0)
+        cpu = max(cpu, *(each.cpu_seconds for each in self._endings), 0)
+        peak = max(peak, *(each.peak_memory for each in self._endings), 0)
         return Verdict(outcome, detail, made, cpu, peak, self._admitted > 0)
 
 
 @contextmanager
-def bench(recipe: Recipe | None = None, count: int = 1) -> Iterator[Bench]:
+def bench(
+    recipe: Recipe | None = None, count: int = 1, isolation: Literal["source", "shared"] = "source"
+) -> Iterator[Bench]:
     """Give observed workers, for one thread."""
-    with pytest.MonkeyPatch.context() as patch, Workers(count=count) as workers:
+    with pytest.MonkeyPatch.context() as patch, Workers(count=count, isolation=isolation) as workers:
         yield Bench(workers, recipe or Recipe.default(), patch)
 
 

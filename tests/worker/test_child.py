@@ -1,6 +1,5 @@
 """The messages of a child about its source. It runs in a thread here; test_workers.py runs real processes."""
 
-import os
 import socket
 import sys
 import threading
@@ -13,7 +12,7 @@ from thumbsmith.image.render import render
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Limits, Recipe
 from thumbsmith.recipe.names import rendition_name
-from thumbsmith.worker.child import handle_source, render_job
+from thumbsmith.worker.child import prepare, render_job
 from thumbsmith.worker.isolation import Isolation
 from thumbsmith.worker.replies import MemoryRequest, ReadRequest, RenderJob, RenderResult, parse_reply
 from thumbsmith.worker.wire import Channel, Frame
@@ -29,7 +28,7 @@ def _said(data: bytes, recipe: Recipe, wanted: Collection[str] | None = None, he
     """Return the result of a child for these bytes; raise the error that it reports."""
     ours, theirs = socket.socketpair()
     named = None if wanted is None else sorted(wanted)
-    order = Frame("make", {"size": len(data), "wanted": named}, (b"", data[:head]))
+    order = Frame("make", {"size": len(data), "wanted": named}, (data[:head],))
     child = threading.Thread(target=render_job, args=(order, recipe, Channel(theirs)))
     child.start()
     try:
@@ -93,7 +92,7 @@ def test_a_source_that_gives_no_thumbnail_is_rejected(data: bytes, limits: Limit
 def test_an_error_in_our_code_is_reported():
     """A job with a wrong type is an error in our code: the message names the exception and the line."""
     ours, theirs = socket.socketpair()
-    order = Frame("make", {"size": "ten", "wanted": None}, (b"", picture()))
+    order = Frame("make", {"size": "ten", "wanted": None}, (picture(),))
     with ours, theirs:
         render_job(order, SMALL, Channel(theirs))
         with pytest.raises(WorkerError, match=r"TypeError: .* \(\w+\.py:\d+\)"):
@@ -113,7 +112,7 @@ def test_running_out_of_memory_is_the_pictures_fault():
     ours, theirs = socket.socketpair()
     data = picture()
     with ours, theirs:
-        render_job(Frame("make", {"size": len(data), "wanted": None}, (b"", data)), SMALL, Starved(theirs))
+        render_job(Frame("make", {"size": len(data), "wanted": None}, (data,)), SMALL, Starved(theirs))
         order = RenderJob(BytesReader(data), SMALL, None)
         channel = Channel(ours)
         assert isinstance(parse_reply(channel.receive(0), order), MemoryRequest)
@@ -138,7 +137,7 @@ def test_a_child_that_is_not_confined_handles_nothing(monkeypatch: pytest.Monkey
     monkeypatch.setattr("resource.setrlimit", refuse)
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        Channel(ours).send("make", SMALL.to_json().encode(), picture(), size=len(picture()), wanted=None)
-        handle_source(Channel(theirs), Isolation(frozenset(), {}), os.getppid())
+        order = Frame("prepare", {"ceiling": None, "shared": False}, (SMALL.to_json().encode(),))
+        prepare(order, Isolation(frozenset(), {}))(Channel(theirs))
         with pytest.raises(WorkerError, match=r"confining a worker process failed at core: .*Operation not permitted"):
             parse_reply(Channel(ours).receive(0), RenderJob(BytesReader(picture()), SMALL, None))

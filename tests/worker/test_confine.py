@@ -28,7 +28,7 @@ def _confined(attempt: Callable[[], object]) -> int:
     pid = os.fork()
     if pid == 0:
         try:
-            confine(LIMITS)
+            confine(steps(LIMITS))
             attempt()
             os._exit(0)
         except OSError:
@@ -157,11 +157,11 @@ def test_what_a_system_refuses_is_left_out():
     """A step that is known to be refused is left out; another one that fails is an error that names it."""
     pid = os.fork()
     if pid == 0:
-        confine(LIMITS, refused={"open_files", "filter", "namespace"})
+        confine(steps(LIMITS), {"open_files", "filter", "namespace"})
         Path(os.devnull).read_bytes()
         try:
-            confine(LIMITS, parent=os.getppid(), refused={"memory"})  # the filter refuses what sets limits
-            confine(LIMITS, refused={"memory"})
+            confine(steps(LIMITS), {"memory"})  # the filter refuses what sets limits
+            confine(steps(LIMITS), {"memory"})
         except OSError as problem:
             os._exit(7 if "failed at" in str(problem) else 8)
         os._exit(9)

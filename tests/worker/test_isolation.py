@@ -122,7 +122,7 @@ def test_required_isolation_is_refused_where_a_layer_is_missing(monkeypatch: pyt
     """With THUMBSMITH_ISOLATION=required nothing is handled without a layer, and the message names it."""
     monkeypatch.setenv("THUMBSMITH_ISOLATION", "required")
     monkeypatch.setattr(
-        "thumbsmith.worker.parent.Template.layers", lambda _: dict.fromkeys(LAYERS, True) | {"files": False}
+        "thumbsmith.worker.processes.Template.layers", lambda _: dict.fromkeys(LAYERS, True) | {"files": False}
     )
     workers = Workers(1)
     for ask in (workers.start, workers.layers):

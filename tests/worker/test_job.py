@@ -15,7 +15,8 @@ from thumbsmith.image.probe import Probe
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Limits
 from thumbsmith.worker.budget import Budget
-from thumbsmith.worker.parent import ChildExit, Template, classify_exit, render_in_child, wall_clock_limit
+from thumbsmith.worker.parent import classify_exit, render_in_child, wall_clock_limit
+from thumbsmith.worker.processes import Child, ChildExit, Setup, Template
 from thumbsmith.worker.replies import RenderJob
 from thumbsmith.worker.wire import Channel, PeerClosed
 
@@ -34,15 +35,20 @@ class Pretender:
         self._status = status
         self._thread = threading.Thread(target=self._speak)
 
-    def fork_child(self) -> socket.socket:
+    def child(self, setup: Setup, *, fresh: bool = False) -> Child:
         """Start the child."""
+        assert not fresh
         self.busy = True
-        ours, self._theirs = socket.socketpair()
+        self._ours, self._theirs = socket.socketpair()
         self._thread.start()
-        return ours
+        return Child(self._ours, setup)
 
-    def wait_for_child(self) -> ChildExit:
+    def keep_child(self) -> None:
+        """Keep no child."""
+
+    def end_child(self) -> ChildExit:
         """Wait for it."""
+        self._ours.close()
         self._thread.join()
         self.busy = False
         return ChildExit(self._status, 0.5, 1000)
@@ -65,6 +71,7 @@ def _attempt(say: Callable[[Channel, socket.socket], None], reader: Any = None, 
             RenderJob(reader or BytesReader(picture()), SMALL, None), pretender, Budget(1 << 30), **settings
         )  # type: ignore[arg-type]
     finally:
+        pretender._ours.close()
         pretender._thread.join()
 
 
@@ -185,7 +192,7 @@ def test_a_dead_template_takes_no_job():
     template = Template()
     template.kill()
     with pytest.raises(PeerClosed):
-        template.fork_child()
+        template.child(Setup(SMALL, None, shared=False))
     template.discard()
 
 

@@ -13,7 +13,7 @@ from thumbsmith.errors import NotIsolated
 from thumbsmith.reader import BytesReader
 from thumbsmith.worker import Workers, sandbox
 from thumbsmith.worker.isolation import LAYERS
-from thumbsmith.worker.parent import Template
+from thumbsmith.worker.processes import Template
 
 from ..pictures import picture
 from .pictures import SMALL

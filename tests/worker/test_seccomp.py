@@ -17,7 +17,7 @@ from thumbsmith.recipe import Limits
 from thumbsmith.worker import isolation, seccomp
 from thumbsmith.worker import sandbox as confining
 from thumbsmith.worker.parent import CRASH_SIGNALS
-from thumbsmith.worker.sandbox import FILTER, LIBC, confine
+from thumbsmith.worker.sandbox import FILTER, LIBC, confine, steps
 
 from .processes import linux
 
@@ -37,7 +37,7 @@ def _confined(attempt: Callable[[], object]) -> int:
         code = 0
         try:
             faulthandler.disable()
-            confine(Limits(max_cpu_seconds=5))
+            confine(steps(Limits(max_cpu_seconds=5)))
             attempt()
         except OSError as error:
             code = error.errno or 255

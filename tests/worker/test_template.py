@@ -39,6 +39,12 @@ def job(control: socket.socket) -> Iterator[Channel]:
         yield Channel(ours, 300)
 
 
+def _prepare(control: socket.socket, *, shared: bool = False) -> None:
+    """Have the template prepared for SMALL."""
+    control.sendall(b"=")
+    Channel(control).send("prepare", SMALL.to_json().encode(), ceiling=None, shared=shared)
+
+
 def _ending(control: socket.socket) -> Frame:
     """Return the next frame of the template, without the first one of all, about isolation."""
     frame = Channel(control, 300).receive(0)
@@ -56,7 +62,7 @@ from thumbsmith.worker.wire import PeerClosed
 seen = []
 ends = {"return": None, "closed": PeerClosed(), "exit": SystemExit(), "mistake": KeyError()}
 
-def work(channel, isolation, template):
+def work(channel):
     word = channel.receive(0).kind
     seen.append(word)
     channel.send(" ".join(seen))
@@ -65,18 +71,20 @@ def work(channel, isolation, template):
     if ends[word]:
         raise ends[word]
 
-serve(socket.socket(fileno=0), work, Isolation(frozenset(), {}))
+serve(socket.socket(fileno=0), lambda order, isolation: work, Isolation(frozenset(), {}))
 """
 
 
 def test_a_source_goes_through_a_template():
     """It forks a child that makes the thumbnails, and reports how the child ended and what it used."""
     data = picture()
-    with template(OURS) as control, job(control) as channel:
-        channel.send("make", SMALL.to_json().encode(), data, size=len(data), wanted=None)
-        assert channel.receive(0).kind == "admit"
-        channel.send("go")
-        assert channel.receive(1 << 20).kind == "made"
+    with template(OURS) as control:
+        _prepare(control)
+        with job(control) as channel:
+            channel.send("make", data, size=len(data), wanted=None)
+            assert channel.receive(0).kind == "admit"
+            channel.send("go")
+            assert channel.receive(1 << 20).kind == "made"
         ending = _ending(control)
         assert (ending.kind, ending.fields["status"]) == ("ended", 0)
         assert 0 < ending.fields["cpu"] < 20
@@ -95,6 +103,7 @@ def test_every_source_has_a_process_of_its_own():
     """Memory of one child is not in the next; a child ends well when it is done, or its channel is closed."""
     endings = []
     with template(SERVING) as control:
+        _prepare(control)
         for word in ("return", "closed", "exit", "mistake", "crash"):
             with job(control) as channel:
                 channel.send(word)
@@ -105,12 +114,14 @@ def test_every_source_has_a_process_of_its_own():
 
 def test_a_child_ends_with_its_channel():
     """The channel is closed when the child ends."""
-    with template(SERVING) as control, job(control) as channel:
-        channel.send("return")
-        channel.receive(0)
-        with pytest.raises(PeerClosed):
+    with template(SERVING) as control:
+        _prepare(control)
+        with job(control) as channel:
+            channel.send("return")
             channel.receive(0)
-        _ending(control)
+            with pytest.raises(PeerClosed):
+                channel.receive(0)
+            _ending(control)
 
 
 REHEARSAL = """
@@ -183,20 +194,46 @@ import os, socket, time
 from thumbsmith.worker.isolation import Isolation
 from thumbsmith.worker.template import serve
 
-def work(channel, isolation, template):
+def work(channel):
     channel.send("hidden")
     for descriptor in range(3, 50):  # its end of the pipe that tells of its life, too
         if os.path.exists(f"/proc/self/fd/{descriptor}") and descriptor != channel._end.fileno():
             os.close(descriptor)
     time.sleep(600)
 
-serve(socket.socket(fileno=0), work, Isolation(frozenset(), {}))
+serve(socket.socket(fileno=0), lambda order, isolation: work, Isolation(frozenset(), {}))
 """
 
 
 @linux
 def test_a_child_that_pretends_to_have_ended_is_ended():
     """A child that closes the pipe that reports its end is killed, so that its template never blocks."""
-    with template(HIDING) as control, job(control) as channel:
-        assert channel.receive(0).kind == "hidden"
-        assert os.waitstatus_to_exitcode(_ending(control).fields["status"]) == -signal.SIGKILL
+    with template(HIDING) as control:
+        _prepare(control)
+        with job(control) as channel:
+            assert channel.receive(0).kind == "hidden"
+            assert os.waitstatus_to_exitcode(_ending(control).fields["status"]) == -signal.SIGKILL
+
+
+def test_a_child_without_a_recipe_handles_nothing():
+    """A template that was not prepared forks a child that ends at once."""
+    with template(OURS) as control, job(control) as channel:
+        with pytest.raises(PeerClosed):
+            channel.receive(0)
+        assert _ending(control).fields["status"] == 0
+
+
+def test_a_shared_child_handles_many_sources():
+    """One child answers for one source after the other, until its channel is closed; its process id comes first."""
+    data = picture()
+    with template(OURS) as control:
+        _prepare(control, shared=True)
+        with job(control) as channel:
+            forked = _ending(control)
+            for _ in range(3):
+                channel.send("make", data, size=len(data), wanted=None)
+                assert channel.receive(0).kind == "admit"
+                channel.send("go")
+                assert channel.receive(1 << 20).kind == "made"
+        assert (forked.kind, alive(forked.fields["pid"])) == ("forked", True)
+        assert _ending(control).fields["status"] == 0

@@ -16,7 +16,7 @@ pytestmark = [linux, pytest.mark.skipif(FILTER is None, reason="no filter of sys
 TAKEN_OVER = """
 import ctypes, json, os, resource, signal, socket
 from thumbsmith.recipe import Limits
-from thumbsmith.worker.sandbox import LIBC, confine
+from thumbsmith.worker.sandbox import LIBC, confine, steps
 from thumbsmith.worker.isolation import measure
 
 isolation, parent = measure(), os.getpid()
@@ -79,7 +79,7 @@ TRIES = {
 def allowed(attempt):
     pid = os.fork()
     if pid == 0:
-        confine(Limits(), refused=isolation.refused)
+        confine(steps(Limits()), isolation.refused)
         try:
             attempt()
         except OSError:

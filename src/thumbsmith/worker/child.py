@@ -1,8 +1,10 @@
-"""What a child does with its one source: check the header, ask for memory, decode, and send the renditions."""
+"""What a child does with a source: check the header, ask for memory, decode, and send the renditions."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import os
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from thumbsmith.errors import Code, MissingDecoder, Rejected
@@ -10,32 +12,55 @@ from thumbsmith.image.opening import set_pillow_pixel_limit
 from thumbsmith.image.pipeline import Job, check_source, make_renditions
 from thumbsmith.recipe import Limits, Recipe
 from thumbsmith.worker.isolation import Isolation
-from thumbsmith.worker.sandbox import confine
+from thumbsmith.worker.sandbox import Step, confine, steps
+from thumbsmith.worker.usage import LIFETIME_CPU_SECONDS
 from thumbsmith.worker.wire import Channel, Frame, RemoteReader, describe_exception
 
-# Recipe and head of the source. The parent is trusted, so this is only a limit that no recipe reaches.
+# The head of a source. The parent is trusted, so this is only a limit that no head reaches.
 MAX_JOB_BYTES: Final = 64 << 20
 
 
-def handle_source(channel: Channel, isolation: Isolation, template: int) -> None:
-    """Carry out the one job that comes over the channel, confined before the first byte of the source is read.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """What the children of a template do, prepared in the template: the recipe, and the steps that confine them.
 
-    This process ends with the `template`, the process id of its parent.
+    `shared` says whether a child handles many sources, one after the other, instead of one. `refused` are the steps
+    that this system is known to refuse.
     """
-    job = channel.receive(max_bytes=MAX_JOB_BYTES)
-    recipe = Recipe.from_json(job.blobs[0].decode())
-    try:
-        confine(recipe.limits, job.fields.get("ceiling"), isolation.refused, template)
-    except OSError as problem:  # the system refuses a step that it granted before: the isolation is incomplete
-        channel.send("failed", detail=str(problem))
-        return
+
+    recipe: Recipe
+    ceiling: int | None
+    shared: bool
+    steps: Mapping[str, Step]
+    refused: Collection[str]
+
+    def carry_out(self, channel: Channel) -> None:
+        """Confine this process, then handle the sources that come over the channel, each as one job."""
+        try:
+            confine(self.steps, self.refused)
+        except OSError as problem:  # the system refuses a step that it granted before: the isolation is incomplete
+            channel.send("failed", detail=str(problem))
+            return
+        self._handle_source(channel)
+        while self.shared:
+            self._handle_source(channel)
+
+    def _handle_source(self, channel: Channel) -> None:
+        render_job(channel.receive(max_bytes=MAX_JOB_BYTES), self.recipe, channel, self.ceiling)
+
+
+def prepare(order: Frame, isolation: Isolation) -> Callable[[Channel], None]:
+    """Return what the children of this process, the template, do from now on. The order comes from the parent."""
+    recipe = Recipe.from_json(order.blobs[0].decode())
+    ceiling, shared = order.fields["ceiling"], order.fields["shared"]
+    planned = steps(recipe.limits, ceiling, os.getpid(), LIFETIME_CPU_SECONDS if shared else 0)
     set_pillow_pixel_limit(recipe.limits.max_pixels)
-    render_job(job, recipe, channel)
+    return Assignment(recipe=recipe, ceiling=ceiling, shared=shared, steps=planned, refused=isolation.refused).carry_out
 
 
-def render_job(job: Frame, recipe: Recipe, channel: Channel) -> None:
+def render_job(job: Frame, recipe: Recipe, channel: Channel, ceiling: int | None = None) -> None:
     """Send the outcome: "made", "rejected", "missing", or "failed" for an error in our code."""
-    reader = RemoteReader(channel, job.fields["size"], job.blobs[1])
+    reader = RemoteReader(channel, job.fields["size"], job.blobs[0])
     wanted = job.fields["wanted"]
     try:
         blobs, fields = _render(channel, reader, recipe, None if wanted is None else frozenset(wanted))
@@ -44,7 +69,7 @@ def render_job(job: Frame, recipe: Recipe, channel: Channel) -> None:
     except MissingDecoder as missing:
         channel.send("missing", detail=str(missing))
     except MemoryError:
-        channel.send("rejected", code=Code.OVER_MEMORY, detail=_over_memory(recipe.limits, job.fields.get("ceiling")))
+        channel.send("rejected", code=Code.OVER_MEMORY, detail=_over_memory(recipe.limits, ceiling))
     except Exception as error:
         channel.send("failed", detail=describe_exception(error))
     else:

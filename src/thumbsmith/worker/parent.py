@@ -1,6 +1,7 @@
-"""The parent's side of one source: a job is given to a fresh child, whose replies and exit decide the outcome.
+"""The parent's side of one source: a child gets a job, and its replies and its exit decide the outcome.
 
-A template is the process that forks the children.
+A child that has handled other sources can make thumbnails, but no other decision is taken from it: a fresh child tries
+the source again. Only a measured use of CPU time counts at once.
 """
 
 from __future__ import annotations
@@ -8,19 +9,20 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
-import threading
-from contextlib import ExitStack, suppress
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from thumbsmith.errors import Code, Rejected, ThumbsmithError, WorkerDied, WorkerError
+from thumbsmith.errors import Code, MissingDecoder, Rejected, ThumbsmithError, WorkerDied, WorkerError
+from thumbsmith.image import check_output
+from thumbsmith.image.check_output import Extras
 from thumbsmith.image.containers.base import Probe
-from thumbsmith.recipe import Limits
+from thumbsmith.recipe import Limits, Recipe
 from thumbsmith.recipe.names import Rendition
 from thumbsmith.worker.budget import Budget
-from thumbsmith.worker.launch import Launched
+from thumbsmith.worker.processes import ChildExit, Setup, Template
 from thumbsmith.worker.replies import (
     MemoryRequest,
     ReadRequest,
@@ -29,18 +31,15 @@ from thumbsmith.worker.replies import (
     check_blob_sizes,
     parse_reply,
 )
+from thumbsmith.worker.usage import Usage
 from thumbsmith.worker.wire import (
     FIRST_BLOCK_BYTES,
     HEAD_BYTES,
     MAX_BLOCK_BYTES,
     Channel,
-    Frame,
     PeerClosed,
     ProtocolError,
 )
-
-# A child after its last message, and a template whose child has ended, take milliseconds to report it.
-GRACE_SECONDS: Final = 30.0
 
 # Signals that mean that the decoder crashed over these very bytes. Where the filter of system calls keeps abort(3)
 # from sending SIGABRT, glibc ends the process by its last instruction: SIGSEGV on x86-64, SIGTRAP on arm64.
@@ -55,7 +54,7 @@ MAX_REREADS: Final = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What a child made of a source, its CPU seconds, and its peak resident memory in bytes.
+    """What a child made of a source, the CPU seconds for it, and the child's peak resident memory in bytes until then.
 
     `notes` are sentences on what was ignored in the source.
     """
@@ -69,38 +68,82 @@ class Work:
     notes: tuple[str, ...] = ()
 
 
-def render_in_child(job: RenderJob, template: Template, budget: Budget, seconds: float | None = None) -> Work:
-    """Return what a fresh child of `template` makes of the job, in `seconds`, by default `wall_clock_limit`.
+class UsedChildFailed(Exception):
+    """A child that had handled other sources failed over this one, or rejected it. A fresh child must decide."""
 
-    Raises Rejected, MissingDecoder, WorkerError, or what the reader of the job raises. The template stays `busy` where
-    its child may still run.
+
+def render_in_child(
+    job: RenderJob,
+    template: Template,
+    budget: Budget,
+    seconds: float | None = None,
+    *,
+    shared: bool = False,
+    fresh: bool = False,
+) -> Work:
+    """Return what a child of `template` makes of the job, in `seconds`, by default `wall_clock_limit`.
+
+    With `shared`, the child may have handled other sources, unless `fresh` is set, and may handle further ones. Raises
+    Rejected, MissingDecoder, WorkerError, UsedChildFailed, or what the reader of the job raises. The template stays
+    `busy` where its child may still run.
     """
-    limit = wall_clock_limit(job.recipe.limits) if seconds is None else seconds
+    limits = job.recipe.limits
+    limit = wall_clock_limit(limits) if seconds is None else seconds
+    used, took = shared and not fresh, 0.0
     try:
-        with ExitStack() as reserved:  # memory is given back once the child has ended
-            result = _converse(job, template.fork_child(), budget, reserved, limit)
-            exited = template.wait_for_child()
+        with ExitStack() as reserved:  # memory is given back once the child has ended, or waits for another source
+            child = template.child(Setup(job.recipe, job.ceiling, shared), fresh=fresh)
+            used = child.handled > 0
+            result = _converse(job, child.end, budget, reserved, limit)
+            usage = (template.keep_child() if isinstance(result, RenderResult) else None) or template.end_child()
+        took = usage.cpu_seconds - child.cpu_before
+        return _work(result, usage, took, limits, used=used)
     except PeerClosed:
         raise WorkerDied("the worker process was killed") from None
     except TimeoutError:
-        raise WorkerError("the worker process hung, and was stopped") from None
+        failure: ThumbsmithError = WorkerError("the worker process hung, and was stopped")
     except ProtocolError as problem:
-        raise WorkerError(f"the worker process broke the protocol: {problem}") from None
-    match result:
-        case None:
-            raise classify_exit(exited.status, job.recipe.limits)
-        case RenderResult(probe, renditions, color, thumbhash, notes):
+        failure = WorkerError(f"the worker process broke the protocol: {problem}")
+    except (Rejected, MissingDecoder, WorkerError) as problem:
+        failure = problem
+    if used and not _is_over_time(failure, took, limits):
+        raise UsedChildFailed from failure
+    raise failure
+
+
+def _work(
+    result: RenderResult | ThumbsmithError | None, usage: Usage | ChildExit, took: float, limits: Limits, *, used: bool
+) -> Work:
+    """Return the result as Work. Raises it if it is an error, and the error for a child that ended without one.
+
+    The kernel counts whole seconds: to a child that has handled others it may allow a part of a second too much.
+    """
+    match result, usage:
+        case RenderResult(probe, renditions, color, thumbhash, notes), _:
+            if used and took > limits.max_cpu_seconds:
+                raise over_time(limits)
             return Work(
                 probe=probe,
                 renditions=renditions,
                 color=color,
                 thumbhash=thumbhash,
-                cpu_seconds=exited.cpu_seconds,
-                peak_memory=exited.peak_memory,
+                cpu_seconds=took,
+                peak_memory=usage.peak_memory,
                 notes=notes,
             )
-        case refusal:
+        case ThumbsmithError() as refusal, _:
             raise refusal
+        case _, ChildExit(status=status):
+            raise classify_exit(status, limits)
+    raise AssertionError("a child without a result was kept")
+
+
+def _is_over_time(failure: ThumbsmithError, took: float, limits: Limits) -> bool:
+    """Return whether a source took all its CPU time: that is measured, and holds without a second trial.
+
+    The limit of the kernel counts in ticks, so that it may come slightly earlier than by the clock.
+    """
+    return isinstance(failure, Rejected) and failure.code == Code.OVER_TIME and took > 0.9 * limits.max_cpu_seconds
 
 
 def wall_clock_limit(limits: Limits) -> float:
@@ -112,25 +155,44 @@ def classify_exit(status: int, limits: Limits) -> Rejected | WorkerDied:
     """Return the error for a child that ended with this wait status before it sent a result."""
     code = os.waitstatus_to_exitcode(status)
     if -code == signal.SIGXCPU:
-        seconds = limits.max_cpu_seconds
-        return Rejected(Code.OVER_TIME, f"decoding it took more CPU time than max_cpu_seconds allows, {seconds} s")
+        return over_time(limits)
     if -code in CRASH_SIGNALS:
         return Rejected(Code.CORRUPT, "the decoder crashed on it")
     how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
     return WorkerDied(f"the worker process {how}")
 
 
+def over_time(limits: Limits) -> Rejected:
+    """Return the error for a source that takes too much CPU time."""
+    seconds = limits.max_cpu_seconds
+    return Rejected(Code.OVER_TIME, f"decoding it took more CPU time than max_cpu_seconds allows, {seconds} s")
+
+
 def _converse(
     job: RenderJob, end: socket.socket, budget: Budget, reserved: ExitStack, seconds: float
 ) -> RenderResult | ThumbsmithError | None:
-    """Return the result, or the error that the child or the store raised; None where the child ended without one."""
+    """Return the result, its renditions checked, or the error that the child, the store or a check raised.
+
+    Returns None where the child ended without a result.
+    """
     try:
-        with end:
-            return Conversation(job, Channel(end, seconds), budget, reserved).run()
+        result = Conversation(job, Channel(end, seconds), budget, reserved).run()
+        _check_output(result.renditions, job.recipe)
     except PeerClosed:
         return None
     except ThumbsmithError as refusal:  # where the store raised it, the child ends because its channel is closed
         return refusal
+    return result
+
+
+def _check_output(renditions: Sequence[Rendition], recipe: Recipe) -> None:
+    """Raise WorkerError where a rendition fails the output check and so must not be stored."""
+    extras = {each.name: Extras.of(each) for each in recipe.variants}
+    for made in renditions:
+        try:
+            check_output.check(made, extras[made.variant])
+        except check_output.OutputError as error:
+            raise WorkerError(f"the worker process made a {made.name} that fails the output check: {error}") from error
 
 
 @dataclass
@@ -149,8 +211,7 @@ class Conversation:
         job = self.job
         head = job.reader.read(0, min(HEAD_BYTES, job.reader.size))
         wanted = None if job.wanted is None else sorted(job.wanted)
-        fields = {"size": job.reader.size, "wanted": wanted, "ceiling": job.ceiling}
-        self.channel.send("make", job.recipe.to_json().encode(), head, **fields)
+        self.channel.send("make", head, size=job.reader.size, wanted=wanted)
         while True:
             frame = self.channel.receive(job.recipe.limits.max_memory, partial(check_blob_sizes, job=job))
             match parse_reply(frame, job):
@@ -173,98 +234,3 @@ class Conversation:
         self.reserved.enter_context(self.budget.reserve(memory))
         self.admitted = True
         self.channel.send("go")
-
-
-@dataclass(frozen=True, slots=True)
-class ChildExit:
-    """How a child ended, as the kernel reported it: wait status, CPU seconds, and peak resident bytes."""
-
-    status: int
-    cpu_seconds: float
-    peak_memory: int
-
-
-class Template:
-    """A process that forks a child for each source, one at a time, and its whole process group."""
-
-    def __init__(self, launched: Launched | None = None) -> None:
-        """Use the process that was launched, or launch one. Raises WorkerError where none can be started."""
-        launched = launched or Launched()
-        self._control, self._process = launched.control, launched.process
-        self._kill_lock = threading.Lock()
-        self._killed = False
-        self._layers: dict[str, bool] | None = None
-        self.busy = False
-
-    @property
-    def pid(self) -> int:
-        """Return the process id, which is the process group's too."""
-        return self._process.pid
-
-    def fork_child(self) -> socket.socket:
-        """Have a child forked; return the socket to it.
-
-        Raises PeerClosed when the template has ended, WorkerError where it could not start or no socket can be opened.
-        """
-        try:
-            ours, theirs = socket.socketpair()
-        except OSError as problem:
-            raise WorkerError(f"no worker process can be reached: {problem}") from problem
-        self.busy = True
-        with theirs:
-            try:
-                socket.send_fds(self._control, [b"+"], [theirs.fileno()])
-            except OSError as broken:
-                ours.close()
-                self.wait_for_child()  # raises the error that the template sent before it ended
-                raise PeerClosed from broken
-        return ours
-
-    def layers(self) -> dict[str, bool]:
-        """Return for each isolation layer (isolation.LAYERS) whether it is active for the children of this process.
-
-        Waits for the template to report it. Raises PeerClosed when it has ended, WorkerError when it could not start,
-        TimeoutError.
-        """
-        if self._layers is None:
-            self._layers = {name: active is True for name, active in self._receive().fields["layers"].items()}
-        return self._layers
-
-    def wait_for_child(self) -> ChildExit:
-        """Wait for the child to end, and return how.
-
-        Raises PeerClosed when the template has ended, WorkerError when it could not start, TimeoutError.
-        """
-        self.layers()  # comes first
-        frame = self._receive()
-        self.busy = False
-        return ChildExit(frame.fields["status"], frame.fields["cpu"], frame.fields["peak"])
-
-    def _receive(self) -> Frame:
-        frame = Channel(self._control, GRACE_SECONDS).receive(max_bytes=0)
-        if frame.kind == "failed":
-            raise WorkerError(f"the worker process could not start: {frame.fields['detail']}")
-        return frame
-
-    def kill(self) -> None:
-        """Kill template and child, and wait for the template to end. May be called from any thread, and repeated.
-
-        The group is killed before its leader is waited for: until then no other process can have its id. Where a
-        sandbox refuses groups or signals, the template ends because its socket is shut, and kills its child.
-        """
-        with self._kill_lock:
-            if not self._killed:
-                with suppress(OSError):  # no such group; macOS refuses where only zombies are left
-                    os.killpg(self._process.pid, signal.SIGKILL)
-                with suppress(OSError):
-                    self._process.kill()
-                with suppress(OSError):
-                    self._control.shutdown(socket.SHUT_RDWR)
-                with suppress(subprocess.TimeoutExpired):
-                    self._process.wait(GRACE_SECONDS)
-                self._killed = True
-
-    def discard(self) -> None:
-        """Kill the template and close its socket. Only for the thread that uses it."""
-        self.kill()
-        self._control.close()

@@ -8,22 +8,24 @@ import threading
 from collections.abc import Collection, Mapping
 from functools import cache
 from time import monotonic
-from typing import Self
+from typing import Final, Literal, Self
 
 from thumbsmith.environment import isolation_required
-from thumbsmith.errors import NotIsolated, WorkerDied, WorkerError
-from thumbsmith.image import check_output
-from thumbsmith.image.check_output import Extras
+from thumbsmith.errors import NotIsolated, UsageError, WorkerDied, WorkerError
 from thumbsmith.image.limits import check_file_size
 from thumbsmith.lifetime import Closing
 from thumbsmith.reader import RangeReader
-from thumbsmith.recipe import Recipe
+from thumbsmith.recipe import IsolationKind, Recipe
 from thumbsmith.worker.budget import Budget, default_memory_bytes
 from thumbsmith.worker.isolation import LAYERS
 from thumbsmith.worker.launch import Launched
-from thumbsmith.worker.parent import Template, Work, render_in_child, wall_clock_limit
+from thumbsmith.worker.parent import UsedChildFailed, Work, render_in_child, wall_clock_limit
+from thumbsmith.worker.processes import Template
 from thumbsmith.worker.replies import RenderJob
 from thumbsmith.worker.wire import PeerClosed, ProtocolError
+
+# Fresh processes that may die over one source before it fails.
+MAX_DEATHS: Final = 2
 
 
 class Workers(Closing):
@@ -34,15 +36,27 @@ class Workers(Closing):
     allocate, for a machine that has less memory than the limits of a recipe allow; a source that takes more is rejected
     as over_memory.
 
+    `isolation` says whether a process handles one source ("source") or many, one after the other ("shared"), for
+    recipes that do not say it. All sources of one `Workers` then belong to one owner: docs/security.md.
+
     Where the environment variable THUMBSMITH_ISOLATION is `required`, no source is handled on a system that lacks an
-    isolation layer, and a `with` block raises NotIsolated. The constructor raises UsageError where the variable has
-    an unknown value.
+    isolation layer, and a `with` block raises NotIsolated. The constructor raises UsageError where the variable or
+    `isolation` has an unknown value.
     """
 
-    def __init__(self, count: int | None = None, memory: int | None = None, ceiling: int | None = None) -> None:
+    def __init__(
+        self,
+        count: int | None = None,
+        memory: int | None = None,
+        ceiling: int | None = None,
+        isolation: Literal["source", "shared"] = "source",
+    ) -> None:
+        if isolation not in set(IsolationKind):
+            raise UsageError(f'isolation: expected "source" or "shared", found {isolation!r}')
         self._slots = threading.BoundedSemaphore(count or usable_cores())
         self._budget = Budget(memory or default_memory_bytes())
         self._ceiling = ceiling
+        self._isolation = IsolationKind(isolation)
         self._required = isolation_required()
         self._lock = threading.Lock()
         self._idle: list[Template] = []
@@ -103,18 +117,24 @@ class Workers(Closing):
     ) -> Work:
         """Return the renditions named in `wanted` (`small.webp`), all for None, made in a process without rights.
 
-        Blocks while all workers are busy. A worker that is not done at `until`, by time.monotonic(), is stopped; by
-        default it has far more time than the limits of a recipe allow. Raises Rejected where the source never gives a
-        thumbnail; WorkerError where two fresh processes died over it, one hung, or these workers are closed;
-        MissingDecoder; and what the reader raises.
+        A rejection or failure counts only if a fresh process reports it. Blocks while all workers are busy. A worker
+        that is not done at `until`, by time.monotonic(), is stopped; by default it has far more time than the limits of
+        a recipe allow. Raises Rejected where the source never gives a thumbnail; WorkerError where two fresh processes
+        died over it, one hung, or these workers are closed; MissingDecoder; and what the reader raises.
         """
         check_file_size(reader.size, recipe.limits)
         job = RenderJob(reader, recipe, None if wanted is None else frozenset(wanted), self._ceiling)
+        fresh, deaths = False, 0
         with self._slots:
-            try:
-                return self._attempt(job, until)
-            except WorkerDied:
-                return self._attempt(job, until)
+            while True:
+                try:
+                    return self._attempt(job, until, fresh=fresh)
+                except UsedChildFailed:
+                    fresh = True
+                except WorkerDied:
+                    deaths += 1
+                    if deaths == MAX_DEATHS:
+                        raise
 
     def close(self) -> None:
         """Kill all workers, also busy ones: their callers get WorkerError. Does nothing in a fork. May be repeated."""
@@ -127,14 +147,15 @@ class Workers(Closing):
             while self._idle:
                 self._discard(self._idle.pop())
 
-    def _attempt(self, job: RenderJob, until: float | None) -> Work:
+    def _attempt(self, job: RenderJob, until: float | None, *, fresh: bool) -> Work:
         template = self._acquire()
         try:
             seconds = wall_clock_limit(job.recipe.limits)
             seconds = min(seconds, until - monotonic()) if until else seconds
             if self._required:
                 self._layers_of(template)
-            return _check_output(render_in_child(job, template, self._budget, seconds), job.recipe)
+            shared = (job.recipe.limits.isolation or self._isolation) is IsolationKind.SHARED
+            return render_in_child(job, template, self._budget, seconds, shared=shared, fresh=fresh)
         finally:
             self._release(template)
 
@@ -163,17 +184,6 @@ class Workers(Closing):
     def _discard(self, template: Template) -> None:
         self._all.discard(template)
         template.discard()
-
-
-def _check_output(work: Work, recipe: Recipe) -> Work:
-    """Return the work. Raises WorkerError where a rendition fails the output check and so must not be stored."""
-    extras = {each.name: Extras.of(each) for each in recipe.variants}
-    for made in work.renditions:
-        try:
-            check_output.check(made, extras[made.variant])
-        except check_output.OutputError as error:
-            raise WorkerError(f"the worker process made a {made.name} that fails the output check: {error}") from error
-    return work
 
 
 def require_layers(layers: Mapping[str, bool]) -> None:

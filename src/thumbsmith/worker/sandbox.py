@@ -61,17 +61,13 @@ LIBC: Final = _c_library() if LINUX else None
 FILTER: Final = seccomp.filter_for_this_machine() if LINUX else None
 
 
-def confine(
-    limits: Limits, ceiling: int | None = None, refused: Collection[str] = (), parent: int | None = None
-) -> None:
-    """Limit CPU time and memory of this process for good, and remove its access to files, sockets and processes.
+def confine(planned: Mapping[str, Step], refused: Collection[str] = ()) -> None:
+    """Take the steps, so that this process has limits for good, and no access to files, sockets and processes.
 
-    `ceiling` is the bytes that the machine can spare for this process, if fewer than `limits` allow. `refused` are the
-    steps that this system is known to refuse: they are left out. This process ends with `parent`, by default its
-    current parent. Raises OSError, which names the step, where the system refuses another one: this process must then
-    handle no source.
+    `refused` are the steps that this system is known to refuse: they are left out. Raises OSError, which names the
+    step, where the system refuses another one: this process must then handle no source.
     """
-    for name, step in steps(limits, ceiling, parent).items():
+    for name, step in planned.items():
         if is_needed(name, refused):
             try:
                 step()
@@ -79,8 +75,14 @@ def confine(
                 raise OSError(f"confining a worker process failed at {name}: {problem}") from problem
 
 
-def steps(limits: Limits, ceiling: int | None = None, parent: int | None = None) -> Mapping[str, Step]:
+def steps(
+    limits: Limits, ceiling: int | None = None, parent: int | None = None, spare_cpu: int = 0
+) -> Mapping[str, Step]:
     """Return the steps that confine a process, by name, in the order in which they are taken.
+
+    They are for this process and for those that it forks. `ceiling` is the bytes that the machine can spare for one of
+    them, if fewer than `limits` allow. `spare_cpu` is the CPU seconds by which the parent may raise the limit. A
+    process ends with `parent`, by default the current parent of this process.
 
     Core dumps come first: a sandbox may end the process at any later step. RLIMIT_NOFILE is the last limit, as it stops
     the opening of files. The filter comes after everything that it forbids. Root gives up its capabilities: with them a
@@ -92,7 +94,7 @@ def steps(limits: Limits, ceiling: int | None = None, parent: int | None = None)
     space = address_space()
     found: dict[str, Step] = {
         name: partial(lower_limit, which, soft, hard)
-        for name, (which, soft, hard) in resource_limits(limits, space, ceiling).items()
+        for name, (which, soft, hard) in resource_limits(limits, space, ceiling, spare_cpu).items()
     }
     if LIBC:
         found["parent_death"] = partial(_end_with_parent, os.getppid() if parent is None else parent, LIBC)
@@ -109,14 +111,17 @@ def is_needed(name: str, refused: Collection[str]) -> bool:
     return name not in refused and (name != "namespace" or "filter" in refused)
 
 
-def resource_limits(limits: Limits, space: int | None, ceiling: int | None = None) -> dict[str, tuple[int, int, int]]:
+def resource_limits(
+    limits: Limits, space: int | None, ceiling: int | None = None, spare_cpu: int = 0
+) -> dict[str, tuple[int, int, int]]:
     """Return the resource limits of a child by name: which, soft and hard, see getrlimit(2).
 
     RLIMIT_NOFILE 0 keeps what is open and stops the opening of files and connections. RLIMIT_FSIZE 0 stops writing to
-    files. After its CPU time the process ends by SIGXCPU. Memory is limited by address space beyond the `space` that is
-    used now: by the limits of the recipe and a reserve, or by the `ceiling` if that is lower. None for `space` sets no
-    such limit, for systems where it is unknown. RLIMIT_NPROC is unchanged: libheif decodes in a thread, and aborts
-    where it gets none.
+    files. After its CPU time the process ends by SIGXCPU. RLIMIT_CPU counts from the start of the process, which may
+    handle many sources: the parent may raise the limit by at most `spare_cpu` seconds. Memory is limited by address
+    space beyond the `space` that is used now: by the limits of the recipe and a reserve, or by the `ceiling` if that is
+    lower. None for `space` sets no such limit, for systems where it is unknown. RLIMIT_NPROC is unchanged: libheif
+    decodes in a thread, and aborts where it gets none.
     """
     room = limits.max_memory + SPARE_BYTES
     memory: dict[str, tuple[int, int, int]] = {}
@@ -126,7 +131,7 @@ def resource_limits(limits: Limits, space: int | None, ceiling: int | None = Non
     return {
         "core": (resource.RLIMIT_CORE, 0, 0),
         "file_size": (resource.RLIMIT_FSIZE, 0, 0),
-        "cpu_time": (resource.RLIMIT_CPU, limits.max_cpu_seconds, limits.max_cpu_seconds + 1),
+        "cpu_time": (resource.RLIMIT_CPU, limits.max_cpu_seconds, limits.max_cpu_seconds + spare_cpu + 1),
         **memory,
         "open_files": (resource.RLIMIT_NOFILE, 0, 0),
     }
@@ -152,7 +157,7 @@ def address_space() -> int | None:
     None where the system does not report them, as without /proc.
     """
     try:
-        with open("/proc/self/statm", "rb") as statm:  # noqa: PTH123 - in every child, and pathlib is slower
+        with open("/proc/self/statm", "rb") as statm:  # noqa: PTH123 - pathlib loads slowly
             return int(statm.read().split()[0]) * resource.getpagesize()
     except (OSError, ValueError, IndexError):
         return None

@@ -1,4 +1,4 @@
-"""The template: a process that has imported everything and forks a child for every source. It reads no source."""
+"""The template: a process that has imported everything and forks children, which handle sources. It reads no source."""
 
 from __future__ import annotations
 
@@ -13,13 +13,20 @@ from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import NoReturn, TypeAlias
+from typing import Final, NoReturn, TypeAlias
 
 from thumbsmith.worker.isolation import Isolation, measure
-from thumbsmith.worker.wire import Channel, PeerClosed, describe_exception
+from thumbsmith.worker.wire import PREPARE, Channel, Frame, PeerClosed, describe_exception
 
-# What a child does with its source, which comes over the channel. The number is the process id of its template.
-HandleSource: TypeAlias = Callable[[Channel, Isolation, int], None]
+# The parent is trusted, so this is only a limit that no recipe reaches.
+MAX_RECIPE_BYTES: Final = 64 << 20
+
+
+# What a child does: it handles the sources that come over the channel.
+HandleSources: TypeAlias = Callable[[Channel], None]
+
+# Makes it from the frame with the recipe. The field `shared` of the frame says whether a child handles many sources.
+Prepare: TypeAlias = Callable[[Frame, Isolation], HandleSources]
 
 
 def main() -> None:
@@ -32,7 +39,7 @@ def main() -> None:
     try:
         isolation = measure()
         Channel(control).send("ready", layers=dict(isolation.layers))
-        handle_source = load_engine()
+        prepare = load_engine()
     except PeerClosed:
         return
     except Exception as error:  # a broken installation, which only the parent can report
@@ -40,7 +47,7 @@ def main() -> None:
         return
     gc.freeze()  # a collection in a child would touch, and so copy, the pages that all children share
     gc.enable()
-    serve(control, handle_source, isolation)
+    serve(control, prepare, isolation)
 
 
 def reset_signals() -> None:
@@ -55,8 +62,8 @@ def reset_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def load_engine() -> HandleSource:
-    """Import all that decoding and encoding import when they need it; return what a child does.
+def load_engine() -> Prepare:
+    """Import all that decoding and encoding import when they need it; return what prepares the children.
 
     A child can open no file, so a module that is not imported here is missing there.
     """
@@ -65,7 +72,7 @@ def load_engine() -> HandleSource:
     from thumbsmith.image.encode import PLUGINS  # noqa: PLC0415 - as above
     from thumbsmith.image.formats import SOURCE_FORMATS  # noqa: PLC0415 - as above
     from thumbsmith.image.vips import prepare_for_fork  # noqa: PLC0415 - as above
-    from thumbsmith.worker.child import handle_source  # noqa: PLC0415 - as above
+    from thumbsmith.worker.child import prepare  # noqa: PLC0415 - as above
 
     ours = (each.name for part in (image, containers) for each in iter_modules(part.__path__, f"{part.__name__}."))
     sys.modules["PIL"] = pillow  # pi_heif, which imports Pillow, gets ours: it is loaded once
@@ -78,33 +85,42 @@ def load_engine() -> HandleSource:
     prepare_for_fork()
     with suppress(ImportError):
         import_module("pi_heif").options.DECODE_THREADS = 1  # a worker uses one core
-    return handle_source
+    return prepare
 
 
-def serve(control: socket.socket, handle_source: HandleSource, isolation: Isolation) -> None:
+def serve(control: socket.socket, prepare: Prepare, isolation: Isolation) -> None:
     """Fork a child for every socket that the parent sends, one at a time; report how each ended.
 
-    Returns when the parent has ended, after the running child was killed.
+    All children do what was last prepared. The process id of one that handles many sources is reported too. Returns
+    when the parent has ended, after the running child was killed.
     """
+    handle_sources: HandleSources = _end
+    shared = False
     while True:
         mark, descriptors, _, _ = socket.recv_fds(control, 1, 1)
         if not mark:
             return
         template = os.getpid()
         try:
+            if mark == PREPARE:
+                order = Channel(control).receive(MAX_RECIPE_BYTES)
+                handle_sources, shared = prepare(order, isolation), order.fields["shared"]
+                continue
             job = socket.socket(fileno=descriptors[0])
             life, alive = os.pipe()  # the child has `alive` open until it ends
             child = os.fork()
-        except (OSError, IndexError) as problem:  # no process or descriptor is left, and so none was received
+        except (OSError, IndexError, MemoryError) as problem:  # no process or descriptor is left: none was received
             Channel(control).send("failed", detail=describe_exception(problem))
             return
         if child == 0:
             os.close(life)
             control.close()
             end_with_template(template, alive)
-            _run_child(template, job, handle_source, isolation)
+            _run_child(job, handle_sources)
         os.close(alive)
         job.close()
+        if shared:
+            Channel(control).send("forked", pid=child)
         ready, _, _ = select.select([control.fileno(), life], [], [])
         with suppress(OSError):  # where a sandbox refuses signals, the child ends with this process
             os.kill(child, signal.SIGKILL)  # it has ended, or it closed `alive` and runs on; or the parent has ended
@@ -132,11 +148,15 @@ def end_with_template(template: int, alive: int) -> None:
         os._exit(1)
 
 
-def _run_child(template: int, job: socket.socket, handle_source: HandleSource, isolation: Isolation) -> NoReturn:
-    """Do one job in a process that was just forked, and end it in any case."""
+def _end(_channel: Channel) -> None:
+    """End a child that was forked before the template had a recipe. The parent always sends one first."""
+
+
+def _run_child(job: socket.socket, handle_sources: HandleSources) -> NoReturn:
+    """Handle the sources of a socket in a process that was just forked, and end it in any case."""
     code = 1
     try:
-        handle_source(Channel(job), isolation, template)
+        handle_sources(Channel(job))
         code = 0
     except (PeerClosed, SystemExit):
         code = 0  # the parent has closed the channel

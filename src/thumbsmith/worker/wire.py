@@ -25,6 +25,11 @@ MAX_HEADER_BYTES: Final = 1 << 20
 # Bytes are received in pieces of at most this size, so that an announced length alone allocates nothing.
 RECEIVE_BYTES: Final = 4 << 20
 
+# What a parent requests from a template, in one byte: to prepare for the recipe in a frame that follows; to fork a
+# child, with the socket to it.
+PREPARE: Final = b"="
+FORK: Final = b"+"
+
 # The parent sends this much with the job: enough for the header of nearly every picture.
 HEAD_BYTES: Final = 128 << 10
 
