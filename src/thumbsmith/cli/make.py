@@ -55,7 +55,7 @@ def make(
     print_skipped(skipped, console)
     count = jobs or usable_cores()
     failed = 0
-    with Workers(count) as workers, stoppable(console, cut=workers.close) as stopped:
+    with Workers(count, isolation="shared") as workers, stoppable(console, cut=workers.close) as stopped:
         for result in each(lambda image: _make(image, folder, loaded, workers), sources, threads=count, stop=stopped):
             failed += result.error is not None
             _print_result(result, console)

@@ -40,6 +40,7 @@ from thumbsmith.cli.sync_options import (
 )
 from thumbsmith.cli.terminal import emit, format_counts, progress_bar, stderr_console, stoppable
 from thumbsmith.errors import Stopped
+from thumbsmith.recipe import IsolationKind
 from thumbsmith.reconcile.protocol import Options
 from thumbsmith.worker import THREADS_PER_WORKER, Workers, usable_cores
 
@@ -130,7 +131,8 @@ def run(scope: Scope, *, jobs: int, yes: bool, as_json: bool = False, reported: 
     """
     started, reported = time.monotonic(), reported or ReportedFailures()
     console, counts, sources, links = stderr_console(), SyncCounts(), 0, 0
-    with Workers(jobs) as workers, stoppable(console, cut=workers.close) as stopped:
+    isolation = IsolationKind.SHARED if scope.source.local_root else IsolationKind.SOURCE  # a folder has one owner
+    with Workers(jobs, isolation=isolation) as workers, stoppable(console, cut=workers.close) as stopped:
         workers.start()  # on its own core, while this thread lists the stores
         with suppress(Stopped), scan(scope, stopped) as found, progress_bar(console, "sync", found.sources) as advance:
             threads = THREADS_PER_WORKER * jobs

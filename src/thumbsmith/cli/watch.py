@@ -57,7 +57,7 @@ def watch(
     scope.source.check_reachable()
     console, count = stderr_console(), jobs or usable_cores()
     rescans = _Rescans(scope, console, count, yes, as_json)
-    with Workers(count) as workers, stoppable(console, cut=workers.close) as stopped:
+    with Workers(count, isolation="shared") as workers, stoppable(console, cut=workers.close) as stopped:
         for each in follow(
             scope,
             changes(folder, stopped, lambda sentence: console.print(printable(sentence))),

@@ -49,7 +49,7 @@ class Workers(Closing):
         count: int | None = None,
         memory: int | None = None,
         ceiling: int | None = None,
-        isolation: Literal["source", "shared"] = "source",
+        isolation: IsolationKind | Literal["source", "shared"] = IsolationKind.SOURCE,
     ) -> None:
         if isolation not in set(IsolationKind):
             raise UsageError(f'isolation: expected "source" or "shared", found {isolation!r}')
