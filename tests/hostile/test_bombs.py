@@ -10,7 +10,7 @@ from tests.hostile.bombs import frame_bombs, memory_bombs, scan_bombs, text_bomb
 from tests.hostile.foreign import SCRIPT, foreign, polyglots
 from tests.hostile.headers import header_bombs, liars
 from tests.hostile.samples import Sample
-from tests.hostile.trials import Bench, bench, calls, complaint
+from tests.hostile.trials import ISOLATIONS, Bench, bench, calls, complaint
 from thumbsmith import render
 from thumbsmith.errors import Code, Rejected
 from thumbsmith.image.containers.base import MAX_FRAMES
@@ -31,9 +31,16 @@ WALK_SECONDS = 0.050
 BOMBS = (*header_bombs(), *scan_bombs())
 
 
+@pytest.fixture(scope="module", params=ISOLATIONS)
+def trial(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """Give real workers of each kind."""
+    with bench(isolation=request.param) as made:
+        yield made
+
+
 @pytest.fixture(scope="module")
-def trial() -> Iterator[Bench]:
-    """Give real workers."""
+def fresh() -> Iterator[Bench]:
+    """Give real workers with a process for each source, whose memory is that of its source."""
     with bench() as made:
         yield made
 
@@ -47,12 +54,12 @@ def test_a_bomb_is_refused_before_any_decoder(trial: Bench, sample: Sample):
 
 
 @pytest.mark.parametrize("sample", header_bombs(), ids=repr)
-def test_a_header_bomb_is_refused_at_once(trial: Bench, sample: Sample):
+def test_a_header_bomb_is_refused_at_once(fresh: Bench, sample: Sample):
     """The rejection of a header bomb takes one small read, a few function calls, and 40 MiB."""
     assert calls(lambda: judged(sample.data)) <= HEADER_CALLS
     judged(reader := CountingReader(sample.data))
     assert (len(reader.reads), reader.cost) == (1, len(sample.data))
-    assert trial(sample.data).peak_memory < 40 << 20
+    assert fresh(sample.data).peak_memory < 40 << 20
 
 
 @pytest.mark.parametrize("sample", scan_bombs(), ids=repr)
@@ -91,13 +98,13 @@ def test_the_first_of_many_frames_costs_little(trial: Bench):
 
 
 @pytest.mark.deep
-def test_refusals_take_little_time(trial: Bench):
+def test_refusals_take_little_time(fresh: Bench):
     """A child takes at most 20 ms for a rejection by the header, 50 ms to count scans or frames, 2 s for long texts."""
     (single,) = (each for each in frame_bombs() if each.name.endswith("no-frames"))
-    alone = _least(trial, single, 0)
+    alone = _least(fresh, single, 0)
     limits = dict.fromkeys(header_bombs(), HEADER_SECONDS) | dict.fromkeys(scan_bombs(), WALK_SECONDS)
     limits |= dict.fromkeys(frame_bombs(), alone + WALK_SECONDS) | dict.fromkeys([*liars(), *text_bombs()], 2)
-    took = {sample: _least(trial, sample, seconds) for sample, seconds in limits.items()}
+    took = {sample: _least(fresh, sample, seconds) for sample, seconds in limits.items()}
     sys.stdout.write(f"refused in CPU seconds: {sorted(took.values())}\n")
     assert {sample: seconds for sample, seconds in took.items() if seconds > limits[sample]} == {}
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.corpus import hostile, needs_corpus
-from tests.hostile.trials import bench, complaint
+from tests.hostile.trials import ISOLATIONS, Kind, bench, complaint
 
 # Valid images that are rejected: by a limit of the recipe, or because the decoder does not support them.
 KNOWN = {
@@ -13,10 +13,10 @@ KNOWN = {
 }
 
 
-def _complaints(step: int) -> list[tuple[str, str]]:
+def _complaints(isolation: Kind, step: int, start: int = 0) -> list[tuple[str, str]]:
     found = []
-    with bench() as trial:
-        for path, expected in hostile()[::step]:
+    with bench(isolation=isolation) as trial:
+        for path, expected in hostile()[start::step]:
             verdict = trial(path.read_bytes())
             known = KNOWN.get(path.name) == verdict.outcome
             if wrong := complaint(verdict, "either" if known else expected):
@@ -25,13 +25,15 @@ def _complaints(step: int) -> list[tuple[str, str]]:
 
 
 @needs_corpus
-def test_a_slice_of_the_corpus_ends_well():
-    """Every third file has the expected outcome, within 10 CPU seconds and 768 MiB."""
-    assert _complaints(3) == []
+@pytest.mark.parametrize(("isolation", "start"), [("source", 0), ("shared", 3)])
+def test_a_slice_of_the_corpus_ends_well(isolation: Kind, start: int):
+    """Every sixth file has the expected outcome, within 10 CPU seconds and 768 MiB; another sixth if shared."""
+    assert _complaints(isolation, 6, start) == []
 
 
 @needs_corpus
 @pytest.mark.deep
-def test_all_of_the_corpus_ends_well():
-    """Every file has the expected outcome, within 10 CPU seconds and 768 MiB."""
-    assert _complaints(1) == []
+@pytest.mark.parametrize("isolation", ISOLATIONS)
+def test_all_of_the_corpus_ends_well(isolation: Kind):
+    """Every file has the expected outcome, within 10 CPU seconds and 768 MiB, with both kinds of isolation."""
+    assert _complaints(isolation, 1) == []

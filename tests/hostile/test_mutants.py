@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 
 from tests.hostile.mutants import mutants
-from tests.hostile.trials import bench, complaint
+from tests.hostile.trials import ISOLATIONS, Kind, bench, complaint
 from thumbsmith.errors import Rejected
 from thumbsmith.image.limits import check_limits, check_memory
 from thumbsmith.image.probe import probe
@@ -16,10 +16,10 @@ from thumbsmith.recipe import Recipe
 RECIPE = Recipe.loads('[variants.a]\nwidth = 32\nheight = 32\nformats = ["jpeg"]')
 
 
-def _survived(seed: int, count: int) -> Counter[str]:
+def _survived(seed: int, count: int, isolation: Kind = "source") -> Counter[str]:
     """Return the number of mutants by outcome, through real workers. Fail for any other outcome."""
     outcomes: Counter[str] = Counter()
-    with bench(RECIPE) as trial:
+    with bench(RECIPE, isolation=isolation) as trial:
         for number, data in enumerate(mutants(seed, count)):
             verdict = trial(data)
             wrong = complaint(verdict, "either")
@@ -28,10 +28,11 @@ def _survived(seed: int, count: int) -> Counter[str]:
     return outcomes
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_a_thousand_mutants_end_well(seed: int):
-    """Mutants end in thumbnails and in rejections of several codes, through real workers."""
-    outcomes = _survived(seed, 1000)
+# Three with a process for each source, two with processes for many.
+@pytest.mark.parametrize(("seed", "isolation"), [*zip(range(5), [*ISOLATIONS, *ISOLATIONS, "source"], strict=True)])
+def test_a_thousand_mutants_end_well(seed: int, isolation: Kind):
+    """Mutants end in thumbnails and in rejections of several codes, through real workers of both kinds."""
+    outcomes = _survived(seed, 1000, isolation)
     assert outcomes["thumbnail"] > 50
     assert outcomes["corrupt"] > 50
     assert outcomes["truncated"] > 20
@@ -40,8 +41,13 @@ def test_a_thousand_mutants_end_well(seed: int):
 @pytest.mark.deep
 @pytest.mark.parametrize("seed", range(100, 150))
 def test_a_hundred_thousand_mutants_end_well(seed: int):
-    """The same is true for fifty times two thousand mutants of other seeds."""
-    assert sum(_survived(seed, 2000).values()) == 2000
+    """The same is true for fifty times two thousand mutants of other seeds, of which each kind has half."""
+    assert sum(_survived(seed, 2000, ISOLATIONS[seed % 2]).values()) == 2000
+
+
+def test_mutants_have_the_same_outcome_with_both_kinds():
+    """A process that has handled other sources gives no other code or thumbnail count than a fresh one."""
+    assert _survived(99, 200, "shared") == _survived(99, 200, "source")
 
 
 def test_the_probe_survives_what_it_is_given():

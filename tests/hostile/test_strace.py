@@ -13,6 +13,7 @@ import pytest
 
 from tests.containers.files import good
 from tests.corpus import hostile, needs_corpus
+from tests.hostile.trials import ISOLATIONS, Kind
 
 ROOT = Path(__file__).parents[2]
 CALLS = "execve,execveat,connect,bind,listen,accept4,socket,openat,openat2,open,creat,clone,clone3,fork,vfork"
@@ -32,9 +33,9 @@ class Seen:
     calls: Sequence[tuple[str, str]]
 
 
-def _traced(files: Sequence[Path], log: Path) -> Seen:
+def _traced(files: Sequence[Path], log: Path, isolation: Kind = "source") -> Seen:
     command = ["strace", "-f", "-qq", "-e", f"trace={CALLS}", "-e", "signal=none", "-o", str(log)]
-    program = [sys.executable, "-m", "tests.hostile.traced"]
+    program = [sys.executable, "-m", "tests.hostile.traced", isolation]
     names = "\n".join(map(str, files))
     subprocess.run([*command, *program], cwd=ROOT, input=names, text=True, check=True, timeout=900, env={})
     return _read(log.read_text().splitlines())
@@ -81,6 +82,9 @@ def test_good_files_are_decoded_without_power(tmp_path: Path):
         files.append(tmp_path / name)
         files[-1].write_bytes(data)
     _powerless(_traced(files, tmp_path / "log"), len(files))
+    shared = _traced(files, tmp_path / "log", "shared")
+    _powerless(shared, 1)
+    assert shared.children < len(files) / 2
 
 
 @needs_corpus
@@ -92,10 +96,11 @@ def test_hostile_files_are_decoded_without_power(tmp_path: Path):
 
 @needs_corpus
 @pytest.mark.deep
-def test_all_hostile_files_are_decoded_without_power(tmp_path: Path):
-    """The same is true for the whole corpus."""
+@pytest.mark.parametrize("isolation", ISOLATIONS)
+def test_all_hostile_files_are_decoded_without_power(isolation: Kind, tmp_path: Path):
+    """The same is true for the whole corpus, with both kinds of isolation."""
     files = [path for path, _ in hostile() if path.stat().st_size]
-    _powerless(_traced(files, tmp_path / "log"), len(files))
+    _powerless(_traced(files, tmp_path / "log", isolation), len(files) if isolation == "source" else 1)
 
 
 def test_power_would_be_seen():

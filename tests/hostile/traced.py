@@ -14,7 +14,7 @@ RECIPE = Recipe.loads('[variants.a]\nwidth = 48\nheight = 48\nformats = ["jpeg",
 
 def main() -> None:
     """Render them, with any outcome."""
-    with Workers(count=1) as workers:
+    with Workers(count=1, isolation=sys.argv[1]) as workers:
         for name in sys.stdin.read().splitlines():
             with suppress(ThumbsmithError):
                 workers.render(BytesReader(Path(name).read_bytes()), RECIPE)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import FrameType
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import pytest
 
@@ -33,7 +33,8 @@ class Verdict:
 
 
 # How confined processes are used. Every hostile file has the same outcome with both.
-ISOLATIONS: tuple[Literal["source", "shared"], ...] = ("source", "shared")
+Kind: TypeAlias = Literal["source", "shared"]
+ISOLATIONS: tuple[Kind, ...] = ("source", "shared")
 
 
 class Bench:
@@ -79,9 +80,7 @@ class Bench:
 
 
 @contextmanager
-def bench(
-    recipe: Recipe | None = None, count: int = 1, isolation: Literal["source", "shared"] = "source"
-) -> Iterator[Bench]:
+def bench(recipe: Recipe | None = None, count: int = 1, isolation: Kind = "source") -> Iterator[Bench]:
     """Give observed workers, for one thread."""
     with pytest.MonkeyPatch.context() as patch, Workers(count=count, isolation=isolation) as workers:
         yield Bench(workers, recipe or Recipe.default(), patch)

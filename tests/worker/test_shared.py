@@ -290,7 +290,7 @@ def test_a_process_that_is_not_there_has_no_usage(monkeypatch: pytest.MonkeyPatc
     for _ in range(2):
         assert read_usage(pid) is None
         assert read_cpu_seconds(pid) is None
-        assert not allow_cpu_seconds(pid, 0.0, 1)
+        assert not allow_cpu_seconds(pid, 1)
         monkeypatch.setattr(sys, "platform", "darwin")
         pid = os.getpid()
 

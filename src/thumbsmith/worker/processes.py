@@ -66,7 +66,7 @@ class Child:
         """Set the CPU limit for another source; return whether the system allows it."""
         used = read_cpu_seconds(self.pid)
         self.cpu_before = used or 0.0
-        return used is not None and allow_cpu_seconds(self.pid, used, self.setup.recipe.limits.max_cpu_seconds)
+        return used is not None and allow_cpu_seconds(self.pid, self.setup.recipe.limits.max_cpu_seconds)
 
     def count(self, used: Usage) -> bool:
         """Count a source that was handled; return whether the child may handle another one."""

@@ -11,7 +11,6 @@ import resource
 import sys
 import time
 from dataclasses import dataclass
-from math import ceil
 from typing import Final
 
 # A child handles at most this many sources: 500 small pictures take two seconds, a new child three milliseconds.
@@ -25,6 +24,10 @@ LIFETIME_CPU_SECONDS: Final = 60
 # (environment.py), and the buffers of larger pictures are freed: after 12 megapixels with the default recipe a child
 # had 50 MiB more than after 640 x 480.
 MAX_GROWTH_BYTES: Final = 96 << 20
+
+# <linux/posix-timers.h>: CPUCLOCK_PROF and CPUCLOCK_SCHED, the kinds of a process's clock.
+_TICK_CLOCK: Final = 0
+_EXACT_CLOCK: Final = 2
 
 _MEMORY: Final = re.compile(rb"VmHWM:\s+(\d+) kB\nVmRSS:\s+(\d+) kB")
 
@@ -55,26 +58,30 @@ def read_usage(pid: int) -> Usage | None:
     return Usage(seconds, peak, now)
 
 
-def read_cpu_seconds(pid: int) -> float | None:
+def read_cpu_seconds(pid: int, clock: int = _EXACT_CLOCK) -> float | None:
     """Return the CPU seconds that a process and its threads have used, None where the system does not report them.
 
-    The clock is what clock_getcpuclockid(3) returns, which has no binding in Python: <linux/posix-timers.h>.
+    The clock is what clock_getcpuclockid(3) returns, which has no binding in Python.
     """
     if sys.platform != "linux":
         return None
     try:
-        return time.clock_gettime(~pid << 3 | 2)
+        return time.clock_gettime(~pid << 3 | clock)
     except OSError:
         return None
 
 
-def allow_cpu_seconds(pid: int, used: float, seconds: int) -> bool:
-    """Let a process that has used some CPU seconds use these many more, rounded up; return whether that succeeded."""
-    if sys.platform != "linux":
+def allow_cpu_seconds(pid: int, seconds: int) -> bool:
+    """Let a process use these CPU seconds, and up to one more, from now on; return whether that succeeded.
+
+    RLIMIT_CPU counts ticks, which may be more than the exact time on a busy machine.
+    """
+    ticks = read_cpu_seconds(pid, _TICK_CLOCK)
+    if ticks is None:
         return False
     try:
         hard = resource.prlimit(pid, resource.RLIMIT_CPU)[1]
-        resource.prlimit(pid, resource.RLIMIT_CPU, (ceil(used) + seconds, hard))
+        resource.prlimit(pid, resource.RLIMIT_CPU, (int(ticks) + 1 + seconds, hard))
     except (OSError, ValueError):  # ValueError: above the hard limit
         return False
     return True
