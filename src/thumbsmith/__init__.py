@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from thumbsmith.reconcile.converge import converge
     from thumbsmith.store import open_store
 
+__version__ = "0.1.0"
+
 __all__ = ["Recipe", "converge", "open_store", "render"]
 
 

@@ -145,6 +145,38 @@ def worker_environment() -> dict[str, str]:
     return TUNING | {name: os.environ[name] for name in (*LINKER, HOME) if os.environ.get(name)}
 
 
+# By this variable the script that a shell runs asks for completions. click names it after the program.
+COMPLETION_VARIABLE: Final = "_THUMBSMITH_COMPLETE"
+
+
+def completion_request() -> str | None:
+    """Return what a shell asks for while the user completes a command; None in a normal run."""
+    return os.environ.get(COMPLETION_VARIABLE) or None
+
+
+def color_setting() -> bool | None:
+    """Return whether output is in color: False for NO_COLOR, True for FORCE_COLOR, None for only on a terminal.
+
+    https://no-color.org and https://force-color.org
+    """
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return True if os.environ.get("FORCE_COLOR") else None
+
+
+def login_shell() -> str:
+    """Return the name of the user's shell, such as "bash"; an empty text if SHELL is not set."""
+    return os.environ.get("SHELL", "").rpartition("/")[2]
+
+
+def home_folder() -> str:
+    """Return the user's home folder. Raises UsageError if HOME is not set."""
+    found = os.environ.get("HOME", "")
+    if not found:
+        raise UsageError("HOME is not set: set it to your home folder")
+    return found
+
+
 def program_environment(*, first_on_path: str | os.PathLike[str]) -> dict[str, str]:
     """Return this process's environment, with a folder before all others in PATH."""
     return os.environ | {"PATH": os.pathsep.join(filter(None, (os.fspath(first_on_path), os.environ.get("PATH"))))}

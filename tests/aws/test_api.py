@@ -268,7 +268,7 @@ def test_what_is_loaded():
     """The API loads no workers, image library, HTTP server, watcher or command, and no botocore yet."""
     settings = {"THUMBSMITH_SOURCE": "s3://source", "THUMBSMITH_DESTINATION": "s3://destination"}
     loaded = set(python(LOADED, measured=False, **settings, **NO_FILES).split())
-    absent = {"PIL", "pi_heif", "uvicorn", "httptools", "watchfiles", "typer", "rich", "aws_cdk", "botocore", "httpx"}
+    absent = {"PIL", "pi_heif", "uvicorn", "httptools", "watchfiles", "click", "rich", "aws_cdk", "botocore", "httpx"}
     assert not absent & loaded
     assert (
         not {"thumbsmith.web.app_local", "thumbsmith.web.background", "thumbsmith.worker.pool", "thumbsmith.bulk.sync"}

@@ -5,7 +5,7 @@ import pytest
 from tests.bulk.world import HEADERS, OpaqueStore, World
 from thumbsmith.bulk.cost import ORPHAN, Totals, source_amount
 from thumbsmith.cli.plan import print_plan
-from thumbsmith.cli.terminal import format_duration
+from thumbsmith.cli.wording import format_duration
 from thumbsmith.errors import StoreError
 
 
@@ -69,7 +69,10 @@ def test_a_failed_key_is_reported(capsys: pytest.CaptureFixture[str]):
     assert '"sources": 2, "missing": 1' in shown
 
 
-@pytest.mark.parametrize(("seconds", "printed"), [(0, "0 s"), (89, "89 s"), (700, "11.7 min"), (70_000, "19.4 h")])
+@pytest.mark.parametrize(
+    ("seconds", "printed"),
+    [(0, "less than 1 s"), (89, "about 89 s"), (700, "about 11.7 min"), (70_000, "about 19.4 h")],
+)
 def test_durations_have_a_suitable_unit(seconds: float, printed: str):
     """Durations are printed in seconds, minutes or hours."""
     assert format_duration(seconds) == printed

@@ -44,7 +44,7 @@ def test_it_holds_what_the_function_needs_and_no_more(built: tuple[Path, packagi
     assert {"thumbsmith/reconcile/converge.py", "PIL/Image.py", "botocore/session.py"} <= names
     assert any(re.fullmatch(r"pillow-.*\.dist-info/METADATA", name) for name in names)
     folders = {name.split("/")[0] for name in names} | {"/".join(name.split("/")[:2]) for name in names}
-    assert not folders & {"typer", "rich", "watchfiles", "aws_cdk", "bin", "thumbsmith/cli", "thumbsmith/cdk"}
+    assert not folders & {"click", "rich", "watchfiles", "aws_cdk", "bin", "thumbsmith/cli", "thumbsmith/cdk"}
     services = {name.split("/")[2] for name in names if name.startswith("botocore/data/") and name.count("/") > 2}
     assert services == set(packaging.SERVICES)
 

@@ -143,10 +143,10 @@ def test_the_second_signal_ends_it_at_once(odd: Odd, tmp_path: Path) -> None:
 
 NESTED = """
 import os, signal
-from thumbsmith.cli.terminal import stoppable
-from thumbsmith.cli.terminal import stderr_console
-with stoppable(stderr_console()) as outer:
-    with stoppable(stderr_console()) as inner:
+from thumbsmith.cli.stopping import stoppable
+from thumbsmith.cli.terminal import Console
+with stoppable(Console()) as outer:
+    with stoppable(Console()) as inner:
         os.kill(os.getpid(), signal.SIGINT)
         while not inner():
             pass
@@ -161,12 +161,12 @@ def test_a_block_within_another_shares_its_signals() -> None:
 
 
 BLOCKED = """
-import os, signal, threading
-from thumbsmith.cli.terminal import stoppable
-from thumbsmith.cli.terminal import stderr_console
+import os, signal, sys, threading
+from thumbsmith.cli.stopping import stoppable
+from thumbsmith.cli.terminal import Console
 wait = threading.Event().wait
 full, cut = {full}, {cut}
-console = stderr_console()
+console = Console()
 if full:
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
@@ -187,7 +187,7 @@ with stoppable(console, grace=0, cut=cut):
     [
         (False, "wait", "wait()"),
         (True, "int", "wait()"),
-        (True, "wait", "print('x', file=console.file, flush=True); wait()"),
+        (True, "wait", "print('x', file=sys.stderr, flush=True); wait()"),
     ],
     ids=["what ends the rest waits", "standard error is a full pipe", "both"],
 )

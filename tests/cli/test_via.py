@@ -298,7 +298,7 @@ def test_a_job_is_not_begun_unconfirmed(backfill: Backfill, service: Service):
 def test_people_are_asked(backfill: Backfill, service: Service, monkeypatch: pytest.MonkeyPatch, yes: bool):
     """On a terminal, yes starts the job and no cancels it."""
     monkeypatch.setattr(sync_by_batch.sys.stdin, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr(sync_by_batch.typer, "confirm", lambda *_, **__: yes)
+    monkeypatch.setattr(sync_by_batch.click, "confirm", lambda *_, **__: yes)
     ran = backfill.sync(via="batch://Mine")
     assert (ran.code, service.status) == ((0, "Complete") if yes else (1, "Cancelled"))
 

@@ -6,7 +6,6 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Callable
 
 from thumbsmith.errors import NotIsolated, Stopped, StoreError, ThumbsmithError
 
@@ -19,9 +18,11 @@ def main() -> None:
     """
     if sys.getfilesystemencoding() != "utf-8" and not sys.flags.utf8_mode:
         _restart_in_utf8_mode()
-    from thumbsmith.cli.app import app  # noqa: PLC0415 - keeps `import thumbsmith.cli` cheap
+    from thumbsmith.cli.workers import early_worker  # noqa: PLC0415 - keeps `import thumbsmith.cli` cheap
 
-    sys.exit(_run(app))
+    with early_worker(sys.argv[1:]):
+        code = _run()
+    sys.exit(code)
 
 
 def _restart_in_utf8_mode() -> None:
@@ -29,17 +30,26 @@ def _restart_in_utf8_mode() -> None:
     os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606 - this same program
 
 
-def _run(app: Callable[[], object]) -> int:
+def _run() -> int:
     """Run the command; return the exit code. Each error of the system becomes one sentence on stderr."""
+    import click  # noqa: PLC0415 - a worker process starts before it is loaded
+
     _open_standard_streams()
     _escape_unencodable()
     code = 0
     try:
-        try:
-            app()
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else int(bool(end.code))
+        code = _invoke()
         sys.stdout.flush()
+    except click.exceptions.Exit as end:
+        code = end.exit_code
+        sys.stdout.flush()
+    except click.UsageError as error:
+        from thumbsmith.cli.mistakes import print_usage_error  # noqa: PLC0415 - only needed after a mistake
+
+        code = error.exit_code
+        print_usage_error(error)
+    except click.Abort:
+        code = 130
     except (KeyboardInterrupt, Stopped):
         code = 130
     except ThumbsmithError as error:
@@ -56,6 +66,20 @@ def _run(app: Callable[[], object]) -> int:
         _print_error("the system has not enough memory for this")
     _discard_unwritable()
     return code
+
+
+def _invoke() -> int:
+    """Run the command that the arguments name, or answer a shell that completes one; return the exit code."""
+    from thumbsmith.cli.app import app  # noqa: PLC0415 - after the standard streams are open
+    from thumbsmith.environment import COMPLETION_VARIABLE, color_setting, completion_request  # noqa: PLC0415 - as above
+
+    request = completion_request()
+    if request:
+        from click.shell_completion import shell_complete  # noqa: PLC0415 - only shells need it
+
+        return shell_complete(app, {}, "thumbsmith", COMPLETION_VARIABLE, request)
+    with app.make_context("thumbsmith", sys.argv[1:], color=color_setting()) as context:
+        return int(app.invoke(context) or 0)
 
 
 def _exit_code(error: ThumbsmithError) -> int:
@@ -86,7 +110,7 @@ def _escape_unencodable() -> None:
 
 
 def _print_error(sentence: str) -> None:
-    from thumbsmith.cli.terminal import printable  # noqa: PLC0415 - only needed after a failure
+    from thumbsmith.cli.wording import printable  # noqa: PLC0415 - only needed after a failure
 
     with contextlib.suppress(OSError):
         print(f"thumbsmith: {printable(sentence)}", file=sys.stderr, flush=True)  # noqa: T201 - the one error message

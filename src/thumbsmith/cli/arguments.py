@@ -1,83 +1,107 @@
-"""Arguments and options that several commands share, and what they mean."""
+"""Arguments and options that several commands share."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Annotated, Final, TypeAlias
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-import typer
+import click
 
-from thumbsmith.bulk.manifest_cache import cache_file
-from thumbsmith.bulk.scan import Scope
-from thumbsmith.environment import Setting, cache_folder
+from thumbsmith.cli.command import FILE_PATH, FOLDER_PATH, LEVEL, Number
+from thumbsmith.environment import Setting
 from thumbsmith.errors import UsageError
-from thumbsmith.recipe import Recipe
-from thumbsmith.recipe.recipe import RECIPE_FILE, find_recipe
-from thumbsmith.reconcile.protocol import Options
-from thumbsmith.store import open_store
+
+if TYPE_CHECKING:
+    from thumbsmith.recipe import Recipe
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 # A command repeats requests to a bucket that fails temporarily for this time.
 STORE_TIMEOUT_SECONDS: Final = 120.0
 
-RecipeOption: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        "--recipe",
-        metavar="FILE",
-        readable=False,  # reading it gives a better message
-        help=f"The recipe file. Default: $THUMBSMITH_RECIPE (a path or TOML text), else ./{RECIPE_FILE}, else the"
-        " built-in recipe.",
-    ),
-]
-Source: TypeAlias = Annotated[
-    str, typer.Argument(metavar="SRC", help="The folder, or s3://BUCKET/PREFIX, with the images.")
-]
-Destination: TypeAlias = Annotated[
-    str,
-    typer.Argument(
-        metavar="DST", help="The folder, or s3://BUCKET/PREFIX, for the thumbnails. A missing folder is created."
-    ),
-]
-Jobs: TypeAlias = Annotated[
-    int | None,
-    typer.Option(
-        "--jobs",
-        "-j",
-        min=1,
-        max=256,
-        metavar="N",
-        help="Number of images to process at the same time. Default: one for each processor core.",
-    ),
-]
-Json: TypeAlias = Annotated[
-    bool, typer.Option("--json", metavar="", help="Print one JSON object per line, and nothing else, on stdout.")
-]
-KeepOrphans: TypeAlias = Annotated[
-    bool,
-    typer.Option("--keep-orphans", metavar="", help="Keep thumbnails whose image or variant does not exist any more."),
-]
-RetryRejected: TypeAlias = Annotated[
-    bool, typer.Option("--retry-rejected", metavar="", help="Try rejected sources again.")
-]
-Prefix: TypeAlias = Annotated[
-    str,
-    typer.Option(
-        "--prefix",
-        metavar="P",
-        help="Only sources whose keys begin with P, and their thumbnails. Default: all.",
-        show_default=False,
-    ),
-]
+source_argument: Final = click.argument(
+    "source", metavar="SRC", type=FOLDER_PATH, help="The folder, or s3://BUCKET/PREFIX, with the images."
+)
+destination_argument: Final = click.argument(
+    "destination",
+    metavar="DST",
+    type=FOLDER_PATH,
+    help="The folder, or s3://BUCKET/PREFIX, for the thumbnails. A missing folder is created.",
+)
+recipe_option: Final = click.option(
+    "--recipe",
+    metavar="FILE",
+    type=FILE_PATH,
+    help="The recipe file. Default: $THUMBSMITH_RECIPE (a path or TOML text), else ./thumbsmith.toml, else the"
+    " built-in recipe.",
+)
+jobs_option: Final = click.option(
+    "--jobs",
+    "-j",
+    type=Number(1, 256),
+    metavar="N",
+    help="Number of images to process at the same time. Default: one for each processor core.",
+)
+json_option: Final = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object per line, and nothing else, on stdout."
+)
+keep_orphans_option: Final = click.option(
+    "--keep-orphans", is_flag=True, help="Keep thumbnails whose image or variant does not exist any more."
+)
+retry_rejected_option: Final = click.option("--retry-rejected", is_flag=True, help="Try rejected sources again.")
+prefix_option: Final = click.option(
+    "--prefix",
+    metavar="P",
+    default="",
+    help="Only sources whose keys begin with P, and their thumbnails. Default: all.",
+)
+yes_option: Final = click.option(
+    "--yes", "-y", is_flag=True, help="Allow deletion of more than half of all thumbnails. Default: refuse it."
+)
 
 
-def is_given(context: typer.Context, name: str) -> bool:
+def selection_options(function: F) -> F:
+    """Add --include and --exclude to a command."""
+    include = click.option(
+        "--include",
+        metavar="GLOB",
+        multiple=True,
+        help="Only images whose key matches GLOB, such as '**.jpg'. Repeatable. Added to the recipe's include."
+        " Thumbnails of other images are orphaned.",
+    )
+    exclude = click.option(
+        "--exclude",
+        metavar="GLOB",
+        multiple=True,
+        help="No images whose key matches GLOB, such as 'drafts/**'. Repeatable. Added to the recipe's exclude."
+        " Thumbnails of these images are orphaned.",
+    )
+    return include(exclude(function))
+
+
+def _set_level(context: click.Context, parameter: click.Parameter, given: bool) -> None:
+    if given:
+        context.meta[LEVEL] = parameter.name
+
+
+def level_options(function: F) -> F:
+    """Add -q and -v to a command."""
+    quiet = click.option(
+        "--quiet", "-q", is_flag=True, expose_value=False, callback=_set_level, help="Print only errors."
+    )
+    verbose = click.option(
+        "--verbose", "-v", is_flag=True, expose_value=False, callback=_set_level, help="Print each image."
+    )
+    return quiet(verbose(function))
+
+
+def is_given(context: click.Context, name: str) -> bool:
     """Return whether the user gave the option or argument of this parameter, with any value."""
     source = context.get_parameter_source(name)
     return source is not None and source.name != "DEFAULT"
 
 
-def refuse_unused(context: typer.Context, names: Iterable[str], where: str) -> None:
+def refuse_unused(context: click.Context, names: Iterable[str], where: str) -> None:
     """Raise UsageError if the user gave one of these parameters. `where` states which runs use it."""
     for name in names:
         if is_given(context, name):
@@ -87,24 +111,11 @@ def refuse_unused(context: typer.Context, names: Iterable[str], where: str) -> N
             raise UsageError(f"{option}: expected only {where}; this run would ignore it")
 
 
-def recipe_from(option: Path | None) -> Recipe:
+def recipe_from(option: str | None) -> Recipe:
     """Return the recipe: that of the option, the environment, the working folder, or the default.
 
     Raises UsageError.
     """
+    from thumbsmith.recipe.recipe import Recipe, find_recipe  # noqa: PLC0415 - not for --version, --help and mistakes
+
     return Recipe.load(option) if option else find_recipe(Setting.RECIPE.read())
-
-
-def scope_of(source: str, destination: str, recipe: Path | None, options: Options, prefix: str = "") -> Scope:
-    """Return the stores, the recipe and the options of a command. Raises UsageError, StoreError."""
-    loaded = recipe_from(recipe)
-    images = open_store(source, outage_seconds=STORE_TIMEOUT_SECONDS)
-    thumbnails = open_store(destination, outage_seconds=STORE_TIMEOUT_SECONDS)
-    return Scope(
-        source=images,
-        destination=thumbnails,
-        recipe=loaded,
-        options=options,
-        prefix=prefix,
-        cache=cache_file(cache_folder(), images.url, thumbnails.url),
-    )

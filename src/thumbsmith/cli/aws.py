@@ -14,9 +14,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-import typer
+import click
 
 from thumbsmith.cli.aws_check import check
+from thumbsmith.cli.command import Context
 from thumbsmith.environment import program_environment
 from thumbsmith.errors import UsageError
 
@@ -37,27 +38,35 @@ PASS_THROUGH: Final = {"allow_extra_args": True, "ignore_unknown_options": True,
 # Send no usage data, and do not warn about the Node.js of the extra.
 QUIET: Final = {"CDK_DISABLE_CLI_TELEMETRY": "true", "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1"}
 
-aws = typer.Typer(
-    name="aws",
-    help="Thumbnails on AWS: deploy, check, delete. All options of AWS's cdk work too, such as -c source=my-bucket.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
-)
+
+class Commands(click.Group):
+    """The group of the commands on AWS, in the order of the help."""
+
+    context_class = Context
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names in the order of the help."""
+        return list(self.commands)
+
+
+@click.group(cls=Commands)
+def aws() -> None:
+    """Thumbnails on AWS: deploy, check, delete. All options of AWS's cdk work too, such as -c source=my-bucket."""
 
 
 def _add_command(name: str, description: str) -> None:
     """Add a command that passes all its arguments to cdk."""
 
     @aws.command(name, help=description, context_settings=PASS_THROUGH)
-    def run(context: typer.Context) -> None:
-        raise typer.Exit(toolkit().run(name, context.args))
+    @click.pass_context
+    def run(context: click.Context) -> int:
+        return toolkit().run(name, context.args)
 
 
 for _name, _description in COMMANDS.items():
     _add_command(_name, _description)
 
-aws.command("check", no_args_is_help=True)(check)
+aws.add_command(check)
 
 
 @dataclass(frozen=True, slots=True)

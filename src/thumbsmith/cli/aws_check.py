@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Annotated, Final, TypeVar
+from typing import Final, TypeVar
 
-import typer
+import click
 
 from thumbsmith.backfill.clients import client, stack_outputs, translate_aws_errors
-from thumbsmith.cli.arguments import Json
+from thumbsmith.cli.arguments import json_option
+from thumbsmith.cli.command import Number, command
 from thumbsmith.cli.terminal import emit
 from thumbsmith.errors import StoreError
 from thumbsmith.reconcile.manifest import Manifest, read_manifest
@@ -28,15 +29,17 @@ POLL_SECONDS: Final = 0.2
 LOG_SECONDS: Final = 3600
 
 
-def check(
-    stack: Annotated[
-        str, typer.Argument(metavar="STACK", help="The name of the stack: Thumbsmith, unless you changed it.")
-    ],
-    timeout: Annotated[
-        float, typer.Option("--timeout", min=1, metavar="S", help="Maximum time for each step, in seconds.")
-    ] = 120.0,
-    as_json: Json = False,
-) -> None:
+@command()
+@click.argument("stack", metavar="STACK", help="The name of the stack: Thumbsmith, unless you changed it.")
+@click.option(
+    "--timeout",
+    type=Number(1, fraction=True),
+    default=120.0,
+    metavar="S",
+    help="Maximum time for each step, in seconds. Default: 120.",
+)
+@json_option
+def check(stack: str, timeout: float, as_json: bool) -> None:
     """Check a deployment: put a small image, verify its thumbnails, delete it, and wait for their deletion.
 
     Examples:
@@ -120,7 +123,7 @@ class Steps:
         if self.as_json:
             emit("step", step=name, seconds=seconds)
         else:
-            typer.echo(f"{name:<9} {seconds:7.3f} s")
+            click.echo(f"{name:<9} {seconds:7.3f} s")
         return result
 
 
@@ -157,7 +160,7 @@ def _print_isolation(deployment: Deployment, *, as_json: bool) -> None:
     if as_json:
         emit("step", step="isolation", open=missing)
     elif missing is None:
-        typer.echo(f"isolation {why}")
+        click.echo(f"isolation {why}")
     else:
         words = ", ".join(LAYERS[name].blocks if name in LAYERS else name for name in missing)
-        typer.echo(f"isolation {f'does not block: {words} (docs/security.md)' if words else 'all layers are active'}")
+        click.echo(f"isolation {f'does not block: {words} (docs/security.md)' if words else 'all layers are active'}")

@@ -6,13 +6,15 @@ import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
-import typer
+import click
 
-from thumbsmith.cli.arguments import STORE_TIMEOUT_SECONDS, Json, RecipeOption, recipe_from, refuse_unused
+from thumbsmith.cli.arguments import STORE_TIMEOUT_SECONDS, json_option, recipe_from, recipe_option, refuse_unused
 from thumbsmith.cli.aws_check import deployment_of
-from thumbsmith.cli.terminal import emit, printable
+from thumbsmith.cli.command import Number, command
+from thumbsmith.cli.terminal import emit
+from thumbsmith.cli.wording import printable
 from thumbsmith.conformance.cases import cases
 from thumbsmith.conformance.checks import Result, run_deployment, run_local
 from thumbsmith.store import Store, open_store, refuse_overlap
@@ -25,29 +27,36 @@ WAIT_SECONDS: Final = 120.0
 STACK_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,127}")
 
 
+@command(no_args_is_help=False)
+@click.argument(
+    "first", metavar="[STACK|DST|SRC", required=False, help="A deployed stack, a destination, or a deployment's source."
+)
+@click.argument("second", metavar="DST]", required=False, help="The destination of the deployment with SRC.")
+@recipe_option
+@click.option(
+    "--prefix",
+    metavar="P",
+    default="thumbsmith-conformance/",
+    help="Prefix of the keys of the test images, which are deleted at the end. Default: thumbsmith-conformance/.",
+)
+@click.option(
+    "--wait",
+    metavar="SECONDS",
+    type=Number(0, fraction=True),
+    default=WAIT_SECONDS,
+    help=f"Maximum time to wait for the deployment. Default: {WAIT_SECONDS:g}.",
+)
+@json_option
+@click.pass_context
 def conformance(
-    context: typer.Context,
-    first: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[STACK|DST|SRC", help="A deployed stack, a destination, or the source of a deployment."
-        ),
-    ] = None,
-    second: Annotated[
-        str | None, typer.Argument(metavar="DST]", help="The destination of the deployment with SRC.")
-    ] = None,
-    recipe: RecipeOption = None,
-    prefix: Annotated[
-        str,
-        typer.Option(
-            "--prefix", metavar="P", help="Prefix of the keys of the test images, which are deleted at the end."
-        ),
-    ] = "thumbsmith-conformance/",
-    wait: Annotated[
-        float, typer.Option("--wait", metavar="SECONDS", min=0, help="Maximum time to wait for the deployment.")
-    ] = WAIT_SECONDS,
-    as_json: Json = False,
-) -> None:
+    context: click.Context,
+    first: str | None,
+    second: str | None,
+    recipe: str | None,
+    prefix: str,
+    wait: float,
+    as_json: bool,
+) -> int:
     """Make thumbnails of small, difficult test images, and check that each is correct.
 
     With STACK, or with SRC and DST, your deployment makes the thumbnails: the command puts test images into its source,
@@ -73,8 +82,8 @@ def conformance(
         wrong += bool(result.wrong)
         _print_result(result, as_json=as_json)
     if not as_json:
-        typer.echo("all correct" if not wrong else f"{wrong} wrong")
-    raise typer.Exit(1 if wrong else 0)
+        click.echo("all correct" if not wrong else f"{wrong} wrong")
+    return 1 if wrong else 0
 
 
 def _is_stack(name: str) -> bool:
@@ -82,7 +91,7 @@ def _is_stack(name: str) -> bool:
     return STACK_NAME.fullmatch(name) is not None and not Path(name).is_dir()
 
 
-def _run_local(destination: Store, recipe: RecipeOption, prefix: str) -> Iterator[Result]:
+def _run_local(destination: Store, recipe: str | None, prefix: str) -> Iterator[Result]:
     with Workers(1) as workers:
         yield from run_local(tuple(cases()), recipe_from(recipe), workers, destination.as_destination(), prefix)
 
@@ -103,6 +112,6 @@ def _print_result(result: Result, *, as_json: bool) -> None:
     if as_json:
         emit("case", name=result.name, right=not result.wrong, wrong=list(result.wrong))
         return
-    typer.echo(f"{'right' if not result.wrong else 'WRONG':6} {result.name}")
+    click.echo(f"{'right' if not result.wrong else 'WRONG':6} {result.name}")
     for mistake in result.wrong:
-        typer.echo(f"       {printable(mistake)}")
+        click.echo(f"       {printable(mistake)}")

@@ -2,59 +2,77 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast, get_args
+from typing import get_args
 
-import typer
+import click
 
 from thumbsmith.bulk.cost import MILLION, SOURCE_BYTES_PER_PIXEL, Bill, Model, Way, source_amount
-from thumbsmith.cli.arguments import Json, RecipeOption, recipe_from, refuse_unused
-from thumbsmith.cli.terminal import emit, format_duration, parse_count
+from thumbsmith.cli.arguments import json_option, recipe_from, recipe_option, refuse_unused
+from thumbsmith.cli.command import Number, Words, command
+from thumbsmith.cli.terminal import emit
+from thumbsmith.cli.wording import format_duration, parse_count
 from thumbsmith.environment import LAMBDA_CORE_MEGABYTES
-from thumbsmith.errors import UsageError
 
 
+@command()
+@click.option("--images", required=True, metavar="N", help="Number of images, such as 1000 or 1e6.")
+@click.option(
+    "--megapixels",
+    metavar="MP",
+    type=Number(0.01, fraction=True),
+    default=12,
+    help="Size of each image in megapixels. Default: 12.",
+)
+@click.option(
+    "--megabytes",
+    "size",
+    metavar="MB",
+    type=Number(0, fraction=True),
+    help="Size of each file in megabytes. Default: that of a typical JPEG with these pixels.",
+)
+@recipe_option
+@click.option(
+    "--via",
+    metavar="WAY",
+    type=Words(get_args(Way)),
+    default="queue",
+    help="queue: functions and a queue. batch: S3 Batch Operations. here: one machine. Default: queue.",
+)
+@click.option(
+    "--milliseconds",
+    metavar="MS",
+    type=Number(0, fraction=True),
+    help="CPU time for one image: CpuMilliseconds in the log of your function. Default: a value that we measured.",
+)
+@click.option(
+    "--memory",
+    metavar="MB",
+    type=Number(128, 10240),
+    default=LAMBDA_CORE_MEGABYTES,
+    help=f"Memory of the function in MB. Default: {LAMBDA_CORE_MEGABYTES}.",
+)
+@click.option(
+    "--at-once",
+    metavar="N",
+    type=Number(1),
+    default=100,
+    help="Number of concurrent functions, or of jobs with here. Default: 100.",
+)
+@click.option("--storage", is_flag=True, help="Add the cost of storing the thumbnails for a month.")
+@json_option
+@click.pass_context
 def cost(
-    context: typer.Context,
-    images: Annotated[str, typer.Option("--images", metavar="N", help="Number of images, such as 1000 or 1e6.")],
-    megapixels: Annotated[
-        float, typer.Option("--megapixels", metavar="MP", min=0.01, help="Size of each image in megapixels.")
-    ] = 12,
-    size: Annotated[
-        float | None,
-        typer.Option(
-            "--megabytes",
-            metavar="MB",
-            min=0,
-            help="Size of each file in megabytes. Default: that of a typical JPEG with these pixels.",
-        ),
-    ] = None,
-    recipe: RecipeOption = None,
-    via: Annotated[
-        str,
-        typer.Option(
-            "--via", metavar="WAY", help="queue: functions and a queue. batch: S3 Batch Operations. here: one machine."
-        ),
-    ] = "queue",
-    milliseconds: Annotated[
-        float | None,
-        typer.Option(
-            "--milliseconds",
-            metavar="MS",
-            min=0,
-            help="CPU time for one image: CpuMilliseconds in the log of your function. Default: a value that we"
-            " measured.",
-        ),
-    ] = None,
-    memory: Annotated[
-        int, typer.Option("--memory", metavar="MB", min=128, max=10240, help="Memory of the function in MB.")
-    ] = LAMBDA_CORE_MEGABYTES,
-    at_once: Annotated[
-        int, typer.Option("--at-once", metavar="N", min=1, help="Number of concurrent functions, or of jobs with here.")
-    ] = 100,
-    storage: Annotated[
-        bool, typer.Option("--storage", metavar="", help="Add the cost of storing the thumbnails for a month.")
-    ] = False,
-    as_json: Json = False,
+    context: click.Context,
+    images: str,
+    megapixels: float,
+    size: float | None,
+    recipe: str | None,
+    via: Way,
+    milliseconds: float | None,
+    memory: int,
+    at_once: int,
+    storage: bool,
+    as_json: bool,
 ) -> None:
     """Print the estimated cost of thumbnails for many images on AWS, by line.
 
@@ -65,13 +83,11 @@ def cost(
 
       thumbsmith cost --images 1e9 --megapixels 8 --recipe shop.toml --via batch --storage
     """
-    if via not in get_args(Way):
-        raise UsageError(f"--via: expected queue, batch or here, found {via}")
     if via == "here":
         refuse_unused(context, ["memory"], "with --via queue or batch")
     model = Model(
         recipe=recipe_from(recipe),
-        way=cast(Way, via),
+        way=via,
         milliseconds=milliseconds,
         megabytes=memory,
         megapixels=megapixels,
@@ -90,8 +106,8 @@ def _print_bill(bill: Bill, seconds: float, *, as_json: bool) -> None:
         emit("cost", lines=lines, dollars=round(bill.total, 4), seconds=round(seconds, 1))
         return
     for line in bill_lines(bill):
-        typer.echo(line)
-    typer.echo(f"about {format_duration(seconds)}")
+        click.echo(line)
+    click.echo(format_duration(seconds))
 
 
 def bill_lines(bill: Bill) -> list[str]:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 from urllib.parse import quote
 
-import typer
-from rich.console import Console
-from rich.table import Table
+import click
 
 from thumbsmith.bulk.scan import Scope
-from thumbsmith.cli.arguments import RecipeOption, recipe_from
+from thumbsmith.cli.arguments import level_options, recipe_from, recipe_option
+from thumbsmith.cli.command import FILE_PATH, command
 from thumbsmith.cli.make import own_output, print_skipped
 from thumbsmith.cli.sync import run
-from thumbsmith.cli.terminal import printable, stderr_console
+from thumbsmith.cli.terminal import Console
+from thumbsmith.cli.wording import printable
 from thumbsmith.errors import UsageError
 from thumbsmith.reconcile.manifest import Manifest, read_manifest
 from thumbsmith.store import Headers, Store, open_store
@@ -66,13 +66,17 @@ FOLDER: Final = Path("thumbsmith-demo")
 SAMPLES: Final = ("astronaut.jpg", "camera.png", "chelsea.jpg", "coffee.webp", "rocket.jpg")
 
 
-def demo(
-    images: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="[IMAGE]...", readable=False, help="Image files. Default: five sample photographs."),
-    ] = None,
-    recipe: RecipeOption = None,
-) -> None:
+@command(no_args_is_help=False)
+@click.argument(
+    "images",
+    metavar="[IMAGE]...",
+    nargs=-1,
+    type=FILE_PATH,
+    help="Image files. Default: five sample photographs.",
+)
+@recipe_option
+@level_options
+def demo(images: tuple[str, ...], recipe: str | None) -> int:
     """Make thumbnails of sample photographs, or of the files given, and print where they are.
 
     All files are in ./thumbsmith-demo: the images in sources, their thumbnails in thumbnails, and the page index.html,
@@ -86,10 +90,12 @@ def demo(
     loaded = recipe_from(recipe)
     sources = open_store(FOLDER / "sources")
     thumbnails = open_store(FOLDER / "thumbnails").as_destination()
-    skipped = own_output(images or (), loaded) | _thumbnails_of_demo(images or ())
-    given = [path for path in images or () if path not in skipped]
+    paths = [Path(image) for image in images]
+    skipped = own_output(paths, loaded) | _thumbnails_of_demo(paths)
+    given = [path for path in paths if path not in skipped]
     files_by_name = {path.name: path for path in given} if images else {name: _sample(name) for name in SAMPLES}
-    print_skipped(skipped, stderr_console())
+    console = Console()
+    print_skipped(skipped, console)
     if not files_by_name:
         raise UsageError("all of these images are thumbnails: expected the original images")
     if len(files_by_name) < len(given):
@@ -101,8 +107,8 @@ def demo(
     code = run(Scope(source=sources, destination=thumbnails, recipe=loaded), jobs=usable_cores(), yes=True)
     manifests = [manifest for name in contents if (manifest := read_manifest(thumbnails, name))]
     (FOLDER / "index.html").write_text(page(manifests), encoding="utf-8")
-    _print_table(manifests)
-    raise typer.Exit(code)
+    _print_table(manifests, console)
+    return code
 
 
 def _thumbnails_of_demo(images: Sequence[Path]) -> dict[Path, str]:
@@ -135,15 +141,19 @@ def _fill(store: Store, contents: dict[str, bytes]) -> None:
             existing.close()
 
 
-def _print_table(manifests: list[Manifest]) -> None:
-    console = Console(highlight=False, markup=False)
-    table = Table("source", "thumbnail", "size", "bytes", box=None, pad_edge=False)
-    for manifest in manifests:
-        source = manifest.source
-        size = f"{source.width} x {source.height}" if source.width else ""
-        rejected = manifest.rejection.code if manifest.rejection else ""
-        table.add_row(printable(source.key), rejected, size, f"{source.bytes:,}")
-        for each in manifest.renditions:
-            table.add_row("", each.name, f"{each.width} x {each.height}", f"{each.bytes:,}")
-    console.print(table)
-    console.print(f"\nThumbnails: {FOLDER / 'thumbnails'}\nPage:       {FOLDER / 'index.html'}", soft_wrap=True)
+def _print_table(manifests: list[Manifest], console: Console) -> None:
+    """Print each image with its thumbnails, their sizes in pixels and in bytes, in aligned columns."""
+    rows = [row for manifest in manifests for row in _rows(manifest)]
+    names, sizes, amounts = (max(len(row[column]) for row in rows) for column in range(3))
+    for name, size, amount in rows:
+        console.say(f"{name:<{names}}  {size:>{sizes}}  {amount:>{amounts}}".rstrip())
+    console.say(f"\nThumbnails: {FOLDER / 'thumbnails'}\nPage:       {FOLDER / 'index.html'}")
+
+
+def _rows(manifest: Manifest) -> Iterator[tuple[str, str, str]]:
+    source = manifest.source
+    size = f"{source.width} x {source.height}" if source.width else ""
+    rejected = f"  {manifest.rejection.code}" if manifest.rejection else ""
+    yield f"{printable(source.key)}{rejected}", size, f"{source.bytes:,} bytes"
+    for each in manifest.renditions:
+        yield f"  {each.name}", f"{each.width} x {each.height}", f"{each.bytes:,} bytes"

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import Any
 
-import typer
+import click
 
-from thumbsmith.cli.arguments import Json, RecipeOption, recipe_from
+from thumbsmith.cli.arguments import json_option, recipe_from, recipe_option
+from thumbsmith.cli.command import command
 from thumbsmith.cli.terminal import emit
 from thumbsmith.recipe import Recipe
 from thumbsmith.worker.budget import default_memory_bytes
@@ -18,7 +19,10 @@ from thumbsmith.worker.isolation import LAYERS
 from thumbsmith.worker.pool import Workers, usable_cores
 
 
-def doctor(recipe: RecipeOption = None, as_json: Json = False) -> None:
+@command(no_args_is_help=False)
+@recipe_option
+@json_option
+def doctor(recipe: str | None, as_json: bool) -> int:
     """Print versions, the formats that can be read and written, and the isolation of the processes that handle images.
 
     Such a process tests each isolation layer. The exit code is 1 if a format is missing, or if no worker process can
@@ -35,10 +39,9 @@ def doctor(recipe: RecipeOption = None, as_json: Json = False) -> None:
         emit("doctor", **found)
     else:
         for label, text in _lines(found):
-            typer.echo(f"{label:10} {text}")
+            click.echo(f"{label:10} {text}")
     needed = {**found["reads"], "heic": True} | found["writes"]  # HEIC is an extra
-    if not all(needed.values()):
-        raise typer.Exit(1)
+    return 0 if all(needed.values()) else 1
 
 
 def _findings(recipe: Recipe) -> dict[str, Any]:

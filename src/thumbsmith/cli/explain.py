@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-import typer
+import click
 
 from thumbsmith.bulk.explain import Explanation
 from thumbsmith.bulk.explain import explain as explain_key
-from thumbsmith.cli.arguments import Destination, Json, RecipeOption, Source, scope_of
-from thumbsmith.cli.terminal import emit, printable, stderr_console, stoppable
+from thumbsmith.cli.arguments import destination_argument, json_option, recipe_option, source_argument
+from thumbsmith.cli.command import command
+from thumbsmith.cli.scope import scope_of
+from thumbsmith.cli.stopping import stoppable
+from thumbsmith.cli.terminal import Console, emit
+from thumbsmith.cli.wording import printable
 from thumbsmith.errors import StoreError
 from thumbsmith.recipe import Recipe
 from thumbsmith.reconcile.decide import State
@@ -20,13 +24,13 @@ from thumbsmith.reconcile.protocol import DEFAULTS
 RETRIED: Final = "when the source, the limits or the engine change, or by sync --retry-rejected"
 
 
-def explain(
-    source: Source,
-    key: Annotated[str, typer.Argument(metavar="KEY", help="The key of the image: its path below SRC.")],
-    destination: Destination,
-    recipe: RecipeOption = None,
-    as_json: Json = False,
-) -> None:
+@command()
+@source_argument
+@click.argument("key", metavar="KEY", help="The key of the image: its path below SRC.")
+@destination_argument
+@recipe_option
+@json_option
+def explain(source: str, key: str, destination: str, recipe: str | None, as_json: bool) -> None:
     """Print which thumbnails one image should have, which exist, and why. Nothing is changed.
 
     For a key that is no source, the output gives the reason and the thumbnails that are left.
@@ -38,7 +42,7 @@ def explain(
     """
     scope = scope_of(source, destination, recipe, DEFAULTS)
     try:
-        with stoppable(stderr_console(), grace=0):
+        with stoppable(Console(), grace=0):
             found = explain_key(scope, key)
     except StoreError as error:
         if error.one_object and as_json:
@@ -51,7 +55,7 @@ def explain(
         emit("explain", **_fields(found, scope.recipe))
     else:
         for label, text in _lines(found, scope.recipe):
-            typer.echo(f"{label:10} {printable(text)}")
+            click.echo(f"{label:10} {printable(text)}")
 
 
 def _fields(found: Explanation, recipe: Recipe) -> dict[str, Any]:

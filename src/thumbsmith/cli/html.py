@@ -2,55 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import click
 
-import typer
-
-from thumbsmith.cli.arguments import STORE_TIMEOUT_SECONDS, Destination, refuse_unused
-from thumbsmith.cli.terminal import stderr_console, stoppable
+from thumbsmith.cli.arguments import STORE_TIMEOUT_SECONDS, destination_argument, refuse_unused
+from thumbsmith.cli.command import command
+from thumbsmith.cli.stopping import stoppable
+from thumbsmith.cli.terminal import Console
 from thumbsmith.errors import StoreError
 from thumbsmith.reconcile import html as markup
 from thumbsmith.reconcile.manifest import Manifest, read_manifest
 from thumbsmith.store import open_store
 
 
+@command()
+@click.argument("key", metavar="KEY", help="The key of the image: its path below the source.")
+@destination_argument
+@click.option(
+    "--base",
+    metavar="URL",
+    default="",
+    help="The address of DST for the page. Default: the thumbnails are next to the page.",
+)
+@click.option(
+    "--variant", metavar="NAME", help="Use only this variant. Default: all variants that show the whole image."
+)
+@click.option(
+    "--sizes",
+    metavar="SIZES",
+    default="",
+    help="The value of the sizes attribute: the width on the page. Default: the largest width.",
+)
+@click.option(
+    "--alt",
+    metavar="TEXT",
+    default="",
+    help="A description of the image for people who cannot see it. Default: empty.",
+)
+@click.pass_context
 def html(
-    context: typer.Context,
-    key: Annotated[str, typer.Argument(metavar="KEY", help="The key of the image: its path below the source.")],
-    destination: Destination,
-    base: Annotated[
-        str,
-        typer.Option(
-            "--base",
-            metavar="URL",
-            help="The address of DST for the page. Default: the thumbnails are next to the page.",
-            show_default=False,
-        ),
-    ] = "",
-    variant: Annotated[
-        str | None,
-        typer.Option(
-            "--variant", metavar="NAME", help="Use only this variant. Default: all variants that show the whole image."
-        ),
-    ] = None,
-    sizes: Annotated[
-        str,
-        typer.Option(
-            "--sizes",
-            metavar="SIZES",
-            help="The value of the sizes attribute: the width on the page. Default: the largest width.",
-            show_default=False,
-        ),
-    ] = "",
-    alt: Annotated[
-        str,
-        typer.Option(
-            "--alt",
-            metavar="TEXT",
-            help="A description of the image for people who cannot see it. Default: empty.",
-            show_default=False,
-        ),
-    ] = "",
+    context: click.Context, key: str, destination: str, base: str, variant: str | None, sizes: str, alt: str
 ) -> None:
     """Print a <picture> element for one image, with all formats and widths, its size, and a placeholder.
 
@@ -62,9 +52,9 @@ def html(
     if variant:
         refuse_unused(context, ["sizes"], "without --variant, whose thumbnails have one size")
     choice = markup.Choice(base=base, variant=variant, sizes=sizes, alt=alt)
-    with stoppable(stderr_console(), grace=0):
+    with stoppable(Console(), grace=0):
         manifest = _manifest(key, destination)
-    typer.echo(markup.picture(manifest, choice))
+    click.echo(markup.picture(manifest, choice))
 
 
 def _manifest(key: str, destination: str) -> Manifest:

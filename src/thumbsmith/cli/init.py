@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-import typer
+import click
 
+from thumbsmith.cli.command import command
 from thumbsmith.errors import UsageError
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.fields import Option, Table
@@ -23,6 +24,7 @@ HEAD: Final = (
 )
 
 
+@command(no_args_is_help=False)
 def init() -> None:
     """Write ./thumbsmith.toml, a recipe with an explanation of each option.
 
@@ -40,7 +42,7 @@ def init() -> None:
         raise UsageError(f"{RECIPE_FILE}: expected no such file, found one: it was not changed") from None
     except OSError as error:
         raise UsageError(f"{RECIPE_FILE}: expected a folder to write to, found: {error.strerror}") from error
-    typer.echo(f"wrote {RECIPE_FILE}")
+    click.echo(f"wrote {RECIPE_FILE}")
 
 
 def commented_recipe() -> str:

@@ -7,14 +7,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
-import typer
-from rich.console import Console
+import click
 
 from thumbsmith.bulk.parallel import each
-from thumbsmith.cli.arguments import Jobs, RecipeOption, recipe_from
-from thumbsmith.cli.terminal import printable, stderr_console, stoppable
+from thumbsmith.cli import workers as early
+from thumbsmith.cli.arguments import jobs_option, level_options, recipe_from, recipe_option
+from thumbsmith.cli.command import FILE_PATH, FOLDER_PATH, command
+from thumbsmith.cli.stopping import stoppable
+from thumbsmith.cli.terminal import Console
+from thumbsmith.cli.wording import printable
 from thumbsmith.errors import StoreError, ThumbsmithError, UsageError
 from thumbsmith.image.formats import SOURCE_FORMATS
 from thumbsmith.recipe import Recipe
@@ -23,21 +26,20 @@ from thumbsmith.store import Headers, OpenObject, open_store
 from thumbsmith.worker import Workers, usable_cores
 
 
-def make(
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="The image files.", readable=False)],
-    folder: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="DIR",
-            help="The folder for the thumbnails. A missing folder is created. Default: the folder of each image.",
-            readable=False,
-        ),
-    ] = None,
-    recipe: RecipeOption = None,
-    jobs: Jobs = None,
-) -> None:
+@command()
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=FILE_PATH, help="The image files.")
+@click.option(
+    "--output",
+    "-o",
+    "output",
+    metavar="DIR",
+    type=FOLDER_PATH,
+    help="The folder for the thumbnails. A missing folder is created. Default: the folder of each image.",
+)
+@recipe_option
+@jobs_option
+@level_options
+def make(images: tuple[str, ...], output: str | None, recipe: str | None, jobs: int | None) -> int:
     """Make thumbnails of single images: photo.jpg gives photo.jpg.small.webp and so on.
 
     Thumbnails that an earlier run wrote are skipped.
@@ -47,20 +49,21 @@ def make(
 
       thumbsmith make *.jpg -o thumbs --recipe shop.toml
     """
-    loaded = recipe_from(recipe)
-    console = stderr_console()
-    skipped = own_output(images, loaded)
-    sources = tuple(image for image in dict.fromkeys(images) if image not in skipped)
+    loaded, folder = recipe_from(recipe), Path(output) if output else None
+    console, paths = Console(), [Path(image) for image in images]
+    skipped = own_output(paths, loaded)
+    sources = tuple(path for path in dict.fromkeys(paths) if path not in skipped)
     _check_arguments(sources, folder)
     print_skipped(skipped, console)
     count = jobs or usable_cores()
     failed = 0
     with Workers(count, isolation="shared") as workers, stoppable(console, cut=workers.close) as stopped:
+        early.start(workers)
         for result in each(lambda image: _make(image, folder, loaded, workers), sources, threads=count, stop=stopped):
             failed += result.error is not None
             _print_result(result, console)
         interrupted = stopped()
-    raise typer.Exit(130 if interrupted else 1 if failed else 0)
+    return 130 if interrupted else 1 if failed else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +155,7 @@ def _print_result(result: _Result, console: Console) -> None:
         console.print(f"{printable(str(result.image))}: {printable(result.error.about(result.image.name))}")
     for path, rendition in result.files:
         size = f"{rendition.width} x {rendition.height}  {len(rendition.data):,} bytes"
-        typer.echo(f"{printable(str(path))}  {size}")
+        click.echo(f"{printable(str(path))}  {size}")
 
 
 # File name extensions of the formats that can be read (docs/formats.md).

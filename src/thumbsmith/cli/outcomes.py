@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from thumbsmith.bulk.sync import SyncResult
-from thumbsmith.cli.terminal import emit, printable
+from thumbsmith.cli.terminal import emit
+from thumbsmith.cli.wording import printable
 from thumbsmith.reconcile.converge import Result
 
 

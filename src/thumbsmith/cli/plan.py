@@ -4,33 +4,29 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Annotated, Final
+from typing import Final
 
-import typer
+import click
 
 from thumbsmith.bulk.cost import Model, Totals
 from thumbsmith.bulk.scan import Scope, scan
 from thumbsmith.bulk.status import KeyStatus, inspect
 from thumbsmith.cli.arguments import (
-    Destination,
-    Json,
-    KeepOrphans,
-    Prefix,
-    RecipeOption,
-    RetryRejected,
-    Source,
+    destination_argument,
+    json_option,
+    keep_orphans_option,
+    level_options,
+    prefix_option,
+    recipe_option,
     refuse_unused,
-    scope_of,
+    retry_rejected_option,
+    source_argument,
 )
-from thumbsmith.cli.terminal import (
-    emit,
-    format_counts,
-    format_duration,
-    printable,
-    progress_bar,
-    stderr_console,
-    stoppable,
-)
+from thumbsmith.cli.command import command
+from thumbsmith.cli.scope import scope_of
+from thumbsmith.cli.stopping import stoppable
+from thumbsmith.cli.terminal import Console, emit
+from thumbsmith.cli.wording import format_counts, format_duration, printable
 from thumbsmith.reconcile.decide import State
 from thumbsmith.reconcile.protocol import Options
 from thumbsmith.worker import usable_cores
@@ -39,19 +35,28 @@ from thumbsmith.worker import usable_cores
 MAX_SAMPLES: Final = 10
 
 
+@command()
+@source_argument
+@destination_argument
+@recipe_option
+@prefix_option
+@keep_orphans_option
+@retry_rejected_option
+@click.option("--all", "everything", is_flag=True, help=f"Print all keys, not only {MAX_SAMPLES} of each kind.")
+@json_option
+@level_options
+@click.pass_context
 def plan(
-    context: typer.Context,
-    source: Source,
-    destination: Destination,
-    recipe: RecipeOption = None,
-    prefix: Prefix = "",
-    keep_orphans: KeepOrphans = False,
-    retry_rejected: RetryRejected = False,
-    everything: Annotated[
-        bool, typer.Option("--all", metavar="", help=f"Print all keys, not only {MAX_SAMPLES} of each kind.")
-    ] = False,
-    as_json: Json = False,
-) -> None:
+    context: click.Context,
+    source: str,
+    destination: str,
+    recipe: str | None,
+    prefix: str,
+    keep_orphans: bool,
+    retry_rejected: bool,
+    everything: bool,
+    as_json: bool,
+) -> int:
     """Print what sync would do, and why. Nothing is changed.
 
     missing: has no thumbnails yet. stale: thumbnails are outdated. fresh: up to date. rejected: cannot have thumbnails.
@@ -66,7 +71,7 @@ def plan(
         refuse_unused(context, ["everything"], "without --json, which prints all")
     options = Options(keep_orphans=keep_orphans, retry_rejected=retry_rejected)
     scope = scope_of(source, destination, recipe, options, prefix)
-    raise typer.Exit(print_plan(scope, as_json=as_json, limit=None if everything else MAX_SAMPLES))
+    return print_plan(scope, as_json=as_json, limit=None if everything else MAX_SAMPLES)
 
 
 def print_plan(scope: Scope, *, as_json: bool, limit: int | None = MAX_SAMPLES) -> int:
@@ -74,11 +79,11 @@ def print_plan(scope: Scope, *, as_json: bool, limit: int | None = MAX_SAMPLES) 
 
     People see at most `limit` keys of each kind, or all for None.
     """
-    console, totals, samples = stderr_console(), Totals(), _Samples(limit)
+    console, totals, samples = Console(), Totals(), _Samples(limit)
     with (
         stoppable(console, grace=0) as stopped,
         scan(scope, stopped) as found,
-        progress_bar(console, "plan", found.sources) as advance,
+        console.progress("plan", found.sources) as advance,
     ):
         for status in inspect(found, stop=stopped):
             totals.add(status)
@@ -101,7 +106,7 @@ def print_plan(scope: Scope, *, as_json: bool, limit: int | None = MAX_SAMPLES) 
 def print_links(*, sources: int, links: int) -> None:
     """Explain an empty source that has only symbolic links."""
     if links and not sources:
-        typer.echo(
+        click.echo(
             f"Links are not followed: the source has {links:,} symbolic link{'s' if links > 1 else ''}"
             " and no other files. Copy the files there, or name the folder to which the links lead.",
             err=True,
@@ -121,18 +126,18 @@ class _Samples:
         for word, line in _lines(status):
             self._counts[word] += 1
             if self._limit is None:
-                typer.echo(f"{word:9} {line}")
+                click.echo(f"{word:9} {line}")
             elif self._counts[word] <= self._limit:
                 self._lines.setdefault(word, []).append(line)
 
     def print(self) -> None:
         """Print the collected keys by kind."""
         for word, lines in self._lines.items():
-            typer.echo(f"{word}: {self._counts[word]:,}")
+            click.echo(f"{word}: {self._counts[word]:,}")
             for line in lines:
-                typer.echo(f"  {line}")
+                click.echo(f"  {line}")
             if self._counts[word] > len(lines):
-                typer.echo(f"  ... and {self._counts[word] - len(lines):,} more (--all)")
+                click.echo(f"  ... and {self._counts[word] - len(lines):,} more (--all)")
 
 
 def _lines(status: KeyStatus) -> Iterator[tuple[str, str]]:
@@ -185,13 +190,13 @@ def _print_summary(totals: Totals, scope: Scope) -> None:
     counts = _counts(totals)
     sources = sum(counts.values())
     objects = f"{totals.orphaned:,} orphaned, {totals.foreign:,} foreign"
-    typer.echo(f"{sources:,} sources: {format_counts(counts)}; objects: {objects}")
+    click.echo(f"{sources:,} sources: {format_counts(counts)}; objects: {objects}")
     if totals.to_make or totals.orphaned:
         jobs, cost = usable_cores(), _dollars(totals, scope)
         time = format_duration(_model(scope).seconds(totals.amount, jobs))
-        typer.echo(
+        click.echo(
             f"to do: make {totals.to_make:,} from {_megabytes(totals.to_read)}, delete {totals.orphaned:,} objects of"
-            f" {_megabytes(totals.to_delete)}; about {time} with --jobs {jobs}"
+            f" {_megabytes(totals.to_delete)}; {time} with --jobs {jobs}"
             f"{'' if cost is None else f'; ${cost:,.2f} for requests to S3'}"
         )
 

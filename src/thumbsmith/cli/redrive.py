@@ -2,37 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
+import click
 
 from thumbsmith.backfill.clients import open_queue
 from thumbsmith.backfill.redrive import DeadLetter, source_queue
 from thumbsmith.backfill.redrive import redrive as redrive_letters
-from thumbsmith.cli.arguments import Json, RecipeOption, refuse_unused, scope_of
-from thumbsmith.cli.terminal import emit, printable
+from thumbsmith.cli.arguments import json_option, recipe_option, refuse_unused
+from thumbsmith.cli.command import Number, command
+from thumbsmith.cli.scope import scope_of
+from thumbsmith.cli.terminal import emit
+from thumbsmith.cli.wording import printable
 from thumbsmith.errors import UsageError
 from thumbsmith.reconcile.protocol import DEFAULTS
 
 
+@command()
+@click.argument("queue", metavar="QUEUE", help="The dead-letter queue: sqs://NAME, or its URL.")
+@click.argument("source", metavar="[SRC", required=False, help="The source. With DST, each key is explained.")
+@click.argument("destination", metavar="DST]", required=False, help="The destination of SRC.")
+@click.option("--to", metavar="QUEUE", help="The queue to send to. Default: the queue that they came from.")
+@click.option("--dry-run", is_flag=True, help="Send nothing; only print the messages and the reasons.")
+@click.option(
+    "--max",
+    "most",
+    metavar="N",
+    type=Number(1),
+    default=1_000_000,
+    help="Maximum number of messages. Default: 1000000.",
+)
+@recipe_option
+@json_option
+@click.pass_context
 def redrive(
-    context: typer.Context,
-    queue: Annotated[str, typer.Argument(metavar="QUEUE", help="The dead-letter queue: sqs://NAME, or its URL.")],
-    source: Annotated[
-        str | None, typer.Argument(metavar="[SRC", help="The source. With DST, each key is explained.")
-    ] = None,
-    destination: Annotated[str | None, typer.Argument(metavar="DST]", help="The destination of SRC.")] = None,
-    to: Annotated[
-        str | None,
-        typer.Option("--to", metavar="QUEUE", help="The queue to send to. Default: the queue that they came from."),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", metavar="", help="Send nothing; only print the messages and the reasons.")
-    ] = False,
-    most: Annotated[int, typer.Option("--max", metavar="N", min=1, help="Maximum number of messages.")] = 1_000_000,
-    recipe: RecipeOption = None,
-    as_json: Json = False,
-) -> None:
+    context: click.Context,
+    queue: str,
+    source: str | None,
+    destination: str | None,
+    to: str | None,
+    dry_run: bool,
+    most: int,
+    recipe: str | None,
+    as_json: bool,
+) -> int:
     """Send dead letters back to their queue, and print for each the keys and their state.
 
     Each message is sent before it is deleted, so none is lost. A message that cannot be read is printed and stays.
@@ -60,8 +71,8 @@ def redrive(
     if as_json:
         emit("summary", messages=found, sent=sent, unreadable=unreadable)
     else:
-        typer.echo(f"{found:,} dead letters: {sent:,} sent back, {unreadable:,} unreadable")
-    raise typer.Exit(1 if unreadable else 0)
+        click.echo(f"{found:,} dead letters: {sent:,} sent back, {unreadable:,} unreadable")
+    return 1 if unreadable else 0
 
 
 def _print_letter(letter: DeadLetter, *, as_json: bool) -> None:
@@ -73,8 +84,8 @@ def _print_letter(letter: DeadLetter, *, as_json: bool) -> None:
         emit("letter", id=message.id, receives=message.receives, outcome=word, objects=keys, **explained)
         return
     if not letter.readable:
-        typer.echo(f"unreadable {letter.message.id}: {printable(letter.message.body[:200])}")
+        click.echo(f"unreadable {letter.message.id}: {printable(letter.message.body[:200])}")
     for key in keys if not states else ():
-        typer.echo(f"{printable(key)}{f': {printable(letter.unexplained)}' if letter.unexplained else ''}")
+        click.echo(f"{printable(key)}{f': {printable(letter.unexplained)}' if letter.unexplained else ''}")
     for each in states:
-        typer.echo(f"{each['state']:9} {printable(str(each['key']))}: {printable(str(each['why']))}")
+        click.echo(f"{each['state']:9} {printable(str(each['key']))}: {printable(str(each['why']))}")

@@ -5,13 +5,17 @@ from __future__ import annotations
 import ipaddress
 import logging
 import signal
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Final
 
-import typer
+import click
 
-from thumbsmith.cli.arguments import Jobs, RecipeOption, scope_of
-from thumbsmith.cli.terminal import printable, stderr_console
+from thumbsmith.cli.arguments import jobs_option, recipe_option
+from thumbsmith.cli.command import FOLDER_PATH, Number, command
+from thumbsmith.cli.scope import scope_of
+from thumbsmith.cli.terminal import Console
+from thumbsmith.cli.wording import printable
 from thumbsmith.environment import Setting
 from thumbsmith.errors import UsageError
 from thumbsmith.reconcile.protocol import Options
@@ -22,39 +26,45 @@ if TYPE_CHECKING:
 REQUIRED_PACKAGES: Final = ("httptools", "starlette", "uvicorn", "uvloop")
 
 
+@command(no_args_is_help=False)
+@click.option(
+    "--root",
+    metavar="DIR",
+    type=FOLDER_PATH,
+    default=".",
+    help="The folder: images are in DIR/sources, thumbnails in DIR/thumbnails. Default: the working folder.",
+)
+@click.option("--host", metavar="ADDRESS", default="127.0.0.1", help="The address to listen on. Default: 127.0.0.1.")
+@click.option(
+    "--port",
+    type=Number(0, 65535),
+    default=8080,
+    metavar="N",
+    help="The port to listen on. 0 selects a free one. Default: 8080.",
+)
+@recipe_option
+@jobs_option
+@click.option(
+    "--allow-host",
+    metavar="NAME",
+    multiple=True,
+    help="Another host name of this server. Repeatable. Default: only its address.",
+)
+@click.option(
+    "--allow-origin",
+    metavar="ORIGIN",
+    multiple=True,
+    help="Another site whose pages may use the API and show the images (CORS). Repeatable. Default: none.",
+)
 def serve(
-    root: Annotated[
-        Path,
-        typer.Option(
-            "--root",
-            metavar="DIR",
-            help="The folder: images are in DIR/sources, thumbnails in DIR/thumbnails.",
-            readable=False,
-        ),
-    ] = Path(),
-    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, metavar="N", help="The port to listen on. 0 selects a free one.")
-    ] = 8080,
-    recipe: RecipeOption = None,
-    jobs: Jobs = None,
-    allow_host: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--allow-host",
-            metavar="NAME",
-            help="Another host name of this server. Repeatable. Default: only its address.",
-        ),
-    ] = None,
-    allow_origin: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--allow-origin",
-            metavar="ORIGIN",
-            help="Another site whose pages may use the API and show the images (CORS). Repeatable. Default: none.",
-        ),
-    ] = None,
-) -> None:
+    root: str,
+    host: str,
+    port: int,
+    recipe: str | None,
+    jobs: int | None,
+    allow_host: tuple[str, ...],
+    allow_origin: tuple[str, ...],
+) -> int:
     """Serve an HTTP API and a page for uploads to a folder and for its thumbnails.
 
     Only this machine has access. With a token in $THUMBSMITH_TOKEN, --host may be any address.
@@ -72,26 +82,26 @@ def serve(
         if missing.name not in REQUIRED_PACKAGES:
             raise
         raise UsageError("serve needs the extra web: pip install 'thumbsmith[web]'") from None
-    settings = _settings(host, allow_host or [], allow_origin or [])
+    settings, folder = _settings(host, allow_host, allow_origin), Path(root)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    sources = root / "sources"
-    _create_folders(root)
-    scope = scope_of(str(sources), str(root / "thumbnails"), recipe, Options())
+    sources = folder / "sources"
+    _create_folders(folder)
+    scope = scope_of(str(sources), str(folder / "thumbnails"), recipe, Options())
     scope.destination.as_destination().check_writable()
     app = application(scope, settings, jobs=jobs)
     with listen(host, port) as listener:
         name = f"[{host}]" if ":" in host else host
-        stderr_console().print(
-            f"http://{name}:{listener.getsockname()[1]}/ serves {printable(str(root.resolve()))}; Ctrl-C to stop"
+        Console().print(
+            f"http://{name}:{listener.getsockname()[1]}/ serves {printable(str(folder.resolve()))}; Ctrl-C to stop"
         )
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         running = create_server(app)
         running.run(sockets=[listener])
     # The server ends by a signal and raises it again, but the event loop sometimes suppresses that.
-    raise typer.Exit(130 if running.started else 1)
+    return 130 if running.started else 1
 
 
-def _settings(host: str, names: list[str], origins: list[str]) -> WebSettings:
+def _settings(host: str, names: Iterable[str], origins: Iterable[str]) -> WebSettings:
     """Return the access settings. Raises UsageError if everyone would have access."""
     from thumbsmith.web.settings import LOOPBACK_HOSTS, WebSettings  # noqa: PLC0415 - an extra
 
@@ -133,4 +143,4 @@ def _create_folders(root: Path) -> None:
     except OSError as error:
         raise UsageError(f"{root}: expected a folder to write to, found: {error.strerror}") from error
     if is_new:
-        stderr_console().print(f"created {printable(str(root))}")
+        Console().print(f"created {printable(str(root))}")

@@ -4,27 +4,38 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Annotated
 
-import typer
+import click
 
+from thumbsmith.cli.command import Number, command
 from thumbsmith.environment import Setting
 from thumbsmith.errors import UsageError
 from thumbsmith.signing import OPTIONS, recipe_of, signed_path
 
 
-def sign(
-    key: Annotated[str, typer.Argument(metavar="KEY", help="The key of the image.")],
-    options: Annotated[
-        list[str], typer.Argument(metavar="NAME=VALUE...", help="Fields of a variant, such as width=200 format=webp.")
-    ],
-    seconds: Annotated[
-        int, typer.Option("--seconds", min=1, metavar="N", help="The time for which the address is valid, in seconds.")
-    ] = 86_400,
-    server: Annotated[
-        str, typer.Option("--server", metavar="URL", help="The address of thumbsmith serve.")
-    ] = "http://127.0.0.1:8080",
-) -> None:
+@command()
+@click.argument("key", metavar="KEY", help="The key of the image.")
+@click.argument(
+    "options",
+    metavar="NAME=VALUE...",
+    nargs=-1,
+    required=True,
+    help="Fields of a variant, such as width=200 format=webp.",
+)
+@click.option(
+    "--seconds",
+    type=Number(1),
+    default=86_400,
+    metavar="N",
+    help="The time for which the address is valid, in seconds. Default: 86400, a day.",
+)
+@click.option(
+    "--server",
+    metavar="URL",
+    default="http://127.0.0.1:8080",
+    help="The address of thumbsmith serve. Default: http://127.0.0.1:8080.",
+)
+def sign(key: str, options: tuple[str, ...], seconds: int, server: str) -> None:
     """Print the signed address of a thumbnail that is in no recipe. `thumbsmith serve` makes it on demand.
 
     Both commands read the secret from $THUMBSMITH_SIGNING_SECRET.

@@ -4,41 +4,34 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-from rich.console import Console
+import click
 
 from thumbsmith.bulk import sync as engine
 from thumbsmith.bulk.scan import Scope, scan
 from thumbsmith.bulk.watch import ReportedFailures
+from thumbsmith.cli import workers as early
 from thumbsmith.cli.arguments import (
-    Destination,
-    Jobs,
-    Json,
-    KeepOrphans,
-    Prefix,
-    RecipeOption,
-    RetryRejected,
-    Source,
-    scope_of,
+    destination_argument,
+    jobs_option,
+    json_option,
+    keep_orphans_option,
+    level_options,
+    prefix_option,
+    recipe_option,
+    retry_rejected_option,
+    source_argument,
+    yes_option,
 )
+from thumbsmith.cli.command import command
 from thumbsmith.cli.outcomes import SyncCounts, emit_key, key_message
 from thumbsmith.cli.plan import print_links, print_plan
-from thumbsmith.cli.sync_options import (
-    Drain,
-    Inventory,
-    MaxUsd,
-    Method,
-    Milliseconds,
-    Rate,
-    Stop,
-    Via,
-    Wait,
-    method_of,
-    refuse_unused_options,
-)
-from thumbsmith.cli.terminal import emit, format_counts, progress_bar, stderr_console, stoppable
+from thumbsmith.cli.scope import scope_of
+from thumbsmith.cli.stopping import stoppable
+from thumbsmith.cli.sync_options import ON_AWS, Method, aws_options, method_of, refuse_unused_options
+from thumbsmith.cli.terminal import Console, emit
+from thumbsmith.cli.wording import format_counts
 from thumbsmith.errors import Stopped
 from thumbsmith.recipe import IsolationKind
 from thumbsmith.reconcile.protocol import Options
@@ -48,34 +41,41 @@ if TYPE_CHECKING:
     from thumbsmith.cli.sync_on_aws import Backfill
 
 
+@command(sections={"On AWS": ON_AWS})
+@source_argument
+@destination_argument
+@recipe_option
+@prefix_option
+@jobs_option
+@keep_orphans_option
+@click.option("--dry-run", is_flag=True, help="Change nothing; print what would be done, like plan.")
+@retry_rejected_option
+@yes_option
+@json_option
+@level_options
+@aws_options
+@click.pass_context
 def sync(
-    context: typer.Context,
-    source: Source,
-    destination: Destination,
-    recipe: RecipeOption = None,
-    prefix: Prefix = "",
-    jobs: Jobs = None,
-    keep_orphans: KeepOrphans = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", metavar="", help="Change nothing; print what would be done, like plan.")
-    ] = False,
-    retry_rejected: RetryRejected = False,
-    yes: Annotated[
-        bool,
-        typer.Option(
-            "--yes", "-y", metavar="", help="Allow deletion of more than half of all thumbnails. Default: refuse it."
-        ),
-    ] = False,
-    via: Via = None,
-    max_usd: MaxUsd = None,
-    rate: Rate = None,
-    milliseconds: Milliseconds = None,
-    wait: Wait = True,
-    drain: Drain = False,
-    stop: Stop = False,
-    inventory: Inventory = None,
-    as_json: Json = False,
-) -> None:
+    context: click.Context,
+    source: str,
+    destination: str,
+    recipe: str | None,
+    prefix: str,
+    jobs: int | None,
+    keep_orphans: bool,
+    dry_run: bool,
+    retry_rejected: bool,
+    yes: bool,
+    via: str | None,
+    max_usd: float | None,
+    rate: float | None,
+    milliseconds: float | None,
+    wait: bool,
+    drain: bool,
+    stop: bool,
+    inventory: str | None,
+    as_json: bool,
+) -> int:
     """Update DST: make missing and outdated thumbnails, and delete those of deleted images.
 
     You can stop it at any time, repeat it at any time, and run two at the same time.
@@ -92,9 +92,9 @@ def sync(
     options = Options(keep_orphans=keep_orphans, retry_rejected=retry_rejected)
     scope = scope_of(source, destination, recipe, options, prefix)
     if method is Method.LOCAL:
-        raise typer.Exit(run(scope, jobs=jobs or usable_cores(), yes=yes, as_json=as_json))
+        return run(scope, jobs=jobs or usable_cores(), yes=yes, as_json=as_json)
     if method is Method.DRY_RUN:
-        raise typer.Exit(print_plan(scope, as_json=as_json))
+        return print_plan(scope, as_json=as_json)
     from thumbsmith.backfill.send import SendLimits  # noqa: PLC0415 - a local run does not load it
     from thumbsmith.cli.sync_on_aws import Backfill  # noqa: PLC0415 - as above
 
@@ -110,7 +110,7 @@ def sync(
         dry_run=dry_run,
         as_json=as_json,
     )
-    raise typer.Exit(_run_on_aws(scope, method, backfill))
+    return _run_on_aws(scope, method, backfill)
 
 
 def _run_on_aws(scope: Scope, method: Method, backfill: Backfill) -> int:
@@ -130,11 +130,11 @@ def run(scope: Scope, *, jobs: int, yes: bool, as_json: bool = False, reported: 
     People do not see failures that are in `reported`. Raises the error that prevents the start.
     """
     started, reported = time.monotonic(), reported or ReportedFailures()
-    console, counts, sources, links = stderr_console(), SyncCounts(), 0, 0
+    console, counts, sources, links = Console(), SyncCounts(), 0, 0
     isolation = IsolationKind.SHARED if scope.source.local_root else IsolationKind.SOURCE  # a folder has one owner
     with Workers(jobs, isolation=isolation) as workers, stoppable(console, cut=workers.close) as stopped:
-        workers.start()  # on its own core, while this thread lists the stores
-        with suppress(Stopped), scan(scope, stopped) as found, progress_bar(console, "sync", found.sources) as advance:
+        early.start(workers)  # on its own core, while this thread lists the stores
+        with suppress(Stopped), scan(scope, stopped) as found, console.progress("sync", found.sources) as advance:
             threads = THREADS_PER_WORKER * jobs
             for result in engine.sync(found, renderer=workers, threads=threads, stop=stopped, allow_mass_delete=yes):
                 counts.add(result)
@@ -181,7 +181,7 @@ def _print_summary(counts: SyncCounts, links: int, seconds: float, *, as_json: b
         )
         return
     rate = f"{sources / seconds:,.1f} a second" if seconds else ""
-    typer.echo(
+    click.echo(
         f"{sources:,} sources: {format_counts(counts.sources)}; {counts.renditions:,} thumbnails written,"
         f" {counts.deleted:,} objects deleted; {seconds:.1f} s, {rate}"
     )

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-import typer
-from rich.console import Console
+import click
 
 from thumbsmith.backfill import clients
 from thumbsmith.backfill.batch_job import (
@@ -25,8 +24,10 @@ from thumbsmith.backfill.send import amount_of
 from thumbsmith.bulk.cost import Amount, Model, source_amount
 from thumbsmith.bulk.parallel import wait_or_stop
 from thumbsmith.bulk.scan import Scope, scan
+from thumbsmith.cli.stopping import stoppable
 from thumbsmith.cli.sync_on_aws import Backfill, bucket_of, model_of, plan_keys, print_estimate
-from thumbsmith.cli.terminal import emit, printable, progress_bar, stderr_console, stoppable
+from thumbsmith.cli.terminal import Console, emit
+from thumbsmith.cli.wording import printable
 from thumbsmith.errors import StoreError, UsageError
 from thumbsmith.store import Store, open_store
 
@@ -44,7 +45,7 @@ TYPICAL_SOURCE_BYTES: Final = 4_000_000
 
 def run(scope: Scope, backfill: Backfill) -> int:
     """Write or take a manifest, create the job, let the user confirm it, and follow it; return the exit code."""
-    console = stderr_console()
+    console = Console()
     resources = JobResources.of_stack(_stack(backfill.address))
     with stoppable(console, "the call to AWS; a job that has started continues there") as stopped:
         job_run = _JobRun(scope, backfill, resources, console, stopped)
@@ -113,7 +114,7 @@ class _JobRun:
 
     def _follow(self, jobs: BatchJobs, job: str, total: int) -> int:
         """Follow the job to its end, and print its report; return the exit code."""
-        with progress_bar(self.console, "job", total) as advance:
+        with self.console.progress("job", total) as advance:
             done = 0
             for state in jobs.follow(job, self._pause, self.stopped):
                 now = state.succeeded + state.failed
@@ -145,7 +146,7 @@ class _JobRun:
             return True
         if not sys.stdin.isatty():
             raise UsageError(f"a job of {tasks:,} tasks, about ${dollars:,.2f}, waits for confirmation: use --yes")
-        return typer.confirm(f"{tasks:,} tasks, about ${dollars:,.2f}. Start?", err=True)
+        return click.confirm(f"{tasks:,} tasks, about ${dollars:,.2f}. Start?", err=True)
 
     def _model(self) -> Model:
         return model_of(self.scope, "batch", self.backfill.milliseconds)
@@ -167,4 +168,4 @@ class _JobRun:
         if self.backfill.as_json:
             emit(str(fields.pop("event")), **fields)
         else:
-            typer.echo(sentence)
+            click.echo(sentence)

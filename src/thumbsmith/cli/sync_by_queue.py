@@ -9,8 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import typer
-from rich.console import Console
+import click
 
 from thumbsmith.backfill.clients import Queue, open_queue
 from thumbsmith.backfill.send import (
@@ -29,8 +28,10 @@ from thumbsmith.bulk.cost import Model
 from thumbsmith.bulk.manifest_cache import cache_file
 from thumbsmith.bulk.parallel import wait_or_stop
 from thumbsmith.bulk.scan import Scope, StoreScan, scan
+from thumbsmith.cli.stopping import stoppable
 from thumbsmith.cli.sync_on_aws import Backfill, bucket_of, model_of, plan_keys, print_estimate
-from thumbsmith.cli.terminal import emit, printable, progress_bar, stderr_console, stoppable
+from thumbsmith.cli.terminal import Console, emit
+from thumbsmith.cli.wording import printable
 from thumbsmith.environment import cache_folder
 from thumbsmith.events import backfill_message
 
@@ -41,7 +42,7 @@ CONCURRENCY: Final = 20
 def run(scope: Scope, backfill: Backfill) -> int:
     """Send all keys with work to do, and follow the functions; return the exit code."""
     bucket_of(scope)
-    queue, console = open_queue(backfill.address), stderr_console()
+    queue, console = open_queue(backfill.address), Console()
     with (
         SentLog(_log_file(scope, queue), scope.recipe.fingerprint) as log,
         stoppable(console, "the messages being sent") as stopped,
@@ -92,7 +93,7 @@ class _QueueRun:
             sender = KeySender(
                 self.queue, partial(_message, *bucket, retry=retry), self.log, model, self._limits(found), empty
             )
-            with progress_bar(self.console, "send", int(amount.sources + amount.orphans)) as advance:
+            with self.console.progress("send", int(amount.sources + amount.orphans)) as advance:
                 before = 0
                 for so_far in sender.run(found.join, self.stopped):
                     advance(f"${model.bill(so_far.amount).total:,.2f}", so_far.keys - before)
@@ -130,7 +131,7 @@ class _QueueRun:
         if self.backfill.as_json:
             emit("stopped", deleted=depth.waiting, in_hand=depth.in_flight)
         else:
-            typer.echo(f"about {depth.waiting:,} messages deleted; functions finish {depth.in_flight:,} in progress")
+            click.echo(f"about {depth.waiting:,} messages deleted; functions finish {depth.in_flight:,} in progress")
         return 0
 
     def summarize(self, sent: SentTotals, found: Remaining | None) -> None:
@@ -146,7 +147,7 @@ class _QueueRun:
             return
         words = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in (outcomes | totals).items())
         budget = "; stopped: the rest would cost more than --max-usd" if sent.over_budget else ""
-        typer.echo(f"{sources:,} sources: {words}; estimated cost ${dollars:,.2f}{budget}")
+        click.echo(f"{sources:,} sources: {words}; estimated cost ${dollars:,.2f}{budget}")
 
     def _outcomes(self, found: Remaining) -> dict[str, int]:
         """Return the number of sources by outcome. Sources that were not fresh in the plan, and are now, were made."""
@@ -163,7 +164,7 @@ class _QueueRun:
 
     def _drain(self, total: int) -> None:
         """Wait until the queue is empty, and show the progress."""
-        with progress_bar(self.console, "functions", total) as advance:
+        with self.console.progress("functions", total) as advance:
             done = 0
             for depth in drain(self.queue, self.stopped):
                 step = max(0, total - depth.total - done)

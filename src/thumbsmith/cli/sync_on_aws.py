@@ -8,15 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rich.console import Console
-
 from thumbsmith.backfill.send import NO_LIMITS, SendLimits
 from thumbsmith.bulk import cost
 from thumbsmith.bulk import sync as engine
 from thumbsmith.bulk.cost import Model
 from thumbsmith.bulk.scan import Scope, StoreScan
 from thumbsmith.cli.cost import bill_lines
-from thumbsmith.cli.terminal import emit, format_duration, progress_bar
+from thumbsmith.cli.terminal import Console, emit
+from thumbsmith.cli.wording import format_duration
 from thumbsmith.errors import UsageError
 
 
@@ -62,7 +61,7 @@ def plan_keys(found: StoreScan, console: Console, stop: Callable[[], bool], *, y
     Raises UsageError if more than half of all thumbnails would be deleted, unless `yes`.
     """
     settled = {"fresh": 0, "rejected": 0, "failed": 0}
-    with progress_bar(console, "plan", found.sources) as advance:
+    with console.progress("plan", found.sources) as advance:
         for result in engine.classify(found, stop=stop, allow_mass_delete=yes):
             settled[result.word] += 1
             advance(f"{settled['fresh']:,} fresh")
@@ -78,6 +77,6 @@ def print_estimate(model: Model, amount: cost.Amount, concurrency: float, consol
         emit("estimate", keys=keys, bytes=size, seconds=round(seconds, 1), lines=lines, dollars=round(bill.total, 4))
         return
     todo = f"{amount.sources:,.0f} to make from {amount.bytes / 1e9:,.1f} GB, {amount.orphans:,.0f} to delete"
-    console.print(f"{todo}; about {format_duration(seconds)} with {concurrency:g} concurrent functions")
+    console.print(f"{todo}; {format_duration(seconds)} with {concurrency:g} concurrent functions")
     for line in bill_lines(bill):
         console.print(f"  {line}")

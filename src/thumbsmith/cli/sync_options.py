@@ -3,63 +3,47 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Final
 
-import typer
+import click
 
-from thumbsmith.cli.arguments import refuse_unused
+from thumbsmith.cli.arguments import F, refuse_unused
+from thumbsmith.cli.command import Number
 
-_ON_AWS: Final[dict[str, Any]] = {"rich_help_panel": "On AWS"}
+# The names of the options for AWS.
+ON_AWS: Final = ("via", "max_usd", "rate", "milliseconds", "wait", "drain", "stop", "inventory")
 
-Via: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
+_OPTIONS: Final = (
+    click.option(
         "--via",
         metavar="WAY",
         help="Let functions on AWS make the thumbnails: sqs://QUEUE, the URL of a queue, or batch://STACK for S3 Batch"
         " Operations. Default: make them on this machine.",
-        **_ON_AWS,
     ),
-]
-MaxUsd: TypeAlias = Annotated[
-    float | None,
-    typer.Option("--max-usd", metavar="USD", help="Maximum cost, as estimated. Default: no maximum.", **_ON_AWS),
-]
-Rate: TypeAlias = Annotated[
-    float | None,
-    typer.Option("--rate", metavar="N", help="Maximum number of messages per second. Default: no maximum.", **_ON_AWS),
-]
-Milliseconds: TypeAlias = Annotated[
-    float | None,
-    typer.Option(
+    click.option("--max-usd", metavar="USD", type=float, help="Maximum cost, as estimated. Default: no maximum."),
+    click.option("--rate", metavar="N", type=float, help="Maximum number of messages per second. Default: no maximum."),
+    click.option(
         "--milliseconds",
         metavar="MS",
-        min=0,
+        type=Number(0, fraction=True),
         help="CPU time for one image, for the estimate. Default: a value that we measured.",
-        **_ON_AWS,
     ),
-]
-Wait: TypeAlias = Annotated[
-    bool,
-    typer.Option("--wait/--no-wait", metavar="", help="Wait until all messages are processed.", **_ON_AWS),
-]
-Drain: TypeAlias = Annotated[
-    bool,
-    typer.Option("--drain", metavar="", help="Send nothing. Wait for the messages in the queue.", **_ON_AWS),
-]
-Stop: TypeAlias = Annotated[
-    bool,
-    typer.Option("--stop", metavar="", help="Send nothing. Delete the messages that wait in the queue.", **_ON_AWS),
-]
-Inventory: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
+    click.option("--wait/--no-wait", default=True, help="Wait until all messages are processed. Default: wait."),
+    click.option("--drain", is_flag=True, help="Send nothing. Wait for the messages in the queue."),
+    click.option("--stop", is_flag=True, help="Send nothing. Delete the messages that wait in the queue."),
+    click.option(
         "--inventory",
         metavar="URL",
         help="With batch: process all objects in an S3 Inventory. URL is its manifest.json. Default: list the bucket.",
-        **_ON_AWS,
     ),
-]
+)
+
+
+def aws_options(function: F) -> F:
+    """Add the options for AWS to a command."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
 
 
 class Method(StrEnum):
@@ -105,7 +89,7 @@ def method_of(via: str | None, *, dry_run: bool) -> Method:
     return Method.QUEUE if is_queue(via) else Method.BATCH
 
 
-def refuse_unused_options(context: typer.Context, method: Method) -> None:
+def refuse_unused_options(context: click.Context, method: Method) -> None:
     """Raise UsageError if the user gave an option, with any value, that this run would ignore."""
     for name, methods in USED_BY.items():
         if method not in methods:

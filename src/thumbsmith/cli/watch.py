@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Final
+from typing import Final
 
-import typer
-from rich.console import Console
+import click
 
 from thumbsmith.bulk.changes import changes, watched_folder
 from thumbsmith.bulk.scan import Scope
 from thumbsmith.bulk.sync import without_mass_delete
 from thumbsmith.bulk.watch import ReportedFailures, WatchResult, follow
-from thumbsmith.cli.arguments import Destination, Jobs, Json, KeepOrphans, RecipeOption, Source, scope_of
+from thumbsmith.cli import workers as early
+from thumbsmith.cli.arguments import (
+    destination_argument,
+    jobs_option,
+    json_option,
+    keep_orphans_option,
+    level_options,
+    recipe_option,
+    source_argument,
+)
+from thumbsmith.cli.command import command
 from thumbsmith.cli.outcomes import emit_key, key_message
+from thumbsmith.cli.scope import scope_of
+from thumbsmith.cli.stopping import stoppable
 from thumbsmith.cli.sync import run
-from thumbsmith.cli.terminal import emit, printable, stderr_console, stoppable
+from thumbsmith.cli.terminal import Console, emit
+from thumbsmith.cli.wording import printable
 from thumbsmith.errors import StoreError
 from thumbsmith.reconcile.protocol import Options
 from thumbsmith.worker import THREADS_PER_WORKER, Workers, usable_cores
@@ -23,23 +35,29 @@ from thumbsmith.worker import THREADS_PER_WORKER, Workers, usable_cores
 INTERRUPTED: Final = 130
 
 
+@command()
+@source_argument
+@destination_argument
+@recipe_option
+@jobs_option
+@keep_orphans_option
+@click.option(
+    "--yes",
+    "-y",
+    is_flag=True,
+    help="Allow deletion of more than half of all thumbnails at the start. Default: refuse it.",
+)
+@json_option
+@level_options
 def watch(
-    source: Source,
-    destination: Destination,
-    recipe: RecipeOption = None,
-    jobs: Jobs = None,
-    keep_orphans: KeepOrphans = False,
-    yes: Annotated[
-        bool,
-        typer.Option(
-            "--yes",
-            "-y",
-            metavar="",
-            help="Allow deletion of more than half of all thumbnails at the start. Default: refuse it.",
-        ),
-    ] = False,
-    as_json: Json = False,
-) -> None:
+    source: str,
+    destination: str,
+    recipe: str | None,
+    jobs: int | None,
+    keep_orphans: bool,
+    yes: bool,
+    as_json: bool,
+) -> int:
     """Sync, then update DST whenever SRC changes, until you stop it.
 
     A new image gets its thumbnails about a second after it is complete.
@@ -55,9 +73,10 @@ def watch(
     scope = replace(scope, source=scope.source.as_watched())
     folder = watched_folder(scope.source)
     scope.source.check_reachable()
-    console, count = stderr_console(), jobs or usable_cores()
+    console, count = Console(), jobs or usable_cores()
     rescans = _Rescans(scope, console, count, yes, as_json)
     with Workers(count, isolation="shared") as workers, stoppable(console, cut=workers.close) as stopped:
+        early.start(workers)
         for each in follow(
             scope,
             changes(folder, stopped, lambda sentence: console.print(printable(sentence))),
@@ -67,7 +86,7 @@ def watch(
             sync=rescans.sync,
         ):
             _print_result(each, console, rescans.reported, as_json=as_json)
-    raise typer.Exit(INTERRUPTED)
+    return INTERRUPTED
 
 
 @dataclass(slots=True)
@@ -133,4 +152,4 @@ def _print_result(result: WatchResult, console: Console, reported: ReportedFailu
         console.print(key_message(result))
     elif word not in {"failed", "fresh"}:
         counts = f"{result.written:,} thumbnails written, {result.deleted:,} objects deleted"
-        typer.echo(f"{word} {printable(result.key)}: {counts}")
+        click.echo(f"{word} {printable(result.key)}: {counts}")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import Final
+from typing import Final, Self
 
 from thumbsmith.recipe.fields import Checked, kind, list_of, option
 
@@ -43,6 +44,8 @@ def is_glob(text: str) -> bool:
         return False
 
 
+EVERYTHING: Final = ("**",)
+
 _GLOB: Final = kind(
     f'a glob of 1 to {MAX_GLOB_CHARACTERS} characters in which every "[" begins a class such as "[a-z]"',
     {"type": "string", "minLength": 1, "maxLength": MAX_GLOB_CHARACTERS},
@@ -54,10 +57,20 @@ _GLOB: Final = kind(
 class Selection(Checked):
     """Which keys are sources: globs in which * stops at / and ** does not; exclude wins."""
 
-    include: tuple[str, ...] = option(list_of(_GLOB), "Globs over keys; a key that one matches is a source.", ["**"])
+    include: tuple[str, ...] = option(
+        list_of(_GLOB), "Globs over keys; a key that one matches is a source.", [*EVERYTHING]
+    )
     exclude: tuple[str, ...] = option(
         list_of(_GLOB, empty=True), "Globs over keys that are no sources; wins over include.", []
     )
+
+    def with_globs(self, include: Iterable[str], exclude: Iterable[str]) -> Self:
+        """Return this selection with further globs. Further globs of include replace the default, which matches all.
+
+        Raises RecipeError for a text that is no glob.
+        """
+        own = () if self.include == EVERYTHING else self.include
+        return replace(self, include=(*own, *include) or EVERYTHING, exclude=(*self.exclude, *exclude))
 
     def selects(self, key: str) -> bool:
         """Return whether some glob of include matches the whole key and none of exclude does."""
