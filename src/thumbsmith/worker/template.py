@@ -69,13 +69,14 @@ def load_engine() -> Prepare:
     """
     from thumbsmith import image  # noqa: PLC0415 - as below
     from thumbsmith.image import containers, pillow  # noqa: PLC0415 - an error here is reported, one at the top is not
+
+    sys.modules["PIL"] = pillow  # modules that import Pillow, such as pi_heif, get ours: it is loaded once
     from thumbsmith.image.encode import PLUGINS  # noqa: PLC0415 - as above
     from thumbsmith.image.formats import SOURCE_FORMATS  # noqa: PLC0415 - as above
     from thumbsmith.image.vips import prepare_for_fork  # noqa: PLC0415 - as above
     from thumbsmith.worker.child import prepare  # noqa: PLC0415 - as above
 
     ours = (each.name for part in (image, containers) for each in iter_modules(part.__path__, f"{part.__name__}."))
-    sys.modules["PIL"] = pillow  # pi_heif, which imports Pillow, gets ours: it is loaded once
     for module in ours:
         import_module(module)
     decoders = (each.plugin[0] for each in SOURCE_FORMATS.values() if each.plugin)
