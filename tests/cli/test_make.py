@@ -61,13 +61,12 @@ def test_what_cannot_be_done_is_said_before_anything_is(thumbsmith: Command):
 
 
 def test_what_is_no_file_is_named(thumbsmith: Command):
-    """Standard input, a pipe, a device and a folder each have a message; exit code 2."""
+    """An empty standard input, a pipe, a device and a folder each have a message; exit code 2."""
     os.mkfifo("pipe")
     reading, writing = os.pipe()
     os.close(writing)
     for argument, found in (
-        ("-", "found standard input: save the image to a file first"),
-        ("pipe", "found a pipe: save the image to a file first"),
+        ("pipe", "found a pipe: use "),
         (f"/dev/fd/{reading}", "found a pipe"),
         ("/dev/null", "found a device"),
         ("photos/a.jpg/b.jpg", "found Not a directory"),
@@ -77,12 +76,12 @@ def test_what_is_no_file_is_named(thumbsmith: Command):
         assert ran.err.startswith(f"thumbsmith: {argument}: expected an image file, {found}")
     os.close(reading)
     Path("-").write_bytes(picture())
-    assert thumbsmith("make", "-", "-o", "out").code == 0
+    assert thumbsmith("make", "./-", "-o", "out").code == 0
 
 
 def test_the_output_is_a_folder_here(thumbsmith: Command):
     """An output path that is no folder is refused before anything is made."""
-    for output in ("s3://bucket/x", "-", "~/x"):
+    for output in ("s3://bucket/x", "~/x"):
         ran = thumbsmith("make", "photos/a.jpg", "-o", output)
         assert (ran.code, "expected a folder's path" in ran.err) == (2, True)
 

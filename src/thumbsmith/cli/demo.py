@@ -14,7 +14,7 @@ import click
 from thumbsmith.bulk.scan import Scope
 from thumbsmith.cli.arguments import level_options, recipe_from, recipe_option
 from thumbsmith.cli.command import FILE_PATH, command
-from thumbsmith.cli.make import own_output, print_skipped
+from thumbsmith.cli.make_images import own_output, print_skipped
 from thumbsmith.cli.sync import run
 from thumbsmith.cli.terminal import Console
 from thumbsmith.cli.wording import printable

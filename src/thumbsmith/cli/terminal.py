@@ -63,12 +63,12 @@ class Console:
             self._bar.console.show_cursor()
 
     @contextmanager
-    def progress(self, label: str, total: int | None) -> Iterator[Advance]:
+    def progress(self, label: str, total: int | None, *, least: int = 0) -> Iterator[Advance]:
         """Show a progress bar on a terminal during the block. Yield the function that advances it.
 
-        `total` is None while the number of steps is not known.
+        `total` is None while the number of steps is not known. Fewer steps than `least` show no bar.
         """
-        if self.quiet or not self.is_terminal:
+        if self.quiet or not self.is_terminal or (total is not None and total < least):
             yield lambda counts, by=1: None  # noqa: ARG005 - as the other function
             return
         from thumbsmith.cli.progress import progress_bar  # noqa: PLC0415 - rich is slow to load
