@@ -265,7 +265,7 @@ def test_a_missing_file_has_a_hint(thumbsmith: Command, name: str, hint: str):
 
 
 def test_an_address_is_no_file(thumbsmith: Command):
-    """make reads files; for a bucket, the message names the command."""
+    """Make reads files; for a bucket, the message names the command."""
     ran = thumbsmith("make", "s3://bucket/a.jpg")
     assert (ran.code, "s3://bucket/a.jpg: expected a file" in ran.err, '"thumbsmith sync"' in ran.err) == (
         2,
