@@ -1,7 +1,7 @@
 """The parent's side of one source: a child gets a job, and its replies and its exit decide the outcome.
 
-A child that has handled other sources can make thumbnails, but no other decision is taken from it: a fresh child tries
-the source again. Only a measured use of CPU time counts at once.
+A child that has handled other sources can make thumbnails, but decides nothing else: where it fails over a source, or
+rejects it, a fresh child tries the source again.
 """
 
 from __future__ import annotations
@@ -89,15 +89,14 @@ def render_in_child(
     """
     limits = job.recipe.limits
     limit = wall_clock_limit(limits) if seconds is None else seconds
-    used, took = shared and not fresh, 0.0
+    used = shared and not fresh
     try:
         with ExitStack() as reserved:  # memory is given back once the child has ended, or waits for another source
             child = template.child(Setup(job.recipe, job.ceiling, shared), fresh=fresh)
             used = child.handled > 0
             result = _converse(job, child.end, budget, reserved, limit)
             usage = (template.keep_child() if isinstance(result, RenderResult) else None) or template.end_child()
-        took = usage.cpu_seconds - child.cpu_before
-        return _work(result, usage, took, limits, used=used)
+        return _work(result, usage, usage.cpu_seconds - child.cpu_before, limits, used=used)
     except PeerClosed:
         raise WorkerDied("the worker process was killed") from None
     except TimeoutError:
@@ -106,7 +105,7 @@ def render_in_child(
         failure = WorkerError(f"the worker process broke the protocol: {problem}")
     except (Rejected, MissingDecoder, WorkerError) as problem:
         failure = problem
-    if used and not _is_over_time(failure, took, limits):
+    if used:
         raise UsedChildFailed from failure
     raise failure
 
@@ -136,14 +135,6 @@ def _work(
         case _, ChildExit(status=status):
             raise classify_exit(status, limits)
     raise AssertionError("a child without a result was kept")
-
-
-def _is_over_time(failure: ThumbsmithError, took: float, limits: Limits) -> bool:
-    """Return whether a source took all its CPU time: that is measured, and holds without a second trial.
-
-    The limit of the kernel counts in ticks, so that it may come slightly earlier than by the clock.
-    """
-    return isinstance(failure, Rejected) and failure.code == Code.OVER_TIME and took > 0.9 * limits.max_cpu_seconds
 
 
 def wall_clock_limit(limits: Limits) -> float:
