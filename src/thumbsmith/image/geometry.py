@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from itertools import accumulate, pairwise
 from typing import Final, Self, TypeAlias
 
@@ -76,11 +77,13 @@ class Layout:
         return cls(size, plans, parents(plans, size))
 
 
+@lru_cache(maxsize=1024)
 def plan(size: Size, variant: Variant) -> Plan:
     """Return how `variant`, of one density, is made from a source of this `size` (as seen).
 
     Sides are rounded half up, to 1 pixel at least and 16383 at most. A crop with gravity "auto" is central until the
-    variant has its focal point (image/saliency.py). That does not change the size.
+    variant has its focal point (image/saliency.py). That does not change the size. Plans are cached: several steps need
+    the same one, and many pictures of a folder have the same size.
     """
     if variant.density != 1:
         variant = box_for_dpr(size, variant)

@@ -7,8 +7,9 @@ of his implementation, so that every float is rounded at the same places and the
 
 from __future__ import annotations
 
+import sys
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, chain, repeat
@@ -93,9 +94,12 @@ def _each_repeated(wave: tuple[float, ...], times: int) -> tuple[float, ...]:
     return tuple(chain.from_iterable(repeat(level, times) for level in wave))
 
 
-def _sum(numbers: Iterable[float]) -> float:
-    """Return the sum, rounded at each step: `sum` rounds once at the end from Python 3.12 on."""
+def _sum_in_steps(numbers: Iterable[float]) -> float:
     return deque(accumulate(numbers), maxlen=1)[0]
+
+
+# Returns the sum, rounded at each step. `sum` is faster, but rounds once at the end from Python 3.12 on.
+_sum: Callable[[Iterable[float]], float] = sum if sys.version_info < (3, 12) else _sum_in_steps
 
 
 def _rounded(number: float) -> int:

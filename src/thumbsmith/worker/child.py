@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from thumbsmith.errors import Code, MissingDecoder, Rejected
+from thumbsmith.image.containers.base import Probe
 from thumbsmith.image.opening import set_pillow_pixel_limit
 from thumbsmith.image.pipeline import Job, check_source, make_renditions
 from thumbsmith.recipe import Limits, Recipe
@@ -15,6 +16,8 @@ from thumbsmith.worker.isolation import Isolation
 from thumbsmith.worker.sandbox import Step, confine, steps
 from thumbsmith.worker.usage import LIFETIME_CPU_SECONDS
 from thumbsmith.worker.wire import Channel, Frame, RemoteReader, describe_exception
+
+PROBE_FIELDS: Final = tuple(each.name for each in fields(Probe))
 
 # The head of a source. The parent is trusted, so this is only a limit that no head reaches.
 MAX_JOB_BYTES: Final = 64 << 20
@@ -63,7 +66,7 @@ def render_job(job: Frame, recipe: Recipe, channel: Channel, ceiling: int | None
     reader = RemoteReader(channel, job.fields["size"], job.blobs[0])
     wanted = job.fields["wanted"]
     try:
-        blobs, fields = _render(channel, reader, recipe, None if wanted is None else frozenset(wanted))
+        blobs, facts = _render(channel, reader, recipe, None if wanted is None else frozenset(wanted))
     except Rejected as rejected:
         channel.send("rejected", code=rejected.code, detail=rejected.detail)
     except MissingDecoder as missing:
@@ -73,7 +76,7 @@ def render_job(job: Frame, recipe: Recipe, channel: Channel, ceiling: int | None
     except Exception as error:
         channel.send("failed", detail=describe_exception(error))
     else:
-        channel.send("made", *blobs, **fields)
+        channel.send("made", *blobs, **facts)
 
 
 def _render(
@@ -85,9 +88,10 @@ def _render(
     channel.receive(max_bytes=0)
     job = make_renditions(job)
     renditions = [{"name": made.name, "width": made.width, "height": made.height} for made in job.renditions]
-    fields: dict[str, Any] = {"probe": asdict(job.probe), "renditions": renditions, "notes": job.notes}
-    fields |= {"color": job.color or None, "thumbhash": job.thumbhash or None}
-    return [made.data for made in job.renditions], fields
+    probe = {name: getattr(job.probe, name) for name in PROBE_FIELDS}
+    facts: dict[str, Any] = {"probe": probe, "renditions": renditions, "notes": job.notes}
+    facts |= {"color": job.color or None, "thumbhash": job.thumbhash or None}
+    return [made.data for made in job.renditions], facts
 
 
 def _over_memory(limits: Limits, ceiling: int | None) -> str:
