@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -362,6 +363,9 @@ class _Listed:
 
     def as_destination(self):
         return self
+
+    def for_one_key(self):
+        return nullcontext(self)
 
     def list(self, prefix: str = "", visitor: object = None):
         return iter(self._listed)

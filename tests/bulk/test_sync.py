@@ -1,6 +1,7 @@
 """Sync of whole stores, and the plan that predicts it."""
 
 from collections.abc import Callable, Collection
+from contextlib import nullcontext
 
 import pytest
 
@@ -79,10 +80,15 @@ class _Broken:
     def as_destination(self):
         return self
 
+    def for_one_key(self):
+        return nullcontext(self)
+
     def put(self, key, data, headers) -> str:
         if self._broken(key):
             raise StoreError(f"{key}: No space left on device", transient=True)
         return self._store.put(key, data, headers)
+
+    put_last = put
 
 
 def test_one_failure_affects_one_source():

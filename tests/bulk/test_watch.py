@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -343,6 +344,10 @@ def test_an_unreadable_source_is_yielded_as_failed(tmp_path: Path):
 
         def __getattr__(self, name: str) -> object:
             return getattr(self.store, name)
+
+        def for_one_key(self) -> object:
+            """Yield this store, not the folder."""
+            return nullcontext(self)
 
         def head(self, key: str) -> object:
             """Return the file. Raises StoreError for the unreadable key."""

@@ -6,6 +6,8 @@ python -m tests.faults.dying SRC DST CALL NUMBER before|after
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from thumbsmith.bulk.scan import Scope
@@ -15,24 +17,33 @@ from thumbsmith.store import Store, open_store
 
 
 class Dying:
-    """A store that kills the process before or after the chosen call."""
+    """A store that kills the process before or after the chosen call, the last one of `calls`.
 
-    def __init__(self, store: Store, call: str, number: int, moment: str) -> None:
-        self._store, self._call, self._left, self._moment = store, call, number, moment
+    A call of `put` is also one of `put_last`.
+    """
+
+    def __init__(self, store: Store, call: str, calls: Iterator[int], moment: str) -> None:
+        self._store, self._call, self._calls, self._moment = store, call, calls, moment
 
     def __getattr__(self, name: str):
         found = getattr(self._store, name)
         if name == "as_destination":
-            return lambda: Dying(found(), self._call, self._left, self._moment)
-        return self._counted(found) if name == self._call else found
+            return lambda: Dying(found(), self._call, self._calls, self._moment)
+        return self._counted(found) if name.removesuffix("_last") == self._call else found
+
+    @contextmanager
+    def for_one_key(self):
+        """Yield the view of the store for one key, in which the same calls count."""
+        with self._store.for_one_key() as store:
+            yield Dying(store, self._call, self._calls, self._moment)
 
     def _counted(self, call):
         def counted(*arguments, **options):
-            self._left -= 1
-            if self._left == 0 and self._moment == "before":
+            is_last = next(self._calls, 0) == 1
+            if is_last and self._moment == "before":
                 os.kill(os.getpid(), signal.SIGKILL)
             result = call(*arguments, **options)
-            if self._left == 0:
+            if is_last:
                 os.kill(os.getpid(), signal.SIGKILL)
             return result
 
@@ -42,7 +53,7 @@ class Dying:
 def main() -> None:
     """Sync, and die at the chosen call."""
     source, destination, call, number, moment = sys.argv[1:]
-    dying = Dying(open_store(destination).as_destination(), call, int(number), moment)
+    dying = Dying(open_store(destination).as_destination(), call, iter(range(int(number), 0, -1)), moment)
     recipe = Recipe.load(Path(destination).parent / "thumbsmith.toml")
     sys.exit(run(Scope(source=open_store(source), destination=dying, recipe=recipe), jobs=2, yes=True))
 

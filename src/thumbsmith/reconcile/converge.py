@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from thumbsmith.errors import Rejected, SourceChanged, ThumbsmithError
 from thumbsmith.reader import RangeReader
 from thumbsmith.recipe import Recipe
-from thumbsmith.recipe.names import is_managed_name
+from thumbsmith.recipe.names import MANIFEST, is_managed_name
 from thumbsmith.recipe.selection import is_source
 from thumbsmith.reconcile.manifest import read_manifest_version
 from thumbsmith.reconcile.protocol import (
@@ -67,9 +67,10 @@ def converge(
     interrupt it, and to run two at once. `check` is called before each step and may raise an exception to stop the
     run. Raises StoreError, WorkerError or MissingDecoder if no decision was possible: try again later.
     """
-    driver = StoreDriver(key, source, destination.as_destination(), recipe, renderer, check)
     record_digest = not source.etags_identify_content
-    return driver.run(steps(key, recipe, options, destination.max_key_bytes, record_digest=record_digest))
+    protocol = steps(key, recipe, options, destination.max_key_bytes, record_digest=record_digest)
+    with source.for_one_key() as sources, destination.as_destination().for_one_key() as thumbnails:
+        return StoreDriver(key, sources, thumbnails, recipe, renderer, check).run(protocol)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +180,8 @@ class StoreDriver:
             case Render(etag, names):
                 return self._render(etag, names)
             case Put(name, data, headers):
-                return self.destination.put(f"{self.key}/{name}", data, headers)
+                put = self.destination.put_last if name == MANIFEST else self.destination.put
+                return put(f"{self.key}/{name}", data, headers)
             case Delete(name):
                 self.destination.delete(f"{self.key}/{name}")
                 return None

@@ -34,10 +34,11 @@ _TEST_BYTES: Final = 65_536
 _NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 
-def write_whole(folder: int, name: str, data: bytes) -> os.stat_result:
+def write_whole(folder: int, name: str, data: bytes, *, sync_name: bool = True) -> os.stat_result:
     """Write the file `name` in the folder with this descriptor, replacing an earlier one; return its status.
 
-    It is on disk when this returns. Raises OSError; then the earlier file is unchanged and no temporary file is left.
+    It is on disk when this returns. Without `sync_name`, a crash of the machine may undo the rename. Raises OSError;
+    then the earlier file is unchanged and no temporary file is left.
     """
     temporary = temporary_name()
     fd = create_file(folder, temporary)
@@ -52,7 +53,8 @@ def write_whole(folder: int, name: str, data: bytes) -> os.stat_result:
         raise
     finally:
         os.close(fd)
-    sync_folder(folder)
+    if sync_name:
+        sync_folder(folder)
     return written
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
 
@@ -236,6 +237,21 @@ class Store(ABC):
         None for a store that is missing, or that nothing can replace.
         """
         return None
+
+    def for_one_key(self) -> AbstractContextManager[Self]:
+        """Return a block that yields this store for one thread that handles one key.
+
+        In the block, the store may keep open what it opens. After a crash of the machine, the last objects of `put` may
+        be missing; `put_last` ends such a sequence.
+        """
+        return nullcontext(self)
+
+    def put_last(self, key: str, data: bytes, headers: Headers) -> str:
+        """Store an object that describes those of earlier calls of `put`; return the new etag.
+
+        After a crash of the machine, the store never has this object without those.
+        """
+        return self.put(key, data, headers)
 
     # Checks, which raise StoreError
 

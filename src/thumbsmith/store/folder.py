@@ -18,6 +18,7 @@ from thumbsmith.store.base import STRICT, Headers, ObjectInfo, Store, Visitor, o
 from thumbsmith.store.file_names import MAX_NAME_BYTES, is_private
 from thumbsmith.store.folder_layout import OBJECT_FILE, Layout, LiteralLayout, Location, MappedLayout
 from thumbsmith.store.folder_tree import MAX_ATTEMPTS, FolderTree, PendingFile
+from thumbsmith.store.kept_folders import KeptFolders
 from thumbsmith.store.os_errors import FULL, reason, translate_os_errors
 from thumbsmith.store.safe_open import DirectoryCache, Folder, OpenFile, object_info, open_file, stat_file
 from thumbsmith.store.walk import walk
@@ -40,6 +41,7 @@ class FolderStore(Store):
     given: str = ""
     resolving: bool = False
     _cache: DirectoryCache = field(default_factory=DirectoryCache, repr=False, compare=False)
+    _kept: KeptFolders | None = field(default=None, repr=False, compare=False)
 
     @property
     @override
@@ -67,6 +69,12 @@ class FolderStore(Store):
     @override
     def as_destination(self) -> Self:
         return self if isinstance(self.layout, MappedLayout) else replace(self, layout=MappedLayout())
+
+    @override
+    @contextlib.contextmanager
+    def for_one_key(self) -> Iterator[Self]:
+        with KeptFolders() as kept:
+            yield replace(self, _kept=kept)
 
     @override
     def can_hold(self, key: str) -> bool:
@@ -105,12 +113,20 @@ class FolderStore(Store):
 
     @override
     def put(self, key: str, data: bytes, headers: Headers) -> str:  # noqa: ARG002 - a folder stores no headers
-        """Store the object. It is on disk when this returns."""
+        """Store the object. It is on disk when this returns; in the block of `for_one_key`, its name may not be."""
         with translate_os_errors(key):
             for _ in range(MAX_ATTEMPTS):
                 with contextlib.suppress(FileNotFoundError):
                     return object_info(key, self._write(key, data)).etag
         raise StoreError(f"{printable_key(key)}: its folder is removed again and again", transient=True)
+
+    @override
+    def put_last(self, key: str, data: bytes, headers: Headers) -> str:
+        """Store the object after the names of the others are on disk."""
+        if self._kept:
+            with translate_os_errors(key):
+                self._kept.sync_names()
+        return self.put(key, data, headers)
 
     @override
     def receive(self, key: str, headers: Headers) -> PendingFile:  # noqa: ARG002 - a folder stores no headers
@@ -230,24 +246,40 @@ class FolderStore(Store):
 
     @property
     def _tree(self) -> FolderTree:
-        return FolderTree(self.url, self.layout, self._cache)
+        return FolderTree(self.url, self.layout, self._cache, self._kept)
 
     def _first(self, key: str, look: Callable[[Folder, str], T | None]) -> T | None:
         """Return what `look` finds at the first location of the key where it finds something."""
-        found = (self._at(location, look) for location in self.layout.locations(key))
-        return next((each for each in found if each is not None), None)
+        found = self._found(self.layout.locations(key), look)
+        return found[1] if found else None
 
-    def _at(self, location: Location, look: Callable[[Folder, str], T | None]) -> T | None:
-        folder = self._tree.find(location.folders)
-        if folder is None:
-            return None
-        with folder:
-            return look(folder, location.name)
+    def _found(
+        self, locations: tuple[Location, ...], look: Callable[[Folder, str], T | None]
+    ) -> tuple[Location, T] | None:
+        """Return the first location where `look` finds something, and what it finds.
+
+        Each location is in the folder of the one before it, or below that.
+        """
+        tree, depth = self._tree, 0
+        with contextlib.ExitStack() as opened:
+            here = tree.top() if locations else None
+            for location in locations:
+                here = tree.find_below(here, location.folders[depth:])
+                if here is None:
+                    break
+                opened.enter_context(here)
+                depth = len(location.folders)
+                found = look(here, location.name)
+                if found is not None:
+                    return location, found
+        return None
 
     def _write(self, key: str, data: bytes) -> os.stat_result:
-        existing = [each for each in self.layout.locations(key) if self._at(each, stat_file)]
-        for location in existing[:1] or self.layout.new_locations(key):
+        existing = self._found(self.layout.locations(key), stat_file)
+        for location in (existing[0],) if existing else self.layout.new_locations(key):
             with contextlib.suppress(IsADirectoryError), self._tree.make(location.folders) as folder:
+                if self._kept:
+                    return self._kept.write(folder, location.name, data)
                 return write_whole(folder.fd, location.name, data)
         raise StoreError(f"{printable_key(key)}: no object can have this key here", transient=False)
 

@@ -49,7 +49,10 @@ class Layout(Protocol):
     """How keys and names on disk correspond."""
 
     def locations(self, key: str) -> tuple[Location, ...]:
-        """Return where the object may be, of which the first existing one counts. Empty for a key that does not fit."""
+        """Return where the object may be, of which the first existing one counts. Empty for a key that does not fit.
+
+        Each location is in the folder of the one before it, or below that.
+        """
         ...
 
     def new_locations(self, key: str) -> tuple[Location, ...]:

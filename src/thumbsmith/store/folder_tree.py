@@ -15,6 +15,7 @@ from thumbsmith.store.atomic_write import create_file, sync_folder, temporary_na
 from thumbsmith.store.base import printable_key
 from thumbsmith.store.file_names import is_shortened
 from thumbsmith.store.folder_layout import COMPONENT_FILE, Layout, Location, read_component
+from thumbsmith.store.kept_folders import KeptFolders
 from thumbsmith.store.os_errors import translate_os_errors
 from thumbsmith.store.safe_open import CLOSED, DirectoryCache, Folder, locked, open_folder, open_root
 
@@ -28,19 +29,27 @@ _UNUSABLE_NAME: Final = frozenset({errno.EEXIST, errno.EINVAL, errno.EILSEQ})
 
 @dataclass(frozen=True, slots=True)
 class FolderTree:
-    """The folders below the path `root`. They are returned open, and the caller closes them. Methods raise OSError."""
+    """The folders below the path `root`. They are returned open, and the caller closes them. Methods raise OSError.
+
+    Folders that were opened before are taken from `kept`, if it is given.
+    """
 
     root: str
     layout: Layout
     cache: DirectoryCache
+    kept: KeptFolders | None = None
 
     def top(self) -> Folder | None:
         """Return the root, or None where it is missing."""
-        return open_root(self.root, self.cache)
+        return self.kept.root(self.root, self.cache) if self.kept else open_root(self.root, self.cache)
 
     def find(self, components: tuple[str, ...]) -> Folder | None:
         """Return the folder for these components, or None where it is missing."""
-        here = self.top()
+        return self.find_below(self.top(), components)
+
+    def find_below(self, folder: Folder | None, components: tuple[str, ...]) -> Folder | None:
+        """Return the folder for these components below an open one, which is closed; None where one is missing."""
+        here = folder
         for component in components:
             if here is None:
                 break
@@ -93,8 +102,11 @@ class FolderTree:
         return here
 
     def _find_in(self, parent: Folder, component: str) -> Folder | None:
-        found = (open_folder(parent, name, component) for name in self.layout.folder_names(component))
+        found = (self._open(parent, name, component) for name in self.layout.folder_names(component))
         return next((folder for folder in found if folder), None)
+
+    def _open(self, parent: Folder, name: str, component: str) -> Folder | None:
+        return self.kept.folder(parent, name, component) if self.kept else open_folder(parent, name, component)
 
     def _make_root(self) -> Folder:
         Path(self.root).mkdir(parents=True, exist_ok=True)
@@ -122,7 +134,7 @@ class FolderTree:
             if name is None:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), component)
             parent.cache.add(parent.fd, name)
-            folder = open_folder(parent, name, component)
+            folder = self._open(parent, name, component)
         if folder is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), component)
         return folder

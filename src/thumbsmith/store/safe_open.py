@@ -38,7 +38,7 @@ _MAX_CACHED_FOLDERS: Final = 16
 class Folder(Closing):
     """The root or a folder below it. The folder `name` on disk is for the `component` of a key.
 
-    It is open or, with the descriptor CLOSED, closed.
+    It is open or, with the descriptor CLOSED, closed. One that is `kept` open stays so until `KeptFolders` closes it.
     """
 
     fd: int
@@ -46,9 +46,12 @@ class Folder(Closing):
     parent: Folder | None = None
     name: str = ""
     component: str = ""
+    kept: bool = False
 
     def close(self) -> None:
-        """Close the descriptor. May be repeated."""
+        """Close the descriptor, unless the folder is kept open. May be repeated."""
+        if self.kept:
+            return
         fd, self.fd = self.fd, CLOSED
         if fd != CLOSED:
             os.close(fd)
@@ -95,6 +98,9 @@ def open_root(path: str, cache: DirectoryCache) -> Folder | None:
 
 def open_folder(parent: Folder, name: str, component: str) -> Folder | None:
     """Return the folder with exactly this name in `parent`, or None. Raises OSError where it may not be read."""
+    seen = _stat(name, parent)
+    if seen is None or not stat.S_ISDIR(seen.st_mode):
+        return None
     fd = _open(name, _FOLDER, parent)
     if fd is None:
         return None
@@ -108,6 +114,18 @@ def open_folder(parent: Folder, name: str, component: str) -> Folder | None:
         return folder
     folder.close()
     return None
+
+
+def identity_at(parent: Folder | None, name: str) -> tuple[int, int] | None:
+    """Return device and inode number of what has this name in `parent`, or this path; None if nothing has.
+
+    Raises OSError.
+    """
+    try:
+        found = _stat(name, parent) if parent else os.lstat(name)
+    except FileNotFoundError:
+        return None
+    return (found.st_dev, found.st_ino) if found else None
 
 
 def stat_file(parent: Folder, name: str) -> os.stat_result | None:
