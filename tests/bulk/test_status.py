@@ -19,7 +19,7 @@ from thumbsmith.recipe.names import MANIFEST, is_managed_name, possible_names
 from thumbsmith.reconcile.converge import StoreDriver
 from thumbsmith.reconcile.decide import unusable_key
 from thumbsmith.reconcile.protocol import DEFAULTS, Options, examine
-from thumbsmith.store.base import MAX_KEY_BYTES
+from thumbsmith.store.base import MAX_KEY_BYTES, Store
 
 KEYS = ("a", "a/b", "a/b/small.webp", "x.jpg", "x.jpg.bak", "x.jpg!", "x.jpg/n.png", "é.jpg", "small.webp", "y" * 1020)
 NAMES = ("icon.webp", "small.webp", "small.jpg", "old.webp", "notes.txt", MANIFEST)
@@ -369,6 +369,9 @@ class _Listed:
 
     def list(self, prefix: str = "", visitor: object = None):
         return iter(self._listed)
+
+    def list_groups(self, prefix: str = "", *, visitor: object = None):
+        return Store.list_groups(self, prefix, visitor=visitor)
 
 
 class _Busy(_Listed):

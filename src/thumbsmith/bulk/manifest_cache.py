@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from thumbsmith.bulk.scan import encode_key, pack, unpack
 from thumbsmith.lifetime import Closing
@@ -52,8 +52,7 @@ class ManifestShape:
     renditions: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CachedManifest:
+class CachedManifest(NamedTuple):
     """What the version `etag` of a manifest contained, as far as `assess` needs it.
 
     `shape` is None for a manifest that cannot be read. `source_etag` is the recorded etag of the source, or a later one
@@ -204,15 +203,9 @@ class ManifestCache(Closing):
 
     def _from_row(self, manifest: str, shape: int | None, *columns: Any) -> CachedManifest:
         source_etag, source_bytes, source_sha256, objects, altered = columns
-        return CachedManifest(
-            etag=manifest,
-            shape=self._shapes(shape) if shape is not None else None,
-            source_etag=source_etag,
-            source_bytes=source_bytes,
-            source_sha256=source_sha256,
-            objects=objects,
-            altered=tuple((name, etag) for name, etag in json.loads(altered)) if altered else (),
-        )
+        known = self._shapes(shape) if shape is not None else None
+        altered_etags = tuple((name, etag) for name, etag in json.loads(altered)) if altered else ()
+        return CachedManifest(manifest, known, source_etag, source_bytes, source_sha256, objects, altered_etags)
 
     def _row(self, key: str, cached: CachedManifest) -> tuple[object, ...]:
         altered = json.dumps(cached.altered) if cached.altered else ""

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Final, Self, TypeVar
@@ -26,12 +25,9 @@ from thumbsmith.recipe.selection import Selection, is_hidden, is_source, may_hol
 from thumbsmith.reconcile.converge import Renderer, Result, attempt
 from thumbsmith.reconcile.protocol import DEFAULTS, Options
 from thumbsmith.store import Store, refuse_overlap
-from thumbsmith.store.base import ObjectInfo, Visitor, printable_key
+from thumbsmith.store.base import Group, ObjectInfo, Visitor, printable_key
 
 T = TypeVar("T")
-
-# Rows are inserted into SQLite in batches of this size.
-_BATCH_ROWS: Final = 5_000
 
 # cache_size: SQLite keeps 24 MiB of pages in memory, and sorts in runs of that size.
 _SCHEMA: Final = """
@@ -47,8 +43,6 @@ CREATE TABLE pending (key BLOB, listed INTEGER, size INTEGER, etag TEXT, deletes
 _JOINED: Final = """
 SELECT key, max(etag), max(size), group_concat(objects, char(10)) FROM entry GROUP BY key ORDER BY key
 """
-
-_is_managed_name: Final = lru_cache(maxsize=1024)(is_managed_name)  # the same few names occur under every key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,9 +114,9 @@ def scan(scope: Scope, stop: Callable[[], bool] = lambda: False) -> Iterator[Sto
     source.check_reachable()
     try:
         with KeyJoin() as join:
-            listing = _until(stop, source.list(scope.prefix, visitor=_source_visitor(join, selection)))
-            join.add_sources(info for info in listing if is_source(info.key, selection))
-            listing = _until(stop, destination.list(scope.prefix, visitor=_destination_visitor(join)))
+            listing = _until(stop, source.list_groups(scope.prefix, visitor=_source_visitor(join, selection)))
+            join.add_sources(listing, selection)
+            listing = _until(stop, destination.list_groups(scope.prefix, visitor=_destination_visitor(join)))
             join.add_destination(listing, scope.prefix)
             yield StoreScan(scope, join)
     except sqlite3.Error as error:
@@ -131,11 +125,11 @@ def scan(scope: Scope, stop: Callable[[], bool] = lambda: False) -> Iterator[Sto
         ) from error
 
 
-def _until(stop: Callable[[], bool], listing: Iterator[ObjectInfo]) -> Iterator[ObjectInfo]:
-    for info in listing:
+def _until(stop: Callable[[], bool], listing: Iterator[Group]) -> Iterator[Group]:
+    for group in listing:
         if stop():
             break
-        yield info
+        yield group
     if stop():
         raise Stopped
 
@@ -161,7 +155,10 @@ def _destination_visitor(join: KeyJoin) -> Visitor:
             folder = key if key.endswith("/") else f"{key.rpartition('/')[0]}/"
             join.unreadable_destination[folder] = error
 
-    return Visitor(unreadable=unreadable)
+    def leftover(_key: str) -> None:
+        join.leftovers += 1
+
+    return Visitor(unreadable=unreadable, leftover=leftover)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,31 +197,44 @@ class KeyJoin(Closing):
         self.sources = 0
         self.objects = 0
         self.links = 0
+        self.leftovers = 0  # temporary files in the destination
         self.unreadable: dict[str, StoreError] = {}  # in the source; the key of a folder ends with /
         self.unreadable_destination: dict[str, StoreError] = {}
 
-    def add_sources(self, listing: Iterable[ObjectInfo]) -> None:
-        """Add the sources."""
-        for batch in batched(listing, _BATCH_ROWS):
-            self.sources += len(batch)
-            rows = [(encode_key(info.key), info.etag, info.size) for info in batch]
-            self._insert("INSERT INTO entry (key, etag, size) VALUES (?, ?, ?)", rows)
+    def add_sources(self, listing: Iterable[Group], selection: Selection) -> None:
+        """Add the objects that are sources."""
 
-    def add_destination(self, listing: Iterable[ObjectInfo], prefix: str = "") -> None:
+        def sources() -> Iterator[tuple[bytes, str, int]]:
+            for beginning, objects in listing:
+                for name, etag, size in objects:
+                    key = beginning + name
+                    if is_source(key, selection):
+                        self.sources += 1
+                        yield encode_key(key), etag, size
+
+        self._insert("INSERT INTO entry (key, etag, size) VALUES (?, ?, ?)", sources())
+
+    def add_destination(self, listing: Iterable[Group], prefix: str = "") -> None:
         """Add the objects of the destination, except managed objects of keys outside `prefix`."""
-        for batch in batched(listing, _BATCH_ROWS):
-            self.objects += len(batch)
-            managed: dict[str, list[str]] = {}
-            unmanaged: list[tuple[bytes, str, int]] = []
-            for info in batch:
-                key, _, name = info.key.rpartition("/")
-                if not key or not _is_managed_name(name):
-                    unmanaged.append((encode_key(info.key), info.etag, info.size))
-                elif key.startswith(prefix):
-                    managed.setdefault(key, []).append(_line(name, info.etag, info.size))
-            packed = [(encode_key(key), "\n".join(sorted(lines))) for key, lines in managed.items()]
-            self._insert("INSERT INTO entry (key, objects) VALUES (?, ?)", packed)
-            self._insert("INSERT INTO unmanaged VALUES (?, ?, ?)", unmanaged)
+
+        def managed() -> Iterator[tuple[bytes, str]]:
+            for beginning, objects in listing:
+                self.objects += len(objects)
+                key, lines = beginning[:-1], []
+                for name, etag, size in objects:
+                    if key and is_managed_name(name):
+                        lines.append(_line(name, etag, size))
+                    else:
+                        unmanaged.append((encode_key(beginning + name), etag, size))
+                if unmanaged:
+                    self._database.executemany("INSERT INTO unmanaged VALUES (?, ?, ?)", unmanaged)
+                    unmanaged.clear()
+                if lines and key.startswith(prefix):
+                    lines.sort()
+                    yield encode_key(key), "\n".join(lines)
+
+        unmanaged: list[tuple[bytes, str, int]] = []
+        self._insert("INSERT INTO entry (key, objects) VALUES (?, ?)", managed())
 
     def may_be_unlisted(self, key: str) -> bool:
         """Return whether the key may be a source that could not be listed: it or a parent folder is unreadable."""
@@ -232,6 +242,8 @@ class KeyJoin(Closing):
 
     def destination_error(self, key: str) -> StoreError | None:
         """Return why the thumbnails of the key could not all be listed, or None."""
+        if not self.unreadable_destination:
+            return None
         errors = (self.unreadable_destination.get(folder) for folder in _folders(f"{key}/"))
         return next((error for error in errors if error), None)
 
@@ -289,7 +301,7 @@ class KeyJoin(Closing):
         """Close and delete the file. Safe to repeat."""
         self._database.close()
 
-    def _insert(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+    def _insert(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
         self._database.execute("BEGIN")
         self._database.executemany(statement, rows)
         self._database.execute("COMMIT")

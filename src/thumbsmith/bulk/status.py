@@ -7,7 +7,7 @@ etag is not the recorded one, the bytes of that rendition or source are read, as
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from thumbsmith.bulk.manifest_cache import CachedManifest, ManifestCache, ManifestShape, cached_manifest
@@ -17,7 +17,7 @@ from thumbsmith.errors import StoreError, ThumbsmithError
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.names import MANIFEST, possible_names
 from thumbsmith.reconcile.converge import StoreDriver
-from thumbsmith.reconcile.decide import Assessment, State, assess, may_be_same, unusable_key
+from thumbsmith.reconcile.decide import Assessment, State, assess, longest_key_bytes, may_be_same, unusable_key
 from thumbsmith.reconcile.manifest import Manifest, read_manifest_version
 from thumbsmith.reconcile.protocol import Options
 from thumbsmith.store.base import ObjectInfo, Store
@@ -155,14 +155,20 @@ class StatusReader:
     recipe: Recipe
     options: Options
     cache_persists: bool = True
-    _assessments: dict[ManifestShape, Assessment] = field(default_factory=dict, repr=False)
+    _assessments: dict[int, tuple[ManifestShape, Assessment]] = field(default_factory=dict, repr=False)  # by identity
+    _longest_key: int = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        longest = longest_key_bytes(self.recipe, self.destination.max_key_bytes)
+        object.__setattr__(self, "_longest_key", longest)
 
     def status_from_listing(self, row: KeyRow, cached: CachedManifest | None) -> KeyStatus | None:
         """Return the status of the key from the listings and the cache; None if they are not enough."""
         source = row.source
         if source is None:
             return self._status_from_cache(row, cached)
-        refusal = unusable_key(row.key, self.recipe, self.destination.max_key_bytes)
+        is_usable = row.key.isascii() and len(row.key) <= self._longest_key
+        refusal = None if is_usable else unusable_key(row.key, self.recipe, self.destination.max_key_bytes)
         if refusal:
             state = State.REJECTED
             return KeyStatus(key=row.key, source=source, state=state, why=refusal.detail, code=refusal.code)
@@ -186,7 +192,7 @@ class StatusReader:
         sha256: str | None = None
         if row.source and cached and self._may_be_same(row.source, cached):
             sha256 = self._digest_source(row.source)
-            confirmed = replace(cached, source_etag=row.source.etag)
+            confirmed = cached._replace(source_etag=row.source.etag)
             status = self.status_from_listing(row, confirmed) if sha256 == cached.source_sha256 else None
             if status:
                 return status, confirmed
@@ -205,7 +211,7 @@ class StatusReader:
         same = {name: present[name].etag for name in digests if name in current}
         altered = {name: present[name].etag for name in digests if name not in current}
         update = cached_manifest(found.info, manifest, same, altered)
-        return status, replace(update, source_etag=row.source.etag) if update and assessment.touched else update
+        return status, update._replace(source_etag=row.source.etag) if update and assessment.touched else update
 
     def failed(self, row: KeyRow, error: ThumbsmithError) -> KeyStatus:
         """Return the status of a key that could not be determined."""
@@ -256,7 +262,7 @@ class StatusReader:
         It is the same for all such keys. `assess` checks names and fingerprints, which the shape contains, and whether
         etags are the recorded ones, which the caller checked.
         """
-        assessment = self._assessments.get(shape)
+        _, assessment = self._assessments.get(id(shape), (None, None))
         if assessment is None:
             names = [MANIFEST, *(name for name, _ in shape.renditions)]
             present = {name: ObjectInfo(f"key/{name}", "", 0) for name in names}
@@ -264,7 +270,7 @@ class StatusReader:
             assessment = self._assess(ObjectInfo("key", "", 0), manifest, present, {})
             if len(self._assessments) >= _MAX_ASSESSMENTS:
                 self._assessments.clear()
-            self._assessments[shape] = assessment
+            self._assessments[id(shape)] = shape, assessment
         return assessment
 
     def _assess_bytes(
@@ -319,7 +325,8 @@ class StatusReader:
 
 
 def _count_renditions(row: KeyRow) -> int:
-    return sum(not line.startswith(f"{MANIFEST}\t") for line in row.objects.split("\n") if line)
+    packed = f"\n{row.objects}" if row.objects else ""
+    return packed.count("\n") - packed.count(f"\n{MANIFEST}\t")
 
 
 def _rejection_code(manifest: Manifest | None) -> str | None:

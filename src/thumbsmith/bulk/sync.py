@@ -16,6 +16,8 @@ from thumbsmith.reconcile.protocol import Outcome
 
 T = TypeVar("T")
 
+_FRESH: Final = Outcome(status="fresh")
+
 # Keys are stored as pending in batches of this size.
 _BATCH_KEYS: Final = 1_000
 
@@ -49,7 +51,8 @@ def sync(
     yield from classify(found, stop=stop, allow_mass_delete=allow_mass_delete)
     if stop():
         return
-    found.scope.destination.sweep()
+    if found.join.leftovers or found.scope.prefix:  # with a prefix, only a part was listed
+        found.scope.destination.sweep()
     succeeded = False
 
     def converged(keys: Iterator[PendingKey]) -> Iterator[SyncResult]:
@@ -93,8 +96,9 @@ def classify(
     for batch in batched(inspect(found, stop=stop), _BATCH_KEYS):
         for status in batch:
             on_status(status)
-        renditions += sum(status.renditions for status in batch)
-        orphaned += sum(status.renditions for status in batch if status.source is None)
+            renditions += status.renditions
+            if status.source is None:
+                orphaned += status.renditions
         found.join.add_pending(_pending(status) for status in batch if _is_pending(status))
         yield from (_settled(status) for status in batch if _is_settled(status))
     if stop():
@@ -142,10 +146,8 @@ def _settled(status: KeyStatus) -> SyncResult:
     if status.error:
         listed = status.source is not None
         return SyncResult(key=status.key, listed=listed, already_settled=True, error=status.error)
-    if status.state is State.FRESH:
-        outcome = Outcome(status="fresh")
-    else:
-        outcome = Outcome(status="rejected", code=status.code, detail=status.why)
+    is_fresh = status.state is State.FRESH
+    outcome = _FRESH if is_fresh else Outcome(status="rejected", code=status.code, detail=status.why)
     return SyncResult(key=status.key, listed=True, already_settled=True, outcome=outcome)
 
 

@@ -92,7 +92,7 @@ def print_plan(scope: Scope, *, as_json: bool, limit: int | None = MAX_SAMPLES) 
             else:
                 samples.add(status)
             if status.source:
-                advance(format_counts({word: count for word, count in totals.sources.items() if count}))
+                advance(totals.sources)
         interrupted = stopped()
     if as_json:
         _emit_summary(totals, scope, found.join.links)

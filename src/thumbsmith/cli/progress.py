@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Final
 
 from rich.console import Console
 from rich.progress import (
@@ -20,6 +23,11 @@ from rich.progress import (
 from rich.text import Text
 
 from thumbsmith.cli.terminal import Advance
+from thumbsmith.cli.wording import format_counts
+
+
+# The bar changes this often: a change costs more time than an unchanged source.
+_SECONDS: Final = 0.1
 
 
 class _Rate(ProgressColumn):
@@ -46,7 +54,15 @@ def progress_bar(label: str, total: int | None) -> Iterator[tuple[Progress, Adva
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(label, total=total, counts="")
 
-        def advance(counts: str, by: int = 1) -> None:
-            bar.update(task, advance=by, counts=counts)
+        waiting, shown = 0, -math.inf
+
+        def advance(counts: str | Mapping[str, int], by: int = 1) -> None:
+            nonlocal waiting, shown
+            waiting += by
+            now = time.monotonic()
+            if now >= shown + _SECONDS:
+                text = counts if isinstance(counts, str) else format_counts({w: n for w, n in counts.items() if n})
+                bar.update(task, advance=waiting, counts=text)
+                waiting, shown = 0, now
 
         yield bar, advance

@@ -140,7 +140,7 @@ def run(scope: Scope, *, jobs: int, yes: bool, as_json: bool = False, reported: 
                 counts.add(result)
                 _print_key(result, console, reported, as_json=as_json)
                 if result.listed:
-                    advance(format_counts({word: count for word, count in counts.sources.items() if count}))
+                    advance(counts.sources)
             sources, links = found.sources, found.join.links
         interrupted = stopped()
     _print_summary(counts, links, time.monotonic() - started, as_json=as_json)

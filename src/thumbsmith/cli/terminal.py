@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -24,9 +24,9 @@ def emit(event: str, **fields: object) -> None:
 
 
 class Advance(Protocol):
-    """A function that advances a progress bar by `by` steps and shows a text."""
+    """A function that advances a progress bar by `by` steps and shows a text, or counts by word."""
 
-    def __call__(self, counts: str, by: int = 1) -> object:
+    def __call__(self, counts: str | Mapping[str, int], by: int = 1) -> object:
         """Advance it."""
 
 

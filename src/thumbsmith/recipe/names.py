@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 from thumbsmith.recipe.model import VARIANT_NAME_PATTERN, Format, Variant
@@ -28,6 +28,7 @@ def density_mark(density: float) -> str:
     return "" if density == 1 else f"@{density:g}x"
 
 
+@lru_cache(maxsize=1024)  # the same few names occur under every key
 def is_managed_name(name: str) -> bool:
     """Return whether a name directly below a source's key is one that we write: a manifest's or a rendition's."""
     return name == MANIFEST or _rendition_names().fullmatch(name) is not None

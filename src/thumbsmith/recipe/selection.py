@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final, Self
 
 from thumbsmith.recipe.fields import Checked, kind, list_of, option
@@ -30,6 +30,8 @@ SYSTEM_FOLDERS: Final = frozenset(
         "system volume information",
     }
 )
+
+_EVERYTHING: Final = "**"
 
 MAX_GLOB_CHARACTERS: Final = 1024  # the longest key of S3
 
@@ -84,13 +86,17 @@ def is_source(key: str, selection: Selection) -> bool:
 
 def is_hidden(key: str) -> bool:
     """Return whether a component of the key begins with a dot, or the key is in a system folder."""
-    return "/." in f"/{key}" or system_folder(key) is not None
+    return key.startswith(".") or "/." in key or system_folder(key) is not None
 
 
 def system_folder(key: str) -> str | None:
     """Return the first system folder that the key is in, in any case of letters, or None."""
-    *folders, _ = key.split("/")
-    return next((folder for folder in folders if folder.lower() in SYSTEM_FOLDERS), None)
+    return _system_folder_in(key[: max(0, key.rfind("/"))])
+
+
+@lru_cache(maxsize=256)  # many keys are in one folder
+def _system_folder_in(folders: str) -> str | None:
+    return next((folder for folder in folders.split("/") if folder.lower() in SYSTEM_FOLDERS), None)
 
 
 def may_hold_sources(folder: str, selection: Selection) -> bool:
@@ -109,7 +115,7 @@ def may_hold_sources(folder: str, selection: Selection) -> bool:
 
 
 def _matches(globs: tuple[str, ...], key: str) -> bool:
-    return any(_compiled(glob).match(key) for glob in globs)
+    return _EVERYTHING in globs or any(_compiled(glob).match(key) for glob in globs)
 
 
 @cache

@@ -86,13 +86,22 @@ def may_be_same(source: ObjectInfo, recorded: SourceRecord) -> bool:
     return recorded.etag != source.etag and recorded.sha256 is not None and recorded.bytes == source.size
 
 
+def longest_key_bytes(recipe: Recipe, max_key_bytes: int) -> int:
+    """Return the bytes that a key may have at most, so that the names of its thumbnails and its manifest fit."""
+    return max_key_bytes - 1 - len(_longest_name(recipe))
+
+
+def _longest_name(recipe: Recipe) -> str:
+    return max([MANIFEST, *expected(recipe, "jpeg", alpha=False)], key=len)
+
+
 def unusable_key(key: str, recipe: Recipe, max_key_bytes: int) -> Rejection | None:
     """Return why no manifest can be stored under this key, or None: it is not UTF-8, or it is too long."""
     try:
         size = len(key.encode())
     except UnicodeEncodeError:
         return Rejection(code=Code.UNSUPPORTED_KEY, detail="the name is not UTF-8")
-    longest = max([MANIFEST, *expected(recipe, "jpeg", alpha=False)], key=len)
+    longest = _longest_name(recipe)
     if size + 1 + len(longest) > max_key_bytes:
         return Rejection(code=Code.KEY_TOO_LONG, detail=f"{size} bytes leave no room for /{longest} in {max_key_bytes}")
     return None

@@ -98,6 +98,11 @@ def temporary_name() -> str:
     return f"{PRIVATE_PREFIX}{pid}-{_own_start_tick(pid)}-{_pid_namespace(pid)}-{secrets.token_hex(8)}.tmp"
 
 
+def is_temporary(name: str) -> bool:
+    """Return whether this is a name that `temporary_name` returns."""
+    return _TEMPORARY_NAME.fullmatch(name) is not None
+
+
 def is_abandoned(name: str, modified: float) -> bool:
     """Return whether `name` is a temporary file, last `modified` at this time (seconds since 1970), without a writer.
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
+from itertools import groupby, islice
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, Self, TypeVar
 
 from thumbsmith.errors import StoreError, UsageError
 from thumbsmith.reader import RangeReader
@@ -23,8 +24,10 @@ else:
 
 
 __all__ = [
+    "MAX_GROUP",
     "MAX_KEY_BYTES",
     "STRICT",
+    "Group",
     "Headers",
     "ObjectInfo",
     "OpenObject",
@@ -40,6 +43,9 @@ __all__ = [
 
 # The longest key of S3 in UTF-8: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 MAX_KEY_BYTES: Final = 1024
+
+# `Store.list_groups` yields at most this many objects at a time.
+MAX_GROUP: Final = 1_000
 
 # The user metadata or the tag with which the owner of an object asks for no thumbnails.
 OPT_OUT: Final = ("thumbs", "off")
@@ -66,6 +72,16 @@ class Headers:
     content_type: str
     cache_control: str = "public, max-age=60"
     metadata: Mapping[str, str] | None = None
+
+
+class Group(NamedTuple):
+    """Objects whose keys begin alike: the `beginning` up to and including the last "/", which may be empty.
+
+    `objects` are the rest of the key, the etag and the size in bytes of each.
+    """
+
+    beginning: str
+    objects: Sequence[tuple[str, str, int]]
 
 
 class OpenObject(RangeReader, Protocol):
@@ -105,6 +121,10 @@ class PresignedRequest:
     headers: Mapping[str, str]
 
 
+def _beginning(info: ObjectInfo) -> str:
+    return info.key[: info.key.rfind("/") + 1]
+
+
 def _enter_all(folder: str) -> bool:  # noqa: ARG001 - every folder is entered
     return True
 
@@ -123,12 +143,14 @@ class Visitor:
 
     `enters` returns whether a folder, given as its key without a final "/", is entered. `unreadable` receives the error
     for a file, by its key, or for a folder, by its key and a final "/"; the listing then continues without it. `link`
-    receives the key of every symbolic link, which no listing follows. Stores without folders call none of them.
+    receives the key of every symbolic link, which no listing follows. `leftover` receives the key of each folder with a
+    temporary file, which `sweep` may remove. Stores without folders call none of them.
     """
 
     enters: Callable[[str], bool] = _enter_all
     unreadable: Callable[[str, StoreError], object] = _raise
     link: Callable[[str], object] = _ignore
+    leftover: Callable[[str], object] = _ignore
 
 
 STRICT: Final = Visitor()
@@ -176,6 +198,12 @@ class Store(ABC):
 
         The order of keys counts only where `lists_in_order` is True. The visitor decides what an unreadable part means.
         """
+
+    def list_groups(self, prefix: str = "", *, visitor: Visitor = STRICT) -> Iterator[Group]:
+        """Yield what `list` yields, in groups of at most MAX_GROUP objects whose keys begin alike, up to a "/"."""
+        for beginning, infos in groupby(self.list(prefix, visitor=visitor), _beginning):
+            while objects := [(info.key[len(beginning) :], info.etag, info.size) for info in islice(infos, MAX_GROUP)]:
+                yield Group(beginning, objects)
 
     def children(self, key: str) -> Iterator[ObjectInfo]:
         """Yield the objects directly under `key` + "/": the rest of their key has no further "/"."""

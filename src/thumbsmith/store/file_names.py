@@ -31,6 +31,9 @@ EMPTY_NAME: Final = "%"
 # Thirty characters take at most 180 bytes, encoded or not; "%~" and the digest take 66.
 _SHORTENED_CHARS: Final = 30
 
+# A name that is its own component: nothing in it is ever encoded. Most names are like this.
+_SIMPLE: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_. @+=~,()-]{0,254}")
+
 _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 _UNUSABLE: Final = re.compile(r"%(?=[0-9A-Fa-f]{2}|~)|[\x00-\x1f\x7f-\x9f\\]")
 _SHORTENED: Final = re.compile(r"%~[0-9a-f]{64}\Z")
@@ -74,9 +77,14 @@ def shortened_name(component: str) -> str:
     return f"{plain_name(component[:_SHORTENED_CHARS])}%~{hashlib.sha256(component.encode()).hexdigest()}"
 
 
+def is_simple(name: str) -> bool:
+    """Return whether this is the plain name of the component that is equal to it. False if that is not obvious."""
+    return _SIMPLE.fullmatch(name) is not None and name.lower() != MANIFEST
+
+
 def is_private(name: str) -> bool:
     """Return whether the name belongs to the store, in any case: some file systems ignore case."""
-    return casefolded(name).startswith(PRIVATE_PREFIX)
+    return name.startswith(PRIVATE_PREFIX[0]) and casefolded(name).startswith(PRIVATE_PREFIX)
 
 
 def is_shortened(name: str) -> bool:
@@ -88,6 +96,8 @@ def decode_component(name: str) -> str | None:
     """Return the component whose plain or strict name this is, or None."""
     if name == EMPTY_NAME:
         return ""
+    if is_simple(name):
+        return name
     encoded = name.encode(errors="surrogateescape")
     try:
         component = _ESCAPE.sub(lambda found: bytes((int(found[1], 16),)), encoded).decode()

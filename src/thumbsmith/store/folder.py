@@ -6,21 +6,30 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from io import FileIO
 from pathlib import Path
 from typing import Self, TypeVar
 
 from thumbsmith.errors import StoreError, StoreFull
-from thumbsmith.store.atomic_write import check_write, is_abandoned, write_whole
-from thumbsmith.store.base import STRICT, Headers, ObjectInfo, Store, Visitor, override, printable_key
+from thumbsmith.store.atomic_write import check_write, is_abandoned, is_temporary, write_whole
+from thumbsmith.store.base import MAX_GROUP, STRICT, Group, Headers, ObjectInfo, Store, Visitor, override, printable_key
 from thumbsmith.store.file_names import MAX_NAME_BYTES, is_private
 from thumbsmith.store.folder_layout import OBJECT_FILE, Layout, LiteralLayout, Location, MappedLayout
 from thumbsmith.store.folder_tree import MAX_ATTEMPTS, FolderTree, PendingFile
 from thumbsmith.store.kept_folders import KeptFolders
-from thumbsmith.store.os_errors import FULL, reason, translate_os_errors
-from thumbsmith.store.safe_open import DirectoryCache, Folder, OpenFile, object_info, open_file, stat_file
+from thumbsmith.store.os_errors import FULL, as_store_error, reason, translate_os_errors
+from thumbsmith.store.safe_open import (
+    DirectoryCache,
+    Folder,
+    OpenFile,
+    file_etag,
+    object_info,
+    open_file,
+    open_listed_folder,
+    stat_file,
+)
 from thumbsmith.store.walk import walk
 
 T = TypeVar("T")
@@ -145,6 +154,14 @@ class FolderStore(Store):
 
     @override
     def list(self, prefix: str = "", *, after: str = "", visitor: Visitor = STRICT) -> Iterator[ObjectInfo]:
+        for beginning, objects in self.list_groups(prefix, visitor=visitor):
+            for name, etag, size in objects:
+                key = beginning + name
+                if key > after:
+                    yield ObjectInfo(key, etag, size)
+
+    @override
+    def list_groups(self, prefix: str = "", *, visitor: Visitor = STRICT) -> Iterator[Group]:
         """Yield the objects as the contract says; none where the root is missing.
 
         The visitor receives the folders and files that cannot be read. Raises StoreError where the root cannot be read.
@@ -165,10 +182,8 @@ class FolderStore(Store):
             return self._enter_towards(prefix, parent, name, visitor)
 
         with start:
-            for parent, entry in walk(start, enter, lambda folder, error: _report(visitor, folder.key, error)):
-                found = self._visited(parent, entry, prefix, visitor)
-                if found and found.key > after:
-                    yield found
+            for parent, entries in walk(start, enter, lambda folder, error: _report(visitor, folder.key, error)):
+                yield from self._grouped(parent, entries, prefix, visitor)
 
     @override
     def children(self, key: str) -> Iterator[ObjectInfo]:
@@ -242,7 +257,9 @@ class FolderStore(Store):
                 return 0
             with root:
                 found = walk(root, self._enter_or_skip, lambda _folder, _error: None)
-                return sum(_remove_abandoned(parent, entry, self._tree) for parent, entry in found)
+                return sum(
+                    _remove_abandoned(parent, entry, self._tree) for parent, entries in found for entry in entries
+                )
 
     @property
     def _tree(self) -> FolderTree:
@@ -305,24 +322,43 @@ class FolderStore(Store):
             return object_info(key, found) if stat.S_ISREG(found.st_mode) else None
         return None
 
-    def _visited(self, parent: Folder, entry: os.DirEntry[str], prefix: str, visitor: Visitor) -> ObjectInfo | None:
-        """Return an entry as an object if its key starts with `prefix`; report it where it cannot be read."""
-        key = self.layout.key(parent, entry.name)
-        if key is None or not key.startswith(prefix):
-            return None
-        try:
-            with translate_os_errors(key), contextlib.suppress(FileNotFoundError):
-                if entry.is_symlink():
-                    visitor.link(key)
-                    return None
+    def _grouped(
+        self, parent: Folder, entries: Iterable[os.DirEntry[str]], prefix: str, visitor: Visitor
+    ) -> Iterator[Group]:
+        """Yield the entries of one folder that are objects whose keys start with `prefix`; report unreadable ones."""
+        beginning, objects = parent.key_of(""), []
+        for entry in entries:
+            name = entry.name
+            is_own = self.layout.is_own_name(name)
+            key = beginning + name if is_own else self.layout.key(parent, name)
+            if key is None:
+                if is_temporary(name):
+                    visitor.leftover(parent.key)
+                continue
+            if not key.startswith(prefix):
+                continue
+            try:
                 found = entry.stat(follow_symlinks=False)
+                if stat.S_ISLNK(found.st_mode):
+                    visitor.link(key)
                 if not stat.S_ISREG(found.st_mode):
-                    return None
-                _require_readable(parent, entry.name, found)
-                return object_info(key, found)
-        except StoreError as error:
-            visitor.unreadable(key, error)
-        return None
+                    continue
+                _require_readable(parent, name, found)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                visitor.unreadable(key, as_store_error(key, error))
+                continue
+            if is_own:
+                objects.append((name, file_etag(found), found.st_size))
+                if len(objects) == MAX_GROUP:
+                    yield Group(beginning, objects)
+                    objects = []
+            else:
+                above, slash, rest = key.rpartition("/")
+                yield Group(above + slash, [(rest, file_etag(found), found.st_size)])
+        if objects:
+            yield Group(beginning, objects)
 
     def _own_object(self, parent: Folder, name: str) -> ObjectInfo | None:
         """Return the object whose key is that of the folder `name`, or None."""
@@ -335,14 +371,15 @@ class FolderStore(Store):
 
     def _enter_towards(self, prefix: str, parent: Folder, name: str, visitor: Visitor) -> Folder | None:
         """Return the folder `name`, or None where no key in it can start with `prefix` or the visitor leaves it out."""
-        key = parent.key_of(name)
+        component = name
         try:
-            with translate_os_errors(parent.key_of(name)):
-                key = parent.key_of(self.layout.component(parent, name))
+            component = self.layout.component(parent, name)
+            key = parent.key_of(component)
             towards = f"{key}/".startswith(prefix) or prefix.startswith(key)
-            return self._tree.enter(parent, name) if towards and visitor.enters(key) else None
-        except StoreError as error:
-            _report(visitor, key, error)
+            return open_listed_folder(parent, name, component) if towards and visitor.enters(key) else None
+        except OSError as error:
+            key = parent.key_of(component)
+            _report(visitor, key, as_store_error(key, error))
             return None
 
     def _enter_or_skip(self, parent: Folder, name: str) -> Folder | None:

@@ -18,6 +18,7 @@ from thumbsmith.store.file_names import (
     decode_component,
     is_private,
     is_shortened,
+    is_simple,
     plain_name,
     shortened_name,
 )
@@ -75,6 +76,10 @@ class Layout(Protocol):
         """Return the component of a key for the folder `name`."""
         ...
 
+    def is_own_name(self, name: str) -> bool:
+        """Return whether a file with this name is the object that has this name in the folder. False if not obvious."""
+        ...
+
     def key(self, parent: Folder, name: str) -> str | None:
         """Return the key of the file `name`, or None where it is no object."""
         ...
@@ -110,6 +115,10 @@ class LiteralLayout(Layout):
     @override
     def component(self, parent: Folder, name: str) -> str:  # noqa: ARG002 - the name is the component
         return name
+
+    @override
+    def is_own_name(self, name: str) -> bool:
+        return not is_private(name)
 
     @override
     def key(self, parent: Folder, name: str) -> str | None:
@@ -160,12 +169,18 @@ class MappedLayout(Layout):
     @override
     def component(self, parent: Folder, name: str) -> str:
         """Return the component; a foreign one for a name that no component has, or that is not the one that counts."""
+        if is_simple(name):
+            return name
         found = _recorded_component(parent, name) if is_shortened(name) else decode_component(name)
         if found is None:
             return FOREIGN_MARK + name
         # A tree that was copied into this one may have two folders for a component: the better name counts.
         better = itertools.takewhile(lambda other: other != name, candidate_names(found))
         return FOREIGN_MARK + name if any(_is_folder(parent, other) for other in better) else found
+
+    @override
+    def is_own_name(self, name: str) -> bool:
+        return is_managed_name(name)
 
     @override
     def key(self, parent: Folder, name: str) -> str | None:

@@ -16,8 +16,8 @@ from thumbsmith.store.base import printable_key
 from thumbsmith.store.file_names import is_shortened
 from thumbsmith.store.folder_layout import COMPONENT_FILE, Layout, Location, read_component
 from thumbsmith.store.kept_folders import KeptFolders
-from thumbsmith.store.os_errors import translate_os_errors
-from thumbsmith.store.safe_open import CLOSED, DirectoryCache, Folder, locked, open_folder, open_root
+from thumbsmith.store.os_errors import as_store_error, translate_os_errors
+from thumbsmith.store.safe_open import DirectoryCache, Folder, locked, open_folder, open_listed_folder, open_root
 
 # Another process may remove a folder that a delete left empty while a file is written to it. The folder is then created
 # again, this many times.
@@ -70,11 +70,13 @@ class FolderTree:
         return here
 
     def enter(self, parent: Folder, name: str) -> Folder | None:
-        """Return the folder with this name on disk, or None where it is missing. Raises StoreError, which names it."""
-        with translate_os_errors(Folder(CLOSED, parent.cache, parent, name, name)):
+        """Return the folder with this name in a listing of `parent`; None where it was removed. Raises StoreError."""
+        component = name
+        try:
             component = self.layout.component(parent, name)
-        with translate_os_errors(Folder(CLOSED, parent.cache, parent, name, component)):
-            return open_folder(parent, name, component)
+            return open_listed_folder(parent, name, component)
+        except OSError as error:
+            raise as_store_error(parent.key_of(component), error) from error
 
     def prune(self, names: list[str]) -> None:
         """Remove the folder at this path of names on disk if it is empty, then its parents, up to the root.

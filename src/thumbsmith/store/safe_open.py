@@ -34,7 +34,7 @@ CLOSED: Final = -1
 _MAX_CACHED_FOLDERS: Final = 16
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Folder(Closing):
     """The root or a folder below it. The folder `name` on disk is for the `component` of a key.
 
@@ -47,6 +47,7 @@ class Folder(Closing):
     name: str = ""
     component: str = ""
     kept: bool = False
+    _key: str | None = field(default=None, repr=False)
 
     def close(self) -> None:
         """Close the descriptor, unless the folder is kept open. May be repeated."""
@@ -69,7 +70,9 @@ class Folder(Closing):
     @property
     def key(self) -> str:
         """Return the components from below the root down to this folder, joined by "/"."""
-        return "/".join(folder.component for folder in self._below_root())
+        if self._key is None:
+            self._key = "/".join(folder.component for folder in self._below_root())
+        return self._key
 
     def key_of(self, component: str) -> str:
         """Return the key of an entry of this folder."""
@@ -114,6 +117,16 @@ def open_folder(parent: Folder, name: str, component: str) -> Folder | None:
         return folder
     folder.close()
     return None
+
+
+def open_listed_folder(parent: Folder, name: str, component: str) -> Folder | None:
+    """Return the folder with a name that a listing of `parent` contains, or None if it was removed. Raises OSError."""
+    try:
+        return Folder(os.open(name, _FOLDER, dir_fd=parent.fd), parent.cache, parent, name, component)
+    except OSError as error:
+        if error.errno in MISSING:
+            return None
+        raise
 
 
 def identity_at(parent: Folder | None, name: str) -> tuple[int, int] | None:
@@ -245,7 +258,12 @@ class OpenFile:
 
 
 def object_info(key: str, status: os.stat_result) -> ObjectInfo:
-    """Return a file with this status as an object. Its etag changes with every write.
+    """Return a file with this status as an object."""
+    return ObjectInfo(key, file_etag(status), status.st_size)
+
+
+def file_etag(status: os.stat_result) -> str:
+    """Return the etag of a file with this status: it changes with every write.
 
     A replaced file has another inode number, or the same one at another time. A file that was written to has other
     times, of which ctime cannot be set back. A change of owner or mode changes the etag as well; a digest then shows
@@ -253,7 +271,7 @@ def object_info(key: str, status: os.stat_result) -> ObjectInfo:
     one etag.
     """
     identity = f"{status.st_ino} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
-    return ObjectInfo(key, hashlib.sha256(identity.encode()).hexdigest()[:32], status.st_size)
+    return hashlib.sha256(identity.encode()).hexdigest()[:32]
 
 
 _Stamp: TypeAlias = tuple[int, int, int]

@@ -29,17 +29,18 @@ def walk(
     root: Folder,
     enter: Callable[[Folder, str], Folder | None],
     unreadable: Callable[[Folder, StoreError], object],
-) -> Iterator[tuple[Folder, os.DirEntry[str]]]:
-    """Yield all entries below the root that are no folders, each with its folder, which is open until the next one.
+) -> Iterator[tuple[Folder, Iterator[os.DirEntry[str]]]]:
+    """Yield the root and each folder below it, with its entries that are no folders.
 
-    `enter` opens a folder by its name on disk, or returns None to leave it out. Entries that are removed meanwhile are
-    left out. `unreadable` receives a folder that could not be listed completely; the walk continues without the rest of
-    it. The root stays open.
+    A folder is open until the next one is yielded. Its entries must be read before that: they lead to the folders in
+    it. `enter` opens a folder by its name on disk, or returns None to leave it out. Entries that are removed meanwhile
+    are left out. `unreadable` receives a folder that could not be listed completely; the walk continues without the
+    rest of it. The root stays open.
     """
     open_folders = _OpenFolders()
     levels = [_Level(root, [])]
     try:
-        yield from _scan(levels[0], unreadable)
+        yield root, _scan(levels[0], unreadable)
         while levels:
             level = levels[-1]
             if not level.pending:
@@ -56,18 +57,16 @@ def walk(
             if found is not None:
                 open_folders.add(found)
                 levels.append(_Level(found, []))
-                yield from _scan(levels[-1], unreadable)
+                yield found, _scan(levels[-1], unreadable)
     finally:
         open_folders.close()
 
 
-def _scan(
-    level: _Level, unreadable: Callable[[Folder, StoreError], object]
-) -> Iterator[tuple[Folder, os.DirEntry[str]]]:
+def _scan(level: _Level, unreadable: Callable[[Folder, StoreError], object]) -> Iterator[os.DirEntry[str]]:
     """Yield the files of one folder and note its folders. The scan of a folder that is removed meanwhile ends early."""
     folder = level.folder
     try:
-        with translate_os_errors(folder), os.scandir(folder.fd) as entries:
+        with os.scandir(folder.fd) as entries:
             os.stat(".", dir_fd=folder.fd)  # fails once where the folder may be listed but not entered
             for entry in entries:
                 try:
@@ -77,12 +76,12 @@ def _scan(
                     unreadable(unknown, as_store_error(unknown, error))
                     continue
                 if not is_folder:
-                    yield folder, entry
+                    yield entry
                 elif not is_private(entry.name):
                     level.pending.append(entry.name)
-    except StoreError as error:
-        if not isinstance(error.__cause__, OSError) or error.__cause__.errno not in MISSING:
-            unreadable(folder, error)
+    except OSError as error:
+        if error.errno not in MISSING:
+            unreadable(folder, as_store_error(folder, error))
 
 
 @dataclass(frozen=True, slots=True)
