@@ -25,7 +25,6 @@ from rich.text import Text
 from thumbsmith.cli.terminal import Advance
 from thumbsmith.cli.wording import format_counts
 
-
 # The bar changes this often: a change costs more time than an unchanged source.
 _SECONDS: Final = 0.1
 
