@@ -29,11 +29,11 @@ from thumbsmith.store.base import Group, ObjectInfo, Visitor, printable_key
 
 T = TypeVar("T")
 
-# cache_size: SQLite keeps 24 MiB of pages in memory, and sorts in runs of that size.
+# cache_size: SQLite keeps 4 MiB of pages in memory, and sorts in runs of that size.
 _SCHEMA: Final = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
-PRAGMA cache_size = -24576;
+PRAGMA cache_size = -4096;
 CREATE TABLE entry (key BLOB, etag TEXT, size INTEGER, objects TEXT);
 CREATE TABLE unmanaged (key BLOB, etag TEXT, size INTEGER);
 CREATE TABLE pending (key BLOB, listed INTEGER, size INTEGER, etag TEXT, deletes INTEGER);

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from io import FileIO
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Final, Self, TypeVar
 
 from thumbsmith.errors import StoreError, StoreFull
 from thumbsmith.store.atomic_write import check_write, is_abandoned, is_temporary, write_whole
@@ -33,6 +33,9 @@ from thumbsmith.store.safe_open import (
 from thumbsmith.store.walk import walk
 
 T = TypeVar("T")
+
+# Only a file that lacks one of these bits may be unreadable.
+_READABLE_BY_ALL: Final = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,23 +334,10 @@ class FolderStore(Store):
             name = entry.name
             is_own = self.layout.is_own_name(name)
             key = beginning + name if is_own else self.layout.key(parent, name)
-            if key is None:
-                if is_temporary(name):
-                    visitor.leftover(parent.key)
-                continue
-            if not key.startswith(prefix):
-                continue
-            try:
-                found = entry.stat(follow_symlinks=False)
-                if stat.S_ISLNK(found.st_mode):
-                    visitor.link(key)
-                if not stat.S_ISREG(found.st_mode):
-                    continue
-                _require_readable(parent, name, found)
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                visitor.unreadable(key, as_store_error(key, error))
+            if key is None and is_temporary(name):
+                visitor.leftover(parent.key)
+            found = _regular_file(parent, entry, key, visitor) if key and key.startswith(prefix) else None
+            if found is None or key is None:
                 continue
             if is_own:
                 objects.append((name, file_etag(found), found.st_size))
@@ -406,11 +396,25 @@ def _report(visitor: Visitor, folder: str, error: StoreError) -> None:
     visitor.unreadable(f"{folder}/", error)
 
 
-def _require_readable(parent: Folder, name: str, found: os.stat_result) -> None:
-    """Raise PermissionError for a file that this process may not read. Only a file that lacks a read bit is checked."""
-    readable_by_all = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
-    if found.st_mode & readable_by_all == readable_by_all:
-        return
+def _regular_file(parent: Folder, entry: os.DirEntry[str], key: str, visitor: Visitor) -> os.stat_result | None:
+    """Return the status of a regular file; None, and tell the visitor, for a link and for an unreadable file."""
+    try:
+        found = entry.stat(follow_symlinks=False)
+        if stat.S_ISREG(found.st_mode):
+            if found.st_mode & _READABLE_BY_ALL != _READABLE_BY_ALL:
+                _require_readable(parent, entry.name)
+            return found
+        if stat.S_ISLNK(found.st_mode):
+            visitor.link(key)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        visitor.unreadable(key, as_store_error(key, error))
+    return None
+
+
+def _require_readable(parent: Folder, name: str) -> None:
+    """Raise PermissionError for a file that this process may not read."""
     if not os.access(name, os.R_OK, dir_fd=parent.fd, effective_ids=os.access in os.supports_effective_ids):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
 
