@@ -77,7 +77,7 @@ class MassDeletionRefused(UsageError):
     """A sync would delete more than half of all thumbnails. `finding` is the message without the options of `sync`."""
 
     def __init__(self, finding: str) -> None:
-        super().__init__(f"{finding}; to delete more than half of them, say --yes (to leave them, --keep-orphans)")
+        super().__init__(f"{finding}: check the source; use --yes to delete them, or --keep-orphans to keep them")
         self.finding = finding
 
 

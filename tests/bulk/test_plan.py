@@ -52,7 +52,7 @@ def test_work_is_counted():
 def test_the_price_is_printed(capsys: pytest.CaptureFixture[str]):
     """With a store on S3 the last line of a plan contains the price of the requests."""
     assert print_plan(_world().scope(), as_json=False) == 0
-    assert "$0.00 for requests to S3" in capsys.readouterr().out.splitlines()[-1]
+    assert "less than $0.01 for requests to S3" in capsys.readouterr().out.splitlines()[-1]
     assert print_plan(_world().scope(), as_json=True) == 0
     assert '"dollars": 0.0' in capsys.readouterr().out.splitlines()[-1]
 
@@ -62,7 +62,7 @@ def test_a_failed_key_is_reported(capsys: pytest.CaptureFixture[str]):
     world = _world()
     object.__setattr__(world.destination, "broken", "fresh.jpg/")
     assert print_plan(world.scope(), as_json=False) == 1
-    assert "failed: 1\n  fresh.jpg: Input/output error\n" in capsys.readouterr().out
+    assert "failed: 1\n  ! fresh.jpg: Input/output error\n" in capsys.readouterr().out
     assert print_plan(world.scope(), as_json=True) == 1
     shown = capsys.readouterr().out
     assert '{"event": "source", "key": "fresh.jpg", "state": "failed", "why": "Input/output error"}\n' in shown

@@ -66,7 +66,7 @@ def test_sync_for_people(thumbsmith: Command):
     """Without --json there is one summary; a rejection is printed once, when it is recorded."""
     (thumbsmith.folder / "photos" / "bad\x1b[2J.txt").write_text("no image")
     ran = thumbsmith("sync", "photos", "thumbs")
-    assert "4 sources: 3 made, 0 fresh, 1 rejected, 0 failed; 9 thumbnails written" in ran.out
+    assert "4 sources: 3 made, 0 fresh, 1 rejected (1 unsupported_format); 9 thumbnails written; " in ran.out
     assert "rejected bad\\x1b[2J.txt: unsupported_format, " in ran.err
     ran = thumbsmith("sync", "photos", "thumbs")
     assert "4 sources: 0 made, 3 fresh, 1 rejected" in ran.out
@@ -79,18 +79,21 @@ def test_plan_for_people(thumbsmith: Command):
     (thumbsmith.folder / "photos" / "b.jpg").unlink()
     (thumbsmith.folder / "thumbs" / "a.jpg" / "icon.webp").unlink()
     (thumbsmith.folder / "thumbs" / "mine.txt").touch()
+    size = (thumbsmith.folder / "photos" / "a.jpg").stat().st_size
+    orphaned = sum(path.stat().st_size for path in (thumbsmith.folder / "thumbs" / "b.jpg").iterdir())
     assert thumbsmith("plan", "photos", "thumbs").out.splitlines() == [
         "stale: 1",
-        "  a.jpg: missing or altered: icon.webp",
+        "  ~ a.jpg: missing or altered: icon.webp",
         "orphaned: 4",
-        "  b.jpg/icon.webp",
-        "  b.jpg/large.webp",
-        "  b.jpg/manifest.json",
-        "  b.jpg/small.webp",
+        "  - b.jpg/icon.webp",
+        "  - b.jpg/large.webp",
+        "  - b.jpg/manifest.json",
+        "  - b.jpg/small.webp",
         "foreign: 1",
-        "  mine.txt",
-        "2 sources: 0 missing, 1 stale, 1 fresh, 0 rejected; objects: 4 orphaned, 1 foreign",
-        f"to do: make 1 from 0.0 MB, delete 4 objects of 0.0 MB; less than 1 s with --jobs {usable_cores()}",
+        "  ? mine.txt",
+        "2 sources: 0 missing, 1 stale, 1 fresh; objects: 4 orphaned, 1 foreign",
+        f"to do: make thumbnails of 1 image ({size} bytes), delete 4 objects ({orphaned / 1000:.1f} kB); less than 1 s with"
+        f" --jobs {usable_cores()}",
     ]
 
 
@@ -102,10 +105,10 @@ def test_plan_shows_samples_or_all(thumbsmith: Command):
     assert [line for line in ran.out.splitlines() if line.startswith(("missing", "  "))] == [
         "missing: 15",
         *(
-            f"  {key}: there is no manifest"
+            f"  + {key}: there is no manifest"
             for key in ["a.jpg", "b.jpg", *(f"n{number:02}.jpg" for number in range(8))]
         ),
-        "  ... and 5 more (--all)",
+        "    ... and 5 more (--all)",
     ]
     shown = thumbsmith("plan", "photos", "thumbs", "--all").out
     assert shown.count("missing   ") == 15

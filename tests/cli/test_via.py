@@ -193,7 +193,7 @@ def test_what_was_emptied_is_not_wiped(backfill: Backfill):
         backfill.source.delete(info.key)
     refused = backfill.sync()
     assert (refused.code, backfill.queue.depth().total) == (2, 0)
-    assert "say --yes" in refused.err
+    assert "use --yes" in refused.err
     with backfill.served():
         assert backfill.sync("--yes").code == 0
     assert not list(backfill.destination.list())

@@ -102,9 +102,12 @@ class StoreScan:
 
 
 @contextmanager
-def scan(scope: Scope, stop: Callable[[], bool] = lambda: False) -> Iterator[StoreScan]:
+def scan(
+    scope: Scope, stop: Callable[[], bool] = lambda: False, on_listed: Callable[[int], object] = lambda _: None
+) -> Iterator[StoreScan]:
     """List both stores and yield the scan. Its file is deleted at the end of the block.
 
+    `on_listed` receives the number of objects that were listed in addition, several times while stores are listed.
     Raises Stopped once `stop` returns True, because an incomplete listing is useless. Raises StoreError if a store
     cannot be listed. Raises UsageError if one store contains the other: thumbnails would become sources.
     """
@@ -114,9 +117,12 @@ def scan(scope: Scope, stop: Callable[[], bool] = lambda: False) -> Iterator[Sto
     source.check_reachable()
     try:
         with KeyJoin() as join:
-            listing = _until(stop, source.list_groups(scope.prefix, visitor=_source_visitor(join, selection)))
+            listing = _until(
+                stop, on_listed, source.list_groups(scope.prefix, visitor=_source_visitor(join, selection))
+            )
             join.add_sources(listing, selection)
-            listing = _until(stop, destination.list_groups(scope.prefix, visitor=_destination_visitor(join)))
+            groups = destination.list_groups(scope.prefix, visitor=_destination_visitor(join))
+            listing = _until(stop, on_listed, groups)
             join.add_destination(listing, scope.prefix)
             yield StoreScan(scope, join)
     except sqlite3.Error as error:
@@ -125,10 +131,11 @@ def scan(scope: Scope, stop: Callable[[], bool] = lambda: False) -> Iterator[Sto
         ) from error
 
 
-def _until(stop: Callable[[], bool], listing: Iterator[Group]) -> Iterator[Group]:
+def _until(stop: Callable[[], bool], on_listed: Callable[[int], object], listing: Iterator[Group]) -> Iterator[Group]:
     for group in listing:
         if stop():
             break
+        on_listed(len(group.objects))
         yield group
     if stop():
         raise Stopped

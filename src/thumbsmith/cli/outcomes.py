@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
+from typing import Final
 
 from thumbsmith.bulk.sync import SyncResult
-from thumbsmith.cli.terminal import emit
-from thumbsmith.cli.wording import printable
+from thumbsmith.bulk.watch import ReportedFailures
+from thumbsmith.cli.terminal import Console, emit, styled
+from thumbsmith.cli.wording import format_codes, plural, printable
 from thumbsmith.reconcile.converge import Result
+
+# The colors of outcomes.
+COLORS: Final = {"made": "green", "fresh": "bright_black", "rejected": "magenta", "failed": "red", "deleted": "yellow"}
+
+# People see this number of rejections for each reason, and of failures, of one run. With -v they see all.
+MAX_REJECTIONS: Final = 10
+MAX_FAILURES: Final = 100
 
 
 @dataclass(slots=True)
 class SyncCounts:
-    """The results of a run so far: sources by outcome, and objects written and deleted."""
+    """The results of a run so far: sources by outcome, rejections by code, and objects written and deleted."""
 
     sources: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("made", "fresh", "rejected", "failed"), 0))
+    codes: Counter[str] = field(default_factory=Counter)
     renditions: int = 0
     deleted: int = 0
     errors: int = 0
@@ -24,8 +35,57 @@ class SyncCounts:
         self.errors += result.error is not None
         if result.word in self.sources and (result.listed or result.outcome):
             self.sources[result.word] += 1
+            if result.word == "rejected":
+                self.codes[result.code or "rejected"] += 1
         self.renditions += result.written
         self.deleted += result.deleted
+
+    def sentence(self) -> str:
+        """Return the counts for people, such as "2 sources: 1 made, 0 fresh, 1 rejected (1 empty)"."""
+        words = []
+        for word, count in self.sources.items():
+            codes = f" ({format_codes(self.codes)})" if word == "rejected" else ""
+            words += [f"{count:,} {word}{codes}"] if count or word in {"made", "fresh"} else []
+        parts = [f"{plural(sum(self.sources.values()), 'source')}: {', '.join(words)}"]
+        parts += [f"{plural(self.renditions, 'thumbnail')} written"] if self.renditions else []
+        parts += [f"{plural(self.deleted, 'object')} deleted"] if self.deleted else []
+        return "; ".join(parts)
+
+
+@dataclass(slots=True)
+class Reporter:
+    """Prints the outcome of keys for people: new failures and rejections, up to a number; all outcomes with -v."""
+
+    console: Console
+    reported: ReportedFailures
+    _counts: Counter[str] = field(default_factory=Counter)
+
+    def add(self, result: SyncResult) -> None:
+        """Print the outcome of one key, unless enough of this kind were printed."""
+        is_new = self.reported.is_new(result.key, result.detail if result.error else None)
+        if self.console.verbose:
+            self.console.print(key_message(result))
+        elif is_new or _is_new_rejection(result):
+            kind = "failed" if result.error else str(result.code)
+            self._counts[kind] += 1
+            if self._counts[kind] <= (MAX_FAILURES if result.error else MAX_REJECTIONS):
+                self.console.print(key_message(result))
+
+    def finish(self) -> None:
+        """Print how many outcomes were not printed, by kind."""
+        for kind, count in self._counts.items():
+            most = MAX_FAILURES if kind == "failed" else MAX_REJECTIONS
+            if count > most:
+                what = "failed" if kind == "failed" else f"rejected: {kind}"
+                self.console.print(f"... and {count - most:,} more {what} (-v prints each)")
+
+
+def _is_new_rejection(result: SyncResult) -> bool:
+    """Return whether a manifest just recorded a rejection, or none can record it."""
+    outcome = result.outcome
+    if outcome is None or outcome.status != "rejected" or result.already_settled:
+        return False
+    return outcome.recorded or not outcome.manifest
 
 
 def emit_key(event: str, result: Result) -> None:
@@ -35,6 +95,10 @@ def emit_key(event: str, result: Result) -> None:
 
 
 def key_message(result: Result) -> str:
-    """Return the outcome of a key with its reason, for people."""
+    """Return the outcome of a key with its reason, or with what was done, for people."""
+    word = styled(result.word, COLORS.get(result.word, "yellow"))
     code = f"{result.code}, " if result.code else ""
-    return f"{result.word} {printable(result.key)}: {code}{printable(result.detail or '')}"
+    done = [f"{plural(result.written, 'thumbnail')} written"] if result.written else []
+    done += [f"{plural(result.deleted, 'object')} deleted"] if result.deleted else []
+    why = f"{code}{printable(result.detail)}" if result.detail else code.removesuffix(", ") or ", ".join(done)
+    return f"{word} {printable(result.key)}{f': {why}' if why else ''}"

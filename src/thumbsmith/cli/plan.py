@@ -9,7 +9,7 @@ from typing import Final
 import click
 
 from thumbsmith.bulk.cost import Model, Totals
-from thumbsmith.bulk.scan import Scope, scan
+from thumbsmith.bulk.scan import Scope
 from thumbsmith.bulk.status import KeyStatus, inspect
 from thumbsmith.cli.arguments import (
     destination_argument,
@@ -20,19 +20,26 @@ from thumbsmith.cli.arguments import (
     recipe_option,
     refuse_unused,
     retry_rejected_option,
+    selection_options,
     source_argument,
 )
 from thumbsmith.cli.command import command
-from thumbsmith.cli.scope import scope_of
+from thumbsmith.cli.scope import explain_no_sources, listed_stores, scope_of
 from thumbsmith.cli.stopping import stoppable
-from thumbsmith.cli.terminal import Console, emit
-from thumbsmith.cli.wording import format_counts, format_duration, printable
+from thumbsmith.cli.terminal import Console, emit, styled
+from thumbsmith.cli.wording import format_bytes, format_codes, format_duration, plural, printable
 from thumbsmith.reconcile.decide import State
 from thumbsmith.reconcile.protocol import Options
 from thumbsmith.worker import usable_cores
 
 # People see this number of keys of each kind.
 MAX_SAMPLES: Final = 10
+
+# The exit code of --exit-code if there is something to do.
+DIFFERENT: Final = 3
+
+# The states that the summary has also if no source is in them.
+ALWAYS: Final = ("missing", "stale", "fresh")
 
 
 @command()
@@ -43,6 +50,8 @@ MAX_SAMPLES: Final = 10
 @keep_orphans_option
 @retry_rejected_option
 @click.option("--all", "everything", is_flag=True, help=f"Print all keys, not only {MAX_SAMPLES} of each kind.")
+@selection_options
+@click.option("--exit-code", is_flag=True, help="Exit with 3 if sync would do something, with 0 if nothing.")
 @json_option
 @level_options
 @click.pass_context
@@ -55,6 +64,9 @@ def plan(
     keep_orphans: bool,
     retry_rejected: bool,
     everything: bool,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    exit_code: bool,
     as_json: bool,
 ) -> int:
     """Print what sync would do, and why. Nothing is changed.
@@ -66,27 +78,32 @@ def plan(
       thumbsmith plan ./photos ./thumbs
 
       thumbsmith plan ./photos ./thumbs --prefix 2026/ --json
+      thumbsmith plan ./photos ./thumbs -q --exit-code || echo "thumbnails are not up to date"
     """
     if as_json:
         refuse_unused(context, ["everything"], "without --json, which prints all")
     options = Options(keep_orphans=keep_orphans, retry_rejected=retry_rejected)
-    scope = scope_of(source, destination, recipe, options, prefix)
-    return print_plan(scope, as_json=as_json, limit=None if everything else MAX_SAMPLES)
+    scope = scope_of(source, destination, recipe, options, prefix, include=include, exclude=exclude)
+    everything = everything or Console().verbose
+    return print_plan(scope, as_json=as_json, limit=None if everything else MAX_SAMPLES, exit_code=exit_code)
 
 
-def print_plan(scope: Scope, *, as_json: bool, limit: int | None = MAX_SAMPLES) -> int:
+def print_plan(scope: Scope, *, as_json: bool, limit: int | None = MAX_SAMPLES, exit_code: bool = False) -> int:
     """Print the state of each source and other objects; return the exit code. Raises UsageError, StoreError, Stopped.
 
-    People see at most `limit` keys of each kind, or all for None.
+    People see at most `limit` keys of each kind, or all for None. With `exit_code`, work to do gives DIFFERENT.
     """
-    console, totals, samples = Console(), Totals(), _Samples(limit)
+    console, totals, codes = Console(), Totals(), Counter[str]()
+    samples = _Samples(console, limit)
     with (
         stoppable(console, grace=0) as stopped,
-        scan(scope, stopped) as found,
+        listed_stores(scope, console, stopped) as found,
         console.progress("plan", found.sources) as advance,
     ):
         for status in inspect(found, stop=stopped):
             totals.add(status)
+            if status.state is State.REJECTED:
+                codes[status.code or "rejected"] += 1
             if as_json:
                 _emit(status)
             else:
@@ -94,29 +111,22 @@ def print_plan(scope: Scope, *, as_json: bool, limit: int | None = MAX_SAMPLES) 
             if status.source:
                 advance(totals.sources)
         interrupted = stopped()
-    if as_json:
-        _emit_summary(totals, scope, found.join.links)
-    else:
+        if as_json:
+            _emit_summary(totals, scope, found.join.links)
+    if not as_json:
         samples.print()
-        _print_summary(totals, scope)
-        print_links(sources=found.sources, links=found.join.links)
-    return 130 if interrupted else 1 if totals.errors else 0
-
-
-def print_links(*, sources: int, links: int) -> None:
-    """Explain an empty source that has only symbolic links."""
-    if links and not sources:
-        click.echo(
-            f"Links are not followed: the source has {links:,} symbolic link{'s' if links > 1 else ''}"
-            " and no other files. Copy the files there, or name the folder to which the links lead.",
-            err=True,
-        )
+        _print_summary(totals, codes, scope, console)
+        explain_no_sources(found, console)
+    if interrupted or totals.errors:
+        return 130 if interrupted else 1
+    return DIFFERENT if exit_code and (totals.to_make or totals.orphaned) else 0
 
 
 class _Samples:
     """Keys with work to do, for people: the first few of each kind, or all at once without a limit."""
 
-    def __init__(self, limit: int | None) -> None:
+    def __init__(self, console: Console, limit: int | None) -> None:
+        self._console = console
         self._limit = limit
         self._counts: Counter[str] = Counter()
         self._lines: dict[str, list[str]] = {}
@@ -126,18 +136,36 @@ class _Samples:
         for word, line in _lines(status):
             self._counts[word] += 1
             if self._limit is None:
-                click.echo(f"{word:9} {line}")
+                self._console.say(f"{_marked(word, f'{word:9}')} {line}")
             elif self._counts[word] <= self._limit:
                 self._lines.setdefault(word, []).append(line)
 
     def print(self) -> None:
         """Print the collected keys by kind."""
         for word, lines in self._lines.items():
-            click.echo(f"{word}: {self._counts[word]:,}")
+            self._console.say(_marked(word, f"{word}: {self._counts[word]:,}"))
             for line in lines:
-                click.echo(f"  {line}")
+                self._console.say(f"  {_marked(word)} {line}")
             if self._counts[word] > len(lines):
-                click.echo(f"  ... and {self._counts[word] - len(lines):,} more (--all)")
+                self._console.say(f"    ... and {self._counts[word] - len(lines):,} more (--all)")
+
+
+# The mark of each kind of key, and its color.
+MARKS: Final = {
+    "missing": ("+", "green"),
+    "stale": ("~", "yellow"),
+    "orphaned": ("-", "red"),
+    "rejected": ("!", "magenta"),
+    "failed": ("!", "red"),
+    "foreign": ("?", "bright_black"),
+    "fresh": ("=", "bright_black"),
+}
+
+
+def _marked(word: str, text: str | None = None) -> str:
+    """Return the mark of a kind, or a text, in the color of the kind."""
+    mark, color = MARKS[word]
+    return styled(mark if text is None else text, color)
 
 
 def _lines(status: KeyStatus) -> Iterator[tuple[str, str]]:
@@ -186,23 +214,28 @@ def _counts(totals: Totals) -> dict[str, int]:
     return {**totals.sources, **({"failed": totals.failed} if totals.failed else {})}
 
 
-def _print_summary(totals: Totals, scope: Scope) -> None:
+def _print_summary(totals: Totals, codes: Counter[str], scope: Scope, console: Console) -> None:
     counts = _counts(totals)
     sources = sum(counts.values())
-    objects = f"{totals.orphaned:,} orphaned, {totals.foreign:,} foreign"
-    click.echo(f"{sources:,} sources: {format_counts(counts)}; objects: {objects}")
-    if totals.to_make or totals.orphaned:
-        jobs, cost = usable_cores(), _dollars(totals, scope)
-        time = format_duration(_model(scope).seconds(totals.amount, jobs))
-        click.echo(
-            f"to do: make {totals.to_make:,} from {_megabytes(totals.to_read)}, delete {totals.orphaned:,} objects of"
-            f" {_megabytes(totals.to_delete)}; {time} with --jobs {jobs}"
-            f"{'' if cost is None else f'; ${cost:,.2f} for requests to S3'}"
-        )
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"
+    words = [f"{count:,} {word}" for word, count in counts.items() if count or word in ALWAYS]
+    words = [f"{each} ({format_codes(codes)})" if each.endswith(" rejected") else each for each in words]
+    others = ("orphaned", totals.orphaned), ("foreign", totals.foreign)
+    objects = ", ".join(f"{count:,} {word}" for word, count in others if count)
+    console.say(f"{plural(sources, 'source')}: {', '.join(words)}{objects and f'; objects: {objects}'}")
+    if not totals.to_make and not totals.orphaned:
+        if sources and not totals.errors:
+            console.say("nothing to do")
+        return
+    todo = []
+    if totals.to_make:
+        todo.append(f"make thumbnails of {plural(totals.to_make, 'image')} ({format_bytes(totals.to_read)})")
+    if totals.orphaned:
+        todo.append(f"delete {plural(totals.orphaned, 'object')} ({format_bytes(totals.to_delete)})")
+    jobs, cost = usable_cores(), _dollars(totals, scope)
+    time = format_duration(_model(scope).seconds(totals.amount, jobs))
+    dollars = f"${cost:,.2f}" if cost and cost >= 0.01 else "less than $0.01"
+    price = "" if cost is None else f"; {dollars} for requests to S3"
+    console.say(f"to do: {', '.join(todo)}; {time} with --jobs {jobs}{price}")
 
 
 def _model(scope: Scope) -> Model:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 from thumbsmith.bulk.manifest_cache import cache_file
-from thumbsmith.bulk.scan import Scope
+from thumbsmith.bulk.scan import Scope, StoreScan, scan
 from thumbsmith.cli.arguments import STORE_TIMEOUT_SECONDS, recipe_from
+from thumbsmith.cli.terminal import Console
+from thumbsmith.cli.wording import plural, printable
 from thumbsmith.environment import cache_folder
+from thumbsmith.errors import RecipeError, UsageError
+from thumbsmith.recipe.selection import EVERYTHING
 from thumbsmith.reconcile.protocol import Options
 from thumbsmith.store import open_store
 
@@ -29,7 +34,10 @@ def scope_of(
     """
     loaded = recipe_from(recipe)
     if include or exclude:
-        loaded = replace(loaded, selection=loaded.selection.with_globs(include, exclude))
+        try:
+            loaded = replace(loaded, selection=loaded.selection.with_globs(include, exclude))
+        except RecipeError as error:
+            raise UsageError(f"--{str(error).removeprefix('Selection: ')}") from None
     images = open_store(source, outage_seconds=STORE_TIMEOUT_SECONDS)
     thumbnails = open_store(destination, outage_seconds=STORE_TIMEOUT_SECONDS)
     return Scope(
@@ -40,3 +48,38 @@ def scope_of(
         prefix=prefix,
         cache=cache_file(cache_folder(), images.url, thumbnails.url),
     )
+
+
+@contextmanager
+def listed_stores(scope: Scope, console: Console, stop: Callable[[], bool]) -> Iterator[StoreScan]:
+    """List both stores, with progress on a terminal, and yield the scan. Raises as `scan` does."""
+    with ExitStack() as opened:
+        with console.progress("listing", None) as advance:
+            total = 0
+
+            def count(more: int) -> None:
+                nonlocal total
+                total += more
+                advance(plural(total, "object"), more)
+
+            found = opened.enter_context(scan(scope, stop, count))
+        yield found
+
+
+def explain_no_sources(found: StoreScan, console: Console) -> None:
+    """Print why a source may have no images, and what to do."""
+    scope, selection = found.scope, found.scope.recipe.selection
+    where = printable(scope.source.url)
+    if found.sources:
+        return
+    if found.join.links:
+        console.note(
+            f"Links are not followed: the source has {plural(found.join.links, 'symbolic link')} and no other files."
+            " Copy the files there, or name the folder to which the links lead."
+        )
+    elif scope.prefix:
+        console.note(f"{where} has no images whose keys begin with {printable(scope.prefix)}: check --prefix")
+    elif selection.exclude or selection.include != EVERYTHING:
+        console.note(f"{where} has no images that include and exclude select: check the recipe and the options")
+    else:
+        console.note(f"{where} has no images: check the path")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from thumbsmith.bulk import sync as engine
-from thumbsmith.bulk.scan import Scope, scan
+from thumbsmith.bulk.scan import Scope
 from thumbsmith.bulk.watch import ReportedFailures
 from thumbsmith.cli import workers as early
 from thumbsmith.cli.arguments import (
@@ -21,17 +21,17 @@ from thumbsmith.cli.arguments import (
     prefix_option,
     recipe_option,
     retry_rejected_option,
+    selection_options,
     source_argument,
     yes_option,
 )
 from thumbsmith.cli.command import command
-from thumbsmith.cli.outcomes import SyncCounts, emit_key, key_message
-from thumbsmith.cli.plan import print_links, print_plan
-from thumbsmith.cli.scope import scope_of
+from thumbsmith.cli.outcomes import Reporter, SyncCounts, emit_key
+from thumbsmith.cli.plan import print_plan
+from thumbsmith.cli.scope import explain_no_sources, listed_stores, scope_of
 from thumbsmith.cli.stopping import stoppable
 from thumbsmith.cli.sync_options import ON_AWS, Method, aws_options, method_of, refuse_unused_options
 from thumbsmith.cli.terminal import Console, emit
-from thumbsmith.cli.wording import format_counts
 from thumbsmith.errors import Stopped
 from thumbsmith.recipe import IsolationKind
 from thumbsmith.reconcile.protocol import Options
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Change nothing; print what would be done, like plan.")
 @retry_rejected_option
 @yes_option
+@selection_options
 @json_option
 @level_options
 @aws_options
@@ -74,6 +75,8 @@ def sync(
     drain: bool,
     stop: bool,
     inventory: str | None,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
     as_json: bool,
 ) -> int:
     """Update DST: make missing and outdated thumbnails, and delete those of deleted images.
@@ -90,7 +93,7 @@ def sync(
     method = method_of(via, dry_run=dry_run)
     refuse_unused_options(context, method)
     options = Options(keep_orphans=keep_orphans, retry_rejected=retry_rejected)
-    scope = scope_of(source, destination, recipe, options, prefix)
+    scope = scope_of(source, destination, recipe, options, prefix, include=include, exclude=exclude)
     if method is Method.LOCAL:
         return run(scope, jobs=jobs or usable_cores(), yes=yes, as_json=as_json)
     if method is Method.DRY_RUN:
@@ -129,59 +132,45 @@ def run(scope: Scope, *, jobs: int, yes: bool, as_json: bool = False, reported: 
 
     People do not see failures that are in `reported`. Raises the error that prevents the start.
     """
-    started, reported = time.monotonic(), reported or ReportedFailures()
-    console, counts, sources, links = Console(), SyncCounts(), 0, 0
+    started, console, counts, found = time.monotonic(), Console(), SyncCounts(), None
+    reporter = Reporter(console, reported or ReportedFailures())
     isolation = IsolationKind.SHARED if scope.source.local_root else IsolationKind.SOURCE  # a folder has one owner
     with Workers(jobs, isolation=isolation) as workers, stoppable(console, cut=workers.close) as stopped:
         early.start(workers)  # on its own core, while this thread lists the stores
-        with suppress(Stopped), scan(scope, stopped) as found, console.progress("sync", found.sources) as advance:
+        with (
+            suppress(Stopped),
+            listed_stores(scope, console, stopped) as found,
+            console.progress("sync", found.sources) as advance,
+        ):
             threads = THREADS_PER_WORKER * jobs
             for result in engine.sync(found, renderer=workers, threads=threads, stop=stopped, allow_mass_delete=yes):
                 counts.add(result)
-                _print_key(result, console, reported, as_json=as_json)
+                if as_json:
+                    emit_key("source" if result.word in counts.sources and result.listed else "orphan", result)
+                else:
+                    reporter.add(result)
                 if result.listed:
                     advance(counts.sources)
-            sources, links = found.sources, found.join.links
         interrupted = stopped()
-    _print_summary(counts, links, time.monotonic() - started, as_json=as_json)
-    if not interrupted:
-        print_links(sources=sources, links=links)
+    seconds, links = time.monotonic() - started, found.join.links if found else 0
+    if as_json:
+        _emit_summary(counts, links, seconds)
+    else:
+        reporter.finish()
+        rate = f", {sum(counts.sources.values()) / seconds:,.1f} a second" if counts.sources["made"] > 1 else ""
+        console.say(f"{counts.sentence()}; {seconds:.1f} s{rate}")
+        if found and not interrupted:
+            explain_no_sources(found, console)
     return 130 if interrupted else 1 if counts.errors else 0
 
 
-def _print_key(result: engine.SyncResult, console: Console, reported: ReportedFailures, *, as_json: bool) -> None:
-    """Print the outcome of one key: as a JSON line, or for people if it is a new failure or rejection."""
-    if as_json:
-        emit_key("source" if result.word in SyncCounts().sources and result.listed else "orphan", result)
-        return
-    is_new = reported.is_new(result.key, result.detail if result.error else None)
-    if is_new or _is_new_rejection(result):
-        console.print(key_message(result))
-
-
-def _is_new_rejection(result: engine.SyncResult) -> bool:
-    """Return whether a manifest just recorded a rejection, or none can record it."""
-    outcome = result.outcome
-    if outcome is None or outcome.status != "rejected" or result.already_settled:
-        return False
-    return outcome.recorded or not outcome.manifest
-
-
-def _print_summary(counts: SyncCounts, links: int, seconds: float, *, as_json: bool) -> None:
-    sources = sum(counts.sources.values())
-    if as_json:
-        emit(
-            "summary",
-            sources=sources,
-            **counts.sources,
-            renditions=counts.renditions,
-            deleted=counts.deleted,
-            links=links or None,
-            seconds=round(seconds, 3),
-        )
-        return
-    rate = f"{sources / seconds:,.1f} a second" if seconds else ""
-    click.echo(
-        f"{sources:,} sources: {format_counts(counts.sources)}; {counts.renditions:,} thumbnails written,"
-        f" {counts.deleted:,} objects deleted; {seconds:.1f} s, {rate}"
+def _emit_summary(counts: SyncCounts, links: int, seconds: float) -> None:
+    emit(
+        "summary",
+        sources=sum(counts.sources.values()),
+        **counts.sources,
+        renditions=counts.renditions,
+        deleted=counts.deleted,
+        links=links or None,
+        seconds=round(seconds, 3),
     )

@@ -23,7 +23,8 @@ from thumbsmith.backfill.batch_job import (
 from thumbsmith.backfill.send import amount_of
 from thumbsmith.bulk.cost import Amount, Model, source_amount
 from thumbsmith.bulk.parallel import wait_or_stop
-from thumbsmith.bulk.scan import Scope, scan
+from thumbsmith.bulk.scan import Scope
+from thumbsmith.cli.scope import listed_stores
 from thumbsmith.cli.stopping import stoppable
 from thumbsmith.cli.sync_on_aws import Backfill, bucket_of, model_of, plan_keys, print_estimate
 from thumbsmith.cli.terminal import Console, emit
@@ -78,7 +79,7 @@ class _JobRun:
             folder = self.backfill.inventory.rpartition("/")[0]
             listed = inventory_manifest(self.backfill.inventory, open_store(folder))
             return None if self.backfill.dry_run else listed, None
-        with scan(self.scope, self.stopped) as found:
+        with listed_stores(self.scope, self.console, self.stopped) as found:
             plan_keys(found, self.console, self.stopped, yes=self.backfill.yes)
             amount = amount_of(found.join)
             print_estimate(self._model(), amount, CONCURRENCY, self.console, as_json=self.backfill.as_json)

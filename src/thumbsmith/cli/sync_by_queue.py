@@ -27,7 +27,8 @@ from thumbsmith.bulk import cost
 from thumbsmith.bulk.cost import Model
 from thumbsmith.bulk.manifest_cache import cache_file
 from thumbsmith.bulk.parallel import wait_or_stop
-from thumbsmith.bulk.scan import Scope, StoreScan, scan
+from thumbsmith.bulk.scan import Scope, StoreScan
+from thumbsmith.cli.scope import listed_stores
 from thumbsmith.cli.stopping import stoppable
 from thumbsmith.cli.sync_on_aws import Backfill, bucket_of, model_of, plan_keys, print_estimate
 from thumbsmith.cli.terminal import Console, emit
@@ -80,7 +81,7 @@ class _QueueRun:
         """Plan, print the estimate, and send; return what was sent."""
         self.started, bucket, sent = time.monotonic(), bucket_of(self.scope), SentTotals()
         retry = self.scope.options.retry_rejected
-        with scan(self.scope, self.stopped) as found:
+        with listed_stores(self.scope, self.console, self.stopped) as found:
             self.sources = found.sources
             self.settled = plan_keys(found, self.console, self.stopped, yes=self.backfill.yes)
             if self.stopped():

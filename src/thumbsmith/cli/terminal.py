@@ -87,6 +87,6 @@ def _rich_text(text: str) -> Any:
     return Text.from_ansi(text)
 
 
-def styled(text: str, color: str, *, bold: bool = False) -> str:
-    """Return a text in a color: red, green, yellow, cyan or bright_black."""
-    return click.style(text, fg=color, bold=bold)
+def styled(text: str, color: str) -> str:
+    """Return a text in a color that click knows. click removes the color where the output is no terminal."""
+    return click.style(text, fg=color)

@@ -19,6 +19,7 @@ from thumbsmith.cli.arguments import (
     keep_orphans_option,
     level_options,
     recipe_option,
+    selection_options,
     source_argument,
 )
 from thumbsmith.cli.command import command
@@ -47,6 +48,7 @@ INTERRUPTED: Final = 130
     is_flag=True,
     help="Allow deletion of more than half of all thumbnails at the start. Default: refuse it.",
 )
+@selection_options
 @json_option
 @level_options
 def watch(
@@ -56,6 +58,8 @@ def watch(
     jobs: int | None,
     keep_orphans: bool,
     yes: bool,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
     as_json: bool,
 ) -> int:
     """Sync, then update DST whenever SRC changes, until you stop it.
@@ -69,7 +73,8 @@ def watch(
 
       thumbsmith watch ./photos ./thumbs --json
     """
-    scope = scope_of(source, destination, recipe, Options(keep_orphans=keep_orphans))
+    options = Options(keep_orphans=keep_orphans)
+    scope = scope_of(source, destination, recipe, options, include=include, exclude=exclude)
     scope = replace(scope, source=scope.source.as_watched())
     folder = watched_folder(scope.source)
     scope.source.check_reachable()
@@ -133,7 +138,7 @@ def _print_watching(scope: Scope, console: Console, *, as_json: bool) -> None:
     if as_json:
         emit("watching", source=scope.source.url, destination=scope.destination.url)
     else:
-        console.print(f"watching {printable(scope.source.url)}; Ctrl-C to stop")
+        console.note(f"watching {printable(scope.source.url)}; Ctrl-C to stop")
 
 
 def _print_result(result: WatchResult, console: Console, reported: ReportedFailures, *, as_json: bool) -> None:
@@ -151,5 +156,4 @@ def _print_result(result: WatchResult, console: Console, reported: ReportedFailu
     if word == "rejected" or is_new:
         console.print(key_message(result))
     elif word not in {"failed", "fresh"}:
-        counts = f"{result.written:,} thumbnails written, {result.deleted:,} objects deleted"
-        click.echo(f"{word} {printable(result.key)}: {counts}")
+        console.say(key_message(result))

@@ -24,6 +24,11 @@ def format_counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {word}" for word, count in counts.items())
 
 
+def format_codes(codes: Mapping[str, int]) -> str:
+    """Return the number of rejections by reason, the most frequent first: "2 corrupt, 1 empty"."""
+    return format_counts(dict(sorted(codes.items(), key=lambda each: (-each[1], each[0]))))
+
+
 def format_duration(seconds: float) -> str:
     """Return an estimated time in seconds, minutes or hours, such as "about 1.5 min"."""
     for unit, size in (("h", 3600), ("min", 60)):

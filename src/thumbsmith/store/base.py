@@ -365,7 +365,10 @@ class _BufferedObject:
 def refuse_overlap(source: Store, destination: Store) -> None:
     """Raise UsageError if both stores share objects: thumbnails would then be taken for sources."""
     if source.overlaps(destination) or destination.overlaps(source):
-        raise UsageError(f"source {source.url} and destination {destination.url} overlap: neither may be in the other")
+        raise UsageError(
+            f"source {source.url} and destination {destination.url} overlap: thumbnails would become images; put the"
+            " destination beside the source, such as ../thumbs"
+        )
 
 
 def opts_out(marks: Mapping[str, Any] | None) -> bool:
