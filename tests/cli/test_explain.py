@@ -14,9 +14,10 @@ NAMES = ["icon.webp", "small.webp", "large.webp"]
 
 def _explained(thumbsmith: Command, key: str, *options: str) -> dict:
     before = thumbsmith.thumbs()
-    (event,) = thumbsmith("explain", "photos", key, "thumbs", "--json", *options).events
+    (event,) = thumbsmith("explain", "photos", "thumbs", key, "--json", *options).events
     assert thumbsmith.thumbs() == before
     assert (event.pop("event"), event.pop("key")) == ("explain", key)
+    event.pop("nearest", None)
     return event
 
 
@@ -161,3 +162,52 @@ def test_a_pipe_is_no_source(thumbsmith: Command):
     os.mkfifo(thumbsmith.folder / "photos/pipe.jpg")
     found = _explained(thumbsmith, "pipe.jpg")
     assert (found["state"], "only regular files are sources" in found["why"]) == ("none", True)
+
+
+@pytest.mark.parametrize("made", [False, True], ids=["before the first sync", "with thumbnails"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["photos", "thumbs", "sub/c.jpg"],
+        ["photos", "sub/c.jpg", "thumbs"],
+        ["photos", "thumbs", "photos/sub/c.jpg"],
+        ["photos", "./photos/sub/c.jpg", "thumbs"],
+        ["./photos/", "./thumbs/", "ABSOLUTE/photos/sub/c.jpg"],
+        ["ABSOLUTE/photos", "ABSOLUTE/thumbs", "sub/c.jpg"],
+    ],
+)
+def test_the_key_may_be_a_path_in_any_place(thumbsmith: Command, arguments: list[str], made: bool):
+    """SRC DST KEY and SRC KEY DST, with a key or a path below SRC, mean the same."""
+    if made:
+        _made(thumbsmith, "sub/c.jpg")
+    ran = thumbsmith("explain", *(each.replace("ABSOLUTE", str(thumbsmith.folder)) for each in arguments), "--json")
+    (event,) = ran.events
+    assert (ran.code, event["key"], event["state"]) == (0, "sub/c.jpg", "fresh" if made else "missing")
+
+
+def test_a_file_in_a_folder_of_the_same_name_keeps_its_key(thumbsmith: Command):
+    """Where photos/photos/a.jpg exists, photos/a.jpg is its key."""
+    (thumbsmith.folder / "photos/photos").mkdir()
+    (thumbsmith.folder / "photos/photos/a.jpg").write_bytes(picture())
+    assert thumbsmith("explain", "photos", "thumbs", "photos/a.jpg", "--json").events[0]["key"] == "photos/a.jpg"
+
+
+@pytest.mark.parametrize(
+    ("key", "similar"), [("a.jpgs", "a.jpg"), ("sub/d.jpg", "sub/c.jpg"), ("c.jpg", "sub/c.jpg"), ("zebra", None)]
+)
+def test_an_unknown_key_is_an_error_with_the_nearest_one(thumbsmith: Command, key: str, similar: str | None):
+    """A key without an object and without thumbnails gives exit code 1, and the key that is most like it."""
+    ran = thumbsmith("explain", "photos", "thumbs", key)
+    assert ran.code == 1
+    assert ran.err == (f"did you mean {similar}?\n" if similar else "")
+    ran = thumbsmith("explain", "photos", "thumbs", key, "--json")
+    assert (ran.code, ran.events[0]["state"], ran.events[0].get("nearest")) == (1, "none", similar)
+
+
+def test_a_key_that_is_known_is_no_error(thumbsmith: Command):
+    """An excluded image, and a deleted one with thumbnails, give exit code 0."""
+    (thumbsmith.folder / "thumbsmith.toml").write_text('[source]\nexclude = ["b*"]')
+    assert thumbsmith("explain", "photos", "thumbs", "b.jpg").code == 0
+    _made(thumbsmith, "a.jpg")
+    (thumbsmith.folder / "photos/a.jpg").unlink()
+    assert thumbsmith("explain", "photos", "thumbs", "./photos/a.jpg").code == 0

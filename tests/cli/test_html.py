@@ -163,3 +163,20 @@ def test_a_base_stands_before_the_key(base: str, before: str):
     """A base is the start of each address, with or without a slash at its end."""
     image = _Elements(markup(_manifest("x.jpg"), Choice(base=base))).found[-1][1]
     assert image["src"] == f"{before}x.jpg/v.webp?v=01234567"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["thumbs", "a.jpg"], ["a.jpg", "thumbs"], ["thumbs", "photos/a.jpg"], ["./photos/a.jpg", "./thumbs"]]
+)
+def test_the_key_may_be_a_path_in_any_place(thumbsmith: Command, arguments: list[str]):
+    """DST KEY and KEY DST, with a key or the path of the file, mean the same."""
+    _made(thumbsmith)
+    assert _shown(thumbsmith, *arguments) == _shown(thumbsmith, "thumbs", "a.jpg")
+
+
+@pytest.mark.parametrize(("key", "hint"), [("aa.jpg", "did you mean a.jpg?"), ("zebra", "run sync first")])
+def test_an_unknown_key_names_the_nearest(thumbsmith: Command, key: str, hint: str):
+    """Without a manifest the exit code is 1, and the message has the nearest key, or what to do."""
+    _made(thumbsmith)
+    ran = thumbsmith("html", "thumbs", key)
+    assert (ran.code, len(ran.err.splitlines()), hint in ran.err) == (1, 1, True)

@@ -92,8 +92,8 @@ def test_plan_for_people(thumbsmith: Command):
         "foreign: 1",
         "  ? mine.txt",
         "2 sources: 0 missing, 1 stale, 1 fresh; objects: 4 orphaned, 1 foreign",
-        f"to do: make thumbnails of 1 image ({size} bytes), delete 4 objects ({orphaned / 1000:.1f} kB); less than 1 s with"
-        f" --jobs {usable_cores()}",
+        f"to do: make thumbnails of 1 image ({size} bytes), delete 4 objects ({orphaned / 1000:.1f} kB);"
+        f" less than 1 s with --jobs {usable_cores()}",
     ]
 
 

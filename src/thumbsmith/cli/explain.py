@@ -1,61 +1,87 @@
-"""`thumbsmith explain SRC KEY DST`: one source, the thumbnails that it should have and has, and the reasons."""
+"""`thumbsmith explain SRC DST KEY`: one source, the thumbnails that it should have and has, and the reasons."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Final
 
 import click
 
 from thumbsmith.bulk.explain import Explanation
 from thumbsmith.bulk.explain import explain as explain_key
-from thumbsmith.cli.arguments import destination_argument, json_option, recipe_option, source_argument
-from thumbsmith.cli.command import command
+from thumbsmith.bulk.scan import Scope
+from thumbsmith.cli.arguments import STORE_TIMEOUT_SECONDS, json_option, recipe_option, source_argument
+from thumbsmith.cli.command import FILE_PATH, command
+from thumbsmith.cli.keys import destination_and_key, has_object, key_below, nearest
 from thumbsmith.cli.scope import scope_of
 from thumbsmith.cli.stopping import stoppable
-from thumbsmith.cli.terminal import Console, emit
+from thumbsmith.cli.terminal import Console, emit, styled
 from thumbsmith.cli.wording import printable
 from thumbsmith.errors import StoreError
 from thumbsmith.recipe import Recipe
+from thumbsmith.recipe.selection import is_source
 from thumbsmith.reconcile.decide import State
 from thumbsmith.reconcile.protocol import DEFAULTS
+from thumbsmith.store import open_store
 
 # When a rejected source is tried again (docs/destination.md).
 RETRIED: Final = "when the source, the limits or the engine change, or by sync --retry-rejected"
 
+# The colors of states of sources and thumbnails.
+COLORS: Final = {"right": "green", "fresh": "green", "missing": "yellow", "stale": "yellow", "rejected": "magenta"}
+
 
 @command()
 @source_argument
-@click.argument("key", metavar="KEY", help="The key of the image: its path below SRC.")
-@destination_argument
+@click.argument("one", metavar="DST", type=FILE_PATH, help="The folder, or s3://BUCKET/PREFIX, with the thumbnails.")
+@click.argument("two", metavar="KEY", type=FILE_PATH, help="The key of the image, or its path: sub/cat.jpg in SRC.")
 @recipe_option
 @json_option
-def explain(source: str, key: str, destination: str, recipe: str | None, as_json: bool) -> None:
+def explain(source: str, one: str, two: str, recipe: str | None, as_json: bool) -> int:
     """Print which thumbnails one image should have, which exist, and why. Nothing is changed.
 
-    For a key that is no source, the output gives the reason and the thumbnails that are left.
+    For a key that is no source, the output gives the reason and the thumbnails that are left. The exit code is 1 if SRC
+    has no such object. KEY may also come before DST.
 
     Examples:
-      thumbsmith explain ./photos sub/cat.jpg ./thumbs
-
-      thumbsmith explain ./photos sub/cat.jpg ./thumbs --json
+      thumbsmith explain ./photos ./thumbs sub/cat.jpg
+      thumbsmith explain ./photos ./thumbs ./photos/sub/cat.jpg --json
     """
-    scope = scope_of(source, destination, recipe, DEFAULTS)
-    try:
-        with stoppable(Console(), grace=0):
+    with stoppable(Console(), grace=0):
+        images = open_store(source, outage_seconds=STORE_TIMEOUT_SECONDS)
+        images.check_reachable()
+        destination, argument = destination_and_key(one, two, partial(has_object, images))
+        scope, key = scope_of(source, destination, recipe, DEFAULTS), key_below(images, argument)
+        try:
             found = explain_key(scope, key)
-    except StoreError as error:
-        if error.one_object and as_json:
-            emit("explain", key=key, state="failed", why=f"it cannot be read: {error.about(key)}")
-        if not error.one_object:
-            raise
-        message = f"{printable(key)}: it cannot be read: {error.about(key)}"
-        raise StoreError(message, transient=error.transient, one_object=True) from error
+        except StoreError as error:
+            if error.one_object and as_json:
+                emit("explain", key=key, state="failed", why=f"it cannot be read: {error.about(key)}")
+            if not error.one_object:
+                raise
+            message = f"{printable(key)}: it cannot be read: {error.about(key)}"
+            raise StoreError(message, transient=error.transient, one_object=True) from error
+        unknown = found.state is None and not found.obsolete and not found.recorded and not has_object(images, key)
+        similar = _nearest(scope, key) if unknown else None
     if as_json:
-        emit("explain", **_fields(found, scope.recipe))
+        emit("explain", **_fields(found, scope.recipe), nearest=similar)
     else:
         for label, text in _lines(found, scope.recipe):
-            click.echo(f"{label:10} {printable(text)}")
+            click.echo(f"{styled(f'{label:10}', COLORS.get(label, ''))} {printable(text)}")
+        if similar:
+            click.echo(f"did you mean {printable(similar)}?", err=True)
+    return 1 if unknown else 0
+
+
+def _nearest(scope: Scope, key: str) -> str | None:
+    """Return the source whose key is most like an unknown key, first of those in the same folder."""
+    folder = key.rpartition("/")[0]
+    for prefix in dict.fromkeys((f"{folder}/" if folder else "", "")):
+        keys = (info.key for info in scope.source.list(prefix) if is_source(info.key, scope.recipe.selection))
+        if found := nearest(key, keys):
+            return found
+    return None
 
 
 def _fields(found: Explanation, recipe: Recipe) -> dict[str, Any]:

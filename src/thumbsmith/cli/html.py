@@ -1,22 +1,27 @@
-"""`thumbsmith html KEY DST`: the thumbnails of one image as HTML for a page."""
+"""`thumbsmith html DST KEY`: the thumbnails of one image as HTML for a page."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import click
 
-from thumbsmith.cli.arguments import STORE_TIMEOUT_SECONDS, destination_argument, refuse_unused
-from thumbsmith.cli.command import command
+from thumbsmith.cli.arguments import STORE_TIMEOUT_SECONDS, refuse_unused
+from thumbsmith.cli.command import FILE_PATH, command
+from thumbsmith.cli.keys import destination_and_key, nearest
 from thumbsmith.cli.stopping import stoppable
 from thumbsmith.cli.terminal import Console
 from thumbsmith.errors import StoreError
+from thumbsmith.recipe.names import MANIFEST
 from thumbsmith.reconcile import html as markup
 from thumbsmith.reconcile.manifest import Manifest, read_manifest
-from thumbsmith.store import open_store
+from thumbsmith.store import Store, open_store
 
 
 @command()
-@click.argument("key", metavar="KEY", help="The key of the image: its path below the source.")
-@destination_argument
+@click.argument("one", metavar="DST", type=FILE_PATH, help="The folder, or s3://BUCKET/PREFIX, with the thumbnails.")
+@click.argument("two", metavar="KEY", type=FILE_PATH, help="The key of the image, or the path of its file.")
 @click.option(
     "--base",
     metavar="URL",
@@ -39,28 +44,48 @@ from thumbsmith.store import open_store
     help="A description of the image for people who cannot see it. Default: empty.",
 )
 @click.pass_context
-def html(
-    context: click.Context, key: str, destination: str, base: str, variant: str | None, sizes: str, alt: str
-) -> None:
+def html(context: click.Context, one: str, two: str, base: str, variant: str | None, sizes: str, alt: str) -> None:
     """Print a <picture> element for one image, with all formats and widths, its size, and a placeholder.
 
-    Examples:
-      thumbsmith html photos/cat.jpg ./thumbs --alt "A cat asleep"
+    KEY may also come before DST.
 
-      thumbsmith html photos/cat.jpg ./thumbs --base https://img.example.com --variant icon
+    Examples:
+      thumbsmith html ./thumbs photos/cat.jpg --alt "A cat asleep"
+      thumbsmith html ./thumbs photos/cat.jpg --base https://img.example.com --variant icon
     """
     if variant:
         refuse_unused(context, ["sizes"], "without --variant, whose thumbnails have one size")
     choice = markup.Choice(base=base, variant=variant, sizes=sizes, alt=alt)
     with stoppable(Console(), grace=0):
+        destination, key = destination_and_key(one, two)
         manifest = _manifest(key, destination)
     click.echo(markup.picture(manifest, choice))
 
 
-def _manifest(key: str, destination: str) -> Manifest:
+def _manifest(argument: str, destination: str) -> Manifest:
     """Return the manifest of the image. Raises StoreError, transient, if there is none yet."""
     store = open_store(destination, outage_seconds=STORE_TIMEOUT_SECONDS).as_destination()
-    manifest = read_manifest(store, key)
-    if manifest is None:
-        raise StoreError(f"{key}: expected its manifest in {destination}, found none: run sync first", transient=True)
-    return manifest
+    for key in _keys(argument):
+        if manifest := read_manifest(store, key):
+            return manifest
+    similar = nearest(argument, _known_keys(store, argument))
+    hint = f"did you mean {similar}?" if similar else "run sync first"
+    raise StoreError(f"{argument}: expected its manifest in {destination}, found none: {hint}", transient=True)
+
+
+def _keys(argument: str) -> Iterator[str]:
+    """Yield the keys that an argument may mean: itself and, for the path of a file, the ends of the path."""
+    yield argument
+    if Path(argument).is_file():
+        parts = Path(argument).resolve().parts[1:]
+        yield from ("/".join(parts[start:]) for start in range(len(parts)))
+
+
+def _known_keys(store: Store, key: str) -> Iterator[str]:
+    """Yield the keys that have a manifest: first those in the folder of the key, then all."""
+    folder = key.rpartition("/")[0]
+    for prefix in dict.fromkeys((f"{folder}/" if folder else "", "")):
+        for info in store.list(prefix):
+            source, _, name = info.key.rpartition("/")
+            if name == MANIFEST:
+                yield source

@@ -89,4 +89,4 @@ def _rich_text(text: str) -> Any:
 
 def styled(text: str, color: str) -> str:
     """Return a text in a color that click knows. click removes the color where the output is no terminal."""
-    return click.style(text, fg=color)
+    return click.style(text, fg=color) if color else text
