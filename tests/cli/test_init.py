@@ -53,7 +53,7 @@ def test_a_recipe_that_is_there_is_left(thumbsmith: Command):
     recipe.write_text("mine")
     ran = thumbsmith("init")
     assert (ran.code, ran.out) == (2, "")
-    assert ran.err == "thumbsmith: thumbsmith.toml: expected no such file, found one: it was not changed\n"
+    assert ran.err == "thumbsmith: thumbsmith.toml exists already and was not changed: edit it, or rename it first\n"
     assert recipe.read_text() == "mine"
     recipe.unlink()
     recipe.symlink_to("elsewhere")
@@ -69,4 +69,4 @@ def test_a_folder_that_cannot_be_written_to_is_told(thumbsmith: Command, monkeyp
     gone.rmdir()
     ran = thumbsmith("init")
     assert ran.code == 2
-    assert ran.err == "thumbsmith: thumbsmith.toml: expected a folder to write to, found: No such file or directory\n"
+    assert ran.err == "thumbsmith: thumbsmith.toml cannot be written to the working folder: No such file or directory\n"

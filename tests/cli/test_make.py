@@ -50,7 +50,7 @@ def test_what_cannot_be_done_is_said_before_anything_is(thumbsmith: Command):
     Path("file").touch()
     for arguments, sentence in (
         (["a.jpg", "photos/a.jpg", "-o", "out"], "would both become out/a.jpg.*"),
-        (["a.jpg", "none.jpg", "-o", "out"], "none.jpg: expected an image file, found none"),
+        (["a.jpg", "none.jpg", "-o", "out"], "none.jpg: no such file"),
         (["photos", "-o", "out"], "photos: expected an image file, found a folder"),
         (["a.jpg", "-o", "file"], "file: expected a folder to write to, found a file"),
     ):

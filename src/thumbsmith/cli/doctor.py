@@ -5,18 +5,22 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Iterator, Mapping
-from importlib.metadata import version
-from typing import Any
+from typing import Any, Final
 
 import click
 
+from thumbsmith import __version__
 from thumbsmith.cli.arguments import json_option, recipe_from, recipe_option
 from thumbsmith.cli.command import command
-from thumbsmith.cli.terminal import emit
+from thumbsmith.cli.terminal import emit, styled
+from thumbsmith.installation import install_command
 from thumbsmith.recipe import Recipe
 from thumbsmith.worker.budget import default_memory_bytes
 from thumbsmith.worker.isolation import LAYERS
 from thumbsmith.worker.pool import Workers, usable_cores
+
+# Formats that need an extra of the same name.
+EXTRAS: Final = ("heic",)
 
 
 @command(no_args_is_help=False)
@@ -26,7 +30,7 @@ def doctor(recipe: str | None, as_json: bool) -> int:
     """Print versions, the formats that can be read and written, and the isolation of the processes that handle images.
 
     Such a process tests each isolation layer. The exit code is 1 if a format is missing, or if no worker process can
-    start. A layer that this system does not support is printed as refused. With the environment variable
+    start. A layer that this system does not support is printed as "not blocked here". With the environment variable
     THUMBSMITH_ISOLATION=required it is an error with exit code 2.
 
     Examples:
@@ -38,9 +42,12 @@ def doctor(recipe: str | None, as_json: bool) -> int:
     if as_json:
         emit("doctor", **found)
     else:
+        last = ""
         for label, text in _lines(found):
-            click.echo(f"{label:10} {text}")
-    needed = {**found["reads"], "heic": True} | found["writes"]  # HEIC is an extra
+            name = styled(f"{label:10}", "red" if label == "missing" else "cyan")
+            click.echo(f"{name if label != last else ' ' * 10} {text}")
+            last = label
+    needed = {**found["reads"], **dict.fromkeys(EXTRAS, True), **found["writes"]}
     return 0 if all(needed.values()) else 1
 
 
@@ -48,7 +55,7 @@ def _findings(recipe: Recipe) -> dict[str, Any]:
     from thumbsmith.image import opening  # noqa: PLC0415 - Pillow is slow to load
 
     return {
-        "thumbsmith": version("thumbsmith"),
+        "thumbsmith": __version__,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "libraries": opening.library_versions(),
@@ -70,16 +77,17 @@ def _lines(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the facts for people: a label and a text."""
     yield "thumbsmith", f"{found['thumbsmith']}, Python {found['python']} ({sys.executable})"
     yield "system", found["system"]
-    for name, number in found["libraries"].items():
-        yield "library", f"{name} {number}"
+    yield "libraries", ", ".join(f"{name} {number}" for name, number in found["libraries"].items())
     for label in ("reads", "writes"):
         yield label, ", ".join(name for name, available in found[label].items() if available)
         for name in (name for name, available in found[label].items() if not available):
-            yield "missing", name + (': pip install "thumbsmith[heic]"' if name == "heic" else "")
+            yield "missing", f"{name}: {install_command(name)}" if name in EXTRAS else name
     yield "workers", f"{found['workers']}, with {found['memory'] >> 20:,} MiB for all images in progress"
-    for name, active in found["isolation"].items():
+    layers = found["isolation"]
+    for name in sorted(layers, key=lambda name: not layers[name]):
         layer = LAYERS[name]
-        refused = (
-            f"{layer.blocks} is not blocked, since this system does not support it: a malicious image {layer.risk}"
+        yield (
+            ("isolation", styled(f"blocked: {layer.blocks}", "green"))
+            if layers[name]
+            else ("isolation", styled(f"not blocked here: {layer.blocks}. A malicious image {layer.risk}", "yellow"))
         )
-        yield ("blocked", layer.blocks) if active else ("refused", refused)

@@ -39,9 +39,9 @@ def init() -> None:
         with Path(RECIPE_FILE).open("x", encoding="utf-8") as file:
             file.write(commented_recipe())
     except FileExistsError:
-        raise UsageError(f"{RECIPE_FILE}: expected no such file, found one: it was not changed") from None
+        raise UsageError(f"{RECIPE_FILE} exists already and was not changed: edit it, or rename it first") from None
     except OSError as error:
-        raise UsageError(f"{RECIPE_FILE}: expected a folder to write to, found: {error.strerror}") from error
+        raise UsageError(f"{RECIPE_FILE} cannot be written to the working folder: {error.strerror}") from error
     click.echo(f"wrote {RECIPE_FILE}")
 
 

@@ -137,7 +137,7 @@ def check_image(path: Path) -> None:
     except OSError as error:
         if not isinstance(error, FileNotFoundError):
             raise UsageError(f"{path}: expected an image file, found {error.strerror}") from None
-        raise UsageError(f"{path}: expected an image file, found none{_near(path)}") from None
+        raise UsageError(f"{path}: no such file{_near(path)}") from None
     if not stat.S_ISREG(mode):
         found = next((words for is_kind, words in _KINDS if is_kind(mode)), "something else")
         raise UsageError(f"{path}: expected an image file, found {found}")

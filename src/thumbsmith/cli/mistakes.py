@@ -60,11 +60,9 @@ def _name(parameter: click.Parameter, context: click.Context) -> str:
 
 def _owner(error: click.NoSuchOption, context: click.Context | None) -> str:
     """Return which option of this command, or which command, was probably meant."""
-    if error.possibilities:
-        return f"; did you mean {error.possibilities[0]}?"
     if context and isinstance(context.command, click.Group):
         for name in context.command.list_commands(context):
             command = context.command.get_command(context, name)
             if command and any(error.option_name in parameter.opts for parameter in command.params):
                 return f' before the command: use "thumbsmith {name} {error.option_name} ..."'
-    return ""
+    return f"; did you mean {error.possibilities[0]}?" if error.possibilities else ""

@@ -86,7 +86,7 @@ _OPTIONS: Final = (
     click.option(
         "--fit",
         metavar="FIT",
-        type=Words(list(Fit)),
+        type=Words([each.value for each in Fit]),
         help="How the image is put into the box: inside (whole, the default), cover (cropped), contain (padded),"
         " outside or fill (stretched).",
     ),

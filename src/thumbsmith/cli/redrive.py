@@ -18,8 +18,7 @@ from thumbsmith.reconcile.protocol import DEFAULTS
 
 @command()
 @click.argument("queue", metavar="QUEUE", help="The dead-letter queue: sqs://NAME, or its URL.")
-@click.argument("source", metavar="[SRC", required=False, help="The source. With DST, each key is explained.")
-@click.argument("destination", metavar="DST]", required=False, help="The destination of SRC.")
+@click.argument("stores", metavar="[SRC DST]", nargs=-1, help="The source and the destination, to explain each key.")
 @click.option("--to", metavar="QUEUE", help="The queue to send to. Default: the queue that they came from.")
 @click.option("--dry-run", is_flag=True, help="Send nothing; only print the messages and the reasons.")
 @click.option(
@@ -36,8 +35,7 @@ from thumbsmith.reconcile.protocol import DEFAULTS
 def redrive(
     context: click.Context,
     queue: str,
-    source: str | None,
-    destination: str | None,
+    stores: tuple[str, ...],
     to: str | None,
     dry_run: bool,
     most: int,
@@ -53,13 +51,13 @@ def redrive(
 
       thumbsmith redrive sqs://my-dead-letters
     """
-    if (source is None) != (destination is None):
-        raise UsageError("expected SRC and DST, or neither, found one of them")
-    if source is None:
+    if len(stores) not in {0, 2}:
+        raise UsageError(f"expected QUEUE alone, or QUEUE SRC DST, found {len(stores) + 1} arguments")
+    if not stores:
         refuse_unused(context, ["recipe"], "with SRC and DST")
     if dry_run:
         refuse_unused(context, ["to"], "without --dry-run")
-    scope = scope_of(source, str(destination), recipe, DEFAULTS) if source else None
+    scope = scope_of(stores[0], stores[1], recipe, DEFAULTS) if stores else None
     dead_letters = open_queue(queue)
     target = None if dry_run else open_queue(to) if to else source_queue(dead_letters)
     sent = unreadable = found = 0

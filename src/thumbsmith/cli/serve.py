@@ -18,6 +18,7 @@ from thumbsmith.cli.terminal import Console
 from thumbsmith.cli.wording import printable
 from thumbsmith.environment import Setting
 from thumbsmith.errors import UsageError
+from thumbsmith.installation import missing_extra
 from thumbsmith.reconcile.protocol import Options
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def serve(
     except ModuleNotFoundError as missing:
         if missing.name not in REQUIRED_PACKAGES:
             raise
-        raise UsageError("serve needs the extra web: pip install 'thumbsmith[web]'") from None
+        raise UsageError(missing_extra("thumbsmith serve", "web")) from None
     settings, folder = _settings(host, allow_host, allow_origin), Path(root)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     sources = folder / "sources"
