@@ -9,6 +9,7 @@ from thumbsmith.errors import Rejected
 from thumbsmith.image import canvas, color, decode_avif, decode_jpeg, decode_tiff, decode_webp, transfer, vips_stream
 from thumbsmith.image.color import normalize_mode
 from thumbsmith.image.containers.base import Probe
+from thumbsmith.image.eighth import EIGHTH
 from thumbsmith.image.formats import SOURCE_FORMATS
 from thumbsmith.image.geometry import DCT_MARGIN, decoder_shrink
 from thumbsmith.image.heic_preview import preview
@@ -47,14 +48,16 @@ class DecodedImage:
         return self if self.own is None else replace(self, image=self.own, to_srgb=None)
 
 
-def decode(reader: RangeReader, probe: Probe, reduction: float) -> DecodedImage:
+def decode(reader: RangeReader, probe: Probe, reduction: float, *, confined: bool = False) -> DecodedImage:
     """Return the first frame of a source, of which at most every `reduction`-th pixel of each axis is needed.
+
+    Only with `confined`, the native decoder of small JPEGs may be used: see `Job`.
 
     Raises Rejected (truncated if the file ended while more bytes were needed, else corrupt), MissingDecoder,
     MemoryError, and what the reader raises.
     """
     try:
-        return _decoded(reader, probe, reduction)
+        return _decoded(reader, probe, reduction, confined=confined)
     except Rejected:
         repaired = repair(reader, probe)
         if repaired is None:
@@ -62,7 +65,7 @@ def decode(reader: RangeReader, probe: Probe, reduction: float) -> DecodedImage:
     return _decoded(repaired, probe, reduction)
 
 
-def _decoded(reader: RangeReader, probe: Probe, reduction: float) -> DecodedImage:
+def _decoded(reader: RangeReader, probe: Probe, reduction: float, *, confined: bool = False) -> DecodedImage:
     """Return the first frame of a source, as `decode` does, without any repair."""
     shrink = decoder_shrink(probe, reduction)
     if probe.format == "tiff":
@@ -72,7 +75,7 @@ def _decoded(reader: RangeReader, probe: Probe, reduction: float) -> DecodedImag
         source = decode_webp.announce_alpha(source, alpha=probe.alpha)
     stream = SourceStream(source)
     with translate_decoder_errors(stream):
-        image, colors, scale = _loaded(stream, probe, shrink, reduction)
+        image, colors, scale = _loaded(stream, probe, shrink, reduction, confined=confined)
         may_lack_end = probe.format == "jpeg" and decode_jpeg.may_be_cut(image, stream, probe)
         own, to_srgb = image, colors.to_srgb
         has_finer_scale = probe.format == "jpeg" and shrink > 1 and not probe.first_scan
@@ -102,7 +105,7 @@ def _decoded(reader: RangeReader, probe: Probe, reduction: float) -> DecodedImag
 
 
 def _loaded(
-    stream: SourceStream, probe: Probe, shrink: int, reduction: float = 1.0
+    stream: SourceStream, probe: Probe, shrink: int, reduction: float = 1.0, *, confined: bool = False
 ) -> tuple[Image.Image, color.Colors, float]:
     """Return the decoded image, its colors, and the divisor of its sides: `shrink` for a JPEG."""
     if small_webp := vips_stream.load_webp_shrunk(stream, probe, reduction):
@@ -124,6 +127,8 @@ def _loaded(
         return thumbnail, image_colors(image, thumbnail.mode, probe), probe.size[0] / thumbnail.width
     if shrunk := vips_stream.load_shrunk(stream, probe, image, reduction):
         return shrunk[0], image_colors(image, shrunk[0].mode, probe), shrunk[1]
+    if confined and probe.format == "jpeg" and shrink == EIGHTH and (eighth := decode_jpeg.load_eighth(stream, image)):
+        return eighth, image_colors(image, eighth.mode, probe), shrink
     if probe.format in ("jpeg", "heic") and shrink > 1:
         image.draft(image.mode, (image.width // shrink, image.height // shrink))
     image.load()

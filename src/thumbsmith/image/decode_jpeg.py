@@ -11,7 +11,7 @@ from typing import IO, Any, Final, cast
 from zlib import crc32
 
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.image import pillow, vips
+from thumbsmith.image import eighth, pillow, vips
 from thumbsmith.image.containers.base import Probe, Window
 from thumbsmith.image.containers.jpeg import APP0, APP2, APP14, DQT, END, SOS, last_scan, profile_parts, segments
 from thumbsmith.image.pillow import Image
@@ -61,6 +61,25 @@ def open_jpeg(stream: SourceStream, _probe: Probe) -> Image.Image:
     image: Image.Image = plugin.JpegImageFile(cast("IO[bytes]", stream))
     image.info["icc_profile"] = join_parts(profile_parts(stream.window()))
     return image
+
+
+def load_eighth(stream: SourceStream, image: Image.Image) -> Image.Image | None:
+    """Return the pixels of an opened JPEG at an eighth by the native decoder, None where Pillow must decode it.
+
+    That is so if anything in the file is irregular, so that Pillow's decoder judges all damaged files. It is also so if
+    the data end with bytes that may be padding. Otherwise the stream is left behind the end marker. Raises what the
+    reader raises.
+    """
+    if not eighth.is_available():
+        return None
+    stream.seek(0)
+    data = stream.read()
+    found = eighth.decode(data, image.size, len(image.getbands()))
+    if found is None or not data[found.end - _MAX_DATA_BYTES_IN_PADDING - 1 : found.end].strip(_PADDING):
+        return None
+    stream.seek(found.end + len(END))
+    size = (-(-image.width // eighth.EIGHTH), -(-image.height // eighth.EIGHTH))
+    return Image.frombuffer(image.mode, size, found.pixels, "raw", image.mode, 0, 1)
 
 
 def first_scan_only(reader: RangeReader, end: int) -> BytesReader:

@@ -51,15 +51,17 @@ UNSET: Any = None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One source on its way to its renditions. The caller gives the first three fields; steps fill in the others.
+    """One source on its way to its renditions. The caller gives the first four fields; steps fill in the others.
 
     `names` are the names of the renditions to make (`small.webp`), None for all. A rendition's bytes do not depend on
-    which others are made.
+    which others are made. `confined` says that this process has confined itself: then the native decoder of small
+    JPEGs may be used (`image/eighth.py`).
     """
 
     reader: RangeReader
     recipe: Recipe
     names: frozenset[str] | None = None
+    confined: bool = False
 
     probe: Probe = UNSET
     memory_bytes: int = 0  # predicted
@@ -157,7 +159,7 @@ def choose_outputs(job: Job) -> Job:
 def decode_source(job: Job) -> Job:
     """Decode the first frame, at the smallest scale that suffices for all pictures of the recipe."""
     reduction = min(plan(job.probe.size, each).reduction for each in (*job.recipe.variants_by_density, SUMMARY))
-    decoded = decode(job.reader, job.probe, reduction)
+    decoded = decode(job.reader, job.probe, reduction, confined=job.confined)
     return replace(job, decoded=decoded, notes=(decoded.note,) if decoded.note else ())
 
 

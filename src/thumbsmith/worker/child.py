@@ -83,7 +83,7 @@ def _render(
     channel: Channel, reader: RemoteReader, recipe: Recipe, wanted: frozenset[str] | None
 ) -> tuple[list[bytes], dict[str, Any]]:
     """Return the files of the renditions, and the fields of the message about them. Raises what its parts raise."""
-    job = check_source(Job(reader=reader, recipe=recipe, names=wanted))
+    job = check_source(Job(reader=reader, recipe=recipe, names=wanted, confined=True))
     channel.send("admit", memory=job.memory_bytes)
     channel.receive(max_bytes=0)
     job = make_renditions(job)
