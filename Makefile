@@ -9,7 +9,7 @@ SHARED := -n 2 --dist loadfile --no-loadscope-reorder
 RESTRICTED := PYTHONPATH=. $(BIN)/python tests/cloud/restrictions.py refuses $(BIN)/python
 SELF := $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 
-.PHONY: demo cloud test deep bench debian-peers check lock clean
+.PHONY: demo cloud test deep bench wheels debian-peers check lock clean
 
 demo: .venv/base  ## make thumbnails of the sample photographs in ./thumbsmith-demo
 	$(BIN)/thumbsmith demo
@@ -17,10 +17,10 @@ demo: .venv/base  ## make thumbnails of the sample photographs in ./thumbsmith-d
 cloud: .venv/cdk .venv/servers .venv/runtime  ## run the AWS application on an emulator on this machine until Ctrl-C
 	$(BIN)/python -m tests.cloud
 
-test: .venv/dev .venv/servers .venv/runtime check  ## run all checks and tests
+test: .venv/dev .venv/wheels .venv/servers .venv/runtime check  ## run all checks and tests
 	$(BIN)/python -m pytest $(SHARED) --cov --cov-report=term:skip-covered -m "not deep"
 
-deep: .venv/dev .venv/servers .venv/runtime  ## run the long tests
+deep: .venv/dev .venv/wheels .venv/servers .venv/runtime  ## run the long tests
 	$(BIN)/mypy --config-file .ci/mypy-cdk.ini
 	$(BIN)/python -m pytest $(SHARED) -m deep
 
@@ -42,6 +42,9 @@ bench: .venv/dev .venv/servers .venv/runtime .venv/peers .venv/node-peers debian
 	$(BIN)/python bench/web.py
 	PYTHONPATH=. $(BIN)/python bench/cost.py
 
+wheels: .venv/wheels  ## build a wheel for each processor in dist/, for any Linux with glibc 2.17 or later
+	for machine in x86_64 aarch64; do WHEEL_MACHINE=$$machine $(BIN)/python -m hatchling build -t wheel; done
+
 debian-peers:
 	command -v vipsthumbnail >/dev/null && command -v convert-im6.q16 >/dev/null || apt-get install -qy libvips-tools imagemagick || \
 	echo "apt-get cannot install libvips-tools and imagemagick: the benchmarks run without them" >&2
@@ -53,7 +56,7 @@ check: .venv/dev  ## check format, lint, types and imports
 	$(BIN)/lint-imports
 
 lock:  ## pin the newest releases that requirements/*.in allow
-	for each in uv base cdk dev servers peers; do $(LOCK) requirements/$$each.in -o requirements/$$each.txt; done
+	for each in uv base wheels cdk dev servers peers; do $(LOCK) requirements/$$each.in -o requirements/$$each.txt; done
 	$(LOCK) --no-deps requirements/runtime.in -o requirements/runtime.txt
 	$(LOCK) -c requirements/dev.txt requirements/guest.in -o requirements/guest.txt
 	for each in function api; do $(LOCK) -c requirements/base.txt requirements/$$each.in -o src/thumbsmith/cdk/$$each.txt; done
@@ -67,7 +70,12 @@ clean:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	touch $@
 
-.venv/base: requirements/base.txt pyproject.toml .venv/uv
+.venv/base: requirements/base.txt pyproject.toml hatch_build.py $(wildcard src/thumbsmith/image/native/*.[ch]) .venv/uv
+	$(UV) -r $<
+	$(SELF)
+	touch $@
+
+.venv/wheels: requirements/wheels.txt hatch_build.py $(wildcard src/thumbsmith/image/native/*.[ch]) .venv/base
 	$(UV) -r $<
 	$(SELF)
 	touch $@

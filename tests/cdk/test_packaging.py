@@ -13,6 +13,7 @@ import pytest
 import thumbsmith
 from thumbsmith.cdk import packaging
 from thumbsmith.errors import UsageError
+from thumbsmith.image import eighth
 
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 MACHINES = {"arm64": b"\xb7\x00", "x86_64": b"\x3e\x00"}  # e_machine: elf(5)
@@ -33,6 +34,14 @@ def test_all_machine_code_is_for_the_machine(built: tuple[Path, packaging.Packag
         heads = {name: archive.open(name).read(20) for name in archive.namelist() if re.search(r"\.so(\.|$)", name)}
     assert len(heads) > 10
     assert {head[18:20] for head in heads.values()} == {MACHINES[target.stem]}
+
+
+def test_it_has_the_native_decoder_of_its_machine(built: tuple[Path, packaging.Package]):
+    """The zip has the one library for its architecture, where that was built, and no source of it."""
+    with zipfile.ZipFile(built[0]) as archive:
+        found = [name.rpartition("/")[2] for name in archive.namelist() if "/native/" in name]
+    library = eighth.library_path("linux", packaging.MACHINES[built[0].stem])
+    assert found == [library.name] * library.exists()
 
 
 def test_it_holds_what_the_function_needs_and_no_more(built: tuple[Path, packaging.Package]):

@@ -10,6 +10,7 @@ from PIL import features
 
 from tests.cli.command import Command
 from thumbsmith.errors import WorkerError
+from thumbsmith.image import eighth
 from thumbsmith.image.formats import SOURCE_FORMATS
 from thumbsmith.worker import Workers, sandbox
 from thumbsmith.worker.isolation import LAYERS
@@ -27,6 +28,7 @@ def test_versions_formats_and_isolation_are_told(thumbsmith: Command):
     assert all(found["writes"].values())
     assert found["reads"].keys() == SOURCE_FORMATS.keys()
     assert found["isolation"].keys() == LAYERS.keys()
+    assert found["native"] is eighth.is_available()
     assert found["workers"] >= 1
     assert found["memory"] > 1 << 20
 
@@ -43,6 +45,16 @@ def test_people_are_told_in_sentences(thumbsmith: Command):
     assert ran.code == 0
     for layer in LAYERS.values():
         assert f"blocked: {layer.blocks}\n" in ran.out
+
+
+@pytest.mark.parametrize("built", [True, False])
+def test_a_missing_native_decoder_is_told(thumbsmith: Command, monkeypatch: pytest.MonkeyPatch, built: bool):
+    """One line states whether there is a native decoder. Without it, nothing is missing."""
+    monkeypatch.setattr(eighth, "is_available", lambda: built)
+    ran = thumbsmith("doctor")
+    assert ran.code == 0
+    (line,) = [line for line in ran.out.splitlines() if line.startswith("native")]
+    assert ("no native decoder" in line) is not built
 
 
 def test_an_open_layer_is_told_with_its_risk(thumbsmith: Command, monkeypatch: pytest.MonkeyPatch):

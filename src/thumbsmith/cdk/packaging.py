@@ -23,6 +23,9 @@ SERVICES: Final = ("s3", "dynamodb", "sqs")
 # https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html: Amazon Linux 2023, glibc 2.34.
 PLATFORMS: Final = {"arm64": "aarch64-manylinux_2_34", "x86_64": "x86_64-manylinux_2_34"}
 
+# The processor as the names of native libraries have it (`image/eighth.py`).
+MACHINES: Final = {"arm64": "aarch64", "x86_64": "x86_64"}
+
 # The date of all files in the zip. Equal content gives an equal zip, which is not deployed again.
 FILE_DATE: Final = (1980, 1, 1, 0, 0, 0)
 
@@ -72,6 +75,7 @@ def build(
         root = Path(name)
         _install(root, python, architecture, contents.requirements)
         shutil.copytree(PACKAGE, root / "thumbsmith", ignore=shutil.ignore_patterns(*contents.left_out))
+        _keep_native(root / "thumbsmith", MACHINES[architecture])
         _describe(root)
         if folder:
             shutil.copytree(folder, root, dirs_exist_ok=True)
@@ -90,6 +94,13 @@ def _install(root: Path, python: str, architecture: str, requirements: Path) -> 
     done = _uv("pip", *command, "--require-hashes", "--requirement", str(requirements))
     if done.returncode:
         raise UsageError(f"cannot build the code for Python {python} on {architecture}: {done.stderr.strip()}")
+
+
+def _keep_native(package: Path, machine: str) -> None:
+    """Remove native libraries for other machines, and their source. Where none is left, the function works without."""
+    for file in (package / "image" / "native").glob("*"):
+        if file.name != f"eighth-linux-{machine}.so":
+            file.unlink()
 
 
 def _describe(root: Path) -> None:

@@ -52,7 +52,7 @@ def doctor(recipe: str | None, as_json: bool) -> int:
 
 
 def _findings(recipe: Recipe) -> dict[str, Any]:
-    from thumbsmith.image import opening  # noqa: PLC0415 - Pillow is slow to load
+    from thumbsmith.image import eighth, opening  # noqa: PLC0415 - Pillow is slow to load
 
     return {
         "thumbsmith": __version__,
@@ -61,6 +61,7 @@ def _findings(recipe: Recipe) -> dict[str, Any]:
         "libraries": opening.library_versions(),
         "reads": opening.decodable_formats(),
         "writes": opening.encodable_formats(),
+        "native": eighth.is_available(),
         "workers": usable_cores(),
         "memory": default_memory_bytes(),
         "limits": {name: getattr(recipe.limits, name) for name in ("max_cpu_seconds", "max_memory", "max_pixels")},
@@ -82,6 +83,8 @@ def _lines(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield label, ", ".join(name for name, available in found[label].items() if available)
         for name in (name for name, available in found[label].items() if not available):
             yield "missing", f"{name}: {install_command(name)}" if name in EXTRAS else name
+    missing = "there is no native decoder for this system: small thumbnails of large JPEGs take longer"
+    yield "native", "decoder for small thumbnails of JPEGs" if found["native"] else missing
     yield "workers", f"{found['workers']}, with {found['memory'] >> 20:,} MiB for all images in progress"
     layers = found["isolation"]
     for name in sorted(layers, key=lambda name: not layers[name]):
