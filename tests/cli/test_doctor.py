@@ -68,15 +68,13 @@ def test_an_open_layer_is_told_with_its_risk(thumbsmith: Command, monkeypatch: p
     assert line.endswith(f"A malicious image {LAYERS['programs'].risk}")
 
 
-def test_a_missing_extra_is_named(thumbsmith: Command, monkeypatch: pytest.MonkeyPatch):
-    """Without HEIC the exit code is 0, and the line names the extra."""
+def test_a_missing_package_is_named(thumbsmith: Command, monkeypatch: pytest.MonkeyPatch):
+    """Without the package for HEIC the exit code is 1, and the line names the package."""
     real = importlib.util.find_spec
     monkeypatch.setattr("thumbsmith.image.opening.find_spec", lambda name: None if name == "pi_heif" else real(name))
     ran = thumbsmith("doctor")
-    assert ran.code == 0
-    (line,) = [line for line in ran.out.splitlines() if line.startswith("missing    heic: ")]
-    assert " install " in line
-    assert "[heic]" in line
+    assert ran.code == 1
+    assert "missing    heic: pip install pi-heif" in ran.out
 
 
 def test_a_format_that_is_not_there_is_a_failure(thumbsmith: Command, monkeypatch: pytest.MonkeyPatch):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any
 
 import click
 
@@ -13,6 +13,7 @@ from thumbsmith import __version__
 from thumbsmith.cli.arguments import json_option, recipe_from, recipe_option
 from thumbsmith.cli.command import command
 from thumbsmith.cli.terminal import emit, styled
+from thumbsmith.image.formats import SOURCE_FORMATS
 from thumbsmith.installation import install_command
 from thumbsmith.recipe import Recipe
 from thumbsmith.worker.budget import default_memory_bytes
@@ -20,7 +21,6 @@ from thumbsmith.worker.isolation import LAYERS
 from thumbsmith.worker.pool import Workers, usable_cores
 
 # Formats that need an extra of the same name.
-EXTRAS: Final = ("heic",)
 
 
 @command(no_args_is_help=False)
@@ -47,7 +47,8 @@ def doctor(recipe: str | None, as_json: bool) -> int:
             name = styled(f"{label:10}", "red" if label == "missing" else "cyan")
             click.echo(f"{name if label != last else ' ' * 10} {text}")
             last = label
-    needed = {**found["reads"], **dict.fromkeys(EXTRAS, True), **found["writes"]}
+    extras = {name: True for name, each in SOURCE_FORMATS.items() if each.extra}
+    needed = found["reads"] | extras | found["writes"]
     return 0 if all(needed.values()) else 1
 
 
@@ -82,7 +83,7 @@ def _lines(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for label in ("reads", "writes"):
         yield label, ", ".join(name for name, available in found[label].items() if available)
         for name in (name for name, available in found[label].items() if not available):
-            yield "missing", f"{name}: {install_command(name)}" if name in EXTRAS else name
+            yield "missing", name + _installs(name)
     missing = "there is no native decoder for this system: small thumbnails of large JPEGs take longer"
     yield "native", "decoder for small thumbnails of JPEGs" if found["native"] else missing
     yield "workers", f"{found['workers']}, with {found['memory'] >> 20:,} MiB for all images in progress"
@@ -94,3 +95,11 @@ def _lines(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             if layers[name]
             else ("isolation", styled(f"not blocked here: {layer.blocks}. A malicious image {layer.risk}", "yellow"))
         )
+
+
+def _installs(name: str) -> str:
+    """Return how to install the decoder of a format, after a colon; nothing where Pillow or libvips decodes it."""
+    found = SOURCE_FORMATS.get(name)
+    if found is None or found.package is None:
+        return ""
+    return f": {install_command(found.extra) if found.extra else found.install}"

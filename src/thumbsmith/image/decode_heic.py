@@ -1,4 +1,4 @@
-"""HEIC: images assembled here from their coded items, which the optional package pi_heif decodes.
+"""HEIC: images assembled here from their coded items, which pi_heif decodes.
 
 Each coded item is decoded alone, from a file of its own. So the tiles of a large photo are never in memory at once, a
 broken tile is an error and not a black square, and broken or unknown items do not affect others. ISO/IEC 23008-12.
@@ -10,7 +10,7 @@ import struct
 from io import BytesIO
 from typing import Any, Final, TypeAlias
 
-from thumbsmith.errors import Code, MissingDecoder, Rejected
+from thumbsmith.errors import Code, Rejected
 from thumbsmith.image.color import normalize_mode
 from thumbsmith.image.containers.base import Probe, ShortRead, Window
 from thumbsmith.image.containers.heif import read_grid
@@ -65,13 +65,16 @@ class HeicFile(ImageFile.ImageFile):
 def open_heic(stream: SourceStream, _probe: Probe) -> Image.Image:
     """Return the main image of a HEIC, which is decoded when it is loaded: with its crop and orientation applied.
 
-    Raises MissingDecoder if pi_heif is not installed, Rejected, ShortRead, and what the reader raises.
+    Raises Rejected, ShortRead, and what the reader raises.
     """
-    try:
-        import pi_heif  # noqa: F401, PLC0415 - an optional package
-    except ImportError as error:
-        raise MissingDecoder('photos in HEIC need the extra "heic": pip install "thumbsmith[heic]"') from error
     return HeicFile(stream)  # type: ignore[arg-type]  # it has what Pillow needs of a file
+
+
+def use_one_thread() -> None:
+    """Let libheif decode in one thread: a worker uses one core."""
+    import pi_heif  # noqa: PLC0415 - loaded only where HEIC is decoded
+
+    pi_heif.options.DECODE_THREADS = 1
 
 
 def read(stream: SourceStream) -> Items:
@@ -133,7 +136,7 @@ def _boxed(each: Box) -> bytes:
 
 def _coded(items: Items, colors: Colors) -> Image.Image:
     """Return the decoded HEVC data of the primary item."""
-    from pi_heif import HeifFile  # noqa: PLC0415 - an optional package
+    from pi_heif import HeifFile  # noqa: PLC0415 - loaded only where HEIC is decoded
 
     data = items.data
     check_end(data)

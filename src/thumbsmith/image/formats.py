@@ -7,9 +7,12 @@ text: this module loads neither Pillow nor the containers, because the parent of
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+
+from thumbsmith.errors import MissingDecoder
 
 if TYPE_CHECKING:
     from thumbsmith.image.containers.base import Probe, Window
@@ -30,7 +33,9 @@ class SourceFormat:
     decoder: str | None = None  # else (SourceStream, Probe) -> Pillow image
     check: str | None = None  # (bytes, Extras) -> None: the output check, for formats that are written
     feature: str | None = None  # the feature of Pillow that it needs (PIL.features)
-    package: str | None = None  # the optional package that it needs
+    package: str | None = None  # the module of the package that it needs besides Pillow and libvips
+    extra: str | None = None  # the extra that installs this package, None where the plain install includes it
+    prepare: str | None = None  # () -> None: called once in a worker's template, which may open files
     orients: bool = False  # the decoder applies the orientation itself
     suffixes: frozenset[str]  # of file names
     media_types: frozenset[str]
@@ -48,6 +53,28 @@ class SourceFormat:
         if self.check is None:
             raise ValueError(f"{self.name} is not written")
         _function(self.check)(data, extras)
+
+    @property
+    def install(self) -> str:
+        """Return the command that installs its package."""
+        what = f'"thumbsmith[{self.extra}]"' if self.extra else str(self.package).replace("_", "-")
+        return f"pip install {what}"
+
+    def require_package(self) -> None:
+        """Import its package. Raises MissingDecoder if that is not installed."""
+        if self.package is None:
+            return
+        try:
+            import_module(self.package)
+        except ImportError as error:
+            raise MissingDecoder(f"decoding {self.name} needs another package: {self.install}") from error
+
+    def prepare_for_fork(self) -> None:
+        """Load all that the decoder needs from files, if its package is installed: a child can open none."""
+        with suppress(MissingDecoder):
+            self.require_package()
+            if self.prepare:
+                _function(self.prepare)()
 
     def load_decoder(self) -> Callable[[Any, Probe], Any] | None:
         """Return the decoder of this package, None where a class of Pillow decodes the format. Loads Pillow."""
@@ -127,6 +154,7 @@ _FORMATS: Final = (
         header="containers.heif.read",
         decoder="decode_heic.open_heic",
         package="pi_heif",
+        prepare="decode_heic.use_one_thread",
         orients=True,
         suffixes=frozenset({".heic", ".heif"}),
         media_types=frozenset({"image/heic", "image/heif"}),

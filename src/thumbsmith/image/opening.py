@@ -25,9 +25,11 @@ Image.MAX_IMAGE_PIXELS = None
 def open_image(stream: SourceStream, probe: Probe) -> Image.Image:
     """Return the image with its header read, by the decoder of the format that the probe found, and no other.
 
-    Classes of Pillow are called directly: `Image.open` would load five plugins or forty, and try them in turn.
+    Classes of Pillow are called directly: `Image.open` would load five plugins or forty, and try them in turn. Raises
+    MissingDecoder if a package is not installed, and what the decoder raises.
     """
     source_format = SOURCE_FORMATS[probe.format]
+    source_format.require_package()
     if decoder := source_format.load_decoder():
         return cast("Image.Image", decoder(stream, probe))
     if source_format.plugin is None:
@@ -82,7 +84,7 @@ def library_versions() -> dict[str, str]:
     found = {"Pillow": PIL.__version__, "libvips": vips.version()}
     found |= {name: version for name, part in LIBRARIES.items() if (version := features.version(part))}
     if find_spec("pi_heif"):
-        import pi_heif  # noqa: PLC0415 - an optional extra
+        import pi_heif  # noqa: PLC0415 - the other commands do not load it
 
         found |= {"pi-heif": pi_heif.__version__, "libheif": pi_heif.libheif_version()}
     return found

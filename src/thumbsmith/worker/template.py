@@ -84,8 +84,8 @@ def load_engine() -> Prepare:
         pillow.plugin(module)
     pillow.Image.preinit()  # loads the plugins that saving needs for any format
     prepare_for_fork()
-    with suppress(ImportError):
-        import_module("pi_heif").options.DECODE_THREADS = 1  # a worker uses one core
+    for each in SOURCE_FORMATS.values():
+        each.prepare_for_fork()
     return prepare
 
 
