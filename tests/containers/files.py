@@ -148,6 +148,56 @@ def ispe(width: int = 8, height: int = 6) -> bytes:
     return box(b"ispe", bytes(4), struct.pack(">II", width, height))
 
 
+def pnm(kind: int = 6, max_value: int = 255, pixels: bytes = b"", size: tuple[int, int] = (WIDTH, HEIGHT)) -> bytes:
+    """Return a PBM, PGM or PPM with a comment in its header."""
+    largest = b"" if kind in (1, 4) else b"%d\n" % max_value
+    return b"P%d\n# by hand\n%d %d\n%b" % (kind, *size, largest) + pixels
+
+
+def pam(image: Image.Image) -> bytes:
+    """Return a PAM."""
+    fields = (*image.size, len(image.getbands()))
+    return b"P7\nWIDTH %d\nHEIGHT %d\nDEPTH %d\nMAXVAL 255\nENDHDR\n" % fields + image.tobytes()
+
+
+def psd(
+    image: Image.Image,
+    mode: int = 3,
+    *,
+    depth: int = 8,
+    packed: bool = False,
+    large: bool = False,
+    resources: bytes = b"",
+    layers: int = 0,
+    palette: bytes = b"",
+) -> bytes:
+    """Return a PSD, or a PSB if `large`. `layers` is the number of layers, below 0 for transparency."""
+    bands = [each.tobytes() for each in image.split()]
+    if depth == 16:
+        bands = [bytes(byte for level in band for byte in (level, level)) for band in bands]
+    row = -(-image.width * depth // 8)
+    rows = [band[start : start + row] for band in bands for start in range(0, len(band), row)]
+    if packed:
+        rows = [b"".join(bytes((0, byte)) for byte in each) for each in rows]  # literal runs of one byte
+    counts = b"".join(struct.pack(">I" if large else ">H", len(each)) for each in rows) if packed else b""
+    section = ">Q" if large else ">I"
+    layer = struct.pack(section, 2) + struct.pack(">h", layers) if layers else b""
+    return b"".join(
+        (
+            b"8BPS" + struct.pack(">H6xHIIHH", 1 + large, len(bands), image.height, image.width, depth, mode),
+            struct.pack(">I", len(palette)) + palette,
+            struct.pack(">I", len(resources)) + resources,
+            struct.pack(section, len(layer)) + layer,
+            struct.pack(">H", packed) + counts + b"".join(rows),
+        )
+    )
+
+
+def psd_resource(number: int, body: bytes) -> bytes:
+    """Return a resource of a PSD."""
+    return b"8BIM" + struct.pack(">HHI", number, 0, len(body)) + body + bytes(len(body) & 1)
+
+
 @cache
 def good() -> dict[str, bytes]:
     """Return valid files of every kind, by a name that begins with the format."""
@@ -191,4 +241,22 @@ def good() -> dict[str, bytes]:
         "avif-alpha": saved("AVIF", Image.new("RGBA", (WIDTH, HEIGHT), (9, 99, 199, 50))),
         "avif-animated": animated("AVIF"),
         "heic": HEIC,
+        "pnm": pnm(6, pixels=picture().tobytes()),
+        "pnm-deep": pnm(5, 1000, bytes(range(96)) * 20),
+        "pnm-bits": pnm(4, pixels=picture("1").tobytes()),
+        "pnm-text": pnm(3, pixels=b" ".join(b"%d" % level for level in picture().tobytes()) + b"\n"),
+        "pnm-alpha": pam(picture("RGBA")),
+        "ico": saved("ICO", picture("RGBA"), sizes=[(WIDTH, HEIGHT)]),
+        "ico-bmp": saved("ICO", picture("RGBA"), sizes=[(WIDTH, HEIGHT)], bitmap_format="bmp"),
+        "jp2": saved("JPEG2000"),
+        "jp2-alpha": saved("JPEG2000", picture("RGBA"), irreversible=True),
+        "jp2-tiles": saved("JPEG2000", picture("L"), tile_size=(16, 16)),
+        "jp2-bare": saved("JPEG2000", no_jp2=True),
+        "psd": psd(picture()),
+        "psd-packed": psd(picture(), packed=True, layers=1),
+        "psd-alpha": psd(picture("RGBA"), layers=-1),
+        "psd-deep": psd(picture("CMYK"), 4, depth=16),
+        "psd-large": psd(picture("L"), 1, packed=True, large=True),
+        "qoi": saved("QOI"),
+        "qoi-alpha": saved("QOI", picture("RGBA")),
     }

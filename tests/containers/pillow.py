@@ -13,7 +13,13 @@ from thumbsmith.image.probe import Probe, probe
 from thumbsmith.reader import BytesReader
 
 # Pillow's names of our formats.
-FORMATS = {"MPO": "jpeg", "HEIF": "heic", **{name.upper(): name for name in SOURCE_FORMATS}}
+FORMATS = {
+    "MPO": "jpeg",
+    "HEIF": "heic",
+    "JPEG2000": "jp2",
+    "PPM": "pnm",
+    **{name.upper(): name for name in SOURCE_FORMATS},
+}
 
 # Pillow loads these files, and Thumbsmith rejects them.
 STRICTER = {
@@ -88,8 +94,8 @@ def _orientation(image: Image.Image) -> int | None:
 
 
 def _frames(name: str, image: Image.Image) -> int | None:
-    """Return the number of frames; None where Pillow counts other images too (MPO, HEIC), or fails."""
-    if name in ("jpeg", "heic"):
+    """Return the number of frames; None where Pillow counts something else (MPO, HEIC, PSD), or fails."""
+    if name in ("jpeg", "heic", "psd"):
         return None
     try:
         frames = getattr(image, "n_frames", 1)
@@ -103,7 +109,10 @@ def _alpha(ours: Probe, said: Opinion) -> bool:
     """Return the expected alpha of our probe.
 
     It also counts later frames of a GIF, the area that its first frame leaves free, and any mask for alpha of a BMP.
+    Pillow takes any fourth channel of a PSD as alpha.
     """
+    if ours.format == "psd":
+        return ours.alpha
     return ours.alpha or said.alpha if ours.format in ("gif", "bmp") else said.alpha
 
 

@@ -9,8 +9,11 @@ from tests.corpus import hostile, needs_corpus, photos
 from thumbsmith.errors import Rejected
 from thumbsmith.image.probe import Probe, probe
 
+# PAM, and Photoshop documents with 16 bits or of the large kind.
+UNKNOWN_TO_PILLOW = {"pnm-alpha", "psd-deep", "psd-large"}
 
-@pytest.mark.parametrize("name", sorted(good()))
+
+@pytest.mark.parametrize("name", sorted(set(good()) - UNKNOWN_TO_PILLOW))
 def test_good_files_are_what_pillow_says(name: str):
     """Format, size, orientation, frames and alpha of every kind of file are those of Pillow."""
     assert opinion(good()[name]) is not None

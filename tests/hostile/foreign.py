@@ -2,7 +2,6 @@
 
 import gzip
 import io
-import struct
 import tarfile
 import zipfile
 from collections.abc import Iterator
@@ -34,9 +33,7 @@ NAMED = {
     ],
     "an MVG drawing": [b"push graphic-context\nviewbox 0 0 640 480\nfill 'url(https://127.0.0.1/a.jpg\"|id\")'"],
     "an MSL script": [b'<?xml version="1.0"?><image><read filename="/etc/passwd"/><write filename="x.php"/></image>'],
-    "a JPEG 2000 picture": [b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(40), b"\xff\x4f\xff\x51" + bytes(40)],
-    "a Photoshop document": [b"8BPS\0\1" + bytes(6) + struct.pack(">HIIHH", 3, 30_000, 30_000, 8, 3)],
-    "an icon": [b"\0\0\1\0\1\0\0\0\0\0\1\0\x20\0" + bytes(8) + saved("PNG"), b"icns\0\0\0\x10"],
+    "an icon": [b"icns\0\0\0\x10"],
     "gzip data": [gzip.compress(bytes(1 << 20)), gzip.compress(SVG % b"")],
     "a tar archive": [],
     "a ZIP archive": [],
@@ -46,7 +43,6 @@ NAMED = {
     "XZ data": [b"\xfd7zXZ\0\0\4" + bytes(24)],
     "a program": [b"\x7fELF\2\1\1" + bytes(60), b"MZ\x90\0" + bytes(60)],
     "a script": [b"#!/bin/sh\nid\n"],
-    "a portable bitmap (PNM)": [b"P6 2000000000 2000000000 255\n"],
     "an OpenEXR picture": [b"v/1\1" + bytes(40)],
     "a FITS file": [b"SIMPLE  =                    T"],
     "a file of unknown type": [

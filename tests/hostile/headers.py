@@ -57,6 +57,38 @@ def _tiff(width: int, height: int, **more: int) -> bytes:
     return tiff(sorted(fields)) + bytes(64)
 
 
+def _psd(width: int, height: int) -> bytes:
+    return b"8BPS" + struct.pack(">H6xHIIHHIIIH", 1, 3, height, width, 8, 3, 0, 0, 0, 1) + bytes(64)
+
+
+def _jp2(width: int, height: int, tile: tuple[int, int] | None = None) -> bytes:
+    sides = (width, height, 0, 0, *(tile or (width, height)), 0, 0)
+    size = struct.pack(">HHH8IH", 0xFF51, 47, 0, *sides, 3) + b"\7\1\1" * 3
+    return (
+        b"\xff\x4f"
+        + size
+        + bytes.fromhex("ff52000c00000001000504040001")
+        + bytes.fromhex("ff90000a0000000000000001ff93ffd9")
+    )
+
+
+def _icon(width: int, height: int) -> bytes:
+    bitmap = struct.pack("<IiiHHIIiiII", 40, width, height * 2, 1, 32, 0, 0, 0, 0, 0, 0) + bytes(64)
+    return struct.pack("<HHHBBBBHHII", 0, 1, 1, 0, 0, 0, 0, 1, 32, len(bitmap), 22) + bitmap
+
+
+def _same_claims(width: int, height: int) -> Iterator[tuple[str, bytes]]:
+    """Yield the same claim in PNM, PAM, QOI, PSD, JPEG 2000 and an icon."""
+    yield "ppm", b"P6 %d %d 255\n" % (width, height) + bytes(64)
+    yield "pbm-text", b"P1 %d %d\n" % (width, height) + b"0 1 " * 16
+    yield "pam", b"P7\nWIDTH %d\nHEIGHT %d\nDEPTH 4\nMAXVAL 65535\nENDHDR\n" % (width, height) + bytes(64)
+    yield "qoi", b"qoif" + struct.pack(">IIBB", width, height, 4, 0) + b"\xfd" * 64
+    yield "psd", _psd(width, height)
+    yield "jp2", _jp2(width, height)
+    if height < 2**30:
+        yield "ico", _icon(width, height)
+
+
 @cache
 def header_bombs() -> tuple[Sample, ...]:
     """Return files whose header shows that they are too large."""
@@ -72,6 +104,8 @@ def _header_bombs() -> Iterator[Sample]:
         yield Sample(f"avif-{size}", heif(ispe(width, height)), "reject", LARGE)
         yield Sample(f"heic-{size}", heif(ispe(width, height), brand=b"heic"), "reject", LARGE)
         yield Sample(f"webp-canvas-{size}", _webp_canvas(min(width, 1 << 24), min(height, 1 << 24)), "reject", LARGE)
+        for name, data in _same_claims(width, height):
+            yield Sample(f"{name}-{size}", data, "reject", LARGE)
         if max(width, height) < 1 << 16:
             yield Sample(f"jpeg-{size}", _jpeg(width, height), "reject", LARGE)
             yield Sample(f"gif-canvas-{size}", _gif((width, height), (1, 1)), "reject", LARGE)
@@ -162,6 +196,17 @@ def _liars() -> Iterator[Sample]:
         yield Sample(f"{name}-grid-too-small", grid(2, 2, 4000, 4000, 64, 4, brand), "reject", LYING)
         yield Sample(f"{name}-grid-of-giants", grid(2, 2, 100, 100, 16_384, 4, brand), "reject", LYING)
         yield Sample(f"{name}-grid-of-another-size", _lying_grid(brand), "reject", LYING)
+    yield Sample("jp2-tiles-of-a-pixel", _jp2(40_000, 6_000, (1, 1)), "reject", LYING)
+    yield Sample("jp2-without-most-tiles", _jp2(1_000, 1_000, (10, 10)), "reject", LYING)
+    yield Sample("jp2-tile-2-31", _jp2(1_000, 1_000, (2**31 - 1, 2**31 - 1)), "reject", LYING)
+    yield Sample("psd-rows-beyond", _psd(100, 100)[:-65] + b"\1" + b"\xff" * 700, "reject", LYING)
+    yield Sample("psd-resources-of-4-gb", _psd(9, 9)[:30] + b"\xff" * 64, "reject", LYING)
+    yield Sample("ico-beyond", struct.pack("<HHHBBBBHHII", 0, 1, 1, 9, 9, 0, 0, 1, 32, 99, 2**31), "reject", LYING)
+    yield Sample("ico-in-itself", struct.pack("<HHHBBBBHHII", 0, 1, 1, 9, 9, 0, 0, 1, 32, 22, 0), "reject", LYING)
+    yield Sample("ico-65535-pictures", b"\0\0\1\0\xff\xff" + bytes(2_000), "reject", LYING)
+    yield Sample("ppm-number-without-end", b"P3 9 9 255 " + b"1" * 500_000, "reject", LYING)
+    yield Sample("ppm-comment-without-end", b"P6 #" + b"x" * 500_000, "reject", LYING)
+    yield Sample("pam-of-65535-channels", b"P7\nWIDTH 9\nHEIGHT 9\nDEPTH 65535\nMAXVAL 255\nENDHDR\n", "reject")
     yield Sample("tiff-directories-in-a-circle", tiff([(256, 4, 9), (257, 4, 9)], following=8), "reject", LYING)
     yield Sample("avif-boxes-without-end", box(b"ftyp", b"avif", bytes(4)) + box(b"free") * 20_000, "reject", LYING)
     yield Sample("avif-box-in-box", box(b"ftyp", b"avif", bytes(4)) + _nested(500), "reject", LYING)

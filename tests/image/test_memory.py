@@ -70,6 +70,9 @@ def made(mode: str, kind: str, side: int, **options) -> bytes:
         ("RGB", "BMP", {}),
         ("RGB", "AVIF", {"speed": 10}),
         ("RGBA", "AVIF", {"speed": 10, "subsampling": "4:4:4"}),
+        ("RGB", "PPM", {}),
+        ("RGB", "JPEG2000", {"quality_mode": "rates", "quality_layers": [20]}),
+        ("RGBA", "JPEG2000", {"tile_size": (512, 512)}),
     ],
 )
 def test_no_decoder_takes_more_than_predicted(tmp_path, mode, kind, options):
@@ -97,7 +100,9 @@ def test_a_heic_of_tiles_takes_no_more_than_predicted(tmp_path, turn):
     assert peak <= predicted < 5 * 104 * 72 * SIDE * SIDE
 
 
-@pytest.mark.parametrize("kind", ["png", "gif", "webp", "tiff", "bmp", "avif", "heic", "jpeg"])
+@pytest.mark.parametrize(
+    "kind", ["png", "gif", "webp", "tiff", "bmp", "avif", "heic", "jpeg", "jp2", "psd", "ico", "pnm", "qoi"]
+)
 def test_a_header_of_gigabytes_is_rejected(kind):
     """A few bytes that expand to gigabytes are over_memory before they are decoded."""
     bomb = Probe(format=kind, bytes=41, width=20_000, height=17_000, progressive=True, subsampled=False)

@@ -20,8 +20,6 @@ from thumbsmith.worker.budget import default_memory_bytes
 from thumbsmith.worker.isolation import LAYERS
 from thumbsmith.worker.pool import Workers, usable_cores
 
-# Formats that need an extra of the same name.
-
 
 @command(no_args_is_help=False)
 @recipe_option

@@ -6,7 +6,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from thumbsmith.errors import Rejected
-from thumbsmith.image import canvas, color, decode_avif, decode_jpeg, decode_tiff, decode_webp, transfer, vips_stream
+from thumbsmith.image import (
+    canvas,
+    color,
+    decode_avif,
+    decode_jpeg,
+    decode_jpeg2000,
+    decode_tiff,
+    decode_webp,
+    transfer,
+    vips_stream,
+)
 from thumbsmith.image.color import normalize_mode
 from thumbsmith.image.containers.base import Probe
 from thumbsmith.image.eighth import EIGHTH
@@ -129,6 +139,8 @@ def _loaded(
         return shrunk[0], image_colors(image, shrunk[0].mode, probe), shrunk[1]
     if confined and probe.format == "jpeg" and shrink == EIGHTH and (eighth := decode_jpeg.load_eighth(stream, image)):
         return eighth, image_colors(image, eighth.mode, probe), shrink
+    if probe.format == "jp2":
+        decode_jpeg2000.reduce_in_decoder(image, shrink)
     if probe.format in ("jpeg", "heic") and shrink > 1:
         image.draft(image.mode, (image.width // shrink, image.height // shrink))
     image.load()

@@ -89,6 +89,9 @@ def _function(name: str) -> Any:
 # Pillow reads a TIFF whose number 42 is in the wrong byte order, so these signatures are TIFF too.
 _TIFF_HEADERS: Final = (b"II*\x00", b"MM\x00*", b"II\x00*", b"MM*\x00", b"II+\x00", b"MM\x00+")
 
+# Digits 1 to 7, and what may follow them.
+_PNM_HEADERS: Final = tuple(b"P%d%c" % (digit, after) for digit in range(1, 8) for after in b"\n\r\t #")
+
 _FORMATS: Final = (
     SourceFormat(
         name="jpeg",
@@ -166,6 +169,55 @@ _FORMATS: Final = (
         decoder="decode_bmp.open_bmp",
         suffixes=frozenset({".bmp"}),
         media_types=frozenset({"image/bmp"}),
+    ),
+    SourceFormat(
+        name="pnm",
+        signatures=tuple(((0, header),) for header in _PNM_HEADERS),
+        header="containers.pnm.read",
+        decoder="decode_pnm.open_pnm",
+        suffixes=frozenset({".pbm", ".pgm", ".ppm", ".pnm", ".pam"}),
+        media_types=frozenset(
+            {
+                "image/x-portable-anymap",
+                "image/x-portable-bitmap",
+                "image/x-portable-graymap",
+                "image/x-portable-pixmap",
+            }
+        ),
+    ),
+    SourceFormat(
+        name="ico",
+        signatures=(((0, b"\x00\x00\x01\x00"),), ((0, b"\x00\x00\x02\x00"),)),  # icons and cursors
+        header="containers.ico.read",
+        decoder="decode_ico.open_ico",
+        suffixes=frozenset({".ico", ".cur"}),
+        media_types=frozenset({"image/vnd.microsoft.icon", "image/x-icon"}),
+    ),
+    SourceFormat(
+        name="jp2",
+        signatures=(((0, b"\x00\x00\x00\x0cjP  \r\n\x87\n"),), ((0, b"\xff\x4f\xff\x51"),)),
+        header="containers.jpeg2000.read",
+        decoder="decode_jpeg2000.open_jpeg2000",
+        prepare="decode_jpeg2000.load_plugin",
+        feature="jpg_2000",
+        suffixes=frozenset({".jp2", ".jpx", ".jpf", ".j2k", ".j2c", ".jpc"}),
+        media_types=frozenset({"image/jp2", "image/jpx", "image/j2c"}),
+    ),
+    SourceFormat(
+        name="psd",
+        signatures=(((0, b"8BPS"),),),
+        header="containers.psd.read",
+        decoder="decode_psd.open_psd",
+        suffixes=frozenset({".psd", ".psb"}),
+        media_types=frozenset({"image/vnd.adobe.photoshop"}),
+    ),
+    SourceFormat(
+        name="qoi",
+        signatures=(((0, b"qoif"),),),
+        header="containers.qoi.read",
+        plugin=("QoiImagePlugin", "QoiImageFile"),
+        suffixes=frozenset({".qoi"}),
+        media_types=frozenset({"image/qoi"}),
     ),
 )
 

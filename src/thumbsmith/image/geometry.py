@@ -38,6 +38,10 @@ REDUCING_GAP: Final = 3.0
 # For a picture that another one is made from.
 CASCADE_MARGIN: Final = 2.0
 
+# For a JPEG 2000 that is decoded at a lower resolution. Measured on 5 photographs at 256 px against full decoding, the
+# worst SSIM: 0.9958 at 4, 0.9719 at 2.
+WAVELET_MARGIN: Final = 4.0
+
 # Formats of sources whose frames follow one another in time. Those of a TIFF are pages, or sizes of one picture.
 ANIMATED_FORMATS: Final = frozenset({"gif", "png", "webp", "avif"})
 
@@ -211,11 +215,12 @@ def decoder_shrink(probe: Probe, reduction: float) -> int:
 
     A JPEG is decoded at a DCT scale. A TIFF is read from the smallest level of its pyramid with twice the pixels that
     are needed on each axis: SSIM of a photograph at 256 and 512 px is then 0.998; with 1.5 times as many it is 0.995.
-    The tiles of a HEIC are averaged one by one, as pixels of any picture are before Lanczos.
+    The tiles of a HEIC are averaged one by one, as pixels of any picture are before Lanczos. A JPEG 2000 contains its
+    picture at each half of its size.
     """
     if probe.format == "jpeg":
         return dct_shrink(reduction)
-    margin = REDUCING_GAP if probe.format == "heic" else CASCADE_MARGIN
+    margin = {"heic": REDUCING_GAP, "jp2": WAVELET_MARGIN}.get(probe.format, CASCADE_MARGIN)
     return next((1 << level for level in range(probe.levels, 0, -1) if reduction >= margin * (1 << level)), 1)
 
 

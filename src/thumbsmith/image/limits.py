@@ -26,6 +26,9 @@ PIXEL_BYTES: Final = 4
 # Whole pictures that a decoder keeps to compose the next frame of an animation, and our copy of the frame.
 ANIMATION_CANVASES: Final = 4
 
+# Bytes that openjpeg takes for each sample of a tile: the sample, and its share of the code blocks.
+JPEG2000_SAMPLE_BYTES: Final = 8
+
 # Bytes for each pixel that encoding takes in addition: measured 25 for AVIF, 2 at most for others; and a padded copy.
 AVIF_ENCODE_BYTES: Final = 32
 ENCODE_BYTES: Final = 8
@@ -109,7 +112,15 @@ def predict_decode_bytes(probe: Probe, shrink: int) -> int:
                 _pixels(probe) * (_pixel_bytes(probe) + ANIMATION_CANVASES * PIXEL_BYTES)
                 + 3 * probe.bytes * probe.hidden
             )
-        case _:  # PNG, GIF and BMP are decoded row by row; a run-length coded BMP needs one array of bytes
+        case "jp2":  # the picture; samples of a tile in 32 bits, their parts, and a copy in 8 or 16 bits
+            tile = -(-probe.piece // shrink**2) * probe.channels * (JPEG2000_SAMPLE_BYTES + _depth_bytes(probe))
+            held = width * height * _pixel_bytes(probe) + tile + 2 * probe.bytes
+        case "psd":  # planes, and the merged picture with copies
+            planes = probe.channels * (1 + 4 * (probe.depth > 8))
+            held = _pixels(probe) * (planes + 2 * PIXEL_BYTES + _pixel_bytes(probe)) + probe.bytes
+        case "ico" | "qoi":  # the pixels as bytes, twice, and copies of the picture
+            held = _pixels(probe) * (3 * PIXEL_BYTES + _pixel_bytes(probe)) + 2 * probe.bytes
+        case _:  # PNM, PNG, GIF and BMP are decoded row by row; a run-length coded BMP needs one array of bytes
             held = _pixels(probe) * (_pixel_bytes(probe) + (probe.format == "bmp"))
     return held + FIXED_BYTES
 

@@ -121,7 +121,11 @@ class SourceStream:
 
     def window(self) -> Window:
         """Return a window over the source. Reads through it move the position of the stream."""
-        return Window.over(_Ranges(self, self._reader.size))
+        return Window.over(self.ranges())
+
+    def ranges(self) -> RangeReader:
+        """Return a range reader over the source. Reads through it move the position of the stream."""
+        return _Ranges(self, self._reader.size)
 
     def _bytes(self, start: int, length: int) -> bytes:
         """Return bytes within the source. Short reads use a block that is read ahead."""
