@@ -1,6 +1,7 @@
 """The responses of S3 and their meaning, from a server that sends exactly what a test scripts."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 from botocore.retries.quota import RetryQuota
@@ -13,7 +14,7 @@ from thumbsmith.errors import Code, Rejected, SourceChanged, StoreError
 from thumbsmith.store import Headers, ObjectInfo, open_store
 from thumbsmith.store.memory import MemoryStore
 from thumbsmith.store.s3 import FIRST_READ_BYTES, S3Object, S3Store
-from thumbsmith.store.s3_common import MAX_ATTEMPTS
+from thumbsmith.store.s3_common import MAX_ATTEMPTS, modified_seconds
 from thumbsmith.web.library import ImageLibrary
 
 BIG = FIRST_READ_BYTES + 10
@@ -393,3 +394,20 @@ def test_a_page_of_images_takes_a_page_of_the_listing(
     assert [info.key for info in library.list_sources("", "a b.jpg", 2)] == ["b.jpg", "c.jpg"]
     (asked,) = script.asked
     assert "start-after=photos%2Fa%20b.jpg" in asked.path
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("2024-03-01T10:00:00.000Z", 1_709_287_200.0),
+        ("Fri, 01 Mar 2024 10:00:00 GMT", 1_709_287_200.0),
+        (datetime(2024, 3, 1, 10, tzinfo=UTC), 1_709_287_200.0),
+        ("2024-99-99", None),
+        ("soon", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_the_time_of_an_object_is_read_in_every_form(value, seconds):
+    """Listings, headers and botocore write it differently. An invalid or missing time is None."""
+    assert modified_seconds({"LastModified": value}) == seconds

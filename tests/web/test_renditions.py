@@ -86,6 +86,9 @@ def test_conditional_and_range_requests(server: RunningServer):
     assert re.fullmatch('"[0-9a-f]{32}"', etag)
     known = server.client.get(path, headers={"If-None-Match": f'"other", {etag}'})
     assert (known.status_code, known.content, known.headers["etag"]) == (304, b"", etag)
+    date = {"If-Modified-Since": whole.headers["last-modified"]}
+    assert server.client.get(path, headers=date).status_code == 304
+    assert server.client.get(path, headers={**date, "If-None-Match": '"other"'}).status_code == 200
     part = server.client.get(path, headers={"Range": "bytes=2-5", "If-Range": etag})
     assert (part.status_code, part.content) == (206, whole.content[2:6])
     assert part.headers["content-range"] == f"bytes 2-5/{len(whole.content)}"

@@ -56,13 +56,15 @@ class ObjectInfo:
     """One object, as `head` or a listing reports it. `size` is in bytes.
 
     `etag` is opaque and changes whenever the content does. `opted_out` is not set by a listing: the owner of the object
-    wants no thumbnails of it.
+    wants no thumbnails of it. `modified` is when the content was written, in seconds since 1970, as far as the store
+    tells. It is for people and caches, and does not identify a version.
     """
 
     key: str
     etag: str
     size: int
     opted_out: bool = False
+    modified: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

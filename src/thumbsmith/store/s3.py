@@ -22,7 +22,7 @@ from thumbsmith.store.base import (
     override,
     printable_key,
 )
-from thumbsmith.store.s3_common import server_text
+from thumbsmith.store.s3_common import modified_seconds, server_text
 
 if TYPE_CHECKING:
     from thumbsmith.store.s3_client import ObjectRange, S3Client
@@ -134,9 +134,8 @@ class S3Store(Store):
             if not refusal.no_such_object:
                 raise
         else:
-            return ObjectInfo(
-                key, self._etag(answer.get("ETag"), key), self._size(answer, "ContentLength", key), opted_out
-            )
+            etag, size = self._etag(answer.get("ETag"), key), self._size(answer, "ContentLength", key)
+            return ObjectInfo(key, etag, size, opted_out, modified_seconds(answer))
         # The answer to HEAD has no body that says what is missing, object or bucket. The answer to GET has one.
         found = self.open(key)
         return found.info if found else None
@@ -158,7 +157,8 @@ class S3Store(Store):
             if refusal.status == 416:  # RFC 9110, section 14.1.2: an empty object has no first byte
                 return self._open_empty(key)
             raise
-        return S3Object(ObjectInfo(key, self._etag(piece.etag, key), piece.size, opted_out), self, piece.data)
+        info = ObjectInfo(key, self._etag(piece.etag, key), piece.size, opted_out, piece.modified)
+        return S3Object(info, self, piece.data)
 
     def read_version(self, info: ObjectInfo, start: int, end: int) -> bytes:
         """Return the bytes from `start` to before `end` of the version that has this etag.
@@ -299,7 +299,8 @@ class S3Store(Store):
                 key = each["Key"][len(self.prefix) :]
                 # Left out: the "folder" object of the prefix itself, and keys without the prefix, as some servers send.
                 if key and each["Key"].startswith(full_prefix):
-                    yield ObjectInfo(key, self._etag(each.get("ETag"), key), self._size(each, "Size", key))
+                    etag, size = self._etag(each.get("ETag"), key), self._size(each, "Size", key)
+                    yield ObjectInfo(key, etag, size, modified=modified_seconds(each))
             if token is None:
                 return
             parameters["ContinuationToken"] = token

@@ -21,6 +21,7 @@ from thumbsmith.store.s3_common import (
     RETRY_WINDOW_SECONDS,
     S3Endpoint,
     direct_endpoint,
+    modified_seconds,
 )
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ _CONTENT_RANGE: Final = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,
 class ObjectRange:
     """Some bytes of an object, its etag as S3 sent it, and the number of bytes of the whole object.
 
-    `metadata` is its user metadata, and `tags` its number of tags.
+    `metadata` is its user metadata, and `tags` its number of tags. `modified` is when it was written, in seconds since
+    1970, or None if the answer has no such time.
     """
 
     data: bytes
@@ -45,6 +47,7 @@ class ObjectRange:
     size: int
     metadata: Mapping[str, str] = field(default_factory=dict)
     tags: int = 0
+    modified: float | None = None
 
 
 class Transport(Protocol):
@@ -191,4 +194,5 @@ def _piece(answer: dict[str, Any], first: int, last: int) -> ObjectRange | None:
     data = answer["Body"].read()
     if len(data) != expected:
         return None
-    return ObjectRange(data, answer.get("ETag", ""), size, answer.get("Metadata", {}), answer.get("TagCount", 0))
+    marks = answer.get("Metadata", {}), answer.get("TagCount", 0)
+    return ObjectRange(data, answer.get("ETag", ""), size, *marks, modified_seconds(answer))

@@ -6,7 +6,9 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from thumbsmith.errors import S3Error, StoreError
@@ -209,3 +211,17 @@ def _forbidden(operation: str) -> str:
         "access denied: grant s3:GetObject, and s3:ListBucket on the bucket, "
         "without which S3 answers so for an object that is not there too"
     )
+
+
+def modified_seconds(answer: Mapping[str, Any]) -> float | None:
+    """Return `LastModified` of an answer in seconds since 1970, or None if it is missing or invalid.
+
+    botocore parses it. In a listing it is an ISO 8601 date, and in a header an HTTP date.
+    """
+    value = answer.get("LastModified")
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value) if value[:4].isdigit() else parsedate_to_datetime(value)
+        except (ValueError, OverflowError):
+            return None
+    return value.timestamp() if isinstance(value, datetime) else None

@@ -58,6 +58,7 @@ _RESULT_HEADERS: Final = {
     "content-range": ("ContentRange", False),
     "content-type": ("ContentType", False),
     "cache-control": ("CacheControl", False),
+    "last-modified": ("LastModified", False),
     "x-amz-tagging-count": ("TagCount", True),
 }
 _METADATA_PREFIX: Final = "x-amz-meta-"
@@ -219,7 +220,9 @@ def listing(body: bytes) -> dict[str, Any]:
             found = {_name(part): part.text or "" for part in each}
             key = found.get("Key", "")
             size = _number(found.get("Size", ""))
-            contents.append({"Key": unquote_plus(key) if encoded else key, "ETag": found.get("ETag"), "Size": size})
+            name = unquote_plus(key) if encoded else key
+            times = {"LastModified": found.get("LastModified")}
+            contents.append({"Key": name, "ETag": found.get("ETag"), "Size": size, **times})
     more = {name: fields[name] for name in ("NextContinuationToken",) if name in fields}
     return {"Contents": contents, "IsTruncated": fields.get("IsTruncated") == "true", **more}
 

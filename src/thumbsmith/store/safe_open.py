@@ -259,7 +259,7 @@ class OpenFile:
 
 def object_info(key: str, status: os.stat_result) -> ObjectInfo:
     """Return a file with this status as an object."""
-    return ObjectInfo(key, file_etag(status), status.st_size)
+    return ObjectInfo(key, file_etag(status), status.st_size, modified=status.st_mtime)
 
 
 def file_etag(status: os.stat_result) -> str:

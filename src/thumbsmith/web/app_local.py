@@ -25,7 +25,8 @@ from thumbsmith.store import Store, refuse_overlap
 from thumbsmith.web.access import SessionEndpoint
 from thumbsmith.web.app import build_app
 from thumbsmith.web.background import BackgroundUpdater
-from thumbsmith.web.http import Problem, matches_etag
+from thumbsmith.web.conditional import Validators
+from thumbsmith.web.http import Problem
 from thumbsmith.web.images import ImageEndpoints
 from thumbsmith.web.library import MAX_READER_THREADS, ImageLibrary
 from thumbsmith.web.on_demand import OnDemandEndpoint, OnDemandRenderer, PreviewEndpoint
@@ -122,9 +123,9 @@ def _asset_response(request: Request, name: str, policy: str) -> Response:
     content, media_type = _assets().get(name, (None, ""))
     if content is None:
         raise Problem(404, "The page has no file of this name.", code="not_found")
-    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-    headers = {"ETag": etag, "Cache-Control": "no-cache", "Content-Security-Policy": policy}
-    if matches_etag(etag, request.headers):
+    validators = Validators(f'"{hashlib.sha256(content).hexdigest()[:32]}"')
+    headers = {**validators.headers(), "Cache-Control": "no-cache", "Content-Security-Policy": policy}
+    if validators.match(request.headers):
         return Response(status_code=304, headers=headers)
     return Response(content, headers=headers, media_type=media_type)
 

@@ -1,9 +1,8 @@
-"""HTTP for every endpoint: problems as answers, JSON bodies, keys in paths, conditional requests and ranges."""
+"""HTTP for every endpoint: problems as answers, JSON bodies, and keys in paths."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
@@ -36,9 +35,6 @@ _NEW_PHRASES: Final = {
 }
 
 _TYPE_NAMES: Final[dict[type, str]] = {str: "text", int: "a whole number", bool: "true or false"}
-
-_RANGE: Final = re.compile(r"bytes=\s*(\d{0,18})-(\d{0,18})\s*")
-_ETAG: Final = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 
 
 class Problem(Exception):
@@ -222,32 +218,3 @@ def encode_key(key: str) -> str:
     """
     is_stable = all(part not in {"", ".", ".."} for part in key.split("/"))
     return quote(key, safe="/" if is_stable else "")
-
-
-def matches_etag(etag: str, headers: Mapping[str, str]) -> bool:
-    """Return whether If-None-Match names this etag: the client has the content already (RFC 9110, section 13.1.2)."""
-    expected = headers.get("if-none-match")
-    if expected is None:
-        return False
-    return expected.strip() == "*" or etag in _ETAG.findall(expected)
-
-
-def byte_range(size: int, etag: str, headers: Mapping[str, str]) -> tuple[int, int] | None:
-    """Return the offsets of the first requested byte and of the byte after the last one; None for all bytes.
-
-    Several ranges, a Range that cannot be parsed, and a range of another version (If-Range) also return None: RFC 9110,
-    section 14.2. Raises ValueError if the range begins after the end (416).
-    """
-    match = _RANGE.fullmatch(headers.get("range", ""))
-    if not match or not any(match.groups()) or headers.get("if-range", etag) != etag:
-        return None
-    first, last = match.groups()
-    if not first:
-        start, end = max(0, size - int(last)), size
-    else:
-        start, end = int(first), min(int(last) + 1 if last else size, size)
-        if last and int(last) < int(first):
-            return None
-    if start >= size or start >= end:
-        raise ValueError(f"bytes */{size}")
-    return start, end

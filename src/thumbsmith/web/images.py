@@ -18,7 +18,8 @@ from starlette.responses import Response
 from thumbsmith.errors import ThumbsmithError
 from thumbsmith.reconcile.manifest import Manifest
 from thumbsmith.store.base import ObjectInfo
-from thumbsmith.web.http import Problem, encode_key, key_from_path, matches_etag, problem_from_error
+from thumbsmith.web.conditional import Validators
+from thumbsmith.web.http import Problem, encode_key, key_from_path, problem_from_error
 from thumbsmith.web.library import ImageLibrary, ImageStatus, Status, Updater
 
 # The number of images on a page.
@@ -98,8 +99,9 @@ class ImageEndpoints:
             more = {"rejection": content["rejection"], "source": content["source"]}
             raise Problem(422, detail, code=code, headers={"Cache-Control": "no-cache"}, more=more)
         body, etag = _manifest_json(manifest)
-        headers = {"ETag": etag, "Cache-Control": "no-cache"}
-        if matches_etag(etag, request.headers):
+        validators = Validators(etag, image.modified)
+        headers = {**validators.headers(), "Cache-Control": "no-cache"}
+        if validators.match(request.headers):
             return Response(status_code=304, headers=headers)
         return Response(body, headers=headers, media_type="application/json")
 

@@ -17,6 +17,7 @@ from typing import Final, Literal, Protocol, TypeVar
 
 from thumbsmith.errors import ThumbsmithError
 from thumbsmith.recipe import Recipe
+from thumbsmith.recipe.names import MANIFEST
 from thumbsmith.recipe.selection import is_source, may_hold_sources
 from thumbsmith.reconcile.converge import StoreDriver, digest
 from thumbsmith.reconcile.decide import unusable_key
@@ -70,11 +71,15 @@ class Updater(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageStatus:
-    """A source and the state of its thumbnails. `manifest` is None unless it describes this version of the source."""
+    """A source and the state of its thumbnails. `manifest` is None unless it describes this version of the source.
+
+    `modified` is when the manifest was written, in seconds since 1970, as far as the store tells.
+    """
 
     source: ObjectInfo
     status: Status
     manifest: Manifest | None = None
+    modified: float | None = None
 
 
 @dataclass(slots=True)
@@ -110,7 +115,9 @@ class ImageLibrary:
         if not found.assessment.settled or found.manifest is None:
             return ImageStatus(source=found.source, status="making")
         status: Status = "rejected" if found.manifest.rejection else "ok"
-        return ImageStatus(source=found.source, status=status, manifest=found.manifest)
+        written = found.present.get(MANIFEST)
+        modified = written.modified if written else None
+        return ImageStatus(source=found.source, status=status, manifest=found.manifest, modified=modified)
 
     def manifest(self, key: str) -> Manifest | None:
         """Return the manifest of the key in the destination, or None. Raises StoreError."""

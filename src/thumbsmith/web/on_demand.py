@@ -24,11 +24,11 @@ from thumbsmith.recipe.names import Rendition
 from thumbsmith.recipe.selection import is_source
 from thumbsmith.reconcile.converge import Renderer
 from thumbsmith.signing import EXPIRES, OPTIONS, SIGNATURE, recipe_of, signature
+from thumbsmith.web.conditional import Validators
 from thumbsmith.web.http import (
     RETRY_AFTER_SECONDS,
     Problem,
     key_from_path,
-    matches_etag,
     read_field,
     read_json_object,
 )
@@ -117,11 +117,11 @@ class PreviewEndpoint:
 
 
 class CachedThumbnail(NamedTuple):
-    """The bytes, media type and etag of a thumbnail."""
+    """The bytes and media type of a thumbnail, and what identifies it."""
 
     data: bytes
     type: str
-    etag: str
+    validators: Validators
 
 
 @dataclass(slots=True)
@@ -173,8 +173,8 @@ class OnDemandEndpoint:
         options = {name: value for name, value in query.items() if name in OPTIONS}
         thumbnail = await self._thumbnail(key, self._recipe(options))
         max_age = max(min(expires - int(time.time()), _MAX_AGE_SECONDS), 0)
-        headers = {"ETag": thumbnail.etag, "Cache-Control": f"public, max-age={max_age}"}
-        if matches_etag(thumbnail.etag, request.headers):
+        headers = {**thumbnail.validators.headers(), "Cache-Control": f"public, max-age={max_age}"}
+        if thumbnail.validators.match(request.headers):
             return Response(status_code=304, headers=headers)
         headers["Content-Length"] = str(len(thumbnail.data))
         return Response(None if request.method == "HEAD" else thumbnail.data, 200, headers, thumbnail.type)
@@ -211,7 +211,7 @@ class OnDemandEndpoint:
         if thumbnail is None:
             made = await self.renderer.render(key, recipe)
             etag = f'"{hashlib.sha256(made.data).hexdigest()[:32]}"'
-            thumbnail = CachedThumbnail(made.data, made.format.media_type, etag)
+            thumbnail = CachedThumbnail(made.data, made.format.media_type, Validators(etag, source.modified))
             self.cache.put(name, thumbnail)
         return thumbnail
 

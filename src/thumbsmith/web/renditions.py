@@ -20,12 +20,11 @@ from thumbsmith.recipe.names import rendition_key
 from thumbsmith.recipe.selection import is_source
 from thumbsmith.reconcile.manifest import Manifest, RenditionRecord
 from thumbsmith.store import OpenObject
+from thumbsmith.web.conditional import Validators
 from thumbsmith.web.http import (
     RETRY_AFTER_SECONDS,
     Problem,
-    byte_range,
     encoded_rest_of_path,
-    matches_etag,
     percent_decode,
 )
 from thumbsmith.web.library import ImageLibrary, Updater
@@ -164,18 +163,19 @@ class RenditionEndpoint:
         raise Problem(503, detail, code="try_again", headers={"Retry-After": RETRY_AFTER_SECONDS})
 
     async def _response(self, request: Request, rendition: OpenRendition) -> Response:
-        etag, size = f'"{rendition.record.sha256[:32]}"', rendition.reader.size
+        validators = Validators(f'"{rendition.record.sha256[:32]}"', rendition.reader.info.modified)
+        size = rendition.reader.size
         headers = {
-            "ETag": etag,
+            **validators.headers(),
             "Cache-Control": self._cache_control(request, rendition.record),
             "Accept-Ranges": "bytes",
             **({"Vary": "Accept"} if rendition.is_negotiated else {}),
         }
-        if matches_etag(etag, request.headers):
+        if validators.match(request.headers):
             rendition.reader.close()
             return Response(status_code=304, headers=headers)
         try:
-            part = byte_range(size, etag, request.headers)
+            part = validators.byte_range(size, request.headers)
         except ValueError:
             content_range = {"Content-Range": f"bytes */{size}"}
             detail = f"Range: the thumbnail has only {size} bytes."
