@@ -54,7 +54,7 @@ def test_names_of_this_machine_are_accepted(server: RunningServer, host: str):
 )
 def test_a_foreign_host_is_refused(server: RunningServer, host: str, status: int):
     """A foreign name for the address of this machine (DNS rebinding) is refused on every path."""
-    for path in ("/", "/images", "/openapi.json", "/health"):
+    for path in ("/", "/images", "/openapi.json", "/docs"):
         answer = server.client.get(path, headers={"Host": host})
         assert answer.status_code == status
         assert answer.headers["content-type"] == "application/problem+json"
@@ -65,6 +65,36 @@ def test_no_host_and_two_hosts_are_refused(server: RunningServer):
     assert _raw(server, b"GET /images HTTP/1.1\r\nConnection: close\r\n\r\n").startswith(b"HTTP/1.1 400 ")
     twice = b"GET /images HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n"
     assert _raw(server, twice).startswith(b"HTTP/1.1 400 ")
+
+
+def test_health_answers_for_any_host(server: RunningServer, guarded: RunningServer):
+    """Load balancers use the address of the machine: they need neither the name nor the token."""
+    for running in (server, guarded):
+        for host in ("evil.example", "10.0.0.1:80", ""):
+            answer = running.client.get("/health", headers={"Host": host})
+            assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("GET", "/images", {}, 401),
+        ("GET", "/nothing", {"Authorization": f"Bearer {TOKEN}"}, 404),
+        ("PATCH", "/images", {"Authorization": f"Bearer {TOKEN}"}, 405),
+        ("GET", "/images", {"Authorization": f"Bearer {TOKEN}", "Host": "evil.example"}, 421),
+        ("POST", "/uploads", {"Authorization": f"Bearer {TOKEN}"}, 415),
+        ("GET", "/images/none.png", {"Authorization": f"Bearer {TOKEN}"}, 404),
+        ("GET", "/health", {}, 200),
+    ],
+)
+def test_an_allowed_site_can_read_errors(guarded: RunningServer, method, path, headers, status):
+    """Every answer to an allowed origin has the CORS headers; the same answer to another origin has none."""
+    answer = guarded.client.request(method, path, headers={**headers, "Origin": OTHER_SITE})
+    assert answer.status_code == status
+    assert answer.headers["access-control-allow-origin"] == OTHER_SITE
+    assert "Last-Modified" in answer.headers["access-control-expose-headers"]
+    other = guarded.client.request(method, path, headers={**headers, "Origin": "https://evil.example"})
+    assert "access-control-allow-origin" not in other.headers
 
 
 @pytest.mark.parametrize(

@@ -19,16 +19,20 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from thumbsmith.web.http import Problem, read_field, read_json_object
+from thumbsmith.web.root_path import own_path, url_path
 from thumbsmith.web.settings import WebSettings
 
 COOKIE: Final = "thumbsmith"
+
+# Load balancers check it by the address of the machine. It answers to any Host, and reveals nothing.
+HEALTH: Final = "/health"
 
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]/@\s]+)(?::\d{1,5})?")
 
 # Paths that need no token because they reveal nothing about images: the page, the API description, health, login.
-_PUBLIC_PATHS: Final = re.compile(r"/|/page/[^/]*|/openapi\.json|/health|/session")
+_PUBLIC_PATHS: Final = re.compile(r"/|/page/[^/]*|/docs|/openapi\.json|/health|/session")
 
 # Requests that need no token because their URL contains a secret: as with presigned URLs of S3.
 _UPLOAD_PATH: Final = re.compile(r"/uploads/[^/]+")
@@ -54,7 +58,8 @@ class AccessMiddleware:
         await self.app(scope, receive, send)
 
     def _check(self, request: HTTPConnection, method: str) -> None:
-        self._check_host(request.headers)
+        if own_path(request) != HEALTH:
+            self._check_host(request.headers)
         self._check_origin(request.headers, method)
         if self.settings.token and _needs_token(request, method):
             self._check_token(request, self.settings.token)
@@ -76,7 +81,7 @@ class AccessMiddleware:
                 "same-origin",
             }
         else:
-            own = {f"{scheme}://{headers['host']}".lower() for scheme in ("http", "https")}
+            own = {f"{scheme}://{headers.get('host', '')}".lower() for scheme in ("http", "https")}
             is_foreign = origin.lower() not in own | self.settings.origins
         if is_foreign:
             raise Problem(403, "Origin: pages of this site are not allowed here.", code="bad_origin")
@@ -94,7 +99,7 @@ class AccessMiddleware:
 def _needs_token(request: HTTPConnection, method: str) -> bool:
     if method == "OPTIONS" and "access-control-request-method" in request.headers:
         return False  # a CORS preflight cannot send a token
-    path = request.scope["path"]
+    path = own_path(request)
     path_with_secret = _PATHS_WITH_SECRET.get(method)
     return not (_PUBLIC_PATHS.fullmatch(path) or (path_with_secret and path_with_secret.fullmatch(path)))
 
@@ -115,7 +120,10 @@ class SessionEndpoint:
             raise Problem(401, "The token is wrong.", code="unauthorized")
         response = Response(status_code=204)
         is_secure = request.url.scheme == "https"
-        response.set_cookie(COOKIE, _session_value(token), httponly=True, samesite="strict", secure=is_secure)
+        path = url_path(request, "/")
+        response.set_cookie(
+            COOKIE, _session_value(token), path=path, httponly=True, samesite="strict", secure=is_secure
+        )
         return response
 
 

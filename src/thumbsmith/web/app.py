@@ -24,6 +24,7 @@ from thumbsmith.web import operations
 from thumbsmith.web.access import AccessMiddleware
 from thumbsmith.web.http import PROBLEM_HANDLERS, Problem
 from thumbsmith.web.openapi import document
+from thumbsmith.web.root_path import RootPathMiddleware
 from thumbsmith.web.settings import WebSettings
 
 # https://owasp.org/www-project-secure-headers/
@@ -67,34 +68,46 @@ def build_app(
         middleware=[
             Middleware(BodyTimeoutMiddleware),
             Middleware(AccessMiddleware, settings),
-            *_cors_middleware(settings),
         ],
         exception_handlers=dict(PROBLEM_HANDLERS),
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
     # Outside Starlette, so that answers to unexpected errors have the headers too.
-    return SecurityHeadersMiddleware(app, cross_origin=bool(settings.origins))
+    with_cors = CrossOriginMiddleware(app, settings.origins)
+    with_headers = SecurityHeadersMiddleware(with_cors, cross_origin=bool(settings.origins))
+    return RootPathMiddleware(with_headers, settings.root_path, settings.trusts_proxy)
 
 
 async def _show_health(_: Request) -> Response:
     return JSONResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})
 
 
-def _cors_middleware(settings: WebSettings) -> list[Middleware]:
-    """Return the middleware that lets pages of the allowed origins use the API. Empty if no origin is allowed."""
-    if not settings.origins:
-        return []
-    return [
-        Middleware(
-            CORSMiddleware,
-            allow_origins=sorted(settings.origins),
+@dataclass(slots=True)
+class CrossOriginMiddleware:
+    """ASGI middleware: lets pages of the allowed origins read every answer, errors included (CORS).
+
+    Requests of other origins pass through unchanged. `AccessMiddleware` refuses them.
+    """
+
+    app: ASGIApp
+    origins: frozenset[str]
+    _cors: ASGIApp = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._cors = CORSMiddleware(
+            self.app,
+            allow_origins=sorted(self.origins),
             allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "If-None-Match", "Range"],
-            expose_headers=["ETag", "Location", "Content-Range", "Retry-After"],
+            allow_headers=["Authorization", "Content-Type", "If-None-Match", "If-Modified-Since", "If-Range", "Range"],
+            expose_headers=["ETag", "Last-Modified", "Location", "Content-Range", "Retry-After", "X-Thumbsmith-Size"],
             max_age=600,
         )
-    ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, with the headers of CORS on its answer if its origin is allowed."""
+        is_allowed = scope["type"] == "http" and Headers(scope=scope).get("origin", "").lower() in self.origins
+        await (self._cors if is_allowed else self.app)(scope, receive, send)
 
 
 @dataclass(frozen=True, slots=True)

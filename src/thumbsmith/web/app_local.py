@@ -6,10 +6,11 @@ The page consists of a few files of this package. It loads nothing from other se
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import Final
@@ -18,7 +19,8 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Send
+from starlette.types import Scope as ASGIScope
 
 from thumbsmith.bulk.scan import Scope
 from thumbsmith.store import Store, refuse_overlap
@@ -44,9 +46,10 @@ _MEDIA_TYPES: Final = {"html": "text/html", "css": "text/css", "js": "text/javas
 def application(scope: Scope, settings: WebSettings | None = None, *, jobs: int | None = None) -> ASGIApp:
     """Return the ASGI application that keeps the scope's destination up to date and serves it.
 
-    `jobs` is the number of worker processes; by default one for each usable core. Workers and threads start and end
-    with the server (ASGI lifespan). Raises UsageError if the stores overlap, and NotIsolated if isolation is required
-    and a layer is missing.
+    `jobs` is the number of worker processes; by default one for each usable core. Background work starts and ends with
+    the server (ASGI lifespan). An application that mounts this one may not pass that on. Then the work starts with the
+    first request, and ends when the main thread does. Raises UsageError if the stores overlap, and NotIsolated if
+    isolation is required and a layer is missing.
     """
     settings = settings or WebSettings()
     scope = replace(scope, source=scope.source.as_watched())
@@ -57,19 +60,60 @@ def application(scope: Scope, settings: WebSettings | None = None, *, jobs: int 
     updater = BackgroundUpdater(scope, workers, THREADS_PER_WORKER * count)
     threads = ThreadPoolExecutor(MAX_READER_THREADS, thread_name_prefix="thumbsmith-read")
     library = ImageLibrary(scope.source, scope.destination.as_destination(), scope.recipe, threads)
+    work = BackgroundWork(updater, workers, threads)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        updater.follow_source()
+        work.start()
         try:
             yield
         finally:
-            await library.run(updater.close)
-            workers.close()
-            threads.shutdown(wait=False, cancel_futures=True)
+            await library.run(work.close)
 
     endpoints = _endpoints(library, updater, workers, settings)
-    return build_app(endpoints, settings, extra_routes=_page_routes(scope.source), lifespan=lifespan)
+    app = build_app(endpoints, settings, extra_routes=_page_routes(scope.source), lifespan=lifespan)
+    return StartingMiddleware(app, work)
+
+
+@dataclass(slots=True)
+class BackgroundWork:
+    """The updates of the application, and the workers and threads that all requests share."""
+
+    updater: BackgroundUpdater
+    workers: Workers
+    threads: ThreadPoolExecutor
+    is_started: bool = False
+
+    def start(self) -> None:
+        """Start to follow the source."""
+        self.is_started = True
+        self.updater.follow_source()
+
+    def close(self) -> None:
+        """Wait for the updates that are running, and end everything."""
+        self.updater.close()
+        self.workers.close()
+        self.threads.shutdown(wait=False, cancel_futures=True)
+
+    def close_at_exit(self) -> None:
+        """End everything when the main thread ends. The interpreter waits for this thread."""
+        threading.main_thread().join()
+        self.close()
+
+
+@dataclass(frozen=True, slots=True)
+class StartingMiddleware:
+    """ASGI middleware: starts the background work with the first request if no lifespan has started it."""
+
+    app: ASGIApp
+    work: BackgroundWork
+
+    async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if scope["type"] == "http" and not self.work.is_started:
+            self.work.start()
+            threading.Thread(target=self.work.close_at_exit, name="thumbsmith-exit").start()
+        await self.app(scope, receive, send)
 
 
 def _endpoints(

@@ -21,6 +21,7 @@ from thumbsmith.store.base import ObjectInfo
 from thumbsmith.web.conditional import Validators
 from thumbsmith.web.http import Problem, encode_key, key_from_path, problem_from_error
 from thumbsmith.web.library import ImageLibrary, ImageStatus, Status, Updater
+from thumbsmith.web.root_path import url_path
 
 # The number of images on a page.
 DEFAULT_LIMIT: Final = 50
@@ -72,6 +73,9 @@ class ImageEndpoints:
             raise Problem(400, f"status: expected one of {', '.join(STATUSES)}.", code="bad_query")
         after, limit = _parse_cursor(query.get("cursor")), _parse_limit(query.get("limit"))
         images, last_key = await self.library.run(self._page, prefix, after, limit, status)
+        for image in images:
+            for each in image.get("renditions", ()):
+                each["url"] = url_path(request, each["url"])
         return _json_response({"images": images, **({"cursor": _cursor(last_key)} if last_key else {})})
 
     def _page(self, prefix: str, after: str, limit: int, status: str | None) -> tuple[list[dict[str, Any]], str | None]:

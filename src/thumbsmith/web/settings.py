@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from thumbsmith.signing import MIN_SECRET_CHARACTERS
+from thumbsmith.web.root_path import PREFIX
 
 # The names by which a browser on this machine can address this machine.
 LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -22,7 +23,9 @@ class WebSettings:
     server that checks it. `origins`: other sites whose pages may use the API (CORS). `token`: every request must send
     it, except requests for the page itself and for URLs that contain a secret. `upload_seconds`: how long the URL of an
     upload is valid. `max_wait`: the longest wait for thumbnails. `signing_secret`: turns on thumbnails on demand, for
-    URLs that `thumbsmith.signing` signed with it. Raises ValueError if the token or the secret is too short.
+    URLs that `thumbsmith.signing` signed with it. `root_path`: the prefix of all paths behind a proxy, as "/thumbs".
+    `trusts_proxy`: X-Forwarded-Prefix of a request is its prefix; only for a server that clients reach through a proxy
+    alone. Raises ValueError if the token or the secret is too short, or the prefix cannot be one.
     """
 
     hosts: frozenset[str] | None = LOOPBACK_HOSTS
@@ -31,9 +34,15 @@ class WebSettings:
     upload_seconds: int = 900
     max_wait: float = 60.0
     signing_secret: str | None = None
+    root_path: str = ""
+    trusts_proxy: bool = False
 
     def __post_init__(self) -> None:
         if self.token is not None and len(self.token) < MIN_TOKEN_CHARACTERS:
             raise ValueError(f"expected a token of at least {MIN_TOKEN_CHARACTERS} characters")
         if self.signing_secret is not None and len(self.signing_secret) < MIN_SECRET_CHARACTERS:
             raise ValueError(f"expected a secret of at least {MIN_SECRET_CHARACTERS} characters")
+        if not PREFIX.fullmatch(self.root_path):
+            raise ValueError(
+                f"root path: expected a path such as /thumbs, without a final slash, found {self.root_path!r}"
+            )

@@ -23,6 +23,7 @@ from thumbsmith.store import Headers
 from thumbsmith.store.base import PendingObject
 from thumbsmith.web.http import Problem, encode_key, read_field, read_json_object
 from thumbsmith.web.library import ImageLibrary, Updater
+from thumbsmith.web.root_path import url_path
 from thumbsmith.web.upload_grants import Tickets, Upload, grant_upload
 
 # The names that browsers use for the formats that can be read. Other types are refused before any byte is sent.
@@ -126,8 +127,10 @@ class UploadEndpoints:
         upload, target = await self.library.run(
             grant_upload, self.library.source, self.tickets, context.upload, self.seconds
         )
+        if target["url"].startswith("/"):
+            target = {**target, "url": url_path(context.request, target["url"])}
         content = {"key": upload.key, "upload": target, "expires": int(upload.expires)}
-        headers = {"Location": f"/images/{encode_key(upload.key)}", "Cache-Control": "no-store"}
+        headers = {"Location": image_path(context.request, upload.key), "Cache-Control": "no-store"}
         context.response = JSONResponse(content, 201, headers)
 
     # The steps of PUT /uploads/{ticket}
@@ -193,7 +196,12 @@ class UploadEndpoints:
     async def answer(self, context: UploadContext) -> None:
         """Answer with the key."""
         key = context.upload.key
-        context.response = JSONResponse({"key": key}, 201, {"Location": f"/images/{encode_key(key)}"})
+        context.response = JSONResponse({"key": key}, 201, {"Location": image_path(context.request, key)})
+
+
+def image_path(request: Request, key: str) -> str:
+    """Return the path of an image for the client that sent the request."""
+    return url_path(request, f"/images/{encode_key(key)}")
 
 
 async def _run(request: Request, steps: Sequence[Step]) -> Response:
