@@ -24,7 +24,7 @@ from thumbsmith.reconcile.protocol import Options
 if TYPE_CHECKING:
     from thumbsmith.web import WebSettings
 
-REQUIRED_PACKAGES: Final = ("httptools", "starlette", "uvicorn", "uvloop")
+REQUIRED_PACKAGES: Final = ("httptools", "python_multipart", "starlette", "uvicorn", "uvloop")
 
 
 @command(no_args_is_help=False)

@@ -41,7 +41,8 @@ SECURITY_HEADERS: Final = {
 # The longest pause between two pieces of a request body.
 MAX_PIECE_SECONDS: Final = 20.0
 
-# A whole request body may take this long, plus one second for each MIN_BYTES_PER_SECOND of its Content-Length.
+# A whole request body may take this long, plus one second for each MIN_BYTES_PER_SECOND of its Content-Length, or of
+# what has arrived if its length is not known.
 MIN_BODY_SECONDS: Final = 20.0
 MIN_BYTES_PER_SECOND: Final = 32 << 10
 
@@ -126,18 +127,20 @@ class BodyTimeoutMiddleware:
             return
         length = Headers(scope=scope).get("content-length", "0")
         size = int(length) if length.isascii() and length.isdigit() and len(length) < 16 else 0
-        deadline = time.monotonic() + MIN_BODY_SECONDS + size / MIN_BYTES_PER_SECOND
+        start, received = time.monotonic(), 0
         is_complete = False
 
         async def receive_in_time() -> Message:
-            nonlocal is_complete
+            nonlocal is_complete, received
             if is_complete:
                 return await receive()  # only the disconnect of the client can follow
+            deadline = start + MIN_BODY_SECONDS + max(size, received) / MIN_BYTES_PER_SECOND
             try:
                 async with asyncio.timeout(min(MAX_PIECE_SECONDS, deadline - time.monotonic())):
                     message = await receive()
             except TimeoutError:
                 raise Problem(408, "The request body arrived too slowly.", code="too_slow") from None
+            received += len(message.get("body", b""))
             is_complete = message["type"] != "http.request" or not message.get("more_body", False)
             return message
 

@@ -28,6 +28,7 @@ from thumbsmith.web.access import SessionEndpoint
 from thumbsmith.web.app import build_app
 from thumbsmith.web.background import BackgroundUpdater
 from thumbsmith.web.conditional import Validators
+from thumbsmith.web.direct_uploads import DirectUploadEndpoints
 from thumbsmith.web.http import Problem
 from thumbsmith.web.images import ImageEndpoints
 from thumbsmith.web.library import MAX_READER_THREADS, ImageLibrary
@@ -121,12 +122,15 @@ def _endpoints(
 ) -> dict[str, Endpoint]:
     uploads = UploadEndpoints(library, updater, Tickets(), settings.upload_seconds)
     images = ImageEndpoints(library, updater, settings.max_wait)
+    direct = DirectUploadEndpoints(library, updater, images)
     renditions = RenditionEndpoint(library, updater, "private" if settings.token else "public")
     recipes = RecipeEndpoints(library)
     renderer = OnDemandRenderer(library, workers)
     endpoints: dict[str, Endpoint] = {
         "create_upload": uploads.create,
         "receive_upload": uploads.receive,
+        "put_image": direct.put,
+        "post_images": direct.post,
         "show_image": images.show,
         "remove_image": images.remove,
         "list_images": images.browse,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
@@ -59,9 +60,9 @@ class Problem(Exception):
         self.headers = dict(headers or {})
         self.more = dict(more or {})
 
-    def response(self) -> Response:
-        """Return the answer as `application/problem+json`."""
-        content = {
+    def content(self) -> dict[str, Any]:
+        """Return the problem as a JSON object."""
+        return {
             "type": "about:blank",
             "title": status_phrase(self.status),
             "status": self.status,
@@ -69,7 +70,10 @@ class Problem(Exception):
             **({"code": self.code} if self.code else {}),
             **self.more,
         }
-        body = json.dumps(content, ensure_ascii=False).encode()
+
+    def response(self) -> Response:
+        """Return the answer as `application/problem+json`."""
+        body = json.dumps(self.content(), ensure_ascii=False).encode()
         return Response(body, self.status, {"Cache-Control": "no-store", **self.headers}, PROBLEM_MEDIA_TYPE)
 
 
@@ -170,6 +174,31 @@ def is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def json_response(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Return an answer in JSON that is not to be cached unless `headers` say so."""
+    body = json.dumps(content, ensure_ascii=False).encode()
+    return Response(body, status, {"Cache-Control": "no-store", **(headers or {})}, "application/json")
+
+
+def wait_seconds(request: Request, maximum: float) -> float:
+    """Return the `wait` of the query in seconds, at most `maximum`; 0 without it. Raises Problem (400)."""
+    try:
+        seconds = float(request.query_params.get("wait", "0"))
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise Problem(400, "wait: expected a number of seconds, 0 or more.", code="bad_query")
+    return min(seconds, maximum)
+
+
+def flag_from_query(request: Request, name: str) -> bool:
+    """Return a parameter of the query that is true or false; false without it. Raises Problem (400)."""
+    text = request.query_params.get(name, "false")
+    if text not in {"true", "false"}:
+        raise Problem(400, f"{name}: expected true or false.", code="bad_query")
+    return text == "true"
 
 
 class _KeyConvertor(Convertor[str]):

@@ -7,7 +7,7 @@ import base64
 import binascii
 import hashlib
 import json
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, get_args
@@ -19,7 +19,14 @@ from thumbsmith.errors import ThumbsmithError
 from thumbsmith.reconcile.manifest import Manifest
 from thumbsmith.store.base import ObjectInfo
 from thumbsmith.web.conditional import Validators
-from thumbsmith.web.http import Problem, encode_key, key_from_path, problem_from_error
+from thumbsmith.web.http import (
+    Problem,
+    encode_key,
+    json_response,
+    key_from_path,
+    problem_from_error,
+    wait_seconds,
+)
 from thumbsmith.web.library import ImageLibrary, ImageStatus, Status, Updater
 from thumbsmith.web.root_path import url_path
 
@@ -44,7 +51,7 @@ class ImageEndpoints:
 
     async def show(self, request: Request) -> Response:
         """Answer with the manifest: 200; 202 until it is made; 304; 422 for a rejected source; 404 for no source."""
-        key, wait = key_from_path(request), _wait_seconds(request, self.max_wait)
+        key, wait = key_from_path(request), wait_seconds(request, self.max_wait)
         image = await self.library.run(self.library.image, key)
         if image and image.status == "making":
             await self.updater.wait(key, wait)
@@ -52,6 +59,21 @@ class ImageEndpoints:
         if image is None:
             raise _no_image()
         return self._status_response(request, key, image)
+
+    async def created(self, request: Request, key: str, wait: float) -> Response:
+        """Answer after an upload: 201 with the manifest if it is made within `wait` seconds, else 202; 422."""
+        await self.updater.wait(key, wait)
+        image = await self.library.run(self.library.image, key)
+        if image is None:
+            raise _no_image()
+        headers = {"Location": image_path(request, key)}
+        if image.manifest is None:
+            return _making_response(key, image.source, self.updater.failure(key), headers)
+        if image.manifest.rejection:
+            raise _rejection_problem(image.manifest, headers)
+        body, etag = _manifest_json(image.manifest)
+        headers |= {**Validators(etag, image.modified).headers(), "Cache-Control": "no-cache"}
+        return Response(body, 201, headers, "application/json")
 
     async def remove(self, request: Request) -> Response:
         """Delete the source and its thumbnails: 204, or 404 if there is no source."""
@@ -76,7 +98,7 @@ class ImageEndpoints:
         for image in images:
             for each in image.get("renditions", ()):
                 each["url"] = url_path(request, each["url"])
-        return _json_response({"images": images, **({"cursor": _cursor(last_key)} if last_key else {})})
+        return json_response({"images": images, **({"cursor": _cursor(last_key)} if last_key else {})})
 
     def _page(self, prefix: str, after: str, limit: int, status: str | None) -> tuple[list[dict[str, Any]], str | None]:
         """Return a page, and the key after which the next page begins; None for the last page."""
@@ -98,10 +120,7 @@ class ImageEndpoints:
         if manifest is None:
             return _making_response(key, image.source, self.updater.failure(key))
         if manifest.rejection:
-            content = manifest.as_dict()
-            code, detail = manifest.rejection.code, manifest.rejection.detail
-            more = {"rejection": content["rejection"], "source": content["source"]}
-            raise Problem(422, detail, code=code, headers={"Cache-Control": "no-cache"}, more=more)
+            raise _rejection_problem(manifest, {"Cache-Control": "no-cache"})
         body, etag = _manifest_json(manifest)
         validators = Validators(etag, image.modified)
         headers = {**validators.headers(), "Cache-Control": "no-cache"}
@@ -114,13 +133,26 @@ def _no_image() -> Problem:
     return Problem(404, "There is no image with this key.", code="not_found")
 
 
-def _making_response(key: str, source: ObjectInfo, failure: ThumbsmithError | None) -> Response:
+def image_path(request: Request, key: str) -> str:
+    """Return the path of an image for the client that sent the request."""
+    return url_path(request, f"/images/{encode_key(key)}")
+
+
+def _rejection_problem(manifest: Manifest, headers: Mapping[str, str]) -> Problem:
+    content = manifest.as_dict()
+    more = {"rejection": content["rejection"], "source": content["source"]}
+    return Problem(422, more["rejection"]["detail"], code=more["rejection"]["code"], headers=headers, more=more)
+
+
+def _making_response(
+    key: str, source: ObjectInfo, failure: ThumbsmithError | None, headers: Mapping[str, str] | None = None
+) -> Response:
     """Answer 202 while the thumbnails are made. Raises Problem if that failed and another try would not help."""
     if failure and not failure.transient:
         raise problem_from_error(failure)
     detail = {"detail": str(failure)} if failure else {}
     content = {"key": key, "status": "making", "source": {"bytes": source.size}, **detail}
-    return _json_response(content, 202, {"Retry-After": "1"})
+    return json_response(content, 202, {"Retry-After": "1", **(headers or {})})
 
 
 @lru_cache(maxsize=1_024)
@@ -154,22 +186,6 @@ def _thumbnails(manifest: Manifest) -> dict[str, Any]:
     ]
     facts = {"width": source.width, "height": source.height, "format": source.format, "color": manifest.color}
     return {**{name: value for name, value in facts.items() if value is not None}, "renditions": renditions}
-
-
-def _json_response(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    body = json.dumps(content, ensure_ascii=False).encode()
-    return Response(body, status, {"Cache-Control": "no-store", **(headers or {})}, "application/json")
-
-
-def _wait_seconds(request: Request, maximum: float) -> float:
-    text = request.query_params.get("wait", "0")
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds < math.inf:
-        raise Problem(400, "wait: expected a number of seconds, 0 or more.", code="bad_query")
-    return min(seconds, maximum)
 
 
 def _parse_limit(text: str | None) -> int:

@@ -88,6 +88,11 @@ def _json(schema: str) -> dict[str, Any]:
     return {"application/json": {"schema": ref(schema)}}
 
 
+def _one_or_several(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content for one file, or the list for several ones."""
+    return {"application/json": {"schema": {"anyOf": [content["application/json"]["schema"], ref("Uploads")]}}}
+
+
 def _described(schema: Mapping[str, Any], description: str) -> dict[str, Any]:
     return {**schema, "description": description}
 
@@ -127,6 +132,16 @@ SCHEMAS: Final[Mapping[str, Any]] = {
         }
     ),
     "Uploaded": _object({"key": _TEXT}),
+    "Uploads": _object(
+        {
+            "images": _list(
+                _object(
+                    {"key": _TEXT, "status": {"type": "integer"}},
+                    {"manifest": ref("Manifest"), "making": ref("Making"), "problem": ref("Problem")},
+                )
+            )
+        }
+    ),
     "Manifest": _object(
         {
             "thumbsmith": {"const": 1},
@@ -183,6 +198,15 @@ _KEY: Final = _path_parameter("key", "The key of the image, percent-encoded as o
 _VARIANT: Final = _path_parameter(
     "variant", "A variant of the recipe, or one file of it as the manifest names it: `small.webp`."
 )
+
+_WAIT: Final = _query_parameter(
+    "wait", {"type": "number", "minimum": 0}, "How many seconds to wait for thumbnails that are being made."
+)
+_REPLACE: Final = _query_parameter("replace", _BOOLEAN, "Replace the image that has this name. The default is false.")
+_STORED: Final = {
+    201: ("The manifest: the thumbnails were made within the time of `wait`.", _json("Manifest")),
+    202: ("The image is stored. Its thumbnails are being made.", _json("Making")),
+}
 
 _SHOW_RENDITION: Final = Operation(
     name="show_rendition",
@@ -251,15 +275,40 @@ OPERATIONS: Final = (
         problems=(400, 404, 408, 409, 413, 415, 503),
     ),
     Operation(
+        name="put_image",
+        method="PUT",
+        path="/images/{key}",
+        summary="Upload an image: the body is the file. Repeat the request if it was interrupted.",
+        parameters=(_KEY, _WAIT, _REPLACE),
+        body=dict.fromkeys(("application/octet-stream", "image/*"), _BINARY),
+        responses=_STORED,
+        problems=(400, 404, 408, 409, 413, 415, 422, 503),
+    ),
+    Operation(
+        name="post_images",
+        method="POST",
+        path="/images",
+        summary="Upload the files of a form. The answer for one file is that of `PUT /images/{key}`.",
+        parameters=(
+            _query_parameter("prefix", _TEXT, "Text to put before each file name: `holiday/`."),
+            _WAIT,
+            _REPLACE,
+        ),
+        body={"multipart/form-data": {"schema": _object({"file": _list(_BINARY["schema"])})}},
+        responses={
+            **{status: (text, _one_or_several(content)) for status, (text, content) in _STORED.items()},
+            207: ("Several files with different results: `status` of each.", _json("Uploads")),
+        },
+        problems=(400, 408, 409, 413, 415, 422, 503),
+    ),
+    Operation(
         name="show_image",
         method="GET",
         path="/images/{key}",
         summary="Get the status of an image: its manifest when the thumbnails are made.",
         parameters=(
             _KEY,
-            _query_parameter(
-                "wait", {"type": "number", "minimum": 0}, "How many seconds to wait for thumbnails that are being made."
-            ),
+            _WAIT,
         ),
         responses={
             200: ("The manifest.", _json("Manifest")),

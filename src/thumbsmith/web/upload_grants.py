@@ -62,6 +62,7 @@ class Tickets:
 
     _open: OrderedDict[str, Upload] = field(default_factory=OrderedDict)  # in the order in which they expire
     _keys: Counter[str] = field(default_factory=Counter)
+    _in_use: set[str] = field(default_factory=set)
     _lock: Lock = field(default_factory=Lock)
 
     def issue(self, upload: Upload) -> str:
@@ -80,11 +81,24 @@ class Tickets:
             upload = self._open.get(ticket)
         return upload if upload and time.time() < upload.expires else None
 
-    def use(self, ticket: str) -> Upload | None:
-        """Return the same as `find`, and make the ticket invalid."""
+    def reserve(self, ticket: str) -> bool:
+        """Reserve the ticket for one request; return whether it is valid and no other request has it."""
+        if self.find(ticket) is None:
+            return False
         with self._lock:
-            upload = self._remove(ticket)
-        return upload if upload and time.time() < upload.expires else None
+            is_free = ticket not in self._in_use
+            self._in_use.add(ticket)
+        return is_free
+
+    def give_back(self, ticket: str) -> None:
+        """Make a reserved ticket usable again: its upload failed."""
+        with self._lock:
+            self._in_use.discard(ticket)
+
+    def finish(self, ticket: str) -> None:
+        """Make a reserved ticket invalid: its upload is complete."""
+        with self._lock:
+            self._remove(ticket)
 
     def has_key(self, key: str) -> bool:
         """Return whether there is a valid ticket for an upload with this key."""
@@ -96,6 +110,7 @@ class Tickets:
 
     def _remove(self, ticket: str) -> Upload | None:
         upload = self._open.pop(ticket, None)
+        self._in_use.discard(ticket)
         if upload:
             self._keys[upload.key] -= 1
             if not self._keys[upload.key]:

@@ -8,31 +8,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from thumbsmith.errors import StoreError
-from thumbsmith.image.formats import SOURCE_FORMATS
-from thumbsmith.recipe.selection import is_source
-from thumbsmith.reconcile.decide import unusable_key
-from thumbsmith.store import Headers
-from thumbsmith.store.base import PendingObject
-from thumbsmith.web.http import Problem, encode_key, read_field, read_json_object
+from thumbsmith.web.http import Problem, read_field, read_json_object
+from thumbsmith.web.images import image_path
+from thumbsmith.web.incoming import IncomingFile, refuse_name
 from thumbsmith.web.library import ImageLibrary, Updater
+from thumbsmith.web.media_types import UNKNOWN, accepted_type, essence
 from thumbsmith.web.root_path import url_path
 from thumbsmith.web.upload_grants import Tickets, Upload, grant_upload
 
-# The names that browsers use for the formats that can be read. Other types are refused before any byte is sent.
-MEDIA_TYPES: Final = tuple(sorted(kind for each in SOURCE_FORMATS.values() for kind in each.media_types))
-
 FIELDS: Final = frozenset({"name", "type", "bytes", "replace"})
-
-# An upload is written to the store in pieces of this size.
-PIECE_BYTES: Final = 1 << 20
 
 
 @dataclass(slots=True)
@@ -97,9 +87,8 @@ class UploadEndpoints:
         )
 
     async def check_type(self, context: UploadContext) -> None:
-        """Refuse media types that cannot be read."""
-        if context.upload.type not in MEDIA_TYPES:
-            raise Problem(415, f"type: expected one of {', '.join(MEDIA_TYPES)}.", code="unsupported_type")
+        """Refuse media types that cannot be read. The content decides if the client does not know the type."""
+        context.upload = replace(context.upload, type=accepted_type(context.upload.type, "type"))
 
     async def check_size(self, context: UploadContext) -> None:
         """Refuse empty files, and files that the recipe would reject."""
@@ -111,16 +100,7 @@ class UploadEndpoints:
 
     async def check_name(self, context: UploadContext) -> None:
         """Refuse names that the recipe does not select, or that cannot be stored."""
-        library, name = self.library, context.upload.key
-        if not is_source(name, library.recipe.selection):
-            detail = (
-                "name: expected a name that the recipe selects. No part of it may begin with a dot, and it may not end"
-                " with a slash."
-            )
-            raise Problem(422, detail, code="unsupported_key")
-        if not library.source.can_hold(name) or unusable_key(name, library.recipe, library.destination.max_key_bytes):
-            detail = "name: it is too long, or it is not a path that can be stored here."
-            raise Problem(422, detail, code="unsupported_key")
+        refuse_name(self.library, context.upload.key)
 
     async def grant(self, context: UploadContext) -> None:
         """Answer with the key that the image gets, and the request that uploads it."""
@@ -145,7 +125,7 @@ class UploadEndpoints:
     async def check_headers(self, context: UploadContext) -> None:
         """Refuse another type or size than granted. The URL can still be used afterwards."""
         upload, headers = context.upload, context.request.headers
-        if headers.get("content-type", "").strip().lower() != upload.type:
+        if essence(headers.get("content-type", "")) not in {upload.type, UNKNOWN, ""}:
             raise Problem(415, f"Content-Type: expected {upload.type}.", code="unsupported_type")
         length = headers.get("content-length", str(upload.bytes))
         if not (length.isascii() and length.isdigit()) or int(length[:18]) < upload.bytes:
@@ -154,40 +134,21 @@ class UploadEndpoints:
             raise Problem(413, f"Content-Length: expected {upload.bytes}.", code="too_many_bytes")
 
     async def use_ticket(self, context: UploadContext) -> None:
-        """Make the URL invalid for other requests."""
-        if self.tickets.use(context.request.path_params["ticket"]) is None:
+        """Reserve the URL for this request."""
+        if not self.tickets.reserve(context.request.path_params["ticket"]):
             raise Problem(404, "Another request is already using this upload URL.", code="not_found")
 
     async def store_body(self, context: UploadContext) -> None:
-        """Write the body to the source store: the whole file or nothing."""
-        upload, run = context.upload, self.library.run
-        headers = Headers(content_type=upload.type)
-        with closing(await run(self.library.source.receive, upload.key, headers)) as pending:
-            try:
-                await self._write_body(context.request, upload, pending)
-                is_stored = await run(lambda: pending.commit(replace=upload.replace))
-            except ClientDisconnect:
-                raise Problem(400, "The connection closed before the upload was complete.", code="bad_body") from None
-            except StoreError as error:
-                if error.transient:
-                    raise
-                raise Problem(409, str(error), code="conflict") from error
-        if not is_stored:
-            raise Problem(409, "An image with this name was stored in the meantime.", code="conflict")
-
-    async def _write_body(self, request: Request, upload: Upload, pending: PendingObject) -> None:
-        received, buffer = 0, bytearray()
-        async for piece in request.stream():
-            received += len(piece)
-            if received > upload.bytes:
-                raise Problem(413, f"Expected {upload.bytes} bytes, found more.", code="too_many_bytes")
-            buffer += piece
-            if len(buffer) >= PIECE_BYTES:
-                await self.library.run(pending.write, bytes(buffer))
-                buffer.clear()
-        if received < upload.bytes:
-            raise Problem(400, f"Expected {upload.bytes} bytes, found {received}.", code="bad_body")
-        await self.library.run(pending.write, bytes(buffer))
+        """Write the body to the source store: the whole file or nothing. After a failure the URL can be used again."""
+        upload, ticket = context.upload, context.request.path_params["ticket"]
+        try:
+            async with IncomingFile(self.library, upload.key, upload.type, upload.bytes) as file:
+                await file.write_body(context.request)
+                await file.commit(replace=upload.replace, size=upload.bytes)
+        except BaseException:
+            self.tickets.give_back(ticket)
+            raise
+        self.tickets.finish(ticket)
 
     async def converge(self, context: UploadContext) -> None:
         """Have the thumbnails made in the background."""
@@ -197,11 +158,6 @@ class UploadEndpoints:
         """Answer with the key."""
         key = context.upload.key
         context.response = JSONResponse({"key": key}, 201, {"Location": image_path(context.request, key)})
-
-
-def image_path(request: Request, key: str) -> str:
-    """Return the path of an image for the client that sent the request."""
-    return url_path(request, f"/images/{encode_key(key)}")
 
 
 async def _run(request: Request, steps: Sequence[Step]) -> Response:

@@ -1,0 +1,50 @@
+"""The media types of uploads: which are accepted, and the type of a file whose sender does not know it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from thumbsmith.errors import Rejected
+from thumbsmith.image.containers import signature
+from thumbsmith.image.formats import SOURCE_FORMATS
+from thumbsmith.web.http import Problem
+
+# The names that browsers use for the formats that can be read.
+MEDIA_TYPES: Final = tuple(sorted(kind for each in SOURCE_FORMATS.values() for kind in each.media_types))
+
+# The sender does not know the type: RFC 9110, section 8.3, and RFC 2046, section 4.5.1. The content decides.
+UNKNOWN: Final = "application/octet-stream"
+
+# The first bytes of a file, which show its format.
+HEAD_BYTES: Final = signature.SIGNATURE_BYTES
+
+
+def essence(header: str) -> str:
+    """Return type and subtype of a Content-Type, in lower case and without parameters: RFC 9110, section 8.3.1."""
+    return header.partition(";")[0].strip(" \t").lower()
+
+
+def accepted_type(header: str, field: str) -> str:
+    """Return the media type of an upload; UNKNOWN if the header is empty or says so.
+
+    Raises Problem (415) for a type that cannot be read. `field` is the name of the header or field, for its message.
+    """
+    kind = essence(header)
+    if kind in {"", UNKNOWN}:
+        return UNKNOWN
+    if kind not in MEDIA_TYPES:
+        raise Problem(415, f"{field}: expected one of {', '.join(MEDIA_TYPES)}.", code="unsupported_type")
+    return kind
+
+
+def type_of_content(head: bytes) -> str:
+    """Return the media type by the first HEAD_BYTES of a file; UNKNOWN if several formats begin like this.
+
+    Raises Problem (415) for a file that is no image.
+    """
+    try:
+        signature.identify(head)
+    except Rejected as rejected:
+        raise Problem(415, f"The file: {rejected.detail}.", code="unsupported_type") from None
+    formats = [each for each in SOURCE_FORMATS.values() if each.matches(head)]
+    return min(formats[0].media_types) if len(formats) == 1 else UNKNOWN
