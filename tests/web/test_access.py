@@ -134,6 +134,10 @@ def test_a_token_is_required(guarded: RunningServer):
         ("PUT", "/uploads"),
         ("GET", "/uploads/x"),
         ("GET", "/recipe"),
+        ("GET", "/metrics"),
+        ("GET", "/formats"),
+        ("PUT", "/images/x"),
+        ("POST", "/images"),
         ("POST", "/previews"),
         ("GET", "/none"),
     ]
@@ -248,6 +252,8 @@ def test_unknown_paths_and_methods_are_problems(server: RunningServer):
     """404 and 405 are problem+json; 405 names the allowed methods."""
     unknown = server.client.get("/nothing")
     assert (unknown.status_code, unknown.headers["content-type"]) == (404, "application/problem+json")
-    wrong = server.client.post("/images")
+    wrong = server.client.patch("/images")
     assert (wrong.status_code, wrong.headers["content-type"]) == (405, "application/problem+json")
-    assert "GET" in wrong.headers["allow"]
+    assert set(wrong.headers["allow"].split(", ")) == {"GET", "HEAD", "POST"}
+    wrong = server.client.post("/images/x.png")
+    assert set(wrong.headers["allow"].split(", ")) == {"GET", "HEAD", "PUT", "DELETE"}

@@ -23,7 +23,7 @@ def _leftovers(server: RunningServer, name: str) -> list[Path]:
 
 
 def test_a_picture_is_stored_with_its_manifest(server: RunningServer):
-    """With `wait` the answer is 201 with the manifest, as GET answers; without, it is 202. The file is stored as sent."""
+    """With `wait` the answer is 201 with the manifest, as GET answers; without, it is 202. The file is unchanged."""
     data = picture("#224466")
     answer = server.client.put("/images/put/a%20b.jpg?wait=30", content=data, headers=JPEG)
     assert answer.status_code == 201

@@ -163,3 +163,20 @@ def _read_start(connection: socket.socket) -> bytes:
         return connection.recv(100)
     except TimeoutError:
         return b""
+
+
+def test_idle_connections_of_one_address_are_limited(server: RunningServer, monkeypatch: pytest.MonkeyPatch):
+    """One address cannot hold all connections: its oldest idle ones are closed, and the newest ones are served."""
+    monkeypatch.setattr(limits, "MAX_IDLE_PER_ADDRESS", 5)
+    with contextlib.ExitStack() as stack:
+        connections = []
+        for _ in range(12):
+            connection = stack.enter_context(socket.create_connection(server.address, timeout=TIMEOUT_SECONDS))
+            connection.sendall(b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n")
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+            connections.append(connection)
+        for connection in connections[:6]:
+            assert _read_to_end(connection) == b""
+        newest = connections[-1]
+        newest.sendall(b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n")
+        assert newest.recv(65536).startswith(b"HTTP/1.1 200 ")

@@ -34,6 +34,8 @@ WITHOUT_INVALID_REQUESTS = {
     "GET /renditions/{key}/{variant}",
     "HEAD /renditions/{key}/{variant}",
     "GET /recipe",
+    "GET /formats",
+    "GET /metrics",
     "GET /health",
 }
 MODES = (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE)

@@ -1,6 +1,7 @@
 """The application over buckets: clients upload straight to S3 by presigned requests."""
 
 import time
+from email.utils import parsedate_to_datetime
 
 import httpx
 import pytest
@@ -50,6 +51,20 @@ def test_a_presigned_upload_becomes_thumbnails(scope: Scope):
         assert client.delete(f"/images/{granted['key']}").status_code == 204
         assert client.get("/images").json()["images"] == []
         assert list(scope.destination.list()) == []
+
+
+def test_a_direct_upload_goes_through_the_server(scope: Scope):
+    """PUT and POST store an image in the bucket, with its media type, and refuse a taken name."""
+    data = picture(kind="png")
+    with run_application(scope) as address, httpx.Client(base_url=url(address), timeout=60) as client:
+        assert client.put("/images/put/é.png?wait=30", content=data).status_code == 201
+        assert client.put("/images/put/é.png", content=data).status_code == 409
+        answer = client.post("/images?wait=30", files={"file": ("form.png", data, "image/png")})
+        assert (answer.status_code, answer.json()["source"]["key"]) == (201, "form.png")
+        known = client.get("/images/form.png").headers
+        assert parsedate_to_datetime(known["last-modified"]).timestamp() > time.time() - 600
+        rendition = client.get("/renditions/form.png/small").headers
+        assert parsedate_to_datetime(rendition["last-modified"]).timestamp() > time.time() - 600
 
 
 @pytest.mark.parametrize(

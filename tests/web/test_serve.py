@@ -37,9 +37,12 @@ class Process:
 
 
 @contextlib.contextmanager
-def run_serve(folder: Path, *options: str, **environment: str) -> Iterator[Process]:
-    """Run `thumbsmith serve` on a free port until the end of the block."""
-    command = [sys.executable, "-m", "thumbsmith", "serve", "--root", str(folder), "--port", "0", *options]
+def run_serve(
+    folder: Path, *options: str, stores: tuple[str, ...] | None = None, **environment: str
+) -> Iterator[Process]:
+    """Run `thumbsmith serve` on a free port until the end of the block: over `stores`, or with `folder` as its root."""
+    place = ("--root", str(folder)) if stores is None else stores
+    command = [sys.executable, "-m", "thumbsmith", "serve", *place, "--port", "0", *options]
     process = subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, cwd=folder, env={**os.environ, "COLUMNS": "300", **environment}
     )
@@ -68,6 +71,44 @@ def test_it_serves_until_it_is_stopped(tmp_path: Path, number: signal.Signals):
         running.process.send_signal(number)
         assert running.process.wait(60) == 130
         assert running.process.stderr.read() == ""
+
+
+def test_it_serves_existing_folders(tmp_path: Path):
+    """SRC and DST may be any folders. --open runs the browser with the address, which contains the prefix."""
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "x.png").write_bytes(picture())
+    browser = tmp_path / "browser"
+    browser.write_text('#!/bin/sh\nprintf %s "$1" > "$0.opened.new"\nmv "$0.opened.new" "$0.opened"\n')
+    browser.chmod(0o755)
+    options = ("--open", "--root-path", "/media")
+    with run_serve(tmp_path, *options, stores=("photos", "thumbs"), BROWSER=str(browser)) as running:
+        assert running.client.get("/images/x.png?wait=60").status_code == 200
+        assert (tmp_path / "thumbs" / "x.png" / "small.webp").is_file()
+        assert not (tmp_path / "sources").exists()
+        end = time.monotonic() + 60
+        while not (opened := tmp_path / "browser.opened").exists():
+            assert time.monotonic() < end
+        assert opened.read_text() == f"{str(running.client.base_url).rstrip('/')}/"
+        assert opened.read_text().endswith("/media/")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["photos"], "expected SRC and DST"),
+        (["photos", "thumbs", "--root", "."], "--root: expected either this option or SRC and DST"),
+        (["nothing", "thumbs"], "nothing: No such file"),
+        (["photos", "photos/thumbs"], "overlap"),
+        (["--root-path", "thumbs"], "expected a path such as /thumbs"),
+    ],
+)
+def test_wrong_places_are_one_sentence(thumbsmith: Command, arguments: list[str], sentence: str):
+    """One store, both forms at once, a missing source, an overlap and a prefix without a slash: exit code 2."""
+    Path("photos").mkdir(exist_ok=True)
+    ran = thumbsmith("serve", *arguments, "--port", "0")
+    assert (ran.code, len(ran.err.splitlines())) == (2, 1), ran.err
+    assert sentence in ran.err
+    assert not Path("nothing").exists()
 
 
 def test_a_large_upload_is_not_held_in_memory(tmp_path: Path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import signal
+import webbrowser
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -28,13 +29,27 @@ REQUIRED_PACKAGES: Final = ("httptools", "python_multipart", "starlette", "uvico
 
 
 @command(no_args_is_help=False)
+@click.argument(
+    "source",
+    metavar="[SRC]",
+    required=False,
+    type=FOLDER_PATH,
+    help="The folder, or s3://BUCKET/PREFIX, with the images.",
+)
+@click.argument(
+    "destination",
+    metavar="[DST]",
+    required=False,
+    type=FOLDER_PATH,
+    help="The folder, or s3://BUCKET/PREFIX, for the thumbnails.",
+)
 @click.option(
     "--root",
     metavar="DIR",
     type=FOLDER_PATH,
-    default=".",
-    help="The folder: images are in DIR/sources, thumbnails in DIR/thumbnails. Default: the working folder.",
+    help="Instead of SRC and DST: the folder of DIR/sources and DIR/thumbnails. Default: the working folder.",
 )
+@click.option("--open", "open_page", is_flag=True, help="Open the page in the browser.")
 @click.option("--host", metavar="ADDRESS", default="127.0.0.1", help="The address to listen on. Default: 127.0.0.1.")
 @click.option(
     "--port",
@@ -57,22 +72,32 @@ REQUIRED_PACKAGES: Final = ("httptools", "python_multipart", "starlette", "uvico
     multiple=True,
     help="Another site whose pages may use the API and show the images (CORS). Repeatable. Default: none.",
 )
+@click.option("--root-path", metavar="PATH", default="", help="The prefix of all paths behind a proxy: /thumbs.")
+@click.option("--trust-proxy", is_flag=True, help="Use the prefix that the proxy sends in X-Forwarded-Prefix.")
 def serve(
-    root: str,
+    source: str | None,
+    destination: str | None,
+    root: str | None,
+    open_page: bool,
     host: str,
     port: int,
     recipe: str | None,
     jobs: int | None,
     allow_host: tuple[str, ...],
     allow_origin: tuple[str, ...],
+    root_path: str,
+    trust_proxy: bool,
 ) -> int:
-    """Serve an HTTP API and a page for uploads to a folder and for its thumbnails.
+    """Serve an HTTP API and a page for uploads to a folder or bucket, and for its thumbnails.
 
     Only this machine has access. With a token in $THUMBSMITH_TOKEN, --host may be any address.
-    Images that other programs write to DIR/sources get thumbnails too.
+    Images that other programs write to the source get thumbnails too: in a folder at once, in a bucket when they are
+    requested.
 
     Examples:
-      thumbsmith serve
+      thumbsmith serve ./photos ./thumbs --open
+
+      thumbsmith serve s3://my-photos s3://my-thumbs --port 9000
 
       thumbsmith serve --root ./shop --port 9000 --recipe shop.toml
     """
@@ -83,18 +108,20 @@ def serve(
         if missing.name not in REQUIRED_PACKAGES:
             raise
         raise UsageError(missing_extra("thumbsmith serve", "web")) from None
-    settings, folder = _settings(host, allow_host, allow_origin), Path(root)
+    settings = _settings(host, allow_host, allow_origin, root_path, trusts_proxy=trust_proxy)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    sources = folder / "sources"
-    _create_folders(folder)
-    scope = scope_of(str(sources), str(folder / "thumbnails"), recipe, Options())
+    images, thumbnails = _addresses(source, destination, Path(root) if root is not None else None)
+    scope = scope_of(images, thumbnails, recipe, Options())
+    scope.source.check_reachable()
     scope.destination.as_destination().check_writable()
     app = application(scope, settings, jobs=jobs)
     with listen(host, port) as listener:
         name = f"[{host}]" if ":" in host else host
-        Console().print(
-            f"http://{name}:{listener.getsockname()[1]}/ serves {printable(str(folder.resolve()))}; Ctrl-C to stop"
-        )
+        address = f"http://{name}:{listener.getsockname()[1]}{root_path}/"
+        what = str(Path(root or ".").resolve()) if source is None else f"{scope.source.url} and {scope.destination.url}"
+        Console().print(f"{address} serves {printable(what)}; Ctrl-C to stop")
+        if open_page:
+            webbrowser.open(address)  # the server answers as soon as it runs, since its socket is open
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         running = create_server(app)
         running.run(sockets=[listener])
@@ -102,7 +129,22 @@ def serve(
     return 130 if running.started else 1
 
 
-def _settings(host: str, names: Iterable[str], origins: Iterable[str]) -> WebSettings:
+def _addresses(source: str | None, destination: str | None, root: Path | None) -> tuple[str, str]:
+    """Return the addresses of images and thumbnails, and create the folders of a root. Raises UsageError."""
+    if source is None:
+        folder = root or Path()
+        _create_folders(folder)
+        return str(folder / "sources"), str(folder / "thumbnails")
+    if destination is None:
+        raise UsageError(f"serve {source}: expected SRC and DST: a second folder or bucket, for the thumbnails")
+    if root is not None:
+        raise UsageError("--root: expected either this option or SRC and DST, found both")
+    return source, destination
+
+
+def _settings(
+    host: str, names: Iterable[str], origins: Iterable[str], root_path: str, *, trusts_proxy: bool
+) -> WebSettings:
     """Return the access settings. Raises UsageError if everyone would have access."""
     from thumbsmith.web.settings import LOOPBACK_HOSTS, WebSettings  # noqa: PLC0415 - an extra
 
@@ -118,9 +160,11 @@ def _settings(host: str, names: Iterable[str], origins: Iterable[str]) -> WebSet
             origins=frozenset(origin.rstrip("/").lower() for origin in origins),
             token=token,
             signing_secret=Setting.SIGNING_SECRET.read(),
+            root_path=root_path.rstrip("/"),
+            trusts_proxy=trusts_proxy,
         )
     except ValueError as error:
-        raise UsageError(f"THUMBSMITH_TOKEN, THUMBSMITH_SIGNING_SECRET: {error}") from None
+        raise UsageError(f"THUMBSMITH_TOKEN, THUMBSMITH_SIGNING_SECRET, --root-path: {error}") from None
 
 
 def _is_loopback(host: str) -> bool:

@@ -23,15 +23,18 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as ASGIScope
 
 from thumbsmith.bulk.scan import Scope
+from thumbsmith.reconcile.converge import Renderer
 from thumbsmith.store import Store, refuse_overlap
 from thumbsmith.web.access import SessionEndpoint
 from thumbsmith.web.app import build_app
 from thumbsmith.web.background import BackgroundUpdater
 from thumbsmith.web.conditional import Validators
 from thumbsmith.web.direct_uploads import DirectUploadEndpoints
+from thumbsmith.web.formats import FormatsEndpoint
 from thumbsmith.web.http import Problem
 from thumbsmith.web.images import ImageEndpoints
 from thumbsmith.web.library import MAX_READER_THREADS, ImageLibrary
+from thumbsmith.web.metrics import MeasuredRenderer, Metrics, MetricsEndpoint
 from thumbsmith.web.on_demand import OnDemandEndpoint, OnDemandRenderer, PreviewEndpoint
 from thumbsmith.web.operations import Endpoint
 from thumbsmith.web.recipes import RecipeEndpoints
@@ -58,7 +61,9 @@ def application(scope: Scope, settings: WebSettings | None = None, *, jobs: int 
     count = jobs or usable_cores()
     workers = Workers(count)
     workers.check_isolation()
-    updater = BackgroundUpdater(scope, workers, THREADS_PER_WORKER * count)
+    metrics = Metrics()
+    renderer = MeasuredRenderer(workers, metrics)
+    updater = BackgroundUpdater(scope, renderer, THREADS_PER_WORKER * count, metrics.count)
     threads = ThreadPoolExecutor(MAX_READER_THREADS, thread_name_prefix="thumbsmith-read")
     library = ImageLibrary(scope.source, scope.destination.as_destination(), scope.recipe, threads)
     work = BackgroundWork(updater, workers, threads)
@@ -71,7 +76,8 @@ def application(scope: Scope, settings: WebSettings | None = None, *, jobs: int 
         finally:
             await library.run(work.close)
 
-    endpoints = _endpoints(library, updater, workers, settings)
+    endpoints = _endpoints(library, updater, renderer, settings)
+    endpoints["show_metrics"] = MetricsEndpoint(metrics, updater.load).show
     app = build_app(endpoints, settings, extra_routes=_page_routes(scope.source), lifespan=lifespan)
     return StartingMiddleware(app, work)
 
@@ -118,14 +124,14 @@ class StartingMiddleware:
 
 
 def _endpoints(
-    library: ImageLibrary, updater: BackgroundUpdater, workers: Workers, settings: WebSettings
+    library: ImageLibrary, updater: BackgroundUpdater, renderer: Renderer, settings: WebSettings
 ) -> dict[str, Endpoint]:
     uploads = UploadEndpoints(library, updater, Tickets(), settings.upload_seconds)
     images = ImageEndpoints(library, updater, settings.max_wait)
     direct = DirectUploadEndpoints(library, updater, images)
     renditions = RenditionEndpoint(library, updater, "private" if settings.token else "public")
     recipes = RecipeEndpoints(library)
-    renderer = OnDemandRenderer(library, workers)
+    on_demand = OnDemandRenderer(library, renderer)
     endpoints: dict[str, Endpoint] = {
         "create_upload": uploads.create,
         "receive_upload": uploads.receive,
@@ -137,11 +143,12 @@ def _endpoints(
         "show_rendition": renditions.show,
         "show_recipe": recipes.show,
         "check_recipe": recipes.check,
-        "preview": PreviewEndpoint(renderer).preview,
+        "preview": PreviewEndpoint(on_demand).preview,
+        "show_formats": FormatsEndpoint(library).show,
         "enter": SessionEndpoint(settings).create,
     }
     if settings.signing_secret:
-        endpoints["show_on_demand"] = OnDemandEndpoint(renderer, settings.signing_secret).show
+        endpoints["show_on_demand"] = OnDemandEndpoint(on_demand, settings.signing_secret).show
     return endpoints
 
 

@@ -38,10 +38,12 @@ class BackgroundUpdater:
     Must be closed.
     """
 
-    def __init__(self, scope: Scope, renderer: Renderer, threads: int) -> None:
+    def __init__(self, scope: Scope, renderer: Renderer, threads: int, count: Callable[[Result], None]) -> None:
+        """Set up the threads. `count` is called with the result of every update."""
         self.scope = scope
         self._current = scope.pinned()
         self._renderer = renderer
+        self._count = count
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="thumbsmith-update")
         self._condition = threading.Condition()  # guards the fields below
@@ -84,6 +86,11 @@ class BackgroundUpdater:
         failed_at, error = self._failed.get(key, (0.0, None))
         is_current = error and (not error.transient or time.monotonic() - failed_at < RETRY_SECONDS)
         return error if is_current else None
+
+    def load(self) -> tuple[int, int]:
+        """Return how many keys are queued, and how many are being updated on request."""
+        with self._condition:
+            return len(self._queued), len(self._running)
 
     def follow_source(self) -> None:
         """Start to watch the source in a thread if it is a folder, so that files that others put there are updated."""
@@ -142,6 +149,7 @@ class BackgroundUpdater:
 
     def _converge(self, key: str) -> Result:
         result = self._current.attempt(key, self._renderer)
+        self._count(result)
         self._log_failure(key, result.error)
         with self._condition:
             self._failed.pop(key, None)
@@ -204,5 +212,6 @@ class BackgroundUpdater:
         with scan(scope) as found:
             for result in sync(found, renderer=self._renderer, threads=self._threads, stop=stop):
                 failed = failed or result.error is not None
+                self._count(result)
                 self._log_failure(result.key, result.error)
         return None if stop() else not failed

@@ -55,6 +55,7 @@ class DirectUploadEndpoints:
     library: ImageLibrary
     updater: Updater
     images: ImageEndpoints
+    _busy: set[str] = field(default_factory=set)
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_BUFFERED_UPLOADS))
 
     async def put(self, request: Request) -> Response:
@@ -104,24 +105,31 @@ class DirectUploadEndpoints:
         refuse_name(library, key)
         if not replace and await library.run(library.source.head, key) is not None:
             raise name_taken()
-        async with self._slot(), IncomingFile(library, key, kind, library.recipe.limits.max_bytes) as file:
+        async with self._slot(key), IncomingFile(library, key, kind, library.recipe.limits.max_bytes) as file:
             yield file
 
     @asynccontextmanager
-    async def _slot(self) -> AsyncIterator[None]:
-        """Wait until memory for a file is free. A folder needs none. Raises Problem (503) after _QUEUE_SECONDS."""
+    async def _slot(self, key: str) -> AsyncIterator[None]:
+        """Wait until memory for a file is free. A folder needs none, and links a whole file to a free name.
+
+        Raises Problem: 409 while another request uploads this key, and 503 after _QUEUE_SECONDS.
+        """
         if self.library.source.local_root is not None:
             yield
             return
+        if key in self._busy:
+            raise name_taken()
         try:
             async with asyncio.timeout(_QUEUE_SECONDS):
                 await self._slots.acquire()
         except TimeoutError:
             headers = {"Retry-After": RETRY_AFTER_SECONDS}
             raise Problem(503, "Too many files are being uploaded.", code="try_again", headers=headers) from None
+        self._busy.add(key)
         try:
             yield
         finally:
+            self._busy.discard(key)
             self._slots.release()
 
     async def _store_files(self, request: Request, prefix: str, results: list[FileResult], *, replace: bool) -> None:
@@ -157,7 +165,7 @@ class DirectUploadEndpoints:
     async def _answer_for_several(self, request: Request, results: Sequence[FileResult], wait: float) -> Response:
         answers = await asyncio.gather(*(self._answer(request, each, wait) for each in results))
         statuses = {answer["status"] for answer in answers}
-        status = statuses.pop() if len(statuses) == 1 else 202 if statuses == {201, 202} else 207
+        status = 201 if statuses == {201} else 202 if statuses <= {201, 202} else 207
         return json_response({"images": answers}, status)
 
     async def _answer(self, request: Request, result: FileResult, wait: float) -> dict[str, Any]:

@@ -40,13 +40,21 @@ class Operation:
 def routes(endpoints: Mapping[str, Endpoint]) -> list[Route]:
     """Return the routes of the operations that have an endpoint. `endpoints` are by the name of their operation.
 
-    HEAD operations need no endpoint: Starlette answers HEAD by the endpoint for GET.
+    A path has one route for all its methods, so that the answer 405 names them all. HEAD operations need no endpoint:
+    they are answered by the endpoint for GET.
     """
-    return [
-        Route(_starlette_path(each.path), endpoints[each.name], methods=[each.method], name=each.name)
-        for each in OPERATIONS
-        if each.name in endpoints
-    ]
+    by_path: dict[str, dict[str, Endpoint]] = {}
+    for each in OPERATIONS:
+        if each.name in endpoints:
+            by_path.setdefault(each.path, {})[each.method] = endpoints[each.name]
+    return [Route(_starlette_path(path), _by_method(given), methods=list(given)) for path, given in by_path.items()]
+
+
+def _by_method(endpoints: Mapping[str, Endpoint]) -> Endpoint:
+    async def answer(request: Request) -> Response:
+        return await endpoints["GET" if request.method == "HEAD" else request.method](request)
+
+    return answer
 
 
 def _starlette_path(path: str) -> str:
@@ -182,6 +190,12 @@ SCHEMAS: Final[Mapping[str, Any]] = {
             "key": _described(_TEXT, "The key of an image."),
         }
     ),
+    "Formats": _object(
+        {
+            "formats": _list(_object({"name": _TEXT, "suffixes": _list(_TEXT), "types": _list(_TEXT)})),
+            "max_bytes": _described(_SIZE, "The largest size of a file in bytes."),
+        }
+    ),
     "Token": _object({"token": _described(_TEXT, "The token of the server.")}),
     "Health": _object({"status": {"const": "ok"}}),
     "Problem": _object(
@@ -294,7 +308,7 @@ OPERATIONS: Final = (
             _WAIT,
             _REPLACE,
         ),
-        body={"multipart/form-data": {"schema": _object({"file": _list(_BINARY["schema"])})}},
+        body={"multipart/form-data": {"schema": _object({"file": _list(_BINARY["schema"])}, open_ended=True)}},
         responses={
             **{status: (text, _one_or_several(content)) for status, (text, content) in _STORED.items()},
             207: ("Several files with different results: `status` of each.", _json("Uploads")),
@@ -383,10 +397,24 @@ OPERATIONS: Final = (
         problems=(400, 401, 413, 415),
     ),
     Operation(
+        name="show_formats",
+        method="GET",
+        path="/formats",
+        summary="Get the formats of files that can be uploaded, and the largest size.",
+        responses={200: ("The formats.", _json("Formats"))},
+    ),
+    Operation(
+        name="show_metrics",
+        method="GET",
+        path="/metrics",
+        summary="Get metrics for Prometheus.",
+        responses={200: ("The metrics, in the text format of Prometheus.", {"text/plain": {"schema": _TEXT}})},
+    ),
+    Operation(
         name="health",
         method="GET",
         path="/health",
-        summary="Check whether the server is running.",
+        summary="Check whether the server is running. It answers to any Host, and needs no token.",
         responses={200: ("The server is running.", _json("Health"))},
     ),
 )

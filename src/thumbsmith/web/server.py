@@ -21,6 +21,10 @@ from thumbsmith.web.http import PROBLEM_MEDIA_TYPE
 # Connections at once. A further one gets 503.
 MAX_CONNECTIONS: Final = 512
 
+# Connections of one address that wait for a request. A further one closes the one that waited longest. A browser opens
+# six: https://developer.mozilla.org/en-US/docs/Web/HTTP/Guides/Connection_management_in_HTTP_1.x
+MAX_IDLE_PER_ADDRESS: Final = 64
+
 # How long the head of a request may take, from its first byte or from the start of the connection. Also how long a
 # client may go on sending a body after it was answered.
 HEAD_SECONDS: Final = 10.0
@@ -71,6 +75,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     _head_timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
+    _idle_since = 0.0  # by the clock of the event loop
     _head_bytes = 0  # received of a head that is not complete
     _is_in_body = False  # the head of the current request is complete, its body is not
 
@@ -78,10 +83,12 @@ class LimitedProtocol(HttpToolsProtocol):
         """Start the timer for the first head, or refuse a connection above the limit."""
         super().connection_made(transport)
         transport.set_write_buffer_limits(0)
+        self._idle_since = self.loop.time()
         if len(self.connections) > MAX_CONNECTIONS:
             self._refuse(503, "Service Unavailable")
         else:
             self._start_head_timer()
+            self._close_longest_idle()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the timers."""
@@ -131,6 +138,11 @@ class LimitedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        """Note when the connection became idle."""
+        self._idle_since = self.loop.time()
+        super().on_response_complete()
+
     def pause_writing(self) -> None:
         """Start the timer for the client to read what was written."""
         super().pause_writing()
@@ -151,6 +163,21 @@ class LimitedProtocol(HttpToolsProtocol):
     def _is_idle(self) -> bool:
         """Return whether no request is being answered."""
         return self.cycle is None or self.cycle.response_complete
+
+    def _close_longest_idle(self) -> None:
+        """Close a connection of the same address if too many of them are idle."""
+        address = self.client[0] if self.client else None
+        idle = [
+            each
+            for each in self.connections
+            if isinstance(each, LimitedProtocol)
+            and each._is_idle
+            and not each.transport.is_closing()
+            and each.client
+            and each.client[0] == address
+        ]
+        if len(idle) > MAX_IDLE_PER_ADDRESS:
+            min(idle, key=lambda each: each._idle_since).transport.close()
 
     def _start_head_timer(self) -> None:
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.abort)

@@ -53,8 +53,8 @@ class UploadEndpoints:
             (
                 self.parse,
                 self.check_type,
-                self.check_size,
                 self.check_name,
+                self.check_size,
                 self.grant,
             ),
         )
