@@ -155,9 +155,14 @@ def test_unused_tickets_are_dropped(monkeypatch: pytest.MonkeyPatch):
         tickets.issue(Upload(key=key, type="image/png", bytes=1, replace=False, expires=now + 60))
         for key in ("a", "a", "b")
     )
-    assert tickets.use(first) is None
+    assert not tickets.reserve(first)
     assert tickets.has_key("a")
-    assert tickets.use(second).key == "a"
+    assert tickets.reserve(second)
+    assert not tickets.reserve(second)
+    tickets.give_back(second)
+    assert tickets.reserve(second)
+    assert tickets.has_key("a")
+    tickets.finish(second)
     assert not tickets.has_key("a")
     assert tickets.find(third).key == "b"
     late = Tickets()
