@@ -23,6 +23,9 @@ OPTIONS: Final = ("width", "height", "fit", "gravity", "enlarge", "format", "qua
 EXPIRES: Final = "expires"
 SIGNATURE: Final = "signature"
 
+# How long a URL is valid that the server signs: ten years at most.
+MAX_SECONDS: Final = 315_360_000
+
 MAX_SIDE_PIXELS: Final = 2_048
 
 # Fits with which no side is longer than the requested box.

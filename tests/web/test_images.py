@@ -177,7 +177,58 @@ def test_a_list_contains_every_image_once_in_order(server: RunningServer):
     assert all(server.client.get(each["url"]).status_code == 200 for each in image["renditions"])
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=201", "limit=x", "cursor=%C3%A9", "cursor=a", "status=nice"])
+def test_images_are_found_anywhere_in_their_names_and_sorted(server: RunningServer):
+    """`q` ignores case and the Unicode form; every order has pages without gaps; `total` counts them."""
+    names = ("One.png", "two-ONE.png", "E\u0301one.png", "other.png", "x/one/y.png")
+    for number, name in enumerate(names):
+        path = server.sources / "find" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(picture(size=(20 + 10 * number, 20)))
+        os.utime(path, (1_700_000_000 + number, 1_700_000_000 + number))
+
+    def found(**query: str) -> list[str]:
+        keys, cursor = [], {}
+        while True:
+            answer = server.client.get("/images", params={"prefix": "find/", "limit": 2, **query, **cursor}).json()
+            keys += [each["key"].removeprefix("find/") for each in answer["images"]]
+            if "cursor" not in answer:
+                return keys
+            cursor = {"cursor": answer["cursor"]}
+
+    assert set(found(q="oNe")) == {names[0], names[1], names[2], names[4]}
+    assert found(q="\u00c9") == [names[2]]
+    assert found(sort="newest") == list(reversed(names))
+    assert found(sort="name") == sorted(names)
+    sizes = {name: (server.sources / "find" / name).stat().st_size for name in names}
+    assert found(sort="largest") == sorted(names, key=lambda name: (-sizes[name], name))
+    page = server.client.get("/images", params={"prefix": "find/", "q": "one", "total": "true", "limit": 1}).json()
+    assert page["total"] == 4
+    assert page["images"][0]["modified"] == 1_700_000_002
+
+
+def test_the_markup_is_that_of_the_command(server: RunningServer):
+    """The element has every format below the given base, and no background for a transparent image."""
+    key = server.upload("markup/é.png", picture(kind="png"))
+    text = server.client.get(f"/html/{quote(key)}", params={"base": "https://img.example", "alt": 'A "b"'}).text
+    assert text.startswith("<picture>")
+    assert 'src="https://img.example/markup/%C3%A9.png/small.jpg?v=' in text
+    assert 'alt="A &quot;b&quot;"' in text
+    assert "background-color: #" in text
+    assert 'srcset="/renditions/markup/' in server.client.get(f"/html/{quote(key)}?variant=icon").text
+    file = BytesIO()
+    Image.new("RGBA", (60, 40), "#ff000080").save(file, "PNG")
+    clear = server.upload("markup/clear.png", file.getvalue())
+    assert "background" not in server.client.get(f"/html/{clear}").text
+    listed = server.client.get("/images?prefix=markup/clear").json()["images"][0]
+    assert (listed["alpha"], "color" in listed) == (True, False)
+    bad = server.upload("markup/bad.png", b"no image")
+    statuses = [server.client.get(f"/html/{path}").status_code for path in (bad, "none.png", f"{clear}?variant=none")]
+    assert statuses == [422, 404, 404]
+
+
+@pytest.mark.parametrize(
+    "query", ["sort=size", "total=maybe", "limit=0", "limit=201", "limit=x", "cursor=%C3%A9", "cursor=a", "status=nice"]
+)
 def test_an_invalid_query_is_refused(server: RunningServer, query: str):
     """An invalid parameter gets 400 with a sentence that begins with its name."""
     answer = server.client.get(f"/images?{query}")

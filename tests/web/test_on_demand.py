@@ -236,3 +236,29 @@ def test_the_command_signs(thumbsmith: Command, signing: RunningServer, monkeypa
     for wrong in ("width", "widht=3"):
         refused = thumbsmith("sign", "photo.png", wrong)
         assert (refused.code, refused.err.count("\n")) == (2, 1)
+
+
+def test_the_server_signs_urls(signing: RunningServer):
+    """The URL shows the thumbnail without a token. Invalid options, times and names are refused before that."""
+    token = {"Authorization": "Bearer a token of some length"}
+    assert signing.client.post("/on-demand", json={}).status_code == 401
+    body = {
+        "key": "photo.png",
+        "options": {"width": 50, "height": 50, "fit": "cover", "format": "png", "enlarge": True},
+    }
+    answer = signing.client.post("/on-demand", json={**body, "seconds": 60}, headers=token)
+    assert answer.status_code == 200
+    assert 0 < answer.json()["expires"] - time.time() <= 61
+    shown = signing.client.get(answer.json()["url"])
+    assert (shown.status_code, Image.open(io.BytesIO(shown.content)).size) == (200, (50, 50))
+    for wrong, status in (
+        ({**body, "options": {"width": "x"}}, 400),
+        ({**body, "options": {"widht": 5}}, 400),
+        ({**body, "options": {"width": [5]}}, 400),
+        ({**body, "options": {}}, 400),
+        ({**body, "options": []}, 400),
+        ({**body, "seconds": 0}, 400),
+        ({**body, "key": "none.png"}, 404),
+        ({"options": {"width": 5}}, 400),
+    ):
+        assert signing.client.post("/on-demand", json=wrong, headers=token).status_code == status, wrong

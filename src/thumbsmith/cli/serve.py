@@ -7,6 +7,7 @@ import logging
 import signal
 import webbrowser
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +21,7 @@ from thumbsmith.cli.wording import printable
 from thumbsmith.environment import Setting
 from thumbsmith.errors import UsageError
 from thumbsmith.installation import missing_extra
+from thumbsmith.recipe.recipe import RECIPE_FILE
 from thumbsmith.reconcile.protocol import Options
 
 if TYPE_CHECKING:
@@ -109,6 +111,7 @@ def serve(
             raise
         raise UsageError(missing_extra("thumbsmith serve", "web")) from None
     settings = _settings(host, allow_host, allow_origin, root_path, trusts_proxy=trust_proxy)
+    settings = replace(settings, recipe_file=_recipe_file(recipe))
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     images, thumbnails = _addresses(source, destination, Path(root) if root is not None else None)
     scope = scope_of(images, thumbnails, recipe, Options())
@@ -165,6 +168,14 @@ def _settings(
         )
     except ValueError as error:
         raise UsageError(f"THUMBSMITH_TOKEN, THUMBSMITH_SIGNING_SECRET, --root-path: {error}") from None
+
+
+def _recipe_file(option: str | None) -> Path | None:
+    """Return the file that the next start reads its recipe from; None if the environment contains the recipe."""
+    setting = Setting.RECIPE.read()
+    if option is None and setting and not Path(setting).is_file():
+        return None
+    return Path(option or setting or RECIPE_FILE).absolute()
 
 
 def _is_loopback(host: str) -> bool:

@@ -34,9 +34,11 @@ from thumbsmith.web.formats import FormatsEndpoint
 from thumbsmith.web.http import Problem
 from thumbsmith.web.images import ImageEndpoints
 from thumbsmith.web.library import MAX_READER_THREADS, ImageLibrary
+from thumbsmith.web.markup import MarkupEndpoint
 from thumbsmith.web.metrics import MeasuredRenderer, Metrics, MetricsEndpoint
 from thumbsmith.web.on_demand import OnDemandEndpoint, OnDemandRenderer, PreviewEndpoint
 from thumbsmith.web.operations import Endpoint
+from thumbsmith.web.recipe_plan import RecipePlanEndpoint
 from thumbsmith.web.recipes import RecipeEndpoints
 from thumbsmith.web.renditions import RenditionEndpoint
 from thumbsmith.web.settings import WebSettings
@@ -77,6 +79,7 @@ def application(scope: Scope, settings: WebSettings | None = None, *, jobs: int 
             await library.run(work.close)
 
     endpoints = _endpoints(library, updater, renderer, settings)
+    endpoints["plan_recipe"] = RecipePlanEndpoint(scope, library, count).plan
     endpoints["show_metrics"] = MetricsEndpoint(metrics, updater.load).show
     app = build_app(endpoints, settings, extra_routes=_page_routes(scope.source), lifespan=lifespan)
     return StartingMiddleware(app, work)
@@ -130,7 +133,7 @@ def _endpoints(
     images = ImageEndpoints(library, updater, settings.max_wait)
     direct = DirectUploadEndpoints(library, updater, images)
     renditions = RenditionEndpoint(library, updater, "private" if settings.token else "public")
-    recipes = RecipeEndpoints(library)
+    recipes = RecipeEndpoints(library, settings.recipe_file)
     on_demand = OnDemandRenderer(library, renderer)
     endpoints: dict[str, Endpoint] = {
         "create_upload": uploads.create,
@@ -144,11 +147,14 @@ def _endpoints(
         "show_recipe": recipes.show,
         "check_recipe": recipes.check,
         "preview": PreviewEndpoint(on_demand).preview,
+        "save_recipe": recipes.save,
+        "show_markup": MarkupEndpoint(library).show,
         "show_formats": FormatsEndpoint(library).show,
         "enter": SessionEndpoint(settings).create,
     }
     if settings.signing_secret:
-        endpoints["show_on_demand"] = OnDemandEndpoint(on_demand, settings.signing_secret).show
+        signed = OnDemandEndpoint(on_demand, settings.signing_secret)
+        endpoints |= {"show_on_demand": signed.show, "sign_on_demand": signed.sign}
     return endpoints
 
 

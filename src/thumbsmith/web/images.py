@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, get_args
+from typing import Any, Final, TypeVar, get_args
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,13 +22,17 @@ from thumbsmith.web.conditional import Validators
 from thumbsmith.web.http import (
     Problem,
     encode_key,
+    flag_from_query,
+    is_unicode,
     json_response,
     key_from_path,
     problem_from_error,
     wait_seconds,
 )
-from thumbsmith.web.library import ImageLibrary, ImageStatus, Status, Updater
+from thumbsmith.web.library import ImageLibrary, ImageStatus, Query, Rank, Sort, Status, Updater
 from thumbsmith.web.root_path import url_path
+
+T = TypeVar("T")
 
 # The number of images on a page.
 DEFAULT_LIMIT: Final = 50
@@ -38,7 +42,8 @@ MAX_LIMIT: Final = 200
 # cursor.
 _MAX_CHECKED_KEYS: Final = 1_000
 
-STATUSES: Final[tuple[str, ...]] = get_args(Status)
+STATUSES: Final[tuple[Status, ...]] = get_args(Status)
+SORTS: Final[tuple[Sort, ...]] = get_args(Sort)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,26 +93,34 @@ class ImageEndpoints:
         return Response(status_code=204)
 
     async def browse(self, request: Request) -> Response:
-        """Answer with a page of the images that `prefix` and `status` select, and the `cursor` of the next page."""
-        query = request.query_params
-        prefix, status = query.get("prefix", ""), query.get("status")
-        if status is not None and status not in STATUSES:
-            raise Problem(400, f"status: expected one of {', '.join(STATUSES)}.", code="bad_query")
-        after, limit = _parse_cursor(query.get("cursor")), _parse_limit(query.get("limit"))
-        images, last_key = await self.library.run(self._page, prefix, after, limit, status)
+        """Answer with a page of the images that the query selects, and the `cursor` of the next page."""
+        parameters = request.query_params
+        query = Query(
+            prefix=parameters.get("prefix", ""),
+            contains=parameters.get("q", ""),
+            sort=_one_of(SORTS, "sort", parameters.get("sort", "name")),
+        )
+        status = _one_of(STATUSES, "status", parameters["status"]) if "status" in parameters else None
+        after, limit = _parse_cursor(parameters.get("cursor"), query), _parse_limit(parameters.get("limit"))
+        images, last = await self.library.run(self._page, query, after, limit, status)
         for image in images:
             for each in image.get("renditions", ()):
                 each["url"] = url_path(request, each["url"])
-        return json_response({"images": images, **({"cursor": _cursor(last_key)} if last_key else {})})
+        content: dict[str, Any] = {"images": images, **({"cursor": _cursor(last)} if last else {})}
+        if flag_from_query(request, "total"):
+            content["total"] = await self.library.run(self.library.count_sources, query)
+        return json_response(content)
 
-    def _page(self, prefix: str, after: str, limit: int, status: str | None) -> tuple[list[dict[str, Any]], str | None]:
-        """Return a page, and the key after which the next page begins; None for the last page."""
+    def _page(
+        self, query: Query, after: Rank | None, limit: int, status: str | None
+    ) -> tuple[list[dict[str, Any]], Rank | None]:
+        """Return a page, and the rank after which the next page begins; None for the last page."""
         max_checked = _MAX_CHECKED_KEYS if status else limit
-        sources = self.library.list_sources(prefix, after, max_checked + 1)
+        sources = self.library.list_sources(query, after, max_checked + 1)
         images: list[dict[str, Any]] = []
         for number, source in enumerate(sources):
             if number == max_checked or len(images) == limit:
-                return images, sources[number - 1].key
+                return images, query.rank(sources[number - 1])
             image = self.library.image(source.key)
             if image and status in {None, image.status}:
                 images.append(_summary(image))
@@ -166,6 +179,8 @@ def _summary(image: ImageStatus) -> dict[str, Any]:
     """Return the entry of an image in a list: the schema `Image` of the API."""
     source, manifest = image.source, image.manifest
     entry: dict[str, Any] = {"key": source.key, "bytes": source.size, "status": image.status}
+    if source.modified is not None:
+        entry["modified"] = int(source.modified)
     if manifest and manifest.rejection:
         return {**entry, "rejection": {"code": manifest.rejection.code, "detail": manifest.rejection.detail}}
     return {**entry, **(_thumbnails(manifest) if manifest else {})}
@@ -184,7 +199,14 @@ def _thumbnails(manifest: Manifest) -> dict[str, Any]:
         }
         for each in manifest.renditions
     ]
-    facts = {"width": source.width, "height": source.height, "format": source.format, "color": manifest.color}
+    color = None if source.alpha else manifest.color  # it would show through transparent parts for ever
+    facts = {
+        "width": source.width,
+        "height": source.height,
+        "format": source.format,
+        "alpha": source.alpha,
+        "color": color,
+    }
     return {**{name: value for name, value in facts.items() if value is not None}, "renditions": renditions}
 
 
@@ -196,16 +218,28 @@ def _parse_limit(text: str | None) -> int:
     return int(text)
 
 
-def _cursor(key: str) -> str:
-    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
+def _one_of(choices: tuple[T, ...], name: str, text: str) -> T:
+    for each in choices:
+        if each == text:
+            return each
+    raise Problem(400, f"{name}: expected one of {', '.join(map(str, choices))}.", code="bad_query")
 
 
-def _parse_cursor(cursor: str | None) -> str:
-    """Return the key in the cursor; an empty text, before all keys, if there is no cursor."""
+def _cursor(rank: Rank) -> str:
+    return base64.urlsafe_b64encode(json.dumps(rank).encode()).decode().rstrip("=")
+
+
+def _parse_cursor(cursor: str | None, query: Query) -> Rank | None:
+    """Return the rank in the cursor; None, before all images, if there is no cursor."""
     if not cursor:
-        return ""
+        return None
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-        return base64.b64decode(padded, b"-_", validate=True).decode()
-    except (ValueError, binascii.Error):
-        raise Problem(400, "cursor: expected the cursor of an earlier page.", code="bad_query") from None
+        rank = json.loads(base64.b64decode(padded, b"-_", validate=True))
+        types = [type(each) for each in rank] if isinstance(rank, list) else []
+    except (ValueError, RecursionError, binascii.Error):
+        rank, types = [], []
+    if types not in ([[str]] if query.sort == "name" else [[int, str], [float, str]]) or not is_unicode(rank[-1]):
+        detail = "cursor: expected the cursor of an earlier page in the same order."
+        raise Problem(400, detail, code="bad_query")
+    return tuple(rank)

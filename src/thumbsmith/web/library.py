@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import unicodedata
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -38,6 +39,8 @@ T = TypeVar("T")
 
 Version = tuple[str, str, str]  # the store's address, the key, the etag
 Status = Literal["ok", "rejected", "making"]
+Sort = Literal["name", "newest", "largest"]
+Rank = tuple[float, str] | tuple[str]
 
 # Threads that read from the stores. They mostly wait for the network.
 MAX_READER_THREADS: Final = 16
@@ -80,6 +83,28 @@ class ImageStatus:
     status: Status
     manifest: Manifest | None = None
     modified: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """Which images to list, and in which order: those whose keys begin with `prefix` and contain `contains`.
+
+    `contains` is compared without case, and in one Unicode form.
+    """
+
+    prefix: str = ""
+    contains: str = ""
+    sort: Sort = "name"
+
+    def rank(self, image: ObjectInfo) -> Rank:
+        """Return the place of an image in the order."""
+        if self.sort == "newest":
+            return -(image.modified or 0), image.key
+        return (-image.size, image.key) if self.sort == "largest" else (image.key,)
+
+    def comparable(self, text: str) -> str:
+        """Return a text in the form in which it is compared."""
+        return unicodedata.normalize("NFC", text).casefold() if self.contains else ""
 
 
 @dataclass(slots=True)
@@ -136,21 +161,34 @@ class ImageLibrary:
         version = self.destination.url, reader.info.key, reader.info.etag
         return self._cached_digest(version, lambda: digest(reader)) == record.sha256
 
-    def list_sources(self, prefix: str, after: str, limit: int) -> list[ObjectInfo]:
-        """Return up to `limit` sources whose keys begin with `prefix` and follow `after`, in code point order.
+    def list_sources(self, query: Query, after: Rank | None, limit: int) -> list[ObjectInfo]:
+        """Return up to `limit` sources that the query selects, in its order, after the rank `after`.
 
-        A store that does not list in order lists all sources with the prefix. Raises StoreError.
+        All sources with the prefix are listed, unless the store lists in the order of the query. Raises StoreError.
         """
+        is_in_order = self.source.lists_in_order and query.sort == "name"
+        sources = self._matching(query, after=str(after[-1]) if after and is_in_order else "")
+        if is_in_order:
+            return list(islice(sources, limit))
+        return heapq.nsmallest(limit, (each for each in sources if not after or query.rank(each) > after), query.rank)
+
+    def count_sources(self, query: Query) -> int:
+        """Return how many sources the query selects. Raises StoreError."""
+        return sum(1 for _ in self._matching(query))
+
+    def _matching(self, query: Query, after: str = "") -> Iterator[ObjectInfo]:
         selection = self.recipe.selection
         visitor = Visitor(
             enters=lambda folder: may_hold_sources(folder, selection),
             unreadable=lambda _key, _error: None,  # sync reports it
         )
-        listed = self.source.list(prefix, after=after, visitor=visitor)
-        sources = (info for info in listed if is_source(info.key, selection) and is_unicode(info.key))
-        if self.source.lists_in_order:
-            return list(islice(sources, limit))
-        return heapq.nsmallest(limit, sources, key=lambda info: info.key)
+        listed = self.source.list(query.prefix, after=after, visitor=visitor)
+        wanted = query.comparable(query.contains)
+        return (
+            info
+            for info in listed
+            if is_source(info.key, selection) and is_unicode(info.key) and wanted in query.comparable(info.key)
+        )
 
     def _read_status(self, key: str) -> Finding:
         """Return what the stores contain for the key. Raises StoreError."""

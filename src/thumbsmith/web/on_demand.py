@@ -23,16 +23,18 @@ from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.names import Rendition
 from thumbsmith.recipe.selection import is_source
 from thumbsmith.reconcile.converge import Renderer
-from thumbsmith.signing import EXPIRES, OPTIONS, SIGNATURE, recipe_of, signature
+from thumbsmith.signing import EXPIRES, MAX_SECONDS, OPTIONS, SIGNATURE, recipe_of, signature, signed_path
 from thumbsmith.web.conditional import Validators
 from thumbsmith.web.http import (
     RETRY_AFTER_SECONDS,
     Problem,
+    json_response,
     key_from_path,
     read_field,
     read_json_object,
 )
 from thumbsmith.web.library import ImageLibrary
+from thumbsmith.web.root_path import url_path
 
 # How many thumbnails are rendered at once. Each one takes a worker.
 _MAX_RENDERING: Final = 2
@@ -46,6 +48,9 @@ MAX_CACHED: Final = 1_024
 MAX_CACHED_BYTES: Final = 64 << 20
 
 _MAX_AGE_SECONDS: Final = 31_536_000  # one year
+
+# How long a URL is valid that this server signs, if the request does not say so.
+_DEFAULT_SECONDS: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +184,21 @@ class OnDemandEndpoint:
         headers["Content-Length"] = str(len(thumbnail.data))
         return Response(None if request.method == "HEAD" else thumbnail.data, 200, headers, thumbnail.type)
 
+    async def sign(self, request: Request) -> Response:
+        """Answer with a signed URL: 200; 400 for invalid options; 404 if there is no such image."""
+        content = await read_json_object(request, frozenset({"key", "options", "seconds"}))
+        key, seconds = read_field(content, "key", str), read_field(content, "seconds", int, _DEFAULT_SECONDS)
+        options = _options(content.get("options"))
+        if not 1 <= seconds <= MAX_SECONDS:
+            raise Problem(400, f"seconds: expected a number from 1 to {MAX_SECONDS}.", code="bad_body")
+        self._recipe(options)
+        library = self.renderer.library
+        if not is_source(key, library.recipe.selection) or await library.run(library.source.head, key) is None:
+            raise _no_image()
+        expires = int(time.time()) + seconds
+        path = signed_path(key, options, secret=self.secret, expires=expires)
+        return json_response({"url": url_path(request, path), "expires": expires})
+
     def _verify(self, key: str, query: Mapping[str, str]) -> int:
         """Return when the URL expires, in seconds since 1970. Raises Problem (403)."""
         signed = {name: value for name, value in query.items() if name != SIGNATURE}
@@ -214,6 +234,15 @@ class OnDemandEndpoint:
             thumbnail = CachedThumbnail(made.data, made.format.media_type, Validators(etag, source.modified))
             self.cache.put(name, thumbnail)
         return thumbnail
+
+
+def _options(given: object) -> dict[str, str]:
+    """Return options of a JSON body as texts, as in a query. Raises Problem (400)."""
+    if not isinstance(given, dict) or not set(given) <= set(OPTIONS):
+        raise Problem(400, f"options: expected an object with {', '.join(OPTIONS)}.", code="bad_body")
+    if not all(isinstance(each, str | int | float) for each in given.values()):
+        raise Problem(400, "options: expected texts, numbers, true or false.", code="bad_body")
+    return {name: str(each).lower() if isinstance(each, bool) else str(each) for name, each in given.items()}
 
 
 def _parse_query(request: Request) -> dict[str, str]:

@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from thumbsmith.signing import EXPIRES, OPTIONS, SIGNATURE
-from thumbsmith.web.images import DEFAULT_LIMIT, MAX_LIMIT, STATUSES
+from thumbsmith.signing import EXPIRES, MAX_SECONDS, OPTIONS, SIGNATURE
+from thumbsmith.web.images import DEFAULT_LIMIT, MAX_LIMIT, SORTS, STATUSES
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -174,13 +174,47 @@ SCHEMAS: Final[Mapping[str, Any]] = {
             "width": _SIZE,
             "height": _SIZE,
             "format": _TEXT,
-            "color": _TEXT,
+            "modified": _described(_COUNT, "When the file was written, in seconds since 1970."),
+            "alpha": _described(_BOOLEAN, "Whether parts of the image can be transparent."),
+            "color": _described(_TEXT, "The average color, for the time of loading. Not for transparent images."),
             "renditions": _list(_object({**_RENDITION, "url": _TEXT})),
             "rejection": _REJECTION,
         },
     ),
-    "Page": _object({"images": _list(ref("Image"))}, {"cursor": _TEXT}),
-    "Recipe": _object({"toml": _TEXT, **_RECIPE_SUMMARY}),
+    "Page": _object(
+        {"images": _list(ref("Image"))},
+        {"cursor": _TEXT, "total": _described(_COUNT, "How many images the query selects, without `status`.")},
+    ),
+    "Recipe": _object(
+        {
+            "toml": _TEXT,
+            "file": _described({"type": ["string", "null"]}, "The name of the file that `PUT /recipe` writes, if any."),
+            **_RECIPE_SUMMARY,
+        }
+    ),
+    "RecipeSaved": _object({"file": _described(_TEXT, "The path of the file.")}),
+    "RecipePlan": _object(
+        {
+            "sources": _described(_COUNT, "All images."),
+            "updated": _described(_COUNT, "Images whose thumbnails would be made again, or some of them deleted."),
+            "deleted": _described(_COUNT, "Files of variants that the recipe has no more."),
+            "bytes": _described(_COUNT, "The size of the images to read."),
+            "seconds": _described({"type": "number"}, "The approximate time on this machine."),
+            "dollars": _described({"type": ["number", "null"]}, "The cost of requests to S3, if a store is on S3."),
+        }
+    ),
+    "SignRequest": _object(
+        {
+            "key": _described(_TEXT, "The key of an image."),
+            "options": _described({"type": "object"}, "Width, height and other fields of a variant, and one format."),
+        },
+        {
+            "seconds": _described(
+                {**_SIZE, "maximum": MAX_SECONDS}, "How long the URL is valid. The default is one day."
+            )
+        },
+    ),
+    "Signed": _object({"url": _TEXT, "expires": _described(_COUNT, "In seconds since 1970.")}),
     "RecipeText": _object({"toml": _TOML}),
     "RecipeCheck": _object({"valid": _BOOLEAN}, {**_RECIPE_SUMMARY, "error": _TEXT}),
     "PreviewRequest": _object(
@@ -344,9 +378,14 @@ OPERATIONS: Final = (
         name="list_images",
         method="GET",
         path="/images",
-        summary="List images in the order of their keys. A page with a `cursor` is not the last, even if it is empty.",
+        summary="List images. A page with a `cursor` is not the last, even if it is empty.",
         parameters=(
             _query_parameter("prefix", _TEXT, "Only keys that begin with this text."),
+            _query_parameter("q", _TEXT, "Only keys that contain this text, in any case."),
+            _query_parameter(
+                "sort", {"enum": list(SORTS)}, "The order: by `name` (the default), the newest or the largest first."
+            ),
+            _query_parameter("total", _BOOLEAN, "Also count all images that the query selects. The default is false."),
             _query_parameter("cursor", _TEXT, "The `cursor` of the page before."),
             _query_parameter(
                 "limit",
@@ -363,6 +402,30 @@ OPERATIONS: Final = (
     _SHOW_ON_DEMAND,
     _as_head(_SHOW_ON_DEMAND),
     Operation(
+        name="sign_on_demand",
+        method="POST",
+        path="/on-demand",
+        summary="Sign the URL of a thumbnail that is not in the recipe.",
+        body=_json("SignRequest"),
+        responses={200: ("The URL.", _json("Signed"))},
+        problems=(400, 404, 413, 415),
+    ),
+    Operation(
+        name="show_markup",
+        method="GET",
+        path="/html/{key}",
+        summary="Get the `<picture>` element of an image, as `thumbsmith html` prints it.",
+        parameters=(
+            _KEY,
+            _query_parameter("base", _TEXT, "The address of the thumbnails. The default is this server's."),
+            _query_parameter("variant", _TEXT, "Only this variant. The default is all that show the whole image."),
+            _query_parameter("sizes", _TEXT, "The attribute `sizes`: the width on the page."),
+            _query_parameter("alt", _TEXT, "The alternative text."),
+        ),
+        responses={200: ("The element.", {"text/plain": {"schema": _TEXT}})},
+        problems=(400, 404, 422, 503),
+    ),
+    Operation(
         name="show_recipe",
         method="GET",
         path="/recipe",
@@ -377,6 +440,24 @@ OPERATIONS: Final = (
         body=_json("RecipeText"),
         responses={200: ("Whether the recipe is valid, and why not.", _json("RecipeCheck"))},
         problems=(400, 413, 415),
+    ),
+    Operation(
+        name="save_recipe",
+        method="PUT",
+        path="/recipe",
+        summary="Save a recipe to the recipe file of this server. The server uses it after its next start.",
+        body=_json("RecipeText"),
+        responses={200: ("The recipe is saved.", _json("RecipeSaved"))},
+        problems=(400, 409, 413, 415, 500),
+    ),
+    Operation(
+        name="plan_recipe",
+        method="POST",
+        path="/recipe/plan",
+        summary="Find out what a recipe would change for the images of this server. Nothing is changed.",
+        body=_json("RecipeText"),
+        responses={200: ("The changes.", _json("RecipePlan"))},
+        problems=(400, 413, 415, 503),
     ),
     Operation(
         name="preview",

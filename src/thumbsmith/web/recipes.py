@@ -1,9 +1,12 @@
-"""The endpoints `/recipe`: the recipe of this server, and a check whether a text is a valid recipe."""
+"""The endpoints `/recipe`: the recipe of this server, the check of another one, and its file."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
@@ -13,21 +16,47 @@ from thumbsmith.errors import RecipeError
 from thumbsmith.recipe import Limits, Recipe, Variant
 from thumbsmith.recipe.model import changed_fields
 from thumbsmith.recipe.selection import Selection
-from thumbsmith.web.http import read_field, read_json_object
+from thumbsmith.store.atomic_write import write_whole
+from thumbsmith.web.http import Problem, read_field, read_json_object
 from thumbsmith.web.library import ImageLibrary
 
 
 @dataclass(frozen=True, slots=True)
 class RecipeEndpoints:
-    """The endpoints `/recipe`. They store nothing."""
+    """The endpoints `/recipe`. `file` is the file that a recipe may be saved to."""
 
     library: ImageLibrary
+    file: Path | None = None
 
     async def show(self, _: Request) -> Response:
-        """Answer with the recipe of this server, as TOML and as JSON."""
+        """Answer with the recipe of this server, as TOML and as JSON. The TOML is that of the file if it is equal."""
         recipe = self.library.recipe
-        content = {"toml": recipe_as_toml(recipe), **_summary(recipe)}
+        toml = await self.library.run(self._toml)
+        content = {"toml": toml, "file": self.file.name if self.file else None, **_summary(recipe)}
         return JSONResponse(content, headers={"Cache-Control": "no-cache"})
+
+    async def save(self, request: Request) -> Response:
+        """Write a valid recipe to the file: 200; 400 for another text, 409 without a file, 500 if that fails."""
+        content = await read_json_object(request, frozenset({"toml"}))
+        toml = read_field(content, "toml", str)
+        recipe_from_text(toml)
+        if self.file is None:
+            raise Problem(409, "This server has no recipe file. Save the text on your computer.", code="conflict")
+        try:
+            await self.library.run(_write, self.file, toml)
+        except OSError as error:
+            detail = f"{self.file.name}: the server cannot write this file: {error.strerror}."
+            raise Problem(500, detail, code="not_saved") from error
+        return JSONResponse({"file": str(self.file)}, headers={"Cache-Control": "no-store"})
+
+    def _toml(self) -> str:
+        recipe = self.library.recipe
+        if self.file:
+            with contextlib.suppress(OSError, ValueError, RecipeError):
+                text = self.file.read_text(encoding="utf-8")
+                if Recipe.loads(text) == recipe:
+                    return text
+        return recipe_as_toml(recipe)
 
     async def check(self, request: Request) -> Response:
         """Answer whether a text is a valid recipe: with its variants, or with a sentence that names the error."""
@@ -37,6 +66,23 @@ class RecipeEndpoints:
         except RecipeError as error:
             return JSONResponse({"valid": False, "error": str(error)}, headers={"Cache-Control": "no-store"})
         return JSONResponse({"valid": True, **_summary(recipe)}, headers={"Cache-Control": "no-store"})
+
+
+def recipe_from_text(toml: str) -> Recipe:
+    """Return the recipe in a text. Raises Problem (400)."""
+    try:
+        return Recipe.loads(toml)
+    except RecipeError as error:
+        raise Problem(400, str(error), code="bad_recipe") from None
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a file as a whole. Raises OSError."""
+    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        write_whole(folder, file.name, text.encode())
+    finally:
+        os.close(folder)
 
 
 def recipe_as_toml(recipe: Recipe) -> str:

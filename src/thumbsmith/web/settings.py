@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from thumbsmith.signing import MIN_SECRET_CHARACTERS
@@ -19,13 +20,14 @@ MIN_TOKEN_CHARACTERS: Final = 16
 class WebSettings:
     """Who may use the application, and its time limits in seconds.
 
-    `hosts`: the host names that requests may be addressed to, without port. None accepts every name, for use behind a
-    server that checks it. `origins`: other sites whose pages may use the API (CORS). `token`: every request must send
-    it, except requests for the page itself and for URLs that contain a secret. `upload_seconds`: how long the URL of an
-    upload is valid. `max_wait`: the longest wait for thumbnails. `signing_secret`: turns on thumbnails on demand, for
-    URLs that `thumbsmith.signing` signed with it. `root_path`: the prefix of all paths behind a proxy, as "/thumbs".
-    `trusts_proxy`: X-Forwarded-Prefix of a request is its prefix; only for a server that clients reach through a proxy
-    alone. Raises ValueError if the token or the secret is too short, or the prefix cannot be one.
+    `hosts`: the host names that requests may be addressed to, without port. None accepts every name, for use behind
+    a server that checks it. `origins`: other sites whose pages may use the API (CORS). `token`: every request must
+    send it, except requests for the page itself and for URLs that contain a secret. `upload_seconds`: how long the
+    URL of an upload is valid. `max_wait`: the longest wait for thumbnails. `signing_secret`: turns on thumbnails on
+    demand, for URLs that `thumbsmith.signing` signed with it. `root_path`: the prefix of all paths behind a proxy,
+    as "/thumbs". `trusts_proxy`: X-Forwarded-Prefix of a request is its prefix; only for a server that clients
+    reach through a proxy alone. `recipe_file`: the file that the page may save a recipe to. Raises ValueError if
+    the token or the secret is too short, or the prefix cannot be one.
     """
 
     hosts: frozenset[str] | None = LOOPBACK_HOSTS
@@ -36,6 +38,7 @@ class WebSettings:
     signing_secret: str | None = None
     root_path: str = ""
     trusts_proxy: bool = False
+    recipe_file: Path | None = None
 
     def __post_init__(self) -> None:
         if self.token is not None and len(self.token) < MIN_TOKEN_CHARACTERS:
