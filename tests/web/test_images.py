@@ -227,7 +227,19 @@ def test_the_markup_is_that_of_the_command(server: RunningServer):
 
 
 @pytest.mark.parametrize(
-    "query", ["sort=size", "total=maybe", "limit=0", "limit=201", "limit=x", "cursor=%C3%A9", "cursor=a", "status=nice"]
+    "query",
+    [
+        "sort=size",
+        "total=maybe",
+        "limit=0",
+        "limit=201",
+        "limit=x",
+        "cursor=%C3%A9",
+        "cursor=a",
+        "cursor=WzFd",
+        "cursor=WzEsICJhIl0",
+        "status=nice",
+    ],
 )
 def test_an_invalid_query_is_refused(server: RunningServer, query: str):
     """An invalid parameter gets 400 with a sentence that begins with its name."""

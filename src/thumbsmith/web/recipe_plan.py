@@ -46,7 +46,7 @@ class RecipePlanEndpoint:
                 "updated": totals.to_make,
                 "deleted": totals.orphaned,
                 "bytes": totals.to_read,
-                "seconds": round(model.seconds(totals.amount, self.jobs), 1),
+                "seconds": round(model.seconds(totals.amount, self.jobs), 3),
                 "dollars": dollars,
             }
         )
