@@ -13,6 +13,7 @@ import re
 import secrets
 import socket
 import time
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -34,17 +35,26 @@ _TEST_BYTES: Final = 65_536
 _NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 
-def write_whole(folder: int, name: str, data: bytes, *, sync_name: bool = True) -> os.stat_result:
+def write_whole(
+    folder: int,
+    name: str,
+    data: bytes,
+    *,
+    before_rename: Callable[[], object] = lambda: None,
+    sync_name: bool = True,
+) -> os.stat_result:
     """Write the file `name` in the folder with this descriptor, replacing an earlier one; return its status.
 
-    It is on disk when this returns. Without `sync_name`, a crash of the machine may undo the rename. Raises OSError;
-    then the earlier file is unchanged and no temporary file is left.
+    It is on disk when this returns. Without `sync_name`, a crash of the machine may undo the rename. `before_rename` is
+    called when the content is on disk. Raises OSError; then the earlier file is unchanged and no temporary file is
+    left.
     """
     temporary = temporary_name()
     fd = create_file(folder, temporary)
     try:
         write_all(fd, data)
         os.fsync(fd)
+        before_rename()
         os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
         written = os.fstat(fd)  # after the rename, which changes the ctime
     except BaseException:

@@ -126,19 +126,12 @@ class FolderStore(Store):
     @override
     def put(self, key: str, data: bytes, headers: Headers) -> str:  # noqa: ARG002 - a folder stores no headers
         """Store the object. It is on disk when this returns; in the block of `for_one_key`, its name may not be."""
-        with translate_os_errors(key):
-            for _ in range(MAX_ATTEMPTS):
-                with contextlib.suppress(FileNotFoundError):
-                    return object_info(key, self._write(key, data)).etag
-        raise StoreError(f"{printable_key(key)}: its folder is removed again and again", transient=True)
+        return self._put(key, data, last=False)
 
     @override
-    def put_last(self, key: str, data: bytes, headers: Headers) -> str:
-        """Store the object after the names of the others are on disk."""
-        if self._kept:
-            with translate_os_errors(key):
-                self._kept.sync_names()
-        return self.put(key, data, headers)
+    def put_last(self, key: str, data: bytes, headers: Headers) -> str:  # noqa: ARG002 - as above
+        """Store the object; it gets its name after the names of the others are on disk."""
+        return self._put(key, data, last=True)
 
     @override
     def receive(self, key: str, headers: Headers) -> PendingFile:  # noqa: ARG002 - a folder stores no headers
@@ -294,12 +287,19 @@ class FolderStore(Store):
                     return location, found
         return None
 
-    def _write(self, key: str, data: bytes) -> os.stat_result:
+    def _put(self, key: str, data: bytes, *, last: bool) -> str:
+        with translate_os_errors(key):
+            for _ in range(MAX_ATTEMPTS):
+                with contextlib.suppress(FileNotFoundError):
+                    return file_etag(self._write(key, data, last=last))
+        raise StoreError(f"{printable_key(key)}: its folder is removed again and again", transient=True)
+
+    def _write(self, key: str, data: bytes, *, last: bool) -> os.stat_result:
         existing = self._found(self.layout.locations(key), stat_file)
         for location in (existing[0],) if existing else self.layout.new_locations(key):
             with contextlib.suppress(IsADirectoryError), self._tree.make(location.folders) as folder:
                 if self._kept:
-                    return self._kept.write(folder, location.name, data)
+                    return self._kept.write(folder, location.name, data, last=last)
                 return write_whole(folder.fd, location.name, data)
         raise StoreError(f"{printable_key(key)}: no object can have this key here", transient=False)
 

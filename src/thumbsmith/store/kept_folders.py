@@ -24,7 +24,7 @@ class KeptFolders(Closing):
     def __init__(self) -> None:
         # By the descriptor of the parent and the name: the folder, its device and its inode number.
         self._folders: dict[tuple[int, str], tuple[Folder, tuple[int, int]]] = {}
-        self._unsynced: dict[int, Folder] = {}  # folders in which files were renamed, by descriptor
+        self._unsynced: set[int] = set()  # descriptors of folders in which files were renamed
 
     def root(self, path: str, cache: DirectoryCache) -> Folder | None:
         """Return the folder at this path, or None where it is missing. Raises OSError."""
@@ -34,18 +34,26 @@ class KeptFolders(Closing):
         """Return the folder with exactly this name in `parent`, or None. Raises OSError."""
         return self._get(parent, name, lambda: open_folder(parent, name, component))
 
-    def write(self, folder: Folder, name: str, data: bytes) -> os.stat_result:
-        """Write a file as `write_whole` does. Its name is on disk after the next `sync_names`. Raises OSError."""
-        written = write_whole(folder.fd, name, data, sync_name=not folder.kept)
+    def write(self, folder: Folder, name: str, data: bytes, *, last: bool) -> os.stat_result:
+        """Write a file as `write_whole` does, but leave its name to be flushed later. Raises OSError.
+
+        The `last` file gets its name when the names of all others are on disk.
+        """
+        before_rename = self._sync_names if last else lambda: None
+        written = write_whole(folder.fd, name, data, before_rename=before_rename, sync_name=not folder.kept)
         if folder.kept:
-            self._unsynced[folder.fd] = folder
+            self._unsynced.add(folder.fd)
         return written
 
-    def sync_names(self) -> None:
-        """Flush the names of all files that `write` wrote to disk. Raises OSError."""
+    def _sync_names(self) -> None:
+        """Flush the names of all files that `write` wrote.
+
+        It follows the flush of the last file. File systems with a journal have flushed the names with that, so that
+        this takes little time.
+        """
         for fd in tuple(self._unsynced):
             sync_folder(fd)
-            del self._unsynced[fd]
+            self._unsynced.discard(fd)
 
     def close(self) -> None:
         """Close all folders. May be repeated."""
