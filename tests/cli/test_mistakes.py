@@ -42,7 +42,10 @@ from tests.pictures import picture
         (["redrive", "sqs://x", "photos"], "expected QUEUE alone, or QUEUE SRC DST, found 2 arguments"),
         (["conformance", "a", "b", "c"], "expected STACK, DST, or SRC DST, found 3 arguments"),
         (["--install-completion", "tcsh"], "--install-completion: expected bash, zsh or fish, found tcsh"),
-        (["sync", "photos", "thumbs", "--recipe", "shop.tml"], "shop.tml: expected a readable file"),
+        (["sync", "photos", "thumbs", "--recipe", "shop.tml"], "shop.tml: expected a readable file, found none"),
+        (["sync", "photos", "thumbs", "--recipe", "b b.jpg"], "found none; did you mean a b.jpg?"),
+        (["sync", "phtos", "thumbs"], "phtos: No such file or directory; did you mean photos?"),
+        (["explain", "potos", "thumbs", "a.jpg"], "potos: No such file or directory; did you mean photos?"),
     ],
 )
 def test_a_mistake_has_a_message_with_the_way_on(thumbsmith: Command, arguments: list[str], sentence: str):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from os.path import lexists
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -118,4 +119,8 @@ def recipe_from(option: str | None) -> Recipe:
     """
     from thumbsmith.recipe.recipe import Recipe, find_recipe  # noqa: PLC0415 - not for --version, --help and mistakes
 
+    if option and not lexists(option):
+        from thumbsmith.cli.wording import nearest_path  # noqa: PLC0415 - only needed after a mistake
+
+        raise UsageError(f"{option}: expected a readable file, found none{nearest_path(option)}")
     return Recipe.load(option) if option else find_recipe(Setting.RECIPE.read())

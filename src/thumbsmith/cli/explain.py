@@ -11,10 +11,10 @@ import click
 from thumbsmith.bulk.explain import Explanation
 from thumbsmith.bulk.explain import explain as explain_key
 from thumbsmith.bulk.scan import Scope
-from thumbsmith.cli.arguments import STORE_TIMEOUT_SECONDS, json_option, recipe_option, source_argument
+from thumbsmith.cli.arguments import json_option, recipe_option, source_argument
 from thumbsmith.cli.command import FILE_PATH, command
 from thumbsmith.cli.keys import destination_and_key, has_object, key_below, nearest
-from thumbsmith.cli.scope import scope_of
+from thumbsmith.cli.scope import open_source, scope_of
 from thumbsmith.cli.stopping import stoppable
 from thumbsmith.cli.terminal import Console, emit, styled
 from thumbsmith.cli.wording import printable
@@ -23,7 +23,6 @@ from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.selection import is_source
 from thumbsmith.reconcile.decide import State
 from thumbsmith.reconcile.protocol import DEFAULTS
-from thumbsmith.store import open_store
 
 # When a rejected source is tried again (docs/destination.md).
 RETRIED: Final = "when the source, the limits or the engine change, or by sync --retry-rejected"
@@ -49,7 +48,7 @@ def explain(source: str, one: str, two: str, recipe: str | None, as_json: bool) 
       thumbsmith explain ./photos ./thumbs ./photos/sub/cat.jpg --json
     """
     with stoppable(Console(), grace=0):
-        images = open_store(source, outage_seconds=STORE_TIMEOUT_SECONDS)
+        images = open_source(source)
         images.check_reachable()
         destination, argument = destination_and_key(one, two, partial(has_object, images))
         scope, key = scope_of(source, destination, recipe, DEFAULTS), key_below(images, argument)

@@ -13,7 +13,7 @@ from typing import Final
 
 from thumbsmith.cli.make_record import Record
 from thumbsmith.cli.terminal import Console
-from thumbsmith.cli.wording import plural, printable, suggestion
+from thumbsmith.cli.wording import nearest_path, plural, printable
 from thumbsmith.errors import StoreError, UsageError
 from thumbsmith.image.formats import SOURCE_FORMATS
 from thumbsmith.reader import BytesReader, RangeReader
@@ -147,11 +147,9 @@ def _near(path: Path) -> str:
     """Return what to do about a missing file: the nearest name in its folder, or a hint about patterns."""
     if "*" in str(path) or "?" in str(path):
         return ": the pattern matches no file"
-    try:
-        names = [each.name for each in path.parent.iterdir()]
-    except OSError:
+    if not path.parent.is_dir():
         return f": there is no folder {path.parent}"
-    return suggestion(path.name, names)
+    return nearest_path(str(path))
 
 
 def own_output(images: Iterable[Path], recipe: Recipe, record: Record | None = None) -> dict[Path, str]:

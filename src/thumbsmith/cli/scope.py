@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from os.path import lexists
 
 from thumbsmith.bulk.manifest_cache import cache_file
 from thumbsmith.bulk.scan import Scope, StoreScan, scan
 from thumbsmith.cli.arguments import STORE_TIMEOUT_SECONDS, recipe_from
 from thumbsmith.cli.terminal import Console
-from thumbsmith.cli.wording import plural, printable
+from thumbsmith.cli.wording import nearest_path, plural, printable
 from thumbsmith.environment import cache_folder
-from thumbsmith.errors import RecipeError, UsageError
+from thumbsmith.errors import RecipeError, StoreError, UsageError
 from thumbsmith.recipe.selection import EVERYTHING
 from thumbsmith.reconcile.protocol import Options
-from thumbsmith.store import open_store
+from thumbsmith.store import Store, open_store
 
 
 def scope_of(
@@ -38,7 +39,7 @@ def scope_of(
             loaded = replace(loaded, selection=loaded.selection.with_globs(include, exclude))
         except RecipeError as error:
             raise UsageError(f"--{str(error).removeprefix('Selection: ')}") from None
-    images = open_store(source, outage_seconds=STORE_TIMEOUT_SECONDS)
+    images = open_source(source)
     thumbnails = open_store(destination, outage_seconds=STORE_TIMEOUT_SECONDS)
     return Scope(
         source=images,
@@ -48,6 +49,16 @@ def scope_of(
         prefix=prefix,
         cache=cache_file(cache_folder(), images.url, thumbnails.url),
     )
+
+
+def open_source(address: str) -> Store:
+    """Return the store with the images. Raises StoreError, for a folder that does not exist with the nearest name."""
+    store = open_store(address, outage_seconds=STORE_TIMEOUT_SECONDS)
+    if store.local_root and not lexists(store.local_root):
+        raise StoreError(
+            f"{store.local_root}: No such file or directory{nearest_path(store.local_root)}", transient=False
+        )
+    return store
 
 
 @contextmanager

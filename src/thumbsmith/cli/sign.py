@@ -45,7 +45,7 @@ def sign(key: str, options: tuple[str, ...], seconds: int, server: str) -> None:
     """
     secret = Setting.SIGNING_SECRET.read()
     if secret is None:
-        raise UsageError(f"{Setting.SIGNING_SECRET}: expected the secret for signed addresses, found nothing")
+        raise UsageError(f"{Setting.SIGNING_SECRET} is not set: set it to the secret that thumbsmith serve has")
     fields: dict[str, str] = {}
     for name, value in map(_parse_field, options):
         if fields.setdefault(name, value) != value:

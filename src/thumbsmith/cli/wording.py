@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from pathlib import Path
 
 from thumbsmith.errors import UsageError
 
@@ -54,6 +55,15 @@ def parse_count(option: str, text: str) -> float:
     if not 0 <= found < math.inf:
         raise UsageError(f"{option}: expected a number of 0 or more, found {text!r}")
     return found
+
+
+def nearest_path(path: str) -> str:
+    """Return "; did you mean NAME?" for the file or folder that is most like a path that does not exist."""
+    given = Path(path)
+    try:
+        return suggestion(given.name, [each.name for each in given.parent.iterdir()])
+    except OSError:
+        return ""
 
 
 def suggestion(found: str, names: Iterable[str]) -> str:
