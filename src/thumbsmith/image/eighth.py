@@ -36,9 +36,8 @@ def library_path(system: str = sys.platform, machine: str = platform.machine()) 
     return FOLDER / f"eighth-{system}-{machine}.so"
 
 
-def _load() -> ctypes.CDLL | None:
-    """Return the library for this machine, None if it was not built, or for another C library."""
-    path = library_path()
+def load(path: Path) -> ctypes.CDLL | None:
+    """Return a library, None if it was not built, or for another C library."""
     if not path.exists():
         return None
     try:
@@ -52,7 +51,7 @@ def _load() -> ctypes.CDLL | None:
 
 
 # Loaded at import: a confined process can open no file.
-_LIBRARY: Final = _load()
+_LIBRARY: Final = load(library_path())
 
 
 def is_available() -> bool:

@@ -150,6 +150,9 @@ static int read_scan(struct header *header, const uint8_t *body, size_t size)
             return EIGHTH_UNSUPPORTED;
         if (!header->codes[0][each->dc].known || (!header->progressive && !header->codes[1][each->ac].known))
             return EIGHTH_UNSUPPORTED;
+        for (int number = 1; header->progressive && number < COEFFICIENTS; number++)
+            if (header->quantizers[each->quantizer][number]) /* libjpeg then estimates what later scans have */
+                return EIGHTH_UNSUPPORTED;
     }
     const uint8_t *rest = body + 1 + 2 * count; /* first and last coefficient, two numbers of bits */
     header->shift = rest[2];
@@ -240,8 +243,8 @@ static int read_header(struct header *header, const uint8_t *data, size_t size)
     }
     header->data = offset;
     header->transform = choose_transform(header, &hints);
-    if (hints.adobe && hints.adobe_transform > 2)
-        return EIGHTH_UNSUPPORTED;
+    if (hints.adobe && header->count > 1 && hints.adobe_transform && hints.adobe_transform != (header->count == 4 ? 2 : 1))
+        return EIGHTH_UNSUPPORTED; /* libjpeg warns */
     return lay_out(header);
 }
 
@@ -393,8 +396,11 @@ static void build_starts(struct kind *kind)
 
 /* ---------------------------------------------------------------- coded data (B.1.1.5, F.1.2.3) */
 
+#ifndef WINDOW_BYTES /* tests have many small windows */
+#define WINDOW_BYTES (32 << 10)
+#endif
+
 enum {
-    WINDOW_BYTES = 32 << 10,
     /* The longest block and MCU: for each coefficient a code of 16 bits and a value. */
     BLOCK_BITS = 16 + MAX_DC_BITS + (COEFFICIENTS - 1) * (16 + MAX_AC_BITS),
     MCU_BYTES = MAX_BLOCKS * BLOCK_BITS / 8 + 1,
@@ -744,7 +750,9 @@ static inline int take_two_blocks(const struct kind *kind, struct bits *one, str
  * all that follows has been decoded. With restart markers, the second lane begins behind one. DC coefficients are
  * differences to the block before (F.1.1.5.1), and summed up at the end. */
 
-enum { MIN_BYTES_FOR_LANES = 64 << 10 };
+#ifndef MIN_BYTES_FOR_LANES /* tests have lanes in small files */
+#define MIN_BYTES_FOR_LANES (64 << 10)
+#endif
 
 /* The second lane, and the places where its MCUs begin, in bits. */
 struct second {
@@ -1171,7 +1179,7 @@ static int decode_values(struct work *work, const uint8_t *data, const uint8_t *
     const struct plan *plan = &work->plan;
     int16_t *spare = NULL;
     work->second.places = NULL;
-    if (end - data >= MIN_BYTES_FOR_LANES && end - data < INT32_MAX / 8) { /* places have 32 bits */
+    if (end - data > MIN_BYTES_FOR_LANES && end - data < INT32_MAX / 8) { /* places have 32 bits */
         spare = malloc(plan->mcus * plan->values * sizeof *spare);
         work->second.places = malloc(plan->mcus * sizeof *work->second.places);
     }

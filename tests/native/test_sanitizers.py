@@ -1,0 +1,63 @@
+"""The native decoder under sanitizers: it reads and writes within its buffers, and computes nothing undefined."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.native.building import HERE, SANITIZERS, SMALL, build
+from tests.native.samples import odd_samples, samples
+
+QUICK, LONG = 5_000, 100_000
+FUZZER_RUNS = 200_000
+CLANG = shutil.which("clang") or shutil.which("clang-14")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Return files of every kind, none of them large."""
+    folder = tmp_path_factory.mktemp("files")
+    found = [data for _, data in [*samples(), *odd_samples(60)] if len(data) < 12_000]
+    paths = [folder / f"{number}.jpg" for number in range(len(found))]
+    for path, data in zip(paths, found, strict=True):
+        path.write_bytes(data)
+    return paths[:: max(1, len(paths) // 200)]
+
+
+def mutants(program: Path, seed: int, count: int, files: list[Path]) -> dict[str, int]:
+    """Decode mutants of the files; return how many had each status. Fails with what a sanitizer reports."""
+    done = subprocess.run([program, str(seed), str(count), *files], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-4000:]
+    pairs = (part.split(" ", 1) for part in done.stdout.strip().split(", "))
+    return {name: int(number) for number, name in pairs}
+
+
+@pytest.mark.parametrize("options", [(), SMALL], ids=["as built", "small buffers"])
+def test_thousands_of_mutants_do_no_harm(tmp_path: Path, files: list[Path], options: tuple[str, ...]):
+    """5,000 mutants of files of every kind, in memory of exactly their size: the sanitizers find nothing."""
+    program = build(tmp_path / "fuzz", str(HERE / "fuzz.c"), *SANITIZERS, *options)
+    found = mutants(program, 1, QUICK // 2, files)
+    assert found["done"] > 100
+    assert found["damaged"] > 100
+    assert found["unsupported"] > 100
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("options", [(), SMALL], ids=["as built", "small buffers"])
+def test_a_hundred_thousand_mutants_do_no_harm(tmp_path: Path, files: list[Path], options: tuple[str, ...]):
+    """100,000 other mutants: the sanitizers find nothing."""
+    program = build(tmp_path / "fuzz", str(HERE / "fuzz.c"), *SANITIZERS, *options)
+    assert mutants(program, 2, LONG // 2, files)["damaged"] > 10_000
+
+
+@pytest.mark.deep
+@pytest.mark.skipif(CLANG is None, reason="there is no clang, which has libFuzzer")
+def test_inputs_that_reach_new_code_do_no_harm(tmp_path: Path, files: list[Path]):
+    """libFuzzer, which looks for inputs that reach new code, finds nothing: with small buffers, from these files on."""
+    options = ("-DLIBFUZZER", "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all", *SMALL)
+    program = build(tmp_path / "fuzz", str(HERE / "fuzz.c"), *options, compiler=CLANG)
+    (tmp_path / "corpus").mkdir()
+    command = [program, f"-runs={FUZZER_RUNS}", "-seed=1", "-max_len=4096", "corpus", str(files[0].parent)]
+    done = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-4000:]
