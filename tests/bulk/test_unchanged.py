@@ -71,19 +71,22 @@ def test_an_unchanged_source_costs_one_listing(tmp_path: Path):
     assert folders <= counted["open"] <= folders + 4
 
 
-def test_a_listing_keeps_nothing_in_memory(tmp_path: Path):
-    """The listing of a folder with ten times as many files takes no more memory."""
+@pytest.mark.parametrize("kind", ["files", "folders"])
+def test_memory_of_a_listing(kind: str, tmp_path: Path):
+    """A folder with five times as many entries takes no more memory for files, and only their names for folders."""
     peaks = []
-    for files in (2_000, 20_000):
-        folder = tmp_path / str(files)
-        folder.mkdir()
-        for number in range(files):
-            (folder / f"{number:05}.jpg").touch()
+    for entries in (1_000, 5_000):
+        root = tmp_path / str(entries)
+        root.mkdir()
+        for number in range(entries):
+            path = root / f"{number:05}.jpg"
+            path.touch() if kind == "files" else path.mkdir()
         tracemalloc.start()
-        assert sum(len(group.objects) for group in open_store(str(folder)).list_groups()) == files
+        listed = sum(len(group.objects) for group in open_store(str(root)).list_groups())
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[1] <= peaks[0] + 50_000
+        assert listed == (entries if kind == "files" else 0)
+    assert peaks[1] <= peaks[0] + (50_000 if kind == "files" else 4_000 * 24)
 
 
 def _replace(path: Path) -> None:
