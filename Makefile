@@ -33,6 +33,8 @@ bench: .venv/dev .venv/servers .venv/runtime .venv/peers .venv/node-peers debian
 	$(BIN)/python bench/quality.py
 	$(BIN)/python bench/fidelity.py
 	$(BIN)/python bench/plan.py
+	$(BIN)/python bench/noop.py
+	$(BIN)/python bench/parent.py
 	PYTHONPATH=. $(BIN)/python bench/fleet.py
 	PYTHONPATH=. $(BIN)/python bench/fleet.py 50000 --emulator
 	$(RESTRICTED) bench/function.py
