@@ -60,7 +60,7 @@ def test_the_python_runs(folder: Path):
         [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True, timeout=300
     )
     assert done.stdout.splitlines()[0].startswith("small image/webp 60 40 ")
-    assert "made ['photo.jpg/small.webp', 'photo.jpg/small.jpg']" in done.stdout
+    assert "made ['7.jpg/small.webp', '7.jpg/small.jpg']" in done.stdout
 
 
 def test_the_recipe_shown_is_the_default():

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
+from thumbsmith.bulk.stores import SyncCounts
 from thumbsmith.bulk.sync import SyncResult
 from thumbsmith.bulk.watch import ReportedFailures
 from thumbsmith.cli.terminal import Console, emit, styled
@@ -20,36 +21,16 @@ MAX_REJECTIONS: Final = 10
 MAX_FAILURES: Final = 100
 
 
-@dataclass(slots=True)
-class SyncCounts:
-    """The results of a run so far: sources by outcome, rejections by code, and objects written and deleted."""
-
-    sources: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("made", "fresh", "rejected", "failed"), 0))
-    codes: Counter[str] = field(default_factory=Counter)
-    renditions: int = 0
-    deleted: int = 0
-    errors: int = 0
-
-    def add(self, result: SyncResult) -> None:
-        """Count one key."""
-        self.errors += result.error is not None
-        if result.word in self.sources and (result.listed or result.outcome):
-            self.sources[result.word] += 1
-            if result.word == "rejected":
-                self.codes[result.code or "rejected"] += 1
-        self.renditions += result.written
-        self.deleted += result.deleted
-
-    def sentence(self) -> str:
-        """Return the counts for people, such as "2 sources: 1 made, 0 fresh, 1 rejected (1 empty)"."""
-        words = []
-        for word, count in self.sources.items():
-            codes = f" ({format_codes(self.codes)})" if word == "rejected" else ""
-            words += [f"{count:,} {word}{codes}"] if count or word in {"made", "fresh"} else []
-        parts = [f"{plural(sum(self.sources.values()), 'source')}: {', '.join(words)}"]
-        parts += [f"{plural(self.renditions, 'thumbnail')} written"] if self.renditions else []
-        parts += [f"{plural(self.deleted, 'object')} deleted"] if self.deleted else []
-        return "; ".join(parts)
+def counts_sentence(counts: SyncCounts) -> str:
+    """Return the counts for people, such as "2 sources: 1 made, 0 fresh, 1 rejected (1 empty)"."""
+    words = []
+    for word, count in counts.sources.items():
+        codes = f" ({format_codes(counts.codes)})" if word == "rejected" else ""
+        words += [f"{count:,} {word}{codes}"] if count or word in {"made", "fresh"} else []
+    parts = [f"{plural(sum(counts.sources.values()), 'source')}: {', '.join(words)}"]
+    parts += [f"{plural(counts.renditions, 'thumbnail')} written"] if counts.renditions else []
+    parts += [f"{plural(counts.deleted, 'object')} deleted"] if counts.deleted else []
+    return "; ".join(parts)
 
 
 @dataclass(slots=True)

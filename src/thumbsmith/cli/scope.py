@@ -7,12 +7,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from os.path import lexists
 
-from thumbsmith.bulk.manifest_cache import cache_file
 from thumbsmith.bulk.scan import Scope, StoreScan, scan
+from thumbsmith.bulk.stores import scope_between
 from thumbsmith.cli.arguments import STORE_TIMEOUT_SECONDS, recipe_from
 from thumbsmith.cli.terminal import Console
 from thumbsmith.cli.wording import nearest_path, plural, printable
-from thumbsmith.environment import cache_folder
 from thumbsmith.errors import RecipeError, StoreError, UsageError
 from thumbsmith.recipe.selection import EVERYTHING
 from thumbsmith.reconcile.protocol import Options
@@ -41,14 +40,7 @@ def scope_of(
             raise UsageError(f"--{str(error).removeprefix('Selection: ')}") from None
     images = open_source(source)
     thumbnails = open_store(destination, outage_seconds=STORE_TIMEOUT_SECONDS)
-    return Scope(
-        source=images,
-        destination=thumbnails,
-        recipe=loaded,
-        options=options,
-        prefix=prefix,
-        cache=cache_file(cache_folder(), images.url, thumbnails.url),
-    )
+    return scope_between(images, thumbnails, loaded, options, prefix)
 
 
 def open_source(address: str) -> Store:

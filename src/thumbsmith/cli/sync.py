@@ -10,6 +10,7 @@ import click
 
 from thumbsmith.bulk import sync as engine
 from thumbsmith.bulk.scan import Scope
+from thumbsmith.bulk.stores import SyncCounts
 from thumbsmith.bulk.watch import ReportedFailures
 from thumbsmith.cli import workers as early
 from thumbsmith.cli.arguments import (
@@ -26,7 +27,7 @@ from thumbsmith.cli.arguments import (
     yes_option,
 )
 from thumbsmith.cli.command import command
-from thumbsmith.cli.outcomes import Reporter, SyncCounts, emit_key
+from thumbsmith.cli.outcomes import Reporter, counts_sentence, emit_key
 from thumbsmith.cli.plan import print_plan
 from thumbsmith.cli.scope import explain_no_sources, listed_stores, scope_of
 from thumbsmith.cli.stopping import stoppable
@@ -158,7 +159,7 @@ def run(scope: Scope, *, jobs: int, yes: bool, as_json: bool = False, reported: 
     else:
         reporter.finish()
         rate = f", {sum(counts.sources.values()) / seconds:,.1f} a second" if counts.sources["made"] > 1 else ""
-        console.say(f"{counts.sentence()}; {seconds:.1f} s{rate}")
+        console.say(f"{counts_sentence(counts)}; {seconds:.1f} s{rate}")
         if found and not interrupted:
             explain_no_sources(found, console)
     return 130 if interrupted else 1 if counts.errors else 0

@@ -7,18 +7,23 @@ from __future__ import annotations
 
 from thumbsmith.environment import Setting, isolation_required
 from thumbsmith.errors import NotIsolated
-from thumbsmith.reader import BytesReader, RangeReader
+from thumbsmith.reader import Image, opened
 from thumbsmith.recipe.names import Rendition
-from thumbsmith.recipe.recipe import Recipe
+from thumbsmith.recipe.recipe import Recipe, checked_recipe
 
 
-def render(data: bytes | RangeReader, recipe: Recipe) -> tuple[Rendition, ...]:
-    """Return all renditions of a source, in the order of the recipe.
+def render(image: Image, recipe: Recipe | None = None) -> tuple[Rendition, ...]:
+    """Return all renditions of an image, in the order of the recipe; without a recipe, those of the default recipe.
 
-    It runs in the calling process: limits apply, but there is no isolation. The steps are in `image/pipeline.py`.
+    The image is its bytes, the path of a file, an open binary file, or a range reader. It runs in the calling process:
+    limits apply, but there is no isolation. For images from strangers use `Workers.render`, which takes the same images
+    and decodes them in a process without rights. The steps are in `image/pipeline.py`.
 
-    Raises Rejected if the source can never give a thumbnail, MissingDecoder, what the reader raises, and NotIsolated
-    if THUMBSMITH_ISOLATION is `required`.
+    Raises Rejected if the source can never give a thumbnail, MissingDecoder, OSError for a file that cannot be read,
+    what a reader raises, UsageError for any other value, and NotIsolated if THUMBSMITH_ISOLATION is `required`.
+
+        for picture in render("photo.jpg"):
+            picture.save(f"photo.{picture.name}")
     """
     if isolation_required():
         raise NotIsolated(
@@ -26,5 +31,6 @@ def render(data: bytes | RangeReader, recipe: Recipe) -> tuple[Rendition, ...]:
         )
     from thumbsmith.image.pipeline import Job, check_source, make_renditions  # noqa: PLC0415 - loads Pillow and libvips
 
-    reader = BytesReader(data) if isinstance(data, bytes) else data
-    return make_renditions(check_source(Job(reader=reader, recipe=recipe))).renditions
+    recipe = checked_recipe(recipe)
+    with opened(image, recipe.limits.max_bytes) as reader:
+        return make_renditions(check_source(Job(reader=reader, recipe=recipe))).renditions

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from thumbsmith.recipe.model import VARIANT_NAME_PATTERN, Format, Variant
 from thumbsmith.recipe.recipe import Recipe
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MANIFEST: Final = "manifest.json"
 
@@ -59,7 +63,7 @@ def possible_names(recipe: Recipe) -> set[str]:
     return {name for kind in Format for alpha in (False, True) for name in expected(recipe, kind, alpha=alpha)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Rendition:
     """One variant of one source in one format. `type` is the media type, `data` the encoded file.
 
@@ -78,3 +82,27 @@ class Rendition:
     def name(self) -> str:
         """Return the name below the source's key: `small@2x.webp`."""
         return rendition_name(self.variant, self.format, self.density)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the file to a path, or under its name into a folder that exists; return the path. Raises OSError."""
+        from pathlib import Path  # noqa: PLC0415 - a worker saves nothing
+
+        target = Path(path)
+        if target.is_dir():
+            target /= self.name
+        target.write_bytes(self.data)
+        return target
+
+    def __repr__(self) -> str:
+        return f"<Rendition {self.name}: {self.width} x {self.height}, {len(self.data):,} bytes>"
+
+    def _repr_html_(self) -> str:
+        """Return an element that shows the picture in a notebook, in any format that browsers read."""
+        from base64 import b64encode  # noqa: PLC0415 - only notebooks need it
+
+        address = f"data:{self.type};base64,{b64encode(self.data).decode()}"
+        return f'<img src="{address}" width="{self.width}" height="{self.height}" alt="{self.name}">'
+
+    def _repr_png_(self) -> bytes | None:
+        """Return the data of a PNG for notebooks; None for another format."""
+        return self.data if self.format is Format.PNG else None

@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Final, Self
 
+from thumbsmith.errors import RecipeError
 from thumbsmith.recipe.fields import Checked, mismatch, no_two_alike
 from thumbsmith.recipe.model import DEFAULT_VARIANTS, MAX_VARIANTS, Limits, Variant, changed_fields, digest
 from thumbsmith.recipe.selection import Selection
@@ -94,6 +95,15 @@ class Recipe(Checked):
                 "limits": self.limits.fingerprint,
             }
         )
+
+
+def checked_recipe(recipe: Recipe | None) -> Recipe:
+    """Return the recipe; the default for None. Raises RecipeError for any other value."""
+    if recipe is None:
+        return Recipe.default()
+    if not isinstance(recipe, Recipe):
+        raise RecipeError(f"expected a Recipe, such as Recipe.load('thumbsmith.toml'), found {type(recipe).__name__}")
+    return recipe
 
 
 def find_recipe(setting: str | None, folder: str = "") -> Recipe:

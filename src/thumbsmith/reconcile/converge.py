@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Collection, Generator
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from thumbsmith.errors import Rejected, SourceChanged, ThumbsmithError
+from thumbsmith.errors import Rejected, SourceChanged, ThumbsmithError, UsageError
 from thumbsmith.reader import RangeReader
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.names import MANIFEST, is_managed_name
+from thumbsmith.recipe.recipe import checked_recipe
 from thumbsmith.recipe.selection import is_source
 from thumbsmith.reconcile.manifest import read_manifest_version
 from thumbsmith.reconcile.protocol import (
@@ -29,7 +31,8 @@ from thumbsmith.reconcile.protocol import (
     Render,
     steps,
 )
-from thumbsmith.store.base import ObjectInfo, OpenObject, Store
+from thumbsmith.store.base import ObjectInfo, OpenObject, Store, refuse_overlap
+from thumbsmith.store.open import as_store
 
 if TYPE_CHECKING:
     from thumbsmith.worker import Work
@@ -53,9 +56,9 @@ class Renderer(Protocol):
 
 def converge(
     key: str,
-    source: Store,
-    destination: Store,
-    recipe: Recipe,
+    source: Store | str | os.PathLike[str],
+    destination: Store | str | os.PathLike[str],
+    recipe: Recipe | None = None,
     *,
     renderer: Renderer | None = None,
     options: Options = DEFAULTS,
@@ -63,10 +66,32 @@ def converge(
 ) -> Outcome:
     """Make the destination match the current source under `key`; return what was done.
 
-    `renderer` decodes and encodes; by default, the worker processes of this process do. It is safe to repeat a call, to
-    interrupt it, and to run two at once. `check` is called before each step and may raise an exception to stop the
-    run. Raises StoreError, WorkerError or MissingDecoder if no decision was possible: try again later.
+    The stores may be given by their addresses. Without a recipe the default recipe is used. `renderer` decodes and
+    encodes; by default, the worker processes of this process do. It is safe to repeat a call, to interrupt it, and to
+    run two at once. `check` is called before each step and may raise an exception to stop the run.
+
+    Raises StoreError, WorkerError or MissingDecoder if no decision was possible: try again later. Raises UsageError if
+    the stores overlap, or for a key that is no text.
+
+        outcome = converge("cat.jpg", "photos", "thumbs")
+        print(outcome.status, [each.key for each in outcome.renditions])
     """
+    if not isinstance(key, str):
+        raise UsageError(f"expected a key, such as 'cat.jpg' for the image cat.jpg in the source, found {key!r}")
+    images, thumbnails = as_store(source), as_store(destination)
+    refuse_overlap(images, thumbnails)
+    return _converge(key, images, thumbnails, checked_recipe(recipe), renderer, options, check)
+
+
+def _converge(
+    key: str,
+    source: Store,
+    destination: Store,
+    recipe: Recipe,
+    renderer: Renderer | None,
+    options: Options,
+    check: Callable[[], object] | None,
+) -> Outcome:
     record_digest = not source.etags_identify_content
     protocol = steps(key, recipe, options, destination.max_key_bytes, record_digest=record_digest)
     with source.for_one_key() as sources, destination.as_destination().for_one_key() as thumbnails:
@@ -119,9 +144,9 @@ def attempt(
     options: Options = DEFAULTS,
     check: Callable[[], object] | None = None,
 ) -> Result:
-    """Call `converge` and return its outcome, or the ThumbsmithError that it raised."""
+    """Do what `converge` does for two stores that do not overlap; return its outcome, or its ThumbsmithError."""
     try:
-        outcome = converge(key, source, destination, recipe, renderer=renderer, options=options, check=check)
+        outcome = _converge(key, source, destination, recipe, renderer, options, check)
     except ThumbsmithError as error:
         return Result(key=key, error=error)
     return Result(key=key, outcome=outcome)

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Generator, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from thumbsmith.errors import Rejected, StoreError
@@ -66,7 +66,7 @@ class Outcome:
     code: str | None = None
     detail: str | None = None
     renditions: tuple[RenditionRecord, ...] = ()
-    manifest: Mapping[str, Any] | None = None
+    manifest: Mapping[str, Any] | None = field(default=None, repr=False)
     written: int = 0
     deleted: int = 0
     recorded: bool = False

@@ -7,7 +7,7 @@ import re
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-from thumbsmith.errors import StoreError
+from thumbsmith.errors import StoreError, UsageError
 from thumbsmith.store.base import printable_key
 
 if TYPE_CHECKING:
@@ -59,6 +59,15 @@ def open_store(url: str | os.PathLike[str], *, outage_seconds: float = 0.0) -> S
         with _LOCK:
             return _MEMORIES.setdefault(rest, MemoryStore(rest))
     raise StoreError(f"{scheme}:// is no known store: give {_EXPECTED}", transient=False)
+
+
+def as_store(place: Store | str | os.PathLike[str]) -> Store:
+    """Return a store, or the store at an address. Raises as `open_store` does, and UsageError for any other value."""
+    if isinstance(place, str | os.PathLike):
+        return open_store(place)
+    if not hasattr(place, "as_destination"):
+        raise UsageError(f"expected a store, or the address of one, such as ./photos, found {type(place).__name__}")
+    return place
 
 
 def _checked_path(path: str) -> str:

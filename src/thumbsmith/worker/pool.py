@@ -14,7 +14,7 @@ from thumbsmith.environment import isolation_required
 from thumbsmith.errors import NotIsolated, UsageError, WorkerDied, WorkerError
 from thumbsmith.image.limits import check_file_size
 from thumbsmith.lifetime import Closing
-from thumbsmith.reader import RangeReader
+from thumbsmith.reader import Image, RangeReader, opened
 from thumbsmith.recipe import IsolationKind, Recipe
 from thumbsmith.worker.budget import Budget, default_memory_bytes
 from thumbsmith.worker.isolation import LAYERS
@@ -113,17 +113,22 @@ class Workers(Closing):
         return found
 
     def render(
-        self, reader: RangeReader, recipe: Recipe, wanted: Collection[str] | None = None, *, until: float | None = None
+        self, image: Image, recipe: Recipe, wanted: Collection[str] | None = None, *, until: float | None = None
     ) -> Work:
         """Return the renditions named in `wanted` (`small.webp`), all for None, made in a process without rights.
 
+        The image is its bytes, the path of a file, an open binary file, or a range reader, as for `thumbsmith.render`.
         A rejection or failure counts only if a fresh process reports it. Blocks while all workers are busy. A worker
         that is not done at `until`, by time.monotonic(), is stopped; by default it has far more time than the limits of
         a recipe allow. Raises Rejected where the source never gives a thumbnail; WorkerError where two fresh processes
         died over it, one hung, or these workers are closed; MissingDecoder; and what the reader raises.
         """
+        with opened(image, recipe.limits.max_bytes) as reader:
+            return self._render(reader, recipe, None if wanted is None else frozenset(wanted), until)
+
+    def _render(self, reader: RangeReader, recipe: Recipe, wanted: frozenset[str] | None, until: float | None) -> Work:
         check_file_size(reader.size, recipe.limits)
-        job = RenderJob(reader, recipe, None if wanted is None else frozenset(wanted), self._ceiling)
+        job = RenderJob(reader, recipe, wanted, self._ceiling)
         fresh, deaths = False, 0
         with self._slots:
             while True:
