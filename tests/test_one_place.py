@@ -19,8 +19,10 @@ from thumbsmith.cdk.generator import BACKFILL_CONCURRENCY
 from thumbsmith.cdk.machine import Machine
 from thumbsmith.cli.sync_by_queue import CONCURRENCY
 from thumbsmith.environment import LAMBDA_CORE_MEGABYTES, Setting
+from thumbsmith.errors import Code
 from thumbsmith.recipe.model import MOST_SUPPORTED_FIRST, SMALLEST_FIRST, Format
 from thumbsmith.recipe.recipe import RECIPE_FILE
+from thumbsmith.signing import FITS
 
 PACKAGE = Path(thumbsmith.__file__).parent
 ENVIRONMENT = Path(environment.__file__)
@@ -87,14 +89,21 @@ def test_the_name_of_the_recipe_file_is_written_once():
     assert LITERALS[RECIPE_FILE] == {PACKAGE / "recipe" / "recipe.py", PACKAGE / "recipe" / "schema.py"}
 
 
-def test_scripts_prefer_formats_in_the_order_of_the_package():
-    """The orders in request.js of the delivery and in snippet.js of the page are those of recipe/model.py."""
+def test_the_delivery_prefers_formats_in_the_order_of_the_package():
+    """The order in request.js of the delivery is that of recipe/model.py."""
     request = (PACKAGE / "cdk" / "edge" / "request.js").read_text(encoding="utf-8")
     (everywhere,) = re.findall(r"KNOWN_EVERYWHERE = \[(.*?)\]", request)
     assert re.findall(r'"(.*?)"', everywhere) == [each.media_type for each in MOST_SUPPORTED_FIRST]
-    snippet = (PACKAGE / "web" / "assets" / "snippet.js").read_text(encoding="utf-8")
-    (order,) = re.findall(r"ORDER = \[(.*?)\]", snippet)
-    assert re.findall(r'"(.*?)"', order) == [each.value for each in reversed(MOST_SUPPORTED_FIRST)]
+
+
+def test_the_page_knows_every_code_fit_and_format():
+    """The page has a plain reason for each code, and offers the fits and formats of signed URLs."""
+    assets = PACKAGE / "web" / "assets"
+    reasons = (assets / "reasons.js").read_text(encoding="utf-8")
+    assert re.findall(r"^  (\w+): ", reasons, re.MULTILINE) == [str(each) for each in Code]
+    (fits, formats) = re.findall(r"createElement\(\"select\", {}, \.\.\.\[(.*?)\]", (assets / "sharing.js").read_text())
+    assert tuple(re.findall(r'"(.*?)"', fits)) == FITS
+    assert set(re.findall(r'"(.*?)"', formats)) == {each.value for each in Format}
 
 
 def test_orders_of_formats_have_every_format():

@@ -80,24 +80,29 @@ class RunningServer:
 
 @contextlib.contextmanager
 def run_server(
-    folder: Path, settings: WebSettings | None = None, recipe: str = RECIPE, jobs: int = 2
+    folder: Path, settings: WebSettings | None = None, recipe: str = RECIPE, jobs: int = 2, port: int = 0
 ) -> Iterator[RunningServer]:
-    """Run the application over FOLDER/sources and FOLDER/thumbnails on a free port of 127.0.0.1."""
+    """Run the application over FOLDER/sources and FOLDER/thumbnails on a port of 127.0.0.1; 0 is a free one."""
     (folder / "sources").mkdir(parents=True, exist_ok=True)
     scope = Scope(
         source=open_store(folder / "sources"),
         destination=open_store(folder / "thumbnails"),
         recipe=Recipe.loads(recipe),
     )
-    with run_application(scope, settings, jobs) as address, httpx.Client(base_url=url(address), timeout=60) as client:
+    with (
+        run_application(scope, settings, jobs, port) as address,
+        httpx.Client(base_url=url(address), timeout=60) as client,
+    ):
         yield RunningServer(client, address, folder)
 
 
 @contextlib.contextmanager
-def run_application(scope: Scope, settings: WebSettings | None = None, jobs: int = 2) -> Iterator[tuple[str, int]]:
+def run_application(
+    scope: Scope, settings: WebSettings | None = None, jobs: int = 2, port: int = 0
+) -> Iterator[tuple[str, int]]:
     """Run the application over any stores, and return its address."""
     running = create_server(application(scope, settings, jobs=jobs))
-    with listen("127.0.0.1", 0) as listener:
+    with listen("127.0.0.1", port) as listener:
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

@@ -165,10 +165,17 @@ def _page_routes(source: Store) -> list[Route]:
     async def show_index(request: Request) -> Response:
         return _asset_response(request, "index.html", policy)
 
+    async def show_docs(request: Request) -> Response:
+        return _asset_response(request, "docs.html", policy)
+
     async def show_asset(request: Request) -> Response:
         return _asset_response(request, request.path_params["name"], policy)
 
-    return [Route("/", show_index, name="page"), Route("/page/{name}", show_asset, name="part")]
+    return [
+        Route("/", show_index, name="page"),
+        Route("/docs", show_docs, name="docs"),
+        Route("/page/{name}", show_asset, name="part"),
+    ]
 
 
 def _page_policy(source: Store) -> str:

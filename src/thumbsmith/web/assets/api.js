@@ -1,6 +1,13 @@
 // Requests to the API: the same API that every other client uses.
 
 import { byId } from "./elements.js";
+import { whenConnected } from "./connection.js";
+
+// The page may be below a path prefix.
+const ROOT = new URL("../", import.meta.url);
+
+export const address = (path) => new URL(path.replace(/^\//, ""), ROOT).href;
+export const imagePath = (key) => `/images/${encodeURIComponent(key)}`;
 
 export class ApiError extends Error {
   constructor(status, problem) {
@@ -10,35 +17,36 @@ export class ApiError extends Error {
   }
 }
 
-// Returns the response with any status. Asks the user for the token if the server requires it.
+// Returns the response with any status. Asks the user for the token if the server requires it. If the server cannot be
+// reached, waits until it answers again.
 export async function send(path, { method = "GET", body, signal } = {}) {
   const headers = body === undefined ? {} : { "Content-Type": "application/json" };
   const options = { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) };
-  let response = await fetch(path, options);
-  while (response.status === 401) {
-    await askForToken();
-    response = await fetch(path, options);
+  for (;;) {
+    const response = await fetch(address(path), options).catch((error) => {
+      if (error.name === "AbortError") throw error;
+      return null;
+    });
+    if (response?.status === 401) await askForToken();
+    else if (response) return response;
+    else await whenConnected(address("/health"), signal);
   }
-  return response;
 }
 
-// Returns the JSON of the response. Throws ApiError.
+// Returns the content of the response: JSON, or text. Throws ApiError.
 export async function sendJson(path, options) {
   const response = await send(path, options);
   const type = response.headers.get("content-type") || "";
-  const content = type.includes("json") ? await response.json() : {};
+  const content = type.includes("json") ? await response.json() : await response.text();
   if (!response.ok) throw new ApiError(response.status, content);
   return content;
 }
 
-export const imagePath = (key) => `/images/${encodeURIComponent(key)}`;
-
 const withPeriod = (text) => (text.endsWith(".") ? text : `${text}.`);
 
-// Returns what failed, and what to do, for an error that `waitForManifest` throws.
+// Returns what failed, and what to do.
 export function failureText(error) {
-  if (error instanceof ApiError) return `${withPeriod(error.message)} Correct the cause, then reload this page.`;
-  return "The server does not answer. Start it again, then reload this page.";
+  return error instanceof ApiError ? `${withPeriod(error.message)} Correct the cause, then reload this page.` : error.message;
 }
 
 // Waits for the thumbnails, and returns the manifest. Throws ApiError: 422 for a rejected image, 404 for a deleted one.
@@ -54,12 +62,20 @@ export async function waitForManifest(key, { signal, onProgress = () => {} } = {
   }
 }
 
-export async function* listPages(query) {
+// Returns an image as the list shows it, or undefined if it was deleted.
+export async function findImage(key) {
+  const { images } = await sendJson(`/images?${new URLSearchParams({ prefix: key, limit: 1 })}`);
+  return images.find((image) => image.key === key);
+}
+
+// Yields pages of the list. The query may ask for a `total`, which the first page has.
+export async function* listPages({ total = false, ...query }) {
   let cursor = "";
   do {
-    const page = await sendJson(`/images?${new URLSearchParams({ ...query, ...(cursor ? { cursor } : {}) })}`);
+    const more = cursor ? { cursor } : { total };
+    const page = await sendJson(`/images?${new URLSearchParams({ ...query, ...more })}`);
     cursor = page.cursor || "";
-    yield { images: page.images, hasMore: Boolean(cursor) };
+    yield { images: page.images, total: page.total, hasMore: Boolean(cursor) };
   } while (cursor);
 }
 
@@ -73,10 +89,11 @@ function askForToken() {
       event.preventDefault();
       const headers = { "Content-Type": "application/json" };
       const body = JSON.stringify({ token: byId("token").value });
-      const response = await fetch("/session", { method: "POST", headers, body });
-      byId("token-message").textContent = response.ok ? "" : "The token is wrong.";
-      byId("token-message").classList.toggle("error", !response.ok);
-      if (!response.ok) return;
+      const response = await fetch(address("/session"), { method: "POST", headers, body }).catch(() => null);
+      const message = response ? "The token is wrong." : "The server does not answer.";
+      byId("token-message").textContent = response?.ok ? "" : message;
+      byId("token-message").classList.toggle("error", !response?.ok);
+      if (!response?.ok) return;
       dialog.close();
       tokenPromise = null;
       resolve();

@@ -1,116 +1,116 @@
-// One image: its thumbnails side by side, their sizes, and the markup that shows them on another page.
+// One image: its thumbnails, their sizes, and what another page needs to show them.
 
-import { failureText, imagePath, sendJson, waitForManifest } from "./api.js";
-import { announce, byId, copy, createElement, createImage, formatBytes, formatSaving } from "./elements.js";
-import { markup } from "./snippet.js";
+import { failureText, findImage, waitForManifest } from "./api.js";
+import { imageLink } from "./card.js";
+import { byId, createButton, createElement, formatBytes, formatSaving } from "./elements.js";
+import { reasonOf, sentence } from "./reasons.js";
+import { deleteImages } from "./selection.js";
+import { createMarkup, createOnDemand } from "./sharing.js";
+import { createViewer } from "./viewer.js";
 
 let pending = null;
+let shownKey = null;
 
-export async function show(key, onDeleted) {
+// `neighbors` returns the keys before and after an image.
+export async function show(key, neighbors) {
   const dialog = byId("detail");
   pending?.abort();
   pending = new AbortController();
+  shownKey = key;
+  byId("detail-title").textContent = key;
   const progress = createElement("p", { class: "muted", role: "status" }, "Making thumbnails");
-  const body = createElement("div", { class: "contents" }, progress);
-  dialog.replaceChildren(frame(key, body));
+  const body = byId("detail-body");
+  body.replaceChildren(progress);
   if (!dialog.open) dialog.showModal();
+  showNeighbors(key, neighbors);
   try {
-    const manifest = await waitForManifest(key, {
-      signal: pending.signal,
-      onProgress: (failure) => { progress.textContent = failure || "Making thumbnails"; },
-    });
-    body.replaceChildren(...content(key, manifest, onDeleted)); // only the body, because the frame has the focus
+    const { signal } = pending;
+    await waitForManifest(key, { signal, onProgress: (failure) => { progress.textContent = failure || "Making thumbnails"; } });
+    const image = await findImage(key);
+    if (!signal.aborted && image) body.replaceChildren(...content(image));
   } catch (error) {
-    if (error.name === "AbortError") return;
-    const isFinal = error.status === 422 || error.status === 404;
-    const text = isFinal ? error.message : failureText(error);
-    const children = [createElement("p", { class: "message error", role: "status" }, text)];
-    if (error.status === 422) {
-      children.unshift(createElement("p", {}, createElement("span", { class: "code" }, error.problem.code)));
-      children.push(createElement("p", { class: "row" }, deleteButton(key, onDeleted)));
-    }
-    body.replaceChildren(...children);
+    if (error.name !== "AbortError") body.replaceChildren(...refused(key, error));
   }
 }
 
 export function hide() {
   pending?.abort();
+  shownKey = null;
   if (byId("detail").open) byId("detail").close();
 }
 
-function frame(key, body) {
-  const close = createElement("button", { type: "button", onclick: () => byId("detail").close() }, "Close");
-  const top = createElement("div", { class: "sheet-top" }, createElement("h2", { id: "detail-title" }, key), close);
-  return createElement("div", { class: "sheet" }, top, body);
+async function showNeighbors(key, neighbors) {
+  const links = [byId("previous"), byId("next")];
+  for (const link of links) link.removeAttribute("href");
+  const keys = await neighbors(key);
+  if (key !== shownKey) return;
+  links.forEach((link, index) => {
+    if (keys[index] === null) link.removeAttribute("href");
+    else link.href = imageLink(keys[index]);
+  });
 }
 
-// Clients resolve "." and "..", and some merge empty segments: then the key is one segment.
-function renditionUrl(rendition) {
-  const segments = rendition.key.split("/");
-  const isStable = segments.every((segment) => segment && segment !== "." && segment !== "..");
-  const path = isStable
-    ? segments.map(encodeURIComponent).join("/")
-    : `${encodeURIComponent(segments.slice(0, -1).join("/"))}/${segments.at(-1)}`;
-  return `/renditions/${path}?v=${rendition.sha256.slice(0, 8)}`;
+function refused(key, error) {
+  const { rejection } = error.problem || {};
+  const isGone = error.status === 404;
+  const text = rejection ? reasonOf(rejection) : isGone ? "This image does not exist any more." : failureText(error);
+  const children = [createElement("p", { class: "message error", role: "status" }, text)];
+  if (rejection) children.push(createElement("p", { class: "muted" }, sentence(rejection.detail)));
+  if (!isGone) children.push(createElement("p", { class: "row" }, deleteButton(key)));
+  return children;
 }
 
-function content(key, manifest, onDeleted) {
-  const { source, renditions, placeholder } = manifest;
-  const code = createElement("pre", { tabIndex: 0, "aria-label": "Markup" }, createElement("code", {}, markup(manifest, location.origin)));
-  const facts = `${source.format} · ${source.width} × ${source.height} · ${formatBytes(source.bytes)}`;
-  const copyButton = createElement("button", { type: "button", class: "primary", onclick: () => copy(code.textContent, copyButton) }, "Copy <picture>");
+function content(image) {
+  const renditions = image.renditions
+    .map((each) => ({ ...each, name: decodeURIComponent(each.url.split("?")[0].split("/").pop()) }))
+    .sort((one, other) => one.width * one.height - other.width * other.height || other.bytes - one.bytes);
+  const viewer = createViewer(image, renditions);
+  const facts = [image.format.toUpperCase(), `${image.width} × ${image.height}`, formatBytes(image.bytes)];
+  if (image.alpha) facts.push("transparent");
+  if (image.modified) facts.push(new Date(image.modified * 1000).toLocaleDateString(undefined, { dateStyle: "medium" }));
   return [
-    createElement("p", { class: "facts" }, facts),
-    createElement("div", { class: "side-by-side" }, ...smallestOfEachVariant(renditions).map((each) => figure(each, placeholder.color))),
-    createElement("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Thumbnails" }, table(source, renditions)),
-    createElement("p", { class: "row" }, copyButton, deleteButton(key, onDeleted)),
-    code,
+    viewer.element,
+    createElement("div", { class: "side" },
+      createElement("p", { class: "facts" }, facts.join(" · ")),
+      createElement("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Thumbnails" }, table(image, renditions, viewer.show)),
+      createMarkup(image),
+      createOnDemand(image),
+      createElement("p", { class: "row" }, deleteButton(image.key))),
   ];
 }
 
-function smallestOfEachVariant(renditions) {
-  const smallest = new Map();
-  for (const each of renditions) {
-    const name = each.key.split("/").pop().replace(/\.[a-z]+$/, "");
-    if (!smallest.has(name) || each.bytes < smallest.get(name).bytes) smallest.set(name, each);
-  }
-  return [...smallest.values()].sort((one, other) => one.width - other.width);
-}
-
-function figure(rendition, color) {
-  const { variant, width, height } = rendition;
-  const image = createImage(renditionUrl(rendition), { alt: `${variant}, ${width} by ${height}`, width, height });
-  const background = createElement("div", { class: "background" }, image);
-  background.style.backgroundColor = color;
-  const name = rendition.key.split("/").pop();
-  return createElement("figure", {}, background, createElement("figcaption", {}, `${name} · ${width} × ${height}`));
-}
-
-function table(source, renditions) {
-  const head = ["Thumbnail", "Pixels", "File size", "Saved"].map((title, column) =>
-    createElement("th", { scope: "col", class: column === 2 ? "number" : "" }, title));
-  const rows = renditions.map((each) => createElement("tr", {},
-    createElement("td", {}, createElement("a", { href: renditionUrl(each), target: "_blank", rel: "noopener" }, each.key.split("/").pop())),
-    createElement("td", {}, `${each.width} × ${each.height}`),
+function table(image, renditions, onShow) {
+  const head = ["Thumbnail", "Pixels", "Size", "Saved"].map((title, column) =>
+    createElement("th", { scope: "col", class: column ? "number" : "" }, title));
+  const rows = renditions.toReversed().map((each) => createElement("tr", {},
+    createElement("td", {}, createButton(each.name, () => onShow(each), { class: "link", "aria-label": `Show ${each.name}` }),
+      createElement("a", { href: each.url, target: "_blank", rel: "noopener", class: "file", "aria-label": `Open ${each.name} in a new tab` }, "↗")),
+    createElement("td", { class: "number" }, `${each.width} × ${each.height}`),
     createElement("td", { class: "number" }, formatBytes(each.bytes)),
-    createElement("td", { class: "saved" }, formatSaving(source.bytes, each.bytes))));
+    createElement("td", { class: "number saved" }, formatSaving(image.bytes, each.bytes))));
   return createElement("table", {}, createElement("thead", {}, createElement("tr", {}, ...head)), createElement("tbody", {}, ...rows));
 }
 
-// The first click asks, the second one deletes.
-export function deleteButton(key, onDeleted) {
-  let isConfirmed = false;
-  const button = createElement("button", { type: "button", class: "danger", onclick: async () => {
-    if (!isConfirmed) {
-      isConfirmed = true;
-      button.textContent = "Delete permanently?";
-      setTimeout(() => { isConfirmed = false; button.textContent = "Delete"; }, 4000);
-      return;
-    }
-    await sendJson(imagePath(key), { method: "DELETE" });
-    announce(`${key} was deleted`);
-    onDeleted(key);
-  } }, "Delete");
-  button.setAttribute("aria-label", `Delete ${key}`);
-  return button;
+function deleteButton(key) {
+  return createButton("Delete", async () => {
+    if (await deleteImages([key])) byId("detail").close();
+  }, { class: "danger", "aria-label": `Delete ${key}` });
+}
+
+export function addListeners() {
+  const dialog = byId("detail");
+  byId("detail-close").addEventListener("click", () => dialog.close());
+  dialog.addEventListener("keydown", (event) => {
+    const isTyping = event.target.matches("input, select, textarea, .full, .scroll");
+    const link = { ArrowLeft: byId("previous"), ArrowRight: byId("next") }[event.key];
+    if (!link?.hasAttribute("href") || isTyping || event.altKey || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    location.replace(link.href);
+  });
+  for (const link of [byId("previous"), byId("next")]) {
+    link.addEventListener("click", (event) => { // all images of a visit are one entry in the history
+      event.preventDefault();
+      if (link.hasAttribute("href")) location.replace(link.href);
+    });
+  }
 }

@@ -1,25 +1,41 @@
-// The grid of all images: page by page, filtered by the start of the name.
+// The grid of images: page by page, with a search, an order and a count.
 
-import { failureText, listPages, sendJson, waitForManifest } from "./api.js";
-import { byId, createElement, createImage, formatBytes } from "./elements.js";
+import { findImage, listPages } from "./api.js";
+import { createCard, setFrameWidth } from "./card.js";
+import { byId, formatCount } from "./elements.js";
+import * as selection from "./selection.js";
 
-const CARD_WIDTH = 240;
+const PAGE_SIZE = 60;
+const FILTER_DELAY_MS = 200;
+const AHEAD = "1200px"; // the next page loads this far before its place is visible
+
 let pages = null;
-let version = 0; // answers to an older filter are ignored
+let version = 0; // answers to an older search are ignored
+let total = 0;
+let loading = null;
 
 export async function show() {
   const current = ++version;
-  const prefix = byId("prefix").value;
-  pages = listPages({ prefix, limit: 60 });
-  const { value } = await pages.next();
+  const query = { q: byId("query").value.trim(), sort: byId("sort").value, limit: PAGE_SIZE };
+  const found = listPages({ ...query, total: true });
+  const { value } = await found.next();
   if (current !== version) return;
+  pages = found;
+  total = value.total;
+  selection.clear();
+  measure();
   byId("grid").replaceChildren(...value.images.map(card));
-  byId("empty").hidden = value.images.length > 0;
-  byId("empty").textContent = prefix ? `No image has a name that starts with “${prefix}”.` : "There are no images yet. Drop some above.";
   byId("more").hidden = !value.hasMore;
+  byId("empty").textContent = query.q ? `No image has “${query.q}” in its name.` : "There are no images yet.";
+  showCount();
 }
 
-export async function more() {
+export function more() {
+  loading ??= loadMore().finally(() => { loading = null; });
+  return loading;
+}
+
+async function loadMore() {
   const current = version;
   const { value } = await pages.next();
   if (!value || current !== version) return;
@@ -27,72 +43,67 @@ export async function more() {
   byId("more").hidden = !value.hasMore;
 }
 
+const card = (image) => createCard(image, selection.select);
+
+function showCount() {
+  const isFiltered = Boolean(byId("query").value.trim());
+  byId("count").textContent = isFiltered ? `${formatCount(total, "image")} found` : formatCount(total, "image");
+  byId("empty").hidden = total > 0;
+  if (!isFiltered) byId("images").classList.toggle("has-images", total > 0);
+  byId("tools").hidden = total === 0 && !isFiltered;
+}
+
 // Adds an image that was just uploaded, in front of the others.
 export async function add(key) {
   if (!key) return;
   const image = await findImage(key);
   if (!image) return;
-  remove(key);
+  const old = itemOf(key);
+  old?.remove();
   byId("grid").prepend(card(image));
-  byId("empty").hidden = true;
+  if (!old) total += 1;
+  showCount();
 }
 
-export function remove(key) {
-  for (const item of byId("grid").children) if (item.dataset.key === key) item.remove();
-}
-
-async function findImage(key) {
-  const { images } = await sendJson(`/images?${new URLSearchParams({ prefix: key, limit: 1 })}`);
-  return images.find((image) => image.key === key);
-}
-
-function card(image) {
-  const frame = createElement("span", { class: "frame" });
-  const facts = createElement("span", { class: "facts" });
-  const link = createElement("a", { class: "card", href: `#/image/${encodeURIComponent(image.key)}` },
-    frame, createElement("span", { class: "name", title: image.key }, image.key), facts);
-  const item = createElement("li", {}, link);
-  item.dataset.key = image.key;
-  fill(image, frame, facts);
-  return item;
-}
-
-function fill(image, frame, facts) {
-  frame.classList.remove("failed");
-  frame.classList.toggle("rejected", image.status === "rejected");
-  facts.textContent = formatBytes(image.bytes);
-  if (image.status === "rejected") {
-    frame.replaceChildren(createElement("span", { class: "note" }, `Rejected: ${image.rejection.code}`));
-  } else if (image.status === "making") {
-    showProgress(frame, null);
-    fillWhenMade(image.key, frame, facts);
-  } else {
-    frame.style.backgroundColor = image.color || "";
-    const best = bestRendition(image.renditions);
-    frame.replaceChildren(...(best ? [createImage(best.url, { alt: "", loading: "lazy" })] : []));
-    facts.textContent = `${image.width} × ${image.height} · ${formatBytes(image.bytes)}`;
+export function remove(keys) {
+  for (const key of keys) {
+    const item = itemOf(key);
+    if (item) total -= 1;
+    item?.remove();
   }
+  showCount();
 }
 
-function showProgress(frame, failure) {
-  const text = failure || "Making thumbnails";
-  frame.classList.toggle("failed", Boolean(failure));
-  frame.replaceChildren(createElement("span", { class: "note", title: text }, text));
+const itemOf = (key) => [...byId("grid").children].find((item) => item.dataset.key === key);
+
+// Returns the keys before and after this one, in the order of the grid; null at the ends.
+export async function neighbors(key) {
+  const item = itemOf(key);
+  if (!item) return [null, null];
+  if (!item.nextElementSibling && !byId("more").hidden) await more();
+  return [item.previousElementSibling, item.nextElementSibling].map((each) => each?.dataset.key ?? null);
 }
 
-async function fillWhenMade(key, frame, facts) {
-  try {
-    await waitForManifest(key, { onProgress: (failure) => showProgress(frame, failure) });
-  } catch (error) {
-    if (error.status === 404) return remove(key);
-    if (error.status !== 422) return showProgress(frame, failureText(error));
-  }
-  const image = await findImage(key).catch(() => null);
-  if (image && image.status !== "making") fill(image, frame, facts);
+export function focus(key) {
+  itemOf(key)?.querySelector("a").focus();
 }
 
-// The smallest rendition that fills a card, or the largest if none does.
-function bestRendition(renditions) {
-  const sorted = [...renditions].sort((one, other) => one.width - other.width || one.bytes - other.bytes);
-  return sorted.find((each) => each.width >= CARD_WIDTH) || sorted.at(-1);
+// The width of the first column, which an empty grid has too.
+function measure() {
+  setFrameWidth(Number.parseFloat(getComputedStyle(byId("grid")).gridTemplateColumns), byId("grid"));
+}
+
+export function addListeners() {
+  byId("tools").addEventListener("submit", (event) => event.preventDefault());
+  let timer = null;
+  byId("query").addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(show, FILTER_DELAY_MS);
+  });
+  byId("sort").addEventListener("change", show);
+  byId("more").addEventListener("click", more);
+  new ResizeObserver(measure).observe(byId("grid"));
+  new IntersectionObserver((entries) => {
+    if (entries.some((entry) => entry.isIntersecting) && !byId("more").hidden) more();
+  }, { rootMargin: AHEAD }).observe(byId("more"));
 }

@@ -1,15 +1,17 @@
-// The views: the part of the address after "#" selects one. Also the files that are dropped or chosen.
+// The views: the part of the address after "#" selects one. Also the files that are dropped, pasted or chosen.
 
 import * as detail from "./detail.js";
 import { announce, byId } from "./elements.js";
+import { chosenFiles, droppedFiles, pastedFiles } from "./files.js";
+import { acceptList, formatNames, loadFormats } from "./formats.js";
 import * as gallery from "./gallery.js";
 import * as recipe from "./recipe.js";
 import * as rejected from "./rejected.js";
-import { upload } from "./upload.js";
+import * as selection from "./selection.js";
+import * as uploads from "./uploads.js";
 
 const VIEWS = { images: gallery, rejected, recipe };
 const TITLES = { images: "Images", rejected: "Rejected", recipe: "Recipe" };
-const FILTER_DELAY_MS = 200;
 let currentView = null;
 
 async function showView() {
@@ -27,45 +29,44 @@ async function showView() {
   document.title = key ? `${key} · Thumbsmith` : view === "images" ? "Thumbsmith" : `${TITLES[view]} · Thumbsmith`;
   if (currentView !== view || view !== "images") await VIEWS[view].show();
   currentView = view;
-  if (key !== null) await detail.show(key, removeDeleted);
+  if (key !== null) await detail.show(key, gallery.neighbors);
 }
 
-function removeDeleted(key) {
-  gallery.remove(key);
-  byId("detail").close();
-  gallery.show();
-}
-
-function uploadFiles(files) {
+async function uploadFiles(files) {
   if (!files.length) return;
-  if (!location.hash.startsWith("#/") || currentView !== "images") location.hash = "#/";
-  upload(files, gallery.add);
+  if (currentView !== "images" || byId("detail").open) location.hash = "#/";
+  await uploads.upload(files);
 }
 
 function addListeners() {
-  byId("choose").addEventListener("click", () => byId("files").click());
-  byId("files").addEventListener("change", () => {
-    uploadFiles([...byId("files").files]);
-    byId("files").value = "";
-  });
-  byId("search").addEventListener("submit", (event) => event.preventDefault());
-  let filterTimer = null;
-  byId("prefix").addEventListener("input", () => {
-    clearTimeout(filterTimer);
-    filterTimer = setTimeout(gallery.show, FILTER_DELAY_MS);
-  });
-  byId("more").addEventListener("click", gallery.more);
-  byId("more-rejections").addEventListener("click", rejected.more);
+  for (const name of ["files", "folder"]) {
+    byId(`choose-${name}`).addEventListener("click", () => byId(name).click());
+    byId(name).addEventListener("change", () => {
+      uploadFiles(chosenFiles(byId(name)));
+      byId(name).value = "";
+    });
+  }
   byId("detail").addEventListener("close", () => {
-    if (location.hash.startsWith("#/image/")) history.replaceState(null, "", "#/");
+    const key = location.hash.startsWith("#/image/") ? decodeURIComponent(location.hash.slice("#/image/".length)) : null;
+    if (key !== null) history.replaceState(null, "", "#/");
+    if (key !== null) gallery.focus(key);
     document.title = "Thumbsmith";
   });
-  byId("detail").addEventListener("click", (event) => {
-    if (event.target === byId("detail")) byId("detail").close();
+  document.addEventListener("paste", (event) => {
+    if (event.clipboardData.files.length) uploadFiles(pastedFiles(event.clipboardData));
   });
-  recipe.addListeners();
   addDropListeners();
   window.addEventListener("hashchange", showView);
+  for (const part of [gallery, detail, recipe, rejected, uploads]) part.addListeners();
+  selection.addListeners((keys) => {
+    gallery.remove(keys);
+    rejected.remove(keys);
+    rejected.updateBadge();
+  });
+  uploads.onUploaded((key) => {
+    gallery.add(key);
+    if (key === null) rejected.updateBadge();
+  });
 }
 
 function addDropListeners() {
@@ -74,16 +75,24 @@ function addDropListeners() {
     depth = Math.max(0, depth + change);
     document.body.classList.toggle("dragged", depth > 0);
   };
-  document.addEventListener("dragenter", (event) => { event.preventDefault(); changeDepth(1); });
+  const hasFiles = (event) => event.dataTransfer.types.includes("Files");
+  document.addEventListener("dragenter", (event) => { if (hasFiles(event)) { event.preventDefault(); changeDepth(1); } });
   document.addEventListener("dragleave", () => changeDepth(-1));
-  document.addEventListener("dragover", (event) => event.preventDefault());
-  document.addEventListener("drop", (event) => {
+  document.addEventListener("dragover", (event) => { if (hasFiles(event)) event.preventDefault(); });
+  document.addEventListener("drop", async (event) => {
+    if (!hasFiles(event)) return;
     event.preventDefault();
     depth = 0;
     changeDepth(0);
-    uploadFiles([...event.dataTransfer.files]);
+    uploadFiles(await droppedFiles(event.dataTransfer));
   });
 }
 
+async function showFormats() {
+  const formats = await loadFormats();
+  byId("files").accept = acceptList(formats);
+  byId("drop-hint").textContent = formatNames(formats);
+}
+
 addListeners();
-showView().catch((error) => announce(error.message));
+Promise.all([showView(), showFormats(), rejected.updateBadge()]).catch((error) => announce(error.message));

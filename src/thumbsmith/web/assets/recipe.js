@@ -1,18 +1,21 @@
-// The recipe: checked while the user types, with a preview of one variant of a stored image.
+// The recipe: checked while the user types, with a preview of one variant, and with what it would change.
 
 import { send, sendJson } from "./api.js";
-import { byId, copy, createElement, formatBytes } from "./elements.js";
+import { announce, byId, copy, createElement, formatBytes, formatCount, formatSeconds } from "./elements.js";
 
 const CHECK_DELAY_MS = 300;
 let serverRecipe = null;
-let validToml = ""; // the last valid text: its variants are listed and previewed
+let valid = null; // the last valid text and its check: its variants are listed and previewed
 let checkTimer = null;
 let pendingCheck = null;
 let pendingPreview = null;
+let pendingPlan = null;
 
 export async function show() {
   serverRecipe ??= await sendJson("/recipe");
   if (!byId("toml").value) byId("toml").value = serverRecipe.toml;
+  byId("save-toml").hidden = !serverRecipe.file;
+  byId("save-toml").textContent = `Save to ${serverRecipe.file}`;
   const { images } = await sendJson(`/images?${new URLSearchParams({ status: "ok", limit: 100 })}`);
   const chosen = byId("image").value;
   byId("image").replaceChildren(...images.map((image) => createElement("option", { value: image.key }, image.key)));
@@ -27,6 +30,8 @@ export function addListeners() {
   });
   byId("image").addEventListener("change", preview);
   byId("variant").addEventListener("change", preview);
+  byId("save-toml").addEventListener("click", save);
+  byId("download-toml").addEventListener("click", download);
   byId("copy-toml").addEventListener("click", () => copy(byId("toml").value, byId("copy-toml")));
   byId("reset-toml").addEventListener("click", () => {
     byId("toml").value = serverRecipe.toml;
@@ -36,29 +41,70 @@ export function addListeners() {
 
 async function check() {
   pendingCheck?.abort();
+  pendingPlan?.abort();
   pendingCheck = new AbortController();
   try {
     const toml = byId("toml").value;
     const result = await sendJson("/recipe/check", { method: "POST", body: { toml }, signal: pendingCheck.signal });
     byId("toml").setAttribute("aria-invalid", String(!result.valid));
-    byId("recipe-message").classList.toggle("error", !result.valid);
-    byId("recipe-message").textContent = result.valid ? describe(result) : result.error;
+    showMessage(result.valid ? `Valid recipe with ${formatCount(result.variants.length, "variant")}.` : result.error, !result.valid);
+    byId("save-toml").disabled = byId("download-toml").disabled = !result.valid;
     if (!result.valid) return;
-    validToml = toml;
+    valid = { toml, ...result };
     const chosen = byId("variant").value;
     byId("variant").replaceChildren(...result.variants.map((each) => createElement("option", { value: each.name }, each.name)));
     const selected = result.variants.find((each) => each.name === chosen) || result.variants.find((each) => each.name === "small");
     if (selected) byId("variant").value = selected.name;
-    await preview();
+    await Promise.all([preview(), plan()]);
   } catch (error) {
-    if (error.name !== "AbortError") byId("recipe-message").textContent = error.message;
+    if (error.name !== "AbortError") showMessage(error.message, true);
   }
 }
 
-function describe({ variants, fingerprint }) {
-  const count = `${variants.length} ${variants.length === 1 ? "variant" : "variants"}`;
-  const isServerRecipe = serverRecipe && fingerprint === serverRecipe.fingerprint;
-  return `Valid recipe with ${count}. ${isServerRecipe ? "The server uses it." : "The server uses another one."}`;
+function showMessage(text, isError) {
+  byId("recipe-message").classList.toggle("error", isError);
+  byId("recipe-message").textContent = text;
+}
+
+// Shows what the recipe would change. Nothing is changed.
+async function plan() {
+  const output = byId("plan");
+  if (valid.fingerprint === serverRecipe.fingerprint) {
+    output.textContent = "The server uses this recipe.";
+    return;
+  }
+  pendingPlan = new AbortController();
+  output.textContent = "Counting what would change…";
+  try {
+    const result = await sendJson("/recipe/plan", { method: "POST", body: { toml: valid.toml }, signal: pendingPlan.signal });
+    output.textContent = describePlan(result);
+  } catch (error) {
+    if (error.name !== "AbortError") output.textContent = error.message;
+  }
+}
+
+function describePlan({ sources, updated, deleted, bytes, seconds, dollars }) {
+  if (!updated && !deleted) return `No thumbnail of ${formatCount(sources, "image")} would change.`;
+  const parts = [`${formatCount(updated, "image")} of ${sources.toLocaleString("en")} would be updated: ${formatBytes(bytes)} to read, ${formatSeconds(seconds)}.`];
+  if (deleted) parts.push(`${formatCount(deleted, "file")} would be deleted.`);
+  if (dollars !== null) parts.push(`Requests to S3 would cost about $${dollars.toFixed(2)}.`);
+  return parts.join(" ");
+}
+
+async function save() {
+  try {
+    const { file } = await sendJson("/recipe", { method: "PUT", body: { toml: byId("toml").value } });
+    showMessage(`Saved to ${file}. The server uses it after its next start.`, false);
+  } catch (error) {
+    showMessage(error.message, true);
+  }
+}
+
+function download() {
+  const url = URL.createObjectURL(new Blob([byId("toml").value], { type: "application/toml" }));
+  createElement("a", { href: url, download: "thumbsmith.toml" }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
+  announce("thumbsmith.toml was downloaded.");
 }
 
 async function preview() {
@@ -69,7 +115,7 @@ async function preview() {
   pendingPreview = new AbortController();
   byId("preview").classList.add("busy");
   try {
-    const body = { toml: validToml, variant, key };
+    const body = { toml: valid.toml, variant, key };
     const response = await send("/previews", { method: "POST", body, signal: pendingPreview.signal });
     if (!response.ok) throw new Error((await response.json()).detail);
     const file = await response.blob();
