@@ -6,6 +6,7 @@ import { byId, formatCount } from "./elements.js";
 import * as selection from "./selection.js";
 
 const PAGE_SIZE = 60;
+const CARDS_PER_FRAME = 6; // more at once would stop the scrolling for a moment
 const FILTER_DELAY_MS = 200;
 const AHEAD = "1200px"; // the next page loads this far before its place is visible
 
@@ -39,7 +40,11 @@ async function loadMore() {
   const current = version;
   const { value } = await pages.next();
   if (!value || current !== version) return;
-  byId("grid").append(...value.images.map(card));
+  for (let start = 0; start < value.images.length; start += CARDS_PER_FRAME) {
+    await new Promise(requestAnimationFrame);
+    if (current !== version) return;
+    byId("grid").append(...value.images.slice(start, start + CARDS_PER_FRAME).map(card));
+  }
   byId("more").hidden = !value.hasMore;
 }
 

@@ -36,6 +36,7 @@ export function clear() {
 function set(changed, isSelected) {
   for (const box of changed) {
     box.checked = isSelected;
+    box.closest("li").classList.toggle("selected", isSelected);
     if (isSelected) selected.add(keyOf(box));
     else selected.delete(keyOf(box));
   }
