@@ -3,9 +3,11 @@
 import os
 import resource
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -33,8 +35,11 @@ from ..pictures import picture
 from .pictures import SMALL, noise, padded, slow
 from .processes import Watch, eventually, linux
 from .readers import interrupted
+from .sandbox import SANDBOX
 
-pytestmark = linux
+pytestmark = [linux, pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")]
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -133,6 +138,22 @@ def test_an_error_of_the_store_ends_the_child(watch: Watch, work: Workers):
 
     assert _replaced(watch, work, read)
     assert next(reader.actions, None) is fail  # one attempt
+
+
+def test_a_fork_of_this_process_keeps_no_child_alive(watch: Watch, work: Workers):
+    """A child ends when its connection is closed, although a fork of this process has the socket too."""
+    _made(work)
+    before = watch.templates()
+    fork = os.fork()
+    if fork == 0:
+        signal.pause()
+        os._exit(0)
+    try:
+        _made(work, recipe=replace(SMALL, limits=Limits(max_pixels=5000)))
+        assert set(watch.templates()) - {fork} == set(before)
+    finally:
+        os.kill(fork, signal.SIGKILL)
+        os.waitpid(fork, 0)
 
 
 def _child(**changes: object) -> Child:
@@ -320,3 +341,38 @@ def test_an_output_that_fails_its_check_ends_the_child(watch: Watch, work: Worke
     monkeypatch.setattr(parent.Conversation, "run", spoil)
     assert _made(work) == render(picture(), SMALL)
     assert watch.workers() != before
+
+
+IN_A_SANDBOX = """
+from tests.pictures import picture
+from tests.worker.pictures import SMALL, slow
+from tests.worker.processes import Watch
+from thumbsmith.errors import Rejected
+from thumbsmith.image.render import render
+from thumbsmith.reader import BytesReader
+from thumbsmith.worker import Workers
+
+watch, seen = Watch(), []
+with Workers(count=1, isolation="shared") as work:
+    for _ in range(3):
+        assert work.render(BytesReader(picture()), SMALL).renditions == render(picture(), SMALL)
+        seen.append(watch.workers())
+    if seen[0]:
+        for _ in range(2):
+            try:
+                work.render(BytesReader(picture()), slow(1))
+            except Rejected as rejected:
+                seen.append(str(rejected.code))
+print(seen[0] == seen[1] == seen[2] != [], seen[3:])
+"""
+
+
+@pytest.mark.parametrize(
+    ("refused", "expected"),
+    [("prctl,seccomp,unshare", "True ['over_time', 'over_time']"), ("prlimit64", "False []")],
+)
+def test_children_are_shared_where_a_sandbox_allows_it(refused: str, expected: str):
+    """Without prctl and seccomp a source is stopped after its CPU time too; without prlimit no child is used again."""
+    command = [sys.executable, SANDBOX, "refuse", refused, sys.executable, "-c", IN_A_SANDBOX]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300, check=False)
+    assert (done.stdout.strip(), done.stderr) == (expected, "")

@@ -166,12 +166,13 @@ class Template:
         return self._layers
 
     def end_child(self) -> ChildExit:
-        """Close the socket to the child, wait for its end, and return how it ended.
+        """Close the connection to the child, wait for its end, and return how it ended.
 
         Raises PeerClosed when the template has ended, WorkerError when it could not start, TimeoutError.
         """
         if self._child:
-            self._child.end.close()
+            with suppress(OSError), self._child.end as end:
+                end.shutdown(socket.SHUT_RDWR)  # a fork of this process may have the socket too
             self._child = None
         self.layers()  # comes first
         frame = self._receive()
