@@ -30,6 +30,7 @@ class Code(StrEnum):
     EMPTY = "empty"
     UNSUPPORTED_FORMAT = "unsupported_format"
     CORRUPT = "corrupt"
+    ENCRYPTED = "encrypted"
     TRUNCATED = "truncated"
     TOO_MANY_BYTES = "too_many_bytes"
     TOO_MANY_PIXELS = "too_many_pixels"

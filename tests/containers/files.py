@@ -198,6 +198,32 @@ def psd_resource(number: int, body: bytes) -> bytes:
     return b"8BIM" + struct.pack(">HHI", number, 0, len(body)) + body + bytes(len(body) & 1)
 
 
+def svg(
+    body: str = '<rect width="20" height="24" fill="red"/>', size: str = 'viewBox="0 0 40 24"', before: str = ""
+) -> bytes:
+    """Return an SVG."""
+    names = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    return f"{before}<svg {names} {size}>{body}</svg>".encode()
+
+
+def pdf(
+    content: bytes = b"1 0 0 rg 0 0 15 18 re f", box: bytes = b"0 0 30 18", page: bytes = b"", trailer: bytes = b""
+) -> bytes:
+    """Return a PDF of one page. The default shows a red half, and is 40 x 24 CSS pixels large."""
+    objects = (
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[%b]/Contents 4 0 R/Resources<<>>%b>>" % (box, page),
+        b"<</Length %d>>stream\n%b\nendstream" % (len(content), content),
+    )
+    data, places = b"%PDF-1.4\n", b"0000000000 65535 f \n"
+    for number, each in enumerate(objects, 1):
+        places += b"%010d 00000 n \n" % len(data)
+        data += b"%d 0 obj%b endobj\n" % (number, each)
+    end = b"trailer<</Root 1 0 R/Size 5%b>>\nstartxref\n%d\n%%%%EOF" % (trailer, len(data))
+    return data + b"xref\n0 5\n" + places + end
+
+
 @cache
 def good() -> dict[str, bytes]:
     """Return valid files of every kind, by a name that begins with the format."""
@@ -257,6 +283,10 @@ def good() -> dict[str, bytes]:
         "psd-alpha": psd(picture("RGBA"), layers=-1),
         "psd-deep": psd(picture("CMYK"), 4, depth=16),
         "psd-large": psd(picture("L"), 1, packed=True, large=True),
+        "svg": svg(before='<?xml version="1.0"?><!-- made by hand -->'),
+        "svg-text": svg('<text x="2" y="20" font-size="20">Hi</text>', 'width="30pt" height="18pt"'),
+        "pdf": pdf(),
+        "pdf-picture": saved("PDF"),
         "qoi": saved("QOI"),
         "qoi-alpha": saved("QOI", picture("RGBA")),
     }

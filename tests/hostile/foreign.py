@@ -15,16 +15,9 @@ SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9">%s</svg>'
 
 # The name of each type in the message of the rejection.
 NAMED = {
-    "SVG": [
-        SVG % b'<image href="http://169.254.169.254/latest/meta-data/"/>',
-        SVG % b'<image href="file:///etc/passwd"/>',
-        SVG % SCRIPT,
-        b'<?xml version="1.0"?><!DOCTYPE svg [<!ENTITY a SYSTEM "file:///etc/passwd">]>' + SVG % b"<text>&a;</text>",
-        b"\xef\xbb\xbf\n<!-- a picture --> " + SVG % b"",
-    ],
     "HTML": [b"<!DOCTYPE html>" + SCRIPT, b"<html><body>" + SCRIPT, SCRIPT, b"\n\n<HTML>"],
     "XML": [b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>'],
-    "a PDF": [b"%PDF-1.7\n1 0 obj<</OpenAction<</S/JavaScript>>>>", b"\n\n%PDF-1.4"],
+    "a PDF": [b"\n\n%PDF-1.4"],
     "PostScript": [
         b"%!PS\n(%pipe%id) (w) file",
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100000 100000",

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from thumbsmith.errors import Rejected
+from thumbsmith.image.containers import signature
 from thumbsmith.image.containers.checks import Extras, OutputError
 from thumbsmith.image.formats import SOURCE_FORMATS
 from thumbsmith.image.probe import probe
@@ -29,6 +30,9 @@ def check(rendition: Rendition, extras: Extras = NO_EXTRAS) -> None:
     variant asks for them. What the pixels show is not checked.
     """
     try:
+        head = rendition.data[: signature.SIGNATURE_BYTES]
+        if signature.identify(head).name != rendition.format:  # no other header reader sees these bytes
+            raise OutputError(f"format is not {rendition.format}")
         found = probe(BytesReader(rendition.data))
         actual = (found.format, *found.size, found.frames)
         expected = (rendition.format, rendition.width, rendition.height, found.frames if extras.frames else 1)

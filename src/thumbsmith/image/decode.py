@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from thumbsmith.errors import Rejected
 from thumbsmith.image import (
@@ -12,6 +12,8 @@ from thumbsmith.image import (
     decode_avif,
     decode_jpeg,
     decode_jpeg2000,
+    decode_pdf,
+    decode_svg,
     decode_tiff,
     decode_webp,
     transfer,
@@ -33,6 +35,10 @@ from thumbsmith.reader import RangeReader
 
 if TYPE_CHECKING:
     from PIL.ImageCms import ImageCmsTransform
+
+
+# Formats that are drawn at the size that is needed.
+_DRAWINGS: Final = {"svg": decode_svg.draw, "pdf": decode_pdf.draw}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +131,10 @@ def _loaded(
         if not color.is_clipped(small, colors.to_srgb):
             return small, colors, scale
     stream.seek(0)
+    if probe.format in _DRAWINGS:
+        SOURCE_FORMATS[probe.format].require_package()
+        drawn = _DRAWINGS[probe.format](stream, probe, reduction)
+        return drawn, color.Colors(), probe.size[0] / drawn.width
     if probe.format == "avif":
         decode_avif.check_ends(stream)
         stream.seek(0)

@@ -219,6 +219,28 @@ _FORMATS: Final = (
         suffixes=frozenset({".qoi"}),
         media_types=frozenset({"image/qoi"}),
     ),
+    SourceFormat(
+        name="svg",
+        signatures=(),  # it is text: signature.py finds its root element
+        header="containers.svg.read",
+        decoder="decode_svg.open_svg",
+        package="resvg_py",
+        extra="documents",
+        prepare="decode_svg.load_engines",
+        suffixes=frozenset({".svg"}),
+        media_types=frozenset({"image/svg+xml"}),
+    ),
+    SourceFormat(
+        name="pdf",
+        signatures=(((0, b"%PDF-"),),),
+        header="decode_pdf.read",
+        decoder="decode_pdf.open_pdf",
+        package="pypdfium2_raw",
+        extra="documents",
+        prepare="decode_pdf.load_library",
+        suffixes=frozenset({".pdf"}),
+        media_types=frozenset({"application/pdf"}),
+    ),
 )
 
 SOURCE_FORMATS: Final = {each.name: each for each in _FORMATS}

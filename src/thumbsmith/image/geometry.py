@@ -216,11 +216,11 @@ def decoder_shrink(probe: Probe, reduction: float) -> int:
     A JPEG is decoded at a DCT scale. A TIFF is read from the smallest level of its pyramid with twice the pixels that
     are needed on each axis: SSIM of a photograph at 256 and 512 px is then 0.998; with 1.5 times as many it is 0.995.
     The tiles of a HEIC are averaged one by one, as pixels of any picture are before Lanczos. A JPEG 2000 contains its
-    picture at each half of its size.
+    picture at each half of its size. Drawings (SVG, PDF) are drawn at any size: this is the next larger power of 2.
     """
     if probe.format == "jpeg":
         return dct_shrink(reduction)
-    margin = {"heic": REDUCING_GAP, "jp2": WAVELET_MARGIN}.get(probe.format, CASCADE_MARGIN)
+    margin = {"heic": REDUCING_GAP, "jp2": WAVELET_MARGIN, "svg": 1.0, "pdf": 1.0}.get(probe.format, CASCADE_MARGIN)
     return next((1 << level for level in range(probe.levels, 0, -1) if reduction >= margin * (1 << level)), 1)
 
 

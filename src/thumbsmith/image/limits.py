@@ -26,6 +26,9 @@ PIXEL_BYTES: Final = 4
 # Whole pictures that a decoder keeps to compose the next frame of an animation, and our copy of the frame.
 ANIMATION_CANVASES: Final = 4
 
+# Bytes for each pixel of a drawing: the canvas, layers of it, and copies.
+DRAWING_BYTES: Final = 6 * PIXEL_BYTES
+
 # Bytes that openjpeg takes for each sample of a tile: the sample, and its share of the code blocks.
 JPEG2000_SAMPLE_BYTES: Final = 8
 
@@ -118,6 +121,8 @@ def predict_decode_bytes(probe: Probe, shrink: int) -> int:
         case "psd":  # planes, and the merged picture with copies
             planes = probe.channels * (1 + 4 * (probe.depth > 8))
             held = _pixels(probe) * (planes + 2 * PIXEL_BYTES + _pixel_bytes(probe)) + probe.bytes
+        case "svg" | "pdf":  # what is drawn, coded and copied; and the pictures in it
+            held = width * height * DRAWING_BYTES + probe.piece * 3 * PIXEL_BYTES + 4 * probe.bytes
         case "ico" | "qoi":  # the pixels as bytes, twice, and copies of the picture
             held = _pixels(probe) * (3 * PIXEL_BYTES + _pixel_bytes(probe)) + 2 * probe.bytes
         case _:  # PNM, PNG, GIF and BMP are decoded row by row; a run-length coded BMP needs one array of bytes

@@ -13,7 +13,6 @@ SIGNATURE_BYTES: Final = 1024
 
 # (offset, bytes, name) of file types that are not supported, for the message.
 _UNSUPPORTED: Final = (
-    (0, b"%PDF", "a PDF"),
     (0, b"%!", "PostScript"),
     (0, b"\x04%!", "PostScript"),
     (0, b"\x1b%-12345X", "a print job"),
@@ -82,8 +81,13 @@ _UNSUPPORTED: Final = (
 )
 
 _FLOAT_MAP: Final = re.compile(rb"P[fF]\s")
-_MARKUP: Final = re.compile(rb"(?i)<(svg|msl|read|write|!doctype html|html|head|body|script)[\s>:]|<(?:\w+:)(svg)[\s>]")
+_MARKUP: Final = re.compile(
+    rb"(?i)<(?:!doctype )?(svg|msl|read|write|!doctype html|html|head|body|script)[\s>:]|<(?:\w+:)(svg)[\s>]"
+)
 _MARKUP_NAMES: Final = {b"svg": "SVG", b"msl": "an MSL script", b"read": "an MSL script", b"write": "an MSL script"}
+
+# XML of an unknown kind may begin with long comments: the header reader of SVG finds its root element.
+_READ_AS_SVG: Final = ("SVG", "XML")
 
 # The drawing commands of ImageMagick, one of which begins every such file.
 _DRAWING: Final = re.compile(rb"(?i)(push graphic-context|viewbox \d|image over \d|image copy \d|encoding [\"\w])")
@@ -100,7 +104,10 @@ def identify(head: bytes) -> SourceFormat:
     for source_format in SOURCE_FORMATS.values():
         if source_format.matches(head):
             return source_format
-    raise Rejected(Code.UNSUPPORTED_FORMAT, f"this is {_name(head)}, not a supported image format")
+    name = _name(head)
+    if name in _READ_AS_SVG:
+        return SOURCE_FORMATS["svg"]
+    raise Rejected(Code.UNSUPPORTED_FORMAT, f"this is {name}, not a supported image format")
 
 
 def _name(head: bytes) -> str:
