@@ -126,3 +126,8 @@ def failed(answer: dict[str, Any]) -> list[str]:
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     """Return the printed lines, each decoded from JSON."""
     return [json.loads(line) for line in capsys.readouterr().out.split("\n") if line]
+
+
+def image_lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """Return the printed lines about images, each decoded from JSON."""
+    return [line for line in lines(capsys) if line["event"] == "image"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.aws.scene import Scene, eventbridge_event, failed, lines, notification, queued
+from tests.aws.scene import Scene, eventbridge_event, failed, image_lines, lines, notification, queued
 from tests.pictures import picture
 from tests.reconcile.scene import HEADERS
 from tests.servers.fixtures import needs_servers
@@ -56,7 +56,7 @@ def test_in_a_bucket(scene: Scene, way: str, ministack: str, capsys: pytest.Capt
 
     def happened() -> str:
         assert failed(scene.call(queued(eventbridge_event(f"in/{key}", bucket=bucket)))) == []
-        (line,) = lines(capsys)
+        (line,) = image_lines(capsys)
         return line["outcome"]
 
     scene.upload(key)

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from tests.aws.faulty import Faulty
-from tests.aws.scene import Context, Scene, failed, lines, notification, queued
+from tests.aws.scene import Context, Scene, failed, image_lines, notification, queued
 from tests.worker.pictures import noise, slow
 from thumbsmith.aws.converger import ANSWER_SECONDS, STORE_SECONDS, Deadline
 from thumbsmith.errors import OutOfTime
@@ -42,7 +42,7 @@ def test_no_key_is_begun_too_late(scene: Scene, capsys: pytest.CaptureFixture[st
     done = scene.complete_keys()
     assert 1 <= len(done) < 9
     assert failed(answer) == [f"m{keys.index(key)}" for key in keys if key not in done]
-    logged = [line for line in lines(capsys) if line["outcome"] == "failed"]
+    logged = [line for line in image_lines(capsys) if line["outcome"] == "failed"]
     assert {(line["code"], line["error"]) for line in logged} == {("transient", "OutOfTime")}
     assert any("not begun" in line["detail"] for line in logged)
 

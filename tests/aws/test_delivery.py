@@ -3,7 +3,17 @@
 import pytest
 
 from tests.aws.faulty import Faulty, raising
-from tests.aws.scene import Scene, eventbridge_event, failed, lines, notification, queued, record, sns_message
+from tests.aws.scene import (
+    Scene,
+    eventbridge_event,
+    failed,
+    image_lines,
+    lines,
+    notification,
+    queued,
+    record,
+    sns_message,
+)
 from tests.pictures import picture
 from tests.reconcile.scene import HEADERS
 from thumbsmith import open_store
@@ -94,7 +104,7 @@ def test_one_key_is_one_job(scene: Scene, capsys: pytest.CaptureFixture[str]):
     scene.upload("a.jpg")
     answer = scene.call(queued(*[notification("a.jpg", "a.jpg")] * 3, eventbridge_event("a.jpg")))
     assert failed(answer) == []
-    assert [line["key"] for line in lines(capsys)] == ["a.jpg"]
+    assert [line["key"] for line in image_lines(capsys)] == ["a.jpg"]
 
 
 def test_a_rejected_picture_is_acknowledged(scene: Scene):
@@ -131,7 +141,7 @@ def test_a_bug_is_logged_and_retried(scene: Scene, faulty: Faulty, capsys: pytes
     scene.upload("a.jpg", "b.jpg")
     faulty.faults["a.jpg"] = raising(ZeroDivisionError("a mistake"))
     assert failed(scene.call(queued(notification("a.jpg", "b.jpg"), notification("b.jpg")))) == ["m0"]
-    (line,) = [line for line in lines(capsys) if line["outcome"] == "failed"]
+    (line,) = [line for line in image_lines(capsys) if line["outcome"] == "failed"]
     assert (line["code"], line["error"], line["detail"]) == ("bug", "ZeroDivisionError", "a mistake")
     assert "in fail\n" in line["traceback"]
 

@@ -175,16 +175,19 @@ class Sandbox:
     @property
     def images(self) -> list[dict[str, Any]]:
         """Return the function's log lines about images."""
-        return [
-            json.loads(line)
-            for line in re.findall(r'^\{"level".*"event": "image".*$', self.log.read_text(), re.MULTILINE)
-        ]
+        return self._lines("image")
+
+    def _lines(self, event: str) -> list[dict[str, Any]]:
+        """Return the function's log lines about this kind of event."""
+        found = re.findall(rf'^\{{.*"event": "{event}".*$', self.log.read_text(), re.MULTILINE)
+        return [json.loads(line) for line in found]
 
     @property
     def stages(self) -> list[float]:
         """Return for each image the milliseconds of its stages (look, render, store) together."""
         names = ("LookMilliseconds", "RenderMilliseconds", "StoreMilliseconds")
-        return [sum(line[name] for name in names) for line in self.images]
+        groups = [line for line in self._lines("metrics") if names[1] in line]
+        return [sum(stages) for line in groups for stages in zip(*(line[name] for name in names), strict=True)]
 
     @property
     def starts(self) -> int:

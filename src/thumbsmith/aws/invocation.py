@@ -238,10 +238,11 @@ def converge_in_time(invocation: Invocation) -> None:
 
 
 def record_results(invocation: Invocation) -> None:
-    """Log and count each result as soon as its key is done."""
+    """Log each result as soon as its key is done; count all of them at the end."""
     for result in invocation.running:
         invocation.telemetry.image(result)
         invocation.results.append(result)
+    invocation.telemetry.images(invocation.results)
 
 
 # Queue messages and direct calls: a request is done once all of its keys have an outcome.

@@ -1,5 +1,6 @@
-"""The function's log: one line of JSON for each event, with metrics in CloudWatch's embedded metric format.
+"""The function's log: one line of JSON for each event, and one with the metrics of all images of an invocation.
 
+Metrics are in CloudWatch's embedded metric format. Logs are billed by the byte, so the lines of images are short.
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 """
 
@@ -9,7 +10,7 @@ import json
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -32,6 +33,12 @@ _UNITS: Final = {
     "Pixels": "Count",
 }
 
+# The numbers that are also in the line of each image.
+_NUMBERS_OF_AN_IMAGE: Final = ("TotalMilliseconds", "QueueMilliseconds", "CpuMilliseconds", "BytesIn")
+
+# The format allows this number of values for one metric in one line.
+MAX_METRIC_VALUES: Final = 100
+
 # The length of a message or a traceback in the log. CloudWatch accepts lines of at most 256 KB.
 _MAX_TEXT_CHARACTERS: Final = 8_000
 
@@ -44,37 +51,59 @@ class Telemetry:
     request_id: str
 
     def image(self, result: KeyResult) -> None:
-        """Log the result of one key, with its metrics: `Images` by `Outcome`, and its times and sizes."""
+        """Log the result of one key in a short line."""
         outcome, error = result.outcome, result.error
-        word = outcome_word(outcome)
-        fields = {
-            "level": "ERROR" if error else "INFO",
-            "event": "image",
-            "key": result.job.key,
-            "outcome": word,
-            "code": outcome.code if outcome else _error_code(error),
-            "detail": outcome.detail if outcome else _shortened(str(error)),
-            "error": type(error).__name__ if error else None,
-            "traceback": _traceback(error),
-            "renditions": len(outcome.renditions) if outcome else None,
-            "written": outcome.written if outcome else None,
-            "deleted": outcome.deleted if outcome else None,
-            "peak_memory": result.work.peak_memory if result.work else None,
-        }
         numbers = _numbers(result)
-        metrics = [_directive(("Function", "Outcome"), {"Images": "Count"}), _directive(("Function",), numbers)]
-        self._log({**fields, "Outcome": word, "Images": 1, **numbers}, metrics)
+        log(
+            level="ERROR" if error else "INFO",
+            event="image",
+            key=result.job.key,
+            outcome=outcome_word(outcome),
+            code=_code(result),
+            detail=outcome.detail if outcome else _shortened(str(error)),
+            error=type(error).__name__ if error else None,
+            traceback=_traceback(error),
+            renditions=len(outcome.renditions) if outcome else None,
+            written=outcome.written if outcome else None,
+            deleted=outcome.deleted if outcome else None,
+            peak_memory=result.work.peak_memory if result.work else None,
+            **{name: numbers.get(name) for name in _NUMBERS_OF_AN_IMAGE},
+            request_id=self.request_id,
+        )
+
+    def images(self, results: Sequence[KeyResult]) -> None:
+        """Log the metrics of these results, in one line for each outcome and code.
+
+        `Images` is their number, by `Outcome`, and by `Code` for rejections and failures. The times and sizes are lists
+        of values.
+        """
+        groups: dict[tuple[str, str | None], list[KeyResult]] = {}
+        for result in results:
+            groups.setdefault((outcome_word(result.outcome), _code(result)), []).append(result)
+        for (word, code), group in groups.items():
+            for start in range(0, len(group), MAX_METRIC_VALUES):
+                self._metrics(word, code, group[start : start + MAX_METRIC_VALUES])
+
+    def _metrics(self, word: str, code: str | None, group: Sequence[KeyResult]) -> None:
+        values: dict[str, list[float]] = {}
+        for result in group:
+            for name, number in _numbers(result).items():
+                values.setdefault(name, []).append(number)
+        dimensions = [("Function", "Outcome"), *([("Function", "Code")] if code else [])]
+        directives = [_directive(dimensions, {"Images": "Count"}), _directive([("Function",)], values)]
+        fields = {"event": "metrics", "Outcome": word, "Code": code, "Images": len(group)}
+        self._log({**fields, **values}, directives)
 
     def ignored(self, event: Ignored) -> None:
         """Log an event that changes no thumbnail, and count it: `Ignored` by `Reason`."""
         fields = {"level": "INFO", "event": "ignored", "reason": event.reason, "detail": _shortened(event.detail)}
-        directive = _directive(("Function", "Reason"), {"Ignored": "Count"})
+        directive = _directive([("Function", "Reason")], {"Ignored": "Count"})
         self._log({**fields, "Reason": event.reason, "Ignored": 1}, [directive])
 
     def unreadable(self, detail: str, message: str | None = None) -> None:
         """Log an unreadable event, and count it: `Unreadable`. `message` is the identifier of its queue message."""
         fields = {"level": "ERROR", "event": "unreadable", "message": message, "detail": _shortened(detail)}
-        self._log({**fields, "Unreadable": 1}, [_directive(("Function",), {"Unreadable": "Count"})])
+        self._log({**fields, "Unreadable": 1}, [_directive([("Function",)], {"Unreadable": "Count"})])
 
     def _log(self, fields: Mapping[str, Any], metrics: list[dict[str, Any]]) -> None:
         aws = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": metrics}
@@ -83,7 +112,7 @@ class Telemetry:
 
 def log_metrics(event: str, function: str, numbers: Mapping[str, float], **fields: object) -> None:
     """Print a line with these fields, and with these numbers as metrics of the function."""
-    directive = _directive(("Function",), numbers)
+    directive = _directive([("Function",)], numbers)
     aws = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}
     log(level="INFO", event=event.lower(), **fields, Function=function, **numbers, _aws=aws)
 
@@ -126,14 +155,22 @@ def _numbers(result: KeyResult) -> dict[str, float]:
         "BytesOut": sum(len(rendition.data) for rendition in work.renditions) if work else None,
         "Pixels": work.probe.width * work.probe.height if work else None,
     }
-    milliseconds = {name: round(1000 * value, 3) for name, value in seconds.items() if value is not None}
+    milliseconds = {name: round(1000 * value, 1) for name, value in seconds.items() if value is not None}
     return milliseconds | {name: value for name, value in counts.items() if value is not None}
 
 
-def _directive(dimensions: tuple[str, ...], names: Mapping[str, object]) -> dict[str, Any]:
-    """Return the directive with which CloudWatch reads these members of a line as metrics with these dimensions."""
+def _directive(dimensions: Sequence[tuple[str, ...]], names: Iterable[str]) -> dict[str, Any]:
+    """Return the directive with which CloudWatch reads these members of a line as metrics.
+
+    Each tuple of `dimensions` gives a metric of its own.
+    """
     metrics = [{"Name": name, "Unit": _UNITS.get(name, "Count")} for name in names]
-    return {"Namespace": NAMESPACE, "Dimensions": [list(dimensions)], "Metrics": metrics}
+    return {"Namespace": NAMESPACE, "Dimensions": [list(each) for each in dimensions], "Metrics": metrics}
+
+
+def _code(result: KeyResult) -> str | None:
+    """Return the code of a rejection, or the kind of an error; None for other outcomes."""
+    return result.outcome.code if result.outcome else _error_code(result.error)
 
 
 def _error_code(error: Exception | None) -> str:
