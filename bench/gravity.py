@@ -51,7 +51,7 @@ def ours(image: Image.Image, gravity: Gravity) -> Box:
     side = min(image.size)
     variant = Variant(name="v", width=side, height=side, fit=Fit.COVER, gravity=gravity)
     copy = pillow.Image.frombytes(image.mode, image.size, image.tobytes())
-    base = DecodedImage(image=copy, shrink=1, orientation=1, to_srgb=None)
+    base = DecodedImage(image=copy, shrink=(1, 1), orientation=1, to_srgb=None)
     overview = Cascade(base, Layout.of(image.size, [OVERVIEW])).picture(0)
     (variant,) = with_focal_points((variant,), overview, image.size)
     return plan(image.size, variant).box

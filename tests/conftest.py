@@ -28,15 +28,18 @@ def caches(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
 
 @pytest.fixture
 def streamed(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Give, for each picture that libvips is to decode, whether it made something of it."""
-    from thumbsmith.image import vips_stream  # noqa: PLC0415 - few tests need it, and it loads libvips
+    """Give, for each picture that libvips or libwebp is to decode, whether it made something of it."""
+    from thumbsmith.image import still_webp, vips_stream  # noqa: PLC0415 - few tests need them, and they load libvips
 
     made: list[bool] = []
-    whole = vips_stream._load
 
-    def load(*arguments):
-        made.append((found := whole(*arguments)) is not None)
-        return found
+    def noted(load):
+        def call(*arguments):
+            made.append((found := load(*arguments)) is not None)
+            return found
 
-    monkeypatch.setattr(vips_stream, "_load", load)
+        return call
+
+    monkeypatch.setattr(vips_stream, "_load", noted(vips_stream._load))
+    monkeypatch.setattr(still_webp, "load", noted(still_webp.load))
     return made

@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests.image.pictures import textured
 from thumbsmith.image import vips
-from thumbsmith.image.transform import MIN_PIXELS, _spans, lanczos
+from thumbsmith.image.lanczos import MIN_PIXELS, _reduction, lanczos
 
 LANCZOS = Image.Resampling.LANCZOS
 
@@ -58,7 +58,7 @@ def test_libvips_handles_most_parts():
         left, top, right, bottom = (chance.randrange(8 * each) / 8 for each in (100, 100, 100, 100))
         box = (left, top, 1600 - right, 1200 - bottom)
         size = (chance.randrange(300, 1300), chance.randrange(250, 900))
-        found.append(_spans(image, size, box, 3.0) is not None)
+        found.append(_reduction(image, size, box, 3.0) is not None)
     assert sum(found) >= 180
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from thumbsmith.errors import Rejected
 from thumbsmith.image import (
@@ -16,6 +16,7 @@ from thumbsmith.image import (
     decode_svg,
     decode_tiff,
     decode_webp,
+    still_webp,
     transfer,
     vips_stream,
 )
@@ -23,14 +24,16 @@ from thumbsmith.image.color import normalize_mode
 from thumbsmith.image.containers.base import Probe
 from thumbsmith.image.eighth import EIGHTH
 from thumbsmith.image.formats import SOURCE_FORMATS
-from thumbsmith.image.geometry import DCT_MARGIN, decoder_shrink
+from thumbsmith.image.geometry import DCT_MARGIN, Size, decoder_shrink
 from thumbsmith.image.heic_preview import preview
+from thumbsmith.image.lanczos import STRAIGHT
 from thumbsmith.image.limits import MAX_FULL_DECODE_PIXELS
 from thumbsmith.image.opening import check_size, open_image, translate_decoder_errors
 from thumbsmith.image.pillow import Image
 from thumbsmith.image.prepare import prepare, repair
 from thumbsmith.image.stream import SourceStream
 from thumbsmith.image.transform import drop_opaque_alpha
+from thumbsmith.image.vips import VipsError
 from thumbsmith.reader import RangeReader
 
 if TYPE_CHECKING:
@@ -45,14 +48,15 @@ _DRAWINGS: Final = {"svg": decode_svg.draw, "pdf": decode_pdf.draw}
 class DecodedImage:
     """A decoded source, from which all pictures are made.
 
-    `image` is L, LA, RGB, RGBA, CMYK or LAB. `shrink` is the number of source pixels for each of its pixels, on each
-    axis. `orientation` (EXIF, 1 to 8) and `to_srgb` must still be applied; `to_srgb` is None if nothing is to convert.
+    `image` is L, LA, RGB, RGBA, CMYK, LAB, or premultiplied: La, RGBa. `shrink` is the number of source pixels for each
+    of its pixels, across and down as stored. `orientation` (EXIF, 1 to 8) and `to_srgb` must still be applied;
+    `to_srgb` is None if nothing is to convert.
     `own` is the same in the source's own colors, with their ICC `profile`, if these are RGB but not sRGB. `note` is a
     sentence about what was ignored.
     """
 
     image: Image.Image
-    shrink: float
+    shrink: tuple[float, float]
     orientation: int
     to_srgb: ImageCmsTransform | None
     own: Image.Image | None = None
@@ -64,25 +68,31 @@ class DecodedImage:
         return self if self.own is None else replace(self, image=self.own, to_srgb=None)
 
 
-def decode(reader: RangeReader, probe: Probe, reduction: float, *, confined: bool = False) -> DecodedImage:
+def decode(
+    reader: RangeReader, probe: Probe, reduction: float, only: Size | None = None, *, confined: bool = False
+) -> DecodedImage:
     """Return the first frame of a source, of which at most every `reduction`-th pixel of each axis is needed.
 
-    Only with `confined`, the native decoder of small JPEGs may be used: see `Job`.
+    `only` is the size, as seen, of the picture of the whole source from which all pictures are made; None if there is
+    no such picture. Only with `confined`, the native decoder of small JPEGs may be used: see `Job`.
 
     Raises Rejected (truncated if the file ended while more bytes were needed, else corrupt), MissingDecoder,
     MemoryError, and what the reader raises.
     """
     try:
-        return _decoded(reader, probe, reduction, confined=confined)
+        return _decoded(reader, probe, reduction, only, confined=confined)
     except Rejected:
         repaired = repair(reader, probe)
         if repaired is None:
             raise
-    return _decoded(repaired, probe, reduction)
+    return _decoded(repaired, probe, reduction, only)
 
 
-def _decoded(reader: RangeReader, probe: Probe, reduction: float, *, confined: bool = False) -> DecodedImage:
+def _decoded(
+    reader: RangeReader, probe: Probe, reduction: float, only: Size | None, *, confined: bool = False
+) -> DecodedImage:
     """Return the first frame of a source, as `decode` does, without any repair."""
+    size = only[::-1] if only and probe.orientation >= 5 else only  # as stored
     shrink = decoder_shrink(probe, reduction)
     if probe.format == "tiff":
         reader, probe = decode_tiff.at_level(reader, probe, shrink)
@@ -91,7 +101,7 @@ def _decoded(reader: RangeReader, probe: Probe, reduction: float, *, confined: b
         source = decode_webp.announce_alpha(source, alpha=probe.alpha)
     stream = SourceStream(source)
     with translate_decoder_errors(stream):
-        image, colors, scale = _loaded(stream, probe, shrink, reduction, confined=confined)
+        image, colors, scale = _loaded(stream, probe, shrink, reduction, size, confined=confined)
         may_lack_end = probe.format == "jpeg" and decode_jpeg.may_be_cut(image, stream, probe)
         own, to_srgb = image, colors.to_srgb
         has_finer_scale = probe.format == "jpeg" and shrink > 1 and not probe.first_scan
@@ -107,8 +117,9 @@ def _decoded(reader: RangeReader, probe: Probe, reduction: float, *, confined: b
     if may_lack_end:
         decode_jpeg.complete_picture(reader)
     if to_srgb and image.mode == "CMYK":  # convert before averaging: the average of two inks is another color
-        count = max(1, int(reduction / scale / DCT_MARGIN))
-        image, scale, to_srgb = color.convert_colors(image.reduce(count), to_srgb), scale * count, None
+        count = max(1, int(reduction / max(scale) / DCT_MARGIN))
+        scale = (scale[0] * count, scale[1] * count)
+        image, to_srgb = color.convert_colors(image.reduce(count), to_srgb), None
     return DecodedImage(
         image=image,
         shrink=scale,
@@ -120,21 +131,32 @@ def _decoded(reader: RangeReader, probe: Probe, reduction: float, *, confined: b
     )
 
 
+class _Loaded(NamedTuple):
+    """A decoded image, its colors, and the divisors of its sides."""
+
+    image: Image.Image
+    colors: color.Colors
+    shrink: tuple[float, float] = (1, 1)
+
+
 def _loaded(
-    stream: SourceStream, probe: Probe, shrink: int, reduction: float = 1.0, *, confined: bool = False
-) -> tuple[Image.Image, color.Colors, float]:
-    """Return the decoded image, its colors, and the divisor of its sides: `shrink` for a JPEG."""
-    if small_webp := vips_stream.load_webp_shrunk(stream, probe, reduction):
-        small, profile, scale = small_webp
-        colors = color.interpret_color(profile, small.mode)
-        # libwebp averages before it clips colors to RGB, as a JPEG decoder does at a DCT scale.
-        if not color.is_clipped(small, colors.to_srgb):
-            return small, colors, scale
+    stream: SourceStream,
+    probe: Probe,
+    shrink: int,
+    reduction: float = 1.0,
+    size: Size | None = None,
+    *,
+    confined: bool = False,
+) -> _Loaded:
+    """Return the decoded image at a divisor of at least `shrink`, which is what a JPEG, TIFF or HEIC is decoded at."""
+    if probe.format == "webp" and probe.frames == 1 and (webp := _webp(stream, probe, reduction, size)):
+        return webp
     stream.seek(0)
     if probe.format in _DRAWINGS:
         SOURCE_FORMATS[probe.format].require_package()
         drawn = _DRAWINGS[probe.format](stream, probe, reduction)
-        return drawn, color.Colors(), probe.size[0] / drawn.width
+        scale = probe.size[0] / drawn.width
+        return _Loaded(drawn, color.Colors(), (scale, scale))
     if probe.format == "avif":
         decode_avif.check_ends(stream)
         stream.seek(0)
@@ -142,13 +164,15 @@ def _loaded(
     check_size(image, probe)
     needs_canvas = probe.hidden or (probe.format == "gif" and probe.alpha)
     if needs_canvas and (frame := canvas.first(stream, probe)):
-        return frame, image_colors(image, "RGBA", probe), 1
+        return _Loaded(frame, image_colors(image, "RGBA", probe))
     if probe.format == "heic" and (thumbnail := preview(stream, probe, reduction)):
-        return thumbnail, image_colors(image, thumbnail.mode, probe), probe.size[0] / thumbnail.width
-    if shrunk := vips_stream.load_shrunk(stream, probe, image, reduction):
-        return shrunk[0], image_colors(image, shrunk[0].mode, probe), shrunk[1]
+        scale = probe.size[0] / thumbnail.width
+        return _Loaded(thumbnail, image_colors(image, thumbnail.mode, probe), (scale, scale))
+    if reduced := vips_stream.load_reduced(stream, probe, image, reduction, size):
+        colors = image_colors(image, STRAIGHT.get(reduced.image.mode, reduced.image.mode), probe)
+        return _Loaded(reduced.image, colors, reduced.shrink)
     if confined and probe.format == "jpeg" and shrink == EIGHTH and (eighth := decode_jpeg.load_eighth(stream, image)):
-        return eighth, image_colors(image, eighth.mode, probe), shrink
+        return _Loaded(eighth, image_colors(image, eighth.mode, probe), (shrink, shrink))
     if probe.format == "jp2":
         decode_jpeg2000.reduce_in_decoder(image, shrink)
     if probe.format in ("jpeg", "heic") and shrink > 1:
@@ -157,7 +181,26 @@ def _loaded(
     found = normalize_mode(_clean_aperture(image, probe), probe.depth)
     if probe.format == "webp" and not probe.alpha:
         found = drop_opaque_alpha(found)
-    return found, image_colors(image, found.mode, probe), shrink
+    return _Loaded(found, image_colors(image, found.mode, probe), (shrink, shrink))
+
+
+def _webp(stream: SourceStream, probe: Probe, reduction: float, size: Size | None) -> _Loaded | None:
+    """Return a still WebP, None if its alpha is for Pillow to judge. Raises VipsError if libwebp cannot decode it."""
+    count = still_webp.average(probe, reduction)
+    if count > 1:
+        found = still_webp.load(stream, probe, count, size)
+        colors = color.interpret_color(found.profile, found.image.mode)
+        if found.image.mode == "RGB" and not color.is_clipped(found.sample, colors.to_srgb):
+            return _Loaded(found.image, colors, found.shrink)
+        stream.seek(0)
+    try:
+        found = still_webp.load(stream, probe, 1, size)
+    except VipsError:
+        if not probe.alpha:
+            raise
+        return None
+    colors = color.interpret_color(found.profile, STRAIGHT.get(found.image.mode, found.image.mode))
+    return _Loaded(found.image, colors, found.shrink)
 
 
 def _clean_aperture(image: Image.Image, probe: Probe) -> Image.Image:

@@ -73,7 +73,7 @@ def _base(picture: Image.Image, image: Image.Image, probe: Probe) -> DecodedImag
     colors = image_colors(image, picture.mode, probe)
     return DecodedImage(
         image=picture,
-        shrink=1,
+        shrink=(1, 1),
         orientation=probe.orientation,
         to_srgb=colors.to_srgb,
         own=picture if colors.profile else None,

@@ -80,6 +80,16 @@ class Layout:
         plans = tuple(plan(size, variant) for variant in variants)
         return cls(size, plans, parents(plans, size))
 
+    def only_root(self, others: Iterable[Variant] = ()) -> Size | None:
+        """Return the size of the picture of the whole source from which all are made, and can be made for `others`.
+
+        None if there is no such picture.
+        """
+        roots = [each for each, parent in zip(self.plans, self.parents, strict=True) if parent is None]
+        shows_whole = len(roots) == 1 and roots[0].box == (0, 0, *self.size)
+        suffices = shows_whole and all(_suffices(roots[0], plan(self.size, each), self.size) for each in others)
+        return roots[0].size if suffices else None
+
 
 @lru_cache(maxsize=1024)
 def plan(size: Size, variant: Variant) -> Plan:

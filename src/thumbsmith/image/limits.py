@@ -7,7 +7,7 @@ from typing import Final
 
 from thumbsmith.errors import Code, Rejected
 from thumbsmith.image.containers.base import Probe
-from thumbsmith.image.geometry import Plan, Size, decoder_shrink, is_animated_as, plan
+from thumbsmith.image.geometry import Layout, Plan, Size, decoder_shrink, is_animated_as
 from thumbsmith.recipe.model import Format, Limits
 from thumbsmith.recipe.recipe import Recipe
 
@@ -64,16 +64,20 @@ def check_limits(probe: Probe, limits: Limits, *, frames: int = 1) -> None:
         raise Rejected(Code.TOO_MANY_SCANS, f"the JPEG has {probe.scans} scans; max_scans is {limits.max_scans}")
 
 
-def check_memory(probe: Probe, recipe: Recipe) -> int:
+def check_memory(probe: Probe, recipe: Recipe, layout: Layout | None = None) -> int:
     """Return the predicted peak of memory for this source in bytes, without the interpreter.
 
-    Raises Rejected (over_memory) if that is above the recipe's `max_memory`.
+    `layout` has the plans of the recipe's variants first; by default these are computed. Raises Rejected (over_memory)
+    if the prediction is above the recipe's `max_memory`.
     """
-    plans = [plan(probe.size, variant) for variant in recipe.variants_by_density]
+    layout = layout or Layout.of(probe.size, recipe.variants_by_density)
+    plans = layout.plans[: len(recipe.variants_by_density)]
     shrunk = decoder_shrink(probe, min((each.reduction for each in plans), default=1.0))
     kinds = {kind for variant in recipe.variants for kind in variant.outputs(probe.format, alpha=probe.alpha)}
     encoding = AVIF_ENCODE_BYTES if Format.AVIF in kinds else ENCODE_BYTES
-    predicted = predict_decode_bytes(probe, shrunk) + _picture_bytes(plans, _scaled(probe, shrunk), encoding)
+    only = layout.only_root()
+    base = only if only and _is_decoded_by_libwebp(probe) else _scaled(probe, shrunk)
+    predicted = predict_decode_bytes(probe, shrunk) + _picture_bytes(plans, base, encoding)
     predicted += _animation_bytes(probe, recipe, plans)
     limit = recipe.limits.max_memory
     if predicted > limit:
@@ -93,6 +97,8 @@ def predict_decode_bytes(probe: Probe, shrink: int) -> int:
         case "jpeg":
             in_full = _pixels(probe) * PIXEL_BYTES if shrink > 1 and _pixels(probe) <= MAX_FULL_DECODE_PIXELS else 0
             held = width * height * PIXEL_BYTES + in_full + _coefficients(probe) + 2 * probe.metadata
+        case "webp" if _is_decoded_by_libwebp(probe):  # a lossless one: two pictures in RGBA; its alpha, or a copy
+            held = _pixels(probe) * 10 + 2 * probe.bytes
         case "webp":  # two canvases and the frame, in RGBA; then Pillow's picture; the file twice
             held = _pixels(probe) * (3 * 4 + _pixel_bytes(probe)) + 2 * probe.bytes
         case "heic" if probe.piece and not probe.alpha:  # the picture and its oriented copy; a tile's planes and frames
@@ -128,6 +134,11 @@ def predict_decode_bytes(probe: Probe, shrink: int) -> int:
         case _:  # PNM, PNG, GIF and BMP are decoded row by row; a run-length coded BMP needs one array of bytes
             held = _pixels(probe) * (_pixel_bytes(probe) + (probe.format == "bmp"))
     return held + FIXED_BYTES
+
+
+def _is_decoded_by_libwebp(probe: Probe) -> bool:
+    """Return whether a source is decoded to one picture, which is reduced without a copy: image/still_webp.py."""
+    return probe.format == "webp" and not probe.alpha and probe.frames == 1
 
 
 def _pixel_bytes(probe: Probe) -> int:

@@ -64,7 +64,7 @@ def strip_source(reader: RangeReader, probe: Probe, decoded: DecodedImage, below
     rotated. The stripped file is parsed and decoded again, and must give the same pixels. Raises what the reader
     raises.
     """
-    plain = probe.orientation == 1 and probe.frames == 1 and probe.depth <= 8 and decoded.shrink == 1
+    plain = probe.orientation == 1 and probe.frames == 1 and probe.depth <= 8 and decoded.shrink == (1, 1)
     is_cmyk = probe.format == "jpeg" and probe.channels == 4
     has_other_colors = decoded.to_srgb is not None or decoded.profile is not None
     if not plain or is_cmyk or has_other_colors or probe.width * probe.height > MAX_PIXELS:

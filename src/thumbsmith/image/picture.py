@@ -40,7 +40,8 @@ def compose(image: Image.Image, plan: Plan, variant: Variant, kind: Format) -> I
 def _crop_and_resize(source: DecodedImage, plan: Plan, size: Size) -> Image.Image:
     """Return the part that a plan shows, at its size, in the orientation in which the source is stored."""
     box = to_stored_orientation(plan.box, size, source.orientation)
-    left, top, right, bottom = (edge / source.shrink for edge in box)
+    across, down = source.shrink
+    left, top, right, bottom = box[0] / across, box[1] / down, box[2] / across, box[3] / down
     stored_size = plan.size if source.orientation < 5 else plan.size[::-1]
     return transform.resize(source.image, (left, top, right, bottom), stored_size)
 

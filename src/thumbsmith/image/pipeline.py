@@ -1,7 +1,7 @@
 """The path of one source, from its bytes to its renditions: two lists of steps.
 
-    check_source      file size ── header ── limits ── memory ── outputs
-    make_renditions   decode ── crops ── plan ── color and ThumbHash ── credit ── stills ── free memory ── animations
+    check_source      file size ── header ── limits ── plan ── memory ── outputs
+    make_renditions   decode ── crops ── color and ThumbHash ── credit ── stills ── free memory ── animations
 
 A worker's child waits for its parent's consent between the two lists: until then, no decoder has run.
 
@@ -26,7 +26,6 @@ from thumbsmith.image.geometry import (
     decoded_frames,
     first_scan_suffices,
     is_animated_as,
-    plan,
     whole_milliseconds,
 )
 from thumbsmith.image.picture import Cascades, compose
@@ -93,6 +92,7 @@ def check_source(job: Job) -> Job:
         check_file_size,
         probe_header,
         check_limits,
+        plan_pictures,
         check_memory,
         choose_outputs,
     )
@@ -107,7 +107,6 @@ def make_renditions(job: Job) -> Job:
     steps: tuple[Step, ...] = (
         decode_source,
         choose_crops,
-        plan_pictures,
         summarize,
         read_credit_notice,
         render_stills,
@@ -140,9 +139,15 @@ def check_limits(job: Job) -> Job:
     return job
 
 
+def plan_pictures(job: Job) -> Job:
+    """Decide for each picture which part it shows, its size, and which larger picture it is made from."""
+    variants = job.recipe.variants_by_density
+    return replace(job, variants=variants, layout=Layout.of(job.probe.size, (*variants, SUMMARY)))
+
+
 def check_memory(job: Job) -> Job:
     """Predict the memory for decoding and encoding. Reject the source if it is above `max_memory`."""
-    return replace(job, memory_bytes=limits.check_memory(job.probe, job.recipe))
+    return replace(job, memory_bytes=limits.check_memory(job.probe, job.recipe, job.layout))
 
 
 def choose_outputs(job: Job) -> Job:
@@ -158,24 +163,23 @@ def choose_outputs(job: Job) -> Job:
 
 def decode_source(job: Job) -> Job:
     """Decode the first frame, at the smallest scale that suffices for all pictures of the recipe."""
-    reduction = min(plan(job.probe.size, each).reduction for each in (*job.recipe.variants_by_density, SUMMARY))
-    decoded = decode(job.reader, job.probe, reduction, confined=job.confined)
+    reduction = min(each.reduction for each in job.layout.plans)
+    only = job.layout.only_root((OVERVIEW,) if _has_focal_points(job) else ())
+    decoded = decode(job.reader, job.probe, reduction, only, confined=job.confined)
     return replace(job, decoded=decoded, notes=(decoded.note,) if decoded.note else ())
 
 
 def choose_crops(job: Job) -> Job:
     """Give each variant with gravity "auto" the focal point of this source."""
-    variants = job.recipe.variants_by_density
-    if any(each.gravity == AUTO for each in variants):
+    if _has_focal_points(job):
         overview = Cascades.of(job.decoded, Layout.of(job.probe.size, [OVERVIEW])).picture(0, Color.SRGB)
-        variants = with_focal_points(variants, overview, job.probe.size)
-    return replace(job, variants=variants)
+        variants = with_focal_points(job.variants, overview, job.probe.size)
+        job = replace(job, variants=variants, layout=Layout.of(job.probe.size, (*variants, SUMMARY)))
+    return replace(job, cascades=Cascades.of(job.decoded, job.layout))
 
 
-def plan_pictures(job: Job) -> Job:
-    """Decide for each picture which part it shows, its size, and which larger picture it is made from."""
-    layout = Layout.of(job.probe.size, (*job.variants, SUMMARY))
-    return replace(job, layout=layout, cascades=Cascades.of(job.decoded, layout))
+def _has_focal_points(job: Job) -> bool:
+    return any(each.gravity == AUTO for each in job.variants)
 
 
 def summarize(job: Job) -> Job:

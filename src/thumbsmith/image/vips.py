@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, Protocol, TypeAlias
 
 import _libvips
@@ -115,7 +115,7 @@ class Picture:
         return int(lib.g_value_get_int(value) if kind == _INT else lib.g_value_get_enum(value))
 
     @classmethod
-    def from_pixels(cls, pixels: bytes, width: int, height: int, bands: int) -> Picture:
+    def from_pixels(cls, pixels: bytes | bytearray, width: int, height: int, bands: int) -> Picture:
         """Return the picture with these pixels, row by row."""
         memory = ffi.from_buffer(pixels)
         pointer = lib.vips_image_new_from_memory(memory, len(pixels), width, height, bands, _UCHAR)
@@ -146,14 +146,22 @@ class Picture:
             place += len(strip)
         return pixels
 
-    def strips(self) -> Iterator[Pointer]:
-        """Yield the pixels as buffers, a few rows at a time, computed in this thread. Raises VipsError."""
-        width, height, _ = self.shape
-        size = ffi.new("size_t *")
+    def strips(self, count: int = _STRIP_ROWS) -> Iterator[Pointer]:
+        """Yield the pixels as buffers, `count` rows at a time, computed in this thread. Raises VipsError."""
+        fetch, height = self.rows_in_this_thread(), self.shape[1]
+        for top in range(0, height, count):
+            yield fetch(top, min(count, height - top))
+
+    def rows_in_this_thread(self) -> Callable[[int, int], Pointer]:
+        """Return a function that computes rows: (the first, their number) -> their pixels. It raises VipsError."""
+        width, size = self.shape[0], ffi.new("size_t *")
         region = ffi.gc(_checked(lib.vips_region_new(self._pointer)), lib.g_object_unref)
-        for top in range(0, height, _STRIP_ROWS):
-            strip = lib.vips_region_fetch(region, 0, top, width, min(_STRIP_ROWS, height - top), size)
-            yield ffi.buffer(ffi.gc(_checked(strip), lib.g_free), size[0])
+
+        def fetch(top: int, count: int) -> Pointer:
+            pixels = _checked(lib.vips_region_fetch(region, 0, top, width, count, size))
+            return ffi.buffer(ffi.gc(pixels, lib.g_free), size[0])
+
+        return fetch
 
 
 def version() -> str:

@@ -1,30 +1,39 @@
-"""Decodes a PNG, TIFF or WebP with libvips and averages it row by row, so that it is never whole in memory.
+"""Decodes a source with libvips and reduces it row by row, so that it is never whole in memory.
 
-This is for sources of which few pixels are needed. Measured on 8 megapixels to 256 px, CPU time and peak of memory: PNG
-134 ms and 30 MB, with Pillow 225 ms and 60 MB; TIFF 81 ms, with Pillow 118 ms. libwebp averages by itself: 12
-megapixels in 227 ms and a process of 38 MB, where Pillow takes 288 ms and 230 MB.
+If all pictures are made from one that shows the whole source, the result is that picture. Otherwise pixels are averaged
+while they are decoded, if few of them are needed.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeVar
 
 from thumbsmith.image import vips
+from thumbsmith.image.color import SAMPLE_SIZE
 from thumbsmith.image.containers.base import Probe
-from thumbsmith.image.geometry import REDUCING_GAP
+from thumbsmith.image.geometry import REDUCING_GAP, Size
+from thumbsmith.image.lanczos import Reduction, lanczos_of_strips, streamed_reduction
 from thumbsmith.image.pillow import Image
 from thumbsmith.image.stream import SourceStream
-from thumbsmith.image.transform import drop_opaque_alpha
+
+T = TypeVar("T")
 
 MODES: Final = {1: "L", 3: "RGB"}
+ALPHA_MODES: Final = {2: "LA", 4: "RGBA"}
 
 # Smaller files are passed as one block: libvips would read 4 KiB at a time, and each read costs 8 microseconds.
 MAX_IN_MEMORY_BYTES: Final = 16 << 20
 
-# REDUCING_GAP for WebP: libwebp takes longer if it averages less. At 3, SSIM is 0.9994 instead of 0.9991, for a tenth
-# more time.
-WEBP_REDUCING_GAP: Final = 2.5
+# Rows with alpha that are reduced at a time. A picture with fewer pixels takes little memory as it is.
+ALPHA_STRIP_ROWS: Final = 64
+MIN_ALPHA_PIXELS: Final = 1 << 18
+
+# Decoded rows that are kept until a sample was taken of them: more than those from which one strip is made.
+SAMPLE_TILE_ROWS: Final = 16
+SAMPLE_TILES: Final = 32
 
 # Tag -> values of the TIFFs that libvips decodes faster (TIFF 6.0, and Adobe's note on ZIP): compressed by deflate, not
 # LZW; gray with black as 0, or RGB; in one plane, without extra samples.
@@ -62,28 +71,54 @@ class VipsInput:
             return -1
 
 
-def load_shrunk(
-    stream: SourceStream, probe: Probe, image: Image.Image, reduction: float
-) -> tuple[Image.Image, int] | None:
-    """Return a PNG or TIFF, averaged, and the divisor of its sides. Every `reduction`-th pixel of it is needed.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Streamed:
+    """A reduced picture: L, RGB, or premultiplied La or RGBa.
+
+    `shrink` is the number of source pixels for each of its pixels, across and down. `sample` and `corner` are pictures
+    of some of the decoded pixels, before they were reduced, and of the last one. `profile` is the ICC profile of a
+    WebP.
+    """
+
+    image: Image.Image
+    shrink: tuple[float, float]
+    sample: Image.Image
+    corner: Image.Image
+    profile: bytes | None = None
+
+
+def load_reduced(
+    stream: SourceStream, probe: Probe, image: Image.Image, reduction: float, size: Size | None
+) -> Streamed | None:
+    """Return a reduced PNG or TIFF of which every `reduction`-th pixel is needed: of `size`, if only that is needed.
 
     `image` is the same, opened by Pillow. Returns None if this is no such file, or if libvips fails: whether a file is
     broken is decided by Pillow. Raises what the reader raises.
     """
-    count = _count(reduction)
-    if count < 2 or not is_streamable(probe, image):
+    if not is_streamable(probe, image):
+        return None
+    count = int(reduction / REDUCING_GAP)
+    planned = streamed_reduction(image.size, size) if size else None
+    if probe.alpha and not gets_smaller(image.size, size):
+        return None
+    if not probe.alpha and not planned and count < 2:
         return None
 
-    def load(file: VipsInput | bytes) -> Image.Image | None:
+    def load(file: VipsInput | bytes) -> Streamed | None:
         whole = open_tiff(file, probe) if probe.format == "tiff" else vips.Picture.open("pngload", file)
         if whole.shape != (*image.size, len(image.getbands())):
             return None
-        return _to_pillow(whole.run("shrink", hshrink=count, vshrink=count, ceil="true"))
+        if probe.alpha and size:
+            return reduced_with_alpha(whole, size)
+        if planned:
+            return reduced(whole, planned)
+        averaged = to_pillow(whole.run("shrink", hshrink=count, vshrink=count, ceil="true"))
+        return replace(streamed(averaged, averaged.size), shrink=(count, count))
 
     place = stream.tell()
     found = _load(stream, probe, load)
     stream.seek(place)
-    return None if found is None else (found, count)
+    return found
 
 
 def open_tiff(file: VipsInput | bytes, probe: Probe) -> vips.Picture:
@@ -95,53 +130,24 @@ def open_tiff(file: VipsInput | bytes, probe: Probe) -> vips.Picture:
     return vips.Picture.open("tiffload", file, fail_on="warning" if probe.piece else "error")
 
 
-def load_webp_shrunk(
-    stream: SourceStream, probe: Probe, reduction: float
-) -> tuple[Image.Image, bytes | None, float] | None:
-    """Return a WebP, averaged, its ICC profile, and the divisor of its sides, which need not be whole.
-
-    Returns None as `load_shrunk` does. Pillow does not open the file: it would allocate a canvas of full size.
-    """
-    count = _count(reduction, WEBP_REDUCING_GAP)
-    if count < 2 or probe.format != "webp" or probe.alpha or probe.frames > 1:
-        return None
-    profiles: list[bytes | None] = []
-
-    def load(file: VipsInput | bytes) -> Image.Image | None:
-        opened = vips.Picture.open("webpload", file, scale=1 / count)
-        profiles.append(opened.profile())
-        return _opaque_to_pillow(opened) if opened.shape[2] == 4 else _to_pillow(opened)
-
-    found = _load(stream, probe, load)
-    if found is None:
-        return None
-    # Slightly less than the divisor of either axis, so that the box of the whole source is the whole picture.
-    return found, profiles[0], min(probe.width / found.width, probe.height / found.height) * (1 - 2**-40)
-
-
 def is_streamable(probe: Probe, image: Image.Image) -> bool:
     """Return whether libvips decodes this picture to the same pixels as Pillow, in less time or memory."""
-    if probe.depth != 8 or probe.frames != 1 or probe.alpha or image.mode not in MODES.values():
+    if probe.depth != 8 or probe.frames != 1:
         return False
     match probe.format:
         case "png":
-            return not probe.interlaced and "transparency" not in image.info
+            modes = ALPHA_MODES if probe.alpha else MODES
+            return image.mode in modes.values() and not probe.interlaced and "transparency" not in image.info
         case "tiff":
             tags = getattr(image, "tag_v2", {})
             plain = all(tags.get(tag) in values for tag, values in STREAMABLE_TIFF_TAGS.items())
+            plain &= image.mode in MODES.values() and not probe.alpha
             return plain and probe.orientation == 1 and not probe.levels
     return False
 
 
-def _count(reduction: float, gap: float = REDUCING_GAP) -> int:
-    """Return how many pixels to average on each axis, so that `gap` or more are left for one pixel of the result."""
-    return int(reduction / gap)
-
-
-def _load(
-    stream: SourceStream, probe: Probe, load: Callable[[VipsInput | bytes], Image.Image | None]
-) -> Image.Image | None:
-    """Return the picture that `load` makes of a file, None if libvips fails. Raises what the reader raises."""
+def _load(stream: SourceStream, probe: Probe, load: Callable[[VipsInput | bytes], T | None]) -> T | None:
+    """Return what `load` makes of a file, None if libvips fails. Raises what the reader raises."""
     file_for_vips = VipsInput(stream)
     stream.seek(0)
     try:
@@ -154,15 +160,64 @@ def _load(
     return found
 
 
-def _to_pillow(picture: vips.Picture) -> Image.Image | None:
-    """Return a picture of libvips as Pillow's, None if it is not gray or RGB of 8 bits. Raises VipsError."""
-    width, height, bands = picture.shape
-    mode = MODES.get(bands)
-    return Image.frombuffer(mode, (width, height), picture.pixels(), "raw", mode, 0, 1) if mode else None
+def gets_smaller(whole: Size, size: Size | None) -> bool:
+    """Return whether both sides get smaller, and the picture is so large that it matters."""
+    return size is not None and size[0] < whole[0] and size[1] < whole[1] and whole[0] * whole[1] >= MIN_ALPHA_PIXELS
 
 
-def _opaque_to_pillow(picture: vips.Picture) -> Image.Image | None:
-    """Return a picture of libvips with alpha as RGB, None if a pixel is not opaque. Raises VipsError."""
-    image: Image.Image = Image.frombuffer("RGBA", picture.shape[:2], picture.pixels(), "raw", "RGBA", 0, 1)
-    found = drop_opaque_alpha(image)
-    return found if found.mode == "RGB" else None
+def reduced(whole: vips.Picture, planned: Reduction) -> Streamed:
+    """Return a decoded picture reduced, without ever having all of its pixels."""
+    made = planned.of(whole)
+    return streamed(planned.crop(_frame(made.shape, made.pixels())), whole.shape[:2])
+
+
+def reduced_with_alpha(whole: vips.Picture, size: Size) -> Streamed:
+    """Return a decoded picture with alpha reduced, as Pillow does it, without ever having all of its pixels."""
+    shape = whole.shape
+    image = lanczos_of_strips(whole.strips(ALPHA_STRIP_ROWS), ALPHA_MODES[shape[2]], shape[:2], size)
+    return streamed(image, shape[:2])
+
+
+def reduced_and_sampled(whole: vips.Picture, planned: Reduction) -> Streamed:
+    """Return a decoded picture reduced, and a sample of its decoded pixels, in one pass from its top to its bottom."""
+    width, height, bands = whole.shape
+    tiles = {"tile_width": width, "tile_height": SAMPLE_TILE_ROWS, "max_tiles": SAMPLE_TILES}
+    kept = whole.run("tilecache", **tiles, access="sequential")
+    made, fetch = planned.of(kept), kept.rows_in_this_thread()
+    places = deque(int((place + 0.5) * height / SAMPLE_SIZE[1]) for place in range(SAMPLE_SIZE[1]))
+    pixels, sample, row_bytes = bytearray(), bytearray(), made.shape[0] * bands
+    for strip in made.strips():
+        pixels += strip
+        decoded_rows = (len(pixels) // row_bytes - planned.spans[1].skip) * planned.averaged[1] * planned.shrink[1]
+        while places and places[0] < decoded_rows:
+            sample += fetch(places.popleft(), 1)
+    while places:
+        sample += fetch(places.popleft(), 1)
+    return replace(
+        streamed(planned.crop(_frame(made.shape, pixels)), (width, height)),
+        sample=_frame((width, SAMPLE_SIZE[1], bands), sample).resize(SAMPLE_SIZE, Image.Resampling.NEAREST),
+        corner=_frame((1, 1, bands), bytes(fetch(height - 1, 1)[-bands:])),
+    )
+
+
+def streamed(image: Image.Image, whole: Size) -> Streamed:
+    """Return a reduced picture of a source whose size is `whole`."""
+    corner = image.crop((image.width - 1, image.height - 1, image.width, image.height))
+    return Streamed(image=image, shrink=shrink_between(whole, image.size), sample=image, corner=corner)
+
+
+def shrink_between(whole: Size, size: Size) -> tuple[float, float]:
+    """Return the ratio of two sizes, slightly reduced, so that the box of the whole is the whole reduced picture."""
+    if whole == size:
+        return (1, 1)
+    return (whole[0] / size[0] * (1 - 2**-40), whole[1] / size[1] * (1 - 2**-40))
+
+
+def to_pillow(picture: vips.Picture) -> Image.Image:
+    """Return a gray or RGB picture of libvips as Pillow's. Raises VipsError."""
+    return _frame(picture.shape, picture.pixels())
+
+
+def _frame(shape: tuple[int, int, int], pixels: Any) -> Image.Image:
+    mode = MODES[shape[2]]
+    return Image.frombuffer(mode, shape[:2], pixels, "raw", mode, 0, 1)
