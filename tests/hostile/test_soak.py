@@ -32,14 +32,20 @@ def _resident(pid: int) -> int:
 
 
 class State:
-    """The memory and descriptors of this process and its templates."""
+    """The memory and descriptors of this process and its templates.
+
+    A child that waits for another source has one descriptor in its template and one here: these are not counted.
+    """
 
     def __init__(self) -> None:
         """Measure them."""
         here = os.getpid()
-        family = [here, *(pid for pid in children(here) if alive(pid))]
+        templates = [pid for pid in children(here) if alive(pid)]
+        family = [here, *templates]
+        waiting = {pid: len(children(pid)) for pid in templates}
+        waiting[here] = sum(waiting.values())
         self.memory = sum(_resident(pid) for pid in family)
-        self.descriptors = [len(descriptors(pid)) for pid in family]
+        self.descriptors = [len(descriptors(pid)) - waiting[pid] for pid in family]
         self.zombies = [pid for pid in children(here) if not alive(pid)]
 
 
