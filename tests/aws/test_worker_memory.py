@@ -13,7 +13,7 @@ from thumbsmith.aws.worker_memory import (
     worker_count,
     worker_share,
 )
-from thumbsmith.worker.pool import usable_cores
+from thumbsmith.worker import usable_cores
 
 MB = 1 << 20
 

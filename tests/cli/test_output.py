@@ -40,6 +40,13 @@ def test_closed_streams_discard_the_output(thumbsmith: Command, redirection: str
     assert "a.jpg/small.webp" in thumbsmith.thumbs()
 
 
+def test_closed_streams_are_open_before_a_worker_starts(thumbsmith: Command):
+    """With closed streams no descriptor of a worker is taken for one, so each worker gets its orders alone."""
+    for command in ("make photos/a.jpg -v", "sync photos thumbs -v"):
+        ran = _run(command, thumbsmith.folder, "<&- >&-")
+        assert (ran.returncode, "worker process" in ran.stderr) == (0, False)
+
+
 def test_a_reader_that_leaves_ends_the_command_quietly(thumbsmith: Command):
     """A closed pipe gives exit code 1 and no message."""
     reading, writing = os.pipe()

@@ -33,28 +33,32 @@ def test_version(tmp_path: Path):
     assert _run("--version", cwd=tmp_path).stdout == f"thumbsmith {version('thumbsmith')}\n"
 
 
-def test_a_command_waits_for_no_other(tmp_path: Path):
-    """A command that makes and serves nothing does not load the modules for that."""
-    told = "import atexit, sys; atexit.register(lambda: print(*sys.modules, sep='\\n')); "
-    done = subprocess.run(
-        [sys.executable, "-c", f"{told}from thumbsmith.cli import main; main()", "sync", "photos", "thumbs"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+PRINTING = "import atexit, sys; atexit.register(lambda: print(*sys.modules, sep='\\n')); "
+MAIN = "from thumbsmith.cli import main; main()"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "needed", "unneeded"),
+    [
+        ("--version", "thumbsmith.cli", "click thumbsmith.recipe subprocess importlib.metadata"),
+        ("--help", "thumbsmith.cli.app", "thumbsmith.recipe thumbsmith.cli.sync thumbsmith.store subprocess rich"),
+        ("make photo.jpg", "thumbsmith.cli.make", "thumbsmith.bulk.scan sqlite3 tomllib"),
+        ("plan photos thumbs", "thumbsmith.bulk.scan", "subprocess thumbsmith.bulk.sync"),
+        ("sync photos thumbs", "thumbsmith.bulk.sync", "thumbsmith.backfill thumbsmith.cli.watch"),
+    ],
+)
+def test_a_command_loads_what_it_needs(tmp_path: Path, arguments: str, needed: str, unneeded: str):
+    """No command loads the modules of other commands, an image library, or what only terminals and mistakes need."""
+    (tmp_path / "photo.jpg").write_bytes(picture())
+    (tmp_path / "photos").mkdir()
+    command = [sys.executable, "-c", PRINTING + MAIN, *arguments.split()]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     loaded = set(done.stdout.splitlines())
-    assert done.returncode == 2
-    assert "thumbsmith.bulk.sync" in loaded
-    assert not loaded & {
-        "PIL",
-        "_libvips",
-        "botocore",
-        "starlette",
-        "thumbsmith.cli.conformance",
-        "thumbsmith.cli.serve",
-    }
+    assert done.returncode == 0, done.stderr
+    assert needed in loaded
+    libraries = {"PIL", "_libvips", "botocore", "starlette", "rich", "pydantic", "asyncio", "email"}
+    others = {"thumbsmith.cli.conformance", "thumbsmith.cli.serve", "thumbsmith.cli.mistakes"}
+    assert not loaded & {*libraries, *others, *unneeded.split()}
 
 
 def test_a_mistyped_command_is_guessed(tmp_path: Path):

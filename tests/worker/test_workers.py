@@ -13,9 +13,8 @@ from thumbsmith.errors import Code, MissingDecoder, Rejected, WorkerError
 from thumbsmith.image.render import render
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Limits, Recipe
-from thumbsmith.worker import Workers, parent
+from thumbsmith.worker import Workers, parent, usable_cores
 from thumbsmith.worker.launch import Launched
-from thumbsmith.worker.pool import usable_cores
 from thumbsmith.worker.replies import RenderResult
 
 from ..containers.files import HEIC

@@ -6,19 +6,20 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from thumbsmith.bulk import sync as engine
 from thumbsmith.bulk.manifest_cache import cache_file
 from thumbsmith.bulk.scan import Scope, scan
 from thumbsmith.bulk.status import KeyStatus, inspect
-from thumbsmith.bulk.sync import SyncResult
 from thumbsmith.environment import cache_folder
 from thumbsmith.recipe import IsolationKind, Recipe
 from thumbsmith.recipe.recipe import checked_recipe
 from thumbsmith.reconcile.protocol import DEFAULTS, Options
 from thumbsmith.store import Store
 from thumbsmith.store.open import as_store
-from thumbsmith.worker import THREADS_PER_WORKER, Workers, usable_cores
+
+if TYPE_CHECKING:
+    from thumbsmith.bulk.sync import SyncResult
 
 
 @dataclass(slots=True)
@@ -107,11 +108,11 @@ def sync(  # noqa: PLR0913 - each is a choice of the caller
         counts = sync("photos", "s3://my-thumbnails", on_result=lambda each: print(each.key, each.word))
         print(counts.sources["made"], counts.renditions)
     """
-    scope, counts, count = (
-        scope_between(source, destination, recipe, options, prefix),
-        SyncCounts(),
-        jobs or usable_cores(),
-    )
+    from thumbsmith.bulk import sync as engine  # noqa: PLC0415 - a plan needs no workers
+    from thumbsmith.worker import THREADS_PER_WORKER, Workers, usable_cores  # noqa: PLC0415 - as above
+
+    scope = scope_between(source, destination, recipe, options, prefix)
+    counts, count = SyncCounts(), jobs or usable_cores()
     isolation = IsolationKind.SHARED if scope.source.local_root else IsolationKind.SOURCE  # a folder has one owner
     with Workers(count, isolation=isolation) as workers, scan(scope) as found:
         for result in engine.sync(

@@ -16,9 +16,9 @@ from thumbsmith.cli.terminal import emit, styled
 from thumbsmith.image.formats import SOURCE_FORMATS
 from thumbsmith.installation import install_command
 from thumbsmith.recipe import Recipe
+from thumbsmith.worker import Workers, usable_cores
 from thumbsmith.worker.budget import default_memory_bytes
 from thumbsmith.worker.isolation import LAYERS
-from thumbsmith.worker.pool import Workers, usable_cores
 
 
 @command(no_args_is_help=False)

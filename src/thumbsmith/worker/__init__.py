@@ -9,17 +9,25 @@ connection. If it is not shared, it never reads another source.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from thumbsmith.worker.parent import Work
-    from thumbsmith.worker.pool import Workers, shared, usable_cores
+    from thumbsmith.worker.pool import Workers, shared
 
 # Threads that converge keys, for each worker: while one thread waits for its store, another has an image in the worker.
 THREADS_PER_WORKER: Final = 2
 
 __all__ = ["THREADS_PER_WORKER", "Work", "Workers", "shared", "usable_cores"]
+
+
+def usable_cores() -> int:
+    """Return the number of cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def __getattr__(name: str) -> object:

@@ -16,6 +16,7 @@ from thumbsmith.image.limits import check_file_size
 from thumbsmith.lifetime import Closing
 from thumbsmith.reader import Image, RangeReader, opened
 from thumbsmith.recipe import IsolationKind, Recipe
+from thumbsmith.worker import usable_cores
 from thumbsmith.worker.budget import Budget, default_memory_bytes
 from thumbsmith.worker.isolation import LAYERS
 from thumbsmith.worker.launch import Launched
@@ -200,13 +201,6 @@ def require_layers(layers: Mapping[str, bool]) -> None:
             f"THUMBSMITH_ISOLATION=required, and this system does not block {what}: no picture is handled"
             " (docs/security.md says what each layer does)"
         )
-
-
-def usable_cores() -> int:
-    """Return the number of cores that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @cache
