@@ -29,7 +29,7 @@ POLL_SECONDS: Final = 0.2
 LOG_SECONDS: Final = 3600
 
 
-@command()
+@command(short_help="Check a deployment: make and delete thumbnails.")
 @click.argument("stack", metavar="STACK", help="The name of the stack: Thumbsmith, unless you changed it.")
 @click.option(
     "--timeout",

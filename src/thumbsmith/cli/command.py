@@ -53,7 +53,7 @@ class Command(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options by section, then the examples."""
         titles = {name: title for title, names in self.sections.items() for name in names}
-        rows: dict[str, list[tuple[str, str]]] = {"Options": []}
+        rows: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
             if isinstance(parameter, click.Option) and record:

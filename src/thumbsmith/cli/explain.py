@@ -17,7 +17,7 @@ from thumbsmith.cli.keys import destination_and_key, has_object, key_below, near
 from thumbsmith.cli.scope import open_source, scope_of
 from thumbsmith.cli.stopping import stoppable
 from thumbsmith.cli.terminal import Console, emit, styled
-from thumbsmith.cli.wording import printable
+from thumbsmith.cli.wording import plural, printable
 from thumbsmith.errors import StoreError
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.selection import is_source
@@ -110,7 +110,7 @@ def _lines(found: Explanation, recipe: Recipe) -> Iterator[tuple[str, str]]:
     """Yield the same facts for people: a label and a text."""
     yield "key", found.key
     if found.source:
-        yield "source", f"{found.source.size:,} bytes, etag {found.source.etag}"
+        yield "source", f"{plural(found.source.size, 'byte')}, etag {found.source.etag}"
     yield "state", f"{found.state.value if found.state else 'no source'}: {found.why}"
     if found.rejection and found.state is State.REJECTED:
         yield "rejected", f"{found.rejection.code}; tried again {RETRIED}"

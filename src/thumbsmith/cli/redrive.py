@@ -11,7 +11,7 @@ from thumbsmith.cli.arguments import json_option, recipe_option, refuse_unused
 from thumbsmith.cli.command import Number, command
 from thumbsmith.cli.scope import scope_of
 from thumbsmith.cli.terminal import emit
-from thumbsmith.cli.wording import printable
+from thumbsmith.cli.wording import plural, printable
 from thumbsmith.errors import UsageError
 from thumbsmith.reconcile.protocol import DEFAULTS
 
@@ -69,7 +69,7 @@ def redrive(
     if as_json:
         emit("summary", messages=found, sent=sent, unreadable=unreadable)
     else:
-        click.echo(f"{found:,} dead letters: {sent:,} sent back, {unreadable:,} unreadable")
+        click.echo(f"{plural(found, 'dead letter')}: {sent:,} sent back, {unreadable:,} unreadable")
     return 1 if unreadable else 0
 
 

@@ -28,7 +28,7 @@ from thumbsmith.cli.scope import listed_stores
 from thumbsmith.cli.stopping import stoppable
 from thumbsmith.cli.sync_on_aws import Backfill, bucket_of, model_of, plan_keys, print_estimate
 from thumbsmith.cli.terminal import Console, emit
-from thumbsmith.cli.wording import printable
+from thumbsmith.cli.wording import plural, printable
 from thumbsmith.errors import StoreError, UsageError
 from thumbsmith.store import Store, open_store
 
@@ -130,7 +130,7 @@ class _JobRun:
             self._print(f"failed {printable(key)}: {printable(why)}", event="failed", key=key, why=why)
         counts = dict(sorted(report.outcomes.items()))
         words = ", ".join(f"{count:,} {printable(outcome)}" for outcome, count in counts.items())
-        self._print(f"{state.total:,} tasks: {words}", event="summary", tasks=state.total, outcomes=counts)
+        self._print(f"{plural(state.total, 'task')}: {words}", event="summary", tasks=state.total, outcomes=counts)
         return 1 if state.failed else 0
 
     def _require_budget(self, amount: Amount) -> None:
@@ -146,8 +146,10 @@ class _JobRun:
         if self.backfill.yes:
             return True
         if not sys.stdin.isatty():
-            raise UsageError(f"a job of {tasks:,} tasks, about ${dollars:,.2f}, waits for confirmation: use --yes")
-        return click.confirm(f"{tasks:,} tasks, about ${dollars:,.2f}. Start?", err=True)
+            raise UsageError(
+                f"a job of {plural(tasks, 'task')}, about ${dollars:,.2f}, waits for confirmation: use --yes"
+            )
+        return click.confirm(f"{plural(tasks, 'task')}, about ${dollars:,.2f}. Start?", err=True)
 
     def _model(self) -> Model:
         return model_of(self.scope, "batch", self.backfill.milliseconds)

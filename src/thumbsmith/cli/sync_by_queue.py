@@ -32,7 +32,7 @@ from thumbsmith.cli.scope import listed_stores
 from thumbsmith.cli.stopping import stoppable
 from thumbsmith.cli.sync_on_aws import Backfill, bucket_of, model_of, plan_keys, print_estimate
 from thumbsmith.cli.terminal import Console, emit
-from thumbsmith.cli.wording import printable
+from thumbsmith.cli.wording import plural, printable
 from thumbsmith.environment import cache_folder
 from thumbsmith.events import backfill_message
 
@@ -132,7 +132,9 @@ class _QueueRun:
         if self.backfill.as_json:
             emit("stopped", deleted=depth.waiting, in_hand=depth.in_flight)
         else:
-            click.echo(f"about {depth.waiting:,} messages deleted; functions finish {depth.in_flight:,} in progress")
+            click.echo(
+                f"about {plural(depth.waiting, 'message')} deleted; functions finish {depth.in_flight:,} in progress"
+            )
         return 0
 
     def summarize(self, sent: SentTotals, found: Remaining | None) -> None:
@@ -148,7 +150,7 @@ class _QueueRun:
             return
         words = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in (outcomes | totals).items())
         budget = "; stopped: the rest would cost more than --max-usd" if sent.over_budget else ""
-        click.echo(f"{sources:,} sources: {words}; estimated cost ${dollars:,.2f}{budget}")
+        click.echo(f"{plural(sources, 'source')}: {words}; estimated cost ${dollars:,.2f}{budget}")
 
     def _outcomes(self, found: Remaining) -> dict[str, int]:
         """Return the number of sources by outcome. Sources that were not fresh in the plan, and are now, were made."""
