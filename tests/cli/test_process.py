@@ -42,7 +42,7 @@ MAIN = "from thumbsmith.cli import main; main()"
     [
         ("--version", "thumbsmith.cli", "click thumbsmith.recipe subprocess importlib.metadata"),
         ("--help", "thumbsmith.cli.app", "thumbsmith.recipe thumbsmith.cli.sync thumbsmith.store subprocess rich"),
-        ("make photo.jpg", "thumbsmith.cli.make", "thumbsmith.bulk.scan sqlite3 tomllib"),
+        ("make photo.jpg", "thumbsmith.cli.make", "thumbsmith.bulk.scan thumbsmith.recipe.load"),
         ("plan photos thumbs", "thumbsmith.bulk.scan", "subprocess thumbsmith.bulk.sync"),
         ("sync photos thumbs", "thumbsmith.bulk.sync", "thumbsmith.backfill thumbsmith.cli.watch"),
     ],
@@ -56,7 +56,7 @@ def test_a_command_loads_what_it_needs(tmp_path: Path, arguments: str, needed: s
     loaded = set(done.stdout.splitlines())
     assert done.returncode == 0, done.stderr
     assert needed in loaded
-    libraries = {"PIL", "_libvips", "botocore", "starlette", "rich", "pydantic", "asyncio", "email"}
+    libraries = {"PIL", "_libvips", "botocore", "starlette", "rich", "pydantic"}
     others = {"thumbsmith.cli.conformance", "thumbsmith.cli.serve", "thumbsmith.cli.mistakes"}
     assert not loaded & {*libraries, *others, *unneeded.split()}
 

@@ -51,4 +51,4 @@ def test_a_few_images_need_no_bar(thumbsmith: Command):
     images = [f"{number}.jpg" for number in range(6)]
     for name in images:
         Path(name).write_bytes(Path("photos/a.jpg").read_bytes())
-    assert "6/6" in _shown("make", *images, "--size", "9")
+    assert "0/6" in _shown("make", *images, "--size", "9")

@@ -144,7 +144,7 @@ def test_what_was_sent_need_not_be_waited_for(backfill: Backfill):
     assert backfill.queue.depth().total == 0
     assert backfill.sync("--no-wait").summary["sent"] == 1
     words = ("sync", backfill.source.url, backfill.destination.url, "--via", backfill.queue.url, "--stop")
-    assert "about 1 messages deleted; functions finish 0 in progress" in backfill.thumbsmith(*words).out
+    assert "about 1 message deleted; functions finish 0 in progress" in backfill.thumbsmith(*words).out
 
 
 def test_what_is_left_is_told(backfill: Backfill):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import os
 import sys
@@ -22,12 +23,16 @@ def main() -> None:
     """
     if sys.getfilesystemencoding() != "utf-8" and not sys.flags.utf8_mode:
         _restart_in_utf8_mode()
+    gc.disable()  # until the modules of the command are loaded
     _open_standard_streams()
     _escape_unencodable()
     from thumbsmith.cli.workers import early_worker  # noqa: PLC0415 - keeps `import thumbsmith.cli` cheap
 
-    with early_worker(sys.argv[1:]):
-        code = _run()
+    try:
+        with early_worker(sys.argv[1:]):
+            code = _run()
+    finally:
+        gc.enable()
     sys.exit(code)
 
 

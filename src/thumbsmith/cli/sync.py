@@ -131,7 +131,8 @@ def _run_on_aws(scope: Scope, method: Method, backfill: Backfill) -> int:
 def run(scope: Scope, *, jobs: int, yes: bool, as_json: bool = False, reported: ReportedFailures | None = None) -> int:
     """Sync on this machine and print outcomes as they arrive; return the exit code.
 
-    People do not see failures that are in `reported`. Raises the error that prevents the start.
+    `reported` is given by a command that syncs again and again: people do not see failures that are in it, and an empty
+    source is normal. Raises the error that prevents the start.
     """
     started, console, counts, found = time.monotonic(), Console(), SyncCounts(), None
     reporter = Reporter(console, reported or ReportedFailures())
@@ -160,7 +161,7 @@ def run(scope: Scope, *, jobs: int, yes: bool, as_json: bool = False, reported: 
         reporter.finish()
         rate = f", {sum(counts.sources.values()) / seconds:,.1f} a second" if counts.sources["made"] > 1 else ""
         console.say(f"{counts_sentence(counts)}; {seconds:.1f} s{rate}")
-        if found and not interrupted:
+        if found and not interrupted and reported is None:
             explain_no_sources(found, console)
     return 130 if interrupted else 1 if counts.errors else 0
 
