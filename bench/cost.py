@@ -10,11 +10,14 @@ to limit memory. The model's weakest assumption: a core of this machine is as fa
 from __future__ import annotations
 
 import io
+import json
 import sys
 import tempfile
 import zipfile
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import botocore.session
 from PIL import Image
@@ -24,10 +27,10 @@ from tests.servers.processes import KEYS, ministack
 
 from folder import photos
 from thumbsmith import Recipe
-from thumbsmith.bulk.cost import MILLION, Model, source_amount
+from thumbsmith.bulk.cost import FLOOD_BATCH, MILLION, Model, source_amount
 from thumbsmith.environment import LAMBDA_CORE_MEGABYTES
 
-ROUNDS = 15
+ROUNDS = 4
 RECIPE = "".join(f'[variants.w{n}]\nwidth = {n}\nheight = {n}\nformats = ["jpeg"]\n' for n in (256, 800, 1600))
 
 
@@ -35,18 +38,20 @@ def main() -> None:
     """Measure, and print the bill."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
     cpu = measured(rounds)
-    model = Model(recipe=Recipe.loads(RECIPE), way="queue", milliseconds=1000 * cpu, megabytes=LAMBDA_CORE_MEGABYTES)
-    assumed = replace(model, milliseconds=None)
+    model = Model(recipe=Recipe.loads(RECIPE), way="uploads", milliseconds=1000 * cpu)
+    assumed, trickle = replace(model, milliseconds=None), replace(model, trickle=True)
     each, million = source_amount(4_000_000), source_amount(4_000_000) * MILLION
-    print(f"measured: {1000 * cpu:.0f} ms of CPU time an image, all of the function's processes (mean of {rounds});")
+    print(f"measured: {1000 * cpu:.0f} ms of CPU time an image, all processes (mean of {rounds * FLOOD_BATCH});")
     print(f"without a measurement the model takes {1000 * assumed.cpu_seconds(each):.0f} ms")
-    for name, dollars in model.bill(million).lines.items():
-        print(f"  {name:<28} {dollars:7.2f} $")
-    print(f"  {'a million':<28} {model.bill(million).total:7.2f} $")
+    print(f"  {'':<28} {'flood':>9} {'trickle':>9}")
+    flood, alone = model.bill(million), trickle.bill(million)
+    for name, dollars in flood.lines.items():
+        print(f"  {name:<28} {dollars:7.2f} $ {alone.lines[name]:7.2f} $")
+    print(f"  {'a million':<28} {flood.total:7.2f} $ {alone.total:7.2f} $")
 
 
 def measured(rounds: int) -> float:
-    """Return the seconds of CPU time for one image in a warm function."""
+    """Return the seconds of CPU time for one image in a warm function that gets full batches of new sources."""
     source = Image.open(photos(sys.argv[:1])[0]).convert("RGB").resize((4243, 2828))
     data = io.BytesIO()
     source.save(data, "jpeg", quality=90)
@@ -66,12 +71,22 @@ def measured(rounds: int) -> float:
         ) as running:
             begun = 0.0
             for number in range(rounds + 1):
-                s3.put_object(Bucket="cost", Key=f"in/{number}.jpg", Body=data.getvalue())
-                record = {"eventVersion": "2.1", "eventName": "ObjectCreated:Put"}
-                record["s3"] = {"bucket": {"name": "cost"}, "object": {"key": f"in/{number}.jpg"}}
-                running.invoke({"Records": [record]})
+                keys_of_batch = [f"in/{number}-{each}.jpg" for each in range(FLOOD_BATCH)]
+                for key in keys_of_batch:
+                    s3.put_object(Bucket="cost", Key=key, Body=data.getvalue())
+                running.invoke({"Records": [message(key) for key in keys_of_batch]})
                 begun = begun or running.group.cpu_seconds  # without the first invocation, which starts it
-            return (running.group.cpu_seconds - begun) / rounds
+            return (running.group.cpu_seconds - begun) / rounds / FLOOD_BATCH
+
+
+def message(key: str) -> dict[str, Any]:
+    """Return the first delivery of the message in which S3 reports a new object."""
+    now = datetime.now(UTC)
+    record = {"eventVersion": "2.1", "eventName": "ObjectCreated:Put", "eventTime": now.isoformat()}
+    record["s3"] = {"bucket": {"name": "cost"}, "object": {"key": key}}
+    attributes = {"SentTimestamp": str(int(1000 * now.timestamp())), "ApproximateReceiveCount": "1"}
+    body = json.dumps({"Records": [record]})
+    return {"messageId": key, "body": body, "attributes": attributes, "eventSource": "aws:sqs"}
 
 
 if __name__ == "__main__":

@@ -4,12 +4,14 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from thumbsmith import Recipe
 from thumbsmith.bulk.cost import MILLION, Model, source_amount
+from thumbsmith.bulk.prices import Prices
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "backfill.md").read_text()
@@ -40,17 +42,43 @@ def test_the_arithmetic_is_the_models():
 
 
 def test_each_price_is_the_models():
-    """What the second table says of a million is what the model says."""
-    lines = Model(recipe=Recipe.default(), way="queue").bill(source_amount(4_000_000) * MILLION).lines
-    said = dict(re.findall(r"^\| (thumbnails|1 LIST|3 GET|Lambda|SQS)[^|]*\|[^|]*\| ([\d.]+) \|$", PAGE, re.MULTILINE))
-    expected = {
-        "thumbnails": lines["S3 PUT"],
-        "1 LIST": lines["S3 LIST"],
-        "3 GET": lines["S3 GET"] + lines["S3 HEAD"],
-        "Lambda": lines["Lambda"],
-        "SQS": lines["SQS"],
-    }
-    assert {name: float(dollars) for name, dollars in said.items()} == pytest.approx(expected, abs=0.01)
+    """What the second table says of a million images is what the model says, for each way."""
+    rows = re.findall(
+        r"^\| ([^|]+) \|[^|]*\| \**([\d.]+)\** \| \**([\d.]+)\** \| \**([\d.]+)\** \|$", PAGE, re.MULTILINE
+    )
+    said = [{name.split(":")[0].split(",")[0]: float(row[at]) for name, *row in rows} for at in range(3)]
+    recipe = Recipe.default()
+    models = [
+        Model(recipe=recipe, way="uploads"),
+        Model(recipe=recipe, way="uploads", trickle=True),
+        Model(recipe=recipe, way="queue"),
+    ]
+    for column, model in zip(said, models, strict=True):
+        bill = model.bill(source_amount(4_000_000) * MILLION)
+        lines = bill.lines
+        assert column == pytest.approx(
+            {
+                "thumbnails and manifest": lines["S3 PUT"],
+                "1 LIST": lines["S3 LIST"],
+                "3 GET": lines["S3 GET"] + lines["S3 HEAD"],
+                "Lambda": lines["Lambda"],
+                "invocations": lines["Lambda invocations"],
+                "SQS": lines["SQS"],
+                "logs": lines["logs"],
+                "**all**": bill.total,
+            },
+            abs=0.006,
+        )
+    seconds = [model.function_seconds(source_amount(4_000_000)) for model in models]
+    assert f"{seconds[0]:.2f}, {seconds[1]:.2f} and {seconds[2]:.2f} s" in PAGE
+
+
+def test_the_price_file_shown_is_one(tmp_path: Path):
+    """The prices of the example, and those in its comments, are names that the command knows."""
+    (example,) = re.findall(r"```toml\n(thousand_puts.*?)```", PAGE, re.DOTALL)
+    (tmp_path / "prices.toml").write_text(example)
+    assert Prices.load(tmp_path / "prices.toml").thousand_puts == 0.0054
+    assert set(re.findall(r"[a-z]+(?:_[a-z]+)+", example)) == {each.name for each in fields(Prices)}
 
 
 def test_every_option_named_is_one():
@@ -67,7 +95,7 @@ def test_every_option_named_is_one():
         for command in ("sync", "cost", "redrive")
     ]
     options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE))
-    assert options >= {"--via", "--max-usd", "--rate", "--drain", "--stop", "--inventory"}
+    assert options >= {"--via", "--prices", "--max-usd", "--rate", "--drain", "--stop", "--inventory"}
     assert not {option for option in options if not any(option in text for text in helps)}
     settings = (ROOT / "src/thumbsmith/cdk/app.py").read_text()
     assert all(f"    {name}: " in settings for name in re.findall(r"-c (\w+)=", PAGE))

@@ -3,18 +3,18 @@
 import json
 import re
 import time
+import uuid
 from typing import Any
 
 import pytest
 
 from tests.aws.faulty import Faulty, raising
-from tests.aws.scene import Scene, eventbridge_event, lines, notification, queued
+from tests.aws.scene import Context, Scene, eventbridge_event, lines, notification, queued
 from tests.corpus import CORPUS, needs_corpus
 from tests.pictures import picture
 from thumbsmith.aws.telemetry import NAMESPACE
+from thumbsmith.bulk.cost import FLOOD_BATCH, LOG_BYTES_PER_IMAGE, LOG_BYTES_PER_INVOCATION, TRICKLE_BATCH
 from thumbsmith.errors import StoreError
-
-UNITS = {"Count", "Bytes", "Milliseconds"}
 
 
 def metrics(line: dict[str, Any]) -> dict[tuple[tuple[str, str], ...], dict[str, Any]]:
@@ -27,7 +27,7 @@ def metrics(line: dict[str, Any]) -> dict[tuple[tuple[str, str], ...], dict[str,
         assert directive.keys() == {"Namespace", "Dimensions", "Metrics"}
         assert directive["Namespace"] == NAMESPACE == "Thumbsmith"
         assert 0 < len(directive["Metrics"]) <= 100
-        assert all(each.keys() == {"Name", "Unit"} and each["Unit"] in UNITS for each in directive["Metrics"])
+        assert all(each.keys() == {"Name"} for each in directive["Metrics"])
         values = {each["Name"]: line[each["Name"]] for each in directive["Metrics"]}
         for value in values.values():
             each = value if isinstance(value, list) else [value]
@@ -86,6 +86,29 @@ def test_the_metrics_of_an_invocation_are_one_line(scene: Scene, capsys: pytest.
     assert [line["Images"] for line in measured] == [100, 3]
     assert [len(line["RenderMilliseconds"]) for line in measured] == [100, 3]
     assert counts(printed) == {("Outcome", "made"): 103}
+
+
+# Lambda's own lines, as in its documentation, for each invocation.
+PLATFORM_LINES = f"""\
+START RequestId: {uuid.UUID(int=1)} Version: $LATEST
+END RequestId: {uuid.UUID(int=1)}
+REPORT RequestId: {uuid.UUID(int=1)}\tDuration: 1234.56 ms\tBilled Duration: 1235 ms\tMemory Size: 1769 MB\t\
+Max Memory Used: 250 MB
+"""
+
+
+def test_the_cost_model_knows_the_size_of_the_log(scene: Scene, capsys: pytest.CaptureFixture[str]):
+    """The bytes of an image alone, and of ten together, are those of the model within 5 %."""
+    context = Context(
+        function_name="Thumbsmith-ThumbnailsConvergeFunctionC0FFEE12-AbCdEfGhIjKl", aws_request_id=str(uuid.UUID(int=1))
+    )
+    for number in (TRICKLE_BATCH, FLOOD_BATCH):
+        keys = [f"photos/2026/11/IMG_{number}{each:03}.jpg" for each in range(number)]
+        scene.upload(*keys, data=picture(size=(4000, 3000)))
+        scene.call(queued(*map(notification, keys), sent=int(time.time() * 1000)), context)
+        printed = capsys.readouterr().out + PLATFORM_LINES
+        size = len(printed) + 26 * printed.count("\n")
+        assert size == pytest.approx(LOG_BYTES_PER_INVOCATION + number * LOG_BYTES_PER_IMAGE, rel=0.05)
 
 
 def test_other_outcomes(scene: Scene, capsys: pytest.CaptureFixture[str]):

@@ -4,6 +4,8 @@ import io
 import random
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -11,7 +13,18 @@ from PIL import Image
 from tests.pictures import picture
 from tests.servers.fixtures import needs_servers
 from thumbsmith import Recipe, open_store
-from thumbsmith.bulk.cost import NOTHING, ORPHAN, PRICES, Amount, Model, plan_bill, source_amount
+from thumbsmith.bulk.cost import (
+    LOG_BYTES_PER_IMAGE,
+    LOG_BYTES_PER_INVOCATION,
+    NOTHING,
+    ORPHAN,
+    Amount,
+    Model,
+    plan_bill,
+    source_amount,
+)
+from thumbsmith.bulk.prices import PRICES, Prices
+from thumbsmith.errors import UsageError
 from thumbsmith.recipe.model import Format
 from thumbsmith.reconcile.converge import converge
 from thumbsmith.store import Headers
@@ -44,8 +57,9 @@ def _photograph(chance: random.Random, width: int) -> bytes:
 
 
 def _dollars(counts: Counter[str]) -> float:
-    prices = {"PUT": PRICES.put, "LIST": PRICES.list, "GET": PRICES.get, "HEAD": PRICES.head}
-    return sum(prices[name] * count for name, count in counts.items() if name in prices)
+    prices = {"PUT": PRICES.thousand_puts, "LIST": PRICES.thousand_lists}
+    prices |= {"GET": PRICES.thousand_gets, "HEAD": PRICES.thousand_heads}
+    return sum(prices[name] / 1000 * count for name, count in counts.items() if name in prices)
 
 
 @needs_servers
@@ -120,26 +134,104 @@ def test_an_orphan_takes_the_estimated_requests(ministack: str, requests: Counte
         assert {name: requests[name] for name in expected} == expected
 
 
-@pytest.mark.parametrize(("milliseconds", "seconds"), [(1, (0.001 + 9 * 0.015) / 2), (135, 0.135), (10_000, 10)])
+@pytest.mark.parametrize(("milliseconds", "seconds"), [(1, (0.001 + 9 * 0.03) / 4), (135, 0.135), (10_000, 10)])
 def test_a_function_works_while_it_waits(milliseconds: float, seconds: float):
-    """Two threads share a core: waiting for nine requests counts half, until the core is always busy."""
+    """Four threads share a core: waiting for nine requests counts a quarter, until the core is always busy."""
     model = Model(recipe=Recipe.default(), way="queue", milliseconds=milliseconds)
     assert sum(model.requests(source_amount(1)).values()) == 9
     assert model.function_seconds(source_amount(1)) == pytest.approx(seconds)
 
 
-def test_a_queue_costs_three_calls_for_ten_messages():
-    """A million messages are sent, received and deleted ten at a time; each batch of ten is one invocation."""
-    lines = Model(recipe=Recipe.default(), way="queue").bill(source_amount(1) * 1e6).lines
+def test_an_upload_takes_the_documented_requests():
+    """A photograph of 4 MB is four PUTs and four requests of the price of a GET; nothing is listed."""
+    model = Model(recipe=Recipe.default(), way="uploads")
+    assert model.requests(source_amount(4_000_000)) == {"PUT": 4, "LIST": 0, "GET": 3, "HEAD": 1}
+    assert model.requests(ORPHAN) == {"PUT": 0, "LIST": 1, "GET": 3, "HEAD": 2}
+
+
+def test_in_a_trickle_an_image_waits_for_each_request():
+    """One upload at a time waits eight times 30 ms beside its CPU time, and pays for all calls alone."""
+    flood = Model(recipe=Recipe.default(), way="uploads", milliseconds=100)
+    trickle = replace(flood, trickle=True)
+    one = source_amount(4_000_000)
+    assert trickle.function_seconds(one) == pytest.approx(0.1 + 8 * 0.03)
+    assert replace(trickle, request_seconds=0.1).function_seconds(one) == pytest.approx(0.9)
+    assert flood.function_seconds(one) == pytest.approx(0.1)
+    lines = trickle.bill(one * 1e6).lines
+    assert lines["SQS"] == pytest.approx(3 * 0.40)
+    assert lines["Lambda invocations"] == pytest.approx(0.20)
+
+
+def test_a_function_has_the_share_of_a_core_that_its_memory_buys():
+    """Half the memory takes twice the CPU time; the waiting stays the same. Two cores work at once."""
+    trickle = Model(recipe=Recipe.default(), way="uploads", milliseconds=100, trickle=True)
+    half, one = replace(trickle, megabytes=1769 // 2), source_amount(4_000_000)
+    assert half.function_seconds(one) == pytest.approx(0.2 + 0.24, rel=0.01)
+    flood = replace(trickle, trickle=False, megabytes=2 * 1769)
+    assert flood.function_seconds(one) == pytest.approx(0.05)
+
+
+def test_each_event_is_a_message_and_a_backfill_sends_ten():
+    """S3 sends a message for each event; a backfill sends ten at once. Functions receive and delete ten at once."""
+    million = source_amount(1) * 1e6
+    lines = Model(recipe=Recipe.default(), way="uploads").bill(million).lines
+    assert lines["SQS"] == pytest.approx(1_200_000 * 0.40 / 1e6)
+    lines = Model(recipe=Recipe.default(), way="queue").bill(million).lines
     assert lines["SQS"] == pytest.approx(300_000 * 0.40 / 1e6)
     assert lines["Lambda invocations"] == pytest.approx(100_000 * 0.20 / 1e6)
-    assert lines["logs"] == pytest.approx(1.4 * 0.50)  # 1,400 bytes an image
+    assert lines["logs"] == pytest.approx((LOG_BYTES_PER_IMAGE + LOG_BYTES_PER_INVOCATION / 10) / 1000 * 0.50)
+
+
+def test_a_task_of_a_job_is_an_invocation():
+    """S3 Batch Operations gives a function one task at a time, so that it waits as in a trickle."""
+    million = source_amount(4_000_000) * 1e6
+    job = Model(recipe=Recipe.default(), way="batch", milliseconds=100)
+    assert job.bill(million).lines["Lambda invocations"] == pytest.approx(0.20)
+    assert job.function_seconds(source_amount(4_000_000)) == pytest.approx(0.1 + 10 * 0.03)
+
+
+def test_prices_of_a_file_replace_list_prices(tmp_path: Path):
+    """A file names the prices that differ; the others are list prices."""
+    file = tmp_path / "prices.toml"
+    file.write_text("thousand_puts = 0.0054\ngigabyte_second = 0\n")
+    prices = Prices.load(file)
+    assert (prices.thousand_puts, prices.gigabyte_second) == (0.0054, 0)
+    assert prices.thousand_gets == PRICES.thousand_gets
+    bill = Model(recipe=Recipe.default(), way="uploads", prices=prices).bill(source_amount(1) * 1e6)
+    assert bill.lines["S3 PUT"] == pytest.approx(21.60)
+    assert bill.lines["Lambda"] == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("thousand_pust = 1", "unknown price 'thousand_pust'; expected thousand_puts,"),
+        ("batch_job = '1'", "batch_job: expected a price in US dollars, found '1'"),
+        ("batch_job = -1", "batch_job: expected a price"),
+        ("batch_job = nan", "batch_job: expected a price"),
+        ("batch_job = true", "batch_job: expected a price"),
+        ("batch_job", "expected prices in TOML"),
+        (b"\xff", "expected prices in TOML"),
+        (None, "cannot read the prices: No such file"),
+    ],
+)
+def test_a_file_that_has_no_prices_is_refused(tmp_path: Path, text: str | bytes | None, said: str):
+    """One sentence names the file and the mistake."""
+    file = tmp_path / "prices.toml"
+    if text is not None:
+        file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(UsageError, match=r"prices\.toml'") as raised:
+        Prices.load(file)
+    assert said in str(raised.value)
+    assert "\n" not in str(raised.value)
 
 
 def test_a_gigabyte_second_is_one_of_1024_megabytes():
-    """A million images of one second each, with 1,024 MB, are a million gigabyte-seconds."""
-    model = Model(recipe=Recipe.default(), way="queue", milliseconds=1000, megabytes=1024)
-    assert model.bill(source_amount(1) * 1e6).lines["Lambda"] == pytest.approx(1e6 * PRICES.gigabyte_second)
+    """A million images of one CPU second each are 1769/1024 million gigabyte-seconds, for any memory up to a core's."""
+    for megabytes in (884.5, 1769):
+        model = Model(recipe=Recipe.default(), way="queue", milliseconds=1000, megabytes=megabytes)
+        dollars = model.bill(source_amount(1) * 1e6).lines["Lambda"]
+        assert dollars == pytest.approx(1e6 * 1769 / 1024 * PRICES.gigabyte_second)
 
 
 def test_time_is_shared():

@@ -34,7 +34,10 @@ from tests.pictures import picture
         (["sync", "photos", "thumbs", "--jobs", "many"], "--jobs: expected a whole number from 1 to 256, found 'many'"),
         (["serve", "--port", "80000"], "--port: expected a whole number from 0 to 65535, found '80000'"),
         (["cost", "--images", "1", "--megapixels", "0"], "--megapixels: expected a number of 0.01 or more, found '0'"),
-        (["cost", "--images", "1", "--via", "quene"], "expected here, queue or batch, found 'quene'; did you mean"),
+        (
+            ["cost", "--images", "1", "--via", "quene"],
+            "expected here, uploads, queue or batch, found 'quene'; did you mean",
+        ),
         (["sync", "s3:/bucket", "thumbs"], "found an address without its ://"),
         (["sync", "photos", "photos/thumbs"], "put the destination beside the source, such as ../thumbs"),
         (["make", "photos"], "found a folder: for the images in it, add -r"),

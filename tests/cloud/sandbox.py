@@ -179,7 +179,7 @@ class Sandbox:
 
     def _lines(self, event: str) -> list[dict[str, Any]]:
         """Return the function's log lines about this kind of event."""
-        found = re.findall(rf'^\{{.*"event": "{event}".*$', self.log.read_text(), re.MULTILINE)
+        found = re.findall(rf'^\{{.*"event": ?"{event}".*$', self.log.read_text(), re.MULTILINE)
         return [json.loads(line) for line in found]
 
     @property

@@ -13,13 +13,14 @@ from time import monotonic
 from typing import Final, Protocol, Self
 
 from thumbsmith.aws.settings import FunctionSettings
+from thumbsmith.environment import LAMBDA_THREADS_PER_CORE
 from thumbsmith.errors import Code, OutOfTime, ThumbsmithError
 from thumbsmith.lifetime import Lifetime
 from thumbsmith.reader import RangeReader
 from thumbsmith.recipe import Limits, Recipe
 from thumbsmith.reconcile.converge import attempt
 from thumbsmith.reconcile.protocol import Options, Outcome
-from thumbsmith.worker import THREADS_PER_WORKER, Work
+from thumbsmith.worker import Work
 
 # The time before the end of the process at which all requests end, to leave time for the answer. A function with little
 # time reserves a quarter of it.
@@ -138,7 +139,7 @@ class Converger:
 
     settings: FunctionSettings
     renderer: DeadlineRenderer
-    threads: int = THREADS_PER_WORKER
+    threads: int = LAMBDA_THREADS_PER_CORE
     escalate: Callable[[str], None] | None = None
 
     def converge_all(self, jobs: Collection[KeyJob], deadline: Deadline) -> Iterator[KeyResult]:

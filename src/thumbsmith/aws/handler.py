@@ -23,9 +23,8 @@ from thumbsmith.aws.invocation import Context, handle  # noqa: E402
 from thumbsmith.aws.settings import FunctionSettings, larger_machines  # noqa: E402
 from thumbsmith.aws.telemetry import log_isolation, log_problem  # noqa: E402
 from thumbsmith.aws.worker_memory import started_workers, worker_count  # noqa: E402
-from thumbsmith.environment import function_memory  # noqa: E402
+from thumbsmith.environment import LAMBDA_THREADS_PER_CORE, function_memory  # noqa: E402
 from thumbsmith.errors import ThumbsmithError  # noqa: E402
-from thumbsmith.worker import THREADS_PER_WORKER  # noqa: E402
 
 
 def _cold_start() -> Converger | ThumbsmithError:
@@ -35,7 +34,7 @@ def _cold_start() -> Converger | ThumbsmithError:
         workers = started_workers(memory, _LAUNCHED)
         settings = FunctionSettings.from_environment()
         log_isolation(workers.layers())
-        threads = THREADS_PER_WORKER * worker_count(memory)
+        threads = LAMBDA_THREADS_PER_CORE * worker_count(memory)
         return Converger(settings, workers, threads, larger_machines(settings))
     except ThumbsmithError as problem:
         log_problem(problem)

@@ -19,9 +19,9 @@ from thumbsmith.aws.invocation import Invocation
 from thumbsmith.aws.settings import FunctionSettings
 from thumbsmith.aws.telemetry import Telemetry, log_problem
 from thumbsmith.backfill.clients import Message, Queue, open_queue
-from thumbsmith.environment import Setting
+from thumbsmith.environment import LAMBDA_THREADS_PER_CORE, Setting
 from thumbsmith.errors import StoreError, ThumbsmithError, UsageError
-from thumbsmith.worker import THREADS_PER_WORKER, Workers, usable_cores
+from thumbsmith.worker import Workers, usable_cores
 
 # A received message is invisible to other receivers for a while. This much of that time is reserved for the answer.
 ANSWER_SECONDS: Final = 10
@@ -44,7 +44,7 @@ def main() -> None:
             raise UsageError(f"{Setting.QUEUE}: expected a queue's URL, found nothing")
         settings, count = FunctionSettings.from_environment(), usable_cores()
         with Workers(count) as workers:
-            work(open_queue(url), Converger(settings, workers, THREADS_PER_WORKER * count), stopped.is_set)
+            work(open_queue(url), Converger(settings, workers, LAMBDA_THREADS_PER_CORE * count), stopped.is_set)
     except ThumbsmithError as problem:
         log_problem(problem)
         raise SystemExit(2) from None

@@ -21,18 +21,6 @@ from thumbsmith.reconcile.converge import outcome_word
 
 NAMESPACE: Final = "Thumbsmith"
 
-_UNITS: Final = {
-    "LookMilliseconds": "Milliseconds",
-    "RenderMilliseconds": "Milliseconds",
-    "StoreMilliseconds": "Milliseconds",
-    "TotalMilliseconds": "Milliseconds",
-    "QueueMilliseconds": "Milliseconds",
-    "CpuMilliseconds": "Milliseconds",
-    "BytesIn": "Bytes",
-    "BytesOut": "Bytes",
-    "Pixels": "Count",
-}
-
 # The numbers that are also in the line of each image.
 _NUMBERS_OF_AN_IMAGE: Final = ("TotalMilliseconds", "QueueMilliseconds", "CpuMilliseconds", "BytesIn")
 
@@ -90,20 +78,20 @@ class Telemetry:
             for name, number in _numbers(result).items():
                 values.setdefault(name, []).append(number)
         dimensions = [("Function", "Outcome"), *([("Function", "Code")] if code else [])]
-        directives = [_directive(dimensions, {"Images": "Count"}), _directive([("Function",)], values)]
+        directives = [_directive(dimensions, ["Images"]), _directive([("Function",)], values)]
         fields = {"event": "metrics", "Outcome": word, "Code": code, "Images": len(group)}
         self._log({**fields, **values}, directives)
 
     def ignored(self, event: Ignored) -> None:
         """Log an event that changes no thumbnail, and count it: `Ignored` by `Reason`."""
         fields = {"level": "INFO", "event": "ignored", "reason": event.reason, "detail": _shortened(event.detail)}
-        directive = _directive([("Function", "Reason")], {"Ignored": "Count"})
+        directive = _directive([("Function", "Reason")], ["Ignored"])
         self._log({**fields, "Reason": event.reason, "Ignored": 1}, [directive])
 
     def unreadable(self, detail: str, message: str | None = None) -> None:
         """Log an unreadable event, and count it: `Unreadable`. `message` is the identifier of its queue message."""
         fields = {"level": "ERROR", "event": "unreadable", "message": message, "detail": _shortened(detail)}
-        self._log({**fields, "Unreadable": 1}, [_directive([("Function",)], {"Unreadable": "Count"})])
+        self._log({**fields, "Unreadable": 1}, [_directive([("Function",)], ["Unreadable"])])
 
     def _log(self, fields: Mapping[str, Any], metrics: list[dict[str, Any]]) -> None:
         aws = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": metrics}
@@ -134,7 +122,8 @@ def log_isolation(layers: Mapping[str, bool]) -> None:
 
 def log(**fields: object) -> None:
     """Print one line with the fields that are not None. It is ASCII: no character of a key can end the line."""
-    line = json.dumps({name: value for name, value in fields.items() if value is not None})
+    separators = (",", ":") if "_aws" in fields else None  # lines with metrics are for CloudWatch, not for people
+    line = json.dumps({name: value for name, value in fields.items() if value is not None}, separators=separators)
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
@@ -164,7 +153,7 @@ def _directive(dimensions: Sequence[tuple[str, ...]], names: Iterable[str]) -> d
 
     Each tuple of `dimensions` gives a metric of its own.
     """
-    metrics = [{"Name": name, "Unit": _UNITS.get(name, "Count")} for name in names]
+    metrics = [{"Name": name} for name in names]  # without units: names end in Milliseconds or begin with Bytes
     return {"Namespace": NAMESPACE, "Dimensions": [list(each) for each in dimensions], "Metrics": metrics}
 
 

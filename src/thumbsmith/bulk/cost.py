@@ -2,8 +2,9 @@
 
 Counts come from listings, so they are exact: sources, bytes, and the requests for each source (docs/s3.md). CPU time is
 not known before a source is decoded. It was measured on one machine (the constants below), or on the functions
-themselves, whose log contains `CpuMilliseconds` for every image. Taxes, discounts, data transfer and free tiers are
-left out.
+themselves, whose log contains `CpuMilliseconds` for every image. Uploads that arrive one by one (a trickle) cost more
+than uploads that arrive together (a flood): each is an invocation, which waits for S3 without other work. Taxes,
+discounts, data transfer and free tiers are left out.
 """
 
 from __future__ import annotations
@@ -13,63 +14,47 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias
 
-from thumbsmith.environment import LAMBDA_CORE_MEGABYTES
+from thumbsmith.bulk.prices import PRICES, Prices
+from thumbsmith.environment import LAMBDA_CORE_MEGABYTES, LAMBDA_THREADS_PER_CORE
 from thumbsmith.image.geometry import plan
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.model import Format
 from thumbsmith.recipe.names import expected
 from thumbsmith.reconcile.decide import State
-from thumbsmith.worker import THREADS_PER_WORKER
 
 if TYPE_CHECKING:
     from thumbsmith.bulk.status import KeyStatus
 
 MILLION: Final = 1_000_000
 
-# What renders: this machine, functions that read a queue, or functions that S3 Batch Operations calls.
-Way: TypeAlias = Literal["here", "queue", "batch"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prices:
-    """US dollars for each unit: AWS's list prices in us-east-1, 2025, arm64, S3 Standard, without free tier.
-
-    https://aws.amazon.com/s3/pricing, /lambda/pricing, /sqs/pricing, /cloudwatch/pricing
-    """
-
-    put: float = 0.005 / 1000
-    list: float = 0.005 / 1000
-    get: float = 0.0004 / 1000
-    head: float = 0.0004 / 1000
-    gigabyte_second: float = 0.0000133334
-    invocation: float = 0.20 / MILLION
-    message_call: float = 0.40 / MILLION  # up to ten messages and 64 KB
-    logged_gigabyte: float = 0.50
-    batch_job: float = 0.25
-    batch_task: float = 1.00 / MILLION
-    stored_gigabyte_month: float = 0.023
-
-
-PRICES: Final = Prices()
+# What renders: this machine; or functions, which get S3's events of uploads, keys of a backfill through a queue, or
+# tasks of S3 Batch Operations.
+Way: TypeAlias = Literal["here", "uploads", "queue", "batch"]
 
 
 # CPU time, measured with JPEG photographs of 8 to 12 megapixels on one core of a cloud machine. For any source,
 # including its process and requests; for each megabyte (10^6 bytes) of the source; for each megapixel of thumbnails,
 # including the decoding in a higher resolution.
-CPU_SECONDS_PER_SOURCE: Final = 0.04
-CPU_SECONDS_PER_MEGABYTE: Final = 0.008
+CPU_SECONDS_PER_SOURCE: Final = 0.02
+CPU_SECONDS_PER_MEGABYTE: Final = 0.003
 CPU_SECONDS_PER_MEGAPIXEL: Final[Mapping[Format, float]] = {
     Format.JPEG: 0.041,
     Format.WEBP: 0.071,
-    Format.PNG: 0.29,
-    Format.AVIF: 0.22,
+    Format.PNG: 0.23,
+    Format.AVIF: 0.17,
 }
 
 # CPU time of a key whose source was deleted: nothing is decoded.
 CPU_SECONDS_PER_ORPHAN: Final = 0.01
 
-# A request between a function and its bucket. During that time the other thread of the pair uses the core.
-SECONDS_PER_REQUEST: Final = 0.015
+# A request between a function and its bucket. AWS states 100 to 200 ms for the first byte of an object; 25 to 40 ms are
+# usual in one region: https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html
+SECONDS_PER_REQUEST: Final = 0.030
+
+# Messages for one invocation: as many as the queue's event source collects in a flood, one in a trickle. S3 Batch
+# Operations invokes a function for each task.
+FLOOD_BATCH: Final = 10
+TRICKLE_BATCH: Final = 1
 
 # Sizes of a JPEG photograph from a camera, and of thumbnails.
 SOURCE_BYTES_PER_PIXEL: Final = 1 / 3
@@ -81,8 +66,10 @@ RENDITION_BYTES_PER_PIXEL: Final[Mapping[Format, float]] = {
 }
 MANIFEST_BYTES: Final = 2_000
 
-# The line in the function's log for each image.
-LOG_LINE_BYTES: Final = 1_400
+# The function's log: a line and the values of the metrics for each image; the rest of the line with the metrics, and
+# Lambda's START, END and REPORT, for each invocation. Measured, with 26 bytes for each line that CloudWatch adds.
+LOG_BYTES_PER_IMAGE: Final = 420
+LOG_BYTES_PER_INVOCATION: Final = 1_100
 
 # A source is read in a first request, and then in blocks (worker/wire.py, image/stream.py).
 _FIRST_READ_BYTES: Final = 128 << 10
@@ -178,16 +165,17 @@ class Bill:
 class Model:
     """What an amount of work takes and costs, for one recipe.
 
-    `milliseconds` is the measured CPU time of one image, if known. Functions have `megabytes` of memory, and process
-    `batch` keys in each invocation. `reads` and `writes` say whether the source and the destination are on S3. Every
-    source is assumed to have `megapixels`.
+    `milliseconds` is the measured CPU time of one image, if known. Functions have `megabytes` of memory. A request to
+    S3 takes `request_seconds`. An invocation gets one image with `trickle`, else a full batch. `reads` and `writes` say
+    whether the source and the destination are on S3. Every source is assumed to have `megapixels`.
     """
 
     recipe: Recipe
     way: Way = "here"
     milliseconds: float | None = None
     megabytes: int = LAMBDA_CORE_MEGABYTES
-    batch: int = 10
+    trickle: bool = False
+    request_seconds: float = SECONDS_PER_REQUEST
     reads: bool = True
     writes: bool = True
     prices: Prices = PRICES
@@ -200,6 +188,11 @@ class Model:
         object.__setattr__(self, "renditions", len(expected(self.recipe, "jpeg", alpha=False)))
         seconds = sum(CPU_SECONDS_PER_MEGAPIXEL[kind] * pixels for kind, pixels in self.rendition_megapixels().items())
         object.__setattr__(self, "render_seconds", seconds)
+
+    @property
+    def batch(self) -> int:
+        """Return the number of images for each invocation."""
+        return TRICKLE_BATCH if self.trickle or self.way == "batch" else FLOOD_BATCH
 
     @classmethod
     def between(cls, recipe: Recipe, source_url: str, destination_url: str) -> Self:
@@ -226,20 +219,32 @@ class Model:
         return amount.sources * (CPU_SECONDS_PER_SOURCE + self.render_seconds) + reading + orphans
 
     def requests(self, amount: Amount) -> dict[str, float]:
-        """Return the number of requests to S3, by the name of the operation (docs/s3.md, "What it costs")."""
+        """Return the number of requests to S3, by the name of the operation (docs/s3.md, "What it costs").
+
+        The first delivery of S3's event lists nothing, and its first GET of the source replaces a HEAD.
+        """
         reads, writes, keys = self.reads, self.writes, amount.sources + amount.orphans
+        first = amount.sources if self.way == "uploads" else 0
         return {
             "PUT": writes * amount.sources * (1 + self.renditions),
-            "LIST": writes * keys,
+            "LIST": writes * (keys - first),
             "GET": reads * (amount.reads + 2 * amount.orphans) + writes * keys,
-            "HEAD": reads * 2 * keys,
+            "HEAD": reads * (2 * keys - first),
         }
 
     def function_seconds(self, amount: Amount) -> float:
-        """Return the seconds that functions run. While one thread waits for S3, the other uses the core."""
-        cpu = self.cpu_seconds(amount)
-        waiting = SECONDS_PER_REQUEST * sum(self.requests(amount).values())
-        return max(cpu, (cpu + waiting) / THREADS_PER_WORKER)
+        """Return the seconds that functions run, for all cores of a function together one second each.
+
+        A function with less than a core's memory gets that share of the core. In a full batch, other threads use the
+        core while one waits for S3. An image alone waits for each request after the other.
+        """
+        share = min(self.megabytes / LAMBDA_CORE_MEGABYTES, 1)
+        cores = max(self.megabytes // LAMBDA_CORE_MEGABYTES, 1)
+        busy = self.cpu_seconds(amount) / share
+        waiting = self.request_seconds * sum(self.requests(amount).values())
+        if self.batch == 1:
+            return busy + waiting
+        return max(busy, (busy + waiting) / LAMBDA_THREADS_PER_CORE) / cores
 
     def seconds(self, amount: Amount, at_once: float) -> float:
         """Return the approximate duration with this many functions, or local jobs with one core each, at once."""
@@ -248,17 +253,22 @@ class Model:
     def bill(self, amount: Amount) -> Bill:
         """Return the cost by line."""
         prices, keys = self.prices, amount.sources + amount.orphans
-        request_prices = {"PUT": prices.put, "LIST": prices.list, "GET": prices.get, "HEAD": prices.head}
-        lines = {f"S3 {name}": count * request_prices[name] for name, count in self.requests(amount).items()}
-        if self.way != "here":
-            gigabytes = self.megabytes / 1024
-            lines["Lambda"] = self.function_seconds(amount) * gigabytes * prices.gigabyte_second
-            lines["Lambda invocations"] = keys / self.batch * prices.invocation
-            lines["logs"] = keys * LOG_LINE_BYTES / 1e9 * prices.logged_gigabyte
-        if self.way == "queue":
-            lines["SQS"] = keys * 3 / 10 * prices.message_call  # sent, received and deleted in batches of ten
+        each = {"PUT": prices.thousand_puts, "LIST": prices.thousand_lists}
+        each |= {"GET": prices.thousand_gets, "HEAD": prices.thousand_heads}
+        lines = {f"S3 {name}": count / 1000 * each[name] for name, count in self.requests(amount).items()}
+        if self.way == "here":
+            return Bill(lines)
+        invocations = keys / self.batch
+        log_bytes = keys * LOG_BYTES_PER_IMAGE + invocations * LOG_BYTES_PER_INVOCATION
+        lines["Lambda"] = self.function_seconds(amount) * self.megabytes / 1024 * prices.gigabyte_second
+        lines["Lambda invocations"] = invocations / MILLION * prices.million_invocations
+        lines["logs"] = log_bytes / 1e9 * prices.logged_gigabyte
         if self.way == "batch":
-            lines["S3 Batch Operations"] = prices.batch_job * bool(keys) + keys * prices.batch_task
+            lines["S3 Batch Operations"] = prices.batch_job * bool(keys) + keys / MILLION * prices.million_batch_tasks
+        else:
+            # S3 sends a message for each event, a backfill ten at a time. A batch is received and deleted in one call.
+            sent = keys if self.way == "uploads" else keys / FLOOD_BATCH
+            lines["SQS"] = (sent + 2 * invocations) / MILLION * prices.million_message_calls
         return Bill(lines)
 
     def storage_dollars(self, amount: Amount) -> float:
@@ -270,4 +280,5 @@ class Model:
 
 def plan_bill(entries: float, manifests: float, prices: Prices = PRICES) -> Bill:
     """Return the cost of a plan that lists this many objects, 1,000 in each LIST, and reads this many manifests."""
-    return Bill({"S3 LIST": entries / 1000 * prices.list, "S3 GET": manifests * prices.get})
+    lists, gets = entries / 1000 / 1000 * prices.thousand_lists, manifests / 1000 * prices.thousand_gets
+    return Bill({"S3 LIST": lists, "S3 GET": gets})

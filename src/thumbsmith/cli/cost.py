@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from dataclasses import replace
+from typing import Any, Final, get_args
 
 import click
 
-from thumbsmith.bulk.cost import MILLION, SOURCE_BYTES_PER_PIXEL, Bill, Model, Way, source_amount
+from thumbsmith.bulk.cost import (
+    MILLION,
+    SECONDS_PER_REQUEST,
+    SOURCE_BYTES_PER_PIXEL,
+    Bill,
+    Model,
+    Way,
+    source_amount,
+)
+from thumbsmith.bulk.prices import PRICES, Prices
 from thumbsmith.cli.arguments import json_option, recipe_from, recipe_option, refuse_unused
 from thumbsmith.cli.command import Number, Words, command
 from thumbsmith.cli.terminal import emit
 from thumbsmith.cli.wording import format_duration, parse_count
 from thumbsmith.environment import LAMBDA_CORE_MEGABYTES
+
+# Characters for the name of a line of a bill.
+_NAME_WIDTH: Final = 20
 
 
 @command()
@@ -35,8 +48,8 @@ from thumbsmith.environment import LAMBDA_CORE_MEGABYTES
     "--via",
     metavar="WAY",
     type=Words(get_args(Way)),
-    default="queue",
-    help="queue: functions and a queue. batch: S3 Batch Operations. here: one machine. Default: queue.",
+    default="uploads",
+    help="uploads: events of new images. queue: a backfill. batch: S3 Batch Operations. here: one machine.",
 )
 @click.option(
     "--milliseconds",
@@ -58,6 +71,13 @@ from thumbsmith.environment import LAMBDA_CORE_MEGABYTES
     default=100,
     help="Number of concurrent functions, or of jobs with here. Default: 100.",
 )
+@click.option(
+    "--latency",
+    metavar="MS",
+    type=Number(0, fraction=True),
+    help=f"Time of a request to S3 in milliseconds. Default: {1000 * SECONDS_PER_REQUEST:g}.",
+)
+@click.option("--prices", "prices_file", metavar="FILE", help="Your prices in TOML, such as thousand_puts = 0.0054.")
 @click.option("--storage", is_flag=True, help="Add the cost of storing the thumbnails for a month.")
 @json_option
 @click.pass_context
@@ -71,6 +91,8 @@ def cost(
     milliseconds: float | None,
     memory: int,
     at_once: int,
+    latency: float | None,
+    prices_file: str | None,
     storage: bool,
     as_json: bool,
 ) -> None:
@@ -78,39 +100,56 @@ def cost(
 
     The prices are the list prices of us-east-1 without the free tier. The command sends no requests.
 
+    Uploads have two prices. In a flood, functions get ten images at a time. In a trickle, they get one at a time, and
+    wait for S3 without other work.
+
     Examples:
       thumbsmith cost --images 1e6 --megapixels 12
 
       thumbsmith cost --images 1e9 --megapixels 8 --recipe shop.toml --via batch --storage
+
+      thumbsmith cost --images 1e6 --latency 40 --prices ours.toml
     """
     if via == "here":
-        refuse_unused(context, ["memory"], "with --via queue or batch")
+        refuse_unused(context, ["memory", "latency"], "with --via uploads, queue or batch")
     model = Model(
         recipe=recipe_from(recipe),
         way=via,
         milliseconds=milliseconds,
         megabytes=memory,
+        request_seconds=SECONDS_PER_REQUEST if latency is None else latency / 1000,
+        prices=Prices.load(prices_file) if prices_file else PRICES,
         megapixels=megapixels,
     )
     size_bytes = size * 1e6 if size is not None else megapixels * MILLION * SOURCE_BYTES_PER_PIXEL
     amount = source_amount(size_bytes) * parse_count("--images", images)
-    lines = dict(model.bill(amount).lines)
+    models = [model, replace(model, trickle=True)] if via == "uploads" else [model]
+    bills = [each.bill(amount) for each in models]
     if storage:
-        lines["storage, a month"] = model.storage_dollars(amount)
-    _print_bill(Bill(lines), model.seconds(amount, at_once), as_json=as_json)
+        bills = [Bill({**bill.lines, "storage, a month": model.storage_dollars(amount)}) for bill in bills]
+    _print_bills(bills, model.seconds(amount, at_once), as_json=as_json)
 
 
-def _print_bill(bill: Bill, seconds: float, *, as_json: bool) -> None:
+def _print_bills(bills: list[Bill], seconds: float, *, as_json: bool) -> None:
+    """Print one bill, or those of a flood and of a trickle, and the time of the first."""
     if as_json:
-        lines = {name: round(dollars, 4) for name, dollars in bill.lines.items()}
-        emit("cost", lines=lines, dollars=round(bill.total, 4), seconds=round(seconds, 1))
+        first, *others = [_rounded(bill) for bill in bills]
+        trickle = {"trickle": others[0]} if others else {}
+        emit("cost", **first, seconds=round(seconds, 1), **trickle)
         return
-    for line in bill_lines(bill):
-        click.echo(line)
-    click.echo(format_duration(seconds))
+    if len(bills) > 1:
+        click.echo(f"{'':<{_NAME_WIDTH}} {'flood':>12}   {'trickle':>12}")
+    for lines in zip(*map(bill_lines, bills), strict=True):
+        click.echo(" ".join([lines[0], *(line[_NAME_WIDTH:] for line in lines[1:])]))
+    click.echo(format_duration(seconds) + (" in a flood" if len(bills) > 1 else ""))
+
+
+def _rounded(bill: Bill) -> dict[str, Any]:
+    lines = {name: round(dollars, 4) for name, dollars in bill.lines.items()}
+    return {"lines": lines, "dollars": round(bill.total, 4)}
 
 
 def bill_lines(bill: Bill) -> list[str]:
     """Return the lines of a bill for people, without those that cost nothing."""
     lines = [(name, dollars) for name, dollars in bill.lines.items() if dollars]
-    return [f"{name:<20} {dollars:12,.2f} $" for name, dollars in [*lines, ("total", bill.total)]]
+    return [f"{name:<{_NAME_WIDTH}} {dollars:12,.2f} $" for name, dollars in [*lines, ("total", bill.total)]]
