@@ -1,6 +1,7 @@
 """The template of ThumbnailGenerator."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,14 @@ from aws_cdk import aws_sns as sns
 from aws_cdk.assertions import Match, Template
 
 from tests.cdk.conftest import inline
+from thumbsmith import Recipe
+from thumbsmith.aws.converger import KeyJob, KeyResult
+from thumbsmith.aws.telemetry import NAMESPACE, Telemetry
+from thumbsmith.bulk.cost import LOG_BYTES_PER_IMAGE, LOG_BYTES_PER_INVOCATION, MILLION, Model, source_amount
 from thumbsmith.cdk import IsolatedNetwork, ThumbnailGenerator, Trigger
+from thumbsmith.image.containers.base import Probe
+from thumbsmith.reconcile.protocol import Outcome
+from thumbsmith.worker import Work
 
 Generate = Callable[..., ThumbnailGenerator]
 Render = Callable[[], Template]
@@ -196,7 +204,7 @@ def test_every_part_is_an_attribute(generate: Generate):
     parts = (made.queue, made.dead_letters, made.function, made.role, made.log_group, made.event_source)
     assert all(part.node.path.startswith("Test/Thumbnails/") for part in parts)
     assert made.alarms is not None
-    assert set(made.alarms.alarms) == {"DeadLetters", "OldestEvent", "Errors", "Throttles", "Rejected"}
+    assert set(made.alarms.alarms) >= {"DeadLetters", "OldestEvent", "Errors", "Throttles", "Failed", "Rejected"}
     assert made.catalogue is not None
     assert made.announcements is not None
     assert made.dashboard is not None
@@ -241,7 +249,7 @@ def test_alarms_tell_one_topic(stack: Stack, generate: Generate, template: Rende
     topic = sns.Topic(stack, "Mine")
     generate(alarm_topic=topic, max_age=Duration.minutes(1))
     alarms = resources(template(), "AWS::CloudWatch::Alarm")
-    assert len(alarms) == 5
+    assert len(alarms) == 6
     for alarm in alarms:
         assert alarm["AlarmActions"] == alarm["OKActions"] == [stack.resolve(topic.topic_arn)]
         assert alarm["TreatMissingData"] == "notBreaching"
@@ -249,17 +257,54 @@ def test_alarms_tell_one_topic(stack: Stack, generate: Generate, template: Rende
     assert 60 in [alarm["Threshold"] for alarm in alarms]
 
 
-def test_the_dashboard_shows_metrics_that_exist(generate: Generate, template: Render):
-    """Each metric of ours on the dashboard is one that the function writes."""
-    from thumbsmith.aws import telemetry  # noqa: PLC0415 - what it writes is what counts
+def _written(capsys: pytest.CaptureFixture[str]) -> set[str]:
+    """Return the names of the metrics that a function writes for an image."""
+    work = Work(
+        probe=Probe(format="jpeg", bytes=1, width=1, height=1),
+        renditions=(),
+        color="#000000",
+        cpu_seconds=1,
+        peak_memory=1,
+    )
+    times = {"before_seconds": 1.0, "render_seconds": 1.0, "after_seconds": 1.0, "total_seconds": 3.0}
+    result = KeyResult(job=KeyJob("a.jpg", sent=1.0), outcome=Outcome(status="made"), work=work, **times)
+    capsys.readouterr()
+    Telemetry("f", "r").images([result])
+    directives = json.loads(capsys.readouterr().out)["_aws"]["CloudWatchMetrics"]
+    return {each["Name"] for directive in directives for each in directive["Metrics"]}
 
-    generate(dashboard=True)
+
+def test_the_dashboard_shows_metrics_that_exist(
+    generate: Generate, template: Render, capsys: pytest.CaptureFixture[str]
+):
+    """Each metric of ours on the dashboard is one that the function writes."""
+    generate(dashboard=True, backfill=True)
     (page,) = resources(template(), "AWS::CloudWatch::Dashboard")
     body = "".join(part if isinstance(part, str) else "x" for part in page["DashboardBody"]["Fn::Join"][1])
     lines = [line for widget in json.loads(body)["widgets"] for line in widget["properties"]["metrics"]]
-    ours = {line[1] for line in lines if line[0] == telemetry.NAMESPACE}
-    assert ours
-    assert ours <= {"Images", *telemetry._UNITS}
+    ours = {line[1] for line in lines if line[0] == NAMESPACE}
+    assert ours >= {"Images", "Failed", "Rejected", "QueueMilliseconds", "TotalMilliseconds"}
+    assert ours <= _written(capsys)
+    assert all(statistic in body for statistic in ("p50", "p90", "p99", "SEARCH", "US dollars a day"))
+
+
+def test_the_dollars_on_the_dashboard_are_those_of_the_model(generate: Generate, template: Render):
+    """A day with a million made photographs costs what the model says, apart from SQS's calls to receive."""
+    generate(dashboard=True)
+    (page,) = resources(template(), "AWS::CloudWatch::Dashboard")
+    body = "".join(part if isinstance(part, str) else "x" for part in page["DashboardBody"]["Fn::Join"][1])
+    (expression,) = [each for each in re.findall(r'"expression":"([^"]*)"', body) if "made" in each]
+    model, million = Model(recipe=Recipe.default(), way="uploads"), source_amount(4_000_000) * MILLION
+    logged = LOG_BYTES_PER_IMAGE + LOG_BYTES_PER_INVOCATION / 10
+    day = {
+        "made": 1e6,
+        "milliseconds": model.function_seconds(million) * 1000,
+        "calls": 1e5,
+        "messages": 1e6,
+        "logged": 1e6 * logged,
+    }
+    dollars = eval(expression.replace("FILL(", "fill("), {"fill": lambda value, _: value, **day})
+    assert dollars == pytest.approx(model.bill(million).total, rel=0.005)
 
 
 def test_an_isolated_network_reaches_the_buckets_alone(stack: Stack, generate: Generate, template: Render):

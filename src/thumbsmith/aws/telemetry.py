@@ -62,8 +62,8 @@ class Telemetry:
     def images(self, results: Sequence[KeyResult]) -> None:
         """Log the metrics of these results, in one line for each outcome and code.
 
-        `Images` is their number, by `Outcome`, and by `Code` for rejections and failures. The times and sizes are lists
-        of values.
+        `Images` is their number, by `Outcome`, and by `Code` for rejections and failures. The others are lists: times,
+        sizes, and 0 or 1 for `Failed` and `Rejected`, whose average is a share of all images.
         """
         groups: dict[tuple[str, str | None], list[KeyResult]] = {}
         for result in results:
@@ -73,7 +73,10 @@ class Telemetry:
                 self._metrics(word, code, group[start : start + MAX_METRIC_VALUES])
 
     def _metrics(self, word: str, code: str | None, group: Sequence[KeyResult]) -> None:
-        values: dict[str, list[float]] = {}
+        values: dict[str, list[float]] = {
+            "Failed": [int(word == "failed")] * len(group),
+            "Rejected": [int(word == "rejected")] * len(group),
+        }
         for result in group:
             for name, number in _numbers(result).items():
                 values.setdefault(name, []).append(number)

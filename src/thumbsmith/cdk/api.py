@@ -22,6 +22,7 @@ from thumbsmith.cdk import props as checks
 from thumbsmith.cdk.function import LoggedFunction
 from thumbsmith.cdk.generator import ThumbnailGenerator
 from thumbsmith.cdk.machine import MEMORY_MB_RANGE, overridden
+from thumbsmith.cdk.monitoring import FIVE_MINUTES
 from thumbsmith.cdk.parts import PUBLIC_ROUTE, acknowledge, require_manual_change
 from thumbsmith.environment import Setting
 from thumbsmith.errors import UsageError
@@ -117,6 +118,9 @@ class ThumbnailApi(Construct):
         self.access_log_group = self._configure_stage(throttle)
         if self.origins:
             self._allow_uploads(thumbnails.source.bucket)
+        if thumbnails.alarms:
+            failures = self.api.metric_server_error(period=FIVE_MINUTES, statistic="Sum")
+            thumbnails.alarms.add(self, "ApiErrors", failures, 0, "The API answers 5xx.", periods=3, of=2)
         Tags.of(self).add("thumbsmith", self.node.path)
 
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:

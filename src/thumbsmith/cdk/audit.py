@@ -18,7 +18,7 @@ from thumbsmith.cdk import props as checks
 from thumbsmith.cdk.function import LoggedFunction, code_props
 from thumbsmith.cdk.generator import ThumbnailGenerator
 from thumbsmith.cdk.machine import MAX_TIMEOUT_SECONDS, MEMORY_MB_RANGE
-from thumbsmith.cdk.monitoring import NAMESPACE
+from thumbsmith.cdk.monitoring import FIVE_MINUTES, NAMESPACE, Alarms
 from thumbsmith.environment import Setting
 from thumbsmith.errors import UsageError
 
@@ -36,7 +36,7 @@ class ThumbnailAudit(Construct):
 
     Props:
 
-    - `generator`: the ThumbnailGenerator to check.
+    - `generator`: the ThumbnailGenerator to check. If it has alarms, the audit adds its own.
     - `schedule`: a Schedule or a text such as "rate(7 days)". Default: each night at 03:00 UTC.
     - `prefixes`: prefixes of keys in the source. Each is a separate call with 15 minutes and its own disk.
       Default: one call for all keys.
@@ -93,6 +93,16 @@ class ThumbnailAudit(Construct):
             self._rule(f"Schedule{start}", when, prefixes[start : start + TARGETS_PER_RULE])
             for start in range(0, len(prefixes), TARGETS_PER_RULE)
         ]
+
+        if generator.alarms:
+            self._watch(generator.alarms)
+
+    def _watch(self, alarms: Alarms) -> None:
+        """Add alarms for what an audit finds, and for an audit that does not end."""
+        alarms.add(self, "Drift", self.metric("Drift"), 0, "Thumbnails are not as expected, without an event.")
+        alarms.add(self, "Unfinished", self.metric("Unfinished"), 0, "An audit did not check all keys.")
+        errors = self.function.metric_errors(period=FIVE_MINUTES)
+        alarms.add(self, "AuditErrors", errors, 0, "An audit failed: it found nothing out.")
 
     def metric(self, name: str) -> cloudwatch.Metric:
         """Return the daily sum of Drift, Missing, Stale, Orphaned, Unknown, Sources, Repairs or Unfinished."""

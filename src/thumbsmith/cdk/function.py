@@ -202,6 +202,11 @@ def recipe_text(recipe: str | os.PathLike[str] | None) -> str | None:
     return Path(recipe).read_text(encoding="utf-8-sig")
 
 
+def parsed_recipe(text: str | None) -> Recipe:
+    """Return the recipe of a text that was checked; the default recipe for None."""
+    return Recipe.default() if text is None else Recipe.loads(text, file="recipe")
+
+
 def recipe_setting(text: str | None) -> tuple[dict[str, str], dict[str, str]]:
     """Return how the function gets the recipe: environment variables, and files beside its code by name."""
     if text is None:

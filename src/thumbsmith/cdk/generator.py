@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -15,15 +15,17 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from thumbsmith.cdk import function as functions
 from thumbsmith.cdk import permissions
 from thumbsmith.cdk import props as checks
 from thumbsmith.cdk.catalogue import Announcements, Catalogue, topic
+from thumbsmith.cdk.dashboard import dashboard_of
 from thumbsmith.cdk.function import QueueFunction
 from thumbsmith.cdk.machine import CONCURRENCY_RANGE, Machine, machine_of, overridden
-from thumbsmith.cdk.monitoring import Alarms, dashboard_of
+from thumbsmith.cdk.monitoring import Alarms
 from thumbsmith.cdk.network import location, require_buckets, require_disjoint, require_endpoints
 from thumbsmith.cdk.notifications import (
     Claim,
@@ -71,8 +73,8 @@ class ThumbnailGenerator(Construct):
     - `vpc`: a network for the function. Default: none.
     - `catalogue`: add a DynamoDB table with one item for each source.
     - `announce`: add a topic with a message for each new or deleted manifest. `announce_email` subscribes to it.
-    - `alarms`: add alarms; `alarm_topic` or `alarm_email` also add them. `max_age`: seconds that an event may wait
-      before an alarm (15 minutes).
+    - `alarms`: add alarms, also for an audit, an API and tasks; `alarm_topic` or `alarm_email` also add them.
+      `max_age`: seconds that an event may wait before an alarm (15 minutes).
     - `dashboard`: add a CloudWatch dashboard.
     - `function_props`: more props of `aws_lambda.Function`. They win over the props above. Their `environment` is
       added to the variables that the construct sets.
@@ -149,7 +151,11 @@ class ThumbnailGenerator(Construct):
         self.catalogue = self._catalogue() if catalogue else None
         self.announcements = self._announcements(announce_email, announce=announce)
         self.alarms = self._alarms(alarm_topic, alarm_email, max_age, alarms=alarms)
-        self.dashboard = dashboard_of(self, "Dashboard", self.converging) if dashboard else None
+        self.dashboard = (
+            dashboard_of(self, "Dashboard", self.converging, self.machine, functions.parsed_recipe(self.recipe))
+            if dashboard
+            else None
+        )
         Tags.of(self).add("thumbsmith", self.node.path)
 
     @property
@@ -244,15 +250,25 @@ class ThumbnailGenerator(Construct):
                 raise UsageError("max_age: expected alarms=True with it, as it is a limit for an alarm")
             return None
         seconds = ALARM_AGE_SECONDS if max_age is None else max_age
-        return Alarms(
+        created = Alarms(
             self,
             "Alarms",
-            queue=self.queue,
-            dead_letters=self.dead_letters,
-            function=self.function,
+            converging=self.converging,
             topic=self._alarm_topic(given, address),
             max_age=checks.duration("max_age", seconds, 1, MESSAGE_RETENTION.to_seconds()),
         )
+        for name, queue in self._further_dead_letters():
+            created.add_dead_letters(created, name, queue)
+        return created
+
+    def _further_dead_letters(self) -> Iterator[tuple[str, sqs.IQueue]]:
+        """Yield the dead-letter queues of the optional parts, with the names of their alarms."""
+        if self.backfill:
+            yield "BackfillDeadLetters", self.backfill.dead_letters
+        if self.catalogue:
+            yield "CatalogueDeadLetters", self.catalogue.writer.dead_letters
+        if self.announcements:
+            yield "AnnouncementDeadLetters", self.announcements.dead_letters
 
     def _alarm_topic(self, given: sns.ITopic | None, email: str | None) -> sns.ITopic:
         if given is None:

@@ -1,7 +1,8 @@
-"""Alarms, a dashboard, and their metrics. docs/runbook.md describes what to do about each alarm."""
+"""Alarms and their metrics. docs/runbook.md describes what to do about each alarm."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from aws_cdk import Duration, Stack
@@ -23,18 +24,26 @@ FIVE_MINUTES: Final = Duration.minutes(5)
 # With a larger share of rejected sources, in percent, users probably upload files that are no images.
 MAX_REJECTED_PERCENT: Final = 20
 
+# A share of a few images says nothing about the files that users upload.
+MIN_IMAGES: Final = 100
+
+# With a larger share of failed images, S3 or a permission is the cause, and no single image. A failed image is tried
+# again after minutes, so that one image alone counts in one period only.
+MAX_FAILED_SHARE: Final = 0.05
+
 
 class Alarms(Construct):
-    """One alarm for each kind of failure: `alarms`, by name. All publish to `topic`."""
+    """One alarm for each kind of failure: `alarms`, by name. All publish to `topic`.
+
+    Other constructs add their own alarms with `add`.
+    """
 
     def __init__(
         self,
         scope: Construct,
         id: str,
         *,
-        queue: sqs.IQueue,
-        dead_letters: sqs.IQueue,
-        function: lambda_.IFunction,
+        converging: QueueFunction,
         topic: sns.ITopic,
         max_age: Duration,
     ) -> None:
@@ -42,30 +51,49 @@ class Alarms(Construct):
         self.topic = topic
         allow_alarms(self, topic)
         self.alarms: dict[str, cloudwatch.Alarm] = {}
-        oldest = queue.metric_approximate_age_of_oldest_message(period=FIVE_MINUTES, statistic="Maximum")
-        left = dead_letters.metric_approximate_number_of_messages_visible(period=FIVE_MINUTES, statistic="Maximum")
-        self._alarm("DeadLetters", left, 0, "Events failed at every try: thumbnails of these keys may be out of date.")
-        self._alarm("OldestEvent", oldest, max_age.to_seconds(), "Events wait: thumbnails are late.")
-        self._alarm("Errors", function.metric_errors(period=FIVE_MINUTES), 0, "Calls of the function failed.")
-        self._alarm(
-            "Throttles", function.metric_throttles(period=FIVE_MINUTES), 0, "Lambda could not start a function."
-        )
-        self._alarm("Rejected", rejected_percent(function), MAX_REJECTED_PERCENT, "Many sources are rejected.", 3)
+        function = converging.function
+        oldest = converging.queue.metric_approximate_age_of_oldest_message(period=FIVE_MINUTES, statistic="Maximum")
+        self.add_dead_letters(self, "DeadLetters", converging.dead_letters)
+        self.add(self, "OldestEvent", oldest, max_age.to_seconds(), "Events wait: thumbnails are late.")
+        self.add(self, "Errors", function.metric_errors(period=FIVE_MINUTES), 0, "Calls of the function failed.")
+        throttles = function.metric_throttles(period=FIVE_MINUTES)
+        self.add(self, "Throttles", throttles, 0, "Lambda could not start a function.")
+        failed = function_metric(function, "Failed", "Average")
+        self.add(self, "Failed", failed, MAX_FAILED_SHARE, "Many images fail: they are tried again.", periods=3, of=2)
+        rejected = rejected_percent(function)
+        self.add(self, "Rejected", rejected, MAX_REJECTED_PERCENT, "Many sources are rejected.", periods=3)
 
-    def _alarm(self, name: str, metric: cloudwatch.IMetric, above: float, why: str, periods: int = 1) -> None:
+    def add_dead_letters(self, scope: Construct, name: str, queue: sqs.IQueue) -> None:
+        """Add an alarm for any message in a dead-letter queue."""
+        left = queue.metric_approximate_number_of_messages_visible(period=FIVE_MINUTES, statistic="Maximum")
+        self.add(scope, name, left, 0, "Messages failed at every try: what they announce may be out of date.")
+
+    def add(
+        self,
+        scope: Construct,
+        name: str,
+        metric: cloudwatch.IMetric,
+        above: float,
+        why: str,
+        *,
+        periods: int = 1,
+        of: int | None = None,
+    ) -> None:
+        """Add an alarm in `scope`: the metric is above a value in each of the last periods, or in `of` of them."""
         alarm = cloudwatch.Alarm(
-            self,
+            scope,
             name,
             metric=metric,
             threshold=above,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
             evaluation_periods=periods,
+            datapoints_to_alarm=of,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-            alarm_description=f"{why} See docs/runbook.md.",
+            alarm_description=f"{why} See docs/runbook.md, {name}.",
         )
         alarm.add_alarm_action(actions.SnsAction(self.topic))
         alarm.add_ok_action(actions.SnsAction(self.topic))
-        self.alarms[name] = alarm
+        self.alarms[name if name not in self.alarms else alarm.node.path] = alarm
 
 
 def allow_alarms(scope: Construct, topic: sns.ITopic) -> None:
@@ -104,70 +132,34 @@ def allow_alarms(scope: Construct, topic: sns.ITopic) -> None:
 
 
 def rejected_percent(function: lambda_.IFunction) -> cloudwatch.MathExpression:
-    """Return the share of rejected images in percent, 0 for fewer than a hundred images in five minutes."""
-    images = {word: outcome(function, word) for word in ("made", "rejected")}
+    """Return the share of rejected images in percent, 0 for fewer than a hundred images in five minutes.
+
+    Both statistics are of one metric, which every image has: otherwise the alarm had no value while one of them is
+    missing.
+    """
+    statistics = {"share": "Average", "images": "SampleCount"}
     return cloudwatch.MathExpression(
-        expression="IF(made + rejected >= 100, 100 * rejected / (made + rejected), 0)",
-        using_metrics=dict(images),
+        expression=f"IF(images >= {MIN_IMAGES}, 100 * share, 0)",
+        using_metrics={name: function_metric(function, "Rejected", each) for name, each in statistics.items()},
         label="rejected, percent",
         period=FIVE_MINUTES,
     )
 
 
-def outcome(function: lambda_.IFunction, word: str) -> cloudwatch.Metric:
-    """Return the number of images with this outcome."""
-    return _metric(function, "Images", "Sum", {"Outcome": word}, word)
-
-
-def stage(function: lambda_.IFunction, name: str) -> cloudwatch.Metric:
-    """Return the median time of a stage of one image, in milliseconds."""
-    return _metric(function, name, "p50", {}, name)
-
-
-def volume(function: lambda_.IFunction, name: str) -> cloudwatch.Metric:
-    """Return the bytes read or written."""
-    return _metric(function, name, "Sum", {}, name)
-
-
-def _metric(
-    function: lambda_.IFunction, name: str, statistic: str, further: dict[str, str], label: str
+def function_metric(
+    function: lambda_.IFunction,
+    name: str,
+    statistic: str,
+    label: str | None = None,
+    further: Mapping[str, str] | None = None,
+    period: Duration = FIVE_MINUTES,
 ) -> cloudwatch.Metric:
+    """Return a metric that the function writes (aws/telemetry.py), with `further` dimensions."""
     return cloudwatch.Metric(
         namespace=NAMESPACE,
         metric_name=name,
-        dimensions_map={"Function": function.function_name, **further},
+        dimensions_map={"Function": function.function_name, **(further or {})},
         statistic=statistic,
-        period=FIVE_MINUTES,
+        period=period,
         label=label,
     )
-
-
-OUTCOMES: Final = ("made", "fresh", "deleted", "absent", "rejected", "failed")
-STAGES: Final = ("LookMilliseconds", "RenderMilliseconds", "StoreMilliseconds", "TotalMilliseconds")
-
-
-def dashboard_of(scope: Construct, id: str, converging: QueueFunction) -> cloudwatch.Dashboard:
-    """Return a dashboard of the converging function and its queues."""
-    function, queue, dead_letters = converging.function, converging.queue, converging.dead_letters
-    graphs = {
-        "Images, by outcome": [outcome(function, word) for word in OUTCOMES],
-        "Events: waiting, and dead": [
-            queue.metric_approximate_number_of_messages_visible(period=FIVE_MINUTES),
-            dead_letters.metric_approximate_number_of_messages_visible(period=FIVE_MINUTES),
-        ],
-        "Age of the oldest event, seconds": [
-            queue.metric_approximate_age_of_oldest_message(period=FIVE_MINUTES, statistic="Maximum")
-        ],
-        "Milliseconds an image, median": [stage(function, name) for name in STAGES],
-        "Bytes": [volume(function, name) for name in ("BytesIn", "BytesOut")],
-        "Functions: running, failed, throttled": [
-            function.metric("ConcurrentExecutions", period=FIVE_MINUTES, statistic="Maximum"),
-            function.metric_errors(period=FIVE_MINUTES),
-            function.metric_throttles(period=FIVE_MINUTES),
-        ],
-    }
-    page = cloudwatch.Dashboard(scope, id)
-    widgets = [cloudwatch.GraphWidget(title=title, left=lines, width=8) for title, lines in graphs.items()]
-    page.add_widgets(*widgets[:3])
-    page.add_widgets(*widgets[3:])
-    return page

@@ -131,6 +131,8 @@ class ThumbnailTask(Construct):
             circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
         )
         self._scale(max_tasks)
+        if generator.alarms:
+            generator.alarms.add_dead_letters(self, "LargeDeadLetters", self.dead_letters)
         if route:
             self._route(generator)
 
