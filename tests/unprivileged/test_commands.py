@@ -74,10 +74,10 @@ def test_a_folder_is_kept_up_to_date(user: User, home: str):
 
 @confined
 def test_the_demo_runs(user: User):
-    """The demo makes the thumbnails of its five photographs."""
+    """The demo makes the thumbnails of its eight samples."""
     ran = user.run("demo", environment=REQUIRED)
     assert ran.returncode == 0, ran.stderr
-    assert len(made(user.folder / "thumbsmith-demo/thumbnails")) == 5
+    assert len(made(user.folder / "thumbsmith-demo/thumbnails")) == 8
 
 
 def test_what_cannot_be_read_is_reported_and_keeps_its_thumbnails(user: User):

@@ -1,19 +1,18 @@
-"""`thumbsmith demo`: thumbnails of sample photographs, or of a few files, with a page that shows them."""
+"""`thumbsmith demo`: thumbnails of sample images, or of a few files, with a page that shows them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from html import escape
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
 
 import click
 
 from thumbsmith.bulk.scan import Scope
 from thumbsmith.cli.arguments import level_options, recipe_from, recipe_option
 from thumbsmith.cli.command import FILE_PATH, command
+from thumbsmith.cli.demo_page import page
 from thumbsmith.cli.make_images import own_output, print_skipped
 from thumbsmith.cli.sync import run
 from thumbsmith.cli.terminal import Console
@@ -23,47 +22,19 @@ from thumbsmith.reconcile.manifest import Manifest, read_manifest
 from thumbsmith.store import Headers, Store, open_store
 from thumbsmith.worker import usable_cores
 
-STYLE: Final = """
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
-body { max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
-section { border-top: 1px solid #8886; padding: 1rem 0; }
-.pictures { display: flex; flex-wrap: wrap; gap: 1rem; align-items: end; }
-figure { margin: 0; }
-figcaption { font-size: .8rem; opacity: .8; }
-img { display: block; max-width: 100%; height: auto; }
-"""
-
-
-def page(manifests: Iterable[Manifest]) -> str:
-    """Return a page without scripts, for a file next to the folders `sources` and `thumbnails`."""
-    sections = "".join(_section(manifest) for manifest in manifests)
-    return (
-        '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width">\n'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src 'self' file:;"
-        " style-src 'unsafe-inline'\">\n"
-        f"<title>Thumbsmith demo</title>\n<style>{STYLE}</style>\n<h1>Thumbsmith demo</h1>\n{sections}</html>\n"
-    )
-
-
-def _section(manifest: Manifest) -> str:
-    source = manifest.source
-    about = f"{source.width} x {source.height} {source.format}, {source.bytes:,} bytes"
-    if manifest.rejection:
-        about = f"{manifest.rejection.code}: {manifest.rejection.detail}"
-    figures = "".join(
-        f'<figure><img src="thumbnails/{quote(each.key)}" width="{each.width}" height="{each.height}" alt="">'
-        f"<figcaption>{escape(each.name)}<br>{each.width} x {each.height}, {each.bytes:,} bytes</figcaption></figure>\n"
-        for each in manifest.renditions
-    )
-    return (
-        f"<section>\n<h2>{escape(source.key)}</h2>\n<p>{escape(about)}</p>\n"
-        f'<div class="pictures">\n{figures}</div>\n</section>\n'
-    )
-
-
 FOLDER: Final = Path("thumbsmith-demo")
-SAMPLES: Final = ("astronaut.jpg", "camera.png", "chelsea.jpg", "coffee.webp", "rocket.jpg")
+
+# The samples, each with what it shows.
+SAMPLES: Final = {
+    "astronaut.jpg": "A photograph.",
+    "camera.png": "A gray PNG.",
+    "chelsea.jpg": "Stored on its side, with an EXIF orientation: its thumbnails are upright.",
+    "coffee.webp": "A WebP.",
+    "large.jpg": "24 megapixels: its thumbnails take a fraction of a second and little memory.",
+    "rocket.jpg": "Dark, with fine details.",
+    "transparent.png": "Transparent: formats with transparency keep it, and no background color shows through.",
+    "wide-gamut.png": "Colors in Display P3: they are converted to sRGB, so that they look right on every screen.",
+}
 
 
 @command(no_args_is_help=False)
@@ -72,12 +43,12 @@ SAMPLES: Final = ("astronaut.jpg", "camera.png", "chelsea.jpg", "coffee.webp", "
     metavar="[IMAGE]...",
     nargs=-1,
     type=FILE_PATH,
-    help="Image files. Default: five sample photographs.",
+    help="Image files. Default: eight samples.",
 )
 @recipe_option
 @level_options
 def demo(images: tuple[str, ...], recipe: str | None) -> int:
-    """Make thumbnails of sample photographs, or of the files given, and print where they are.
+    """Make thumbnails of sample images, or of the files given, and print where they are.
 
     All files are in ./thumbsmith-demo: the images in sources, their thumbnails in thumbnails, and the page index.html,
     which shows both.
@@ -106,7 +77,7 @@ def demo(images: tuple[str, ...], recipe: str | None) -> int:
     _fill(sources, contents)
     code = run(Scope(source=sources, destination=thumbnails, recipe=loaded), jobs=usable_cores(), yes=True)
     manifests = [manifest for name in contents if (manifest := read_manifest(thumbnails, name))]
-    (FOLDER / "index.html").write_text(page(manifests), encoding="utf-8")
+    (FOLDER / "index.html").write_text(page(manifests, {} if images else SAMPLES), encoding="utf-8")
     _print_table(manifests, console)
     return code
 
