@@ -5,13 +5,21 @@ import os
 import shutil
 import socket
 import subprocess
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import ClassVar
 
+import httpx
 import pytest
 
 from tests.pictures import picture
-from tests.web.serving import RunningServer, url
+from tests.web.serving import RunningServer, run_application, url
+from thumbsmith import Recipe
+from thumbsmith.bulk.scan import Scope
+from thumbsmith.store import Headers
+from thumbsmith.store.memory import MemoryStore
 from thumbsmith.web import direct_uploads
 
 JPEG = {"Content-Type": "image/jpeg"}
@@ -233,6 +241,46 @@ def test_the_number_of_files_is_limited(server: RunningServer, monkeypatch: pyte
     files = [(f"{number}.jpg", picture(), "image/jpeg") for number in range(3)]
     answer = server.client.post("/images?prefix=limit/", files=_form(*files))
     assert (answer.status_code, answer.json()["stored"]) == (413, ["limit/0.jpg", "limit/1.jpg"])
+
+
+class _SlowStore(MemoryStore):
+    """A store that waits with every object until the test lets it go on."""
+
+    go_on = threading.Event()
+    stored: ClassVar[list[str]] = []
+
+    def put(self, key: str, data: bytes, headers: Headers) -> str:
+        """Store the object when the test allows it."""
+        self.stored.append(key)
+        self.go_on.wait(60)
+        return super().put(key, data, headers)
+
+
+def test_uploads_to_a_bucket_are_limited(monkeypatch: pytest.MonkeyPatch):
+    """A store without files gets few uploads at once, since each is in memory: the others wait or get 503.
+
+    Two uploads with one name at the same time are not both stored.
+    """
+    monkeypatch.setattr(direct_uploads, "MAX_BUFFERED_UPLOADS", 2)
+    monkeypatch.setattr(direct_uploads, "_QUEUE_SECONDS", 0.2)
+    source = _SlowStore("sources")
+    scope = Scope(source=source, destination=MemoryStore("thumbnails"), recipe=Recipe.default())
+    with run_application(scope) as address, ThreadPoolExecutor(4) as threads:
+        root = url(address)
+
+        def put(name: str) -> int:
+            return httpx.put(f"{root}/images/{name}", content=picture(), timeout=60).status_code
+
+        first = [threads.submit(put, name) for name in ("a.jpg", "b.jpg")]
+        end = time.monotonic() + 60
+        while len(source.stored) < 2:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        assert put("c.jpg") == 503
+        assert put("a.jpg") == 409
+        source.go_on.set()
+        assert [each.result(60) for each in first] == [202, 202]
+        assert put("d.jpg") == 202
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")

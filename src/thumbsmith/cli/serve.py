@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import signal
+import threading
 import webbrowser
 from collections.abc import Iterable
 from dataclasses import replace
@@ -120,11 +121,12 @@ def serve(
     app = application(scope, settings, jobs=jobs)
     with listen(host, port) as listener:
         name = f"[{host}]" if ":" in host else host
-        address = f"http://{name}:{listener.getsockname()[1]}{root_path}/"
+        address = f"http://{name}:{listener.getsockname()[1]}{settings.root_path}/"
         what = str(Path(root or ".").resolve()) if source is None else f"{scope.source.url} and {scope.destination.url}"
         Console().print(f"{address} serves {printable(what)}; Ctrl-C to stop")
         if open_page:
-            webbrowser.open(address)  # the server answers as soon as it runs, since its socket is open
+            # In a thread, because a browser in the terminal runs until it is closed. The socket is open already.
+            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         running = create_server(app)
         running.run(sockets=[listener])
