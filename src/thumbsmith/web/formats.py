@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from thumbsmith.image.formats import SOURCE_FORMATS
 from thumbsmith.web.library import ImageLibrary
+from thumbsmith.web.media_types import FORMATS
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class FormatsEndpoint:
         """Answer with the table of formats, and the largest size of a file in bytes."""
         formats = [
             {"name": each.name, "suffixes": sorted(each.suffixes), "types": sorted(each.media_types)}
-            for each in SOURCE_FORMATS.values()
+            for each in FORMATS
         ]
         content = {"formats": formats, "max_bytes": self.library.recipe.limits.max_bytes}
         return JSONResponse(content, headers={"Cache-Control": "no-cache"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Final
 
 from thumbsmith.errors import Rejected
@@ -9,8 +10,13 @@ from thumbsmith.image.containers import signature
 from thumbsmith.image.formats import SOURCE_FORMATS
 from thumbsmith.web.http import Problem
 
-# The names that browsers use for the formats that can be read.
-MEDIA_TYPES: Final = tuple(sorted(kind for each in SOURCE_FORMATS.values() for kind in each.media_types))
+# The formats that can be read: all but those of extras that are not installed here.
+FORMATS: Final = tuple(
+    each for each in SOURCE_FORMATS.values() if not each.extra or not each.package or find_spec(each.package)
+)
+
+# The names that browsers use for these formats.
+MEDIA_TYPES: Final = tuple(sorted(kind for each in FORMATS for kind in each.media_types))
 
 # The sender does not know the type: RFC 9110, section 8.3, and RFC 2046, section 4.5.1. The content decides.
 UNKNOWN: Final = "application/octet-stream"
@@ -43,8 +49,10 @@ def type_of_content(head: bytes) -> str:
     Raises Problem (415) for a file that is no image.
     """
     try:
-        signature.identify(head)
+        found = signature.identify(head)
     except Rejected as rejected:
         raise Problem(415, f"The file: {rejected.detail}.", code="unsupported_type") from None
-    formats = [each for each in SOURCE_FORMATS.values() if each.matches(head)]
-    return min(formats[0].media_types) if len(formats) == 1 else UNKNOWN
+    if found not in FORMATS:
+        raise Problem(415, f"The file: {found.name} needs another package: {found.install}.", code="unsupported_type")
+    is_alone = sum(each.matches(head) for each in SOURCE_FORMATS.values()) < 2
+    return min(found.media_types) if is_alone else UNKNOWN
