@@ -227,6 +227,8 @@ def pdf(
 @cache
 def good() -> dict[str, bytes]:
     """Return valid files of every kind, by a name that begins with the format."""
+    from tests.containers.raw_files import cr2, cr3, nef, rw2  # noqa: PLC0415 - it imports this module
+
     palette = picture().quantize(8)
     pages = [picture(), picture("L"), picture(shade=9)]
     return {
@@ -283,6 +285,10 @@ def good() -> dict[str, bytes]:
         "psd-alpha": psd(picture("RGBA"), layers=-1),
         "psd-deep": psd(picture("CMYK"), 4, depth=16),
         "psd-large": psd(picture("L"), 1, packed=True, large=True),
+        "raw": rw2(saved("JPEG")),
+        "raw-canon": cr2(saved("JPEG")),
+        "raw-directories": nef(saved("JPEG"), 6, (60, 36)),
+        "raw-boxes": cr3(saved("JPEG")),
         "svg": svg(before='<?xml version="1.0"?><!-- made by hand -->'),
         "svg-text": svg('<text x="2" y="20" font-size="20">Hi</text>', 'width="30pt" height="18pt"'),
         "pdf": pdf(),

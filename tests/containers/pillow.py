@@ -66,7 +66,7 @@ def disagreement(data: bytes) -> str | None:
         ours = probe(BytesReader(data))
     except Rejected as rejected:
         return _refused(rejected, theirs)
-    if theirs is None:
+    if theirs is None or ours.format == "raw":  # which Pillow takes for a TIFF
         return None  # broken behind the header, or a kind of TIFF that Pillow does not know: found when it is decoded
     said, image = theirs
     # Pillow swaps the sides of a TIFF when it opens it, and libheif those of a HEIC.

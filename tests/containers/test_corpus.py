@@ -9,8 +9,20 @@ from tests.corpus import hostile, needs_corpus, photos
 from thumbsmith.errors import Rejected
 from thumbsmith.image.probe import Probe, probe
 
-# Drawings, PAM, and Photoshop documents with 16 bits or of the large kind.
-UNKNOWN_TO_PILLOW = {"pdf", "pdf-picture", "pnm-alpha", "psd-deep", "psd-large", "svg", "svg-text"}
+# Drawings, raw photographs, PAM, and Photoshop documents with 16 bits or of the large kind.
+UNKNOWN_TO_PILLOW = {
+    "pdf",
+    "pdf-picture",
+    "pnm-alpha",
+    "psd-deep",
+    "psd-large",
+    "raw",
+    "raw-boxes",
+    "raw-canon",
+    "raw-directories",
+    "svg",
+    "svg-text",
+}
 
 
 @pytest.mark.parametrize("name", sorted(set(good()) - UNKNOWN_TO_PILLOW))

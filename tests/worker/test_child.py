@@ -75,7 +75,7 @@ def test_only_what_is_wanted_is_made():
 @pytest.mark.parametrize(
     ("data", "limits", "code"),
     [
-        (b"%PDF-1.7 and more", Limits(), Code.UNSUPPORTED_FORMAT),
+        (b"PK\x03\x04 and more", Limits(), Code.UNSUPPORTED_FORMAT),
         (picture()[:100], Limits(), Code.TRUNCATED),
         (noise()[:200_000], Limits(), Code.TRUNCATED),
         (picture(), Limits(max_pixels=10), Code.TOO_MANY_PIXELS),

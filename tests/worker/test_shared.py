@@ -106,7 +106,7 @@ def _replaced(watch: Watch, work: Workers, act: Callable[[], object]) -> bool:
 def test_a_rejection_ends_the_child(watch: Watch, work: Workers):
     """No source is handled by a process that has rejected one, by the header or by the decoder."""
     cut = noise()[:200_000]
-    for data in (b"%PDF-1.7 and more", cut):
+    for data in (b"PK\x03\x04 and more", cut):
 
         def reject(data: bytes = data) -> None:
             with pytest.raises(Rejected):

@@ -13,6 +13,7 @@ from thumbsmith.image import (
     decode_jpeg,
     decode_jpeg2000,
     decode_pdf,
+    decode_raw,
     decode_svg,
     decode_tiff,
     decode_webp,
@@ -79,6 +80,8 @@ def decode(
     Raises Rejected (truncated if the file ended while more bytes were needed, else corrupt), MissingDecoder,
     MemoryError, and what the reader raises.
     """
+    if probe.format == "raw":
+        return _decoded_raw(reader, probe, reduction, confined=confined)
     try:
         return _decoded(reader, probe, reduction, only, confined=confined)
     except Rejected:
@@ -86,6 +89,21 @@ def decode(
         if repaired is None:
             raise
     return _decoded(repaired, probe, reduction, only)
+
+
+def _decoded_raw(reader: RangeReader, probe: Probe, reduction: float, *, confined: bool) -> DecodedImage:
+    """Return a raw photograph: its embedded JPEG if that is large enough. Raises as `decode`."""
+    stream = SourceStream(reader)
+    with translate_decoder_errors(stream):
+        embedded = decode_raw.preview(stream.ranges(), probe, reduction)
+    if embedded:
+        part, found, larger = embedded
+        decoded = decode(part, found, max(1.0, reduction / larger), confined=confined)
+        return replace(decoded, shrink=(decoded.shrink[0] * larger, decoded.shrink[1] * larger))
+    with translate_decoder_errors(stream):
+        image = open_image(stream, probe)
+    scale = probe.width / image.width, probe.height / image.height
+    return DecodedImage(image=image, shrink=scale, orientation=probe.orientation, to_srgb=None)
 
 
 def _decoded(

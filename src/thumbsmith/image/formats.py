@@ -220,6 +220,17 @@ _FORMATS: Final = (
         media_types=frozenset({"image/qoi"}),
     ),
     SourceFormat(
+        name="raw",  # most are TIFF or ISO containers, whose header readers tell them apart
+        signatures=tuple(((0, mark),) for mark in (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\x00")),
+        header="containers.raw.read",
+        decoder="decode_raw.open_raw",
+        package="rawpy",
+        extra="raw",
+        prepare="decode_raw.load_library",
+        suffixes=frozenset({".cr2", ".cr3", ".nef", ".nrw", ".arw", ".dng", ".raf", ".orf", ".rw2"}),
+        media_types=frozenset({"image/x-adobe-dng", "image/x-canon-cr2", "image/x-canon-cr3", "image/x-nikon-nef"}),
+    ),
+    SourceFormat(
         name="svg",
         signatures=(),  # it is text: signature.py finds its root element
         header="containers.svg.read",

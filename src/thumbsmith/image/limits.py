@@ -26,6 +26,9 @@ PIXEL_BYTES: Final = 4
 # Whole pictures that a decoder keeps to compose the next frame of an animation, and our copy of the frame.
 ANIMATION_CANVASES: Final = 4
 
+# Bytes that LibRaw takes for each pixel of a sensor, at half size: the data, four colors, and the picture.
+RAW_BYTES: Final = 8
+
 # Bytes for each pixel of a drawing: the canvas, layers of it, and copies.
 DRAWING_BYTES: Final = 6 * PIXEL_BYTES
 
@@ -127,6 +130,9 @@ def predict_decode_bytes(probe: Probe, shrink: int) -> int:
         case "psd":  # planes, and the merged picture with copies
             planes = probe.channels * (1 + 4 * (probe.depth > 8))
             held = _pixels(probe) * (planes + 2 * PIXEL_BYTES + _pixel_bytes(probe)) + probe.bytes
+        case "raw":  # the JPEG in it; without one that is large enough, the sensor's data, and half of its size
+            held = probe.piece * 2 * PIXEL_BYTES + _coefficients(probe)
+            held += (_pixels(probe) * RAW_BYTES + probe.bytes) * (probe.piece < _pixels(probe))
         case "svg" | "pdf":  # what is drawn, coded and copied; and the pictures in it
             held = width * height * DRAWING_BYTES + probe.piece * 3 * PIXEL_BYTES + 4 * probe.bytes
         case "ico" | "qoi":  # the pixels as bytes, twice, and copies of the picture

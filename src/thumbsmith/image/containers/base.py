@@ -37,7 +37,9 @@ class Probe:
     first_scan: int = 0  # progressive JPEG: end offset of the first scan where only that is decoded, at 1/8; else 0
     levels: int = 0  # TIFF: smaller copies, halved each time; HEIC, JPEG 2000: how often the decoder can halve it
     subsampled: bool = True  # JPEG: chroma is stored smaller than luma (decides the memory of a progressive JPEG)
-    piece: int = 0  # TIFF: bytes of the largest tile; HEIC, AVIF, JPEG 2000: pixels of one tile; SVG: of its pictures
+    piece: int = (
+        0  # TIFF: bytes of the largest tile; HEIC, AVIF, JPEG 2000: pixels of one tile; SVG, raw: of pictures in it
+    )
     primaries: int = 0  # PNG, AVIF, HEIC: color primaries by ITU-T H.273; 0 where the file has none
     transfer: int = 0  # and transfer characteristics
     gamma: int = 0  # PNG: gAMA, the exponent times 100,000, where the file has nothing more exact; 0 for none

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from thumbsmith.errors import Code, Rejected
+from thumbsmith.image.containers import raw
 from thumbsmith.image.containers.base import Probe, ShortRead, Window
 from thumbsmith.image.containers.isobmff import Box, boxes, find, read_tracks
 from thumbsmith.image.containers.items import Items, read_items
@@ -17,6 +18,9 @@ from thumbsmith.image.containers.items import Items, read_items
 # Brands. Files with a neutral brand are HEIC unless they are compatible with AVIF.
 _AVIF: Final = frozenset({b"avif", b"avis"})
 _HEIC: Final = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
+# The brand of a raw photograph of Canon.
+_CANON_RAW: Final = b"crx "
+
 _NEUTRAL: Final = frozenset({b"mif1", b"msf1", b"mif2", b"miaf"})
 
 # Supported types of items in a HEIC: coded by HEVC, and derived from other items.
@@ -51,6 +55,8 @@ def read(data: Window) -> Probe:
     AVIF irot before imir. An EXIF orientation is ignored (ISO/IEC 23008-12, annex A). libavif decodes pixels as stored,
     and Pillow writes irot and imir into the EXIF block that it returns.
     """
+    if data.read(8, 4) == _CANON_RAW:
+        return raw.read(data)
     brand, name = _read_brands(data)
     moov = _find_description(data, b"moov") if name == "avif" and brand != b"avif" else None
     found = (moov and _read_sequence(data, moov)) or _read_still(data, name)

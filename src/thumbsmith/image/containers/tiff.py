@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from thumbsmith.errors import Code, Rejected
+from thumbsmith.image.containers import raw
 from thumbsmith.image.containers.base import Probe, ShortRead, Window
 from thumbsmith.image.containers.exif import (
     ORIENTATION,
@@ -60,7 +61,15 @@ _MAX_LEVELS: Final = 32
 _SHARED_TAGS: Final = (BITS, PHOTOMETRIC, SAMPLES, ORIENTATION)
 
 _LEVEL_TAGS: Final = frozenset({WIDTH, LENGTH, SUBFILE, SUB_DIRECTORIES, PROFILE, *_SHARED_TAGS})
-_TAGS: Final = _LEVEL_TAGS | {COMPRESSION, TILE_WIDTH, TILE_LENGTH, EXTRA_SAMPLES, SAMPLE_FORMAT}
+_TAGS: Final = _LEVEL_TAGS | {
+    raw.MAKE,
+    raw.DNG_VERSION,
+    COMPRESSION,
+    TILE_WIDTH,
+    TILE_LENGTH,
+    EXTRA_SAMPLES,
+    SAMPLE_FORMAT,
+}
 
 
 def read(data: Window) -> Probe:
@@ -71,6 +80,8 @@ def read(data: Window) -> Probe:
     """
     layout, offset = open_block(data)
     first = read_directory(data, layout, offset, _TAGS)
+    if first.present & {raw.MAKE, raw.DNG_VERSION} and not layout.big and raw.is_raw(data):
+        return raw.read(data)
     width, height = first.first(WIDTH, 0), first.first(LENGTH, 0)
     if not (width and height):
         raise Rejected(Code.CORRUPT, "the TIFF's first picture has no size")
