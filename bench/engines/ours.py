@@ -1,10 +1,11 @@
-"""Thumbsmith, in this process."""
+"""Thumbsmith, in this process, with the native decoder that its workers have."""
 
 from __future__ import annotations
 
 from line import serve
 
-from thumbsmith.image.render import render
+from thumbsmith.image.pipeline import Job, check_source, make_renditions
+from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Format, Quality, Recipe, Variant
 
 
@@ -14,7 +15,8 @@ def make(data: bytes, sides: list[int], kind: str, quality: int) -> list[bytes]:
     variants = tuple(
         Variant(name=f"v{side}", width=side, height=side, formats=(form,), quality=level) for side in sides
     )
-    return [each.data for each in render(data, Recipe(variants=variants))]
+    job = check_source(Job(reader=BytesReader(data), recipe=Recipe(variants=variants), confined=True))
+    return [each.data for each in make_renditions(job).renditions]
 
 
 serve(make)

@@ -27,6 +27,7 @@ SECONDS = 40 * 60
 
 # An emulated processor takes some 20 times as long as a real one.
 RECIPE = "[limits]\nmax_cpu_seconds = 900\n"
+SMALL = f"{RECIPE}[variants.small]\nwidth = 256\nheight = 256\n"
 PHOTOS = 5
 
 
@@ -46,8 +47,10 @@ def steps() -> dict[str, list[str]]:
     ]
     return {
         "recipe": ["sh", "-c", f"printf '{RECIPE}' > /tmp/recipe.toml".replace("\n", "\\n")],
+        "small recipe": ["sh", "-c", f"printf '{SMALL}' > /tmp/small.toml".replace("\n", "\\n")],
         "doctor": ["thumbsmith", "doctor", "--json"],
         "sync": ["thumbsmith", "sync", "/opt/photos", "/share/thumbnails", "--recipe", "/tmp/recipe.toml", "--json"],
+        "small": ["thumbsmith", "sync", "/opt/photos", "/share/small", "--recipe", "/tmp/small.toml", "--json"],
         "conformance": ["thumbsmith", "conformance", "--recipe", "/tmp/recipe.toml"],
         "worker": [*tests, "tests/worker"],
         "function": [*tests, "tests/cloud/test_lambda.py"],
@@ -80,6 +83,7 @@ def test_doctor_finds_all_layers(run: machine.Run):
     """The doctor finds every decoder and every layer of isolation."""
     done = step(run, "doctor")
     assert done.code == 0, done.output
+    assert json.loads(done.output)["native"]
 
 
 def test_conformance(run: machine.Run):
@@ -101,19 +105,23 @@ def test_the_function_from_its_zip(run: machine.Run):
     assert "skipped" not in done.output.splitlines()[-1]
 
 
-def test_photographs_give_the_same_bytes(run: machine.Run, pictures: list[Path], tmp_path: Path):
-    """Full-size photographs become the same thumbnails, byte for byte, as on this machine."""
-    done = step(run, "sync")
+@pytest.mark.parametrize(("name", "text", "files"), [("sync", RECIPE, 4), ("small", SMALL, 2)])
+def test_photographs_give_the_same_bytes(
+    run: machine.Run, pictures: list[Path], tmp_path: Path, name: str, text: str, files: int
+):
+    """Full-size photographs become the same thumbnails, byte for byte, as on this machine; small ones natively."""
+    done = step(run, name)
     assert done.code == 0, done.output
     source, destination, recipe = tmp_path / "photos", tmp_path / "thumbnails", tmp_path / "recipe.toml"
     source.mkdir()
     for picture in pictures:
         shutil.copy2(picture, source)
-    recipe.write_text(RECIPE)
+    recipe.write_text(text)
     command = ["thumbsmith", "sync", str(source), str(destination), "--recipe", str(recipe)]
     subprocess.run([image.CHECKOUT / ".venv/bin/python", "-m", *command], check=True, capture_output=True)
-    assert contents(run.files / "thumbnails") == contents(destination)
-    assert len(contents(destination)) == 4 * PHOTOS
+    made = run.files / ("thumbnails" if name == "sync" else name)
+    assert contents(made) == contents(destination)
+    assert len(contents(destination)) == files * PHOTOS
 
 
 def contents(folder: Path) -> dict[str, bytes]:

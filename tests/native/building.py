@@ -23,7 +23,7 @@ def build(target: Path, *options: str, compiler: str | None = COMPILER) -> Path:
     if compiler is None:
         pytest.skip("there is no C compiler")
     includes, source = f"-I{eighth.FOLDER}", eighth.FOLDER / "eighth.c"
-    command = [compiler, "-std=c11", "-O2", "-g", includes, "-o", str(target), str(source), *options]
+    command = [*compiler.split(), "-std=c11", "-O2", "-g", includes, "-o", str(target), str(source), *options]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if "cannot find" in done.stderr or "unable to find" in done.stderr:
         pytest.skip(f"the compiler has no library for this: {done.stderr[-300:]}")

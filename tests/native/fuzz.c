@@ -1,6 +1,7 @@
 /* Gives files to the native decoder, in memory of exactly their size: a sanitizer then reports every wrong access.
  *
- *     fuzz SEED COUNT FILE...   decodes the files, and COUNT mutants of them; prints how many had each status
+ *     fuzz SEED COUNT FILE...   decodes the files, and COUNT mutants of them; prints how many had each status, and
+ *                               the sum of all pixels, each times its number
  *
  * Built with -fsanitize=fuzzer it is a target for libFuzzer instead. */
 
@@ -21,6 +22,8 @@ static size_t find_frame(const uint8_t *data, size_t size)
     return 0;
 }
 
+static uint64_t all_pixels;
+
 static int decode(const uint8_t *data, size_t size)
 {
     size_t at = find_frame(data, size), end = 0;
@@ -37,11 +40,10 @@ static int decode(const uint8_t *data, size_t size)
         abort();
     memcpy(copy, data, size);
     int status = eighth_decode(copy, size, width, height, channels, pixels, &end);
-    unsigned sum = 0;
     if (status == EIGHTH_DONE) {
         for (size_t index = 0; index < (size_t)width * height * channels; index++)
-            sum += pixels[index]; /* every pixel was written, says a sanitizer of memory */
-        if (end + 2 > size || copy[end] != 0xFF || copy[end + 1] != 0xD9 || sum > MAX_PIXELS * 255U)
+            all_pixels += pixels[index] * (index + 1);
+        if (end + 2 > size || copy[end] != 0xFF || copy[end + 1] != 0xD9)
             abort();
     }
     free(copy);
@@ -156,8 +158,8 @@ int main(int count, char **arguments)
     }
     for (size_t index = 0; index < known; index++)
         free(files[index].data);
-    printf("%zu done, %zu unsupported, %zu damaged, %zu without memory\n", statuses[0], statuses[1], statuses[2],
-           statuses[3]);
+    printf("%zu done, %zu unsupported, %zu damaged, %zu without memory, %llu pixels\n", statuses[0], statuses[1],
+           statuses[2], statuses[3], (unsigned long long)all_pixels);
     return 0;
 }
 

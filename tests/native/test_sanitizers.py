@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tests.native.samples import odd_samples, samples
 
 QUICK, LONG = 5_000, 100_000
 FUZZER_RUNS = 200_000
+EMULATOR = shutil.which("qemu-aarch64-static") or shutil.which("qemu-aarch64")
 CLANG = shutil.which("clang") or shutil.which("clang-14")
 
 
@@ -25,9 +27,11 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return paths[:: max(1, len(paths) // 200)]
 
 
-def mutants(program: Path, seed: int, count: int, files: list[Path]) -> dict[str, int]:
+def mutants(program: Path | str, seed: int, count: int, files: list[Path]) -> dict[str, int]:
     """Decode mutants of the files; return how many had each status. Fails with what a sanitizer reports."""
-    done = subprocess.run([program, str(seed), str(count), *files], check=False, capture_output=True, text=True)
+    done = subprocess.run(
+        [*str(program).split(), str(seed), str(count), *files], check=False, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr[-4000:]
     pairs = (part.split(" ", 1) for part in done.stdout.strip().split(", "))
     return {name: int(number) for number, name in pairs}
@@ -49,6 +53,16 @@ def test_a_hundred_thousand_mutants_do_no_harm(tmp_path: Path, files: list[Path]
     """100,000 other mutants: the sanitizers find nothing."""
     program = build(tmp_path / "fuzz", str(HERE / "fuzz.c"), *SANITIZERS, *options)
     assert mutants(program, 2, LONG // 2, files)["damaged"] > 10_000
+
+
+@pytest.mark.deep
+@pytest.mark.skipif(EMULATOR is None, reason="there is no qemu-aarch64, of the Debian package qemu-user-static")
+def test_the_other_processor_decodes_the_same(tmp_path: Path, files: list[Path]):
+    """On arm64, emulated, the same files and mutants have the same statuses and pixels as here."""
+    zig = f"{sys.executable} -m ziglang cc -target"
+    here = build(tmp_path / "here", str(HERE / "fuzz.c"), *SMALL)
+    there = build(tmp_path / "there", str(HERE / "fuzz.c"), *SMALL, "-static", compiler=f"{zig} aarch64-linux-musl")
+    assert mutants(here, 3, 1_000, files) == mutants(f"{EMULATOR} {there}", 3, 1_000, files)
 
 
 @pytest.mark.deep

@@ -23,12 +23,11 @@ from thumbsmith.image import (
 )
 from thumbsmith.image.color import normalize_mode
 from thumbsmith.image.containers.base import Probe
-from thumbsmith.image.eighth import EIGHTH
 from thumbsmith.image.formats import SOURCE_FORMATS
 from thumbsmith.image.geometry import DCT_MARGIN, Size, decoder_shrink
 from thumbsmith.image.heic_preview import preview
 from thumbsmith.image.lanczos import STRAIGHT
-from thumbsmith.image.limits import MAX_FULL_DECODE_PIXELS
+from thumbsmith.image.limits import MAX_FULL_DECODE_PIXELS, decodes_natively
 from thumbsmith.image.opening import check_size, open_image, translate_decoder_errors
 from thumbsmith.image.pillow import Image
 from thumbsmith.image.prepare import prepare, repair
@@ -189,7 +188,7 @@ def _loaded(
     if reduced := vips_stream.load_reduced(stream, probe, image, reduction, size):
         colors = image_colors(image, STRAIGHT.get(reduced.image.mode, reduced.image.mode), probe)
         return _Loaded(reduced.image, colors, reduced.shrink)
-    if confined and probe.format == "jpeg" and shrink == EIGHTH and (eighth := decode_jpeg.load_eighth(stream, image)):
+    if confined and decodes_natively(probe, shrink) and (eighth := decode_jpeg.load_eighth(stream, image)):
         return _Loaded(eighth, image_colors(image, eighth.mode, probe), (shrink, shrink))
     if probe.format == "jp2":
         decode_jpeg2000.reduce_in_decoder(image, shrink)

@@ -14,6 +14,7 @@ from thumbsmith.errors import Code, Rejected
 from thumbsmith.image import eighth, pillow, vips
 from thumbsmith.image.containers.base import Probe, Window
 from thumbsmith.image.containers.jpeg import APP0, APP2, APP14, DQT, END, SOS, last_scan, profile_parts, segments
+from thumbsmith.image.geometry import EIGHTH
 from thumbsmith.image.pillow import Image
 from thumbsmith.image.profiles import join_parts
 from thumbsmith.image.stream import Part, SourceStream, Spliced
@@ -78,7 +79,7 @@ def load_eighth(stream: SourceStream, image: Image.Image) -> Image.Image | None:
     if found is None or not data[found.end - _MAX_DATA_BYTES_IN_PADDING - 1 : found.end].strip(_PADDING):
         return None
     stream.seek(found.end + len(END))
-    size = (-(-image.width // eighth.EIGHTH), -(-image.height // eighth.EIGHTH))
+    size = (-(-image.width // EIGHTH), -(-image.height // EIGHTH))
     return Image.frombuffer(image.mode, size, found.pixels, "raw", image.mode, 0, 1)
 
 

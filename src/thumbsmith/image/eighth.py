@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-# The divisor of both sides.
-EIGHTH: Final = 8
+from thumbsmith.image.geometry import EIGHTH
 
 FOLDER: Final = Path(__file__).with_name("native")
 

@@ -23,7 +23,8 @@ Box: TypeAlias = tuple[float, float, float, float]  # left, top, right, bottom, 
 Scale: TypeAlias = tuple[Fraction, Fraction]
 
 # Divisors of both sides that a JPEG decoder offers for nearly nothing (libjpeg's scale_denom).
-DCT_SHRINKS: Final = (8, 4, 2, 1)
+EIGHTH: Final = 8
+DCT_SHRINKS: Final = (EIGHTH, 4, 2, 1)
 
 # Each margin is a ratio: pixels of the input for each pixel of the result, on each axis, at least.
 
@@ -247,7 +248,7 @@ def first_scan_suffices(recipe: Recipe) -> Callable[[Probe], bool]:
 
     def suffices(probe: Probe) -> bool:
         reductions = (plan(probe.size, variant).reduction for variant in recipe.variants_by_density)
-        return recipe.limits.first_scan and all(dct_shrink(each) == DCT_SHRINKS[0] for each in reductions)
+        return recipe.limits.first_scan and all(dct_shrink(each) == EIGHTH for each in reductions)
 
     return suffices
 

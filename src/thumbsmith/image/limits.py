@@ -7,12 +7,17 @@ from typing import Final
 
 from thumbsmith.errors import Code, Rejected
 from thumbsmith.image.containers.base import Probe
-from thumbsmith.image.geometry import Layout, Plan, Size, decoder_shrink, is_animated_as
+from thumbsmith.image.geometry import EIGHTH, Layout, Plan, Size, decoder_shrink, is_animated_as
 from thumbsmith.recipe.model import Format, Limits
 from thumbsmith.recipe.recipe import Recipe
 
 # A JPEG of up to this many pixels may be decoded at full size after all, if its colors are clipped.
 MAX_FULL_DECODE_PIXELS: Final = 25_000_000
+
+# A JPEG of up to this many bytes may be decoded by the native decoder, which has the whole file in memory. It takes so
+# many bytes for every 8 x 8 pixels, see native/eighth.h.
+MAX_NATIVE_FILE_BYTES: Final = 32 << 20
+NATIVE_BYTES: Final = 40
 
 # The largest picture that is copied to another library to be reduced.
 MAX_COPIED_PIXELS: Final = 1 << 24
@@ -88,7 +93,7 @@ def check_memory(probe: Probe, recipe: Recipe, layout: Layout | None = None) -> 
     return predicted
 
 
-def predict_decode_bytes(probe: Probe, shrink: int) -> int:
+def predict_decode_bytes(probe: Probe, shrink: int) -> int:  # noqa: C901, PLR0912 - a table: one case for each format
     """Return an upper bound of the bytes that decoding takes, with the buffers of the decoder.
 
     `shrink` is the divisor of the sides of a JPEG, a TIFF or a HEIC of tiles. Each rule was checked against the peak
@@ -99,7 +104,8 @@ def predict_decode_bytes(probe: Probe, shrink: int) -> int:
     match probe.format:
         case "jpeg":
             in_full = _pixels(probe) * PIXEL_BYTES if shrink > 1 and _pixels(probe) <= MAX_FULL_DECODE_PIXELS else 0
-            held = width * height * PIXEL_BYTES + in_full + _coefficients(probe) + 2 * probe.metadata
+            native = NATIVE_BYTES * _pixels(probe) // 64 + 2 * probe.bytes if decodes_natively(probe, shrink) else 0
+            held = width * height * PIXEL_BYTES + max(in_full, native) + _coefficients(probe) + 2 * probe.metadata
         case "webp" if _is_decoded_by_libwebp(probe):  # a lossless one: two pictures in RGBA; its alpha, or a copy
             held = _pixels(probe) * 10 + 2 * probe.bytes
         case "webp":  # two canvases and the frame, in RGBA; then Pillow's picture; the file twice
@@ -145,6 +151,11 @@ def predict_decode_bytes(probe: Probe, shrink: int) -> int:
 def _is_decoded_by_libwebp(probe: Probe) -> bool:
     """Return whether a source is decoded to one picture, which is reduced without a copy: image/still_webp.py."""
     return probe.format == "webp" and not probe.alpha and probe.frames == 1
+
+
+def decodes_natively(probe: Probe, shrink: int) -> bool:
+    """Return whether the native decoder is to try this source. `shrink` is the divisor of its sides."""
+    return probe.format == "jpeg" and shrink == EIGHTH and probe.bytes <= MAX_NATIVE_FILE_BYTES
 
 
 def _pixel_bytes(probe: Probe) -> int:

@@ -739,6 +739,8 @@ static inline int take_two_blocks(const struct kind *kind, struct bits *one, str
     drop(two, (uint32_t)other & 31);
     values[0] = (int16_t)(start >> 16);
     others[0] = (int16_t)(other >> 16);
+    if (start & other & END_OF_BLOCK << 8)
+        return EIGHTH_DONE;
     return skip_two_rests(kind, one, two, (uint32_t)start >> 8 & 255, (uint32_t)other >> 8 & 255);
 }
 

@@ -20,9 +20,8 @@ enum eighth_status {
  * Returns EIGHTH_DONE only if nothing in the file is irregular, from its first byte to its end marker. `end` is then the
  * offset of the end marker. For any other status, `pixels` has no meaning.
  *
- * The function never reads outside of `data`, nor writes outside of `pixels` and `end`. It has no state. Its memory is
- * at most 3.5 bytes for every 8 x 8 samples of a component (11 where chroma is subsampled on both axes), twice, and
- * 512 KiB. */
+ * The function never reads outside of `data`, nor writes outside of `pixels` and `end`. It has no state. Beside these, it
+ * takes 400 KiB of memory, and at most 40 bytes for every 8 x 8 pixels of the file. */
 #if defined(__GNUC__)
 __attribute__((visibility("default")))
 #endif
