@@ -10,9 +10,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.aws.scene import Context, queued, record
 from tests.pictures import picture
 from tests.servers.fixtures import needs_servers
 from thumbsmith import Recipe, open_store
+from thumbsmith.aws.converger import Converger
+from thumbsmith.aws.invocation import handle
+from thumbsmith.aws.settings import FunctionSettings
 from thumbsmith.bulk.cost import (
     LOG_BYTES_PER_IMAGE,
     LOG_BYTES_PER_INVOCATION,
@@ -260,3 +264,28 @@ def test_rendition_megapixels_follow_the_recipe():
     pixels = Model(recipe=recipe, megapixels=6).rendition_megapixels()
     assert pixels[Format.JPEG] == pixels[Format.AVIF] == pytest.approx(0.06)
     assert pixels[Format.WEBP] == 0
+
+
+@needs_servers
+def test_an_upload_takes_the_estimated_requests(ministack: str, requests: Counter[str]):
+    """A new photograph, and one that replaces it, take exactly 4 PUTs and 4 requests of the price of a GET.
+
+    A redelivered message lists: one LIST and one HEAD more.
+    """
+    store, thumbs = open_store(f"{ministack}/uploads"), open_store(f"{ministack}/made")
+    bucket, chance = ministack.removeprefix("s3://"), random.Random(3)
+    settings = FunctionSettings(source=store, destination=thumbs, recipe=Recipe.default())
+    body = {"Records": [record("uploads/a.jpg", bucket=bucket)]}
+    with Workers(1) as workers:
+        for receives in (1, 1, 2):
+            data = _photograph(chance, 1600)
+            assert len(data) > 128 << 10  # more than the first read
+            store.put("a.jpg", data, HEADERS)
+            requests.clear()
+            answer = handle(queued(body, receives=receives), Context(), Converger(settings, workers))
+            assert answer == {"batchItemFailures": []}
+            model = Model(recipe=Recipe.default(), way="uploads" if receives == 1 else "queue")
+            assert {name: requests[name] for name in ("PUT", "LIST", "GET", "HEAD")} == model.requests(
+                source_amount(len(data))
+            )
+            assert requests.keys() <= {"PUT", "LIST", "GET", "HEAD"}
