@@ -17,6 +17,7 @@ from typing import Final
 import click
 
 from thumbsmith.cli.aws_check import check
+from thumbsmith.cli.aws_status import status
 from thumbsmith.cli.command import Context
 from thumbsmith.environment import program_environment
 from thumbsmith.errors import UsageError
@@ -68,6 +69,7 @@ for _name, _description in COMMANDS.items():
     _add_command(_name, _description)
 
 aws.add_command(check)
+aws.add_command(status)
 
 
 @dataclass(frozen=True, slots=True)
