@@ -61,6 +61,9 @@ TUNING: Final = {
 }
 
 
+# The namespace of the metrics that functions write to CloudWatch.
+METRICS_NAMESPACE: Final = "Thumbsmith"
+
 # "At 1,769 MB, a function has the equivalent of one vCPU."
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 LAMBDA_CORE_MEGABYTES: Final = 1769

@@ -12,8 +12,8 @@ from tests.aws.faulty import Faulty, raising
 from tests.aws.scene import Context, Scene, eventbridge_event, lines, notification, queued
 from tests.corpus import CORPUS, needs_corpus
 from tests.pictures import picture
-from thumbsmith.aws.telemetry import NAMESPACE
 from thumbsmith.bulk.cost import FLOOD_BATCH, LOG_BYTES_PER_IMAGE, LOG_BYTES_PER_INVOCATION, TRICKLE_BATCH
+from thumbsmith.environment import METRICS_NAMESPACE
 from thumbsmith.errors import StoreError
 
 
@@ -25,7 +25,7 @@ def metrics(line: dict[str, Any]) -> dict[tuple[tuple[str, str], ...], dict[str,
     found = {}
     for directive in aws["CloudWatchMetrics"]:
         assert directive.keys() == {"Namespace", "Dimensions", "Metrics"}
-        assert directive["Namespace"] == NAMESPACE == "Thumbsmith"
+        assert directive["Namespace"] == METRICS_NAMESPACE == "Thumbsmith"
         assert 0 < len(directive["Metrics"]) <= 100
         assert all(each.keys() == {"Name"} for each in directive["Metrics"])
         values = {each["Name"]: line[each["Name"]] for each in directive["Metrics"]}

@@ -16,9 +16,10 @@ from aws_cdk.assertions import Template
 from aws_cdk.aws_apigatewayv2_authorizers import HttpIamAuthorizer
 
 from tests.cdk.conftest import inline
-from thumbsmith.aws import audit, telemetry
+from thumbsmith.aws import audit
 from thumbsmith.bulk.cost import Totals
 from thumbsmith.cdk import ThumbnailApi, ThumbnailAudit, ThumbnailGenerator, ThumbnailTask
+from thumbsmith.environment import METRICS_NAMESPACE
 
 RUNBOOK = (Path(__file__).parents[2] / "docs" / "runbook.md").read_text()
 
@@ -127,4 +128,4 @@ def test_our_metrics_exist(watched: tuple[ThumbnailGenerator, Template]):
     for alarm in alarms_of(*watched).values():
         stats = [each["MetricStat"] for each in alarm.get("Metrics", []) if "MetricStat" in each]
         found = [alarm] if "MetricName" in alarm else [each["Metric"] for each in stats]
-        assert {each["MetricName"] for each in found if each["Namespace"] == telemetry.NAMESPACE} <= written
+        assert {each["MetricName"] for each in found if each["Namespace"] == METRICS_NAMESPACE} <= written

@@ -18,9 +18,10 @@ from aws_cdk.assertions import Match, Template
 from tests.cdk.conftest import inline
 from thumbsmith import Recipe
 from thumbsmith.aws.converger import KeyJob, KeyResult
-from thumbsmith.aws.telemetry import NAMESPACE, Telemetry
+from thumbsmith.aws.telemetry import Telemetry
 from thumbsmith.bulk.cost import LOG_BYTES_PER_IMAGE, LOG_BYTES_PER_INVOCATION, MILLION, Model, source_amount
 from thumbsmith.cdk import IsolatedNetwork, ThumbnailGenerator, Trigger
+from thumbsmith.environment import METRICS_NAMESPACE
 from thumbsmith.image.containers.base import Probe
 from thumbsmith.reconcile.protocol import Outcome
 from thumbsmith.worker import Work
@@ -282,7 +283,7 @@ def test_the_dashboard_shows_metrics_that_exist(
     (page,) = resources(template(), "AWS::CloudWatch::Dashboard")
     body = "".join(part if isinstance(part, str) else "x" for part in page["DashboardBody"]["Fn::Join"][1])
     lines = [line for widget in json.loads(body)["widgets"] for line in widget["properties"]["metrics"]]
-    ours = {line[1] for line in lines if line[0] == NAMESPACE}
+    ours = {line[1] for line in lines if line[0] == METRICS_NAMESPACE}
     assert ours >= {"Images", "Failed", "Rejected", "QueueMilliseconds", "TotalMilliseconds"}
     assert ours <= _written(capsys)
     assert all(statistic in body for statistic in ("p50", "p90", "p99", "SEARCH", "US dollars a day"))

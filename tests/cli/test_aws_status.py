@@ -10,7 +10,6 @@ from tests.cli.command import Command
 from tests.servers.fixtures import needs_servers
 from thumbsmith.backfill.clients import client
 
-FUNCTION = "status-function"
 ALARM = {
     "MetricName": "Errors",
     "Namespace": "AWS/Lambda",
@@ -24,12 +23,15 @@ TEMPLATE: dict[str, Any] = {
     "Resources": {
         "Events": {"Type": "AWS::SQS::Queue"},
         "Dead": {"Type": "AWS::SQS::Queue"},
-        "Alarm": {"Type": "AWS::CloudWatch::Alarm", "Properties": {"AlarmName": "status-Failed", **ALARM}},
+        "Alarm": {
+            "Type": "AWS::CloudWatch::Alarm",
+            "Properties": {"AlarmName": {"Fn::Sub": "${AWS::StackName}-Failed"}, **ALARM},
+        },
     },
     "Outputs": {
         "Queue": {"Value": {"Ref": "Events"}},
         "DeadLetters": {"Value": {"Ref": "Dead"}},
-        "Function": {"Value": FUNCTION},
+        "Function": {"Value": {"Ref": "AWS::StackName"}},
     },
 }
 
@@ -39,7 +41,7 @@ pytestmark = needs_servers
 @pytest.fixture
 def stack(ministack: str, request: pytest.FixtureRequest) -> Iterator[str]:
     """Return the name of a stack with two queues, an alarm and the outputs of the ready app."""
-    formation, name = client("cloudformation"), f"Status{abs(hash(request.node.name)) % 10**6}"
+    formation, name = client("cloudformation"), "Status" + "".join(filter(str.isalnum, request.node.name))
     formation.create_stack(StackName=name, TemplateBody=json.dumps(TEMPLATE))
     formation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
     yield name
@@ -63,8 +65,8 @@ def test_what_needs_action(thumbsmith: Command, stack: str):
     (found,) = formation.describe_stacks(StackName=stack)["Stacks"]
     outputs = {each["OutputKey"]: each["OutputValue"] for each in found["Outputs"]}
     client("sqs").send_message(QueueUrl=outputs["DeadLetters"], MessageBody="{}")
-    cloudwatch.set_alarm_state(AlarmName="status-Failed", StateValue="ALARM", StateReason="a test")
-    function = [{"Name": "Function", "Value": FUNCTION}]
+    cloudwatch.set_alarm_state(AlarmName=f"{stack}-Failed", StateValue="ALARM", StateReason="a test")
+    function = [{"Name": "Function", "Value": stack}]
     for kind, word, number in (("Outcome", "made", 1200), ("Outcome", "rejected", 3), ("Code", "corrupt", 3)):
         counted = {"MetricName": "Images", "Dimensions": [*function, {"Name": kind, "Value": word}], "Value": number}
         cloudwatch.put_metric_data(Namespace="Thumbsmith", MetricData=[counted])
@@ -73,12 +75,12 @@ def test_what_needs_action(thumbsmith: Command, stack: str):
     ran = thumbsmith("aws", "status", stack)
     assert ran.code == 1
     assert "alarms   1 of 1 on" in ran.out
-    assert "         status-Failed, since " in ran.out
+    assert f"         {stack}-Failed, since " in ran.out
     assert "queue    dead letters: 1 waiting" in ran.out
     assert "images   in 24 hours: 1,200 made, 3 rejected" in ran.out
     assert "by code: 3 corrupt" in ran.out
     (told,) = thumbsmith("aws", "status", stack, "--json").events
-    assert told["alarms"] == {"status-Failed": "ALARM"}
+    assert told["alarms"] == {f"{stack}-Failed": "ALARM"}
     assert told["images"] == {"made": 1200, "rejected": 3}
     assert told["queues"]["dead letters"] == {"waiting": 1, "in_hand": 0}
     assert told["problems"] == []

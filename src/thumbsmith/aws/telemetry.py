@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from thumbsmith.aws.converger import KeyResult
+from thumbsmith.environment import METRICS_NAMESPACE
 from thumbsmith.errors import ThumbsmithError
 from thumbsmith.events import Ignored
 from thumbsmith.reconcile.converge import outcome_word
-
-NAMESPACE: Final = "Thumbsmith"
 
 # The numbers that are also in the line of each image.
 _NUMBERS_OF_AN_IMAGE: Final = ("TotalMilliseconds", "QueueMilliseconds", "CpuMilliseconds", "BytesIn")
@@ -157,7 +156,7 @@ def _directive(dimensions: Sequence[tuple[str, ...]], names: Iterable[str]) -> d
     Each tuple of `dimensions` gives a metric of its own.
     """
     metrics = [{"Name": name} for name in names]  # without units: names end in Milliseconds or begin with Bytes
-    return {"Namespace": NAMESPACE, "Dimensions": [list(each) for each in dimensions], "Metrics": metrics}
+    return {"Namespace": METRICS_NAMESPACE, "Dimensions": [list(each) for each in dimensions], "Metrics": metrics}
 
 
 def _code(result: KeyResult) -> str | None:

@@ -18,8 +18,8 @@ from thumbsmith.cdk import props as checks
 from thumbsmith.cdk.function import LoggedFunction, code_props
 from thumbsmith.cdk.generator import ThumbnailGenerator
 from thumbsmith.cdk.machine import MAX_TIMEOUT_SECONDS, MEMORY_MB_RANGE
-from thumbsmith.cdk.monitoring import FIVE_MINUTES, NAMESPACE, Alarms
-from thumbsmith.environment import Setting
+from thumbsmith.cdk.monitoring import FIVE_MINUTES, Alarms
+from thumbsmith.environment import METRICS_NAMESPACE, Setting
 from thumbsmith.errors import UsageError
 
 HANDLER: Final = "thumbsmith.aws.audit.handler"
@@ -107,7 +107,7 @@ class ThumbnailAudit(Construct):
     def metric(self, name: str) -> cloudwatch.Metric:
         """Return the daily sum of Drift, Missing, Stale, Orphaned, Unknown, Sources, Repairs or Unfinished."""
         return cloudwatch.Metric(
-            namespace=NAMESPACE,
+            namespace=METRICS_NAMESPACE,
             metric_name=name,
             dimensions_map={"Function": self.function.function_name},
             statistic="Sum",

@@ -10,13 +10,13 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from thumbsmith.bulk.cost import Model, source_amount
 from thumbsmith.bulk.prices import PRICES
 from thumbsmith.cdk.function import QueueFunction
 from thumbsmith.cdk.machine import Machine
-from thumbsmith.cdk.monitoring import FIVE_MINUTES, NAMESPACE, function_metric
-from thumbsmith.environment import LAMBDA_CORE_MEGABYTES
+from thumbsmith.cdk.monitoring import FIVE_MINUTES, function_metric
+from thumbsmith.environment import LAMBDA_CORE_MEGABYTES, METRICS_NAMESPACE
 from thumbsmith.recipe import Recipe
+from thumbsmith.recipe.names import expected
 
 OUTCOMES: Final = ("made", "fresh", "deleted", "absent", "rejected", "failed")
 STAGES: Final = ("LookMilliseconds", "RenderMilliseconds", "StoreMilliseconds")
@@ -26,8 +26,8 @@ DAY: Final = Duration.days(1)
 # The width of a graph: three in a row of 24.
 WIDTH: Final = 8
 
-# The size of a photograph, for the number of requests that read it.
-PHOTOGRAPH_BYTES: Final = 4_000_000
+# Requests that read a photograph of up to 4 MiB and its manifest (docs/s3.md). A HEAD costs as much as a GET.
+GETS_PER_IMAGE: Final = 4
 
 
 def dashboard_of(
@@ -82,7 +82,7 @@ def _age(queue: sqs.IQueue, label: str) -> cloudwatch.Metric:
 
 def _by_code(function: lambda_.IFunction) -> cloudwatch.MathExpression:
     """Return the number of images by each code that occurs."""
-    wanted = f'{{{NAMESPACE},Code,Function}} MetricName="Images" Function="{function.function_name}"'
+    wanted = f'{{{METRICS_NAMESPACE},Code,Function}} MetricName="Images" Function="{function.function_name}"'
     return cloudwatch.MathExpression(
         expression=f"SEARCH('{wanted}', 'Sum')", using_metrics={}, label="", period=FIVE_MINUTES
     )
@@ -90,13 +90,8 @@ def _by_code(function: lambda_.IFunction) -> cloudwatch.MathExpression:
 
 def _dollars(converging: QueueFunction, machine: Machine, recipe: Recipe) -> cloudwatch.MathExpression:
     """Return the cost of a day by list prices: requests of made images, and what Lambda, SQS and the log count."""
-    function, model = converging.function, Model(recipe=recipe, way="uploads")
-    requests = model.requests(source_amount(PHOTOGRAPH_BYTES))
-    an_image = (
-        requests["PUT"] * PRICES.thousand_puts
-        + requests["GET"] * PRICES.thousand_gets
-        + requests["HEAD"] * PRICES.thousand_heads
-    ) / 1000
+    function, puts = converging.function, 1 + len(expected(recipe, "jpeg", alpha=False))
+    an_image = (puts * PRICES.thousand_puts + GETS_PER_IMAGE * PRICES.thousand_gets) / 1000
     size = machine.memory_size
     gigabytes = (LAMBDA_CORE_MEGABYTES if Token.is_unresolved(size) else size) / 1024
     counted = {

@@ -17,8 +17,8 @@ from constructs import Construct
 
 from thumbsmith.cdk.function import QueueFunction
 from thumbsmith.cdk.parts import require_policy
+from thumbsmith.environment import METRICS_NAMESPACE
 
-NAMESPACE: Final = "Thumbsmith"
 FIVE_MINUTES: Final = Duration.minutes(5)
 
 # With a larger share of rejected sources, in percent, users probably upload files that are no images.
@@ -156,7 +156,7 @@ def function_metric(
 ) -> cloudwatch.Metric:
     """Return a metric that the function writes (aws/telemetry.py), with `further` dimensions."""
     return cloudwatch.Metric(
-        namespace=NAMESPACE,
+        namespace=METRICS_NAMESPACE,
         metric_name=name,
         dimensions_map={"Function": function.function_name, **(further or {})},
         statistic=statistic,

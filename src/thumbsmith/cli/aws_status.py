@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import click
 
-from thumbsmith.aws.telemetry import NAMESPACE
 from thumbsmith.backfill.clients import QueueDepth, client, open_queue, stack_outputs, translate_aws_errors
 from thumbsmith.cli.arguments import json_option
 from thumbsmith.cli.command import command
 from thumbsmith.cli.terminal import emit
+from thumbsmith.environment import METRICS_NAMESPACE
 from thumbsmith.errors import StoreError
 
 # The time that counts and percentiles cover.
@@ -130,7 +130,7 @@ def _read_images(found: Status, outputs: Mapping[str, str]) -> None:
     with translate_aws_errors("the metrics of the function"):
         dimensions = [{"Name": "Function", "Value": function}]
         pages = cloudwatch.get_paginator("list_metrics").paginate(
-            Namespace=NAMESPACE, MetricName="Images", Dimensions=dimensions
+            Namespace=METRICS_NAMESPACE, MetricName="Images", Dimensions=dimensions
         )
         known = [each["Dimensions"] for page in pages for each in page["Metrics"]]
         for kind, counts in (("Outcome", found.outcomes), ("Code", found.codes)):
@@ -151,7 +151,7 @@ def _points(
     """Yield the values of a metric in the last hours: one, since it is a single period."""
     end = datetime.fromtimestamp(time.time() // 60 * 60 + 60, UTC)
     answer = cloudwatch.get_metric_statistics(
-        Namespace=NAMESPACE,
+        Namespace=METRICS_NAMESPACE,
         MetricName=name,
         Dimensions=dimensions,
         StartTime=end - timedelta(hours=HOURS),
