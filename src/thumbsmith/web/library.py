@@ -184,11 +184,15 @@ class ImageLibrary:
         )
         listed = self.source.list(query.prefix, after=after, visitor=visitor)
         wanted = query.comparable(query.contains)
-        return (
+        found = (
             info
             for info in listed
             if is_source(info.key, selection) and is_unicode(info.key) and wanted in query.comparable(info.key)
         )
+        if query.sort != "newest":
+            return found
+        # The listing of a folder has no times.
+        return (info if info.modified is not None else self.source.head(info.key) or info for info in found)
 
     def _read_status(self, key: str) -> Finding:
         """Return what the stores contain for the key. Raises StoreError."""
