@@ -1,15 +1,26 @@
 """`/metrics` and `/formats`: what the server did, and what it accepts."""
 
 import re
+import threading
+import time
+from collections.abc import Callable, Collection
+from contextlib import closing
+from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 
 from tests.pictures import picture
 from tests.web.serving import RunningServer
+from thumbsmith import Recipe, open_store
+from thumbsmith.bulk.scan import Scope
 from thumbsmith.errors import Code, StoreError
 from thumbsmith.image.formats import SOURCE_FORMATS
+from thumbsmith.reader import RangeReader
 from thumbsmith.reconcile.converge import Result
 from thumbsmith.reconcile.protocol import Outcome
+from thumbsmith.web.background import BackgroundUpdater
 from thumbsmith.web.metrics import Metrics
+from thumbsmith.worker import Work, Workers
 
 
 def _values(server: RunningServer) -> dict[str, float]:
@@ -46,7 +57,48 @@ def test_the_metrics_count_what_was_done(server: RunningServer):
         'thumbsmith_rejected_total{code="unsupported_format"}': 1,
         "thumbsmith_deleted_total": 1,
     }
-    assert after["thumbsmith_queue"] == after["thumbsmith_running"] == 0
+    _wait_until(lambda: _values(server)["thumbsmith_queue"] == _values(server)["thumbsmith_running"] == 0)
+
+
+def _wait_until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@dataclass(frozen=True)
+class _HeldRenderer:
+    """A renderer that waits until the test lets it go on."""
+
+    workers: Workers
+    go_on: threading.Event
+
+    def render(self, reader: RangeReader, recipe: Recipe, wanted: Collection[str] | None = None) -> Work:
+        """Return the renditions when the test allows it."""
+        self.go_on.wait(60)
+        return self.workers.render(reader, recipe, wanted)
+
+
+def test_the_sources_of_a_scan_wait_in_the_queue(tmp_path: Path):
+    """Files that a scan finds count as waiting until each one is done."""
+    (tmp_path / "sources").mkdir()
+    for number in range(3):
+        (tmp_path / "sources" / f"{number}.png").write_bytes(picture())
+    scope = Scope(
+        source=open_store(tmp_path / "sources"),
+        destination=open_store(tmp_path / "thumbnails"),
+        recipe=Recipe.default(),
+    )
+    go_on, results = threading.Event(), []
+    workers = Workers(1)
+    updater = BackgroundUpdater(scope, _HeldRenderer(workers, go_on), 1, results.append)
+    with closing(workers), closing(updater):
+        updater.follow_source()
+        _wait_until(lambda: updater.load() == (3, 0))
+        go_on.set()
+        _wait_until(lambda: updater.load() == (0, 0))
+    assert [each.word for each in results] == ["made"] * 3
 
 
 def test_a_failed_update_is_counted():

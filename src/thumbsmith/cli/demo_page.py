@@ -43,7 +43,7 @@ def page(manifests: Iterable[Manifest], descriptions: Mapping[str, str]) -> str:
 <main>
 <h1>Thumbsmith demo</h1>
 <p class="lead">Each image is shown by the markup that <code>thumbsmith html</code> prints.
-To upload your own images, run <code>thumbsmith serve</code>.</p>
+To compare formats and upload your own images, run <code>thumbsmith serve --root thumbsmith-demo --open</code>.</p>
 {sections}</main>
 </body>
 </html>

@@ -51,6 +51,7 @@ class BackgroundUpdater:
         self._queued: dict[str, Future[Outcome]] = {}
         self._running: dict[str, Future[Outcome]] = {}
         self._failed: OrderedDict[str, tuple[float, ThumbsmithError]] = OrderedDict()
+        self._unscanned = 0  # sources that the running scan has not checked yet
         self._reported = ReportedFailures()
         self._stopped = threading.Event()
         self._watcher: threading.Thread | None = None
@@ -88,9 +89,12 @@ class BackgroundUpdater:
         return error if is_current else None
 
     def load(self) -> tuple[int, int]:
-        """Return how many keys are queued, and how many are being updated on request."""
+        """Return how many keys wait for an update, in the queue or in the running scan, and how many are being updated.
+
+        The keys that a scan is updating count as waiting.
+        """
         with self._condition:
-            return len(self._queued), len(self._running)
+            return len(self._queued) + self._unscanned, len(self._running)
 
     def follow_source(self) -> None:
         """Start to watch the source in a thread if it is a folder, so that files that others put there are updated."""
@@ -209,9 +213,22 @@ class BackgroundUpdater:
         with self._condition:
             self._reported.next_scan()
         stop: Callable[[], bool] = self._stopped.is_set
-        with scan(scope) as found:
+        with scan(scope) as found, self._counting(found.sources):
             for result in sync(found, renderer=self._renderer, threads=self._threads, stop=stop):
                 failed = failed or result.error is not None
                 self._count(result)
+                with self._condition:
+                    self._unscanned = max(0, self._unscanned - 1)
                 self._log_failure(result.key, result.error)
         return None if stop() else not failed
+
+    @contextmanager
+    def _counting(self, sources: int) -> Iterator[None]:
+        """Count the sources of a scan as waiting; none when it has ended or failed."""
+        with self._condition:
+            self._unscanned = sources
+        try:
+            yield
+        finally:
+            with self._condition:
+                self._unscanned = 0

@@ -11,7 +11,7 @@ import unicodedata
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from threading import Lock
 from typing import Final, Literal, Protocol, TypeVar
@@ -174,7 +174,7 @@ class ImageLibrary:
 
     def count_sources(self, query: Query) -> int:
         """Return how many sources the query selects. Raises StoreError."""
-        return sum(1 for _ in self._matching(query))
+        return sum(1 for _ in self._matching(replace(query, sort="name")))
 
     def _matching(self, query: Query, after: str = "") -> Iterator[ObjectInfo]:
         selection = self.recipe.selection
