@@ -124,6 +124,22 @@ def test_an_invalid_upload_is_refused(server: RunningServer, query, content, sta
     assert not _leftovers(server, "bound")
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Content-Range": "bytes 10-20/21"}, 400),
+        ({"Content-Encoding": "gzip"}, 415),
+        ({"Content-Encoding": "Identity"}, 202),
+    ],
+)
+def test_a_part_of_a_file_is_refused(server: RunningServer, headers: dict[str, str], status: int):
+    """A resumed upload (`curl -C`) would replace the file by its end, and a coded body is not the file."""
+    path = f"/images/part-{status}.jpg"
+    answer = server.client.put(path, content=picture(), headers={**JPEG, **headers})
+    assert answer.status_code == status
+    assert (server.sources / f"part-{status}.jpg").exists() == (status == 202)
+
+
 @pytest.mark.parametrize("path", ["..%2Fx.jpg", ".hidden.jpg", "a/.b/c.jpg", "%2Fabs.jpg", "a%00b.jpg", "a%2F"])
 def test_an_invalid_name_is_refused(server: RunningServer, path: str):
     """Names outside the folder, of hidden files and of folders get 422."""

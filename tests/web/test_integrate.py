@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import re
+import subprocess
+import sys
 import threading
 import types
 from collections.abc import Iterator
@@ -65,6 +67,33 @@ async def _use_site(app: FastAPI, thumbsmith: str) -> None:
         assert (await client.get(f"/photos/{answer['key']}")).json()["status"] == "ok"
         assert (await client.get("/photos/none.png")).status_code == 404
         assert (await client.post("/photos", json={**body, "type": "text/html"})).status_code == 415
+
+
+USE_OF_MOUNTED = """
+import asyncio, httpx
+
+async def use():
+    headers = {"Authorization": "Bearer a secret that clients send"}
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://your.site", headers=headers) as client:
+        with open("picture.jpg", "rb") as file:
+            stored = await client.put("/thumbs/images/a.jpg?wait=60", content=file.read())
+        listed = (await client.get("/thumbs/images")).json()["images"]
+        shown = await client.get(listed[0]["renditions"][0]["url"])
+        print(stored.status_code, shown.status_code, (await client.get("/thumbs/")).status_code)
+
+asyncio.run(use())
+"""
+
+
+def test_mounted(tmp_path: Path):
+    """A mounted application makes thumbnails, although its host passes on no lifespan; the process ends by itself."""
+    (code,) = (each for each in _blocks("python") if "Mount" in each)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "picture.jpg").write_bytes(picture())
+    program = [sys.executable, "-c", code + USE_OF_MOUNTED]
+    ran = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert (ran.stdout.split(), ran.stderr) == (["201", "200", "200"], "")
 
 
 def test_django(guarded: RunningServer, monkeypatch: pytest.MonkeyPatch):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -63,6 +63,7 @@ class DirectUploadEndpoints:
         key, replace = key_from_path(request), flag_from_query(request, "replace")
         wait = wait_seconds(request, self.images.max_wait)
         kind = accepted_type(request.headers.get("content-type", ""), "Content-Type")
+        _refuse_part(request.headers)
         self._refuse_length(request.headers.get("content-length", ""))
         async with self._incoming(key, kind, replace=replace) as file:
             await file.write_body(request)
@@ -178,6 +179,18 @@ class DirectUploadEndpoints:
             return _refused(result.key, problem)
         name = "manifest" if response.status_code == 201 else "making"
         return {"key": result.key, "status": response.status_code, name: json.loads(bytes(response.body))}
+
+
+def _refuse_part(headers: Mapping[str, str]) -> None:
+    """Raise Problem for a body that is not the file itself: a part of it, or the file in a content coding.
+
+    RFC 9110, sections 14.5 and 8.4. `curl -C` sends a part.
+    """
+    if "content-range" in headers:
+        raise Problem(400, "Content-Range: expected the whole file. Send it again from its start.", code="bad_body")
+    if headers.get("content-encoding", "identity").strip().lower() != "identity":
+        detail = "Content-Encoding: expected the file without a coding."
+        raise Problem(415, detail, code="unsupported_type", headers={"Accept-Encoding": "identity"})
 
 
 def _refused(key: str, problem: Problem) -> dict[str, Any]:
