@@ -4,8 +4,10 @@ import contextlib
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 
 CHROMIUM = shutil.which("chromium")
@@ -43,6 +45,14 @@ class RecordedPage:
 
     def _on_request(self, request: Request) -> None:
         self.requests.append(request.url)
+
+
+def faults(page: Page) -> list[dict[str, Any]]:
+    """Return what axe-core finds by all rules of WCAG 2.2 AA and its best practices."""
+    page.add_style_tag(content="* { transition: none !important }")  # a color in transition is no fault
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+    options = {"resultTypes": ["violations"], "runOnly": {"type": "tag", "values": tags}}
+    return Axe().run(page, options=options).response["violations"]
 
 
 @contextlib.contextmanager

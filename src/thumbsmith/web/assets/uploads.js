@@ -119,8 +119,10 @@ function render() {
   byId("uploads-retry").hidden = !counted("failed").some((job) => job.canRetry);
   const list = byId("uploads-list");
   const rows = [...jobs].sort((one, other) => ORDER.indexOf(one.state) - ORDER.indexOf(other.state)).map(updatedRow);
-  // Rows move only if the order changed, so that the focus stays.
-  if (rows.length !== list.children.length || rows.some((row, index) => list.children[index] !== row)) list.replaceChildren(...rows);
+  if (rows.length === list.children.length && rows.every((row, index) => list.children[index] === row)) return;
+  const focused = list.contains(document.activeElement) ? document.activeElement : null;
+  list.replaceChildren(...rows);
+  focused?.focus(); // it moved with its row
 }
 
 const isFinal = (job) => job.state === "done" || job.state === "failed" || job.state === "canceled";
