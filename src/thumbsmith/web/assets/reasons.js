@@ -4,6 +4,7 @@ const REASONS = {
   empty: "The file is empty.",
   unsupported_format: "This is not an image format that Thumbsmith reads.",
   corrupt: "The file is damaged.",
+  encrypted: "The file is protected by a password. Remove the password first.",
   truncated: "The file is incomplete. Upload it again.",
   too_many_bytes: "The file is too large.",
   too_many_pixels: "The image has too many pixels.",
