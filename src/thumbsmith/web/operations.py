@@ -251,6 +251,9 @@ _WAIT: Final = _query_parameter(
     "wait", {"type": "number", "minimum": 0}, "How many seconds to wait for thumbnails that are being made."
 )
 _REPLACE: Final = _query_parameter("replace", _BOOLEAN, "Replace the image that has this name. The default is false.")
+_FORM: Final = _object(
+    {"file": _described(_list(_BINARY["schema"]), "The files. Any name of the field is accepted.")}, open_ended=True
+)
 _STORED: Final = {
     201: ("The manifest: the thumbnails were made within the time of `wait`.", _json("Manifest")),
     202: ("The image is stored. Its thumbnails are being made.", _json("Making")),
@@ -342,7 +345,7 @@ OPERATIONS: Final = (
             _WAIT,
             _REPLACE,
         ),
-        body={"multipart/form-data": {"schema": _object({"file": _list(_BINARY["schema"])}, open_ended=True)}},
+        body={"multipart/form-data": {"schema": _FORM}},
         responses={
             **{status: (text, _one_or_several(content)) for status, (text, content) in _STORED.items()},
             207: ("Several files with different results: `status` of each.", _json("Uploads")),

@@ -24,6 +24,9 @@ function typeName(schema) {
 const row = (...cells) => createElement("tr", {}, ...cells.map((cell) => createElement("td", {}, cell)));
 const code = (text) => createElement("code", {}, text);
 
+// Descriptions have code in backticks.
+const prose = (text) => createElement("span", {}, ...text.split("`").map((part, index) => (index % 2 ? code(part) : part)));
+
 function table(title, label, head, rows) {
   if (!rows.length) return null;
   const cells = head.map((text) => createElement("th", { scope: "col" }, text));
@@ -33,7 +36,7 @@ function table(title, label, head, rows) {
 }
 
 function parameterRows(operation) {
-  return operation.parameters.map((each) => row(code(each.name), `${each.in}, ${typeName(each.schema)}`, each.description || ""));
+  return operation.parameters.map((each) => row(code(each.name), `${each.in}, ${typeName(each.schema)}`, prose(each.description || "")));
 }
 
 function bodyRows(api, content) {
@@ -41,14 +44,14 @@ function bodyRows(api, content) {
     const properties = Object.entries(resolve(api, schema).properties || {});
     if (!properties.length) return [row(code(type), typeName(schema), "")];
     const required = resolve(api, schema).required || [];
-    return properties.map(([name, each]) => row(code(name), `${typeName(each)}${required.includes(name) ? "" : ", optional"}`, each.description || ""));
+    return properties.map(([name, each]) => row(code(name), `${typeName(each)}${required.includes(name) ? "" : ", optional"}`, prose(each.description || "")));
   });
 }
 
 function responseRows(operation) {
   return Object.entries(operation.responses).map(([status, { description, content = {} }]) => {
     const types = Object.entries(content).map(([type, { schema }]) => `${type}: ${typeName(schema)}`);
-    return row(code(status), description, types.join(", ") || NO_BODY);
+    return row(code(status), prose(description), types.join(", ") || NO_BODY);
   });
 }
 
@@ -68,7 +71,7 @@ function section(api, path, method, operation) {
   const label = `${method.toUpperCase()} ${path}`;
   return createElement("section", { class: "operation", id, "aria-labelledby": `${id}-title` },
     createElement("h2", { id: `${id}-title` }, createElement("span", { class: `method ${method}` }, method.toUpperCase()), " ", code(path)),
-    createElement("p", {}, operation.summary),
+    createElement("p", {}, prose(operation.summary)),
     createElement("pre", { tabIndex: 0, role: "region", "aria-label": `Example of ${label}` }, code(example(method.toUpperCase(), path, operation))),
     table("Parameters", label, ["Name", "Type", "Meaning"], parameterRows(operation)),
     table("Body", label, ["Name", "Type", "Meaning"], bodyRows(api, operation.requestBody?.content || {})),
