@@ -6,6 +6,7 @@
     │  ├─ RecipeError        the recipe, or one of its values, is invalid
     │  └─ MassDeletionRefused  a sync would delete more than half of all thumbnails
     ├─ StoreError            a store could not do an operation; `transient` depends on its answer
+    │  ├─ StoreFull          the store has no room for more
     │  ├─ SourceChanged      the object was replaced or deleted while it was read: read it again
     │  └─ S3Error            S3 answered with an error status
     ├─ WorkerError           a worker process failed, and the image is not the cause: retry
@@ -144,9 +145,23 @@ class NotIsolated(WorkerError):
 
 
 class MissingDecoder(ThumbsmithError):
-    """The package that reads this format is not installed. The message names the extra to install."""
+    """The package that reads this format is not installed. The message has the command that installs it here.
+
+    `extra` is the extra that has the package, None for the plain install. `detail` is the message without the command,
+    which a worker process cannot find out.
+    """
 
     transient = True
+
+    def __init__(self, detail: str, extra: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.extra = extra
+
+    def __str__(self) -> str:
+        from thumbsmith.installation import install_command  # noqa: PLC0415 - only needed where a package is missing
+
+        return f"{self.detail}: run {install_command(self.extra)}"
 
 
 class OutOfTime(ThumbsmithError):

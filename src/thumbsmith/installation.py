@@ -12,8 +12,8 @@ def missing_extra(what: str, extra: str) -> str:
     return f'{what} needs the extra "{extra}": run {install_command(extra)}'
 
 
-def install_command(extra: str) -> str:
-    """Return the command that adds an extra to this installation, for a POSIX shell.
+def install_command(extra: str | None = None) -> str:
+    """Return the command that adds an extra to this installation, or without one repairs it, for a POSIX shell.
 
     It installs from the same origin: the package index, a checkout, an archive or a repository.
     """
@@ -35,18 +35,19 @@ def install_command(extra: str) -> str:
     return shlex.join([*program, *words])
 
 
-def _requirement(extra: str) -> list[str]:
+def _requirement(extra: str | None) -> list[str]:
     """Return the package with the extra as an installer names it.
 
     https://packaging.python.org/en/latest/specifications/direct-url describes the origin.
     """
     origin = _origin()
     url = str(origin.get("url", ""))
-    name = f"thumbsmith[{extra}]"
+    added = f"[{extra}]" if extra else ""
+    name = f"thumbsmith{added}"
     if "dir_info" in origin:
         from urllib.parse import unquote, urlsplit  # noqa: PLC0415 - as above
 
-        folder = f"{unquote(urlsplit(url).path)}[{extra}]"
+        folder = f"{unquote(urlsplit(url).path)}{added}"
         return ["--editable", folder] if origin["dir_info"].get("editable") else [folder]
     if "vcs_info" in origin:
         source = origin["vcs_info"]

@@ -12,6 +12,7 @@ from tests.cli.command import Command
 from thumbsmith.errors import WorkerError
 from thumbsmith.image import eighth
 from thumbsmith.image.formats import SOURCE_FORMATS
+from thumbsmith.installation import install_command
 from thumbsmith.worker import Workers, sandbox
 from thumbsmith.worker.isolation import LAYERS
 from thumbsmith.worker.processes import Template
@@ -74,7 +75,7 @@ def test_a_missing_package_is_named(thumbsmith: Command, monkeypatch: pytest.Mon
     monkeypatch.setattr("thumbsmith.image.opening.find_spec", lambda name: None if name == "pi_heif" else real(name))
     ran = thumbsmith("doctor")
     assert ran.code == 1
-    assert "missing    heic: pip install pi-heif" in ran.out
+    assert f"missing    heic: {install_command()}" in ran.out
 
 
 def test_a_format_that_is_not_there_is_a_failure(thumbsmith: Command, monkeypatch: pytest.MonkeyPatch):

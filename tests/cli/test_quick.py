@@ -78,6 +78,8 @@ def test_other_options_change_the_variants_of_the_recipe(thumbsmith: Command):
         (["--size", "9", "--format", "webp", "-o", "{stem}.png"], "the thumbnail is webp: use {ext}, or --format png"),
         (["-o", "out/{stem}{ext}"], "two thumbnails of a.jpg would both become out/a.webp: use --size"),
         (["-o", "thumb.jpg"], "two thumbnails of a.jpg would both become thumb.jpg"),
+        (["-o", ""], "-o: expected a folder, a template or -, found an empty text"),
+        ([""], "expected an image file, found an empty argument"),
         (["-o", "-"], "-o -: expected one image and one thumbnail, found 1 image and 3 thumbnails of each"),
         (["--size", "9", "-o", "-", "--json"], "--json: expected without -o -"),
     ],

@@ -155,7 +155,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch):
     for package in ("resvg_py", "pypdfium2_raw"):
         monkeypatch.setitem(sys.modules, package, None)
     for data in (svg(), pdf()):
-        with pytest.raises(MissingDecoder, match=r"thumbsmith\[documents\]"):
+        with pytest.raises(MissingDecoder, match=r'needs the extra "documents": run .*\[documents\]'):
             render(data, WHOLE)
 
 

@@ -80,7 +80,7 @@ def test_the_sensor_is_developed_at_half_size():
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch):
     """If the sensor must be developed, and LibRaw is not installed, the message names the extra."""
     monkeypatch.setitem(sys.modules, "rawpy", None)
-    with pytest.raises(MissingDecoder, match=r"thumbsmith\[raw\]"):
+    with pytest.raises(MissingDecoder, match=r'needs the extra "raw": run .*\[raw\]'):
         render(dng(JPEG, size=(400, 240)), WHOLE)
 
 

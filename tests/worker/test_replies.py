@@ -87,7 +87,9 @@ def test_refusals_are_raised():
         parse_reply(Frame("rejected", {"code": "truncated", "detail": "it ends"}), ORDER)
     assert (rejected.value.code, rejected.value.detail) == (Code.TRUNCATED, "it ends")
     with pytest.raises(MissingDecoder, match="heic"):
-        parse_reply(Frame("missing", {"detail": "needs heic"}), ORDER)
+        parse_reply(Frame("missing", {"detail": "needs heic", "extra": None}), ORDER)
+    with pytest.raises(ProtocolError):
+        parse_reply(Frame("missing", {"detail": "needs it", "extra": "'; rm -r ~ #"}), ORDER)
     with pytest.raises(WorkerError, match="KeyError"):
         parse_reply(Frame("failed", {"detail": "KeyError: 1"}), ORDER)
 

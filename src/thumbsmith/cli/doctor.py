@@ -14,7 +14,6 @@ from thumbsmith.cli.arguments import json_option, recipe_from, recipe_option
 from thumbsmith.cli.command import command
 from thumbsmith.cli.terminal import emit, styled
 from thumbsmith.image.formats import SOURCE_FORMATS
-from thumbsmith.installation import install_command
 from thumbsmith.recipe import Recipe
 from thumbsmith.worker import Workers, usable_cores
 from thumbsmith.worker.budget import default_memory_bytes
@@ -100,4 +99,4 @@ def _installs(name: str) -> str:
     found = SOURCE_FORMATS.get(name)
     if found is None or found.package is None:
         return ""
-    return f": {install_command(found.extra) if found.extra else found.install}"
+    return f": {found.install}"

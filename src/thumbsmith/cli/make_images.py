@@ -76,6 +76,8 @@ def find_images(arguments: Sequence[str], *, recursive: bool, max_bytes: int) ->
         path = Path(argument)
         if argument == STDIN:
             found.setdefault(Path(STDIN_NAME), Image(Path(STDIN_NAME), data=_read_stdin(max_bytes)))
+        elif not argument:
+            raise UsageError("expected an image file, found an empty argument")
         elif "://" in argument:
             raise UsageError(
                 f'{argument}: expected a file of this machine, found an address: for a bucket, use "thumbsmith sync"'

@@ -63,11 +63,13 @@ class Output:
         """Return the output that the option -o describes. Raises UsageError for an invalid template."""
         if option is None:
             return cls(_BESIDE)
+        if not option:
+            raise UsageError("-o: expected a folder, a template or -, found an empty text")
         with suppress(OSError):  # `check` reports a folder without access
             if "{" not in option and Path(option).is_file() and format_of(option) is None:
                 raise UsageError(f"{option}: expected a folder to write to, found a file")
         if Path(option).is_dir() or ("{" not in option and format_of(option) is None):
-            escaped = (option.rstrip("/") or "/").replace("{", "{{").replace("}", "}}")
+            escaped = option.rstrip("/").replace("{", "{{").replace("}", "}}")
             return cls(escaped + _IN_FOLDER)
         template = option.replace(".{ext}", "{ext}")
         _check_template(option, template)

@@ -99,9 +99,7 @@ def load_library() -> Any:
     try:
         import pypdfium2_raw as pdfium  # noqa: PLC0415 - an optional package
     except ImportError as error:
-        from thumbsmith.image.formats import SOURCE_FORMATS  # noqa: PLC0415 - formats names this module
-
-        raise MissingDecoder(f"PDF needs another package: {SOURCE_FORMATS['pdf'].install}") from error
+        raise MissingDecoder('decoding pdf needs the extra "documents"', "documents") from error
     no_fonts = (ctypes.POINTER(ctypes.c_char) * 1)()
     config = pdfium.FPDF_LIBRARY_CONFIG(version=2, m_pUserFontPaths=no_fonts)
     pdfium.FPDF_InitLibraryWithConfig(config)

@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from thumbsmith.errors import MissingDecoder
+from thumbsmith.installation import install_command
 
 if TYPE_CHECKING:
     from thumbsmith.image.containers.base import Probe, Window
@@ -56,9 +57,8 @@ class SourceFormat:
 
     @property
     def install(self) -> str:
-        """Return the command that installs its package."""
-        what = f'"thumbsmith[{self.extra}]"' if self.extra else str(self.package).replace("_", "-")
-        return f"pip install {what}"
+        """Return the command that installs its package here. It reads files, which a worker process cannot."""
+        return install_command(self.extra)
 
     def require_package(self) -> None:
         """Import its package. Raises MissingDecoder if that is not installed."""
@@ -67,7 +67,8 @@ class SourceFormat:
         try:
             import_module(self.package)
         except ImportError as error:
-            raise MissingDecoder(f"decoding {self.name} needs another package: {self.install}") from error
+            what = f'the extra "{self.extra}"' if self.extra else f"the package {self.package}"
+            raise MissingDecoder(f"decoding {self.name} needs {what}", self.extra) from error
 
     def prepare_for_fork(self) -> None:
         """Load all that the decoder needs from files, if its package is installed: a child can open none."""

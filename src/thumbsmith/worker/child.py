@@ -70,7 +70,7 @@ def render_job(job: Frame, recipe: Recipe, channel: Channel, ceiling: int | None
     except Rejected as rejected:
         channel.send("rejected", code=rejected.code, detail=rejected.detail)
     except MissingDecoder as missing:
-        channel.send("missing", detail=str(missing))
+        channel.send("missing", detail=missing.detail, extra=missing.extra)
     except MemoryError:
         channel.send("rejected", code=Code.OVER_MEMORY, detail=_over_memory(recipe.limits, ceiling))
     except Exception as error:

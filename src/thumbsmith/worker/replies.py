@@ -18,6 +18,9 @@ from thumbsmith.recipe.model import Color
 from thumbsmith.recipe.names import Rendition, expected
 from thumbsmith.worker.wire import MAX_BLOCK_BYTES, Frame, ProtocolError
 
+# What a child may say that a missing package belongs to. Its answer becomes part of a command that people run.
+EXTRAS: Final = frozenset(each.extra for each in SOURCE_FORMATS.values())
+
 MAX_SENTENCE_CHARS: Final = 500
 MAX_NOTES: Final = 10
 
@@ -94,8 +97,8 @@ def parse_reply(frame: Frame, job: RenderJob) -> Reply:
             return RenderResult(facts, made, color, thumbhash, _notes(notes))
         case "rejected", {"code": str(code), "detail": str(detail)} if code in set(Code):
             raise Rejected(Code(code), _sentence(detail))
-        case "missing", {"detail": str(detail)}:
-            raise MissingDecoder(_sentence(detail))
+        case "missing", {"detail": str(detail), "extra": extra} if extra in EXTRAS:
+            raise MissingDecoder(_sentence(detail), extra)
         case "failed", {"detail": str(detail)}:
             raise WorkerError(_sentence(detail))
     raise ProtocolError(f"{_sentence(frame.kind)!r} with {len(frame.fields)} fields")
