@@ -126,7 +126,7 @@ def test_the_demo_shows_the_files_given(thumbsmith: Command):
 
 def test_the_demo_says_what_it_cannot_show(thumbsmith: Command):
     """A missing image and two images with one name give exit code 2 and a sentence."""
-    assert "none.jpg: expected a readable image file" in thumbsmith("demo", "none.jpg").err
+    assert "none.jpg: no such file" in thumbsmith("demo", "none.jpg").err
     Path("a.jpg").write_bytes(picture())
     ran = thumbsmith("demo", "a.jpg", "photos/a.jpg")
     assert (ran.code, "the same name" in ran.err) == (2, True)

@@ -13,7 +13,7 @@ from thumbsmith.bulk.scan import Scope
 from thumbsmith.cli.arguments import level_options, recipe_from, recipe_option
 from thumbsmith.cli.command import FILE_PATH, command
 from thumbsmith.cli.demo_page import page
-from thumbsmith.cli.make_images import own_output, print_skipped
+from thumbsmith.cli.make_images import check_image, own_output, print_skipped
 from thumbsmith.cli.sync import run
 from thumbsmith.cli.terminal import Console
 from thumbsmith.cli.wording import printable
@@ -64,6 +64,8 @@ def demo(images: tuple[str, ...], recipe: str | None) -> int:
     paths = [Path(image) for image in images]
     skipped = own_output(paths, loaded) | _thumbnails_of_demo(paths)
     given = [path for path in paths if path not in skipped]
+    for path in given:
+        check_image(path)
     files_by_name = {path.name: path for path in given} if images else {name: _sample(name) for name in SAMPLES}
     console = Console()
     print_skipped(skipped, console)

@@ -20,8 +20,18 @@ _OPTIONS: Final = (
         help="Let functions on AWS make the thumbnails: sqs://QUEUE, the URL of a queue, or batch://STACK for S3 Batch"
         " Operations. Default: make them on this machine.",
     ),
-    click.option("--max-usd", metavar="USD", type=float, help="Maximum cost, as estimated. Default: no maximum."),
-    click.option("--rate", metavar="N", type=float, help="Maximum number of messages per second. Default: no maximum."),
+    click.option(
+        "--max-usd",
+        metavar="USD",
+        type=Number(0, fraction=True),
+        help="Maximum cost, as estimated. Default: no maximum.",
+    ),
+    click.option(
+        "--rate",
+        metavar="N",
+        type=Number(0, fraction=True),
+        help="Maximum number of messages per second. Default: no maximum.",
+    ),
     click.option(
         "--milliseconds",
         metavar="MS",
