@@ -6,8 +6,11 @@ import pytest
 
 from tests.cli.command import Command
 from tests.pictures import picture
-from thumbsmith import Recipe, converge, open_store
+from thumbsmith import Recipe, StoreError, converge, open_store
+from thumbsmith.cli.keys import has_object
 from thumbsmith.recipe import Limits
+from thumbsmith.store import Headers
+from thumbsmith.store.folder import FolderStore
 
 NAMES = ["icon.webp", "small.webp", "large.webp"]
 
@@ -211,3 +214,28 @@ def test_a_key_that_is_known_is_no_error(thumbsmith: Command):
     _made(thumbsmith, "a.jpg")
     (thumbsmith.folder / "photos/a.jpg").unlink()
     assert thumbsmith("explain", "photos", "thumbs", "./photos/a.jpg").code == 0
+
+
+@pytest.mark.parametrize("key", ["a/b.jpg", "memory://images/a/b.jpg"])
+def test_a_key_may_be_an_address_below_the_source(thumbsmith: Command, key: str):
+    """In a store with an address, the address of the object works as its key, before and after DST."""
+    open_store("memory://images").put("a/b.jpg", picture(), Headers(content_type="image/jpeg"))
+    for arguments in ([key, "memory://thumbs"], ["memory://thumbs", key]):
+        ran = thumbsmith("explain", "memory://images", *arguments, "--json")
+        assert (ran.code, ran.events[0]["key"], ran.events[0]["state"]) == (0, "a/b.jpg", "missing")
+
+
+def test_a_source_that_cannot_be_read_is_known(thumbsmith: Command, monkeypatch: pytest.MonkeyPatch):
+    """An object that exists and cannot be read is a key; a store that fails is an error."""
+
+    def refuse(one_object: bool) -> None:
+        def head(_: FolderStore, key: str) -> None:
+            raise StoreError(f"{key}: Permission denied", transient=True, one_object=one_object)
+
+        monkeypatch.setattr(FolderStore, "head", head)
+
+    refuse(one_object=True)
+    assert has_object(open_store("photos"), "a.jpg")
+    refuse(one_object=False)
+    with pytest.raises(StoreError):
+        has_object(open_store("photos"), "a.jpg")

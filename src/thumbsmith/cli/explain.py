@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Any, Final
 
 import click
@@ -50,7 +49,7 @@ def explain(source: str, one: str, two: str, recipe: str | None, as_json: bool) 
     with stoppable(Console(), grace=0):
         images = open_source(source)
         images.check_reachable()
-        destination, argument = destination_and_key(one, two, partial(has_object, images))
+        destination, argument = destination_and_key(one, two, lambda each: has_object(images, key_below(images, each)))
         scope, key = scope_of(source, destination, recipe, DEFAULTS), key_below(images, argument)
         try:
             found = explain_key(scope, key)

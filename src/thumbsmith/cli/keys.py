@@ -26,7 +26,8 @@ def destination_and_key(one: str, two: str, is_key: Callable[[str], bool] = lamb
     if places[0] != places[1]:
         swapped = places[1]
     else:
-        swapped = not places[0] and (not one or is_key(one) or bool(Path(one).suffix and not Path(two).suffix))
+        looks_swapped = not places[0] and bool(Path(one).suffix and not Path(two).suffix)
+        swapped = not one or (is_key(one) and not is_key(two)) or looks_swapped
     return (two, one) if swapped else (one, two)
 
 
