@@ -137,7 +137,7 @@ def test_a_child_that_is_not_confined_handles_nothing(monkeypatch: pytest.Monkey
     monkeypatch.setattr("resource.setrlimit", refuse)
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        order = Frame("prepare", {"ceiling": None, "shared": False}, (SMALL.to_json().encode(),))
+        order = Frame("prepare", {"ceiling": None, "shared": False, "extras": []}, (SMALL.to_json().encode(),))
         prepare(order, Isolation(frozenset(), {}))(Channel(theirs))
         with pytest.raises(WorkerError, match=r"confining a worker process failed at core: .*Operation not permitted"):
             parse_reply(Channel(ours).receive(0), RenderJob(BytesReader(picture()), SMALL, None))

@@ -42,7 +42,7 @@ def job(control: socket.socket) -> Iterator[Channel]:
 def _prepare(control: socket.socket, *, shared: bool = False) -> None:
     """Have the template prepared for SMALL."""
     control.sendall(b"=")
-    Channel(control).send("prepare", SMALL.to_json().encode(), ceiling=None, shared=shared)
+    Channel(control).send("prepare", SMALL.to_json().encode(), ceiling=None, shared=shared, extras=[])
 
 
 def _ending(control: socket.socket) -> Frame:

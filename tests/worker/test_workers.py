@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Limits, Recipe
 from thumbsmith.worker import Workers, parent, usable_cores
 from thumbsmith.worker.launch import Launched
-from thumbsmith.worker.replies import RenderResult
+from thumbsmith.worker.parent import Work
+from thumbsmith.worker.replies import RenderJob, RenderResult
 
 from ..containers.files import HEIC
 from ..corpus import hostile, needs_corpus, photos
@@ -168,3 +170,28 @@ def test_the_ceiling_of_a_machine_with_little_memory():
         with pytest.raises(Rejected, match="than there is for one source, 100663296 bytes") as rejected:
             work.render(BytesReader(picture(size=(8000, 8000), kind="gif")), SMALL)
     assert rejected.value.code == Code.OVER_MEMORY
+
+
+class Counting(Workers):
+    """Workers that count how often they try."""
+
+    attempts = 0
+
+    def _attempt(self, job: RenderJob, until: float | None, *, fresh: bool) -> Work:
+        self.attempts += 1
+        return super()._attempt(job, until, fresh=fresh)
+
+
+@pytest.mark.skipif(find_spec("resvg_py") is None, reason="the extra documents is not installed")
+@pytest.mark.parametrize("isolation", ["source", "shared"])
+def test_the_packages_of_extras_are_loaded_when_a_source_needs_them(isolation: str):
+    """A drawing takes a second child, for which its package is loaded; the next drawing takes one, as pictures do."""
+    drawing = b'<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"/>'
+    with Counting(1, isolation=isolation) as workers:
+        counts = []
+        for source in (picture(), drawing, picture(), drawing):
+            workers.attempts = 0
+            assert len(workers.render(source, Recipe.default()).renditions) == 3
+            counts.append(workers.attempts)
+    assert counts[:1] + counts[2:] == [1, 1, 1]
+    assert counts[1] >= 2

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from thumbsmith.errors import Code, MissingDecoder, Rejected
 from thumbsmith.image.containers.base import Probe
+from thumbsmith.image.formats import SOURCE_FORMATS
 from thumbsmith.image.opening import set_pillow_pixel_limit
 from thumbsmith.image.pipeline import Job, check_source, make_renditions
 from thumbsmith.recipe import Limits, Recipe
@@ -56,6 +57,9 @@ def prepare(order: Frame, isolation: Isolation) -> Callable[[Channel], None]:
     """Return what the children of this process, the template, do from now on. The order comes from the parent."""
     recipe = Recipe.from_json(order.blobs[0].decode())
     ceiling, shared = order.fields["ceiling"], order.fields["shared"]
+    for each in SOURCE_FORMATS.values():
+        if each.extra in order.fields["extras"]:
+            each.prepare_for_fork()
     planned = steps(recipe.limits, ceiling, os.getpid(), LIFETIME_CPU_SECONDS if shared else 0)
     set_pillow_pixel_limit(recipe.limits.max_pixels)
     return Assignment(recipe=recipe, ceiling=ceiling, shared=shared, steps=planned, refused=isolation.refused).carry_out

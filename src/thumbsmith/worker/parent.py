@@ -80,19 +80,20 @@ def render_in_child(
     *,
     shared: bool = False,
     fresh: bool = False,
+    extras: frozenset[str] = frozenset(),
 ) -> Work:
     """Return what a child of `template` makes of the job, in `seconds`, by default `wall_clock_limit`.
 
-    With `shared`, the child may have handled other sources, unless `fresh` is set, and may handle further ones. Raises
-    Rejected, MissingDecoder, WorkerError, UsedChildFailed, or what the reader of the job raises. The template stays
-    `busy` where its child may still run.
+    The packages of `extras` are loaded for the child. With `shared`, it may have handled other sources, unless `fresh`
+    is set, and may handle further ones. Raises Rejected, MissingDecoder, WorkerError, UsedChildFailed, or what the
+    reader of the job raises. The template stays `busy` where its child may still run.
     """
     limits = job.recipe.limits
     limit = wall_clock_limit(limits) if seconds is None else seconds
     used = shared and not fresh
     try:
         with ExitStack() as reserved:  # memory is given back once the child has ended, or waits for another source
-            child = template.child(Setup(job.recipe, job.ceiling, shared), fresh=fresh)
+            child = template.child(Setup(job.recipe, job.ceiling, shared, extras), fresh=fresh)
             used = child.handled > 0
             result = _converse(job, child.end, budget, reserved, limit)
             usage = (template.keep_child() if isinstance(result, RenderResult) else None) or template.end_child()

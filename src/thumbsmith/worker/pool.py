@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Final, Literal, Self
 
 from thumbsmith.environment import isolation_required
-from thumbsmith.errors import NotIsolated, UsageError, WorkerDied, WorkerError
+from thumbsmith.errors import MissingDecoder, NotIsolated, UsageError, WorkerDied, WorkerError
 from thumbsmith.image.limits import check_file_size
 from thumbsmith.lifetime import Closing
 from thumbsmith.reader import Image, RangeReader, opened
@@ -60,6 +60,7 @@ class Workers(Closing):
         self._isolation = IsolationKind(isolation)
         self._required = isolation_required()
         self._lock = threading.Lock()
+        self._extras: frozenset[str] = frozenset()
         self._idle: list[Template] = []
         self._all: set[Template] = set()
         self._closed = False
@@ -137,6 +138,10 @@ class Workers(Closing):
                     return self._attempt(job, until, fresh=fresh)
                 except UsedChildFailed:
                     fresh = True
+                except MissingDecoder as missing:
+                    if missing.extra is None or missing.extra in self._extras:
+                        raise
+                    self._extras |= {missing.extra}  # a process loads it before it forks the next child
                 except WorkerDied:
                     deaths += 1
                     if deaths == MAX_DEATHS:
@@ -161,7 +166,8 @@ class Workers(Closing):
             if self._required:
                 self._layers_of(template)
             shared = (job.recipe.limits.isolation or self._isolation) is IsolationKind.SHARED
-            return render_in_child(job, template, self._budget, seconds, shared=shared, fresh=fresh)
+            extras = self._extras
+            return render_in_child(job, template, self._budget, seconds, shared=shared, fresh=fresh, extras=extras)
         finally:
             self._release(template)
 

@@ -31,11 +31,15 @@ GRACE_SECONDS: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a child is made for: a recipe, the bytes of memory that it may take, and whether it handles many sources."""
+    """What a child is made for: a recipe, the bytes of memory that it may take, and whether it handles many sources.
+
+    `extras` are those whose packages are loaded before it is forked.
+    """
 
     recipe: Recipe
     ceiling: int | None
     shared: bool
+    extras: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +156,8 @@ class Template:
     def _prepare(self, setup: Setup) -> None:
         self._control.sendall(PREPARE)
         recipe = setup.recipe.to_json().encode()
-        Channel(self._control).send("prepare", recipe, ceiling=setup.ceiling, shared=setup.shared)
+        fields = {"ceiling": setup.ceiling, "shared": setup.shared, "extras": sorted(setup.extras)}
+        Channel(self._control).send("prepare", recipe, **fields)
         self._setup = setup
 
     def layers(self) -> dict[str, bool]:

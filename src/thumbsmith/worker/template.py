@@ -65,7 +65,8 @@ def reset_signals() -> None:
 def load_engine() -> Prepare:
     """Import all that decoding and encoding import when they need it; return what prepares the children.
 
-    A child can open no file, so a module that is not imported here is missing there.
+    A child can open no file, so a module that is not imported here is missing there. The packages of extras are large
+    and seldom needed: they took a third of the time of a start. `prepare` loads those that the parent asks for.
     """
     from thumbsmith import image  # noqa: PLC0415 - as below
     from thumbsmith.image import containers, pillow  # noqa: PLC0415 - an error here is reported, one at the top is not
@@ -85,7 +86,8 @@ def load_engine() -> Prepare:
     pillow.Image.preinit()  # loads the plugins that saving needs for any format
     prepare_for_fork()
     for each in SOURCE_FORMATS.values():
-        each.prepare_for_fork()
+        if not each.extra:
+            each.prepare_for_fork()
     return prepare
 
 
