@@ -31,9 +31,9 @@ def _foreign(scene: Scene) -> list[str]:
 def test_selected_objects_are_sources():
     """Every selected object is a source; hidden names and folder markers are not."""
     scene = Scene()
-    for key in ("b.jpg", "a/b.txt", ".hidden", "a/.git/x", "folder/"):
+    for key in ("b.jpg", "a/b.gif", ".hidden", "a/.git/x", "folder/"):
         scene.upload(key)
-    assert _sources(scene.scope()) == ["a/b.txt", "b.jpg"]
+    assert _sources(scene.scope()) == ["a/b.gif", "b.jpg"]
 
 
 def test_thumbnails_of_a_deleted_source_are_orphaned():
@@ -97,11 +97,11 @@ def test_a_prefix_limits_the_scan():
     for key in ("a/x.jpg", "a/xy.jpg", "a/y.jpg", "a", "b.jpg"):
         scene.upload(key)
         scene.converge(key)
-    scene.destination.put("a/x.txt", b"", HEADERS)
+    scene.destination.put("a/x.gif", b"", HEADERS)
     scene.destination.put("a/small.webp", b"", HEADERS)
     scene.source.delete("a/xy.jpg")
     found = _inspect(replace(scene.scope(), prefix="a/x"))
-    assert {(each.key, each.state) for each in found} == {("a/x.jpg", "fresh"), ("a/xy.jpg", None), ("a/x.txt", None)}
+    assert {(each.key, each.state) for each in found} == {("a/x.jpg", "fresh"), ("a/xy.jpg", None), ("a/x.gif", None)}
     assert "a" not in {each.key for each in _inspect(replace(scene.scope(), prefix="a/"))}
 
 

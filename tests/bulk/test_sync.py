@@ -121,7 +121,7 @@ def test_stop_finishes_the_keys_in_progress():
 def test_the_plan_says_what_sync_does():
     """The plan gives every state with its reason and changes nothing; sync then does what it says."""
     scene = _filled(6)
-    scene.upload("bad.txt", b"no image at all")
+    scene.upload("bad.gif", b"no image at all")
     _sync(scene)
     scene.upload("0.jpg", picture("#ffffff"))
     scene.upload("new.jpg")
@@ -137,7 +137,7 @@ def test_the_plan_says_what_sync_does():
         "3.jpg": ("fresh", "as recorded"),
         "4.jpg": ("fresh", "as recorded"),
         "5.jpg": ("fresh", "as recorded"),
-        "bad.txt": ("rejected", plan["bad.txt"].why),
+        "bad.gif": ("rejected", plan["bad.gif"].why),
         "new.jpg": ("missing", "there is no manifest"),
     }
     assert [info.key for info in plan["4.jpg"].orphaned] == ["4.jpg/old.webp"]

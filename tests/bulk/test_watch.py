@@ -107,16 +107,16 @@ def watch(tmp_path: Path) -> Watch:
 def test_a_hint_converges_the_key(watch: Watch):
     """After a hint, a new, a replaced, an invalid and a deleted file each have the right outcome."""
     watch.upload("a.jpg")
-    watch.upload("b.txt", b"no picture")
-    watch.hint("a.jpg", "b.txt", "c.jpg")
-    assert watch.outcomes() == {"a.jpg": "made", "b.txt": "rejected", "c.jpg": "absent"}
+    watch.upload("b.gif", b"no picture")
+    watch.hint("a.jpg", "b.gif", "c.jpg")
+    assert watch.outcomes() == {"a.jpg": "made", "b.gif": "rejected", "c.jpg": "absent"}
     watch.upload("a.jpg", picture("#010203", (90, 20)))
     watch.hint("a.jpg")
     assert watch.outcomes() == {"a.jpg": "made"}
     (watch.photos / "a.jpg").unlink()
-    watch.hint("a.jpg", "b.txt")
-    assert watch.outcomes() == {"a.jpg": "deleted", "b.txt": "rejected"}
-    assert watch.thumbs() == {"b.txt"}
+    watch.hint("a.jpg", "b.gif")
+    assert watch.outcomes() == {"a.jpg": "deleted", "b.gif": "rejected"}
+    assert watch.thumbs() == {"b.gif"}
 
 
 def test_hints_for_hidden_names_are_ignored(watch: Watch):

@@ -88,9 +88,9 @@ def test_what_was_replaced(thumbsmith: Command):
 
 def test_what_is_rejected(thumbsmith: Command):
     """A rejected source has a code, a detail and the time of the next try, and no renditions."""
-    (thumbsmith.folder / "photos/a.txt").write_bytes(b"no picture at all")
-    _made(thumbsmith, "a.txt")
-    found = _explained(thumbsmith, "a.txt")
+    (thumbsmith.folder / "photos/a.gif").write_bytes(b"no picture at all")
+    _made(thumbsmith, "a.gif")
+    found = _explained(thumbsmith, "a.gif")
     assert found["state"] == "rejected"
     assert found["rejection"]["code"] == "unsupported_format"
     assert found["rejection"]["detail"] == found["why"]
@@ -143,9 +143,9 @@ def test_people_read_the_same(thumbsmith: Command):
     assert "state      stale: missing or altered: large.webp" in lines
     assert "right      a.jpg/icon.webp" in lines
     assert "missing    a.jpg/large.webp" in lines
-    (thumbsmith.folder / "photos/a.txt").write_bytes(b"no picture at all")
-    _made(thumbsmith, "a.txt")
-    assert "rejected   unsupported_format; tried again when" in thumbsmith("explain", "photos", "a.txt", "thumbs").out
+    (thumbsmith.folder / "photos/a.gif").write_bytes(b"no picture at all")
+    _made(thumbsmith, "a.gif")
+    assert "rejected   unsupported_format; tried again when" in thumbsmith("explain", "photos", "a.gif", "thumbs").out
     (thumbsmith.folder / "photos/a.jpg").unlink()
     gone = thumbsmith("explain", "photos", "a.jpg", "thumbs").out
     assert "left       a.jpg/manifest.json" in gone

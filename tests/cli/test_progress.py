@@ -41,8 +41,8 @@ def test_progress_is_shown_while_stores_are_listed_and_after(thumbsmith: Command
 
 def test_messages_stay_above_the_bar(thumbsmith: Command):
     """A rejection is printed as a whole line, in color, while the bar is shown."""
-    Path("photos/note.txt").write_text("no image")
-    assert "\x1b[35mrejected\x1b[0m note.txt: unsupported_format, " in _shown("sync", "photos", "thumbs")
+    Path("photos/note.gif").write_text("no image")
+    assert "\x1b[35mrejected\x1b[0m note.gif: unsupported_format, " in _shown("sync", "photos", "thumbs")
 
 
 def test_a_few_images_need_no_bar(thumbsmith: Command):

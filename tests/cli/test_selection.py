@@ -60,7 +60,7 @@ def test_the_exit_code_says_whether_there_is_something_to_do(thumbsmith: Command
     assert (code(), code("--exit-code")) == (0, 3)
     thumbsmith("sync", "photos", "thumbs")
     (thumbsmith.folder / "thumbs" / "mine.txt").touch()
-    (thumbsmith.folder / "photos" / "note.txt").write_text("no image")
+    (thumbsmith.folder / "photos" / "note.gif").write_text("no image")
     thumbsmith("sync", "photos", "thumbs")
     assert code("--exit-code") == 0
     (thumbsmith.folder / "photos" / "a.jpg").write_bytes(picture("#ffffff"))
@@ -77,8 +77,8 @@ def test_quiet_prints_only_errors(thumbsmith: Command):
         where = ["photos/a.jpg"] if "make" in arguments else ["photos", "thumbs", "-q"]
         ran = thumbsmith(*(["-q"] if "make" in arguments else []), *arguments, *where)
         assert (ran.code, ran.out, ran.err) == (0, "", "")
-    (thumbsmith.folder / "photos" / "note.txt").write_text("no image")
-    assert thumbsmith("sync", "photos", "thumbs", "--quiet").err.startswith("rejected note.txt: ")
+    (thumbsmith.folder / "photos" / "note.gif").write_text("no image")
+    assert thumbsmith("sync", "photos", "thumbs", "--quiet").err.startswith("rejected note.gif: ")
 
 
 def test_verbose_prints_each_image(thumbsmith: Command):
@@ -96,7 +96,7 @@ def test_verbose_prints_each_image(thumbsmith: Command):
 def test_many_rejections_of_a_kind_are_summarized(thumbsmith: Command):
     """Of each reason ten rejections are printed, then their number; -v prints each; the summary groups by reason."""
     for number in range(12):
-        (thumbsmith.folder / "photos" / f"{number:02}.txt").write_text("no image")
+        (thumbsmith.folder / "photos" / f"{number:02}.gif").write_text("no image")
     (thumbsmith.folder / "photos" / "empty.jpg").touch()
     ran = thumbsmith("sync", "photos", "thumbs")
     assert ran.err.count("rejected ") == 11

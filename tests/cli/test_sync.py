@@ -11,9 +11,9 @@ from tests.pictures import picture
 from thumbsmith.worker import usable_cores
 
 PHOTO = {"icon.webp", "small.webp", "large.webp", "manifest.json"}
-FIRST = {"sources": 3, "made": 3, "fresh": 0, "rejected": 0, "failed": 0, "renditions": 9, "deleted": 0}
+FIRST = {"sources": 3, "made": 3, "fresh": 0, "rejected": 0, "failed": 0, "ignored": 0, "renditions": 9, "deleted": 0}
 AGAIN = FIRST | {"made": 0, "fresh": 3, "renditions": 0}
-PLAN = {"sources": 3, "missing": 0, "stale": 0, "fresh": 3, "rejected": 0, "orphaned": 0, "foreign": 0}
+PLAN = {"sources": 3, "missing": 0, "stale": 0, "fresh": 3, "rejected": 0, "orphaned": 0, "foreign": 0, "ignored": 0}
 
 
 def _synced(thumbsmith: Command) -> Command:
@@ -41,11 +41,11 @@ def test_sync_makes_what_is_missing_and_then_nothing(thumbsmith: Command):
 
 def test_one_line_a_source(thumbsmith: Command):
     """With --json each source has one line with key, outcome, renditions, and a code if it is rejected."""
-    (thumbsmith.folder / "photos" / "note.txt").write_text("no image")
+    (thumbsmith.folder / "photos" / "note.gif").write_text("no image")
     events = {event["key"]: event for event in thumbsmith("sync", "photos", "thumbs", "--json").events[:-1]}
-    assert events.keys() == {"a.jpg", "b.jpg", "sub/c.jpg", "note.txt"}
+    assert events.keys() == {"a.jpg", "b.jpg", "sub/c.jpg", "note.gif"}
     assert events["a.jpg"] == {"event": "source", "key": "a.jpg", "outcome": "made", "renditions": 3, "deleted": 0}
-    assert (events["note.txt"]["outcome"], events["note.txt"]["code"]) == ("rejected", "unsupported_format")
+    assert (events["note.gif"]["outcome"], events["note.gif"]["code"]) == ("rejected", "unsupported_format")
 
 
 def test_replacing_deleting_and_adding(thumbsmith: Command):
@@ -64,10 +64,10 @@ def test_replacing_deleting_and_adding(thumbsmith: Command):
 
 def test_sync_for_people(thumbsmith: Command):
     """Without --json there is one summary; a rejection is printed once, when it is recorded."""
-    (thumbsmith.folder / "photos" / "bad\x1b[2J.txt").write_text("no image")
+    (thumbsmith.folder / "photos" / "bad\x1b[2J.gif").write_text("no image")
     ran = thumbsmith("sync", "photos", "thumbs")
     assert "4 sources: 3 made, 0 fresh, 1 rejected (1 unsupported_format); 9 thumbnails written; " in ran.out
-    assert "rejected bad\\x1b[2J.txt: unsupported_format, " in ran.err
+    assert "rejected bad\\x1b[2J.gif: unsupported_format, " in ran.err
     ran = thumbsmith("sync", "photos", "thumbs")
     assert "4 sources: 0 made, 3 fresh, 1 rejected" in ran.out
     assert ran.err == ""
@@ -194,10 +194,10 @@ def test_an_empty_source_wipes_nothing(thumbsmith: Command):
 
 def test_retry_rejected(thumbsmith: Command):
     """A recorded rejection is tried again only with --retry-rejected."""
-    (thumbsmith.folder / "photos" / "note.txt").write_text("no image")
+    (thumbsmith.folder / "photos" / "note.gif").write_text("no image")
     _synced(thumbsmith)
-    assert "rejected note.txt" not in thumbsmith("sync", "photos", "thumbs").err
-    assert "rejected note.txt" in thumbsmith("sync", "photos", "thumbs", "--retry-rejected").err
+    assert "rejected note.gif" not in thumbsmith("sync", "photos", "thumbs").err
+    assert "rejected note.gif" in thumbsmith("sync", "photos", "thumbs", "--retry-rejected").err
 
 
 @pytest.mark.parametrize(
@@ -286,3 +286,35 @@ def test_manifests_hold_the_logical_key(thumbsmith: Command):
     manifests = (thumbsmith.folder / "thumbs").rglob("manifest.json")
     keys = {json.loads(path.read_bytes())["source"]["key"] for path in manifests}
     assert keys == {"a.jpg", "b.jpg", "sub/c.jpg", "small.webp"}
+
+
+def test_a_mixed_folder(thumbsmith: Command):
+    """Videos, sidecars, texts, databases and archives are counted as ignored, and no file is rejected."""
+    for name in ("m.MP4", "a.xmp", "notes.txt", "sub/x.db", "b.jpg.zip", "sub/c.html", ".hidden.txt"):
+        (thumbsmith.folder / "photos" / name).write_bytes(b"no picture")
+    assert thumbsmith("plan", "photos", "thumbs", "--json").summary["ignored"] == 6
+    assert thumbsmith("sync", "photos", "thumbs", "--json").summary == FIRST | {"ignored": 6}
+    assert "; 6 other files ignored; " in thumbsmith("sync", "photos", "thumbs").out
+    assert thumbsmith("plan", "photos", "thumbs").out.startswith(
+        "3 sources: 0 missing, 0 stale, 3 fresh; 6 other files"
+    )
+    explained = thumbsmith("explain", "photos", "thumbs", "notes.txt")
+    assert 'a text file by its suffix, and ignored unless include has a glob like "**/*.txt"' in explained.out
+
+
+def test_old_records_of_ignored_files_are_removed(thumbsmith: Command):
+    """A file that was recorded as rejected, and is ignored now, is an orphan, or tried if include names its suffix."""
+    (thumbsmith.folder / "photos" / "note.txt").write_text("no picture")
+    tried = ("--include", "**", "--include", "*.txt")
+    assert thumbsmith("sync", "photos", "thumbs", "--json", *tried).summary == FIRST | {"sources": 4, "rejected": 1}
+    assert (thumbsmith.folder / "thumbs" / "note.txt" / "manifest.json").exists()
+    assert thumbsmith("plan", "photos", "thumbs", "--json").summary == PLAN | {"orphaned": 1, "ignored": 1}
+    assert thumbsmith("sync", "photos", "thumbs", "--json").summary == AGAIN | {"deleted": 1, "ignored": 1}
+    assert not (thumbsmith.folder / "thumbs" / "note.txt").exists()
+
+
+def test_a_folder_with_other_files_only(thumbsmith: Command):
+    """People learn why such a folder has no thumbnails."""
+    (thumbsmith.folder / "videos").mkdir()
+    (thumbsmith.folder / "videos" / "a.mp4").write_bytes(b"video")
+    assert "only files that are no pictures" in thumbsmith("sync", "videos", "thumbs").err

@@ -123,8 +123,8 @@ def test_everything_is_made_first_and_then_followed(tmp_path: Path, start: Calla
     (watch.photos / "first.jpg").unlink()
     assert watch.until_told("first.jpg", "deleted")["event"] == "orphan"
     assert watch.made() == {"named.jpg"}
-    watch.upload("notes.txt", b"no picture")
-    assert watch.until_told("notes.txt", "rejected")["code"] == "unsupported_format"
+    watch.upload("notes.gif", b"no picture")
+    assert watch.until_told("notes.gif", "rejected")["code"] == "unsupported_format"
     manifest = json.loads((watch.thumbs / "named.jpg" / "manifest.json").read_text())
     assert (manifest["source"]["width"], manifest["source"]["height"]) == (300, 200)
 
@@ -336,8 +336,8 @@ def test_people_read_sentences(tmp_path: Path):
     process = subprocess.Popen(run, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stderr.readline().endswith("photos; Ctrl-C to stop\n")
-        (tmp_path / "photos" / "notes.txt").write_text("no picture")
-        assert process.stderr.readline().startswith("rejected notes.txt: unsupported_format, ")
+        (tmp_path / "photos" / "notes.gif").write_text("no picture")
+        assert process.stderr.readline().startswith("rejected notes.gif: unsupported_format, ")
         (tmp_path / "photos" / "a.jpg").write_bytes(picture())
         assert process.stdout.readline().startswith("0 sources: 0 made")
         assert process.stdout.readline() == "made a.jpg: 3 thumbnails written\n"

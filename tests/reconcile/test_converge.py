@@ -235,26 +235,26 @@ def test_the_manifest_of_another_key_is_ignored():
 def test_a_rejected_source_is_recorded_once():
     """A file that is no image gets a manifest with a rejection code, which is valid until the source changes."""
     scene = Scene()
-    scene.upload("a.txt", b"hello, this is no image")
-    outcome = scene.converge("a.txt")
+    scene.upload("a.gif", b"hello, this is no image")
+    outcome = scene.converge("a.gif")
     assert (outcome.status, outcome.code, outcome.recorded) == ("rejected", "unsupported_format", True)
-    assert scene.objects().keys() == {"a.txt/manifest.json"}
-    assert scene.manifest("a.txt")["rejection"]["code"] == "unsupported_format"
-    again = scene.converge("a.txt")
+    assert scene.objects().keys() == {"a.gif/manifest.json"}
+    assert scene.manifest("a.gif")["rejection"]["code"] == "unsupported_format"
+    again = scene.converge("a.gif")
     assert (again.status, again.code, again.recorded) == ("rejected", "unsupported_format", False)
     assert len(scene.renderer.requested) == 1
-    scene.upload("a.txt")
-    assert scene.converge("a.txt").status == "made"
+    scene.upload("a.gif")
+    assert scene.converge("a.gif").status == "made"
 
 
 def test_renditions_beside_a_rejection_are_deleted():
     """A rejected source has no renditions: one that another worker wrote late is deleted; the manifest stays."""
     scene = Scene()
-    scene.upload("a.txt", b"hello, this is no image")
-    scene.converge("a.txt")
+    scene.upload("a.gif", b"hello, this is no image")
+    scene.converge("a.gif")
     before = scene.objects()
-    scene.destination.put("a.txt/icon.webp", b"late", HEADERS)
-    outcome = scene.converge("a.txt")
+    scene.destination.put("a.gif/icon.webp", b"late", HEADERS)
+    outcome = scene.converge("a.gif")
     assert (outcome.status, outcome.deleted, outcome.recorded) == ("rejected", 1, False)
     assert scene.objects() == before
 

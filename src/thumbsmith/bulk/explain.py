@@ -10,7 +10,8 @@ from thumbsmith.bulk.scan import Scope
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.model import SOURCE
 from thumbsmith.recipe.names import density_mark, expected
-from thumbsmith.recipe.selection import Selection, is_source, system_folder
+from thumbsmith.recipe.selection import Selection, is_ignored, is_source, system_folder
+from thumbsmith.recipe.suffixes import other_kind
 from thumbsmith.reconcile.converge import StoreDriver
 from thumbsmith.reconcile.decide import Assessment, State, unusable_key
 from thumbsmith.reconcile.manifest import Manifest, Rejection
@@ -93,6 +94,11 @@ def _why_no_source(key: str, scope: Scope) -> str:
         if scope.source.head(key) is not None:
             return "it is opted out: thumbs=off is set on it"
         return scope.source.explain_absence(key) or "there is no such object in the source"
+    if is_ignored(key, selection):
+        suffix = key.rpartition(".")[2]
+        return (
+            f'it is a {other_kind(key)} file by its suffix, and ignored unless include has a glob like "**/*.{suffix}"'
+        )
     excluding = next((glob for glob in selection.exclude if Selection(include=(glob,)).selects(key)), None)
     return f'exclude has "{excluding}"' if excluding else "no glob of include matches it"
 

@@ -21,7 +21,7 @@ from thumbsmith.errors import Stopped, StoreError
 from thumbsmith.lifetime import Closing
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.names import is_managed_name
-from thumbsmith.recipe.selection import Selection, is_hidden, is_source, may_hold_sources
+from thumbsmith.recipe.selection import Selection, is_hidden, is_ignored, is_source, may_hold_sources
 from thumbsmith.reconcile.converge import Renderer, Result, attempt
 from thumbsmith.reconcile.protocol import DEFAULTS, Options
 from thumbsmith.store import Store, refuse_overlap
@@ -203,6 +203,7 @@ class KeyJoin(Closing):
         self._database.executescript(_SCHEMA)
         self.sources = 0
         self.objects = 0
+        self.ignored = 0  # objects whose suffix says that they are no pictures
         self.links = 0
         self.leftovers = 0  # temporary files in the destination
         self.unreadable: dict[str, StoreError] = {}  # in the source; the key of a folder ends with /
@@ -218,6 +219,8 @@ class KeyJoin(Closing):
                     if is_source(key, selection):
                         self.sources += 1
                         yield encode_key(key), etag, size
+                    elif is_ignored(key, selection):
+                        self.ignored += 1
 
         self._insert("INSERT INTO entry (key, etag, size) VALUES (?, ?, ?)", sources())
 

@@ -10,7 +10,7 @@ from thumbsmith.bulk.stores import SyncCounts
 from thumbsmith.bulk.sync import SyncResult
 from thumbsmith.bulk.watch import ReportedFailures
 from thumbsmith.cli.terminal import Console, emit, styled
-from thumbsmith.cli.wording import format_codes, plural, printable
+from thumbsmith.cli.wording import format_codes, ignored_words, plural, printable
 from thumbsmith.reconcile.converge import Result
 
 # The colors of outcomes.
@@ -21,13 +21,14 @@ MAX_REJECTIONS: Final = 10
 MAX_FAILURES: Final = 100
 
 
-def counts_sentence(counts: SyncCounts) -> str:
-    """Return the counts for people, such as "2 sources: 1 made, 0 fresh, 1 rejected (1 empty)"."""
+def counts_sentence(counts: SyncCounts, ignored: int = 0) -> str:
+    """Return the counts for people, such as "2 sources: 1 made, 0 fresh, 1 rejected (1 empty); 3 other files"."""
     words = []
     for word, count in counts.sources.items():
         codes = f" ({format_codes(counts.codes)})" if word == "rejected" else ""
         words += [f"{count:,} {word}{codes}"] if count or word in {"made", "fresh"} else []
     parts = [f"{plural(sum(counts.sources.values()), 'source')}: {', '.join(words)}"]
+    parts += [ignored_words(ignored)] if ignored else []
     parts += [f"{plural(counts.renditions, 'thumbnail')} written"] if counts.renditions else []
     parts += [f"{plural(counts.deleted, 'object')} deleted"] if counts.deleted else []
     return "; ".join(parts)

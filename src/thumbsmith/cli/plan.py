@@ -9,7 +9,7 @@ from typing import Final
 import click
 
 from thumbsmith.bulk.cost import Model, Totals
-from thumbsmith.bulk.scan import Scope
+from thumbsmith.bulk.scan import KeyJoin, Scope
 from thumbsmith.bulk.status import KeyStatus, inspect
 from thumbsmith.cli.arguments import (
     destination_argument,
@@ -27,7 +27,7 @@ from thumbsmith.cli.command import command
 from thumbsmith.cli.scope import explain_no_sources, listed_stores, scope_of
 from thumbsmith.cli.stopping import stoppable
 from thumbsmith.cli.terminal import Console, emit, styled
-from thumbsmith.cli.wording import format_bytes, format_codes, format_duration, plural, printable
+from thumbsmith.cli.wording import format_bytes, format_codes, format_duration, ignored_words, plural, printable
 from thumbsmith.reconcile.decide import State
 from thumbsmith.reconcile.protocol import Options
 from thumbsmith.worker import usable_cores
@@ -112,10 +112,10 @@ def print_plan(scope: Scope, *, as_json: bool, limit: int | None = MAX_SAMPLES, 
                 advance(totals.sources)
         interrupted = stopped()
         if as_json:
-            _emit_summary(totals, scope, found.join.links)
+            _emit_summary(totals, scope, found.join)
     if not as_json:
         samples.print()
-        _print_summary(totals, codes, scope, console)
+        _print_summary(totals, codes, scope, console, found.join.ignored)
         explain_no_sources(found, console)
     if interrupted or totals.errors:
         return 130 if interrupted else 1
@@ -189,7 +189,7 @@ def _emit(status: KeyStatus) -> None:
             emit(word, key=info.key)
 
 
-def _emit_summary(totals: Totals, scope: Scope, links: int) -> None:
+def _emit_summary(totals: Totals, scope: Scope, join: KeyJoin) -> None:
     cost, model = _dollars(totals, scope), _model(scope)
     estimate = {
         "bytes_to_read": totals.to_read,
@@ -204,7 +204,8 @@ def _emit_summary(totals: Totals, scope: Scope, links: int) -> None:
         **counts,
         orphaned=totals.orphaned,
         foreign=totals.foreign,
-        links=links or None,
+        ignored=join.ignored,
+        links=join.links or None,
         estimate=estimate,
     )
 
@@ -214,14 +215,15 @@ def _counts(totals: Totals) -> dict[str, int]:
     return {**totals.sources, **({"failed": totals.failed} if totals.failed else {})}
 
 
-def _print_summary(totals: Totals, codes: Counter[str], scope: Scope, console: Console) -> None:
+def _print_summary(totals: Totals, codes: Counter[str], scope: Scope, console: Console, ignored: int) -> None:
     counts = _counts(totals)
     sources = sum(counts.values())
     words = [f"{count:,} {word}" for word, count in counts.items() if count or word in ALWAYS]
     words = [f"{each} ({format_codes(codes)})" if each.endswith(" rejected") else each for each in words]
     others = ("orphaned", totals.orphaned), ("foreign", totals.foreign)
     objects = ", ".join(f"{count:,} {word}" for word, count in others if count)
-    console.say(f"{plural(sources, 'source')}: {', '.join(words)}{objects and f'; objects: {objects}'}")
+    others_words = f"; {ignored_words(ignored)}" if ignored else ""
+    console.say(f"{plural(sources, 'source')}: {', '.join(words)}{objects and f'; objects: {objects}'}{others_words}")
     if not totals.to_make and not totals.orphaned:
         if sources and not totals.errors:
             console.say("nothing to do")

@@ -80,6 +80,10 @@ def explain_no_sources(found: StoreScan, console: Console) -> None:
             f"Links are not followed: the source has {plural(found.join.links, 'symbolic link')} and no other files."
             " Copy the files there, or name the folder to which the links lead."
         )
+    elif found.join.ignored:
+        console.note(
+            f"{where} has only files that are no pictures, by their suffixes: name a suffix in include to try them"
+        )
     elif scope.prefix:
         console.note(f"{where} has no images whose keys begin with {printable(scope.prefix)}: check --prefix")
     elif selection.exclude or selection.include != EVERYTHING:

@@ -70,3 +70,8 @@ def suggestion(found: str, names: Iterable[str]) -> str:
     """Return "; did you mean NAME?" for the name that is most like the text found; an empty text if none is."""
     nearest = get_close_matches(found, list(names), n=1)
     return f"; did you mean {nearest[0]}?" if nearest else ""
+
+
+def ignored_words(ignored: int) -> str:
+    """Return how many files are no sources because of their suffix."""
+    return f"{plural(ignored, 'other file')} ignored"

@@ -9,6 +9,7 @@ from functools import cache, lru_cache
 from typing import Final, Self
 
 from thumbsmith.recipe.fields import Checked, kind, list_of, option
+from thumbsmith.recipe.suffixes import other_kind
 
 # Patterns are compiled on first use, because a worker process matches no globs.
 _PART: Final = (
@@ -35,6 +36,8 @@ _EVERYTHING: Final = "**"
 
 MAX_GLOB_CHARACTERS: Final = 1024  # the longest key of S3
 
+_WILDCARD: Final = re.compile(r"[*?/]")
+
 _MEMBER: Final = r"(?s)(?P<first>.)-(?P<last>.)|(?P<only>.)"
 
 
@@ -60,7 +63,10 @@ class Selection(Checked):
     """Which keys are sources: globs in which * stops at / and ** does not; exclude wins."""
 
     include: tuple[str, ...] = option(
-        list_of(_GLOB), "Globs over keys; a key that one matches is a source.", [*EVERYTHING]
+        list_of(_GLOB),
+        "Globs over keys; a key that one matches is a source. Videos, archives and other files that are no pictures are"
+        " sources only if a glob ends with their suffix.",
+        [*EVERYTHING],
     )
     exclude: tuple[str, ...] = option(
         list_of(_GLOB, empty=True), "Globs over keys that are no sources; wins over include.", []
@@ -78,9 +84,26 @@ class Selection(Checked):
         """Return whether some glob of include matches the whole key and none of exclude does."""
         return _matches(self.include, key) and not _matches(self.exclude, key)
 
+    def names_suffix(self, key: str) -> bool:
+        """Return whether a glob of include that matches the key ends with its suffix: `*.mp4`, but not `videos/**`."""
+        named = tuple(glob for glob in self.include if "." in glob and not _WILDCARD.search(glob.rpartition(".")[2]))
+        return bool(named) and _matches(named, key)
+
 
 def is_source(key: str, selection: Selection) -> bool:
-    """Return whether the key is a source: selected, without / at its end, not hidden and in no system folder."""
+    """Return whether the key is a source.
+
+    It is if it is selected, does not end with /, is not hidden or in a system folder, and is not ignored.
+    """
+    return _is_candidate(key, selection) and not (other_kind(key) and not selection.names_suffix(key))
+
+
+def is_ignored(key: str, selection: Selection) -> bool:
+    """Return whether the key would be a source, but its suffix says that it is no picture (`suffixes.py`)."""
+    return other_kind(key) is not None and _is_candidate(key, selection) and not selection.names_suffix(key)
+
+
+def _is_candidate(key: str, selection: Selection) -> bool:
     return bool(key) and not key.endswith("/") and not is_hidden(key) and selection.selects(key)
 
 
