@@ -659,17 +659,21 @@ static inline int64_t half_difference(int64_t first, int64_t third, int64_t fift
     return 29692 * first - 10426 * third + 6967 * fifth - 5906 * seventh;
 }
 
-/* Writes what the coefficients other than DC add to 8 times each of the 2 x 2 samples, with 4 for rounding. */
+/* What the coefficients other than DC add to 8 times each of the 2 x 2 samples, with 4 for rounding, if they are 0. */
+static const int16_t FLAT[4] = {4, 4, 4, 4};
+
+/* Writes the same for these coefficients. */
 static int transform_block(const int32_t *all, int16_t samples[4])
 {
     int64_t top[NEEDED], bottom[NEEDED]; /* after the transform of columns */
     for (int column = 0; column < NEEDED; column++) {
         const int32_t *from = all + column;
-        int64_t mean = (int64_t)(column ? from[0] : 0) * 4, odd = 0;
-        if (from[5] | from[10] | from[15] | from[20])
-            odd = half_difference(from[5], from[10], from[15], from[20]);
-        top[column] = mean + ((odd + (1 << 12)) >> 13);
-        bottom[column] = mean + ((-odd + (1 << 12)) >> 13);
+        top[column] = bottom[column] = (int64_t)(column ? from[0] : 0) * 4;
+        if (from[5] | from[10] | from[15] | from[20]) {
+            int64_t odd = half_difference(from[5], from[10], from[15], from[20]);
+            top[column] += (odd + (1 << 12)) >> 13;
+            bottom[column] += (-odd + (1 << 12)) >> 13;
+        }
     }
     for (int row = 0; row < 2; row++) {
         const int64_t *from = row ? bottom : top;
@@ -687,7 +691,7 @@ static int transform_block(const int32_t *all, int16_t samples[4])
 static int take_samples(const struct kind *kind, struct bits *bits, uint32_t index, int16_t samples[4])
 {
     if (index >= COEFFICIENTS) {
-        samples[0] = samples[1] = samples[2] = samples[3] = 4;
+        memcpy(samples, FLAT, sizeof FLAT);
         return EIGHTH_DONE;
     }
     struct bits here = *bits; /* in registers */
@@ -731,7 +735,8 @@ static inline int take_two_blocks(const struct kind *kind, struct bits *one, str
     refill(one);
     refill(two);
     int32_t start = kind->starts.entries[peek(one, LOOKUP_BITS)], other = kind->starts.entries[peek(two, LOOKUP_BITS)];
-    if (!start || !other || kind->quantizer) {
+    int done = (start & other & END_OF_BLOCK << 8) != 0;
+    if (!start || !other || (kind->quantizer && !done)) {
         int status = take_block(kind, one, values);
         return status | take_block(kind, two, others) << 2;
     }
@@ -739,8 +744,13 @@ static inline int take_two_blocks(const struct kind *kind, struct bits *one, str
     drop(two, (uint32_t)other & 31);
     values[0] = (int16_t)(start >> 16);
     others[0] = (int16_t)(other >> 16);
-    if (start & other & END_OF_BLOCK << 8)
+    if (done) {
+        if (kind->quantizer) {
+            memcpy(values + 1, FLAT, sizeof FLAT);
+            memcpy(others + 1, FLAT, sizeof FLAT);
+        }
         return EIGHTH_DONE;
+    }
     return skip_two_rests(kind, one, two, (uint32_t)start >> 8 & 255, (uint32_t)other >> 8 & 255);
 }
 
