@@ -259,11 +259,9 @@ enum {
     TAKE_ONE = 255,     /* in their place: the next symbol must be read alone */
 };
 
-/* A table to decode symbols one by one. An entry of `entries` is length << 8 | symbol, one of `values` is value << 16 |
- * symbol << 8 | length of code and value. It is 0 for longer ones, and for none. */
+/* A table to decode symbols one by one. An entry is length << 8 | symbol, 0 for longer codes and for none. */
 struct symbols {
     uint16_t entries[1 << VALUE_BITS];
-    int32_t values[1 << VALUE_BITS];
     uint32_t limits[17]; /* for each length: the first number that is no code, with 16 bits */
     uint32_t first[17];  /* the first code of that length, and its index in `symbols` */
     uint32_t index[17];
@@ -273,6 +271,12 @@ struct symbols {
 /* A table to skip symbols. An entry is coefficients << 5 | bits. */
 struct skips {
     uint16_t entries[1 << LOOKUP_BITS];
+};
+
+/* A table to read symbols with their values. An entry is value << 16 | coefficients << 8 | bits. It is 0 for what takes
+ * more bits than the table looks at. */
+struct values {
+    int32_t entries[1 << VALUE_BITS];
 };
 
 /* A table for the beginning of a block, often all of it. An entry is DC << 16 | next coefficient << 8 | bits. It is 0 if
@@ -307,13 +311,6 @@ static int build_symbols(struct symbols *table, const struct code *code)
             return EIGHTH_UNSUPPORTED;
         table->limits[length] = next << (16 - length);
         next <<= 1;
-    }
-    for (uint32_t bits = 0; bits < 1 << VALUE_BITS; bits++) {
-        uint32_t symbol = table->entries[bits] & 255, size = symbol & 15, length = (table->entries[bits] >> 8) + size;
-        if (table->entries[bits] && length <= VALUE_BITS) {
-            int32_t value = extend(bits >> (VALUE_BITS - length) & ((1U << size) - 1), size);
-            table->values[bits] = value * 65536 + (int32_t)(symbol << 8 | length);
-        }
     }
     return EIGHTH_DONE;
 }
@@ -356,6 +353,16 @@ static uint32_t skip_in_window(const struct symbols *symbols, uint32_t window, u
     return next << 8 | bits;
 }
 
+static void build_values(struct values *table, const struct symbols *symbols)
+{
+    for (uint32_t window = 0; window < 1 << VALUE_BITS; window++) {
+        uint32_t symbol = symbols->entries[window], step = skip_one(symbol), length = step & 31, size = symbol & 15;
+        int fits = step >> 5 != TAKE_ONE && length <= VALUE_BITS;
+        int32_t value = fits ? extend(window >> (VALUE_BITS - length) & ((1U << size) - 1), size) : 0;
+        table->entries[window] = fits ? value * 65536 + (int32_t)(step >> 5 << 8 | length) : 0;
+    }
+}
+
 static void build_skips(struct skips *table, const struct symbols *symbols)
 {
     for (uint32_t window = 0; window < 1 << LOOKUP_BITS; window++) {
@@ -369,6 +376,7 @@ struct kind {
     const struct symbols *dc, *ac; /* no `ac` in a progressive scan */
     const struct skips *skips;
     const uint16_t *quantizer; /* for blocks of 2 x 2 samples, else NULL */
+    struct values values;      /* for these alone */
     struct starts starts;
 };
 
@@ -544,32 +552,24 @@ struct plan {
     struct skips skips[4];
 };
 
-/* Reads a code and its value. Returns value << 16 | symbol << 8 | length, as in the table; 0 if there is no such code. */
-static int32_t take_long(const struct symbols *table, struct bits *bits)
+/* Reads the value of a symbol. */
+static int32_t take_value(struct bits *bits, uint32_t symbol)
 {
-    uint32_t symbol = find_symbol(table, peek(bits, 16)), size = symbol & 15;
+    uint32_t size = symbol & 15;
     drop(bits, symbol >> 8);
     int32_t value = extend((uint32_t)(bits->word >> 1 >> (63 - size)), size);
     drop(bits, size);
-    return symbol ? value * 65536 + (int32_t)((symbol & 255) << 8 | 1) : 0;
-}
-
-static inline int32_t take_symbol(const struct symbols *table, struct bits *bits)
-{
-    refill(bits);
-    int32_t found = table->values[peek(bits, VALUE_BITS)];
-    if (!found)
-        return take_long(table, bits);
-    drop(bits, (uint32_t)found & 31);
-    return found;
+    return value;
 }
 
 /* Reads a DC coefficient that is not in the table of starts. */
 static int take_dc(const struct symbols *table, struct bits *bits, int16_t *value)
 {
-    int32_t found = take_symbol(table, bits);
-    *value = (int16_t)(found >> 16);
-    return found && (found >> 8 & 255) <= MAX_DC_BITS ? EIGHTH_DONE : EIGHTH_DAMAGED;
+    uint32_t symbol = find_symbol(table, peek(bits, 16));
+    if (!symbol || (symbol & 255) > MAX_DC_BITS)
+        return EIGHTH_DAMAGED;
+    *value = (int16_t)take_value(bits, symbol);
+    return EIGHTH_DONE;
 }
 
 /* Skips the coefficients of a block from number `index` on, symbol by symbol. */
@@ -645,11 +645,19 @@ static inline int skip_two_rests(const struct kind *kind, struct bits *one, stru
 /* Coefficients of a block that 2 x 2 samples need: those in rows and columns 0, 1, 3, 5 and 7. */
 enum { NEEDED = 5, NOT_NEEDED = NEEDED * NEEDED };
 
-/* Number of a coefficient in zigzag order -> its place among those, row by row. */
-static const uint8_t PLACES[COEFFICIENTS] = {
+/* Number of a coefficient in zigzag order -> its place among those, row by row. Numbers from 64 on stand for the end. */
+static const uint8_t PLACES[256] = {
     0,  1,  5,  25, 6,  25, 2,  25, 25, 10, 25, 11, 25, 7,  25, 3,  25, 25, 25, 25, 15, 25,
     16, 25, 12, 25, 8,  25, 4,  25, 25, 25, 25, 25, 25, 20, 21, 25, 17, 25, 13, 25, 9,  25,
     25, 25, 25, 25, 25, 22, 25, 18, 25, 14, 25, 25, 25, 25, 23, 25, 19, 25, 25, 24,
+    25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25,
+    25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25,
+    25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25,
+    25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25,
+    25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25,
+    25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25,
+    25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25,
+    25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25,
 };
 
 /* Half the difference of two samples: the sum of coefficients 1, 3, 5 and 7 times these, which are sums of cosines times
@@ -687,27 +695,68 @@ static int transform_block(const int32_t *all, int16_t samples[4])
     return EIGHTH_DONE;
 }
 
+/* Reads the coefficients of a block from number `index` on, symbol by symbol, and writes those that are needed. */
+static int take_coefficients(const struct kind *kind, struct bits *bits, uint32_t index, int32_t *coefficients)
+{
+    while (index < COEFFICIENTS) {
+        refill(bits);
+        uint32_t symbol = find_symbol(kind->ac, peek(bits, 16)), passed = skip_one(symbol) >> 5;
+        if (passed == TAKE_ONE)
+            return EIGHTH_DAMAGED;
+        index += passed;
+        coefficients[PLACES[index - 1]] = take_value(bits, symbol) * kind->quantizer[(index - 1) % COEFFICIENTS];
+    }
+    return index == COEFFICIENTS || index >= END_OF_BLOCK ? EIGHTH_DONE : EIGHTH_DAMAGED;
+}
+
 /* Decodes the coefficients of a block from number `index` on, for 2 x 2 samples. */
 static int take_samples(const struct kind *kind, struct bits *bits, uint32_t index, int16_t samples[4])
 {
-    if (index >= COEFFICIENTS) {
-        memcpy(samples, FLAT, sizeof FLAT);
-        return EIGHTH_DONE;
-    }
     struct bits here = *bits; /* in registers */
-    int32_t coefficients[NEEDED * NEEDED + 1] = {0};
-    for (; index < COEFFICIENTS; index++) {
-        int32_t found = take_symbol(kind->ac, &here);
-        uint32_t run = (uint32_t)found >> 12 & 15, size = (uint32_t)found >> 8 & 15;
-        if (found && !size && !run)
-            break; /* the end of the block */
-        index += run;
-        if (!found || index >= COEFFICIENTS || size > MAX_AC_BITS || (!size && run != 15))
-            return EIGHTH_DAMAGED;
-        coefficients[PLACES[index]] = (found >> 16) * kind->quantizer[index];
+    int32_t coefficients[NOT_NEEDED + 1] = {0}, found = 1;
+    while (index < COEFFICIENTS) {
+        refill(&here);
+        found = kind->values.entries[peek(&here, VALUE_BITS)];
+        if (!found)
+            break;
+        drop(&here, (uint32_t)found & 31);
+        index += (uint32_t)found >> 8 & 255;
+        coefficients[PLACES[index - 1]] = (found >> 16) * kind->quantizer[(index - 1) % COEFFICIENTS];
     }
     *bits = here;
+    TRY(take_coefficients(kind, bits, index, coefficients));
     return transform_block(coefficients, samples);
+}
+
+/* The same for two lanes. The status of the second one is two bits higher. */
+static int take_two_samples(const struct kind *kind, struct bits *one, struct bits *two, uint32_t first, uint32_t second,
+                            int16_t samples[4], int16_t others[4])
+{
+    struct bits here = *one, there = *two; /* in registers */
+    int32_t coefficients[NOT_NEEDED + 1] = {0}, other_coefficients[NOT_NEEDED + 1] = {0};
+    while (first < COEFFICIENTS || second < COEFFICIENTS) {
+        uint32_t active = mask_below(first, COEFFICIENTS), awake = mask_below(second, COEFFICIENTS);
+        refill(&here);
+        refill(&there);
+        int32_t found = kind->values.entries[peek(&here, VALUE_BITS)];
+        int32_t other = kind->values.entries[peek(&there, VALUE_BITS)];
+        if ((!found && active) || (!other && awake))
+            break;
+        found &= (int32_t)active;
+        other &= (int32_t)awake;
+        drop(&here, (uint32_t)found & 31);
+        drop(&there, (uint32_t)other & 31);
+        first += (uint32_t)found >> 8 & 255;
+        second += (uint32_t)other >> 8 & 255;
+        uint32_t index = (first - 1) | (~active & 255), other_index = (second - 1) | (~awake & 255);
+        coefficients[PLACES[index]] = (found >> 16) * kind->quantizer[index % COEFFICIENTS];
+        other_coefficients[PLACES[other_index]] = (other >> 16) * kind->quantizer[other_index % COEFFICIENTS];
+    }
+    *one = here;
+    *two = there;
+    int status = take_coefficients(kind, one, first, coefficients);
+    status |= take_coefficients(kind, two, second, other_coefficients) << 2;
+    return status | transform_block(coefficients, samples) | transform_block(other_coefficients, others) << 2;
 }
 
 /* Decodes the rest of a block, whose next coefficient is number `index`. */
@@ -735,8 +784,7 @@ static inline int take_two_blocks(const struct kind *kind, struct bits *one, str
     refill(one);
     refill(two);
     int32_t start = kind->starts.entries[peek(one, LOOKUP_BITS)], other = kind->starts.entries[peek(two, LOOKUP_BITS)];
-    int done = (start & other & END_OF_BLOCK << 8) != 0;
-    if (!start || !other || (kind->quantizer && !done)) {
+    if (!start || !other) {
         int status = take_block(kind, one, values);
         return status | take_block(kind, two, others) << 2;
     }
@@ -744,14 +792,15 @@ static inline int take_two_blocks(const struct kind *kind, struct bits *one, str
     drop(two, (uint32_t)other & 31);
     values[0] = (int16_t)(start >> 16);
     others[0] = (int16_t)(other >> 16);
-    if (done) {
-        if (kind->quantizer) {
-            memcpy(values + 1, FLAT, sizeof FLAT);
-            memcpy(others + 1, FLAT, sizeof FLAT);
-        }
-        return EIGHTH_DONE;
+    uint32_t index = (uint32_t)start >> 8 & 255, other_index = (uint32_t)other >> 8 & 255;
+    if (!(index & other_index & END_OF_BLOCK))
+        return kind->quantizer ? take_two_samples(kind, one, two, index, other_index, values + 1, others + 1)
+                               : skip_two_rests(kind, one, two, index, other_index);
+    if (kind->quantizer) {
+        memcpy(values + 1, FLAT, sizeof FLAT);
+        memcpy(others + 1, FLAT, sizeof FLAT);
     }
-    return skip_two_rests(kind, one, two, (uint32_t)start >> 8 & 255, (uint32_t)other >> 8 & 255);
+    return EIGHTH_DONE;
 }
 
 /* ---------------------------------------------------------------- lanes
@@ -1005,8 +1054,9 @@ enum { MAX_DC = 8 * 512 - 5 };
 /* A component while its samples are written. */
 struct writer {
     uint32_t across, down, side;
-    int32_t quantizer, dc, wrong; /* dc: the sum of all coefficients up to now */
-    int32_t most;                 /* the largest coefficient that is looked up */
+    int32_t quantizer, wrong;
+    uint32_t dc;   /* the sum of all coefficients up to now, which may wrap around: then others were wrong before */
+    uint32_t most; /* the largest coefficient that is looked up */
     uint8_t samples[2 * MAX_DC + 1];
 };
 
@@ -1027,10 +1077,12 @@ static void start_writer(struct writer *writer, const struct component *componen
     writer->down = component->down;
     writer->side = component->side;
     writer->quantizer = quantizer;
-    writer->dc = writer->wrong = 0;
-    writer->most = MAX_DC / (quantizer ? quantizer : 1);
-    for (int32_t dc = -writer->most; dc <= writer->most; dc++)
-        writer->samples[dc + writer->most] = to_sample(dc * quantizer + 4, &writer->wrong);
+    writer->dc = 0;
+    writer->wrong = 0;
+    int32_t most = MAX_DC / (quantizer ? quantizer : 1);
+    writer->most = (uint32_t)most;
+    for (int32_t dc = -most; dc <= most; dc++)
+        writer->samples[dc + most] = to_sample(dc * quantizer + 4, &writer->wrong);
 }
 
 /* Writes the samples of the blocks of one component in `mcus` MCUs side by side. `values` has `stride` numbers for each
@@ -1038,20 +1090,22 @@ static void start_writer(struct writer *writer, const struct component *componen
 static inline void put_blocks(struct writer *writer, const int16_t *values, size_t stride, size_t mcus, uint8_t *samples,
                               size_t row, uint32_t across, uint32_t down, uint32_t side)
 {
-    int32_t dc = writer->dc, quantizer = writer->quantizer, most = writer->most, wrong = 0;
+    uint32_t dc = writer->dc, most = writer->most;
+    int32_t quantizer = writer->quantizer, wrong = 0;
     for (size_t mcu = 0; mcu < mcus; mcu++, values += stride, samples += across * side)
         for (uint32_t block = 0; block < across * down; block++) {
             const int16_t *from = values + block * (side == 2 ? 5 : 1);
             uint8_t *to = samples + block / across * side * row + block % across * side;
-            dc += from[0];
-            int32_t beyond = dc < -most || dc > most;
-            wrong |= beyond;
-            dc = beyond ? 0 : dc;
+            dc += (uint32_t)from[0];
+            uint32_t place = dc + most, beyond = place > 2 * most;
+            wrong |= (int32_t)beyond;
+            place = beyond ? 0 : place;
             if (side == 1) {
-                to[0] = writer->samples[dc + most];
+                to[0] = writer->samples[place];
             } else {
+                int32_t level = ((int32_t)place - (int32_t)most) * quantizer;
                 for (int index = 0; index < 4; index++)
-                    to[(size_t)(index >> 1) * row + (index & 1)] = to_sample(dc * quantizer + from[1 + index], &wrong);
+                    to[(size_t)(index >> 1) * row + (index & 1)] = to_sample(level + from[1 + index], &wrong);
             }
         }
     writer->dc = dc;
@@ -1220,6 +1274,8 @@ static int make_kind(struct plan *plan, uint32_t index, const struct kind **foun
         TRY(build_symbols(ac, &header->codes[1][own->ac]));
     if (!skips_built && kind->ac && !kind->quantizer)
         build_skips(&plan->skips[own->ac], ac);
+    if (kind->ac && kind->quantizer)
+        build_values(&kind->values, ac);
     build_starts(kind);
     *found = kind;
     return EIGHTH_DONE;
