@@ -9,7 +9,7 @@ SHARED := -n 2 --dist loadfile --no-loadscope-reorder
 RESTRICTED := PYTHONPATH=. $(BIN)/python tests/cloud/restrictions.py refuses $(BIN)/python
 SELF := $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 
-.PHONY: demo cloud test deep bench wheels debian-peers check lock clean
+.PHONY: demo cloud test deep bench wheels release-check debian-peers check lock clean
 
 demo: .venv/base  ## make thumbnails of the sample photographs in ./thumbsmith-demo
 	$(BIN)/thumbsmith demo
@@ -17,7 +17,7 @@ demo: .venv/base  ## make thumbnails of the sample photographs in ./thumbsmith-d
 cloud: .venv/cdk .venv/servers .venv/runtime  ## run the AWS application on an emulator on this machine until Ctrl-C
 	$(BIN)/python -m tests.cloud
 
-test: .venv/dev .venv/wheels .venv/servers .venv/runtime check  ## run all checks and tests
+test: .venv/dev .venv/wheels .venv/servers .venv/runtime .venv/release check  ## run all checks and tests
 	$(BIN)/python -m pytest $(SHARED) --cov --cov-report=term:skip-covered -m "not deep"
 
 deep: .venv/dev .venv/wheels .venv/servers .venv/runtime  ## run the long tests
@@ -47,6 +47,9 @@ bench: .venv/dev .venv/servers .venv/runtime .venv/peers .venv/node-peers debian
 wheels: .venv/wheels  ## build a wheel for each processor in dist/, for any Linux with glibc 2.17 or later
 	for machine in x86_64 aarch64; do WHEEL_MACHINE=$$machine $(BIN)/python -m hatchling build -t wheel; done
 
+release-check: .venv/wheels .venv/dev .venv/release  ## build a release in dist/, install each extra from it, and use it
+	$(BIN)/python .ci/release.py
+
 debian-peers:
 	command -v vipsthumbnail >/dev/null && command -v convert-im6.q16 >/dev/null || apt-get install -qy libvips-tools imagemagick || \
 	echo "apt-get cannot install libvips-tools and imagemagick: the benchmarks run without them" >&2
@@ -58,13 +61,13 @@ check: .venv/dev  ## check format, lint, types and imports
 	$(BIN)/lint-imports
 
 lock:  ## pin the newest releases that requirements/*.in allow
-	for each in uv base wheels cdk dev servers peers; do $(LOCK) requirements/$$each.in -o requirements/$$each.txt; done
+	for each in uv base wheels cdk dev servers peers docs release; do $(LOCK) requirements/$$each.in -o requirements/$$each.txt; done
 	$(LOCK) --no-deps requirements/runtime.in -o requirements/runtime.txt
 	$(LOCK) -c requirements/dev.txt requirements/guest.in -o requirements/guest.txt
 	for each in function api; do $(LOCK) -c requirements/base.txt requirements/$$each.in -o src/thumbsmith/cdk/$$each.txt; done
 
 clean:
-	rm -rf .venv .venv-servers .venv-peers .venv-runtime .venv-arm64 thumbsmith-demo cdk.out
+	rm -rf .venv .venv-servers .venv-peers .venv-runtime .venv-arm64 .venv-docs .venv-release thumbsmith-demo cdk.out build dist
 
 .venv/uv: requirements/uv.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Thumbsmith needs Python 3.11 or later")'
@@ -104,6 +107,16 @@ clean:
 .venv/servers: requirements/servers.txt .venv/uv
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-servers
 	$(BIN)/uv pip install --quiet --python .venv-servers/bin/python --require-hashes -r $<
+	touch $@
+
+.venv/docs: requirements/docs.txt .venv/uv
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-docs
+	$(BIN)/uv pip install --quiet --python .venv-docs/bin/python --require-hashes -r $<
+	touch $@
+
+.venv/release: requirements/release.txt .venv/uv
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-release
+	$(BIN)/uv pip install --quiet --python .venv-release/bin/python --require-hashes -r $<
 	touch $@
 
 .venv/runtime: requirements/runtime.txt .venv/uv

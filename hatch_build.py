@@ -1,4 +1,4 @@
-"""Builds the native decoder into the package. Without a compiler, the wheel is pure Python, and works without it.
+"""Builds the native decoder into the package, and makes the README the long description of the package.
 
 The compiler that the variable CC names compiles for this machine. Without that variable, ziglang compiles for both
 processors of Linux if it is installed, so that every wheel also has the library for functions on AWS; else cc compiles.
@@ -7,6 +7,7 @@ WHEEL_MACHINE=x86_64 or aarch64 makes the wheel one for that processor and any L
 
 import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 NATIVE = "src/thumbsmith/image/native"
 OPTIONS = ("-std=c11", "-O2", "-g0", "-shared", "-fPIC", "-fvisibility=hidden", "-fstack-protector-strong")
@@ -41,6 +43,28 @@ class NativeHook(BuildHookInterface[Any]):
         if version != "editable":
             build_data["pure_python"] = False
             build_data["tag"] = f"py3-none-{wheel_platform()}"
+
+
+class ReadmeHook(MetadataHookInterface):
+    """Makes README.md the long description. Its relative links lead to the repository, at the tag of the version."""
+
+    def update(self, metadata: dict[str, Any]) -> None:
+        """Add the long description to the metadata."""
+        text = Path(self.root, "README.md").read_text(encoding="utf-8")
+        repository, tag = metadata["urls"]["Repository"], f"v{package_version(Path(self.root))}"
+
+        def absolute(link: re.Match[str]) -> str:
+            page = "raw" if link[1].endswith((".jpg", ".png", ".svg")) else "blob"
+            return f"]({repository}/{page}/{tag}/{link[1]})"
+
+        text = re.sub(r"\]\((?!https?:|#)([^)]+)\)", absolute, text)
+        metadata["readme"] = {"content-type": "text/markdown", "text": text}
+
+
+def package_version(root: Path) -> str:
+    """Return the version of the package in a checkout."""
+    text = (root / "src/thumbsmith/__init__.py").read_text(encoding="utf-8")
+    return re.findall(r'^__version__ = "(.+)"$', text, re.MULTILINE)[0]
 
 
 def compilers(folder: Path) -> dict[Path, list[str]]:

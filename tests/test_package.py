@@ -1,5 +1,6 @@
 """The package: what importing it costs, and that wheel and sdist install and run."""
 
+import re
 import subprocess
 import sys
 import tarfile
@@ -74,6 +75,32 @@ def test_the_wheel_holds_what_runs_and_nothing_else(built: tuple[Path, Path]):
     assert {"pyproject.toml", "README.md", "LICENSE", "tests/pictures.py", "docs/recipe.md"} <= names
 
 
+def test_the_sdist_holds_all_files_of_the_project(built: tuple[Path, Path]):
+    """Each file that git knows is in the sdist: the tests read many of them. Nothing else is in it but its metadata."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("needs the list of files of a git checkout")
+    command = ["git", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    files = {name for name in listed.split("\0") if name and (ROOT / name).is_file()}
+    with tarfile.open(built[1]) as sdist:
+        packed = {member.name.partition("/")[2] for member in sdist.getmembers() if member.isfile()}
+    assert packed == files | {"PKG-INFO"}
+
+
+def test_the_long_description_is_readable_outside_of_the_repository(built: tuple[Path, Path]):
+    """Its links and pictures are complete addresses at the tag of this version, and lead to files of the project."""
+    with zipfile.ZipFile(built[0]) as wheel:
+        (name,) = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
+        text = wheel.read(name).decode()
+    assert "Description-Content-Type: text/markdown" in text
+    links = re.findall(r"\]\(([^)#]+)", text)
+    assert links
+    assert all(link.startswith("https://") for link in links)
+    ours = re.findall(rf"/(?:blob|raw)/v{re.escape(thumbsmith.__version__)}/([^)#]+)", text)
+    assert ours
+    assert [path for path in ours if not (ROOT / path).exists()] == []
+
+
 def test_the_wheel_runs(built: tuple[Path, Path], tmp_path: Path):
     """Installed from its wheel, away from the checkout, the demo makes its thumbnails."""
     target = tmp_path / "installed"
@@ -82,7 +109,7 @@ def test_the_wheel_runs(built: tuple[Path, Path], tmp_path: Path):
     run = [sys.executable, "-m", "thumbsmith", "demo"]
     env = {"PYTHONPATH": str(target)}
     done = subprocess.run(run, cwd=tmp_path, env=env, capture_output=True, text=True, check=True, timeout=300)
-    assert "5 sources: 5 made" in done.stdout
+    assert re.match(r"(\d+) sources: \1 made, 0 fresh", done.stdout)
     where = [sys.executable, "-c", "import thumbsmith; print(thumbsmith.__file__)"]
     found = subprocess.run(where, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
     assert found.stdout.startswith(str(target))
