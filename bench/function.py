@@ -16,9 +16,9 @@ from time import perf_counter, process_time
 from PIL import Image
 
 from thumbsmith import Recipe, open_store
-from thumbsmith.aws.converger import Converger
-from thumbsmith.aws.invocation import handle
-from thumbsmith.aws.settings import FunctionSettings
+from thumbsmith.dispatch.converger import Converger
+from thumbsmith.dispatch.invocation import handle
+from thumbsmith.dispatch.settings import FunctionSettings
 from thumbsmith.reader import BytesReader
 from thumbsmith.store import Headers
 from thumbsmith.worker import Workers

@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from time import monotonic
 from types import TracebackType
 from typing import Final, Self
+from weakref import WeakSet
 
 from thumbsmith.errors import Stopped, ThumbsmithError
 
@@ -24,14 +25,27 @@ _DROP_UNSENT: Final = struct.pack("ii", 1, 0)
 class Lifetime:
     """The time in which requests may be made, from any number of threads.
 
-    It ends at `at`, by time.monotonic(), or when `end` is called. A later request raises the error that `why` returns.
+    It ends at `at`, by time.monotonic(), when `end` is called, or with the lifetime `outer`. A later request raises the
+    error that `why` returns.
     """
 
-    def __init__(self, at: float = math.inf, why: Callable[[], ThumbsmithError] = Stopped) -> None:
+    def __init__(
+        self, at: float = math.inf, why: Callable[[], ThumbsmithError] = Stopped, *, outer: Lifetime | None = None
+    ) -> None:
         self._at, self._why = at, why
         self._ended = threading.Event()
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
+        self._inner: WeakSet[Lifetime] = WeakSet()
+        if outer:
+            outer._add(self)
+
+    def _add(self, inner: Lifetime) -> None:
+        with self._lock:
+            self._inner.add(inner)
+            is_over = not self.left
+        if is_over:
+            inner.end()
 
     @property
     def left(self) -> float:
@@ -71,6 +85,9 @@ class Lifetime:
             for connection in self._open:
                 _cut(connection)
             self._open.clear()
+            inner = tuple(self._inner)
+        for each in inner:
+            each.end()
 
     @contextmanager
     def applied(self) -> Iterator[None]:

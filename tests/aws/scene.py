@@ -10,9 +10,9 @@ import pytest
 from tests.pictures import picture
 from tests.reconcile.scene import HEADERS, RECIPE
 from thumbsmith import Recipe
-from thumbsmith.aws.converger import Converger, DeadlineRenderer
-from thumbsmith.aws.invocation import handle
-from thumbsmith.aws.settings import FunctionSettings
+from thumbsmith.dispatch.converger import Converger, DeadlineRenderer
+from thumbsmith.dispatch.invocation import handle
+from thumbsmith.dispatch.settings import FunctionSettings
 from thumbsmith.store import Store
 from thumbsmith.store.memory import MemoryStore
 

@@ -15,9 +15,9 @@ from tests.servers.fixtures import needs_servers
 from thumbsmith import open_store
 from thumbsmith.aws import audit as module
 from thumbsmith.aws.audit import audit, handler, metrics
-from thumbsmith.aws.settings import FunctionSettings
 from thumbsmith.backfill import clients
 from thumbsmith.backfill.clients import open_queue
+from thumbsmith.dispatch.settings import FunctionSettings
 
 
 def _settings(scene: Scene) -> FunctionSettings:

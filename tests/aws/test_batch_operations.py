@@ -6,7 +6,7 @@ import pytest
 
 from tests.aws.faulty import Faulty, raising
 from tests.aws.scene import Context, Scene
-from thumbsmith.aws.invocation import PERMANENT, SUCCEEDED, TEMPORARY
+from thumbsmith.dispatch.invocation import PERMANENT, SUCCEEDED, TEMPORARY
 from thumbsmith.errors import StoreError
 
 

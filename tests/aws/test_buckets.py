@@ -7,7 +7,7 @@ from tests.pictures import picture
 from tests.reconcile.scene import HEADERS
 from tests.servers.fixtures import needs_servers
 from thumbsmith import open_store
-from thumbsmith.aws.settings import FunctionSettings
+from thumbsmith.dispatch.settings import FunctionSettings
 from thumbsmith.events import Ignored, KeyChanged
 from thumbsmith.recipe import Recipe
 from thumbsmith.store import Headers

@@ -8,7 +8,7 @@ import pytest
 from tests.aws.faulty import Faulty
 from tests.aws.scene import Context, Scene, failed, image_lines, notification, queued
 from tests.worker.pictures import noise, slow
-from thumbsmith.aws.converger import ANSWER_SECONDS, STORE_SECONDS, Deadline
+from thumbsmith.dispatch.converger import ANSWER_SECONDS, STORE_SECONDS, Deadline
 from thumbsmith.errors import OutOfTime
 from thumbsmith.recipe import Limits
 

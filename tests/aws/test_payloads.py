@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.aws.scene import Context, Scene, eventbridge_event, notification, sns_message
 from tests.aws.test_batch_operations import job, task
-from thumbsmith.aws.invocation import PERMANENT, SUCCEEDED
+from thumbsmith.dispatch.invocation import PERMANENT, SUCCEEDED
 from thumbsmith.errors import EventFailed
 from thumbsmith.events import backfill_message
 

@@ -15,12 +15,12 @@ from tests.pictures import picture
 from tests.reconcile.scene import HEADERS, RECIPE
 from tests.servers.fixtures import needs_servers
 from thumbsmith import Recipe, open_store
-from thumbsmith.aws.converger import Converger, Deadline
-from thumbsmith.aws.invocation import handle
-from thumbsmith.aws.settings import FunctionSettings, larger_machines
-from thumbsmith.aws.task import work
 from thumbsmith.backfill import clients
 from thumbsmith.backfill.clients import Queue, open_queue
+from thumbsmith.dispatch.consume import consume
+from thumbsmith.dispatch.converger import Converger, Deadline
+from thumbsmith.dispatch.invocation import handle
+from thumbsmith.dispatch.settings import FunctionSettings, larger_machines
 from thumbsmith.errors import Code, Rejected, StoreError
 from thumbsmith.events import backfill_message
 
@@ -78,7 +78,7 @@ def test_a_large_source_is_made_elsewhere(places: FunctionSettings, queue: Queue
     for _ in range(3):  # a repeated event is sent to the larger machine once
         assert failed(handle(event, Context(), function)) == []
     assert queue.depth().total == 1
-    done = work(queue, Converger(places, scene.renderer), lambda: False, seconds=1, max_empty=1)
+    done = consume(queue, Converger(places, scene.renderer), lambda: False, seconds=1, max_empty=1)
     assert (done, queue.depth().total) == (1, 0)
     assert len(list(places.destination.list("a.jpg/"))) == 4
     handle(event, Context(), function)
@@ -130,7 +130,7 @@ def test_failed_messages_stay_in_the_queue(places: FunctionSettings, queue: Queu
     """An unreadable message, or one with a failed key, stays in the queue."""
     places.source.put("a.jpg", picture(), HEADERS)
     queue.send(["nonsense", _ask(places, "a.jpg")])
-    assert work(queue, Converger(places, scene.renderer), lambda: False, seconds=1, max_empty=1) == 1
+    assert consume(queue, Converger(places, scene.renderer), lambda: False, seconds=1, max_empty=1) == 1
     assert queue.depth().total == 1
 
 
@@ -139,12 +139,12 @@ def test_a_missing_queue_ends_the_task(places: FunctionSettings, scene: Scene):
     """A missing queue is a permanent error that ends the task."""
     gone = Queue("http://127.0.0.1/000000000000/gone", clients.client("sqs"))
     with pytest.raises(StoreError):
-        work(gone, Converger(places, scene.renderer), lambda: False)
+        consume(gone, Converger(places, scene.renderer), lambda: False)
 
 
 def test_a_transient_error_of_the_queue_is_retried(scene: Scene, monkeypatch: pytest.MonkeyPatch):
     """After a transient error of the queue the task continues."""
-    monkeypatch.setattr("thumbsmith.aws.task.PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("thumbsmith.dispatch.consume.PAUSE_SECONDS", 0.0)
     looks = []
 
     class Failing(Queue):
@@ -158,7 +158,7 @@ def test_a_transient_error_of_the_queue_is_retried(scene: Scene, monkeypatch: py
             return []
 
     settings = FunctionSettings(source=scene.source, destination=scene.destination, recipe=scene.recipe)
-    assert work(Failing("http://x/y", None), Converger(settings, scene.renderer), lambda: False, max_empty=1) == 0
+    assert consume(Failing("http://x/y", None), Converger(settings, scene.renderer), lambda: False, max_empty=1) == 0
     assert len(looks) == 3
 
 

@@ -14,9 +14,6 @@ from tests.aws.scene import Context, queued, record
 from tests.pictures import picture
 from tests.servers.fixtures import needs_servers
 from thumbsmith import Recipe, open_store
-from thumbsmith.aws.converger import Converger
-from thumbsmith.aws.invocation import handle
-from thumbsmith.aws.settings import FunctionSettings
 from thumbsmith.bulk.cost import (
     LOG_BYTES_PER_IMAGE,
     LOG_BYTES_PER_INVOCATION,
@@ -28,6 +25,9 @@ from thumbsmith.bulk.cost import (
     source_amount,
 )
 from thumbsmith.bulk.prices import PRICES, Prices
+from thumbsmith.dispatch.converger import Converger
+from thumbsmith.dispatch.invocation import handle
+from thumbsmith.dispatch.settings import FunctionSettings
 from thumbsmith.errors import UsageError
 from thumbsmith.recipe.model import Format
 from thumbsmith.reconcile.converge import converge

@@ -17,10 +17,10 @@ from aws_cdk.assertions import Match, Template
 
 from tests.cdk.conftest import inline
 from thumbsmith import Recipe
-from thumbsmith.aws.converger import KeyJob, KeyResult
-from thumbsmith.aws.telemetry import Telemetry
 from thumbsmith.bulk.cost import LOG_BYTES_PER_IMAGE, LOG_BYTES_PER_INVOCATION, MILLION, Model, source_amount
 from thumbsmith.cdk import IsolatedNetwork, ThumbnailGenerator, Trigger
+from thumbsmith.dispatch.converger import KeyJob, KeyResult
+from thumbsmith.dispatch.telemetry import Telemetry
 from thumbsmith.environment import METRICS_NAMESPACE
 from thumbsmith.image.containers.base import Probe
 from thumbsmith.reconcile.protocol import Outcome

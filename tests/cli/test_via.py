@@ -16,14 +16,14 @@ from tests.pictures import picture
 from tests.reconcile.scene import HEADERS
 from tests.servers.fixtures import needs_servers
 from thumbsmith import Recipe, open_store
-from thumbsmith.aws.converger import Converger
-from thumbsmith.aws.invocation import handle
-from thumbsmith.aws.settings import FunctionSettings
 from thumbsmith.aws.task import work
 from thumbsmith.backfill import clients, send
 from thumbsmith.backfill.batch_job import JobResources
 from thumbsmith.backfill.clients import Queue, open_queue
 from thumbsmith.cli import sync_by_batch, sync_by_queue
+from thumbsmith.dispatch.converger import Converger
+from thumbsmith.dispatch.invocation import handle
+from thumbsmith.dispatch.settings import FunctionSettings
 from thumbsmith.store import Headers, Store
 from thumbsmith.worker import Workers
 

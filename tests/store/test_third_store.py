@@ -14,13 +14,13 @@ from tests.pictures import picture
 from tests.store.contract import HEADERS, Contract
 from tests.web.serving import run_application, url
 from thumbsmith import Recipe
-from thumbsmith.aws.settings import StoreAddress
 from thumbsmith.bulk.changes import watched_folder
 from thumbsmith.bulk.explain import explain
 from thumbsmith.bulk.scan import Scope, scan
 from thumbsmith.bulk.sync import sync
 from thumbsmith.conformance.cases import cases
 from thumbsmith.conformance.checks import run_local
+from thumbsmith.dispatch.settings import StoreAddress
 from thumbsmith.errors import UsageError
 from thumbsmith.store.base import STRICT, Headers, ObjectInfo, Store, Visitor
 from thumbsmith.store.folder import FolderStore

@@ -20,8 +20,8 @@ from urllib.parse import quote, unquote
 
 from starlette.types import ASGIApp, Message, Scope
 
-from thumbsmith.aws.settings import FunctionSettings
-from thumbsmith.aws.telemetry import log, log_problem
+from thumbsmith.dispatch.settings import FunctionSettings
+from thumbsmith.dispatch.telemetry import log, log_problem
 from thumbsmith.environment import allowed_origins
 from thumbsmith.errors import ThumbsmithError
 from thumbsmith.web.app_on_aws import app_on_aws

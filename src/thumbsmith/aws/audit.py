@@ -11,15 +11,15 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from thumbsmith.aws.invocation import Context
-from thumbsmith.aws.settings import FunctionSettings, StoreAddress
-from thumbsmith.aws.telemetry import log, log_metrics
 from thumbsmith.backfill.clients import MAX_BATCH_MESSAGES, open_queue
 from thumbsmith.backfill.send import THREADS, Sender
 from thumbsmith.bulk.cost import Totals
 from thumbsmith.bulk.parallel import each
 from thumbsmith.bulk.scan import KeyJoin, Scope, batched, scan
 from thumbsmith.bulk.sync import classify
+from thumbsmith.dispatch.invocation import Context
+from thumbsmith.dispatch.settings import FunctionSettings, StoreAddress
+from thumbsmith.dispatch.telemetry import log, log_metrics
 from thumbsmith.environment import Setting, function_name
 from thumbsmith.errors import UsageError
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from thumbsmith.aws.settings import StoreAddress
-from thumbsmith.aws.telemetry import log
+from thumbsmith.dispatch.settings import StoreAddress
+from thumbsmith.dispatch.telemetry import log
 from thumbsmith.environment import Setting, aws_region
 from thumbsmith.errors import StoreError, ThumbsmithError, UsageError
 from thumbsmith.events import KeyChanged, Unreadable, parse_event_text

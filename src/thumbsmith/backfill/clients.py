@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -128,12 +128,17 @@ def open_queue(address: str, attempts: int = MAX_ATTEMPTS) -> Queue:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A received message. `receipt` is what deletes it; `receives` is how often it was received."""
+    """A received message. `receipt` is what deletes it.
+
+    `receives` is how often it was received, this time included; 0 if the queue does not count. `sent` is the time when
+    it was sent, in epoch seconds; None if it is not known.
+    """
 
     id: str
     body: str
-    receipt: str
+    receipt: Any
     receives: int
+    sent: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,15 +204,11 @@ class Queue:
                 MessageSystemAttributeNames=["All"],
                 **given,
             )
-        return [
-            Message(
-                id=each["MessageId"],
-                body=each["Body"],
-                receipt=each["ReceiptHandle"],
-                receives=int(each.get("Attributes", {}).get("ApproximateReceiveCount", 1)),
-            )
-            for each in answer.get("Messages", ())
-        ]
+        return [_message(each) for each in answer.get("Messages", ())]
+
+    def hidden_seconds(self) -> float:
+        """Return how long a received message is hidden from other receivers: the queue's visibility timeout."""
+        return float(self.attributes(["VisibilityTimeout"]).get("VisibilityTimeout", 30))
 
     def receive_all(self, hidden_seconds: int, limit: int) -> Iterator[Message]:
         """Yield up to `limit` messages, until the queue gives no new one. No message is yielded twice."""
@@ -242,3 +243,15 @@ class Queue:
         with translate_aws_errors(self.url):
             answer = self.sqs.list_dead_letter_source_queues(QueueUrl=self.url)
         return [Queue(url, self.sqs) for url in answer.get("queueUrls", ())]
+
+
+def _message(found: Mapping[str, Any]) -> Message:
+    attributes = found.get("Attributes", {})
+    sent = str(attributes.get("SentTimestamp", ""))
+    return Message(
+        id=found["MessageId"],
+        body=found["Body"],
+        receipt=found["ReceiptHandle"],
+        receives=int(attributes.get("ApproximateReceiveCount", 0)),
+        sent=int(sent) / 1000 if sent.isdecimal() else None,
+    )

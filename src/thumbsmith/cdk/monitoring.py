@@ -154,7 +154,7 @@ def function_metric(
     further: Mapping[str, str] | None = None,
     period: Duration = FIVE_MINUTES,
 ) -> cloudwatch.Metric:
-    """Return a metric that the function writes (aws/telemetry.py), with `further` dimensions."""
+    """Return a metric that the function writes (dispatch/telemetry.py), with `further` dimensions."""
     return cloudwatch.Metric(
         namespace=METRICS_NAMESPACE,
         metric_name=name,

@@ -15,8 +15,8 @@ from datetime import datetime
 from typing import Any, Final, Protocol, TypeAlias
 from urllib.parse import unquote_plus
 
-from thumbsmith.aws.converger import Converger, Deadline, KeyJob, KeyResult
-from thumbsmith.aws.telemetry import Telemetry
+from thumbsmith.dispatch.converger import Converger, Deadline, KeyJob, KeyResult
+from thumbsmith.dispatch.telemetry import Telemetry
 from thumbsmith.errors import EventFailed, ThumbsmithError
 from thumbsmith.events import Event, Ignored, KeyChanged, Unreadable, parse_event_text, parse_events
 

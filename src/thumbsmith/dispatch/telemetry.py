@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from thumbsmith.aws.converger import KeyResult
+from thumbsmith.dispatch.converger import KeyResult
 from thumbsmith.environment import METRICS_NAMESPACE
 from thumbsmith.errors import ThumbsmithError
 from thumbsmith.events import Ignored

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Final, Protocol, Self
 
-from thumbsmith.aws.settings import FunctionSettings
+from thumbsmith.dispatch.settings import FunctionSettings
 from thumbsmith.environment import LAMBDA_THREADS_PER_CORE
 from thumbsmith.errors import Code, OutOfTime, ThumbsmithError
-from thumbsmith.lifetime import Lifetime
+from thumbsmith.lifetime import Lifetime, lifetime
 from thumbsmith.reader import RangeReader
 from thumbsmith.recipe import Limits, Recipe
 from thumbsmith.reconcile.converge import attempt
@@ -102,8 +102,8 @@ class Deadline:
         return max(self.at - monotonic(), 0.0)
 
     def request_lifetime(self) -> Lifetime:
-        """Return the lifetime of requests to the stores: until the deadline."""
-        return Lifetime(self.at, not_finished)
+        """Return the lifetime of requests to the stores: until the deadline, or the end of the current lifetime."""
+        return Lifetime(self.at, not_finished, outer=lifetime())
 
     def escalation_lifetime(self) -> Lifetime:
         """Return the lifetime of requests to the queue of larger machines. It ends somewhat after the deadline."""
@@ -112,12 +112,12 @@ class Deadline:
     def check(self) -> None:
         """Raise OutOfTime where too little time is left to begin a key."""
         if self.seconds_left < self.needed_seconds:
-            raise OutOfTime("not begun: the function's time was nearly over")
+            raise OutOfTime("not begun: the time for these keys was nearly over")
 
 
 def not_finished() -> OutOfTime:
     """Return the error of a key that was not done at the deadline."""
-    return OutOfTime("not finished: the function's time was over")
+    return OutOfTime("not finished: the time for these keys was over")
 
 
 class DeadlineRenderer(Protocol):
