@@ -1,4 +1,4 @@
-"""Two S3 servers as processes, each on free ports of 127.0.0.1 and with a temporary folder."""
+"""Two S3 servers and a queue as processes, each on free ports of 127.0.0.1 and with a temporary folder."""
 
 import contextlib
 import json
@@ -59,14 +59,29 @@ def ministack(*, as_cloud: bool = False) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def seaweedfs() -> Iterator[str]:
-    """Run SeaweedFS; give the address of its S3. It keeps a tree of files, and checks signatures as S3 does."""
+def nats() -> Iterator[str]:
+    """Run NATS with JetStream, which keeps its streams in files; give its address."""
+    port, monitor = free_ports(2)
+    with _folder() as folder:
+        command = [str(PROGRAMS / "nats-server"), "-a", "127.0.0.1", "-p", str(port), "-js", "-sd", str(folder)]
+        command += ["-m", str(monitor)]
+        with _running(command, folder, {}, f"http://127.0.0.1:{monitor}", "/healthz"):
+            yield f"nats://127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def seaweedfs(notifications: str = "") -> Iterator[str]:
+    """Run SeaweedFS; give the address of its S3. It keeps a tree of files, and checks signatures as S3 does.
+
+    `notifications` is its notification.toml: where it sends its events.
+    """
     ports = dict(zip(SEAWEEDFS_PORTS, free_ports(len(SEAWEEDFS_PORTS)), strict=True))
     command = [str(PROGRAMS / "weed"), "server", "-s3"]
     command += [f"-{name}={value}" for name, value in (SEAWEEDFS_OPTIONS | ports).items()]
     environment = {"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}  # a bucket begins with one volume instead of seven
     with _folder() as folder:
         (folder / "s3.json").write_text(json.dumps({"identities": IDENTITIES}))
+        (folder / "notification.toml").write_text(notifications)
         (folder / "data").mkdir()
         try:
             with _running(command, folder, environment, f"http://127.0.0.1:{ports['s3.port']}", "/healthz") as address:

@@ -1,5 +1,6 @@
 """`/metrics` and `/formats`: what the server did, and what it accepts."""
 
+import asyncio
 import re
 import threading
 import time
@@ -9,17 +10,20 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from starlette.requests import Request
+
 from tests.pictures import picture
 from tests.web.serving import RunningServer
 from thumbsmith import Recipe, open_store
 from thumbsmith.bulk.scan import Scope
+from thumbsmith.dispatch.metrics import Metrics
 from thumbsmith.errors import Code, StoreError
 from thumbsmith.image.formats import SOURCE_FORMATS
 from thumbsmith.reader import RangeReader
 from thumbsmith.reconcile.converge import Result
 from thumbsmith.reconcile.protocol import Outcome
 from thumbsmith.web.background import BackgroundUpdater
-from thumbsmith.web.metrics import Metrics
+from thumbsmith.web.metrics import MetricsEndpoint
 from thumbsmith.worker import Work, Workers
 
 
@@ -107,7 +111,8 @@ def test_a_failed_update_is_counted():
     metrics.count(Result(key="x.png", error=StoreError("the store does not answer", transient=True)))
     metrics.count(Result(key="y.png", outcome=Outcome(status="rejected", code="corrupt")))
     metrics.count(Result(key="z.png", outcome=Outcome(status="fresh")))
-    text = metrics.text(queued=3, running=2)
+    answer = asyncio.run(MetricsEndpoint(metrics, lambda: (3, 2)).show(Request({"type": "http"})))
+    text = bytes(answer.body).decode()
     assert "\nthumbsmith_failed_total 1\n" in text
     assert '\nthumbsmith_rejected_total{code="corrupt"} 0\n' in text
     assert "\nthumbsmith_queue 3\n" in text

@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "explain": "Print the state of one image, and why.",
     "html": "Print a <picture> element for one image.",
     "init": "Write a recipe file with all options and their meaning.",
+    "work": "Handle the messages of queues, as the function on AWS does.",
     "serve": "Serve an HTTP API and a page for a folder.",
     "sign": "Print the signed address of a thumbnail on demand.",
     "demo": "Make thumbnails of sample photographs.",
@@ -53,6 +54,8 @@ OTHER_NAMES: Final = {
     "why": "explain",
     "server": "serve",
     "web": "serve",
+    "worker": "work",
+    "consume": "work",
     "deploy": "aws deploy",
 }
 

@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as ASGIScope
 
 from thumbsmith.bulk.scan import Scope
+from thumbsmith.dispatch.metrics import Metrics
 from thumbsmith.reconcile.converge import Renderer
 from thumbsmith.store import Store, refuse_overlap
 from thumbsmith.web.access import SessionEndpoint
@@ -35,7 +36,7 @@ from thumbsmith.web.http import Problem
 from thumbsmith.web.images import ImageEndpoints
 from thumbsmith.web.library import MAX_READER_THREADS, ImageLibrary
 from thumbsmith.web.markup import MarkupEndpoint
-from thumbsmith.web.metrics import MeasuredRenderer, Metrics, MetricsEndpoint
+from thumbsmith.web.metrics import MeasuredRenderer, MetricsEndpoint
 from thumbsmith.web.on_demand import OnDemandEndpoint, OnDemandRenderer, PreviewEndpoint
 from thumbsmith.web.operations import Endpoint
 from thumbsmith.web.recipe_plan import RecipePlanEndpoint

@@ -53,6 +53,7 @@ def type_of_content(head: bytes) -> str:
     except Rejected as rejected:
         raise Problem(415, f"The file: {rejected.detail}.", code="unsupported_type") from None
     if found not in FORMATS:
-        raise Problem(415, f"The file: {found.name} {found.needs}.", code="unsupported_type")
+        what = f'the extra "{found.extra}"' if found.extra else f"the package {found.package}"
+        raise Problem(415, f"The file: decoding {found.name} needs {what} on the server.", code="unsupported_type")
     is_alone = sum(each.matches(head) for each in SOURCE_FORMATS.values()) < 2
     return min(found.media_types) if is_alone else UNKNOWN

@@ -1,0 +1,1 @@
+"""The worker of queues, webhooks, and the whole path outside of AWS."""
