@@ -28,6 +28,7 @@ class Setting(StrEnum):
     LARGE = "THUMBSMITH_LARGE", "The URL of the queue for sources that are too large for the function."
     BACKFILL = "THUMBSMITH_BACKFILL", "The URL of the queue that an audit sends repairs to."
     TOKEN = "THUMBSMITH_TOKEN", "The token that requests to the server must carry."
+    EVENTS_TOKEN = "THUMBSMITH_EVENTS_TOKEN", "The token that notifications of a server of S3 must carry."
     SIGNING_SECRET = "THUMBSMITH_SIGNING_SECRET", "The secret that signs addresses of pictures on demand."
     ORIGINS = "THUMBSMITH_ORIGINS", "The web origins that may call the API, separated by commas."
     PYTHON = "THUMBSMITH_PYTHON", "The path of the Python interpreter for workers."

@@ -28,6 +28,13 @@ _EVENTBRIDGE_RESTORED: Final = "Object Restore Completed"
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
 _S3_RECORD_VERSION: Final = re.compile(r"2\.\d+")
 
+# SeaweedFS keeps the objects of a bucket in a folder below this one, the parts of uploads in a folder of the bucket,
+# and the versions of an object in a folder beside it. Its attributes name the latest version, so it changes last.
+_SEAWEEDFS_BUCKETS: Final = "/buckets/"
+_SEAWEEDFS_PARTS: Final = ".uploads/"
+_SEAWEEDFS_VERSION: Final = re.compile(r"\.versions/v_[^/]+\Z")
+_SEAWEEDFS_VERSIONS: Final = ".versions"
+
 # The length of an excerpt from an unreadable payload.
 _MAX_EXCERPT_CHARACTERS: Final = 200
 
@@ -66,7 +73,7 @@ Event: TypeAlias = KeyChanged | Ignored | Unreadable
 
 
 def parse_events(payload: object) -> Iterator[Event]:
-    """Yield the events of a payload: from S3, EventBridge, a backfill, or one of these inside an SNS envelope.
+    """Yield the events of a payload: from S3, EventBridge, SeaweedFS, a backfill, or inside an SNS envelope.
 
     Raises nothing: what cannot be read is yielded as Unreadable.
     """
@@ -80,6 +87,8 @@ def parse_events(payload: object) -> Iterator[Event]:
             yield _parse_eventbridge(kind, detail, rest.get("time"))
         case {"Type": "Notification", "Message": str(message)}:  # SNS, through a queue
             yield from parse_event_text(message)
+        case {"event_type": str(), "key": str(path), "message": dict(message)}:  # from SeaweedFS
+            yield from _parse_seaweedfs(path, message)
         case {"thumbsmith": 1, "bucket": str(bucket), "keys": list(keys), **rest}:  # from `backfill_message`
             for key in keys:
                 yield _parse_backfill_key(bucket, key, retry=rest.get("retry") is True)
@@ -145,6 +154,28 @@ def _parse_eventbridge(kind: str, detail: Any, time: object) -> Event:
             created = str(time) if kind == "Object Created" and time else None
             return KeyChanged(bucket, key, restored=kind == _EVENTBRIDGE_RESTORED, created=created)
     return Unreadable(f"unknown detail: {_excerpt(detail)}")
+
+
+def _parse_seaweedfs(path: str, message: dict[str, Any]) -> Iterator[Event]:
+    """Yield the events of a webhook of SeaweedFS: a change of a file below /buckets, whose name is not encoded.
+
+    A file that was moved changes two keys. https://github.com/seaweedfs/seaweedfs/wiki/Filer-Notification-Webhook
+    """
+    paths = [path]
+    match message:
+        case {"new_entry": {"name": str(name)}, "new_parent_path": str(folder)} if f"{folder}/{name}" != path:
+            paths.append(f"{folder}/{name}")
+    is_folder = any(isinstance(entry, dict) and entry.get("is_directory") is True for entry in message.values())
+    for each in paths:
+        bucket, _, key = each.removeprefix(_SEAWEEDFS_BUCKETS).partition("/")
+        if not each.startswith(_SEAWEEDFS_BUCKETS) or not key or key.startswith(_SEAWEEDFS_PARTS):
+            yield Ignored("other_event", each)
+        elif is_folder and key.endswith(_SEAWEEDFS_VERSIONS):
+            yield KeyChanged(bucket, key.removesuffix(_SEAWEEDFS_VERSIONS))
+        elif is_folder:
+            yield Ignored("folder", each)
+        else:
+            yield KeyChanged(bucket, _SEAWEEDFS_VERSION.sub("", key))
 
 
 def _parse_backfill_key(bucket: str, key: object, *, retry: bool) -> Event:

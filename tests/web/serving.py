@@ -14,6 +14,7 @@ from tests.pictures import picture
 from thumbsmith import Recipe, open_store
 from thumbsmith.bulk.scan import Scope
 from thumbsmith.web import WebSettings, application
+from thumbsmith.web.events import Sending
 from thumbsmith.web.server import create_server, listen
 
 RECIPE = """
@@ -80,7 +81,12 @@ class RunningServer:
 
 @contextlib.contextmanager
 def run_server(
-    folder: Path, settings: WebSettings | None = None, recipe: str = RECIPE, jobs: int = 2, port: int = 0
+    folder: Path,
+    settings: WebSettings | None = None,
+    recipe: str = RECIPE,
+    jobs: int = 2,
+    port: int = 0,
+    events_to: Sending | None = None,
 ) -> Iterator[RunningServer]:
     """Run the application over FOLDER/sources and FOLDER/thumbnails on a port of 127.0.0.1; 0 is a free one."""
     (folder / "sources").mkdir(parents=True, exist_ok=True)
@@ -90,7 +96,7 @@ def run_server(
         recipe=Recipe.loads(recipe),
     )
     with (
-        run_application(scope, settings, jobs, port) as address,
+        run_application(scope, settings, jobs, port, events_to) as address,
         httpx.Client(base_url=url(address), timeout=60) as client,
     ):
         yield RunningServer(client, address, folder)
@@ -98,10 +104,14 @@ def run_server(
 
 @contextlib.contextmanager
 def run_application(
-    scope: Scope, settings: WebSettings | None = None, jobs: int = 2, port: int = 0
+    scope: Scope,
+    settings: WebSettings | None = None,
+    jobs: int = 2,
+    port: int = 0,
+    events_to: Sending | None = None,
 ) -> Iterator[tuple[str, int]]:
     """Run the application over any stores, and return its address."""
-    running = create_server(application(scope, settings, jobs=jobs))
+    running = create_server(application(scope, settings, jobs=jobs, events_to=events_to))
     with listen("127.0.0.1", port) as listener:
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
         thread.start()

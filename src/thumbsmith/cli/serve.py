@@ -8,6 +8,7 @@ import signal
 import threading
 import webbrowser
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,6 +20,7 @@ from thumbsmith.cli.command import FOLDER_PATH, Number, command
 from thumbsmith.cli.scope import scope_of
 from thumbsmith.cli.terminal import Console
 from thumbsmith.cli.wording import printable
+from thumbsmith.dispatch.consume import opened_queue
 from thumbsmith.environment import Setting
 from thumbsmith.errors import UsageError
 from thumbsmith.installation import missing_extra
@@ -75,6 +77,11 @@ REQUIRED_PACKAGES: Final = ("httptools", "python_multipart", "starlette", "uvico
     multiple=True,
     help="Another site whose pages may use the API and show the images (CORS). Repeatable. Default: none.",
 )
+@click.option(
+    "--events-to",
+    metavar="QUEUE",
+    help="Store the notifications of POST /events in this queue, for `thumbsmith work`. Default: handle them here.",
+)
 @click.option("--root-path", metavar="PATH", default="", help="The prefix of all paths behind a proxy: /thumbs.")
 @click.option("--trust-proxy", is_flag=True, help="Use the prefix that the proxy sends in X-Forwarded-Prefix.")
 def serve(
@@ -88,6 +95,7 @@ def serve(
     jobs: int | None,
     allow_host: tuple[str, ...],
     allow_origin: tuple[str, ...],
+    events_to: str | None,
     root_path: str,
     trust_proxy: bool,
 ) -> int:
@@ -118,8 +126,10 @@ def serve(
     scope = scope_of(images, thumbnails, recipe, Options())
     scope.source.check_reachable()
     scope.destination.as_destination().check_writable()
-    app = application(scope, settings, jobs=jobs)
-    with listen(host, port) as listener:
+    with ExitStack() as opened:
+        queue = opened.enter_context(opened_queue(events_to)) if events_to else None
+        app = application(scope, settings, jobs=jobs, events_to=queue)
+        listener = opened.enter_context(listen(host, port))
         name = f"[{host}]" if ":" in host else host
         address = f"http://{name}:{listener.getsockname()[1]}{settings.root_path}/"
         what = str(Path(root or ".").resolve()) if source is None else f"{scope.source.url} and {scope.destination.url}"
@@ -164,12 +174,15 @@ def _settings(
             hosts=LOOPBACK_HOSTS | {name.lower() for name in (own, *names)},
             origins=frozenset(origin.rstrip("/").lower() for origin in origins),
             token=token,
+            events_token=Setting.EVENTS_TOKEN.read(),
             signing_secret=Setting.SIGNING_SECRET.read(),
             root_path=root_path.rstrip("/"),
             trusts_proxy=trusts_proxy,
         )
     except ValueError as error:
-        raise UsageError(f"THUMBSMITH_TOKEN, THUMBSMITH_SIGNING_SECRET, --root-path: {error}") from None
+        raise UsageError(
+            f"THUMBSMITH_TOKEN, THUMBSMITH_EVENTS_TOKEN, THUMBSMITH_SIGNING_SECRET, --root-path: {error}"
+        ) from None
 
 
 def _recipe_file(option: str | None) -> Path | None:

@@ -12,15 +12,13 @@ from typing import Final
 
 import click
 
-from thumbsmith.backfill.clients import open_queue
 from thumbsmith.cli.arguments import jobs_option, recipe_from, recipe_option
 from thumbsmith.cli.command import FOLDER_PATH, command
 from thumbsmith.cli.stopping import stoppable
 from thumbsmith.cli.terminal import Console
 from thumbsmith.cli.wording import plural, printable
-from thumbsmith.dispatch.consume import MessageQueue, consume
+from thumbsmith.dispatch.consume import MessageQueue, consume, opened_queue
 from thumbsmith.dispatch.converger import Converger
-from thumbsmith.dispatch.jetstream import JetStreamQueue, is_stream
 from thumbsmith.dispatch.settings import FunctionSettings
 from thumbsmith.dispatch.status import StatusServer, WorkStatus
 from thumbsmith.dispatch.telemetry import log_isolation
@@ -86,7 +84,7 @@ def work(
     refuse_overlap(settings.source, settings.destination)
     console, count = Console(), jobs or usable_cores()
     with ExitStack() as opened:
-        queues = [_open(address, opened) for address in addresses]
+        queues = [opened.enter_context(opened_queue(address)) for address in addresses]
         status = WorkStatus([queue.name for queue in queues])
         server = _serve(listen, status, opened)
         workers = opened.enter_context(Workers(count))
@@ -126,12 +124,6 @@ def _store(option: str | None, name: str, setting: Setting) -> Store:
     if not address:
         raise UsageError(f"{name}: expected this option or the variable {setting}, found neither")
     return open_store(address)
-
-
-def _open(address: str, opened: ExitStack) -> MessageQueue:
-    if is_stream(address):
-        return opened.enter_context(JetStreamQueue(address))
-    return open_queue(address)
 
 
 def _serve(listen: str | None, status: WorkStatus, opened: ExitStack) -> StatusServer | None:

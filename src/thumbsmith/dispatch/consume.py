@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
-from thumbsmith.backfill.clients import Message
+from thumbsmith.backfill.clients import Message, Queue, open_queue
 from thumbsmith.dispatch.converger import Converger, Deadline, KeyResult
 from thumbsmith.dispatch.invocation import Invocation
+from thumbsmith.dispatch.jetstream import JetStreamQueue, is_stream
 from thumbsmith.dispatch.telemetry import Telemetry, log_problem
 from thumbsmith.errors import Stopped, StoreError
 from thumbsmith.lifetime import Lifetime, lifetime
@@ -57,6 +59,19 @@ class MessageQueue(Protocol):
     def hide(self, message: Message, seconds: int) -> None:
         """Hide a received message for this time from now. 0 makes it visible at once."""
         ...
+
+
+@contextmanager
+def opened_queue(address: str) -> Iterator[JetStreamQueue | Queue]:
+    """Open the queue at sqs://NAME, at its URL, or at nats://HOST:PORT/STREAM, for a block.
+
+    Raises UsageError for another address, StoreError if there is no such queue.
+    """
+    if is_stream(address):
+        with JetStreamQueue(address) as queue:
+            yield queue
+    else:
+        yield open_queue(address)
 
 
 class Observer(Protocol):

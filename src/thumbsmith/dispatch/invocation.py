@@ -41,7 +41,7 @@ def handle(event: Any, context: Context, converger: Converger) -> dict[str, Any]
 
 
 def steps_for(payload: Any) -> tuple[Step, ...]:
-    """Return the steps for the caller that sends such a payload."""
+    """Return the steps for the caller of the function that sends such a payload."""
     match payload:
         case {"Records": [{"eventSource": "aws:sqs"}, *_]}:
             return (
@@ -61,14 +61,7 @@ def steps_for(payload: Any) -> tuple[Step, ...]:
                 decide_task_results,
                 answer_job,
             )
-    return (
-        parse_call,
-        check_keys,
-        converge_in_time,
-        record_results,
-        decide_retries,
-        answer_call,
-    )
+    return CALL_STEPS
 
 
 class Context(Protocol):
@@ -130,9 +123,12 @@ class Invocation:
     # acknowledge_messages, answer_job, answer_call
     answer: dict[str, Any] = field(default_factory=dict)
 
-    def run(self) -> dict[str, Any]:
-        """Run the steps for the payload in order, and return the answer. Raises EventFailed as the steps do."""
-        for step in steps_for(self.payload):
+    def run(self, steps: tuple[Step, ...] | None = None) -> dict[str, Any]:
+        """Run the steps in order, and return the answer. Raises EventFailed as the steps do.
+
+        None are the steps for the payload.
+        """
+        for step in steps or steps_for(self.payload):
             step(self)
         return self.answer
 
@@ -284,6 +280,17 @@ def answer_call(invocation: Invocation) -> None:
         raise EventFailed(f"{first}{f' (and {len(rest)} more)' if rest else ''}")
     outcomes = [(result.job.key, result.outcome) for result in invocation.results if result.outcome]
     invocation.answer = {"images": [{"key": key, "outcome": it.status, "code": it.code} for key, it in outcomes]}
+
+
+# The steps for an event that was sent without a queue.
+CALL_STEPS: Final[tuple[Step, ...]] = (
+    parse_call,
+    check_keys,
+    converge_in_time,
+    record_results,
+    decide_retries,
+    answer_call,
+)
 
 
 # Tasks of S3 Batch Operations: https://docs.aws.amazon.com/AmazonS3/latest/userguide/batch-ops-invoke-lambda.html

@@ -7,6 +7,7 @@ https://owasp.org/www-community/attacks/csrf and https://en.wikipedia.org/wiki/D
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import re
@@ -26,6 +27,9 @@ COOKIE: Final = "thumbsmith"
 
 # Load balancers check it by the address of the machine. It answers to any Host, and reveals nothing.
 HEALTH: Final = "/health"
+
+# Servers of S3 send notifications there, with a token of their own, which allows nothing else.
+EVENTS: Final = "/events"
 
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -61,7 +65,9 @@ class AccessMiddleware:
         if own_path(request) != HEALTH:
             self._check_host(request.headers)
         self._check_origin(request.headers, method)
-        if self.settings.token and _needs_token(request, method):
+        if own_path(request) == EVENTS:
+            self._check_events_token(request.headers)
+        elif self.settings.token and _needs_token(request, method):
             self._check_token(request, self.settings.token)
 
     def _check_host(self, headers: Headers) -> None:
@@ -94,6 +100,25 @@ class AccessMiddleware:
             return
         challenge = {"WWW-Authenticate": 'Bearer realm="thumbsmith"'}
         raise Problem(401, "Authorization: expected Bearer and the token.", code="unauthorized", headers=challenge)
+
+    def _check_events_token(self, headers: Headers) -> None:
+        """Check the token of a notification. It may also be the password of a URL, where a sender sets no header."""
+        token = self.settings.events_token or self.settings.token
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "basic":
+            given = _password(given)
+        if token and not (scheme.lower() in {"bearer", "basic"} and _are_equal(given.strip(), token)):
+            challenge = {"WWW-Authenticate": 'Bearer realm="thumbsmith events"'}
+            detail = "Authorization: expected Bearer and the token for events."
+            raise Problem(401, detail, code="unauthorized", headers=challenge)
+
+
+def _password(credentials: str) -> str:
+    """Return the password in the credentials of Basic authentication (RFC 7617); an empty text if there is none."""
+    try:
+        return base64.b64decode(credentials, validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
 
 
 def _needs_token(request: HTTPConnection, method: str) -> bool:

@@ -23,7 +23,9 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as ASGIScope
 
 from thumbsmith.bulk.scan import Scope
+from thumbsmith.dispatch.converger import Converger
 from thumbsmith.dispatch.metrics import Metrics
+from thumbsmith.dispatch.settings import FunctionSettings
 from thumbsmith.reconcile.converge import Renderer
 from thumbsmith.store import Store, refuse_overlap
 from thumbsmith.web.access import SessionEndpoint
@@ -31,6 +33,7 @@ from thumbsmith.web.app import build_app
 from thumbsmith.web.background import BackgroundUpdater
 from thumbsmith.web.conditional import Validators
 from thumbsmith.web.direct_uploads import DirectUploadEndpoints
+from thumbsmith.web.events import ConvergingReceiver, EventsEndpoint, QueueingReceiver, Sending
 from thumbsmith.web.formats import FormatsEndpoint
 from thumbsmith.web.http import Problem
 from thumbsmith.web.images import ImageEndpoints
@@ -50,10 +53,13 @@ from thumbsmith.worker import THREADS_PER_WORKER, Workers, usable_cores
 _MEDIA_TYPES: Final = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
 
-def application(scope: Scope, settings: WebSettings | None = None, *, jobs: int | None = None) -> ASGIApp:
+def application(
+    scope: Scope, settings: WebSettings | None = None, *, jobs: int | None = None, events_to: Sending | None = None
+) -> ASGIApp:
     """Return the ASGI application that keeps the scope's destination up to date and serves it.
 
-    `jobs` is the number of worker processes; by default one for each usable core. Background work starts and ends with
+    `jobs` is the number of worker processes; by default one for each usable core. `events_to` is a queue that stores
+    the notifications of `POST /events`; by default they are handled here. Background work starts and ends with
     the server (ASGI lifespan). An application that mounts this one may not pass that on. Then the work starts with the
     first request, and ends when the main thread does. Raises UsageError if the stores overlap, and NotIsolated if
     isolation is required and a layer is missing.
@@ -82,6 +88,7 @@ def application(scope: Scope, settings: WebSettings | None = None, *, jobs: int 
     endpoints = _endpoints(library, updater, renderer, settings)
     endpoints["plan_recipe"] = RecipePlanEndpoint(scope, library, count).plan
     endpoints["show_metrics"] = MetricsEndpoint(metrics, updater.load).show
+    endpoints["receive_event"] = _events_endpoint(scope, settings, workers, metrics, events_to).receive
     app = build_app(endpoints, settings, extra_routes=_page_routes(scope.source), lifespan=lifespan)
     return StartingMiddleware(app, work)
 
@@ -157,6 +164,15 @@ def _endpoints(
         signed = OnDemandEndpoint(on_demand, settings.signing_secret)
         endpoints |= {"show_on_demand": signed.show, "sign_on_demand": signed.sign}
     return endpoints
+
+
+def _events_endpoint(
+    scope: Scope, settings: WebSettings, workers: Workers, metrics: Metrics, queue: Sending | None
+) -> EventsEndpoint:
+    stores = FunctionSettings(source=scope.source, destination=scope.destination.as_destination(), recipe=scope.recipe)
+    converging = ConvergingReceiver(Converger(stores, workers), metrics.count)
+    receiver = QueueingReceiver(queue) if queue else converging
+    return EventsEndpoint(receiver, is_protected=bool(settings.events_token or settings.token))
 
 
 def _page_routes(source: Store) -> list[Route]:

@@ -132,15 +132,20 @@ async def read_json_object(request: Request, fields: frozenset[str]) -> dict[str
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise Problem(415, "Content-Type: expected application/json.", code="unsupported_type")
+    return _parse_object(await read_body(request, MAX_JSON_BYTES), fields)
+
+
+async def read_body(request: Request, max_bytes: int) -> bytes:
+    """Return the body. Raises Problem: 400 if the connection closes before its end, 413 if it is too large."""
     body = bytearray()
     try:
         async for piece in request.stream():
             body += piece
-            if len(body) > MAX_JSON_BYTES:
-                raise Problem(413, f"The body has more than {MAX_JSON_BYTES} bytes.", code="too_many_bytes")
+            if len(body) > max_bytes:
+                raise Problem(413, f"The body has more than {max_bytes} bytes.", code="too_many_bytes")
     except ClientDisconnect:
         raise Problem(400, "The connection closed before the body was complete.", code="bad_body") from None
-    return _parse_object(bytes(body), fields)
+    return bytes(body)
 
 
 def _parse_object(body: bytes, fields: frozenset[str]) -> dict[str, Any]:

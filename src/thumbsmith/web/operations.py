@@ -230,6 +230,10 @@ SCHEMAS: Final[Mapping[str, Any]] = {
             "max_bytes": _described(_SIZE, "The largest size of a file in bytes."),
         }
     ),
+    "EventDone": _object(
+        {"images": _list(_object({"key": _TEXT, "outcome": _TEXT, "code": {"type": ["string", "null"]}}))}
+    ),
+    "EventQueued": _object({"queued": _COUNT}),
     "Token": _object({"token": _described(_TEXT, "The token of the server.")}),
     "Health": _object({"status": {"const": "ok"}}),
     "Problem": _object(
@@ -470,6 +474,18 @@ OPERATIONS: Final = (
         body=_json("PreviewRequest"),
         responses={200: ("The thumbnail, in the first format of the variant.", _THUMBNAIL)},
         problems=(400, 404, 409, 413, 415, 422, 503),
+    ),
+    Operation(
+        name="receive_event",
+        method="POST",
+        path="/events",
+        summary="Receive a notification of a server of S3. Unless the answer is 2xx, send it again.",
+        body={"application/json": {"schema": {"type": "object"}}},
+        responses={
+            200: ("All thumbnails of the notification are right.", _json("EventDone")),
+            202: ("A queue has stored the notification.", _json("EventQueued")),
+        },
+        problems=(400, 401, 403, 413, 503),
     ),
     Operation(
         name="enter",

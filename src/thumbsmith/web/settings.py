@@ -22,17 +22,18 @@ class WebSettings:
 
     `hosts`: the host names that requests may be addressed to, without port. None accepts every name, for use behind
     a server that checks it. `origins`: other sites whose pages may use the API (CORS). `token`: every request must
-    send it, except requests for the page itself and for URLs that contain a secret. `upload_seconds`: how long the
-    URL of an upload is valid. `max_wait`: the longest wait for thumbnails. `signing_secret`: turns on thumbnails on
-    demand, for URLs that `thumbsmith.signing` signed with it. `root_path`: the prefix of all paths behind a proxy,
-    as "/thumbs". `trusts_proxy`: X-Forwarded-Prefix of a request is its prefix; only for a server that clients
-    reach through a proxy alone. `recipe_file`: the file that the page may save a recipe to. Raises ValueError if
-    the token or the secret is too short, or the prefix cannot be one.
+    send it, except requests for the page itself and for URLs that contain a secret. `events_token`: what `POST /events`
+    must send; by default `token`. `upload_seconds`: how long the URL of an upload is valid. `max_wait`: the longest
+    wait for thumbnails. `signing_secret`: turns on thumbnails on demand, for URLs that `thumbsmith.signing` signed with
+    it. `root_path`: the prefix of all paths behind a proxy, as "/thumbs". `trusts_proxy`: X-Forwarded-Prefix of a
+    request is its prefix; only for a server that clients reach through a proxy alone. `recipe_file`: the file that the
+    page may save a recipe to. Raises ValueError if a token or the secret is too short, or the prefix cannot be one.
     """
 
     hosts: frozenset[str] | None = LOOPBACK_HOSTS
     origins: frozenset[str] = frozenset()
     token: str | None = None
+    events_token: str | None = None
     upload_seconds: int = 900
     max_wait: float = 60.0
     signing_secret: str | None = None
@@ -41,7 +42,7 @@ class WebSettings:
     recipe_file: Path | None = None
 
     def __post_init__(self) -> None:
-        if self.token is not None and len(self.token) < MIN_TOKEN_CHARACTERS:
+        if any(token is not None and len(token) < MIN_TOKEN_CHARACTERS for token in (self.token, self.events_token)):
             raise ValueError(f"expected a token of at least {MIN_TOKEN_CHARACTERS} characters")
         if self.signing_secret is not None and len(self.signing_secret) < MIN_SECRET_CHARACTERS:
             raise ValueError(f"expected a secret of at least {MIN_SECRET_CHARACTERS} characters")
