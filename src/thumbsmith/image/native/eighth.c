@@ -1,7 +1,7 @@
 /* See eighth.h. The parts of this file, in order: header, Huffman tables, coded data, blocks, lanes, pixels.
  *
  * A picture at an eighth has one pixel for every block of 8 x 8. Of most blocks only the mean (DC) is needed; the other
- * coefficients (AC) are skipped: a table tells for the next 13 bits how many bits whole symbols take, with the bits of
+ * coefficients (AC) are skipped: a table tells for the next 12 bits how many bits whole symbols take, with the bits of
  * their values. libjpeg decodes chroma that is subsampled on both axes with 2 x 2 samples for each block. This needs
  * the coefficients of the odd rows and columns.
  *
