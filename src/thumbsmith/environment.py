@@ -69,8 +69,8 @@ METRICS_NAMESPACE: Final = "Thumbsmith"
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 LAMBDA_CORE_MEGABYTES: Final = 1769
 
-# Threads of a function for each core. A photograph needs 0.12 s of CPU time and 8 requests of about 30 ms, so that
-# three images at a time keep a core busy; the fourth allows for requests of 45 ms.
+# Threads of a function for each core. A photograph needs 0.12 s of CPU time and waits for six requests of about 30 ms
+# one after the other, so that three images at a time keep a core busy; the fourth allows for requests of 60 ms.
 LAMBDA_THREADS_PER_CORE: Final = 4
 
 

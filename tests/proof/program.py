@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from tests.proof.world import Advance
 from thumbsmith.recipe import Recipe
-from thumbsmith.reconcile.protocol import Effect, Outcome
+from thumbsmith.reconcile.protocol import Effect, Outcome, PutAll
 
 
 class Event(NamedTuple):
@@ -28,6 +28,30 @@ class Event(NamedTuple):
 
 AnyEffect: TypeAlias = Effect | Advance
 Protocol: TypeAlias = Callable[[Event, Recipe], Generator[AnyEffect, Any, Outcome]]
+
+
+def one_at_a_time(
+    protocol: Generator[Effect, Any, Outcome], *, last_first: bool = False
+) -> Generator[AnyEffect, Any, Outcome]:
+    """Yield the effects of a protocol, and each of the writes that may happen at the same time alone.
+
+    A store applies such writes in some order. If a worker dies or is frozen meanwhile, those that are applied are the
+    first ones of some order. Here a source has two renditions: there are two orders.
+    """
+    result: object = None
+    while True:
+        try:
+            effect = protocol.send(result)
+        except StopIteration as end:
+            outcome: Outcome = end.value
+            return outcome
+        if not isinstance(effect, PutAll):
+            result = yield effect
+            continue
+        etags: dict[str, str] = {}
+        for put in reversed(effect.puts) if last_first else effect.puts:
+            etags[put.name] = yield put
+        result = [etags[put.name] for put in effect.puts]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tests.proof.events import REPEAT
+from tests.proof.program import AnyEffect, one_at_a_time
 from tests.proof.sharded import Sharded
 from tests.reconcile.scene import HEADERS, content
 from thumbsmith.errors import Code, Rejected
@@ -22,7 +23,7 @@ from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.names import Rendition, expected
 from thumbsmith.reconcile.converge import Renderer, StoreDriver
 from thumbsmith.reconcile.manifest import parse
-from thumbsmith.reconcile.protocol import Effect, Options, Outcome, steps
+from thumbsmith.reconcile.protocol import Options, Outcome, steps
 from thumbsmith.store.base import ObjectInfo
 from thumbsmith.store.memory import MemoryObject
 from thumbsmith.worker import Work
@@ -68,7 +69,7 @@ class Worker:
     """
 
     key: str
-    protocol: Generator[Effect, Any, Outcome]
+    protocol: Generator[AnyEffect, Any, Outcome]
     pace: float
     result: object = None
 
@@ -113,7 +114,11 @@ class Simulation:
         key, redelivered = self.queue.pop()
         options = Options(first_delivery=self.trusts_first_deliveries and not redelivered)
         self.shared += any(worker.key == key for worker in self.workers)
-        self.workers.append(Worker(key, steps(key, RECIPE, options), self.chance.choice(PACES)))
+        self.workers.append(Worker(key, self._begun(key, options), self.chance.choice(PACES)))
+
+    def _begun(self, key: str, options: Options) -> Generator[AnyEffect, Any, Outcome]:
+        """Return a protocol that writes renditions in one of two orders."""
+        return one_at_a_time(steps(key, RECIPE, options), last_first=self.chance.random() < 0.5)
 
     def _move(self, worker: Worker) -> None:
         """Let a worker receive its result and perform its next effect; or die before or after it."""

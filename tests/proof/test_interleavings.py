@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.proof.explorer import Run, explore
-from tests.proof.variants import digesting, first_delivery, real
+from tests.proof.variants import digesting, first_delivery, first_delivery_last_first, last_first, real
 
 
 def _run(history: str, at_least: int, **settings: Any) -> None:
@@ -96,6 +96,23 @@ def test_the_same_bytes_are_rendered_once(made: str, history: str):
 def test_a_function_that_is_frozen(history: str, crashes: int, at_least: int):
     """The same if a function runs out of time at any effect, is frozen, and thaws at any later time."""
     _run(history, at_least, crashes=crashes, duplicates=0, freezes=1)
+
+
+@pytest.mark.parametrize(
+    ("history", "settings", "at_least"),
+    [
+        ("A", {}, 700),
+        ("AB", {"duplicates": 0}, 12_000),
+        ("A-", {"duplicates": 0}, 3_000),
+        ("A", {"duplicates": 0, "freezes": 1}, 300),
+        ("PA", {"made": "A", "crashes": 0}, 10_000),
+        ("ArBs", {"crashes": 0, "duplicates": 0}, 12_000),
+        ("AP", {"protocol": first_delivery_last_first, "counted": True, "side_by_side": True, "duplicates": 0}, 10_000),
+    ],
+)
+def test_renditions_in_the_other_order(history: str, settings: dict[str, Any], at_least: int):
+    """The same if the renditions, which are written at the same time, are stored in the other order."""
+    _run(history, at_least, **{"protocol": last_first, **settings})
 
 
 def test_three_workers():

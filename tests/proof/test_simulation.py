@@ -129,7 +129,7 @@ def _never(_: ObjectInfo) -> Generator[None, None, bool]:
 def test_a_wrong_protocol_is_detected(monkeypatch: pytest.MonkeyPatch):
     """Without the check of the source after the manifest was written, some keys end stale."""
     monkeypatch.setattr(protocol, "_is_replaced", _never)
-    assert _simulate(1, 1_000).differences()["stale"]
+    assert _simulate(1, 5_000).differences()["stale"]
 
 
 def test_differences_are_detected():

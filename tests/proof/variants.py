@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from tests.proof.program import AnyEffect, Event, Protocol
+from tests.proof.program import AnyEffect, Event, Protocol, one_at_a_time
 from tests.proof.world import KEY, Advance, etag_of
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.names import MANIFEST
@@ -36,29 +36,39 @@ Rule: TypeAlias = Callable[[AnyEffect, Event, Notes], Generator[AnyEffect, Any, 
 
 def real(_: Event, recipe: Recipe) -> Generator[AnyEffect, Any, Outcome]:
     """Return the real protocol: it uses only the key of a message."""
-    return steps(KEY, recipe)
+    return one_at_a_time(steps(KEY, recipe))
+
+
+def last_first(_: Event, recipe: Recipe) -> Generator[AnyEffect, Any, Outcome]:
+    """Return the real protocol, with the other order of renditions that are written at the same time."""
+    return one_at_a_time(steps(KEY, recipe), last_first=True)
+
+
+def first_delivery_last_first(event: Event, recipe: Recipe) -> Generator[AnyEffect, Any, Outcome]:
+    """Return the protocol of the function on AWS with that order."""
+    return one_at_a_time(steps(KEY, recipe, Options(first_delivery=not event.redelivered)), last_first=True)
 
 
 def first_delivery(event: Event, recipe: Recipe) -> Generator[AnyEffect, Any, Outcome]:
     """Return the real protocol of the function on AWS, which lists after a redelivery only."""
-    return steps(KEY, recipe, Options(first_delivery=not event.redelivered))
+    return one_at_a_time(steps(KEY, recipe, Options(first_delivery=not event.redelivered)))
 
 
 def never_listing(_: Event, recipe: Recipe) -> Generator[AnyEffect, Any, Outcome]:
     """Take each delivery for the first one."""
-    return steps(KEY, recipe, Options(first_delivery=True))
+    return one_at_a_time(steps(KEY, recipe, Options(first_delivery=True)))
 
 
 def digesting(_: Event, recipe: Recipe) -> Generator[AnyEffect, Any, Outcome]:
     """Return the real protocol for sources in folders, whose digests it records."""
-    return steps(KEY, recipe, record_digest=True)
+    return one_at_a_time(steps(KEY, recipe, record_digest=True))
 
 
 def altered(rule: Rule, *, record_digest: bool = False) -> Protocol:
     """Return the protocol with a rule."""
 
     def protocol(event: Event, recipe: Recipe) -> Generator[AnyEffect, Any, Outcome]:
-        return _drive(steps(KEY, recipe, record_digest=record_digest), rule, event)
+        return _drive(one_at_a_time(steps(KEY, recipe, record_digest=record_digest)), rule, event)
 
     return protocol
 
@@ -81,7 +91,7 @@ def sequencer_first(event: Event, recipe: Recipe) -> Generator[AnyEffect, Any, O
     """Write the event's number to a table, drop the event if a later one was seen, then run the real protocol."""
     if not (yield Advance(event.number)):
         return Outcome(status="fresh")
-    return (yield from steps(KEY, recipe))
+    return (yield from one_at_a_time(steps(KEY, recipe)))
 
 
 def trust_the_event(effect: AnyEffect, event: Event, notes: Notes) -> Generator[AnyEffect, Any, object]:

@@ -20,6 +20,7 @@ from thumbsmith.image.geometry import plan
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.model import Format
 from thumbsmith.recipe.names import expected
+from thumbsmith.reconcile.converge import MAX_PUTS_AT_ONCE
 from thumbsmith.reconcile.decide import State
 
 if TYPE_CHECKING:
@@ -236,15 +237,21 @@ class Model:
         """Return the seconds that functions run, for all cores of a function together one second each.
 
         A function with less than a core's memory gets that share of the core. In a full batch, other threads use the
-        core while one waits for S3. An image alone waits for each request after the other.
+        core while one waits for S3. An image alone waits for each request after the other, apart from renditions.
         """
         share = min(self.megabytes / LAMBDA_CORE_MEGABYTES, 1)
         cores = max(self.megabytes // LAMBDA_CORE_MEGABYTES, 1)
         busy = self.cpu_seconds(amount) / share
-        waiting = self.request_seconds * sum(self.requests(amount).values())
+        waiting = self.request_seconds * self._waits(amount)
         if self.batch == 1:
             return busy + waiting
         return max(busy, (busy + waiting) / LAMBDA_THREADS_PER_CORE) / cores
+
+    def _waits(self, amount: Amount) -> float:
+        """Return the number of requests, one after the other. Several renditions of a source are written at once."""
+        renditions = self.writes * amount.sources * self.renditions
+        at_once = self.writes * amount.sources * ceil(self.renditions / MAX_PUTS_AT_ONCE)
+        return sum(self.requests(amount).values()) - renditions + at_once
 
     def seconds(self, amount: Amount, at_once: float) -> float:
         """Return the approximate duration with this many functions, or local jobs with one core each, at once."""

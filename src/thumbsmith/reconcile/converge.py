@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Collection, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
@@ -27,6 +29,7 @@ from thumbsmith.reconcile.protocol import (
     Options,
     Outcome,
     Put,
+    PutAll,
     ReadManifest,
     Render,
     steps,
@@ -38,6 +41,9 @@ if TYPE_CHECKING:
     from thumbsmith.worker import Work
 
 T = TypeVar("T")
+
+# Renditions of one source that are written at the same time, where the store allows it.
+MAX_PUTS_AT_ONCE: Final = 4
 
 # Objects are read in pieces of this size to compute their digest.
 _DIGEST_PIECE_BYTES: Final = 1 << 20
@@ -204,12 +210,31 @@ class StoreDriver:
                 return self.digest_source(etag)
             case Render(etag, names):
                 return self._render(etag, names)
-            case Put(name, data, headers):
-                put = self.destination.put_last if name == MANIFEST else self.destination.put
-                return put(f"{self.key}/{name}", data, headers)
+            case Put() | PutAll():
+                return self._put(effect) if isinstance(effect, Put) else self._put_all(effect.puts)
             case Delete(name):
                 self.destination.delete(f"{self.key}/{name}")
                 return None
+
+    def _put(self, effect: Put) -> str:
+        put = self.destination.put_last if effect.name == MANIFEST else self.destination.put
+        return put(f"{self.key}/{effect.name}", effect.data, effect.headers)
+
+    def _put_all(self, puts: Sequence[Put]) -> list[str]:
+        """Return the result of PutAll. Writes several objects at once where the store allows it.
+
+        Raises the first error after all writes have ended, so that none happens later.
+        """
+        if self.destination.puts_at_once and len(puts) > 1:
+            with ThreadPoolExecutor(min(len(puts), MAX_PUTS_AT_ONCE), thread_name_prefix="thumbsmith-put") as pool:
+                running = [pool.submit(copy_context().run, self._put, put) for put in puts]
+            return [each.result() for each in running]
+        etags = []
+        for number, put in enumerate(puts):
+            if number and self.check:
+                self.check()
+            etags.append(self._put(put))
+        return etags
 
     def _list_renditions(self) -> dict[str, ObjectInfo]:
         objects = {info.key[len(self.key) + 1 :]: info for info in self.destination.children(self.key)}

@@ -127,13 +127,25 @@ class Put:
 
 
 @dataclass(frozen=True, slots=True)
+class PutAll:
+    """Result: the etags of the objects that were written, in the order of `puts`.
+
+    They may be written in any order and at the same time. This ends after all of them have ended.
+    """
+
+    puts: tuple[Put, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Delete:
     """Result: None."""
 
     name: str
 
 
-Effect: TypeAlias = ReadManifest | ListRenditions | HeadSource | DigestRendition | DigestSource | Render | Put | Delete
+Effect: TypeAlias = (
+    ReadManifest | ListRenditions | HeadSource | DigestRendition | DigestSource | Render | Put | PutAll | Delete
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,8 +290,10 @@ def _update(
     records = {each.name: each for each in assessment.current}
     final = {MANIFEST, *rendered, *records}
     deleted = yield from _delete((name for name in found.present if name not in final), options)
-    for name, rendition in rendered.items():
-        records[name] = yield from _write(source.key, rendition, recipe)
+    if rendered:
+        made = [_record(source.key, each, recipe) for each in rendered.values()]
+        etags: list[str] = yield PutAll(tuple(map(_put, rendered.values(), made)))
+        records |= {each.name: replace(each, etag=etag) for each, etag in zip(made, etags, strict=True)}
     manifest = _manifest(record, description, records, recipe)
     return (yield from _commit(manifest, source, "made", written=len(rendered), deleted=deleted))
 
@@ -317,17 +331,10 @@ def _delete(names: Iterable[str], options: Options) -> Generator[Effect, Any, in
     return len(obsolete)
 
 
-def _write(key: str, rendition: Rendition, recipe: Recipe) -> Generator[Effect, Any, RenditionRecord]:
-    """Write one rendition; return its record."""
+def _record(key: str, rendition: Rendition, recipe: Recipe) -> RenditionRecord:
+    """Return the record of a rendition that is not written yet: its etag is empty."""
     made_for = (rendition.variant, rendition.density)
     fingerprint = next(each.fingerprint for each in recipe.variants_by_density if (each.name, each.density) == made_for)
-    digest = hashlib.sha256(rendition.data).hexdigest()
-    metadata = {
-        "thumbsmith-variant": rendition.variant,
-        "thumbsmith-fingerprint": fingerprint,
-        "thumbsmith-sha256": digest,
-    }
-    etag = yield Put(rendition.name, rendition.data, Headers(content_type=rendition.type, metadata=metadata))
     return RenditionRecord(
         variant=rendition.variant,
         fingerprint=fingerprint,
@@ -337,10 +344,20 @@ def _write(key: str, rendition: Rendition, recipe: Recipe) -> Generator[Effect, 
         width=rendition.width,
         height=rendition.height,
         bytes=len(rendition.data),
-        sha256=digest,
-        etag=etag,
+        sha256=hashlib.sha256(rendition.data).hexdigest(),
+        etag="",
         dpr=rendition.density,
     )
+
+
+def _put(rendition: Rendition, record: RenditionRecord) -> Put:
+    """Return the effect that writes a rendition."""
+    metadata = {
+        "thumbsmith-variant": record.variant,
+        "thumbsmith-fingerprint": record.fingerprint,
+        "thumbsmith-sha256": record.sha256,
+    }
+    return Put(rendition.name, rendition.data, Headers(content_type=rendition.type, metadata=metadata))
 
 
 def _commit(

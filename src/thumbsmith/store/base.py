@@ -276,6 +276,11 @@ class Store(ABC):
         """
         return nullcontext(self)
 
+    @property
+    def puts_at_once(self) -> bool:
+        """Return whether it saves time to write several objects at once, from threads that share this store."""
+        return False
+
     def put_last(self, key: str, data: bytes, headers: Headers) -> str:
         """Store an object that describes those of earlier calls of `put`; return the new etag.
 

@@ -102,6 +102,11 @@ class S3Store(Store):
 
     @property
     @override
+    def puts_at_once(self) -> bool:
+        return True
+
+    @property
+    @override
     def lists_in_order(self) -> bool:
         """Return whether this is S3 itself. Other servers do not all keep the order.
 
