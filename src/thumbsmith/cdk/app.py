@@ -28,7 +28,7 @@ from thumbsmith.cdk.generator import ThumbnailGenerator
 from thumbsmith.cdk.machine import ARCHITECTURES, runtime_of
 from thumbsmith.cdk.network import IsolatedNetwork
 from thumbsmith.cdk.notifications import Trigger, expire_handler_logs
-from thumbsmith.cdk.parts import ACCESS_LOGS, acknowledge, acknowledge_cdk_handler, bucket
+from thumbsmith.cdk.parts import ACCESS_LOGS, acknowledge, bucket
 from thumbsmith.errors import UsageError
 from thumbsmith.recipe.recipe import RECIPE_FILE
 
@@ -227,7 +227,6 @@ class ThumbsmithStack(Stack):
         if settings.audit or settings.audit_repair:
             ThumbnailAudit(self, "Audit", generator=self.generator, repair=settings.audit_repair)
         acknowledge(self, {"S1": ACCESS_LOGS})
-        acknowledge_cdk_handler(self)
         expire_handler_logs(self)
         self._add_outputs()
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from aws_cdk import Duration, RemovalPolicy, Tags
+from aws_cdk import Duration, RemovalPolicy, Stack, Tags
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_events as events
 from aws_cdk import aws_lambda as lambda_
@@ -35,7 +35,7 @@ from thumbsmith.cdk.notifications import (
     require_compatible,
     require_one_construct,
 )
-from thumbsmith.cdk.parts import MESSAGE_RETENTION
+from thumbsmith.cdk.parts import MESSAGE_RETENTION, acknowledge_cdk_handler
 from thumbsmith.cdk.permissions import BatchJobs
 from thumbsmith.environment import Setting
 from thumbsmith.errors import UsageError
@@ -156,6 +156,8 @@ class ThumbnailGenerator(Construct):
             if dashboard
             else None
         )
+        for place in (self.source, self.destination):  # CDK's function is in the stack of the bucket
+            acknowledge_cdk_handler(Stack.of(place.bucket))
         Tags.of(self).add("thumbsmith", self.node.path)
 
     @property
