@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from tests.cloud.emulator import REGION, Cloud, cloud
 from tests.servers.processes import KEYS
-from thumbsmith.cdk.app import BOOLEANS, Settings
+from thumbsmith.cdk.app import Settings
 
 SAMPLE = Path(__file__).parents[2] / "src" / "thumbsmith" / "samples" / "coffee.webp"
 
@@ -41,11 +41,9 @@ def main(*arguments: str) -> None:
 
 def refusal(settings: dict[str, str]) -> str | None:
     """Return why the emulator cannot deploy these settings, or None."""
-    for name, value in settings.items():
+    for name in settings:
         if name not in {each.name for each in fields(Settings)}:
             return f"there is no setting {name!r}: write NAME=VALUE, with a name from docs/aws.md"
-        if name in {"alarms", "alarm_email"} and BOOLEANS.get(value.lower(), True):
-            return f"the emulator has no alarms on metric math: leave out {name}, or deploy to AWS"
     return None
 
 
