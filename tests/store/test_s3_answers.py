@@ -15,7 +15,7 @@ from thumbsmith.store import Headers, ObjectInfo, open_store
 from thumbsmith.store.memory import MemoryStore
 from thumbsmith.store.s3 import FIRST_READ_BYTES, S3Object, S3Store
 from thumbsmith.store.s3_common import MAX_ATTEMPTS, modified_seconds
-from thumbsmith.web.library import ImageLibrary
+from thumbsmith.web.library import ImageLibrary, Query
 
 BIG = FIRST_READ_BYTES + 10
 
@@ -391,7 +391,7 @@ def test_a_page_of_images_takes_a_page_of_the_listing(
     monkeypatch.setattr(S3Store, "lists_in_order", True)
     library = ImageLibrary(store, MemoryStore("thumbs"), Recipe.default(), ThreadPoolExecutor(1))
     script.script(listing("photos/b.jpg", "photos/b/", "photos/c.jpg", "photos/d.jpg", token="more"))
-    assert [info.key for info in library.list_sources("", "a b.jpg", 2)] == ["b.jpg", "c.jpg"]
+    assert [info.key for info in library.list_sources(Query(), ("a b.jpg",), 2)] == ["b.jpg", "c.jpg"]
     (asked,) = script.asked
     assert "start-after=photos%2Fa%20b.jpg" in asked.path
 
