@@ -308,6 +308,7 @@ def test_panels_and_dialogs_are_accessible(site: RunningServer, program: Browser
         page.get_by_role("button", name="Delete").click()
         assert faults(page) == []
         page.get_by_role("alertdialog").get_by_role("button", name="Cancel").click()
+        assert site.client.delete("/images/accessible.png").status_code == 204
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 320)])

@@ -2,6 +2,7 @@
 
 import base64
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,7 @@ def test_a_folder_is_uploaded_with_its_paths(site: RunningServer, recorded: Reco
 
 def test_the_file_dialog_offers_the_formats_of_the_server(site: RunningServer, recorded: RecordedPage):
     """The types and suffixes come from the table of the engine."""
+    expect(recorded.page.locator("#files")).to_have_attribute("accept", re.compile("image/jpeg"))
     accepted = set((recorded.page.locator("#files").get_attribute("accept") or "").split(","))
     formats = site.client.get("/formats").json()["formats"]
     assert accepted == {name for each in formats for name in (*each["types"], *each["suffixes"])}
