@@ -25,7 +25,7 @@ NAMES = [
     "back\\slash.png",
     "very/deep/down/in/folders.png",
     "small.webp",
-    "manifest.json",
+    "manifest.json/x.png",
     "x/small.webp/y.png",
     "tilde~.png",
     "c:\\x.png",

@@ -28,8 +28,8 @@ def refuse_name(library: ImageLibrary, name: str) -> None:
     """Raise Problem (422) for a name that the recipe does not select, or that cannot be stored."""
     if not is_source(name, library.recipe.selection):
         detail = (
-            "name: expected a name that the recipe selects. No part of it may begin with a dot, and it may not end"
-            " with a slash."
+            "name: expected a name that the recipe selects, without the suffix of another kind of file (.txt, .zip). No"
+            " part of it may begin with a dot, and it may not end with a slash."
         )
         raise Problem(422, detail, code="unsupported_key")
     if not library.source.can_hold(name) or unusable_key(name, library.recipe, library.destination.max_key_bytes):
