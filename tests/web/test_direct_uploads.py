@@ -205,7 +205,7 @@ def test_each_file_of_a_form_has_its_result(server: RunningServer):
         ("large.jpg", b"\xff\xd8\xff" + os.urandom(2_000_000), "image/jpeg", 413),
         ("taken.jpg", picture(), "image/jpeg", 409),
         ("00.jpg", picture("#ffffff"), "image/jpeg", 409),
-        ("words.gif", b"words", "text/plain", 415),
+        ("words.txt", b"words", "text/plain", 415),
     ]
     files = [*good[:20], *(each[:3] for each in others), *good[20:]]
     answer = server.client.post("/images?wait=60&prefix=many/", files=_form(*files))

@@ -69,7 +69,7 @@ def test_fifty_files_have_fifty_results(site: RunningServer, browser: BrowserCon
         ("broken.jpg", "image/jpeg", b"broken", "This is not an image format that Thumbsmith reads."),
         ("large.jpg", "image/jpeg", os.urandom(2_000_001), "Too large: 2.0 MB. The limit is 2.0 MB."),
         ("empty.jpg", "image/jpeg", b"", "The file is empty."),
-        ("words.gif", "text/plain", b"words", "Not an image. Thumbsmith reads JPEG, PNG,"),
+        ("words.txt", "text/plain", b"words", "Not an image. Thumbsmith reads JPEG, PNG,"),
     ]
     _choose(page, *good[:30], *(each[:3] for each in bad), *good[30:])
     expect(page.locator("#uploads-summary")).to_have_text("46 of 50 images uploaded, 4 failed", timeout=120_000)
@@ -114,7 +114,7 @@ def test_an_upload_is_canceled_and_retried(site: RunningServer, browser: Browser
 
 def test_a_folder_is_uploaded_with_its_paths(site: RunningServer, recorded: RecordedPage, tmp_path: Path):
     """The images of a folder keep their paths; hidden files are left out, and other files are counted."""
-    for name in ("trip/one.jpg", "trip/sub/two.png", "trip/notes.gif", "trip/.hidden.jpg"):
+    for name in ("trip/one.jpg", "trip/sub/two.png", "trip/notes.txt", "trip/.hidden.jpg"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(picture())
