@@ -1,6 +1,6 @@
 """Processes without rights, in which pictures are decoded and encoded.
 
-`Workers` keeps a few templates: interpreters with an empty environment that have imported all that decoding needs. A
+`Workers` keeps a few templates: interpreters with an empty environment that have imported what decoding needs. A
 template forks a child for every source, or for many sources of one owner if isolation is "shared". The child gives up
 its remaining rights (sandbox.py), requests the bytes of a source over a socket, and sends what it made over the same
 socket. A picture that crashes its decoder ends one child. A child that a picture has taken over can open no file and no

@@ -1,4 +1,4 @@
-"""The template: a process that has imported everything and forks children, which handle sources. It reads no source."""
+"""The template: a process that imports what decoding needs and forks children, which handle sources. It reads none."""
 
 from __future__ import annotations
 
