@@ -2,7 +2,9 @@
 
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -177,9 +179,9 @@ class Counting(Workers):
 
     attempts = 0
 
-    def _attempt(self, job: RenderJob, until: float | None, *, fresh: bool) -> Work:
+    def _attempt(self, job: RenderJob, until: float | None, extras: frozenset[str], *, fresh: bool) -> Work:
         self.attempts += 1
-        return super()._attempt(job, until, fresh=fresh)
+        return super()._attempt(job, until, extras, fresh=fresh)
 
 
 @pytest.mark.skipif(find_spec("resvg_py") is None, reason="the extra documents is not installed")
@@ -195,3 +197,17 @@ def test_the_packages_of_extras_are_loaded_when_a_source_needs_them(isolation: s
             counts.append(workers.attempts)
     assert counts[:1] + counts[2:] == [1, 1, 1]
     assert counts[1] >= 2
+
+
+@pytest.mark.skipif(find_spec("resvg_py") is None, reason="the extra documents is not installed")
+def test_threads_that_need_the_same_extra_at_once_all_get_it():
+    """While one thread has the package loaded, another that tried without it tries again too."""
+    drawing = b'<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"/>'
+    start = threading.Barrier(4)
+
+    def draw(_: int) -> int:
+        start.wait()
+        return len(workers.render(drawing, Recipe.default()).renditions)
+
+    with Workers(4) as workers, ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(draw, range(4))) == [3] * 4

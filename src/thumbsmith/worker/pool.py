@@ -135,11 +135,12 @@ class Workers(Closing):
         with self._slots:
             while True:
                 try:
-                    return self._attempt(job, until, fresh=fresh)
+                    extras = self._extras  # another thread may add to them
+                    return self._attempt(job, until, extras, fresh=fresh)
                 except UsedChildFailed:
                     fresh = True
                 except MissingDecoder as missing:
-                    if missing.extra is None or missing.extra in self._extras:
+                    if missing.extra is None or missing.extra in extras:
                         raise
                     self._extras |= {missing.extra}  # a process loads it before it forks the next child
                 except WorkerDied:
@@ -158,7 +159,7 @@ class Workers(Closing):
             while self._idle:
                 self._discard(self._idle.pop())
 
-    def _attempt(self, job: RenderJob, until: float | None, *, fresh: bool) -> Work:
+    def _attempt(self, job: RenderJob, until: float | None, extras: frozenset[str], *, fresh: bool) -> Work:
         template = self._acquire()
         try:
             seconds = wall_clock_limit(job.recipe.limits)
@@ -166,7 +167,6 @@ class Workers(Closing):
             if self._required:
                 self._layers_of(template)
             shared = (job.recipe.limits.isolation or self._isolation) is IsolationKind.SHARED
-            extras = self._extras
             return render_in_child(job, template, self._budget, seconds, shared=shared, fresh=fresh, extras=extras)
         finally:
             self._release(template)
