@@ -64,7 +64,7 @@ lock:  ## pin the newest releases that requirements/*.in allow
 	for each in uv base wheels cdk dev servers peers docs release checkov; do $(LOCK) requirements/$$each.in -o requirements/$$each.txt; done
 	$(LOCK) --no-deps requirements/runtime.in -o requirements/runtime.txt
 	$(LOCK) -c requirements/dev.txt requirements/guest.in -o requirements/guest.txt
-	for each in function api; do $(LOCK) -c requirements/base.txt requirements/$$each.in -o src/thumbsmith/cdk/$$each.txt; done
+	for each in function api documents raw; do $(LOCK) -c requirements/base.txt requirements/$$each.in -o src/thumbsmith/cdk/$$each.txt; done
 
 clean:
 	rm -rf .venv .venv-servers .venv-peers .venv-runtime .venv-arm64 .venv-docs .venv-release .venv-checkov thumbsmith-demo cdk.out build dist

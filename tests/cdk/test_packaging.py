@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -109,15 +110,33 @@ def test_a_version_without_wheels_is_refused(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("contents", "needed"), [(packaging.CONVERGING, {"botocore", "pillow", "pi-heif"}), (packaging.API, {"starlette"})]
+    ("contents", "needed"),
+    [
+        (packaging.CONVERGING, {"botocore", "pillow", "pi-heif"}),
+        (packaging.API, {"starlette"}),
+        (replace(packaging.CONVERGING, extras=packaging.EXTRAS), {"pillow", "pypdfium2", "resvg-py", "rawpy", "numpy"}),
+    ],
 )
 def test_everything_is_pinned_by_hash(contents: packaging.Contents, needed: set[str]):
     """Each requirement of a function has one version and hashes."""
-    text = contents.requirements.read_text()
+    text = "".join(each.read_text() for each in contents.requirements)
     pins = re.findall(r"^([a-z0-9-]+)==\S+ \\$", text, re.MULTILINE)
     assert needed <= set(pins)
     assert len(re.findall(r"^\S+==", text, re.MULTILINE)) == len(pins)
     assert text.count("--hash=sha256:") >= 2 * len(pins)
+
+
+def test_an_extra_adds_its_decoders(tmp_path: Path):
+    """The code with an extra has the packages and fonts that it needs, and stays within the limit of Lambda."""
+    contents = replace(packaging.CONVERGING, extras=("documents",))
+    target = tmp_path / "function.zip"
+    built = packaging.build(target, python="3.13", architecture="arm64", contents=contents)
+    with zipfile.ZipFile(target) as archive:
+        names = set(archive.namelist())
+    assert {"pypdfium2_raw/libpdfium.so", "fontpkg_arimo/files/Arimo[wght].ttf"} <= names
+    assert any(name.startswith("resvg_py/resvg_py") for name in names)
+    assert not any(name.startswith(("rawpy/", "numpy/")) for name in names)
+    assert built.bytes < 250 << 20
 
 
 def test_an_installed_package_builds_it_too(tmp_path: Path):

@@ -58,6 +58,8 @@ def _function(**props: Any) -> dict[str, Any]:
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"source": "my-photos"}, "source: expected a bucket, such as s3.Bucket.from_bucket_name"),
     ({"destination": None}, "destination: expected a bucket"),
+    ({"extras": "raw"}, "extras: expected a list"),
+    ({"extras": ["heic"]}, "extras: expected 'documents' or 'raw', found 'heic'"),
     ({"source": s3.Bucket}, "source: expected a bucket"),
     ({"source": lambda stack: s3.CfnBucket(stack, "L1")}, "source: expected a bucket"),
     ({"source": lambda stack: sns.Topic(stack, "T")}, "found a value of type Topic"),

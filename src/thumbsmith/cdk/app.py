@@ -85,6 +85,7 @@ class Settings:
     delete_scopes: str = ""
     public_renditions: bool = False
     allow_origins: str = ""
+    extras: str = ""
     delivery: bool = False
     keep: bool = True
     cli_credentials: bool = False
@@ -155,6 +156,7 @@ class Settings:
             "dashboard",
         )
         props = {GENERATOR_PROPS.get(name, name): getattr(self, name) for name in names}
+        props["extras"] = listed(self.extras) or None
         return {name: value for name, value in props.items() if value is not None}
 
 

@@ -19,7 +19,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from thumbsmith.cdk import function as functions
-from thumbsmith.cdk import permissions
+from thumbsmith.cdk import packaging, permissions
 from thumbsmith.cdk import props as checks
 from thumbsmith.cdk.catalogue import Announcements, Catalogue, topic
 from thumbsmith.cdk.dashboard import dashboard_of
@@ -76,6 +76,7 @@ class ThumbnailGenerator(Construct):
     - `alarms`: add alarms, also for an audit, an API and tasks; `alarm_topic` or `alarm_email` also add them.
       `max_age`: seconds that an event may wait before an alarm (15 minutes).
     - `dashboard`: add a CloudWatch dashboard.
+    - `extras`: decoders for more formats: "documents" (SVG, PDF), "raw" (the sensor's data of raw photographs).
     - `function_props`: more props of `aws_lambda.Function`. They win over the props above. Their `environment` is
       added to the variables that the construct sets.
 
@@ -120,6 +121,7 @@ class ThumbnailGenerator(Construct):
         alarm_email: str | None = None,
         max_age: Duration | float | None = None,
         dashboard: bool = False,
+        extras: Sequence[str] = (),
         function_props: Mapping[str, Any] | None = None,
     ) -> None:
         """Create all parts. Raises UsageError, one sentence, for a value or a combination that cannot work."""
@@ -144,6 +146,7 @@ class ThumbnailGenerator(Construct):
         )
         concurrency = _backfill_concurrency(backfill_max_concurrency, backfill=backfill)
         self.recipe = functions.recipe_text(recipe)
+        self.extras = _extras(extras)
         self._configure(machine, function_props, concurrency, catalogue=catalogue)
         self._create_function(concurrency)
         self.jobs = self._jobs(inventories, removal_policy, batch=batch)
@@ -184,7 +187,8 @@ class ThumbnailGenerator(Construct):
         if self.machine.vpc is not None:
             self._require_routes(self.machine.vpc, catalogue=catalogue)
         variables, files = functions.recipe_setting(self.recipe)
-        self.props["code"] = functions.code(self, self.machine, files, given=self.props.get("code"))
+        contents = replace(packaging.CONVERGING, extras=self.extras)
+        self.props["code"] = functions.code(self, self.machine, files, contents, given=self.props.get("code"))
         self.variables = self.places | variables
 
     def _require_routes(self, vpc: ec2.IVpc, *, catalogue: bool) -> None:
@@ -287,3 +291,12 @@ def _backfill_concurrency(found: Any, *, backfill: bool) -> int | None:
         "backfill_max_concurrency", BACKFILL_CONCURRENCY if found is None else found, *CONCURRENCY_RANGE
     )
     return functions_at_once if backfill else None
+
+
+def _extras(found: Sequence[str]) -> tuple[str, ...]:
+    """Return the extras, each once, in one order. Raises UsageError for another name."""
+    wanted = checks.texts("extras", found, packaging.EXTRAS[0])
+    for each in wanted:
+        if each not in packaging.EXTRAS:
+            raise UsageError(f"extras: expected {' or '.join(map(repr, packaging.EXTRAS))}, found {each!r}")
+    return tuple(each for each in packaging.EXTRAS if each in wanted)

@@ -32,16 +32,23 @@ FILE_DATE: Final = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """The content of a kind of function: wheels as pinned in NAME.txt, and this package without `left_out`."""
+    """The content of a kind of function: wheels as pinned in NAME.txt, and this package without `left_out`.
+
+    `extras` are names of EXTRAS, whose wheels are pinned in files of these names.
+    """
 
     name: str
     left_out: tuple[str, ...]
+    extras: tuple[str, ...] = ()
 
     @property
-    def requirements(self) -> Path:
-        """Return the path of the file that pins the wheels."""
-        return Path(__file__).with_name(f"{self.name}.txt")
+    def requirements(self) -> tuple[Path, ...]:
+        """Return the paths of the files that pin the wheels."""
+        return tuple(Path(__file__).with_name(f"{each}.txt") for each in (self.name, *self.extras))
 
+
+# The extras of a function: decoders of further formats.
+EXTRAS: Final = ("documents", "raw")
 
 # Functions do not need the parts for the command line.
 CONVERGING: Final = Contents("function", ("cli", "cdk", "web", "samples", "__pycache__"))
@@ -87,11 +94,12 @@ def build(
         return Package(zip_bytes=target.stat().st_size, bytes=size, bytecode=bytecode)
 
 
-def _install(root: Path, python: str, architecture: str, requirements: Path) -> None:
+def _install(root: Path, python: str, architecture: str, requirements: tuple[Path, ...]) -> None:
     """Install the pinned wheels for that platform. No code of a wheel is compiled or run."""
     command = ["install", "--quiet", "--target", str(root), "--python-version", python, "--link-mode", "copy"]
     command += ["--python-platform", PLATFORMS[architecture], "--only-binary", ":all:", "--no-deps"]
-    done = _uv("pip", *command, "--require-hashes", "--requirement", str(requirements))
+    files = [part for each in requirements for part in ("--requirement", str(each))]
+    done = _uv("pip", *command, "--require-hashes", *files)
     if done.returncode:
         raise UsageError(f"cannot build the code for Python {python} on {architecture}: {done.stderr.strip()}")
 
