@@ -13,7 +13,7 @@ from tests.native.samples import odd_samples, samples
 # Tables take most of the time of the decoder as built, and damage rather concerns small buffers.
 BUILDS = pytest.mark.parametrize(("options", "count"), [((), 1_000), (SMALL, 4_000)], ids=["as built", "small buffers"])
 TIMES_LONGER = 20
-FUZZER_RUNS = 200_000
+FUZZER_RUNS = 50_000
 EMULATOR = shutil.which("qemu-aarch64-static") or shutil.which("qemu-aarch64")
 CLANG = shutil.which("clang") or shutil.which("clang-14")
 
