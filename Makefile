@@ -9,7 +9,7 @@ SHARED := -n 2 --dist loadfile --no-loadscope-reorder
 RESTRICTED := PYTHONPATH=. $(BIN)/python tests/cloud/restrictions.py refuses $(BIN)/python
 SELF := $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 
-.PHONY: demo cloud test deep bench wheels release-check debian-peers check lock clean
+.PHONY: demo cloud test deep bench wheels docs release-check debian-peers check lock clean
 
 demo: .venv/base  ## make thumbnails of the sample photographs in ./thumbsmith-demo
 	$(BIN)/thumbsmith demo
@@ -17,7 +17,7 @@ demo: .venv/base  ## make thumbnails of the sample photographs in ./thumbsmith-d
 cloud: .venv/cdk .venv/servers .venv/runtime  ## run the AWS application on an emulator on this machine until Ctrl-C
 	$(BIN)/python -m tests.cloud
 
-test: .venv/dev .venv/wheels .venv/servers .venv/runtime .venv/release check  ## run all checks and tests
+test: .venv/dev .venv/wheels .venv/servers .venv/runtime .venv/docs .venv/release check  ## run all checks and tests
 	$(BIN)/python -m pytest $(SHARED) --cov --cov-report=term:skip-covered -m "not deep"
 
 deep: .venv/dev .venv/wheels .venv/servers .venv/runtime .venv/checkov  ## run the long tests
@@ -46,6 +46,10 @@ bench: .venv/dev .venv/servers .venv/runtime .venv/peers .venv/node-peers debian
 
 wheels: .venv/wheels  ## build a wheel for each processor in dist/, for any Linux with glibc 2.17 or later
 	for machine in x86_64 aarch64; do WHEEL_MACHINE=$$machine $(BIN)/python -m hatchling build -t wheel; done
+
+docs: .venv/base .venv/docs  ## build the documentation site in build/site
+	$(BIN)/python website/prepare.py
+	.venv-docs/bin/zensical build --strict --clean --config-file build/zensical.toml
 
 release-check: .venv/wheels .venv/dev .venv/release  ## build a release in dist/, install each extra from it, and use it
 	$(BIN)/python .ci/release.py

@@ -40,6 +40,11 @@ def run(*command: str | Path, cwd: Path = ROOT, code: int = 0, **environment: st
     return done.stdout + done.stderr
 
 
+def empty(clean: Path) -> Path:
+    """Return a new folder."""
+    return Path(tempfile.mkdtemp(dir=clean))
+
+
 def expect(found: str, wanted: str, where: str) -> None:
     """End the check unless the output contains this text."""
     if wanted not in found:
@@ -85,7 +90,7 @@ def installed(clean: Path, name: str, requirement: str) -> Path:
 
 def use(clean: Path, name: str, programs: Path) -> None:
     """Run the demo, and the feature that the extra adds. Without the extra, the message names it."""
-    here = Path(tempfile.mkdtemp(dir=clean))
+    here = empty(clean)
     thumbsmith = programs / "thumbsmith"
     expect(run(thumbsmith, "--version", cwd=here), f"thumbsmith {__version__}", f"{name}: version")
     expect(run(thumbsmith, "demo", cwd=here), DEMO, f"{name}: demo")
@@ -129,11 +134,11 @@ def main() -> None:
             name = extra or "plain"
             use(clean, name, installed(clean, name, f"{wheel}[{extra}]" if extra else str(wheel)))
         use(clean, "sdist", installed(clean, "sdist", str(DIST / f"{NAME}.tar.gz")))
-        uvx = run(UV, "tool", "run", "--from", wheel, "thumbsmith", "demo", cwd=clean)
+        uvx = run(UV, "tool", "run", "--from", wheel, "thumbsmith", "demo", cwd=empty(clean))
         expect(uvx, DEMO, "uvx")
         homes = {name: str(clean / name.lower()) for name in ("PIPX_HOME", "PIPX_BIN_DIR", "PIPX_MAN_DIR")}
         run(TOOLS / "pipx", "install", "--quiet", "--python", sys.executable, wheel, cwd=clean, **homes)
-        expect(run(clean / "pipx_bin_dir/thumbsmith", "demo", cwd=clean), DEMO, "pipx")
+        expect(run(clean / "pipx_bin_dir/thumbsmith", "demo", cwd=empty(clean)), DEMO, "pipx")
         tests = (
             "tests/recipe",
             "tests/reconcile",

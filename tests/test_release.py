@@ -1,0 +1,55 @@
+"""What a release needs: workflows without mistakes, and no message that names a place where the package is not."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from thumbsmith.image.formats import SOURCE_FORMATS
+
+ROOT = Path(__file__).parents[1]
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+TOOLS = ROOT / ".venv-release/bin"
+needs_tools = pytest.mark.skipif(not TOOLS.exists(), reason="`make .venv/release` installs the linters of workflows")
+
+
+@needs_tools
+def test_workflows_follow_their_schema():
+    """Each workflow has only keys that the forge knows, with values of the right type."""
+    assert len(WORKFLOWS) == 3
+    command = [TOOLS / "check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+@needs_tools
+def test_workflows_give_no_rights_away():
+    """No workflow has more rights than it needs, keeps credentials, or uses an action that is not pinned by commit."""
+    command = [TOOLS / "zizmor", "--offline", "--no-progress", "--quiet", *WORKFLOWS]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_workflows_run_commands_that_exist():
+    """Each target of make that a workflow runs is in the Makefile."""
+    makefile = (ROOT / "Makefile").read_text()
+    targets = {target for file in WORKFLOWS for target in re.findall(r"- run: make (\S+)", file.read_text())}
+    assert {"docs", "release-check"} <= targets
+    assert [target for target in targets if f"\n{target}: " not in makefile] == []
+
+
+def test_the_matrix_has_the_versions_of_the_metadata():
+    """The workflow tests the oldest version that the package allows, and each version that a classifier names."""
+    matrix = re.findall(r"python: \[(.*)\]", (ROOT / ".github/workflows/test.yml").read_text())[0]
+    versions = re.findall(r"3\.\d+", matrix)
+    metadata = (ROOT / "pyproject.toml").read_text()
+    assert versions[0] == re.findall(r'requires-python = ">=(.*)"', metadata)[0]
+    assert set(re.findall(r"Python :: (3\.\d+)", metadata)) <= set(versions)
+
+
+@pytest.mark.parametrize("name", [name for name, each in SOURCE_FORMATS.items() if each.extra])
+def test_a_missing_decoder_names_the_extra_and_no_origin(name: str):
+    """The message is right for an installation from a checkout, a file or an index: `doctor` knows the origin."""
+    found = SOURCE_FORMATS[name]
+    assert found.needs == f'needs the extra "{found.extra}": run thumbsmith doctor for the command that adds it'
