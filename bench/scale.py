@@ -1,15 +1,18 @@
 """Hours, dollars and requests for 10^3 to 10^9 images, for each way of running Thumbsmith; and what breaks first.
 
-`python bench/scale.py` prints the table of docs/scale.md. It simulates no image: each way is a row of stages (list,
-send, make), each with a measured rate, and the slowest stage decides. Times and requests of one image come from
-thumbsmith.bulk.cost, which the command `cost` uses too.
+`python bench/scale.py` prints the table of docs/scale.md, and with --save writes it there. It simulates no image: each
+way is a row of stages (list, send, make), each with a measured rate, and the slowest stage decides. Times and requests
+of one image come from thumbsmith.bulk.cost, which the command `cost` uses too.
 """
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil, sqrt
+from pathlib import Path
 
 from thumbsmith import Recipe
 from thumbsmith.bulk.cost import Amount, Model, plan_bill, source_amount
@@ -148,5 +151,11 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def save() -> None:
+    """Put the table into its page, in place of the old one."""
+    page = Path(__file__).parents[1] / "docs/scale.md"
+    page.write_text(re.sub(r"(^\|.*\n)+", lambda _: table(), page.read_text(), count=1, flags=re.MULTILINE))
+
+
 if __name__ == "__main__":
-    print(table(), end="")
+    save() if sys.argv[1:] == ["--save"] else print(table(), end="")

@@ -1,12 +1,10 @@
-"""What a release needs: workflows without mistakes, and no message that names a place where the package is not."""
+"""What a release needs: workflows without mistakes."""
 
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
-
-from thumbsmith.image.formats import SOURCE_FORMATS
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
@@ -46,10 +44,3 @@ def test_the_matrix_has_the_versions_of_the_metadata():
     metadata = (ROOT / "pyproject.toml").read_text()
     assert versions[0] == re.findall(r'requires-python = ">=(.*)"', metadata)[0]
     assert set(re.findall(r"Python :: (3\.\d+)", metadata)) <= set(versions)
-
-
-@pytest.mark.parametrize("name", [name for name, each in SOURCE_FORMATS.items() if each.extra])
-def test_a_missing_decoder_names_the_extra_and_no_origin(name: str):
-    """The message is right for an installation from a checkout, a file or an index: `doctor` knows the origin."""
-    found = SOURCE_FORMATS[name]
-    assert found.needs == f'needs the extra "{found.extra}": run thumbsmith doctor for the command that adds it'
