@@ -1,0 +1,153 @@
+"""The Firebase extension Resize Images: its parameters, as `extensions/storage-resize-images.env` has them.
+
+https://github.com/firebase/extensions/blob/next/storage-resize-images/README.md
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final
+
+from thumbsmith.errors import UsageError
+from thumbsmith.migrate.conversion import FORMATS, Conversion, whole_number
+
+# Parameters that say where the function runs: a recipe needs none of them.
+_IGNORED: Final = frozenset({"LOCATION", "FUNCTION_MEMORY", "ALLOWED_EVENT_TYPES", "EVENTARC_CHANNEL", "LOG_LEVEL"})
+
+_MEANINGS: Final = {
+    "IMG_BUCKET": "name the bucket in the command",
+    "RESIZED_IMAGES_PATH": "thumbnails get the key of their image and a name, such as a.jpg/200x200.webp",
+    "CACHE_CONTROL_HEADER": "thumbnails have Cache-Control: public, max-age=60, and an ETag",
+    "MAKE_PUBLIC": "who may read the thumbnails is a setting of the bucket",
+    "FAILED_IMAGES_PATH": "a failed image stays where it is, and its manifest says why",
+    "DO_BACKFILL": "sync makes the thumbnails of all images that exist",
+    "REGENERATE_TOKEN": "thumbnails have no download tokens",
+    "CONTENT_FILTER_LEVEL": "the content of images is not filtered",
+    "CUSTOM_FILTER_PROMPT": "the content of images is not filtered",
+    "PLACEHOLDER_IMAGE_PATH": "the content of images is not filtered",
+}
+_LINE: Final = re.compile(r"(?:export\s+)?([A-Za-z_][\w./:-]*)\s*=\s*(.*)")
+_SIZE: Final = re.compile(r"(\d+)(?:x(\d+))?")
+
+# Positions of sharp, and the gravity that is the same.
+POSITIONS: Final = {
+    "top": "north",
+    "right top": "northeast",
+    "right": "east",
+    "right bottom": "southeast",
+    "bottom": "south",
+    "left bottom": "southwest",
+    "left": "west",
+    "left top": "northwest",
+    "centre": "center",
+    "entropy": "auto",
+    "attention": "auto",
+} | {
+    name: name
+    for name in ("north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest", "center")
+}
+
+
+def convert(text: str, origin: str) -> Conversion:
+    """Return the conversion of the parameters in a .env file. Raises UsageError if it has no sizes."""
+    values = _read(text, origin)
+    made = Conversion()
+    fields: dict[str, Any] = {"formats": _formats(values.pop("IMAGE_TYPE", "false"), made)}
+    quality = _quality(values.pop("OUTPUT_OPTIONS", ""), made)
+    if quality:
+        fields["quality"] = quality
+    if values.pop("IS_ANIMATED", "true") == "true":
+        fields["animation"] = "keep"
+    fields |= _sharp_options(values.pop("SHARP_OPTIONS", ""), made)
+    for size in filter(None, (each.strip() for each in values.pop("IMG_SIZES", "").split(","))):
+        found = _SIZE.fullmatch(size)
+        if not found:
+            raise UsageError(f"{origin}: IMG_SIZES: expected sizes such as 200x200, found {size!a}")
+        made.add(size, {"width": int(found[1]), "height": int(found[2] or found[1]), **fields})
+    made.include = _globs(values.pop("INCLUDE_PATH_LIST", ""))
+    made.exclude = _globs(values.pop("EXCLUDE_PATH_LIST", ""))
+    if values.pop("DELETE_ORIGINAL_FILE", "false") != "false":
+        made.differs("DELETE_ORIGINAL_FILE: images are never deleted; the thumbnails of a deleted image are.")
+    for name, value in values.items():
+        if value and name not in _IGNORED and "/" not in name:  # names with a slash are of Firebase itself
+            made.differs(f"{name}: {_MEANINGS.get(name, 'this has no counterpart')}.")
+    made.differs("Thumbnails are not images of the bucket: use another bucket, or disjoint prefixes, for them.")
+    return made
+
+
+def _read(text: str, origin: str) -> dict[str, str]:
+    """Return the values of a .env file by name."""
+    values: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        stripped = line.strip()
+        if not stripped or stripped.startswith("#"):
+            continue
+        found = _LINE.fullmatch(stripped)
+        if not found:
+            raise UsageError(f"{origin}, line {number}: expected NAME=VALUE, found {stripped[:40]!a}")
+        value = found[2].strip()
+        is_quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+        values[found[1].removeprefix("param:")] = value[1:-1] if is_quoted else value
+    return values
+
+
+def _formats(types: str, made: Conversion) -> list[str]:
+    formats = []
+    for each in (word.strip().lower() for word in types.split(",")):
+        if each in {"false", "original", ""}:
+            formats.append("source")
+        elif each in FORMATS:
+            formats.append(FORMATS[each])
+        else:
+            made.differs(f"IMAGE_TYPE: {each} is not written. Such thumbnails are left out.")
+    if "source" in formats:
+        made.differs("IMAGE_TYPE: GIF, TIFF and other originals become PNG with transparency, else JPEG.")
+    return formats or ["source"]
+
+
+def _quality(text: str, made: Conversion) -> dict[str, int]:
+    quality: dict[str, int] = {}
+    for name, options in _json(text, "OUTPUT_OPTIONS", made).items():
+        for option, value in options.items() if isinstance(options, dict) else ():
+            number = whole_number(value)
+            if option == "quality" and number and name in FORMATS and name != "png":
+                quality[FORMATS[name]] = min(number, 100)
+            else:
+                made.differs(f"OUTPUT_OPTIONS: {option} of {name} has no counterpart.")
+    return quality
+
+
+def _sharp_options(text: str, made: Conversion) -> dict[str, Any]:
+    """Return the fields for the options of sharp's resize, which the extension passes on."""
+    fields: dict[str, Any] = {}
+    for name, value in _json(text, "SHARP_OPTIONS", made).items():
+        if name == "fit" and value in {"cover", "contain", "fill", "inside", "outside"}:
+            fields["fit"] = value
+        elif name == "position" and value in POSITIONS:
+            fields["gravity"] = POSITIONS[value]
+        elif name == "withoutEnlargement":
+            fields["enlarge"] = value is not True
+        elif name == "background" and (color := made.color(value, "SHARP_OPTIONS")):
+            fields["background"] = color
+        elif name != "background":
+            made.differs(f"SHARP_OPTIONS: {name} has no counterpart.")
+    return fields
+
+
+def _json(text: str, where: str, made: Conversion) -> dict[str, Any]:
+    if not text.strip():
+        return {}
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        made.differs(f"{where}: this is not a JSON object, and is ignored.")
+        return {}
+    return found
+
+
+def _globs(paths: str) -> list[str]:
+    """Return the globs for a list of folders. A path means all that is below it, at any depth."""
+    return [f"{each.strip().strip('/')}/**" for each in paths.split(",") if each.strip().strip("/")]
