@@ -26,16 +26,8 @@ from thumbsmith.dispatch.jetstream import JetStreamQueue
 TOKEN = "a token only for events"
 RECIPE = '[variants.small]\nwidth = 32\nformats = ["jpeg"]\n'
 
-NOTIFICATIONS = """
-[notification.webhook]
-enabled = true
-endpoint = "http://127.0.0.1:{port}/events"
-bearer_token = "{token}"
-max_retries = 10
-backoff_seconds = 1
-max_backoff_seconds = 30
-path_prefixes = ["/buckets/photos"]
-"""
+# The file that the compose file gives to SeaweedFS, for another address.
+NOTIFICATIONS = (Path(__file__).parents[2] / "deploy" / "compose" / "notification.toml").read_text()
 
 
 @dataclass
@@ -88,7 +80,7 @@ async def _stored(streams: Any) -> int:
 def pipeline(folder: Path) -> Iterator[Pipeline]:
     """Run the servers during the block, without a worker."""
     (port,) = processes.free_ports(1)
-    notifications = NOTIFICATIONS.format(port=port, token=TOKEN)
+    notifications = NOTIFICATIONS.replace("api:8080", f"127.0.0.1:{port}").replace("TOKEN", TOKEN)
     with contextlib.ExitStack() as stack:
         s3 = stack.enter_context(processes.seaweedfs(notifications))
         nats = stack.enter_context(processes.nats())
@@ -97,7 +89,7 @@ def pipeline(folder: Path) -> Iterator[Pipeline]:
         os.environ |= {"AWS_ENDPOINT_URL": s3, "THUMBSMITH_EVENTS_TOKEN": TOKEN, "THUMBSMITH_RECIPE": RECIPE}
 
         async def create(streams: Any) -> None:
-            await streams.add_stream(name="photos", subjects=["photos"])
+            await streams.add_stream(name="photos", subjects=["photos"], retention="workqueue")
             await streams.add_consumer(
                 "photos", durable_name="thumbsmith", ack_policy="explicit", ack_wait=HIDDEN_SECONDS
             )
