@@ -42,6 +42,7 @@ bench: .venv/dev .venv/servers .venv/runtime .venv/peers .venv/node-peers debian
 	$(BIN)/python bench/auto.py
 	$(BIN)/python bench/gravity.py
 	$(BIN)/python bench/web.py
+	PYTHONPATH=. $(BIN)/python bench/work.py
 	PYTHONPATH=. $(BIN)/python bench/cost.py
 
 wheels: .venv/wheels  ## build a wheel for each processor in dist/, for any Linux with glibc 2.17 or later
