@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -291,3 +292,13 @@ def test_a_construct_explains_its_findings_in_any_app(tmp_path: Path, trigger: s
     }
     assert places
     assert all(place.startswith(("Mine/Source/", "Mine/Destination/")) for place in places)
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_what_a_removed_stack_leaves(tmp_path: Path, *, keep: bool):
+    """With all settings, only the new buckets stay after the stack is deleted; with keep=false, nothing does."""
+    resources = synthesized(tmp_path, replace(EVERYTHING, keep=keep)).to_json()["Resources"]
+    kept = {each["Type"] for each in resources.values() if each.get("DeletionPolicy") == "Retain"}
+    assert kept == ({"AWS::S3::Bucket"} if keep else set())
+    functions = [each["Properties"] for each in resources.values() if each["Type"] == "AWS::Lambda::Function"]
+    assert all("LogGroup" in each["LoggingConfig"] for each in functions)  # a group that Lambda makes would stay
