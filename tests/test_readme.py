@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def test_the_commands_run(folder: Path):
     (block,) = [block for block in _blocks("sh") if "thumbsmith make" in block]
     for command in block.splitlines():
         _run(command, folder)
-    assert (folder / "photo.jpg.large.webp").is_file()
+    assert (folder / "photo.jpg.256.webp").is_file()
     assert (folder / "thumbs" / "22.jpg" / "manifest.json").is_file()
 
 
@@ -64,9 +65,29 @@ def test_the_python_runs(folder: Path):
 
 
 def test_the_recipe_shown_is_the_default():
-    """The recipe that the README shows as the default is the default."""
-    (recipe,) = _blocks("toml")
+    """The recipe that its page shows as the default is the default."""
+    recipe = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/recipe.md").read_text(), re.DOTALL)[0]
     assert Recipe.loads(recipe) == Recipe.default()
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.es.md"])
+def test_the_badges_are_true(name: str):
+    """Each badge states what the metadata of the package says, and leads to a file of the project."""
+    metadata = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    badges = re.findall(r"/badge/(\w+)-(.*?)-\w{6}\)\]\(([^)#]+)", (ROOT / name).read_text())
+    assert [subject for subject, _, _ in badges] == ["python", "license" if name == "README.md" else "licencia"]
+    (_, python, _), (_, terms, _) = badges
+    assert metadata["requires-python"] == f">={python.partition('_')[0]}"
+    assert metadata["license"] == terms.replace("--", "-")
+    assert all((ROOT / target).is_file() for _, _, target in badges)
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.es.md"])
+def test_it_is_one_screen(name: str):
+    """At most 75 lines, and one picture of the result."""
+    text = (ROOT / name).read_text()
+    assert len(text.splitlines()) <= 75
+    assert len(re.findall(r"(?<!\[)!\[", text)) == 1
 
 
 def test_every_link_leads_somewhere():
