@@ -12,7 +12,7 @@ import pytest
 
 import thumbsmith
 from thumbsmith import environment
-from thumbsmith.bulk.cost import Model
+from thumbsmith.bulk.cost import FLOOD_BATCH, Model
 from thumbsmith.cdk import ThumbnailGenerator
 from thumbsmith.cdk.app import Settings
 from thumbsmith.cdk.generator import BACKFILL_CONCURRENCY
@@ -122,5 +122,5 @@ def test_estimates_assume_the_defaults_of_the_construct():
     """The cost model and a backfill's estimate use the batch size and the concurrency of the construct."""
     defaults = {each.name: each.default for each in fields(Model)}
     machine = {each.name: each.default for each in fields(Machine)}
-    assert (defaults["batch"], defaults["megabytes"]) == (machine["batch_size"], machine["memory_size"])
+    assert (FLOOD_BATCH, defaults["megabytes"]) == (machine["batch_size"], machine["memory_size"])
     assert CONCURRENCY == BACKFILL_CONCURRENCY

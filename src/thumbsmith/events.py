@@ -11,11 +11,15 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
-from urllib.parse import unquote_plus
+from urllib.parse import quote_plus, unquote_plus
 
 # The S3 events that may change a source or its thumbnails.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html
-_S3_CHANGES: Final = re.compile(r"(ObjectCreated|ObjectRemoved|LifecycleExpiration|ObjectTagging):\w+")
+# Ceph adds expirations by other names, and objects that another zone wrote or deleted:
+# https://docs.ceph.com/en/latest/radosgw/s3-notification-compatibility
+_S3_CHANGES: Final = re.compile(
+    r"(?:ObjectCreated|ObjectRemoved|LifecycleExpiration|ObjectTagging|ObjectSynced|ObjectLifecycle:Expiration):\w+"
+)
 _S3_RESTORED: Final = "ObjectRestore:Completed"
 
 # The names of the same events at EventBridge: https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventBridge.html
@@ -127,7 +131,14 @@ def _parse_record(record: object) -> Iterator[Event]:
             "s3": {"bucket": {"name": str(bucket)}, "object": {"key": str(key)}},
             **rest,
         } if key:
-            yield _parse_s3(name, bucket, key, rest.get("eventTime"))
+            event = _parse_s3(name, bucket, key, rest.get("eventTime"))
+            if rest.get("eventSource") != "ceph:s3":
+                yield event
+                return
+            # The documentation of Ceph does not say whether the key is encoded, and its versions may differ. The store
+            # knows which of both keys exists.
+            unencoded = _parse_s3(name, bucket, quote_plus(key), rest.get("eventTime"))
+            yield from dict.fromkeys(each for each in (event, unencoded) if not isinstance(each, Unreadable))
         case _:
             yield Unreadable(f"unknown record: {_excerpt(record)}")
 

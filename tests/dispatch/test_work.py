@@ -22,6 +22,7 @@ from tests.pictures import picture
 from tests.reconcile.scene import RECIPE
 from tests.servers.fixtures import needs_servers
 from thumbsmith.dispatch.jetstream import MAX_DELIVERIES, JetStreamQueue
+from thumbsmith.dispatch.status import StatusServer, WorkStatus
 from thumbsmith.errors import StoreError, UsageError
 
 SECONDS = 180
@@ -129,6 +130,20 @@ def test_a_message_that_cannot_be_done_stays(tmp_path: Path, queue: Any, request
     assert (again.body, again.receives > 1) == ("nonsense", True)
 
 
+@pytest.mark.parametrize("queue", ["sqs"], indirect=True)
+def test_a_stop_returns_what_is_not_finished(tmp_path: Path, queue: Any, request: pytest.FixtureRequest):
+    """After SIGTERM no message is hidden: each is done, or back in the queue."""
+    names = [f"{number}.jpg" for number in range(10)]
+    (tmp_path / "photos").mkdir()
+    large = picture(size=(6000, 4000))
+    queue.send(put(tmp_path, *names, data=large))
+    with worker(tmp_path, address_of(queue, request), "--jobs", "1") as process:
+        wait_for(lambda: queue.depth().in_flight)
+        stop(process)
+    assert queue.depth().in_flight == 0
+    assert queue.depth().waiting == 10 - len(made(tmp_path))
+
+
 def test_several_queues_and_the_status(tmp_path: Path, jetstream: JetStreamQueue, stream: str, nats_address: str):
     """A worker serves two queues at once, and its metrics and health over HTTP."""
     second = f"more-{secrets.token_hex(4)}"
@@ -150,6 +165,22 @@ def test_several_queues_and_the_status(tmp_path: Path, jetstream: JetStreamQueue
             with pytest.raises(urllib.error.HTTPError, match="404"):
                 read(f"{address}/other")
             stop(process)
+
+
+def test_a_queue_that_does_not_answer_is_unhealthy():
+    """/health is 503 before the first answer of a queue, and after an error."""
+    status = WorkStatus(["photos"])
+    with StatusServer("127.0.0.1", 0, status) as server:
+        address = f"http://127.0.0.1:{server.port}/health"
+        for error in (None, StoreError("photos: no answer", transient=True)):
+            if error:
+                status.received("photos", error)
+            with pytest.raises(urllib.error.HTTPError, match="503") as caught:
+                read(address)
+            assert "no answer" in caught.value.read().decode()
+            caught.value.close()
+        status.received("photos", None)
+        assert read(address) == "photos: ok\n"
 
 
 def read(address: str) -> str:

@@ -215,3 +215,21 @@ def test_no_attempt_is_made_after_the_end(store: Store, odd: Odd) -> None:
     with requests.applied(), pytest.raises(Stopped):
         store.put("a", b"x", HEADERS)
     assert len(odd.asked) == 1
+
+
+def test_a_lifetime_ends_with_its_outer_one(store: Store, odd: Odd) -> None:
+    """The end of the outer lifetime ends requests of the inner one, with the error of the inner one."""
+    outer = Lifetime()
+    inner = Lifetime(why=lambda: TooLate("too late"), outer=outer)
+    odd.oddly = lambda asked: outer.end() or odd.over.wait()
+    with inner.applied(), pytest.raises(TooLate):
+        store.put("a", b"x", HEADERS)
+    late = Lifetime(outer=outer)
+    assert (inner.left, late.left) == (0, 0)
+
+
+def test_an_inner_lifetime_does_not_end_its_outer_one() -> None:
+    """The outer lifetime continues after the end of the inner one."""
+    outer = Lifetime()
+    Lifetime(outer=outer).end()
+    assert outer.left > 0

@@ -86,7 +86,6 @@ def run_server(
     recipe: str = RECIPE,
     jobs: int = 2,
     port: int = 0,
-    events_to: Sending | None = None,
 ) -> Iterator[RunningServer]:
     """Run the application over FOLDER/sources and FOLDER/thumbnails on a port of 127.0.0.1; 0 is a free one."""
     (folder / "sources").mkdir(parents=True, exist_ok=True)
@@ -96,7 +95,7 @@ def run_server(
         recipe=Recipe.loads(recipe),
     )
     with (
-        run_application(scope, settings, jobs, port, events_to) as address,
+        run_application(scope, settings, jobs, port) as address,
         httpx.Client(base_url=url(address), timeout=60) as client,
     ):
         yield RunningServer(client, address, folder)
