@@ -126,3 +126,10 @@ def test_one_source_queue_is_found():
             return [Queue("http://x/live", None)]
 
     assert source_queue(One("http://x/dead", None)).name == "live"
+
+
+def test_a_service_that_does_not_name_the_source_queue(thumbsmith: Command, queues: tuple[Queue, Queue]):
+    """The emulator does not know the request: one sentence asks for --to, and nothing is sent; exit code 2."""
+    ran = thumbsmith("redrive", queues[0].url)
+    assert (ran.code, ran.err.count("\n")) == (2, 1)
+    assert "name the queue to send to with --to" in ran.err

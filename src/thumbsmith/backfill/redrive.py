@@ -57,13 +57,19 @@ def redrive(dead: Queue, target: Queue | None, scope: Scope | None, limit: int) 
 def source_queue(dead: Queue) -> Queue:
     """Return the queue whose failed messages are moved to `dead`.
 
-    Raises StoreError, not transient, if there is no such queue, or more than one.
+    Raises StoreError, not transient, if there is no such queue, or more than one, or if the service does not say.
     """
-    queues = dead.source_queues()
+    try:
+        queues = dead.source_queues()
+    except StoreError as error:
+        raise StoreError(f"{error}; name the queue to send to with --to", transient=error.transient) from error
     if len(queues) == 1:
         return queues[0]
     found = ", ".join(each.name for each in queues) or "none"
-    raise StoreError(f"{dead.name}: expected one queue with this dead-letter queue, found {found}", transient=False)
+    raise StoreError(
+        f"{dead.name}: expected one queue with this dead-letter queue, found {found}; name it with --to",
+        transient=False,
+    )
 
 
 def _read(message: Message, scope: Scope | None) -> DeadLetter:
