@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import string
 import threading
 from collections.abc import Iterable, Iterator
@@ -43,7 +44,7 @@ _FORMATS_BY_SUFFIX: Final = {
 
 def format_of(output: str | None) -> tuple[Format, ...] | None:
     """Return the format that the name of one output file asks for, such as thumb.jpg; None if it asks for none."""
-    if output is None or Path(output).is_dir():
+    if output is None or os.path.isdir(output):  # noqa: PTH112 - Path.is_dir raises an error without access
         return None
     found = _FORMATS_BY_SUFFIX.get(Path(output).suffix.lower())
     return (found,) if found else None
@@ -68,7 +69,8 @@ class Output:
         with suppress(OSError):  # `check` reports a folder without access
             if "{" not in option and Path(option).is_file() and format_of(option) is None:
                 raise UsageError(f"{option}: expected a folder to write to, found a file")
-        if Path(option).is_dir() or ("{" not in option and format_of(option) is None):
+        is_folder = os.path.isdir(option)  # noqa: PTH112 - Path.is_dir raises an error without access
+        if is_folder or ("{" not in option and format_of(option) is None):
             escaped = option.rstrip("/").replace("{", "{{").replace("}", "}}")
             return cls(escaped + _IN_FOLDER)
         template = option.replace(".{ext}", "{ext}")
