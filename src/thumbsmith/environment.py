@@ -62,6 +62,12 @@ TUNING: Final = {
 }
 
 
+# A function takes the first delivery of S3's report of a new object for the first one ever only within this time after
+# the object was created. S3 sends an event "typically in seconds", and sometimes after a minute or longer. A message
+# that comes back from a dead-letter queue begins its count of deliveries again, so it must be older than this.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventNotifications.html
+FIRST_DELIVERY_SECONDS: Final = 600
+
 # The namespace of the metrics that functions write to CloudWatch.
 METRICS_NAMESPACE: Final = "Thumbsmith"
 

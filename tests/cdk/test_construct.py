@@ -21,7 +21,7 @@ from thumbsmith.bulk.cost import LOG_BYTES_PER_IMAGE, LOG_BYTES_PER_INVOCATION, 
 from thumbsmith.cdk import IsolatedNetwork, ThumbnailGenerator, Trigger
 from thumbsmith.dispatch.converger import KeyJob, KeyResult
 from thumbsmith.dispatch.telemetry import Telemetry
-from thumbsmith.environment import METRICS_NAMESPACE
+from thumbsmith.environment import FIRST_DELIVERY_SECONDS, METRICS_NAMESPACE
 from thumbsmith.image.containers.base import Probe
 from thumbsmith.reconcile.protocol import Outcome
 from thumbsmith.worker import Work
@@ -74,12 +74,12 @@ def test_the_environment_says_where_and_whose(generate: Generate, template: Rend
 
 @pytest.mark.parametrize("timeout", [10, 60, 900])
 def test_events_wait_as_long_as_lambda_asks(generate: Generate, template: Render, timeout: int):
-    """The visibility timeout is six timeouts; both queues keep messages for 14 days, encrypted."""
+    """The visibility timeout is six timeouts, or a share of ten minutes; both queues keep messages for 14 days."""
     generate(timeout=Duration.seconds(timeout), max_receive_count=7)
     events, dead = resources(template(), "AWS::SQS::Queue", "Events") + resources(
         template(), "AWS::SQS::Queue", "DeadLetters"
     )
-    assert events["VisibilityTimeout"] == 6 * timeout
+    assert events["VisibilityTimeout"] == max(6 * timeout, 86)
     assert events["RedrivePolicy"]["maxReceiveCount"] == 7
     for queue in (events, dead):
         assert queue["SqsManagedSseEnabled"] is True
@@ -442,3 +442,13 @@ def test_no_log_of_a_network_stays_for_ever(stack: Stack, template: Render):
         each for each in resources(template(), "AWS::EC2::VPCEndpoint") if each["VpcEndpointType"] == "Interface"
     ]
     assert endpoint["PolicyDocument"]["Statement"][0]["Action"] == "sqs:SendMessage"
+
+
+@pytest.mark.parametrize(("timeout", "receives"), [(1, 1), (1, 5), (10, 3), (60, 1), (60, 5), (900, 1)])
+def test_a_message_is_old_when_it_is_dead(generate: Generate, template: Render, timeout: int, receives: int):
+    """A function lists again for messages older than ten minutes: none reaches the dead letters earlier."""
+    generate(timeout=timeout, max_receive_count=receives)
+    (queue,) = [each for each in resources(template(), "AWS::SQS::Queue") if "RedrivePolicy" in each]
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == receives
+    assert queue["VisibilityTimeout"] * receives >= FIRST_DELIVERY_SECONDS == 600
+    assert queue["VisibilityTimeout"] >= 6 * timeout

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import ceil
 from typing import Any, Final
 
-from aws_cdk import Acknowledgment, Annotations, CfnOutput, Duration, RemovalPolicy, Stack, Validations
+from aws_cdk import Acknowledgment, Annotations, CfnOutput, Duration, RemovalPolicy, Stack, Token, Validations
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct, IConstruct
+
+from thumbsmith.environment import FIRST_DELIVERY_SECONDS
 
 # The visibility timeout is six times the function's timeout, plus the batching window. Otherwise SQS would deliver a
 # throttled batch a second time: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
@@ -24,7 +27,10 @@ MAX_MESSAGE_BYTES: Final = 262_144
 
 
 class EventQueue(Construct):
-    """`queue`, and `dead_letters` for messages received `max_receive_count` times. Encrypted; TLS only."""
+    """`queue`, and `dead_letters` for messages received `max_receive_count` times. Encrypted; TLS only.
+
+    A message is at least FIRST_DELIVERY_SECONDS old in the dead letters: the function relies on that.
+    """
 
     def __init__(
         self,
@@ -37,11 +43,13 @@ class EventQueue(Construct):
     ) -> None:
         super().__init__(scope, id)
         window = batching_window.to_seconds() if batching_window else 0
+        receives = 1 if Token.is_unresolved(max_receive_count) else max_receive_count
+        least = ceil(FIRST_DELIVERY_SECONDS / receives)  # for one delivery on the way to the dead letters
         self.dead_letters = dead_letters(self, "DeadLetters")
         self.queue = _queue(
             self,
             "Events",
-            Duration.seconds(TIMEOUTS_PER_VISIBILITY * function_timeout.to_seconds() + window),
+            Duration.seconds(max(TIMEOUTS_PER_VISIBILITY * function_timeout.to_seconds() + window, least)),
             sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=max_receive_count),
         )
 

@@ -17,13 +17,9 @@ from urllib.parse import unquote_plus
 
 from thumbsmith.dispatch.converger import Converger, Deadline, KeyJob, KeyResult
 from thumbsmith.dispatch.telemetry import Telemetry
+from thumbsmith.environment import FIRST_DELIVERY_SECONDS
 from thumbsmith.errors import EventFailed, ThumbsmithError
 from thumbsmith.events import Event, Ignored, KeyChanged, Unreadable, parse_event_text, parse_events
-
-# S3 sends an event "typically in seconds", and sometimes after a minute or longer. A message comes from a dead-letter
-# queue only after five deliveries, each hidden for minutes.
-# https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventNotifications.html
-MAX_EVENT_DELAY_SECONDS: Final = 600.0
 
 # Reads and completes the state of an invocation.
 Step: TypeAlias = "Callable[[Invocation], None]"
@@ -210,7 +206,7 @@ def _is_just_created(event: KeyChanged, request: Request) -> bool:
         created = datetime.fromisoformat(event.created).timestamp()
     except ValueError:
         return False
-    return request.sent - created < MAX_EVENT_DELAY_SECONDS
+    return request.sent - created < FIRST_DELIVERY_SECONDS
 
 
 def _add_job(invocation: Invocation, job: KeyJob, requester: str) -> None:
