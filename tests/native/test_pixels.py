@@ -120,6 +120,14 @@ def test_a_wrong_size_is_not_decoded():
         assert eighth.decode(data, size, channels) is None
 
 
+def test_a_code_for_an_impossible_coefficient_is_not_decoded(built: None):
+    """A table of DC coefficients with a symbol above 11 is left to libjpeg, which rejects some of them even unused."""
+    data = saved(noisy(121, 95, "RGB"), "JPEG")
+    place = data.index(b"\xff\xc4") + 4 + 1 + 16
+    assert data[place + 11] == 11
+    assert not decoded(data[: place + 11] + b"\x2b" + data[place + 12 :])
+
+
 def test_restart_markers_must_be_in_order(built: None):
     """A restart marker that is missing, or has another number, is damage."""
     data = saved(noisy(121, 95, "RGB"), "JPEG", restart_marker_rows=1)

@@ -24,6 +24,7 @@
 enum {
     MAX_COMPONENTS = 4,
     MAX_BLOCKS = 10, /* of an MCU, B.2.3 */
+    MAX_DC_BITS = 11, /* of values: F.1.2.1 for 8 bits a sample */
     MAX_MCUS = 1 << 24,
     MAX_SIDE = 65500, /* of libjpeg */
     COEFFICIENTS = 64,
@@ -95,6 +96,9 @@ static int read_codes(struct header *header, const uint8_t *body, size_t size)
             total += code->counts[length] = body[length];
         if (total > 256 || size < 17 + total)
             return EIGHTH_UNSUPPORTED;
+        for (size_t index = 0; body[0] < 16 && index < total; index++)
+            if (body[17 + index] > MAX_DC_BITS) /* libjpeg rejects the file, even if the code is not used */
+                return EIGHTH_UNSUPPORTED;
         memset(code->symbols, 0, sizeof code->symbols);
         memcpy(code->symbols, body + 17, total);
         code->known = 1;
@@ -253,8 +257,7 @@ static int read_header(struct header *header, const uint8_t *data, size_t size)
 enum {
     LOOKUP_BITS = 12, /* measured: with 13, files with much detail take 3 % less, all others more */
     VALUE_BITS = 11,
-    MAX_DC_BITS = 11, /* of values: F.1.2.1, F.1.2.2 for 8 bits a sample */
-    MAX_AC_BITS = 10,
+    MAX_AC_BITS = 10, /* of values: F.1.2.2 for 8 bits a sample */
     END_OF_BLOCK = 128, /* added to the coefficients that an entry passes */
     TAKE_ONE = 255,     /* in their place: the next symbol must be read alone */
 };
