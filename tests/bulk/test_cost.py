@@ -128,7 +128,11 @@ def test_an_orphan_takes_the_estimated_requests(ministack: str, requests: Counte
     """Deleting the thumbnails of a deleted source takes exactly the estimated requests, for any pair of stores."""
     recipe = Recipe.default()
     on_s3, in_memory = f"{ministack}/gone", "memory://gone"
-    for source_url, thumbs_url in [(on_s3, f"{ministack}/thumbs"), (on_s3, in_memory), (in_memory, f"{ministack}/more")]:
+    for source_url, thumbs_url in [
+        (on_s3, f"{ministack}/thumbs"),
+        (on_s3, in_memory),
+        (in_memory, f"{ministack}/more"),
+    ]:
         key, store, thumbs = "a.jpg", open_store(source_url), open_store(thumbs_url)
         for name in ("manifest.json", "small.webp"):
             thumbs.put(f"{key}/{name}", b"{}", HEADERS)
