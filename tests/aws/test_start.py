@@ -67,9 +67,14 @@ def python(code: str, *, measured: bool = True, **settings: str) -> str:
 
 
 def called(**settings: str) -> list[dict[str, Any]]:
-    """Return the log lines of a function that is called twice for a.jpg, without the one about isolation."""
-    lines = [json.loads(line) for line in python(CALLED, **settings).splitlines()]
-    return [line for line in lines if line.get("event") != "isolation"]
+    """Return the log lines of a function that is called twice for a.jpg, without those of isolation and metrics."""
+    return parsed(python(CALLED, **settings))
+
+
+def parsed(printed: str) -> list[dict[str, Any]]:
+    """Return the lines of a log, without those of isolation and metrics."""
+    lines = [json.loads(line) for line in printed.splitlines()]
+    return [line for line in lines if line.get("event") not in {"isolation", "metrics"}]
 
 
 @pytest.fixture
@@ -91,8 +96,8 @@ def test_it_makes_thumbnails(folders: dict[str, str], tmp_path: Path):
 
 def test_without_shared_memory(folders: dict[str, str]):
     """It works without /dev/shm and semaphores, which Lambda does not have."""
-    printed = python(WITHOUT + CALLED, **folders)
-    assert json.loads(printed.splitlines()[2])["answer"]["images"][0]["outcome"] == "made"
+    _, first, *_ = parsed(python(WITHOUT + CALLED, **folders))
+    assert first["answer"]["images"][0]["outcome"] == "made"
 
 
 def test_what_is_loaded():

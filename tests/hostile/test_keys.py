@@ -106,7 +106,9 @@ def yard(tmp_path: Path) -> Path:
     (tmp_path / "yard" / "in").mkdir(parents=True)
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "secret.jpg").write_bytes(picture("#ff00ff"))
-    (tmp_path / "yard" / "thumbsmith.toml").write_text('[variants.a]\nwidth = 16\nformats = ["png"]\n')
+    (tmp_path / "yard" / "thumbsmith.toml").write_text(
+        '[source]\ninclude = ["**", "**.json"]\n[variants.a]\nwidth = 16\nformats = ["png"]\n'
+    )
     return tmp_path / "yard"
 
 

@@ -46,12 +46,14 @@ def _values(server: RunningServer) -> dict[str, float]:
 
 def test_the_metrics_count_what_was_done(server: RunningServer):
     """Made, rejected and deleted sources count once each, and renders add up to seconds."""
+    _wait_until(lambda: _is_idle(server))
     before = _values(server)
     assert {f'thumbsmith_rejected_total{{code="{code}"}}' for code in Code} <= set(before)
     server.upload("metrics/good.png", picture())
     server.upload("metrics/bad.png", b"no image")
     server.client.get("/images/metrics/good.png")
     assert server.client.delete("/images/metrics/good.png").status_code == 204
+    _wait_until(lambda: _is_idle(server))
     after = _values(server)
     changed = {name: after[name] - before[name] for name in after if after[name] != before[name]}
     assert changed.pop("thumbsmith_render_seconds_sum") > 0
@@ -61,7 +63,11 @@ def test_the_metrics_count_what_was_done(server: RunningServer):
         'thumbsmith_rejected_total{code="unsupported_format"}': 1,
         "thumbsmith_deleted_total": 1,
     }
-    _wait_until(lambda: _values(server)["thumbsmith_queue"] == _values(server)["thumbsmith_running"] == 0)
+
+
+def _is_idle(server: RunningServer) -> bool:
+    values = _values(server)
+    return values["thumbsmith_queue"] == values["thumbsmith_running"] == 0
 
 
 def _wait_until(condition: Callable[[], bool]) -> None:
