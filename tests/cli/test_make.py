@@ -114,12 +114,12 @@ def test_the_demo_shows_the_samples(thumbsmith: Command):
 def test_the_demo_shows_the_files_given(thumbsmith: Command):
     """`demo IMAGE` shows those files instead, with the reason for a rejected one."""
     thumbsmith("demo")
-    Path("<b>.txt").write_text("no image")
-    ran = thumbsmith("demo", "photos/a.jpg", "<b>.txt")
+    Path("<b>.gif").write_text("no image")
+    ran = thumbsmith("demo", "photos/a.jpg", "<b>.gif")
     assert ran.code == 0
-    assert {path.name for path in Path("thumbsmith-demo/thumbnails").iterdir()} == {"a.jpg", "<b>.txt"}
+    assert {path.name for path in Path("thumbsmith-demo/thumbnails").iterdir()} == {"a.jpg", "<b>.gif"}
     page = Path("thumbsmith-demo/index.html").read_text()
-    assert "&lt;b&gt;.txt" in page
+    assert "&lt;b&gt;.gif" in page
     assert "unsupported_format" in page
     assert "<b>" not in page
 

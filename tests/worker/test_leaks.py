@@ -110,6 +110,7 @@ load_engine()
 from tests.containers.files import good
 from tests.hostile.mutants import mutants
 from thumbsmith.errors import ThumbsmithError
+from thumbsmith.image.formats import SOURCE_FORMATS
 from thumbsmith.image.render import render
 from thumbsmith.image.vips import ffi, lib
 from thumbsmith.recipe import Recipe
@@ -139,6 +140,8 @@ def work():
             pass
 
 render(good()["avif"], recipe)  # sets the number of threads of Pillow's decoder, once
+for each in SOURCE_FORMATS.values():
+    each.prepare_for_fork()  # loads the packages of extras, once
 before = state()
 work()
 after = state()
