@@ -16,11 +16,11 @@ from tests.pictures import picture
 from tests.reconcile.scene import HEADERS
 from tests.servers.fixtures import needs_servers
 from thumbsmith import Recipe, open_store
-from thumbsmith.aws.task import work
 from thumbsmith.backfill import clients, send
 from thumbsmith.backfill.batch_job import JobResources
 from thumbsmith.backfill.clients import Queue, open_queue
 from thumbsmith.cli import sync_by_batch, sync_by_queue
+from thumbsmith.dispatch.consume import consume
 from thumbsmith.dispatch.converger import Converger
 from thumbsmith.dispatch.invocation import handle
 from thumbsmith.dispatch.settings import FunctionSettings
@@ -58,7 +58,7 @@ class Backfill:
         over = threading.Event()
 
         def working() -> None:
-            work(self.queue, self.converger, over.is_set, seconds=0)
+            consume(self.queue, self.converger, over.is_set, seconds=0)
 
         thread = threading.Thread(target=serve or working)
         thread.start()

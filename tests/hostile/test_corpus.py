@@ -2,11 +2,8 @@
 
 import pytest
 
-from tests.corpus import hostile, needs_corpus
+from tests.corpus import hostile, is_of_newer_format, needs_corpus
 from tests.hostile.trials import ISOLATIONS, Kind, bench, complaint
-from thumbsmith.errors import Rejected
-from thumbsmith.image.containers.signature import identify
-from thumbsmith.worker.wire import HEAD_BYTES
 
 # Valid images that are rejected: by a limit of the recipe, or because the decoder does not support them.
 KNOWN = {
@@ -15,17 +12,6 @@ KNOWN = {
     "real__avif-conformance__b52996d7dc8b.avif": "unsupported_format",  # a matrix that libavif does not convert
 }
 
-# The corpus expects that no drawing is read. Ours are drawn without scripts, entities, files and connections, which
-# tests/hostile/drawings.py checks: a drawing may be made or rejected.
-DRAWINGS = {"svg", "pdf"}
-
-
-def _is_drawing(data: bytes) -> bool:
-    try:
-        return identify(data[:HEAD_BYTES]).name in DRAWINGS
-    except Rejected:
-        return False
-
 
 def _complaints(isolation: Kind, step: int, start: int = 0) -> list[tuple[str, str]]:
     found = []
@@ -33,7 +19,7 @@ def _complaints(isolation: Kind, step: int, start: int = 0) -> list[tuple[str, s
         for path, expected in hostile()[start::step]:
             data = path.read_bytes()
             verdict = trial(data)
-            known = KNOWN.get(path.name) == verdict.outcome or _is_drawing(data)
+            known = KNOWN.get(path.name) == verdict.outcome or is_of_newer_format(data)
             if wrong := complaint(verdict, "either" if known else expected):
                 found.append((path.name, wrong))
     return found

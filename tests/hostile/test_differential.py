@@ -41,6 +41,8 @@ def _ours(data: bytes, reduction: float = 1.0, *, only: bool = False) -> Decoded
     """Return a source for every `reduction`-th pixel; with `only`, for one picture of that size."""
     try:
         header = probe(BytesReader(data))
+        if header.format == "raw":  # a TIFF with the header of a camera, whose picture is another one in it
+            return None
         check_limits(header, LIMITS)
         across, down = (max(1, round(side / reduction)) for side in header.size)
         return decode(BytesReader(data), header, reduction, (across, down) if only else None)

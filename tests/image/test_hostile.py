@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from tests.corpus import hostile, needs_corpus
+from tests.corpus import hostile, is_of_newer_format, needs_corpus
 
 # Renders every file that standard input names. Prints a line for each: the rejection code, or nothing.
 RENDER = """
@@ -39,7 +39,8 @@ REFUSED = {
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit of a process's memory is Linux's")
 def test_every_hostile_file_ends_as_it_should():
     """In 2 GiB of memory, hostile files are rejected, and unusual ones have thumbnails, except for a known few."""
-    files = hostile()
+    # A drawing may take any time, too: only a worker process limits it (tests/hostile).
+    files = [each for each in hostile() if not is_of_newer_format(each[0].read_bytes())]
     ran = subprocess.run(
         [sys.executable, "-c", RENDER],
         input="\n".join(str(path) for path, _ in files),

@@ -139,8 +139,8 @@ def test_the_decoded_source_is_freed_before_an_animation(monkeypatch: pytest.Mon
     sources: list[weakref.ref] = []
     freed: list[bool] = []
 
-    def watched_decode(*arguments):
-        decoded = decode(*arguments)
+    def watched_decode(*arguments, **options):
+        decoded = decode(*arguments, **options)
         sources.append(weakref.ref(decoded.image))
         return decoded
 

@@ -17,6 +17,9 @@ MAX_FULL_DECODE_PIXELS: Final = 25_000_000
 # A JPEG of up to this many bytes may be decoded by the native decoder, which has the whole file in memory. It takes so
 # many bytes for every 8 x 8 pixels, see native/eighth.h.
 MAX_NATIVE_FILE_BYTES: Final = 32 << 20
+
+# Larger pictures are decoded by libjpeg-turbo, row by row: the native decoder keeps all of the small picture.
+MAX_NATIVE_PIXELS: Final = 64_000_000
 NATIVE_BYTES: Final = 40
 
 # The largest picture that is copied to another library to be reduced.
@@ -155,7 +158,8 @@ def _is_decoded_by_libwebp(probe: Probe) -> bool:
 
 def decodes_natively(probe: Probe, shrink: int) -> bool:
     """Return whether the native decoder is to try this source. `shrink` is the divisor of its sides."""
-    return probe.format == "jpeg" and shrink == EIGHTH and probe.bytes <= MAX_NATIVE_FILE_BYTES
+    is_small = probe.bytes <= MAX_NATIVE_FILE_BYTES and _pixels(probe) <= MAX_NATIVE_PIXELS
+    return probe.format == "jpeg" and shrink == EIGHTH and is_small
 
 
 def _pixel_bytes(probe: Probe) -> int:

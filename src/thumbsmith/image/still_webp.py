@@ -89,12 +89,30 @@ def _decoded(data: bytes, opened: vips.Picture, probe: Probe) -> vips.Picture:
         return opened
     pixels = bytearray(width * height * bands)
     memory = (ctypes.c_char * len(pixels)).from_buffer(pixels)
+    data = _until_picture_ends(data)
     if not decoder(data, len(data), ctypes.addressof(memory), len(pixels), width * bands):
         raise vips.VipsError("libwebp cannot decode this file")
     whole = vips.Picture.from_pixels(pixels, width, height, bands)
     if bands == 4 and _rgba(pixels, (width, height)).getchannel("A").getextrema() == (255, 255):
         return whole.run("extract_band", band=0, n=3)
     return whole
+
+
+def _until_picture_ends(data: bytes) -> bytes:
+    """Return the file without what follows the coded picture.
+
+    The simple decoder reads on after the end of a damaged picture, so that what follows would become pixels. The size
+    in the header counts from byte 8: https://developers.google.com/speed/webp/docs/riff_container
+    """
+    at = 12
+    while at + 8 <= len(data):
+        name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
+        at += 8 + size + (size & 1)
+        if name in {b"VP8 ", b"VP8L"}:
+            break
+    if at >= len(data):
+        return data
+    return b"RIFF" + (at - 8).to_bytes(4, "little") + data[8:at]
 
 
 def _reduced(whole: vips.Picture, probe: Probe, size: Size | None, *, averaged: bool) -> Streamed:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields
+from importlib.machinery import BuiltinImporter, FrozenImporter
 from typing import Any, Final
 
 from thumbsmith.errors import Code, MissingDecoder, Rejected
@@ -45,6 +47,7 @@ class Assignment:
         except OSError as problem:  # the system refuses a step that it granted before: the isolation is incomplete
             channel.send("failed", detail=str(problem))
             return
+        sys.meta_path[:] = [BuiltinImporter, FrozenImporter]  # others look for files, which this process cannot open
         self._handle_source(channel)
         while self.shared:
             self._handle_source(channel)
