@@ -43,7 +43,12 @@ class Ready:
             self.probe = Probe(format="jpeg", bytes=len(data), width=opened.width, height=opened.height)
         self.renditions = render(data, recipe)
 
-    def render(self, reader: RangeReader, recipe: Recipe, wanted: Collection[str] | None = None) -> Work:  # noqa: ARG002
+    def render(
+        self,
+        reader: RangeReader,  # noqa: ARG002 - the picture was rendered before
+        recipe: Recipe,  # noqa: ARG002 - as above
+        wanted: Collection[str] | None = None,  # noqa: ARG002 - as above
+    ) -> Work:
         """Return the thumbnails."""
         return Work(
             probe=self.probe, renditions=self.renditions, color="#808080", thumbhash="", cpu_seconds=0.0, peak_memory=0

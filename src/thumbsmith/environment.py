@@ -14,7 +14,7 @@ class Setting(StrEnum):
 
     description: str
 
-    def __new__(cls, name: str, description: str) -> Self:  # noqa: D102
+    def __new__(cls, name: str, description: str) -> Self:  # noqa: D102 - the class describes it
         setting = str.__new__(cls, name)
         setting._value_ = name
         setting.description = description

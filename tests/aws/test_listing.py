@@ -61,13 +61,26 @@ def test_a_replaced_source_is_made_without_a_listing(scene: Scene, listed: Liste
         queued(notification("a.jpg"), receives=2),
         queued(backfill_message("src", "a.jpg")),
         queued({"Records": [record("a.jpg", created="2023-11-14T21:00:00.000Z")]}),
+        queued({"Records": [record("a.jpg", created="2023-11-14T23:00:00.000Z")]}),
+        queued({"Records": [record("a.jpg", created="2023-11-14T22:13:19")]}),
         queued({"Records": [record("a.jpg", created="soon")]}),
         queued({"Records": [record("a.jpg", created=None)]}),
         queued({"Records": [record("a.jpg", "ObjectTagging:Put")]}),
         queued(notification("a.jpg"), backfill_message("src", "a.jpg")),
         notification("a.jpg"),
     ],
-    ids=["redelivered", "backfill", "redriven", "unreadable time", "no time", "tags", "two messages", "direct call"],
+    ids=[
+        "redelivered",
+        "backfill",
+        "redriven",
+        "clock ahead",
+        "no time zone",
+        "unreadable time",
+        "no time",
+        "tags",
+        "two messages",
+        "direct call",
+    ],
 )
 def test_any_other_request_lists_the_renditions(scene: Scene, listed: Listed, event: object) -> None:
     """An earlier run may have ended before its commit, so that the manifest does not name all renditions."""

@@ -22,7 +22,7 @@ def _run(arguments: str, folder: Path, redirection: str) -> subprocess.Completed
     return subprocess.run(["sh", "-c", script, sys.executable], cwd=folder, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no device that is always full")  # noqa: PTH110
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")
 @pytest.mark.parametrize("arguments", [*COMMANDS, "--help", "--version", "doctor"])
 def test_a_full_disk_is_one_sentence(thumbsmith: Command, arguments: str):
     """If the output cannot be written, each command prints one line and exits with 1."""

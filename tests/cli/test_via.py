@@ -14,7 +14,7 @@ from tests.backfill.service import Client, Service
 from tests.cli.command import Command, Ran
 from tests.pictures import picture
 from tests.reconcile.scene import HEADERS
-from tests.servers.fixtures import needs_servers
+from tests.servers.fixtures import administrator, needs_servers
 from thumbsmith import Recipe, open_store
 from thumbsmith.backfill import clients, send
 from thumbsmith.backfill.batch_job import JobResources
@@ -247,8 +247,6 @@ class Context:
 def service(backfill: Backfill, ministack: str, monkeypatch: pytest.MonkeyPatch) -> Service:
     """Return a simulation of S3 Batch Operations that calls the function, for a prepared stack."""
     bucket = f"jobs-{secrets.token_hex(4)}"
-    from tests.servers.fixtures import administrator  # noqa: PLC0415
-
     administrator().create_bucket(Bucket=bucket)
     service = Service(lambda event: handle(event, Context(), backfill.converger), open_store(f"s3://{bucket}"))
     outputs = {

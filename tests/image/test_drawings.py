@@ -10,6 +10,7 @@ from PIL import Image
 from tests.containers.files import pdf, picture, saved, svg
 from thumbsmith import Recipe, render
 from thumbsmith.errors import Code, MissingDecoder, Rejected
+from thumbsmith.image import decode_pdf
 from thumbsmith.image.check_output import OutputError, check
 from thumbsmith.image.containers.base import Window
 from thumbsmith.image.containers.svg import read_drawing
@@ -149,8 +150,6 @@ def test_the_first_page_of_a_pdf():
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch):
     """Without the extra, a drawing is neither rejected nor corrupt: the message names the extra."""
-    from thumbsmith.image import decode_pdf  # noqa: PLC0415
-
     decode_pdf.load_library.cache_clear()
     for package in ("resvg_py", "pypdfium2_raw"):
         monkeypatch.setitem(sys.modules, package, None)

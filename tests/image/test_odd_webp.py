@@ -177,3 +177,15 @@ def test_every_cut_ends_in_a_picture_or_a_rejection(kind: str):
             shown(data[:end])
         except Rejected as refused:
             assert refused.code in (Code.TRUNCATED, Code.CORRUPT, Code.UNSUPPORTED_FORMAT)  # noqa: PT017 - a picture is right too
+
+
+@pytest.mark.parametrize("name", ["lossy", "lossless"])
+def test_what_follows_a_cut_picture_does_not_become_pixels(name: str):
+    """A picture whose chunk ends too early is rejected, also if the file goes on after it."""
+    data = FILES[name]
+    (size,) = struct.unpack_from("<I", data, 16)
+    short = size // 4 * 2
+    cut = data[:4] + struct.pack("<I", 12 + short) + data[8:16] + struct.pack("<I", short) + data[20 : 20 + short]
+    for rest in (data[20 + short :], bytes(size), b"\xff" * size):
+        with pytest.raises(Rejected):
+            render(cut + rest, recipe())

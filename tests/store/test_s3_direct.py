@@ -2,6 +2,7 @@
 
 import select
 import ssl
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +78,6 @@ def test_signatures_are_botocores(
 
 
 def _now(*_: object, **__: object) -> Any:
-    from datetime import UTC, datetime  # noqa: PLC0415
-
     return datetime.fromtimestamp(NOW, UTC)
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -228,7 +229,7 @@ def test_deaths_of_fresh_children_are_counted_apart(watch: Watch, work: Workers)
 def test_a_crash_is_confirmed_by_a_fresh_child(watch: Watch, work: Workers):
     """A source that crashes both is corrupt, with the detail that it has with one process for each source."""
     _made(work)
-    crash = lambda: watch.kill_worker(signal.SIGSEGV)  # noqa: E731
+    crash = partial(watch.kill_worker, signal.SIGSEGV)
     with pytest.raises(Rejected) as rejected:
         work.render(interrupted(noise(), crash, crash), SMALL)
     assert str(rejected.value) == str(classify_exit(signal.SIGSEGV, Limits()))

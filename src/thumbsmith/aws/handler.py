@@ -18,13 +18,13 @@ _LAUNCHED = Launched()  # before the imports below
 
 from typing import Any, Final  # noqa: E402 - after the launch, like all that follow
 
-from thumbsmith.aws.worker_memory import started_workers, worker_count  # noqa: E402
-from thumbsmith.dispatch.converger import Converger  # noqa: E402
-from thumbsmith.dispatch.invocation import Context, handle  # noqa: E402
-from thumbsmith.dispatch.settings import FunctionSettings, larger_machines  # noqa: E402
-from thumbsmith.dispatch.telemetry import log_isolation, log_problem  # noqa: E402
-from thumbsmith.environment import LAMBDA_THREADS_PER_CORE, function_memory  # noqa: E402
-from thumbsmith.errors import ThumbsmithError  # noqa: E402
+from thumbsmith.aws.worker_memory import started_workers, worker_count  # noqa: E402 - as above
+from thumbsmith.dispatch.converger import Converger  # noqa: E402 - as above
+from thumbsmith.dispatch.invocation import Context, handle  # noqa: E402 - as above
+from thumbsmith.dispatch.settings import FunctionSettings, larger_machines  # noqa: E402 - as above
+from thumbsmith.dispatch.telemetry import log_isolation, log_problem  # noqa: E402 - as above
+from thumbsmith.environment import LAMBDA_THREADS_PER_CORE, function_memory  # noqa: E402 - as above
+from thumbsmith.errors import ThumbsmithError  # noqa: E402 - as above
 
 
 def _cold_start() -> Converger | ThumbsmithError:

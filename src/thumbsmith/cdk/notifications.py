@@ -68,7 +68,11 @@ class OneBucketDestination:
     def __init__(self, queue: sqs.IQueue) -> None:
         self._queue = queue
 
-    def bind(self, scope: Construct, bucket: s3.IBucket) -> s3.BucketNotificationDestinationConfig:  # noqa: ARG002
+    def bind(
+        self,
+        scope: Construct,  # noqa: ARG002 - CDK passes it
+        bucket: s3.IBucket,
+    ) -> s3.BucketNotificationDestinationConfig:
         """Allow the bucket to send; return the address of the queue. A second call for one bucket changes nothing."""
         added = self._queue.add_to_resource_policy(
             iam.PolicyStatement(

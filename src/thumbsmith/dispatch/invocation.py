@@ -198,15 +198,15 @@ def _is_just_created(event: KeyChanged, request: Request) -> bool:
     """Return whether a queue received S3's report of a new object moments after the object was created.
 
     A message from a dead-letter queue is sent again much later, and its number of deliveries begins again. A direct
-    call has no such number.
+    call has no such number. Where the clock of the sender is wrong, the time says nothing.
     """
     if event.created is None or request.sent is None:
         return False
     try:
-        created = datetime.fromisoformat(event.created).timestamp()
+        created = datetime.fromisoformat(event.created)
     except ValueError:
         return False
-    return request.sent - created < FIRST_DELIVERY_SECONDS
+    return created.tzinfo is not None and abs(request.sent - created.timestamp()) < FIRST_DELIVERY_SECONDS
 
 
 def _add_job(invocation: Invocation, job: KeyJob, requester: str) -> None:

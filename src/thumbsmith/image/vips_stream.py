@@ -75,15 +75,13 @@ class VipsInput:
 class Streamed:
     """A reduced picture: L, RGB, or premultiplied La or RGBa.
 
-    `shrink` is the number of source pixels for each of its pixels, across and down. `sample` and `corner` are pictures
-    of some of the decoded pixels, before they were reduced, and of the last one. `profile` is the ICC profile of a
-    WebP.
+    `shrink` is the number of source pixels for each of its pixels, across and down. `sample` is a picture
+    of some of the decoded pixels, before they were reduced. `profile` is the ICC profile of a WebP.
     """
 
     image: Image.Image
     shrink: tuple[float, float]
     sample: Image.Image
-    corner: Image.Image
     profile: bytes | None = None
 
 
@@ -196,14 +194,12 @@ def reduced_and_sampled(whole: vips.Picture, planned: Reduction) -> Streamed:
     return replace(
         streamed(planned.crop(_frame(made.shape, pixels)), (width, height)),
         sample=_frame((width, SAMPLE_SIZE[1], bands), sample).resize(SAMPLE_SIZE, Image.Resampling.NEAREST),
-        corner=_frame((1, 1, bands), bytes(fetch(height - 1, 1)[-bands:])),
     )
 
 
 def streamed(image: Image.Image, whole: Size) -> Streamed:
     """Return a reduced picture of a source whose size is `whole`."""
-    corner = image.crop((image.width - 1, image.height - 1, image.width, image.height))
-    return Streamed(image=image, shrink=shrink_between(whole, image.size), sample=image, corner=corner)
+    return Streamed(image=image, shrink=shrink_between(whole, image.size), sample=image)
 
 
 def shrink_between(whole: Size, size: Size) -> tuple[float, float]:

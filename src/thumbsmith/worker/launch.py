@@ -43,8 +43,9 @@ IDENTITY_CODE: Final = "import sys; print(sys.implementation.cache_tag, sys.abif
 # Far more than an interpreter needs to start.
 IDENTITY_TIMEOUT_SECONDS: Final = 60.0
 
-# The folder that this package was imported from.
-PACKAGE_ROOT: Final = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120
+# The folder that this package was imported from, without pathlib, which would load before the worker starts.
+_MODULE: Final = os.path.abspath(__file__)  # noqa: PTH100 - as above
+PACKAGE_ROOT: Final = os.path.dirname(os.path.dirname(os.path.dirname(_MODULE)))  # noqa: PTH120 - as above
 
 # Interpreters found before, by the setting and `sys.executable`.
 _interpreters: Final[dict[tuple[str | None, str | None], str]] = {}
