@@ -19,7 +19,7 @@ from typing import Final, Self, TypeVar
 
 from thumbsmith.errors import Stopped, StoreError
 from thumbsmith.lifetime import Closing
-from thumbsmith.recipe import Recipe
+from thumbsmith.recipe import IsolationKind, Recipe
 from thumbsmith.recipe.names import is_managed_name
 from thumbsmith.recipe.selection import Selection, is_hidden, is_ignored, is_source, may_hold_sources
 from thumbsmith.reconcile.converge import Renderer, Result, attempt
@@ -60,6 +60,11 @@ class Scope:
     prefix: str = ""
     cache: Path | None = None
     identity: object = None
+
+    @property
+    def isolation(self) -> IsolationKind:
+        """Return how workers are isolated where the recipe does not say: the files of a folder have one owner."""
+        return IsolationKind.SHARED if self.source.local_root else IsolationKind.SOURCE
 
     def attempt(self, key: str, renderer: Renderer) -> Result:
         """Converge one key; return its outcome or error."""

@@ -12,7 +12,7 @@ from thumbsmith.bulk.manifest_cache import cache_file
 from thumbsmith.bulk.scan import Scope, scan
 from thumbsmith.bulk.status import KeyStatus, inspect
 from thumbsmith.environment import cache_folder
-from thumbsmith.recipe import IsolationKind, Recipe
+from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.recipe import checked_recipe
 from thumbsmith.reconcile.protocol import DEFAULTS, Options
 from thumbsmith.store import Store
@@ -113,8 +113,7 @@ def sync(  # noqa: PLR0913 - each is a choice of the caller
 
     scope = scope_between(source, destination, recipe, options, prefix)
     counts, count = SyncCounts(), jobs or usable_cores()
-    isolation = IsolationKind.SHARED if scope.source.local_root else IsolationKind.SOURCE  # a folder has one owner
-    with Workers(count, isolation=isolation) as workers, scan(scope) as found:
+    with Workers(count, isolation=scope.isolation) as workers, scan(scope) as found:
         for result in engine.sync(
             found,
             renderer=workers,

@@ -34,7 +34,6 @@ from thumbsmith.cli.stopping import stoppable
 from thumbsmith.cli.sync_options import ON_AWS, Method, aws_options, method_of, refuse_unused_options
 from thumbsmith.cli.terminal import Console, emit
 from thumbsmith.errors import Stopped
-from thumbsmith.recipe import IsolationKind
 from thumbsmith.reconcile.protocol import Options
 from thumbsmith.worker import THREADS_PER_WORKER, Workers, usable_cores
 
@@ -136,8 +135,7 @@ def run(scope: Scope, *, jobs: int, yes: bool, as_json: bool = False, reported: 
     """
     started, console, counts, found = time.monotonic(), Console(), SyncCounts(), None
     reporter = Reporter(console, reported or ReportedFailures())
-    isolation = IsolationKind.SHARED if scope.source.local_root else IsolationKind.SOURCE  # a folder has one owner
-    with Workers(jobs, isolation=isolation) as workers, stoppable(console, cut=workers.close) as stopped:
+    with Workers(jobs, isolation=scope.isolation) as workers, stoppable(console, cut=workers.close) as stopped:
         early.start(workers)  # on its own core, while this thread lists the stores
         with (
             suppress(Stopped),
