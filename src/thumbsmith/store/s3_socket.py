@@ -154,6 +154,9 @@ def open_connection(host: str, port: int, exchange: Exchange) -> socket.socket:
     problem: OSError = OSError("the host has no address")
     for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
         connection = socket.socket(family, kind, protocol)
+        # The head and the body of a PUT are two sends: without this, the body waits for the acknowledgment of the head,
+        # which Linux delays by 40 ms (tcp(7), TCP_NODELAY; RFC 1122, section 4.2.3.2).
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             return _within_lifetime(connection, exchange, lambda each=connection, at=address: each.connect(at))  # type: ignore[misc]
         except OSError as failed:
