@@ -29,7 +29,7 @@ class Verdict:
     renditions: tuple[Rendition, ...]
     cpu_seconds: float
     peak_memory: int
-    decoded: bool  # it was given leave to decode
+    decoded: bool  # it was permitted to decode
 
 
 # How confined processes are used. Every hostile file has the same outcome with both.
@@ -57,6 +57,7 @@ class Bench:
             self._admitted += 1
             admit(conversation, memory)
 
+        patch.setattr(parent, "GRANTED_BYTES", -1)  # so that each child requests the permission to decode
         patch.setattr(Template, "end_child", watched_ending)
         patch.setattr(parent.Conversation, "_admit", watched_admit)
 

@@ -4,6 +4,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from thumbsmith.image.probe import Probe
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Limits
 from thumbsmith.worker.budget import Budget
-from thumbsmith.worker.parent import classify_exit, render_in_child, wall_clock_limit
+from thumbsmith.worker.parent import GRANTED_BYTES, classify_exit, render_in_child, wall_clock_limit
 from thumbsmith.worker.processes import Child, ChildExit, Setup, Template
 from thumbsmith.worker.replies import RenderJob
 from thumbsmith.worker.wire import Channel, PeerClosed
@@ -63,12 +64,18 @@ class Pretender:
                 pass
 
 
-def _attempt(say: Callable[[Channel, socket.socket], None], reader: Any = None, **settings: Any) -> object:
+def _attempt(
+    say: Callable[[Channel, socket.socket], None],
+    reader: Any = None,
+    *,
+    budget: Budget | None = None,
+    **settings: Any,
+) -> object:
     """Return the outcome of a child that sends this."""
     pretender = Pretender(say, settings.pop("status", 0))
     try:
         return render_in_child(
-            RenderJob(reader or BytesReader(picture()), SMALL, None), pretender, Budget(1 << 30), **settings
+            RenderJob(reader or BytesReader(picture()), SMALL, None), pretender, budget or Budget(1 << 30), **settings
         )  # type: ignore[arg-type]
     finally:
         pretender._ours.close()
@@ -109,6 +116,22 @@ def test_a_child_that_breaks_the_protocol_is_a_worker_error(say: Callable[[Chann
     """Garbage, lies and floods are a transient error of that source, and no result."""
     with pytest.raises(WorkerError, match="broke the protocol"):
         _attempt(say)
+
+
+def test_two_children_do_not_wait_for_the_memory_of_each_other():
+    """A child that needs more than it was granted gives that back before it waits."""
+    budget = Budget(GRANTED_BYTES * 2)
+    both = threading.Barrier(2)
+
+    def say(channel: Channel, _: socket.socket) -> None:
+        both.wait()
+        channel.send("admit", memory=GRANTED_BYTES * 2)
+        assert channel.receive(0).kind == "go"
+        channel.send("rejected", code="corrupt", detail="admitted")
+
+    with ThreadPoolExecutor(2) as threads:
+        outcomes = [threads.submit(_attempt, say, budget=budget).exception() for _ in range(2)]
+    assert [str(each) for each in outcomes] == ["corrupt: admitted"] * 2
 
 
 def test_a_child_cannot_read_forever():

@@ -81,7 +81,7 @@ def test_a_source_goes_through_a_template():
     with template(OURS) as control:
         _prepare(control)
         with job(control) as channel:
-            channel.send("make", data, size=len(data), wanted=None)
+            channel.send("make", data, size=len(data), wanted=None, granted=0)
             assert channel.receive(0).kind == "admit"
             channel.send("go")
             assert channel.receive(1 << 20).kind == "made"
@@ -89,6 +89,16 @@ def test_a_source_goes_through_a_template():
         assert (ending.kind, ending.fields["status"]) == ("ended", 0)
         assert 0 < ending.fields["cpu"] < 20
         assert 5 << 20 < ending.fields["peak"] < 500 << 20
+
+
+def test_granted_memory_is_not_requested():
+    """A child that may decode with more memory than it predicts sends its thumbnails first."""
+    data = picture()
+    with template(OURS) as control:
+        _prepare(control)
+        with job(control) as channel:
+            channel.send("make", data, size=len(data), wanted=None, granted=64 << 20)
+            assert channel.receive(1 << 20).kind == "made"
 
 
 def test_an_error_at_start_is_reported():
@@ -231,7 +241,7 @@ def test_a_shared_child_handles_many_sources():
         with job(control) as channel:
             forked = _ending(control)
             for _ in range(3):
-                channel.send("make", data, size=len(data), wanted=None)
+                channel.send("make", data, size=len(data), wanted=None, granted=0)
                 assert channel.receive(0).kind == "admit"
                 channel.send("go")
                 assert channel.receive(1 << 20).kind == "made"

@@ -6,7 +6,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +27,19 @@ class Budget:
     def reserve(self, amount: int) -> Iterator[None]:
         """Wait until `amount` bytes are free, or none are in use, and reserve them for the block."""
         self._wait_for(amount)
+        with self._reserved(amount):
+            yield
+
+    def try_reserve(self, amount: int) -> AbstractContextManager[None] | None:
+        """Reserve `amount` bytes for a block if they are free and no other request waits; else return None."""
+        with self._changed:
+            if self._waiting or not self._fits(amount):
+                return None
+            self._used += amount
+        return self._reserved(amount)
+
+    @contextmanager
+    def _reserved(self, amount: int) -> Iterator[None]:
         try:
             yield
         finally:

@@ -73,7 +73,13 @@ def render_job(job: Frame, recipe: Recipe, channel: Channel, ceiling: int | None
     reader = RemoteReader(channel, job.fields["size"], job.blobs[0])
     wanted = job.fields["wanted"]
     try:
-        blobs, facts = _render(channel, reader, recipe, None if wanted is None else frozenset(wanted))
+        checked = check_source(
+            Job(reader=reader, recipe=recipe, names=None if wanted is None else frozenset(wanted), confined=True)
+        )
+        if checked.memory_bytes > job.fields["granted"]:
+            channel.send("admit", memory=checked.memory_bytes)
+            channel.receive(max_bytes=0)
+        blobs, facts = _render(checked)
     except Rejected as rejected:
         channel.send("rejected", code=rejected.code, detail=rejected.detail)
     except MissingDecoder as missing:
@@ -86,13 +92,8 @@ def render_job(job: Frame, recipe: Recipe, channel: Channel, ceiling: int | None
         channel.send("made", *blobs, **facts)
 
 
-def _render(
-    channel: Channel, reader: RemoteReader, recipe: Recipe, wanted: frozenset[str] | None
-) -> tuple[list[bytes], dict[str, Any]]:
+def _render(job: Job) -> tuple[list[bytes], dict[str, Any]]:
     """Return the files of the renditions, and the fields of the message about them. Raises what its parts raise."""
-    job = check_source(Job(reader=reader, recipe=recipe, names=wanted, confined=True))
-    channel.send("admit", memory=job.memory_bytes)
-    channel.receive(max_bytes=0)
     job = make_renditions(job)
     renditions = [{"name": made.name, "width": made.width, "height": made.height} for made in job.renditions]
     probe = {name: getattr(job.probe, name) for name in PROBE_FIELDS}

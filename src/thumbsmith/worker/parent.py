@@ -51,6 +51,10 @@ CRASH_SIGNALS: Final = frozenset(
 # in a large file needs a few times. Stores bill requests, so each counts as one block at least.
 MAX_REREADS: Final = 32
 
+# Memory for which a child need not wait: as much as a photograph of 12 megapixels takes for a small thumbnail. It saves
+# a message and its answer for each source.
+GRANTED_BYTES: Final = 64 << 20
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
@@ -189,13 +193,17 @@ def _check_output(renditions: Sequence[Rendition], recipe: Recipe) -> None:
 
 @dataclass
 class Conversation:
-    """The requests of a child and the answers: bytes of the source, and once the permission to decode."""
+    """The requests of a child and the answers: bytes of the source, and once the permission to decode.
+
+    A child whose prediction is within `granted_bytes` has that permission from the start.
+    """
 
     job: RenderJob
     channel: Channel
     budget: Budget
     reserved: ExitStack
     requested_bytes: int = 0
+    granted_bytes: int = 0
     admitted: bool = False
 
     def run(self) -> RenderResult:
@@ -203,7 +211,8 @@ class Conversation:
         job = self.job
         head = job.reader.read(0, min(HEAD_BYTES, job.reader.size))
         wanted = None if job.wanted is None else sorted(job.wanted)
-        self.channel.send("make", head, size=job.reader.size, wanted=wanted)
+        self._grant()
+        self.channel.send("make", head, size=job.reader.size, wanted=wanted, granted=self.granted_bytes)
         while True:
             frame = self.channel.receive(job.recipe.limits.max_memory, partial(check_blob_sizes, job=job))
             match parse_reply(frame, job):
@@ -220,9 +229,17 @@ class Conversation:
             raise ProtocolError("the same bytes again and again")
         self.channel.send("bytes", self.job.reader.read(offset, length)[:length])
 
+    def _grant(self) -> None:
+        """Permit the child to decode with GRANTED_BYTES without a request, if they are free now."""
+        free = self.budget.try_reserve(GRANTED_BYTES)
+        if free is not None:
+            self.reserved.enter_context(free)
+            self.granted_bytes = GRANTED_BYTES
+
     def _admit(self, memory: int) -> None:
         if self.admitted:
             raise ProtocolError("a second request to decode")
+        self.reserved.close()  # else two children could wait for the memory that the other one was granted
         self.reserved.enter_context(self.budget.reserve(memory))
         self.admitted = True
         self.channel.send("go")

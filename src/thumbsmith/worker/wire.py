@@ -139,7 +139,7 @@ class RemoteReader:
     def __init__(self, channel: Channel, size: int, head: bytes) -> None:
         self._channel = channel
         self._size = size
-        self._start = bytearray(head)
+        self._start = head
         self._block_bytes = FIRST_BLOCK_BYTES
         self._last_block = (0, b"")  # the offset and the bytes of the last block behind the cached beginning
 
@@ -154,7 +154,7 @@ class RemoteReader:
         if offset <= len(self._start) and end <= MAX_CACHED_BYTES:
             while len(self._start) < end and self._extend_start(end):
                 pass
-            return bytes(memoryview(self._start)[offset:end])
+            return self._start[offset:end]  # no copy of the whole
         at, block = self._last_block
         if not at <= offset <= end <= at + len(block):
             at, block = self._last_block = offset, self._request(offset, max(end - offset, self._block_bytes))
