@@ -1,6 +1,6 @@
 """Sync of whole stores, and the plan that predicts it."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from contextlib import nullcontext
 
 import pytest
@@ -16,6 +16,7 @@ from thumbsmith.errors import MassDeletionRefused, StoreError
 from thumbsmith.reader import RangeReader
 from thumbsmith.recipe import Recipe
 from thumbsmith.reconcile.protocol import DEFAULTS, Options
+from thumbsmith.store.base import ObjectInfo
 from thumbsmith.worker import Work
 
 
@@ -47,6 +48,35 @@ def test_every_source_is_made_and_then_fresh():
     scene = _filled()
     assert {(done.key, done.outcome.status) for done in _sync(scene)} == {(f"{n}.jpg", "made") for n in range(5)}
     assert {done.outcome.status for done in _sync(scene)} == {"fresh"}
+
+
+class _ListedKeys(OpaqueStore):
+    """A store that records the keys whose renditions are listed."""
+
+    listed: list[str]
+
+    def __init__(self, name: str) -> None:
+        OpaqueStore.__init__(self, name)
+        object.__setattr__(self, "listed", [])
+
+    def children(self, key: str) -> Iterator[ObjectInfo]:
+        self.listed.append(key)
+        return OpaqueStore.children(self, key)
+
+
+def test_new_sources_are_not_listed_again():
+    """The scan has listed the destination: only a source with objects there is listed once more."""
+    listed = _ListedKeys("destination")
+    world = World(destination=listed)
+    world.upload("old.jpg")
+    world.converge("old.jpg")
+    world.upload("left.jpg")
+    listed.put("left.jpg/small.webp", b"of a run that was killed", HEADERS)
+    world.upload("old.jpg")
+    world.upload("new.jpg")
+    listed.listed.clear()
+    assert {each.outcome.status for each in world.sync() if each.outcome} == {"made"}
+    assert sorted(listed.listed) == ["left.jpg", "old.jpg"]
 
 
 def test_thumbnails_of_deleted_sources_are_deleted():

@@ -111,6 +111,28 @@ def test_the_sources_of_a_scan_wait_in_the_queue(tmp_path: Path):
     assert [each.word for each in results] == ["made"] * 3
 
 
+def test_a_scan_and_a_request_make_a_source_once(tmp_path: Path):
+    """While a scan makes a source, a requested update of it waits, and then finds it fresh."""
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "sources" / "one.png").write_bytes(picture())
+    scope = Scope(
+        source=open_store(tmp_path / "sources"),
+        destination=open_store(tmp_path / "thumbnails"),
+        recipe=Recipe.default(),
+    )
+    go_on, results = threading.Event(), []
+    workers = Workers(1)
+    updater = BackgroundUpdater(scope, _HeldRenderer(workers, go_on), 1, results.append)
+    with closing(workers), closing(updater):
+        updater.follow_source()
+        _wait_until(lambda: updater.load() == (1, 0) and "one.png" in updater._locked)
+        requested = updater.ensure_queued("one.png")
+        go_on.set()
+        assert requested.result(60).status == "fresh"
+        _wait_until(lambda: updater.load() == (0, 0))
+    assert [each.word for each in results if each.word == "made"] == ["made"]
+
+
 def test_a_failed_update_is_counted():
     """An update that ended with an error counts as failed, and an old rejection does not count again."""
     metrics = Metrics()

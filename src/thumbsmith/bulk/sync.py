@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from thumbsmith.bulk.parallel import each
 from thumbsmith.bulk.scan import PendingKey, Scope, StoreScan, batched
@@ -15,6 +16,9 @@ from thumbsmith.reconcile.decide import State
 from thumbsmith.reconcile.protocol import Outcome
 
 T = TypeVar("T")
+
+# Returns a block in which no other thread converges the key.
+KeyLock: TypeAlias = Callable[[str], AbstractContextManager[object]]
 
 _FRESH: Final = Outcome(status="fresh")
 
@@ -35,7 +39,13 @@ class SyncResult(Result):
 
 
 def sync(
-    found: StoreScan, *, renderer: Renderer, threads: int, stop: Callable[[], bool], allow_mass_delete: bool = False
+    found: StoreScan,
+    *,
+    renderer: Renderer,
+    threads: int,
+    stop: Callable[[], bool],
+    allow_mass_delete: bool = False,
+    lock: KeyLock = nullcontext,
 ) -> Iterator[SyncResult]:
     """Converge every key of the scan that is not settled. Yield the results: first of settled keys, then of the others.
 
@@ -47,6 +57,8 @@ def sync(
     The thumbnails of deleted sources are deleted first. If the destination is full after that, sources with obsolete
     thumbnails are next. If it is still not writable, no other source is decoded: raises StoreError, or, if a key was
     converged, yields each remaining source as failed.
+
+    Each key is converged in the block of `lock(key)`.
     """
     yield from classify(found, stop=stop, allow_mass_delete=allow_mass_delete)
     if stop():
@@ -57,7 +69,7 @@ def sync(
 
     def converged(keys: Iterator[PendingKey]) -> Iterator[SyncResult]:
         nonlocal succeeded
-        for result in _converge_all(found, keys, renderer, threads, stop):
+        for result in _converge_all(found, keys, renderer, threads, stop, lock):
             succeeded = succeeded or result.error is None
             yield result
 
@@ -128,7 +140,14 @@ def _pending(status: KeyStatus) -> PendingKey:
     source = status.source
     if source is None:
         return PendingKey(status.key, False)
-    return PendingKey(status.key, True, source.size, source.etag, deletes=bool(status.orphaned))
+    return PendingKey(
+        status.key,
+        True,
+        source.size,
+        source.etag,
+        deletes=bool(status.orphaned),
+        is_new=status.state is State.MISSING and not status.renditions,
+    )
 
 
 def _is_pending(status: KeyStatus) -> bool:
@@ -152,13 +171,19 @@ def _settled(status: KeyStatus) -> SyncResult:
 
 
 def _converge_all(
-    found: StoreScan, keys: Iterator[PendingKey], renderer: Renderer, threads: int, stop: Callable[[], bool]
+    found: StoreScan,
+    keys: Iterator[PendingKey],
+    renderer: Renderer,
+    threads: int,
+    stop: Callable[[], bool],
+    lock: KeyLock,
 ) -> Iterator[SyncResult]:
     """Converge pending keys; yield the results in any order."""
     failures = 0  # consecutive
 
     def converge(pending: PendingKey) -> SyncResult:
-        result = found.scope.attempt(pending.key, renderer)
+        with lock(pending.key):
+            result = found.scope.attempt(pending.key, renderer, is_new=pending.is_new)
         return SyncResult(key=result.key, listed=pending.listed, outcome=result.outcome, error=result.error)
 
     def stopped() -> bool:

@@ -42,8 +42,8 @@ class Options:
     """What the caller chooses, or knows about its request.
 
     `keep_orphans`: keep the thumbnails of deleted sources. `retry_rejected`: try recorded rejections again.
-    `first_delivery`: if this run ends before its commit, another run of this key follows, which lists the renditions.
-    Then this run lists them only where it must.
+    `first_delivery`: if this run ends before its commit, another run of this key follows, which lists the renditions:
+    the next delivery of a message, or the next sync. Then this run lists them only where it must.
     """
 
     keep_orphans: bool = False

@@ -214,7 +214,7 @@ class BackgroundUpdater:
             self._reported.next_scan()
         stop: Callable[[], bool] = self._stopped.is_set
         with scan(scope) as found, self._counting(found.sources):
-            for result in sync(found, renderer=self._renderer, threads=self._threads, stop=stop):
+            for result in sync(found, renderer=self._renderer, threads=self._threads, stop=stop, lock=self._key_locked):
                 failed = failed or result.error is not None
                 self._count(result)
                 with self._condition:
