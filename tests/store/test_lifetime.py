@@ -94,6 +94,14 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
     return context
 
 
+def test_a_body_is_sent_at_once() -> None:
+    """The body of a PUT does not wait until the server has acknowledged the head."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        host, port = server.getsockname()
+        with open_connection(host, port, Exchange()) as connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 @pytest.mark.parametrize("secure", [False, True])
 def test_a_thread_that_is_about_to_send_sends_nothing(secure: bool, tls: ssl.SSLContext) -> None:
     """The thread is stopped right before it sends, and the requests are ended: later nothing arrives."""
