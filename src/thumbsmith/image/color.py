@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from io import BytesIO
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from thumbsmith.image import profiles
 from thumbsmith.image.pillow import Image, ImageChops
+from thumbsmith.image.tone_mapping import ToneMapping
 
 if TYPE_CHECKING:
     from PIL.ImageCms import ImageCmsTransform
@@ -33,16 +34,35 @@ AT_TOP: Final = AT_BOTTOM[::-1]
 OFF_TOP: Final = OFF_BOTTOM[::-1]
 
 
+class ColorConversion(Protocol):
+    """A conversion of pictures in L, RGB or RGBA to other colors, with the same alpha."""
+
+    def apply(self, im: Image.Image, /) -> Image.Image:
+        """Return the picture in other colors."""
+
+
+@dataclass(frozen=True, slots=True)
+class _MappedConversion:
+    """A conversion of high dynamic range: to the range of a display, then to sRGB."""
+
+    tones: ToneMapping
+    to_srgb: ColorConversion
+
+    def apply(self, im: Image.Image, /) -> Image.Image:
+        return self.to_srgb.apply(self.tones.apply(im))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Colors:
     """The color space of a picture.
 
     `to_srgb` is the conversion to sRGB, None if it is in sRGB or its space is unknown. `profile` is the ICC profile of
-    an RGB picture that is not in sRGB: with it, the picture can be stored unconverted. `note` is a sentence about a
-    profile that was ignored.
+    an RGB picture that is not in sRGB: with it, the picture can be stored after `to_own`, which is None if nothing is
+    to convert. `note` is a sentence about a profile that was ignored.
     """
 
-    to_srgb: ImageCmsTransform | None = None
+    to_srgb: ColorConversion | None = None
+    to_own: ColorConversion | None = None
     profile: bytes | None = None
     note: str | None = None
 
@@ -60,6 +80,17 @@ def interpret_color(profile: bytes | None, mode: str) -> Colors:
     return Colors(to_srgb=transform, profile=profile if mode in ("RGB", "RGBA") else None)
 
 
+def in_high_range(colors: Colors, tones: ToneMapping | None) -> Colors:
+    """Return the colors of a picture in high dynamic range that has these colors after tone mapping.
+
+    They are the same if `tones` is None.
+    """
+    if tones is None:
+        return colors
+    to_srgb = _MappedConversion(tones, colors.to_srgb) if colors.to_srgb else tones
+    return replace(colors, to_srgb=to_srgb, to_own=tones)
+
+
 def _without_profile(mode: str, note: str | None = None) -> Colors:
     return Colors(to_srgb=_transform(profiles.cmyk_profile(), "CMYK", "RGB") if mode == "CMYK" else None, note=note)
 
@@ -72,7 +103,7 @@ def _complaint(profile: bytes, mode: str) -> str:
     return "the color profile is broken, and was ignored"
 
 
-def convert_colors(image: Image.Image, transform: ImageCmsTransform | None) -> Image.Image:
+def convert_colors(image: Image.Image, transform: ColorConversion | None) -> Image.Image:
     """Return the picture in sRGB, as RGB or RGBA; unchanged if there is no conversion."""
     if transform is None:
         return image
@@ -83,7 +114,7 @@ def convert_colors(image: Image.Image, transform: ImageCmsTransform | None) -> I
     return transform.apply(image)
 
 
-def is_clipped(image: Image.Image, to_srgb: ImageCmsTransform | None) -> bool:
+def is_clipped(image: Image.Image, to_srgb: ColorConversion | None) -> bool:
     """Return whether many pixels of a picture have colors beyond sRGB.
 
     A JPEG decoder and a conversion to sRGB clip such colors. A picture decoded small is averaged before that, one

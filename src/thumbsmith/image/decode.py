@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from thumbsmith.errors import Rejected
 from thumbsmith.image import (
@@ -32,13 +32,10 @@ from thumbsmith.image.opening import check_size, open_image, translate_decoder_e
 from thumbsmith.image.pillow import Image
 from thumbsmith.image.prepare import prepare, repair
 from thumbsmith.image.stream import SourceStream
+from thumbsmith.image.tone_mapping import tone_mapping
 from thumbsmith.image.transform import drop_opaque_alpha
 from thumbsmith.image.vips import VipsError
 from thumbsmith.reader import RangeReader
-
-if TYPE_CHECKING:
-    from PIL.ImageCms import ImageCmsTransform
-
 
 # Formats that are drawn at the size that is needed.
 _DRAWINGS: Final = {"svg": decode_svg.draw, "pdf": decode_pdf.draw}
@@ -51,21 +48,22 @@ class DecodedImage:
     `image` is L, LA, RGB, RGBA, CMYK, LAB, or premultiplied: La, RGBa. `shrink` is the number of source pixels for each
     of its pixels, across and down as stored. `orientation` (EXIF, 1 to 8) and `to_srgb` must still be applied;
     `to_srgb` is None if nothing is to convert.
-    `own` is the same in the source's own colors, with their ICC `profile`, if these are RGB but not sRGB. `note` is a
-    sentence about what was ignored.
+    `own` is the same in the source's own colors, with their ICC `profile`, if these are RGB but not sRGB. `to_own` is
+    like `to_srgb`, for high dynamic range. `note` is a sentence about what was ignored.
     """
 
     image: Image.Image
     shrink: tuple[float, float]
     orientation: int
-    to_srgb: ImageCmsTransform | None
+    to_srgb: color.ColorConversion | None
     own: Image.Image | None = None
+    to_own: color.ColorConversion | None = None
     profile: bytes | None = None
     note: str | None = None
 
     def in_own_colors(self) -> DecodedImage:
         """Return the source in its own colors; itself if it has no others."""
-        return self if self.own is None else replace(self, image=self.own, to_srgb=None)
+        return self if self.own is None else replace(self, image=self.own, to_srgb=self.to_own)
 
 
 def decode(
@@ -143,6 +141,7 @@ def _decoded(
         orientation=1 if SOURCE_FORMATS[probe.format].orients else probe.orientation,
         to_srgb=to_srgb,
         own=own if colors.profile else None,
+        to_own=colors.to_own,
         profile=colors.profile,
         note=colors.note,
     )
@@ -256,7 +255,7 @@ def image_colors(image: Image.Image, mode: str, probe: Probe) -> color.Colors:
     if probe.primaries:
         is_rgb = mode in ("RGB", "RGBA")
         profile = transfer.cicp_profile(probe.primaries, probe.transfer) if is_rgb else None
-        return color.interpret_color(profile, mode)
+        return color.in_high_range(color.interpret_color(profile, mode), tone_mapping(probe.transfer))
     return color.interpret_color(_gamma_profile(mode, probe), mode)
 
 

@@ -77,6 +77,7 @@ def _base(picture: Image.Image, image: Image.Image, probe: Probe) -> DecodedImag
         orientation=probe.orientation,
         to_srgb=colors.to_srgb,
         own=picture if colors.profile else None,
+        to_own=colors.to_own,
         profile=colors.profile,
         note=colors.note,
     )

@@ -167,11 +167,6 @@ def parametric_curve(*parameters: float, kind: int = 0) -> bytes:
     return b"para" + bytes(4) + struct.pack(">HH", kind, 0) + fixed(*parameters)
 
 
-def sampled_curve(levels: list[float]) -> bytes:
-    """Return a curveType (10.6) of intensities from 0 to 1."""
-    return b"curv" + bytes(4) + struct.pack(f">I{len(levels)}H", len(levels), *(round(each * 65535) for each in levels))
-
-
 def fixed(*numbers: float) -> bytes:
     """Return numbers as s15Fixed16Number (4.6)."""
     return struct.pack(f">{len(numbers)}i", *(round(each * 65536) for each in numbers))

@@ -4,17 +4,13 @@
 follow Chromium (156 was measured). It ignores chromaticities without a gamma. It ignores impossible chromaticities, and
 the gamma with them. A gamma alone within 5 % of 1 / 2.2 counts as sRGB, as in libpng.
 
-`cicp_profile`: code points (ITU-T H.273), as in `nclx` of AVIF and HEIC and in cICP of PNG. High dynamic range is
-mapped to the range of an ordinary display: ITU-R BT.2100-2 has the curves, BT.2408 the level of white, and BT.2390-10
-(5.4.1) the roll-off of brighter light. It works channel by channel, so that colors that are far too bright lose some
-hue.
+`cicp_profile`: code points (ITU-T H.273), as in `nclx` of AVIF and HEIC and in cICP of PNG.
 """
 
 from __future__ import annotations
 
 import struct
 from functools import lru_cache
-from math import exp
 from typing import Final, TypeAlias
 
 from thumbsmith.image.profiles import (
@@ -24,7 +20,6 @@ from thumbsmith.image.profiles import (
     gray_profile,
     parametric_curve,
     rgb_profile,
-    sampled_curve,
 )
 
 _Row: TypeAlias = tuple[float, float, float]
@@ -112,58 +107,6 @@ def _inverse(matrix: _Matrix) -> _Matrix | None:
     return first, second, third
 
 
-# BT.2408: diffuse white in high dynamic range, in cd/m2. It becomes the white of an ordinary display.
-DIFFUSE_WHITE_NITS: Final = 203.0
-
-# Peak luminance, in cd/m2, for which most pictures are graded, and that of HLG. Brighter light becomes white.
-PEAK_NITS: Final = 1000.0
-
-# BT.2100, table 4: the perceptual quantizer.
-M1, M2, C1, C2, C3 = 2610 / 16384, 2523 / 32, 3424 / 4096, 2413 / 128, 2392 / 128
-
-# BT.2100, table 5: hybrid log-gamma, with the system gamma of a display of 1,000 cd/m2.
-A, B, C = 0.17883277, 0.28466892, 0.55991073
-HLG_SYSTEM_GAMMA: Final = 1.2
-
-
-def from_pq(level: float) -> float:
-    """Return the linear light, 0 to 1, of a level of the perceptual quantizer, 0 to 1."""
-    return _tone_mapped(level)
-
-
-def from_hlg(level: float) -> float:
-    """Return the linear light, 0 to 1, of a level of hybrid log-gamma, 0 to 1."""
-    scene = level * level / 3 if level <= 0.5 else (exp((level - C) / A) + B) / 12
-    return _tone_mapped(_pq_level(PEAK_NITS * scene**HLG_SYSTEM_GAMMA))
-
-
-def _pq_luminance(level: float) -> float:
-    """Return the luminance, cd/m2, of a level of the perceptual quantizer."""
-    root = level ** (1 / M2)
-    return float(10_000 * (max(root - C1, 0.0) / (C2 - C3 * root)) ** (1 / M1))
-
-
-def _pq_level(light: float) -> float:
-    """Return the level of the perceptual quantizer for a luminance, cd/m2."""
-    parametric_curve = (light / 10_000) ** M1
-    return float(((C1 + C2 * parametric_curve) / (1 + C3 * parametric_curve)) ** M2)
-
-
-def _tone_mapped(level: float) -> float:
-    """Return the linear light of a display, 0 to 1: unchanged below a knee, compressed above it (BT.2390)."""
-    whole = _pq_level(PEAK_NITS)
-    level, most = min(level / whole, 1.0), _pq_level(DIFFUSE_WHITE_NITS) / whole
-    knee = 1.5 * most - 0.5
-    if level > knee:
-        way = (level - knee) / (1 - knee)
-        level = (
-            (2 * way**3 - 3 * way**2 + 1) * knee
-            + (way**3 - 2 * way**2 + way) * (1 - knee)
-            + (3 * way**2 - 2 * way**3) * most
-        )
-    return min(_pq_luminance(level * whole) / DIFFUSE_WHITE_NITS, 1.0)
-
-
 # H.273, table 2: primaries beyond sRGB, adapted to D50 (Bradford): X, Y, Z of red, green and blue. Those of older
 # television are close to sRGB, and are used in files whose colors are sRGB: they count as sRGB.
 PRIMARIES: Final = {
@@ -177,7 +120,6 @@ SRGB: Final = 1
 # H.273, table 3: transfer characteristics that differ from sRGB's. Those that are almost the same (1, 6, 14, 15) count
 # as sRGB, as in browsers.
 GAMMAS: Final = {4: 2.2, 5: 2.8, 8: 1.0, 17: 2.6}
-HDR_CURVES: Final = {16: from_pq, 18: from_hlg}
 
 # IEC 61966-2-1 as a parametricCurveType 3: g, a, b, c, d (ICC.1:2022, 10.18).
 SRGB_CURVE: Final = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
@@ -187,10 +129,10 @@ SRGB_CURVE: Final = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
 def cicp_profile(primaries: int, transfer: int) -> bytes | None:
     """Return the ICC profile of code points, None for sRGB and for unknown ones.
 
-    The curve of the profile maps high dynamic range to the range of a display.
+    For high dynamic range it is the profile of the picture after tone mapping, which has the curve of sRGB.
     """
-    known, curved = primaries if primaries in PRIMARIES else SRGB, transfer in GAMMAS or transfer in HDR_CURVES
-    if known == SRGB and not curved:
+    known = primaries if primaries in PRIMARIES else SRGB
+    if known == SRGB and transfer not in GAMMAS:
         return None
     return rgb_profile(PRIMARIES[known], _curve(transfer))
 
@@ -198,6 +140,4 @@ def cicp_profile(primaries: int, transfer: int) -> bytes | None:
 def _curve(transfer: int) -> bytes:
     if transfer in GAMMAS:
         return parametric_curve(GAMMAS[transfer])
-    if transfer in HDR_CURVES:
-        return sampled_curve([HDR_CURVES[transfer](level / 255) for level in range(256)])
     return parametric_curve(*SRGB_CURVE, kind=3)

@@ -34,7 +34,7 @@ from thumbsmith.recipe.fields import (
 # Raise this number when the engine's output changes on purpose: all thumbnails are then made again. Never raise it for
 # a library's new version. Raise it when the default of a variant's field changes, because fingerprints leave out
 # fields at their default.
-ENGINE_REVISION: Final = 5
+ENGINE_REVISION: Final = 6
 
 # Raise this number when a source that was rejected may be accepted: a decoder reads more, or a default limit is higher.
 # Rejected sources are then tried again. Thumbnails and their manifests stay as they are.
