@@ -1,22 +1,27 @@
-"""HEIC: images assembled here from their coded items, which pi_heif decodes.
+"""HEIC: images assembled here from their coded items, which pi_heif decodes; and the frames of sequences.
 
 Each coded item is decoded alone, from a file of its own. So the tiles of a large photo are never in memory at once, a
 broken tile is an error and not a black square, and broken or unknown items do not affect others. ISO/IEC 23008-12.
+The first picture of a sequence is decoded like an item, too.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from io import BytesIO
 from typing import Any, Final, TypeAlias
 
 from thumbsmith.errors import Code, Rejected
+from thumbsmith.image import libheif
 from thumbsmith.image.color import normalize_mode
 from thumbsmith.image.containers.base import Probe, ShortRead, Window
+from thumbsmith.image.containers.heic_sequence import HeicSequence, read_sequence
 from thumbsmith.image.containers.heif import read_grid
 from thumbsmith.image.containers.isobmff import Box, find
 from thumbsmith.image.containers.items import Items, read_items
-from thumbsmith.image.heif_file import Item, build_file, check_end, make_box
+from thumbsmith.image.containers.tracks import Track, read_durations, read_sample_places
+from thumbsmith.image.heif_file import Item, build_file, build_sequence, check_end, make_box
 from thumbsmith.image.pillow import Image, ImageFile
 from thumbsmith.image.stream import SourceStream
 from thumbsmith.image.transform import orient
@@ -70,16 +75,22 @@ def open_heic(stream: SourceStream, _probe: Probe) -> Image.Image:
     return HeicFile(stream)  # type: ignore[arg-type]  # it has what Pillow needs of a file
 
 
-def use_one_thread() -> None:
-    """Let libheif decode in one thread: a worker uses one core."""
+def load_library() -> None:
+    """Load libheif, and let it decode in one thread: a worker uses one core."""
     import pi_heif  # noqa: PLC0415 - loaded only where HEIC is decoded
 
     pi_heif.options.DECODE_THREADS = 1
+    libheif.load()
 
 
 def read(stream: SourceStream) -> Items:
-    """Return the items of a HEIC file. Raises Rejected, ShortRead, and what the reader raises."""
+    """Return the items of a HEIC file, or the first picture of a sequence as such.
+
+    Raises Rejected, ShortRead, and what the reader raises.
+    """
     file = stream.window()
+    if sequence := read_sequence(file):
+        return sequence.first
     meta = find(file, b"meta")
     if meta is None:
         raise Rejected(Code.CORRUPT, "the file holds no picture")
@@ -95,7 +106,42 @@ def displayed(items: Items, shrink: int = 1, colors: Colors = ()) -> Image.Image
     the item is a part of. Raises Rejected(corrupt) if the coded size differs from that of the item, ShortRead if the
     file ends too early, Rejected(unsupported_format), and what pi_heif raises.
     """
-    image = _stored(items, shrink, colors)
+    return _turned(_stored(items, shrink, colors), items)
+
+
+def frames(stream: SourceStream, probe: Probe) -> Iterator[tuple[Image.Image, float]]:
+    """Yield the frames of a sequence as displayed, and their durations in milliseconds.
+
+    Raises Rejected, ShortRead, MemoryError, and what the reader raises.
+    """
+    sequence = read_sequence(stream.window())
+    if sequence is None:
+        raise Rejected(Code.CORRUPT, "the file has no frames")
+    pictures = _decode_track(sequence, sequence.colors, 1, probe.frames)
+    if sequence.alpha:
+        alphas = _decode_track(sequence, sequence.alpha, 2, probe.frames)
+        pictures = (_joined(each, alpha, sequence.first) for each, alpha in zip(pictures, alphas, strict=True))
+    durations = read_durations(sequence.colors, probe.frames)
+    for picture, duration in zip(pictures, durations, strict=True):
+        yield _turned(picture, sequence.first), duration
+
+
+def _decode_track(sequence: HeicSequence, track: Track, item: int, count: int) -> Iterator[Image.Image]:
+    """Yield the frames of a track as stored. Raises as `frames`."""
+    items = sequence.first.of(item)
+    places = read_sample_places(track, count)
+    if sum(length for _, length in places) > items.file.size:
+        raise Rejected(Code.CORRUPT, "the frames have more bytes than the file")
+    coded = [items.file.read(*place) for place in places]
+    for each in coded:
+        check_end(each)
+    kept = [_boxed(each) for each in items.properties[item] if each.kind == b"hvcC"]
+    colors = (_FULL_RANGE,) if track.alpha else own_colors(items)
+    return libheif.frames(build_sequence(track.coded_size, [*kept, *colors], coded), track.coded_size)
+
+
+def _turned(image: Image.Image, items: Items) -> Image.Image:
+    """Return an image with the crop and the orientation of the primary item."""
     (left, top, width, height), orientation = items.crop_and_orientation
     if width:
         image = image.crop((left, top, left + width, top + height))
@@ -196,7 +242,11 @@ def _with_alpha(image: Image.Image, items: Items) -> Image.Image:
 
     Premultiplied colors are divided by alpha. ISO/IEC 23008-12, 6.5.8, and 23000-22, 7.3.5.2 (prem).
     """
-    alpha = _opaque(items.of(items.alpha_item), 1, (_FULL_RANGE,)).convert("L")
+    return _joined(image, _opaque(items.of(items.alpha_item), 1, (_FULL_RANGE,)), items)
+
+
+def _joined(image: Image.Image, alpha: Image.Image, items: Items) -> Image.Image:
+    alpha = alpha.convert("L")
     if alpha.size != image.size:
         alpha = alpha.resize(image.size, Image.Resampling.BILINEAR)
     if any(kind == b"prem" and item == items.primary for kind, item, _ in items.references):

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.image import canvas, decode_webp
+from thumbsmith.image import canvas, decode_heic, decode_webp
 from thumbsmith.image.color import normalize_mode
 from thumbsmith.image.containers.base import Probe
 from thumbsmith.image.decode import DecodedImage, image_colors
+from thumbsmith.image.formats import SOURCE_FORMATS
 from thumbsmith.image.opening import open_image, translate_decoder_errors
 from thumbsmith.image.pillow import Image
 from thumbsmith.image.prepare import with_color_table
@@ -50,7 +51,7 @@ def plays(image: Image.Image) -> int:
     """Return how often an animation plays, 0 for without end.
 
     WebP (RFC 9649, 2.7.1.1) and PNG (third edition, 11.3.6.1) contain this number. A GIF contains the number of
-    repetitions, and plays once without it. The decoder of AVIF does not return it.
+    repetitions, and plays once without it. The decoders of AVIF and HEIC do not return it.
     """
     loop = image.info.get("loop")
     if image.format == "GIF":
@@ -63,6 +64,9 @@ def _displayed_frames(stream: SourceStream, image: Image.Image, probe: Probe) ->
     if probe.format in canvas.FRAME_READERS:
         yield from canvas.composed(stream, probe)
         return
+    if probe.format == "heic":
+        yield from decode_heic.frames(stream, probe)
+        return
     for number in range(probe.frames):
         image.seek(number)
         image.load()
@@ -74,7 +78,7 @@ def _base(picture: Image.Image, image: Image.Image, probe: Probe) -> DecodedImag
     return DecodedImage(
         image=picture,
         shrink=(1, 1),
-        orientation=probe.orientation,
+        orientation=1 if SOURCE_FORMATS[probe.format].orients else probe.orientation,
         to_srgb=colors.to_srgb,
         own=picture if colors.profile else None,
         to_own=colors.to_own,

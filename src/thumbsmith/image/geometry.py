@@ -44,7 +44,7 @@ CASCADE_MARGIN: Final = 2.0
 WAVELET_MARGIN: Final = 4.0
 
 # Formats of sources whose frames follow one another in time. Those of a TIFF are pages, or sizes of one picture.
-ANIMATED_FORMATS: Final = frozenset({"gif", "png", "webp", "avif"})
+ANIMATED_FORMATS: Final = frozenset({"gif", "png", "webp", "avif", "heic"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,9 @@ PIXEL_BYTES: Final = 4
 # Whole pictures that a decoder keeps to compose the next frame of an animation, and our copy of the frame.
 ANIMATION_CANVASES: Final = 4
 
+# Pictures that an HEVC decoder keeps to predict others from: 16 at most (ITU-T H.265, A.4.2), and those it returns.
+HEVC_PICTURES: Final = 18
+
 # Bytes that LibRaw takes for each pixel of a sensor, at half size: the data, four colors, and the picture.
 RAW_BYTES: Final = 8
 
@@ -195,7 +198,15 @@ def _animation_bytes(probe: Probe, recipe: Recipe, plans: Sequence[Plan]) -> int
             kind for kind in variant.outputs(probe.format, alpha=probe.alpha) if is_animated_as(probe, variant, kind)
         ]
         held += 2 * PIXEL_BYTES * probe.frames * len(kinds) * each.canvas[0] * each.canvas[1]
-    return held and held + ANIMATION_CANVASES * PIXEL_BYTES * _pixels(probe)
+    return held and held + ANIMATION_CANVASES * PIXEL_BYTES * _pixels(probe) + _reference_bytes(probe)
+
+
+def _reference_bytes(probe: Probe) -> int:
+    """Return the bytes of a HEIC sequence besides its current frame: pictures that others are predicted from."""
+    if probe.format != "heic":
+        return 0
+    planes = (1 + probe.alpha) * max(3, probe.channels) * _depth_bytes(probe)  # of colors and of alpha
+    return HEVC_PICTURES * planes * _pixels(probe) + 2 * probe.bytes
 
 
 def _scaled(probe: Probe, shrink: int) -> Size:

@@ -38,7 +38,7 @@ ENGINE_REVISION: Final = 6
 
 # Raise this number when a source that was rejected may be accepted: a decoder reads more, or a default limit is higher.
 # Rejected sources are then tried again. Thumbnails and their manifests stay as they are.
-REJECTION_REVISION: Final = 2
+REJECTION_REVISION: Final = 3
 
 # Pixels. WebP allows at most 16383 a side. All formats keep to it, so that the formats of a variant have the same size.
 MAX_RENDITION_SIDE: Final = 16383

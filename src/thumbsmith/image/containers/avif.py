@@ -13,7 +13,8 @@ from typing import Final
 from thumbsmith.errors import Rejected
 from thumbsmith.image.containers.base import ShortRead, Window
 from thumbsmith.image.containers.checks import Extras, OutputError, require, require_few_parts
-from thumbsmith.image.containers.isobmff import SAMPLE_ENTRY_BYTES, Box, boxes, find, is_alpha
+from thumbsmith.image.containers.isobmff import Box, boxes, find, is_alpha
+from thumbsmith.image.containers.tracks import SAMPLE_ENTRY_BYTES
 from thumbsmith.reader import BytesReader
 
 _STILL_BOXES: Final = [b"ftyp", b"meta", b"mdat"]

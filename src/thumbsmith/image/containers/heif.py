@@ -1,4 +1,4 @@
-"""HEIF: the header of AVIF and HEIC, as a still image or, for AVIF, as a sequence; and grids of tiles.
+"""HEIF: the header of AVIF and HEIC, as a still image or as a sequence; and grids of tiles.
 
 ISO/IEC 23008-12; AV1 Image File Format, https://aomediacodec.github.io/av1-avif/.
 """
@@ -12,8 +12,10 @@ from typing import Final
 from thumbsmith.errors import Code, Rejected
 from thumbsmith.image.containers import raw
 from thumbsmith.image.containers.base import Probe, ShortRead, Window
-from thumbsmith.image.containers.isobmff import Box, boxes, find, read_tracks
+from thumbsmith.image.containers.heic_sequence import read_sequence
+from thumbsmith.image.containers.isobmff import Box, boxes, find_description
 from thumbsmith.image.containers.items import Items, read_items
+from thumbsmith.image.containers.tracks import read_tracks
 
 # Brands. Files with a neutral brand are HEIC unless they are compatible with AVIF.
 _AVIF: Final = frozenset({b"avif", b"avis"})
@@ -44,8 +46,8 @@ _MAX_HALVINGS: Final = 3
 # Bytes of the list of brands that are read.
 _MAX_BRANDS_BYTES: Final = 1024
 
-# The boxes that describe the images contain no coded data: they have a few KiB, even for dozens of tiles.
-_MAX_DESCRIPTION_BYTES: Final = 1 << 20
+# The sample entry of AV1 in a track.
+_AV1: Final = frozenset({b"av01"})
 
 
 def read(data: Window) -> Probe:
@@ -58,8 +60,9 @@ def read(data: Window) -> Probe:
     if data.read(8, 4) == _CANON_RAW:
         return raw.read(data)
     brand, name = _read_brands(data)
-    moov = _find_description(data, b"moov") if name == "avif" and brand != b"avif" else None
-    found = (moov and _read_sequence(data, moov)) or _read_still(data, name)
+    found = (_read_avif_sequence(data, brand) if name == "avif" else _read_heic_sequence(data)) or _read_still(
+        data, name
+    )
     if not (found.width and found.height):
         raise Rejected(Code.CORRUPT, f"the picture claims to be {found.width} x {found.height}")
     return found
@@ -80,17 +83,16 @@ def _read_brands(data: Window) -> tuple[bytes, str]:
     raise Rejected(Code.UNSUPPORTED_FORMAT, detail)
 
 
-def _find_description(data: Window, kind: bytes) -> Window | None:
-    """Return the body of a top-level box. Raises Rejected(corrupt) if it is too long."""
-    found = find(data, kind)
-    if found and found.size > _MAX_DESCRIPTION_BYTES:
-        raise Rejected(Code.CORRUPT, f"the description of the picture takes {found.size} bytes")
-    return found
+def _read_heic_sequence(data: Window) -> Probe | None:
+    """Return what a sequence says, with its first picture; None if the file is to be shown as a still image."""
+    sequence = read_sequence(data)
+    return _describe(sequence.first, "heic", sequence.colors.frames) if sequence else None
 
 
-def _read_sequence(data: Window, moov: Window) -> Probe | None:
+def _read_avif_sequence(data: Window, brand: bytes) -> Probe | None:
     """Return what the first track of images says, the one that libavif chooses; None if there is no track."""
-    tracks = read_tracks(moov)
+    moov = find_description(data, b"moov") if brand != b"avif" else None
+    tracks = read_tracks(moov, _AV1) if moov else ()
     color = next((track for track in tracks if not track.auxiliary), None)
     if color is None:
         return None
@@ -112,8 +114,8 @@ def _read_sequence(data: Window, moov: Window) -> Probe | None:
 
 
 def _read_still(data: Window, name: str) -> Probe:
-    meta = _find_description(data, b"meta")
-    if meta is None and _find_description(data, b"moov"):
+    meta = find_description(data, b"meta")
+    if meta is None and find_description(data, b"moov"):
         what = "AV1" if name == "avif" else "HEVC"
         raise Rejected(
             Code.UNSUPPORTED_FORMAT, f"a sequence of {what} pictures without a still picture is not supported"
@@ -123,6 +125,11 @@ def _read_still(data: Window, name: str) -> Probe:
     items = read_items(data, meta)
     # Browsers apply irot and imir of an AVIF in the prescribed order; libheif uses the order of the file.
     items = items.main_image() if name == "heic" else items.in_prescribed_order()
+    return _describe(items, name)
+
+
+def _describe(items: Items, name: str, frames: int = 1) -> Probe:
+    """Return the probe of the primary item. Raises Rejected, ShortRead."""
     members = items.members()
     _check_kind(items, name)
     if name == "heic":
@@ -135,9 +142,10 @@ def _read_still(data: Window, name: str) -> Probe:
     primaries, transfer = _code_points(items.configuration)
     return Probe(
         format=name,
-        bytes=data.size,
+        bytes=items.file.size,
         width=width,
         height=height,
+        frames=frames,
         crop_left=crop_left,
         crop_top=crop_top,
         crop_width=crop_width,

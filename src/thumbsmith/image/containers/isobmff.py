@@ -1,6 +1,6 @@
 """Boxes of the ISO base media file format, which HEIC and AVIF consist of. ISO/IEC 14496-12.
 
-Boxes in general (section 4), the places of items (`iloc`, 8.11.3), and the tracks of an animated AVIF (section 8).
+Boxes in general (section 4), and the places of items (`iloc`, 8.11.3).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ _MAX_BOXES: Final = 4_096
 # More than the tiles of any image that is within the limits.
 MAX_ITEMS: Final = 8_192
 
-# Bytes of a VisualSampleEntry before its boxes (12.1.3).
-SAMPLE_ENTRY_BYTES: Final = 78
+# The boxes that describe the images contain no coded data: they have a few KiB, even for dozens of tiles.
+_MAX_DESCRIPTION_BYTES: Final = 1 << 20
 
 # The purpose of an auxiliary image that is alpha, as AVIF and as HEIC write it.
 _ALPHA_TYPES: Final = (
@@ -66,6 +66,14 @@ def find(data: Window, *path: bytes) -> Window | None:
             return None
         body = found
     return body
+
+
+def find_description(file: Window, kind: bytes) -> Window | None:
+    """Return the body of a top-level box, None without one. Raises Rejected(corrupt) if it is too long."""
+    found = find(file, kind)
+    if found and found.size > _MAX_DESCRIPTION_BYTES:
+        raise Rejected(Code.CORRUPT, f"the description of the picture takes {found.size} bytes")
+    return found
 
 
 def is_alpha(auxiliary: Window) -> bool:
@@ -134,41 +142,3 @@ def read_places(places: Window) -> dict[int, Place]:
 
 def _number(data: Window, offset: int, length: int) -> int:
     return int.from_bytes(data.read(offset, length), "big") if length else 0
-
-
-@dataclass(frozen=True, slots=True)
-class Track:
-    """One track of AV1 images. An `auxiliary` track belongs to another; with `alpha` it is the alpha of that track."""
-
-    width: int
-    height: int
-    frames: int
-    auxiliary: bool
-    alpha: bool
-    configuration: tuple[Box, ...]
-
-
-def read_tracks(moov: Window) -> tuple[Track, ...]:
-    """Return the tracks of AV1 images in the body of a `moov` box. Raises Rejected(corrupt) for a broken one."""
-    tracks = (_read_track(box.body) for box in boxes(moov) if box.kind == b"trak")
-    return tuple(track for track in tracks if track)
-
-
-def _read_track(body: Window) -> Track | None:
-    header, table = find(body, b"tkhd"), find(body, b"mdia", b"minf", b"stbl")
-    samples = (find(table, b"stsz") or find(table, b"stz2")) if table else None
-    description = find(table, b"stsd") if table else None
-    entry = next(boxes(description, 8), None) if description else None
-    if header is None or samples is None or entry is None or entry.kind != b"av01":
-        return None
-    width, height = header.unpack(">II", 88 if header.byte(0) == 1 else 76)
-    configuration = tuple(boxes(entry.body, SAMPLE_ENTRY_BYTES))
-    auxiliary = find(body, b"tref", b"auxl") is not None
-    return Track(
-        width=width >> 16,  # fixed point, 16.16 bits
-        height=height >> 16,
-        frames=samples.unpack(">I", 8)[0],
-        auxiliary=auxiliary,
-        alpha=auxiliary and any(box.kind == b"auxi" and is_alpha(box.body) for box in configuration),
-        configuration=configuration,
-    )

@@ -142,7 +142,12 @@ class Items:
         return self._own() + tuple(box for tile in self.tiles[:1] for box in self.properties.get(tile, ()))
 
     def main_image(self) -> Items:
-        """Return the items with the main image as the primary item, if that is a thumbnail of it."""
+        """Return the items with the main image as the primary item: the one that a thumbnail or tone map belongs to.
+
+        A tone map (`tmap`) is derived from an ordinary image and a gain map for high dynamic range (ISO 21496-1).
+        """
+        if self.kind == b"tmap" and self.tiles:
+            return self.of(self.tiles[0])
         mains = (targets[0] for kind, item, targets in self.references if (kind, item) == (b"thmb", self.primary))
         return self.of(next(mains, self.primary))
 
