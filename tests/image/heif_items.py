@@ -3,8 +3,12 @@
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
+
+import pillow_heif
+from PIL import Image
 
 from tests.containers.files import HEIC, box, ispe
 from thumbsmith.image.containers.items import Items
@@ -53,6 +57,13 @@ def tile(number: int = 0) -> Entry:
     """Return a coded tile of the image, counted from the upper left."""
     items = read(SourceStream(BytesReader(TILES)))
     return _entry(items.of(items.tiles[number]))
+
+
+def coded(picture: Image.Image) -> Entry:
+    """Return a picture coded by x265, without its colors."""
+    file = BytesIO()
+    pillow_heif.from_pillow(picture).save(file, quality=80)
+    return _entry(read(SourceStream(BytesReader(file.getvalue()))))
 
 
 def alpha() -> Entry:

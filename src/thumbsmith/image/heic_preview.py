@@ -19,8 +19,16 @@ from thumbsmith.image.pillow import Image, ImageChops, ImageStat
 from thumbsmith.image.stream import SourceStream
 
 # The number of tiles that are compared with the thumbnail: those with the most contrast. A photograph of 12 megapixels
-# has 48 tiles.
-_COMPARED_TILES: Final = 2
+# has 48 tiles; some phones write fewer and larger ones. Of them, one in twenty is compared, so that this takes less
+# than a tenth of a full decode.
+_MAX_COMPARED_TILES: Final = 2
+_TILES_FOR_COMPARED: Final = 20
+
+# An image of fewer tiles is decoded: comparing one of them would take a third of that.
+_MIN_TILES: Final = 4
+
+# Types of thumbnails: coded, or of tiles like the image.
+_KINDS: Final = frozenset({b"hvc1", b"grid"})
 
 # The mean difference, in levels of 255, above which a tile differs from the thumbnail. Measured on a photograph in
 # quality 40 to 95 with a thumbnail of 320 pixels: up to 3.8; with that 5 % lighter 10.7 and more, with 30 % less color
@@ -46,7 +54,7 @@ def preview(stream: SourceStream, probe: Probe, reduction: float) -> Image.Image
         grid = read_grid(items)
         thumbnails = read_thumbnails(items, probe)
         large_enough = [each for each in thumbnails if reduction * each.size[0] >= CASCADE_MARGIN * probe.width]
-        if not large_enough or grid is None or len(grid.tiles) < 2 * _COMPARED_TILES:
+        if not large_enough or grid is None or len(grid.tiles) < _MIN_TILES:
             return None
         found = normalize_mode(decode_heic.displayed(large_enough[0]), probe.depth)
         return found if _is_current(found, items, grid, probe) else None
@@ -74,7 +82,7 @@ def read_thumbnails(items: Items, probe: Probe) -> tuple[Items, ...]:
 def _thumbnails(items: Items, probe: Probe) -> Iterator[Items]:
     for kind, item, targets in items.references:
         each = items.of(item)
-        if kind == b"thmb" and items.primary in targets and each.kind == b"hvc1":
+        if kind == b"thmb" and items.primary in targets and each.kind in _KINDS:
             width, height = each.size
             same_shape = abs(width * probe.height - height * probe.width) < probe.width
             same_view = each.crop_and_orientation == items.crop_and_orientation
@@ -83,9 +91,9 @@ def _thumbnails(items: Items, probe: Probe) -> Iterator[Items]:
 
 
 def _same_colors(items: Items, item: int) -> bool:
-    """Return whether an item has the color properties of the image, or none."""
+    """Return whether an item, and its tiles, have color properties of the image and its tiles, or none."""
     own, expected = (
-        {box.body.read_all() for box in items.properties.get(each, ()) if box.kind == b"colr"}
+        {box.body.read_all() for box in items.of(each).configuration if box.kind == b"colr"}
         for each in (item, items.primary)
     )
     return own <= expected
@@ -101,7 +109,8 @@ def _is_current(found: Image.Image, items: Items, grid: Grid, probe: Probe) -> b
         if left + width <= probe.width and top + height <= probe.height
     }
     contrasts = {item: sum(ImageStat.Stat(sketch).stddev) for item, sketch in sketches.items()}
-    compared = sorted(sketches, key=contrasts.__getitem__)[-_COMPARED_TILES:]
+    count = min(_MAX_COMPARED_TILES, max(1, len(grid.tiles) // _TILES_FOR_COMPARED))
+    compared = sorted(sketches, key=contrasts.__getitem__)[-count:]
     colors = decode_heic.own_colors(items)
     return all(
         _is_similar(sketches[item], decode_heic.displayed(items.of(item), 1, colors).convert("RGB"))
