@@ -11,7 +11,9 @@ import pillow_heif
 from PIL import Image
 
 from tests.containers.files import HEIC, box, ispe
-from thumbsmith.image.containers.items import Items
+from thumbsmith.image.containers.base import Window
+from thumbsmith.image.containers.isobmff import find
+from thumbsmith.image.containers.items import Items, read_items
 from thumbsmith.image.decode_heic import read
 from thumbsmith.image.stream import SourceStream
 from thumbsmith.reader import BytesReader
@@ -19,6 +21,8 @@ from thumbsmith.reader import BytesReader
 # 12 tiles of 64 x 64, which are items that a grid of 4 x 3 refers to, with a thumbnail of 128 x 96.
 TILES = (Path(__file__).parent / "heic" / "tiles.heic").read_bytes()
 SIDE = 64
+
+AVIF_BRANDS = b"avif\0\0\0\0avifmif1miaf"
 
 Reference = tuple[bytes, int, Sequence[int]]
 
@@ -70,6 +74,20 @@ def alpha() -> Entry:
     """Return the coded alpha, 64 x 64, of another image: half of it is transparent."""
     items = read(SourceStream(BytesReader(HEIC)))
     return _entry(items.of(items.alpha_item))
+
+
+def avif_items(picture: Image.Image) -> tuple[Entry, Entry | None]:
+    """Return the coded colors and alpha of a picture, as libavif writes them."""
+    file = BytesIO()
+    picture.save(file, "AVIF", quality=90)
+    window = Window.over(BytesReader(file.getvalue()))
+    items = read_items(window, find(window, b"meta"))
+    both = [items, *([items.of(items.alpha_item)] if items.alpha_item else [])]
+    entries = [
+        Entry(b"av01", tuple(box(kind, body.read_all()) for kind, body in each.properties[each.primary]), each.data)
+        for each in both
+    ]
+    return entries[0], entries[1] if len(entries) > 1 else None
 
 
 def _entry(items: Items) -> Entry:
