@@ -13,7 +13,7 @@ from io import BytesIO
 from typing import Any, Final, TypeAlias
 
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.image import libheif
+from thumbsmith.image import hevc
 from thumbsmith.image.color import normalize_mode
 from thumbsmith.image.containers.base import Probe, ShortRead, Window
 from thumbsmith.image.containers.heic_sequence import HeicSequence, read_sequence
@@ -21,7 +21,7 @@ from thumbsmith.image.containers.heif import read_grid
 from thumbsmith.image.containers.isobmff import Box, find
 from thumbsmith.image.containers.items import Items, read_items
 from thumbsmith.image.containers.tracks import Track, read_durations, read_sample_places
-from thumbsmith.image.heif_file import Item, build_file, build_sequence, check_end, make_box
+from thumbsmith.image.heif_file import Item, build_file, check_end, make_box
 from thumbsmith.image.pillow import Image, ImageFile
 from thumbsmith.image.stream import SourceStream
 from thumbsmith.image.transform import orient
@@ -80,7 +80,7 @@ def load_library() -> None:
     import pi_heif  # noqa: PLC0415 - loaded only where HEIC is decoded
 
     pi_heif.options.DECODE_THREADS = 1
-    libheif.load()
+    hevc.load()
 
 
 def read(stream: SourceStream) -> Items:
@@ -135,9 +135,24 @@ def _decode_track(sequence: HeicSequence, track: Track, item: int, count: int) -
     coded = [items.file.read(*place) for place in places]
     for each in coded:
         check_end(each)
-    kept = [_boxed(each) for each in items.properties[item] if each.kind == b"hvcC"]
-    colors = (_FULL_RANGE,) if track.alpha else own_colors(items)
-    return libheif.frames(build_sequence(track.coded_size, [*kept, *colors], coded), track.coded_size)
+    configuration = next((body for kind, body in items.properties[item] if kind == b"hvcC"), None)
+    if configuration is None:
+        raise Rejected(Code.CORRUPT, "the file does not say how its frames are coded")
+    found = hevc.frames(configuration, coded, track.coded_size, _coding(items), gray=track.alpha)
+    number = 0
+    for frame in found:
+        number += 1
+        yield frame
+    if number != count:
+        raise Rejected(Code.CORRUPT, f"the file has {number} of {count} frames")
+
+
+def _coding(items: Items) -> hevc.Coding | None:
+    """Return how levels mean colors, None if the container does not say it."""
+    for _, body in items.colors:
+        if body.read(0, 4) == b"nclx":
+            return hevc.Coding(body.unpack(">H", 8)[0], bool(body.byte(10) & 0x80))
+    return None
 
 
 def _turned(image: Image.Image, items: Items) -> Image.Image:

@@ -1,7 +1,4 @@
-"""Some items, or frames, of a HEIF file in a file of their own, so that a decoder sees nothing else.
-
-ISO/IEC 23008-12, 14496-12.
-"""
+"""Some items of a HEIF file in a file of their own, so that a decoder sees nothing else. ISO/IEC 23008-12, 14496-12."""
 
 from __future__ import annotations
 
@@ -60,45 +57,6 @@ def build_file(
     length = sum(item.length for item in items)
     header += _meta(description, items, data_start) + struct.pack(">I4s", length + 8, b"mdat")
     return Spliced(reader, (header, *(part for item in items for part in item.data)))
-
-
-def build_sequence(size: tuple[int, int], properties: Sequence[bytes], frames: Sequence[bytes]) -> bytes:
-    """Return a file with one track of these HEVC frames, of this size. `properties` are boxes of its sample entry."""
-    header = make_box(b"ftyp", b"hevc", bytes(4), b"msf1hevc")
-    start = len(header) + len(_movie(size, properties, frames, 0)) + 8  # after the header of the data box
-    return b"".join([header, _movie(size, properties, frames, start), make_box(b"mdat", *frames)])
-
-
-def _movie(size: tuple[int, int], properties: Sequence[bytes], frames: Sequence[bytes], start: int) -> bytes:
-    """Return the `moov` box of frames that follow each other from `start` on. Each takes one tick of the clock."""
-    count = len(frames)
-    entry = make_box(
-        b"hvc1",
-        bytes(6),
-        struct.pack(">H16xHH", 1, *size),
-        struct.pack(">IIIH32xHh", 72 << 16, 72 << 16, 0, 1, 24, -1),
-        *properties,
-    )
-    table = make_box(
-        b"stbl",
-        _full_box(b"stsd", struct.pack(">I", 1), entry),
-        _full_box(b"stts", struct.pack(">III", 1, count, 1)),
-        _full_box(b"stsc", struct.pack(">IIII", 1, 1, count, 1)),
-        _full_box(b"stsz", struct.pack(">II", 0, count), *(struct.pack(">I", len(each)) for each in frames)),
-        _full_box(b"stco", struct.pack(">II", 1, start)),
-    )
-    here = make_box(b"dinf", _full_box(b"dref", struct.pack(">I", 1), make_box(b"url ", b"\0\0\0\1")))
-    media = make_box(
-        b"mdia",
-        _full_box(b"mdhd", struct.pack(">IIIII", 0, 0, 1, count, 0x55C40000)),
-        _full_box(b"hdlr", bytes(4), b"pict", bytes(13)),
-        make_box(b"minf", _full_box(b"vmhd", bytes(8)), here, table),
-    )
-    matrix = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
-    place = struct.pack(">IIIII16x", 0, 0, 1, 0, count) + matrix + struct.pack(">II", size[0] << 16, size[1] << 16)
-    track = make_box(b"trak", make_box(b"tkhd", b"\0\0\0\7", place), media)
-    clock = struct.pack(">IIIIIH10x", 0, 0, 1, count, 1 << 16, 256) + matrix + struct.pack(">24xI", 2)
-    return make_box(b"moov", _full_box(b"mvhd", clock), track)
 
 
 def check_end(tail: bytes) -> None:

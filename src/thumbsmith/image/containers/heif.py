@@ -116,10 +116,8 @@ def _read_avif_sequence(data: Window, brand: bytes) -> Probe | None:
 def _read_still(data: Window, name: str) -> Probe:
     meta = find_description(data, b"meta")
     if meta is None and find_description(data, b"moov"):
-        what = "AV1" if name == "avif" else "HEVC"
-        raise Rejected(
-            Code.UNSUPPORTED_FORMAT, f"a sequence of {what} pictures without a still picture is not supported"
-        )
+        what = "without a still picture" if name == "avif" else "of other pictures than HEVC"
+        raise Rejected(Code.UNSUPPORTED_FORMAT, f"a sequence {what} is not supported")
     if meta is None:
         raise Rejected(Code.CORRUPT, "the file holds no picture")
     items = read_items(data, meta)
