@@ -4,6 +4,7 @@ import base64
 import io
 import struct
 import zlib
+from collections.abc import Sequence
 from functools import cache
 
 from PIL import Image
@@ -207,21 +208,40 @@ def svg(
 
 
 def pdf(
-    content: bytes = b"1 0 0 rg 0 0 15 18 re f", box: bytes = b"0 0 30 18", page: bytes = b"", trailer: bytes = b""
+    content: bytes = b"1 0 0 rg 0 0 15 18 re f",
+    box: bytes = b"0 0 30 18",
+    page: bytes = b"",
+    trailer: bytes = b"",
+    more: Sequence[bytes] = (),
 ) -> bytes:
-    """Return a PDF of one page. The default shows a red half, and is 40 x 24 CSS pixels large."""
-    objects = (
+    """Return a PDF. Its first page shows a red half in 40 x 24 CSS pixels; `more` are the boxes of further pages."""
+    kids = b"".join(b" %d 0 R" % (5 + number) for number in range(len(more)))
+    pages = [b"<</Type/Page/Parent 2 0 R/MediaBox[%b]/Contents 4 0 R>>" % each for each in more]
+    first = b"<</Type/Page/Parent 2 0 R/MediaBox[%b]/Contents 4 0 R/Resources<<>>%b>>" % (box, page)
+    return pdf_file(
         b"<</Type/Catalog/Pages 2 0 R>>",
-        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
-        b"<</Type/Page/Parent 2 0 R/MediaBox[%b]/Contents 4 0 R/Resources<<>>%b>>" % (box, page),
-        b"<</Length %d>>stream\n%b\nendstream" % (len(content), content),
+        b"<</Type/Pages/Kids[3 0 R%b]/Count %d>>" % (kids, 1 + len(more)),
+        first,
+        pdf_stream(content),
+        *pages,
+        trailer=trailer,
     )
+
+
+def pdf_file(*objects: bytes, trailer: bytes = b"") -> bytes:
+    """Return a PDF of these objects, which have the numbers from 1. The first is its catalog."""
     data, places = b"%PDF-1.4\n", b"0000000000 65535 f \n"
     for number, each in enumerate(objects, 1):
         places += b"%010d 00000 n \n" % len(data)
         data += b"%d 0 obj%b endobj\n" % (number, each)
-    end = b"trailer<</Root 1 0 R/Size 5%b>>\nstartxref\n%d\n%%%%EOF" % (trailer, len(data))
-    return data + b"xref\n0 5\n" + places + end
+    size = len(objects) + 1
+    end = b"trailer<</Root 1 0 R/Size %d%b>>\nstartxref\n%d\n%%%%EOF" % (size, trailer, len(data))
+    return data + b"xref\n0 %d\n" % size + places + end
+
+
+def pdf_stream(body: bytes, fields: bytes = b"") -> bytes:
+    """Return a stream object of a PDF."""
+    return b"<<%b/Length %d>>stream\n%b\nendstream" % (fields, len(body), body)
 
 
 @cache

@@ -3,6 +3,7 @@
 import base64
 import io
 import sys
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -14,6 +15,7 @@ from thumbsmith.image import decode_pdf
 from thumbsmith.image.check_output import OutputError, check
 from thumbsmith.image.containers.base import Window
 from thumbsmith.image.containers.svg import read_drawing
+from thumbsmith.image.pipeline import Job, check_source, make_renditions
 from thumbsmith.image.probe import probe
 from thumbsmith.reader import BytesReader
 from thumbsmith.recipe.model import Format
@@ -139,13 +141,35 @@ def test_what_cannot_be_drawn_is_rejected(data: bytes, code: Code):
 
 
 def test_the_first_page_of_a_pdf():
-    """A page is drawn on white in CSS pixels, turned as it says; its number of pages does not matter."""
+    """A page is drawn on white in CSS pixels, turned as it says."""
     found = shown(pdf())
     assert found.size == (40, 24)
     assert (found.getpixel((5, 12)), found.getpixel((35, 12))) == ((255, 0, 0, 255), (255, 255, 255, 255))
     assert shown(pdf(page=b"/Rotate 90")).size == (24, 40)
     large = shown(pdf(), LARGE)
     assert (large.getpixel((197, 100)), large.getpixel((203, 100))) == ((255, 0, 0, 255), (255, 255, 255, 255))
+
+
+@pytest.mark.parametrize(
+    ("page", "size", "note"),
+    [(1, (40, 24), None), (2, (80, 40), None), (3, (20, 20), None), (4, (20, 20), "its last page, 3, is shown")],
+)
+def test_the_page_of_a_recipe(page: int, size: tuple[int, int], note: str | None):
+    """The page of the recipe is shown; the last one, with a note, where the document has fewer."""
+    recipe = replace(WHOLE, variants=(replace(WHOLE.variants[0], page=page),))
+    reader = BytesReader(pdf(more=[b"0 0 60 30", b"0 0 15 15"]))
+    job = make_renditions(check_source(Job(reader=reader, recipe=recipe)))
+    assert job.probe.size == (job.renditions[0].width, job.renditions[0].height) == size
+    assert (note in job.notes[0]) if note else job.notes == ()
+
+
+def test_the_page_is_for_documents():
+    """Other sources are the same at every page, without a note."""
+    recipe = replace(WHOLE, variants=(replace(WHOLE.variants[0], page=2),))
+    for data in (svg(), saved("TIFF"), saved("PNG")):
+        job = make_renditions(check_source(Job(reader=BytesReader(data), recipe=recipe)))
+        assert job.notes == ()
+        assert job.renditions[0].data == render(data, WHOLE)[0].data
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch):

@@ -24,7 +24,7 @@ _optional = {
     "animation": st.sampled_from(["first", "keep"]),
 }
 _sides = {"width": _side, "height": _side}
-_defaults = st.fixed_dictionaries({}, optional=_sides | _optional)
+_defaults = st.fixed_dictionaries({}, optional=_sides | _optional | {"page": st.integers(1, 9)})
 _variant = st.fixed_dictionaries({"width": _side}, optional={"height": _side} | _optional) | st.fixed_dictionaries(
     {"height": _side}, optional=_optional
 )

@@ -9,7 +9,7 @@ GRAVITY = (
 FORMAT = '"jpeg", "png", "webp", "avif" or "source"'
 VARIANT_FIELDS = (
     "width, height, fit, gravity, enlarge, formats, quality, background, sharpen, dpr, max_output_bytes, metadata,"
-    " color or animation"
+    " color, animation or page"
 )
 NAME = "expected a name of 1 to 64 letters, digits, - and _ that begins with a letter or digit"
 GLOB = 'expected a glob of 1 to 1024 characters in which every "[" begins a class such as "[a-z]"'
@@ -103,6 +103,13 @@ MISTAKES = [
     ),
     small('color = "p3"', 'color: expected "srgb" or "keep", found "p3"'),
     small('animation = "all"', 'animation: expected "first" or "keep", found "all"'),
+    small("page = 0", "page: expected a whole number from 1 to 1000000, found 0"),
+    small("page = 1.5", "page: expected a whole number from 1 to 1000000, found 1.5"),
+    Mistake(
+        "[variants.a]\nwidth = 1\npage = 2\n[variants.b]\nwidth = 1",
+        "[variants.b] page: expected 2, the page of [variants.a]: all variants show the same page, found 1",
+        schema_tells=False,
+    ),
     small('enlarge = "yes"', 'enlarge: expected true or false, found "yes"'),
     small("enlarge = 1", "enlarge: expected true or false, found 1"),
     # gravity

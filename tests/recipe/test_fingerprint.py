@@ -45,6 +45,7 @@ def test_fingerprints_are_those_of_earlier_releases():
         "background = '#fffffe'",
         "color = 'keep'",
         "animation = 'keep'",
+        "page = 2",
         "sharpen = 0.5",
         "dpr = [1, 2]",
         "max_output_bytes = 20000",

@@ -1,4 +1,4 @@
-"""PDF: the first page, drawn by PDFium at the size that is needed. No JavaScript runs, and no forms are filled in.
+"""PDF: one page, drawn by PDFium at the size that is needed. No JavaScript runs, and no forms are filled in.
 
 The page tree of a PDF is compressed in most files, so PDFium reads the size of the page too.
 https://pdfium.googlesource.com/pdfium/+/refs/heads/main/public/fpdfview.h
@@ -33,19 +33,22 @@ _MAX_END_BYTES: Final = 2048
 _PIXELS_PER_POINT: Final = 96 / 72
 
 
-def read(data: Window) -> Probe:
-    """Return the size of the first page in CSS pixels, and the number of pages. Raises Rejected, and as the reader."""
+def read(data: Window, page: int = 1) -> Probe:
+    """Return the size of a page in CSS pixels, and its number: that of the last page if there are fewer.
+
+    Raises Rejected, MissingDecoder, and as the reader.
+    """
     with _document(data.read_all()) as (pdfium, document):
         size = pdfium.FS_SIZEF()
-        pages = pdfium.FPDF_GetPageCount(document)
-        if pages < 1 or not pdfium.FPDF_GetPageSizeByIndexF(document, 0, size):
-            raise Rejected(Code.CORRUPT, "the PDF has no first page")
+        number = min(page, pdfium.FPDF_GetPageCount(document))
+        if number < 1 or not pdfium.FPDF_GetPageSizeByIndexF(document, number - 1, size):
+            raise Rejected(Code.CORRUPT, f"the PDF has no page {max(1, number)}")
     width, height = (max(1, round(side * _PIXELS_PER_POINT)) for side in (size.width, size.height))
-    return Probe(format="pdf", bytes=data.size, width=width, height=height, levels=32)
+    return Probe(format="pdf", bytes=data.size, width=width, height=height, levels=32, page=number)
 
 
 def draw(stream: SourceStream, probe: Probe, reduction: float) -> Image.Image:
-    """Return the first page, RGB on white, with one pixel for each `reduction` x `reduction` of its CSS pixels.
+    """Return the page, RGB on white, with one pixel for each `reduction` x `reduction` of its CSS pixels.
 
     Raises Rejected, and what the stream raises.
     """
@@ -54,9 +57,9 @@ def draw(stream: SourceStream, probe: Probe, reduction: float) -> Image.Image:
     pixels = ctypes.create_string_buffer(size[0] * size[1] * 4)
     stream.seek(0)
     with _document(stream.read()) as (pdfium, document):
-        page = pdfium.FPDF_LoadPage(document, 0)
+        page = pdfium.FPDF_LoadPage(document, probe.page - 1)
         if not page:
-            raise Rejected(Code.CORRUPT, "the first page of the PDF cannot be read")
+            raise Rejected(Code.CORRUPT, f"page {probe.page} of the PDF cannot be read")
         bitmap = pdfium.FPDFBitmap_CreateEx(*size, _BITMAP_RGBX, pixels, size[0] * 4)
         try:
             pdfium.FPDFBitmap_FillRect(bitmap, 0, 0, *size, _WHITE)
@@ -69,7 +72,7 @@ def draw(stream: SourceStream, probe: Probe, reduction: float) -> Image.Image:
 
 
 def open_pdf(stream: SourceStream, probe: Probe) -> Image.Image:
-    """Return the first page at its own size. Raises as `draw`."""
+    """Return the page at its own size. Raises as `draw`."""
     return draw(stream, probe, 1.0)
 
 

@@ -29,7 +29,8 @@ class SourceFormat:
 
     name: str  # as in Probe.format
     signatures: tuple[Signature, ...]  # one of them must match
-    header: str  # (Window) -> Probe
+    header: str  # (Window) -> Probe; with pages, (Window, page) -> Probe
+    has_pages: bool = False
     plugin: tuple[str, str] | None = None  # the module and class of Pillow that decode it
     decoder: str | None = None  # else (SourceStream, Probe) -> Pillow image
     check: str | None = None  # (bytes, Extras) -> None: the output check, for formats that are written
@@ -45,9 +46,12 @@ class SourceFormat:
         """Return whether a file that begins with `head` is of this format."""
         return any(all(head.startswith(part, offset) for offset, part in each) for each in self.signatures)
 
-    def read_header(self, data: Window) -> Probe:
-        """Return what the header says. Raises Rejected, ShortRead and StoreError."""
-        return cast("Probe", _function(self.header)(data))
+    def read_header(self, data: Window, page: int = 1) -> Probe:
+        """Return what the header says of the picture, or of a page of a document.
+
+        Raises Rejected, ShortRead, StoreError, and MissingDecoder where a package reads the header.
+        """
+        return cast("Probe", _function(self.header)(data, page) if self.has_pages else _function(self.header)(data))
 
     def check_output(self, data: bytes, extras: Extras) -> None:
         """Raise OutputError for an encoded file with unexpected content."""
@@ -246,6 +250,7 @@ _FORMATS: Final = (
         name="pdf",
         signatures=(((0, b"%PDF-"),),),
         header="decode_pdf.read",
+        has_pages=True,
         decoder="decode_pdf.open_pdf",
         package="pypdfium2_raw",
         extra="documents",

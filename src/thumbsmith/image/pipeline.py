@@ -130,7 +130,7 @@ def check_file_size(job: Job) -> Job:
 
 def probe_header(job: Job) -> Job:
     """Read format, size and orientation from the header."""
-    return replace(job, probe=probe(job.reader, first_scan_suffices(job.recipe)))
+    return replace(job, probe=probe(job.reader, first_scan_suffices(job.recipe), job.recipe.page))
 
 
 def check_limits(job: Job) -> Job:
@@ -166,7 +166,10 @@ def decode_source(job: Job) -> Job:
     reduction = min(each.reduction for each in job.layout.plans)
     only = job.layout.only_root((OVERVIEW,) if _has_focal_points(job) else ())
     decoded = decode(job.reader, job.probe, reduction, only, confined=job.confined)
-    return replace(job, decoded=decoded, notes=(decoded.note,) if decoded.note else ())
+    notes: tuple[str, ...] = (decoded.note,) if decoded.note else ()
+    if 0 < job.probe.page < job.recipe.page:
+        notes += (f"the document has no page {job.recipe.page}; its last page, {job.probe.page}, is shown",)
+    return replace(job, decoded=decoded, notes=notes)
 
 
 def choose_crops(job: Job) -> Job:

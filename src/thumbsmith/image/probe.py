@@ -11,10 +11,11 @@ from thumbsmith.reader import RangeReader
 __all__ = ["Probe", "probe"]
 
 
-def probe(reader: RangeReader, first_scan_suffices: Callable[[Probe], bool] = lambda _: False) -> Probe:
+def probe(reader: RangeReader, first_scan_suffices: Callable[[Probe], bool] = lambda _: False, page: int = 1) -> Probe:
     """Return what the header of a source says. The bytes decide, never the name. Reads as few bytes as possible.
 
     `first_scan_suffices` says of a progressive JPEG whether an eighth of its sides is enough (see jpeg.read).
+    `page` is the page of a PDF that is to be shown.
 
     `orientation` is always to be applied to `width` and `height`, but not always to decoded pixels: for some formats
     the decoder applies it (`orients` in the table of formats).
@@ -32,7 +33,7 @@ def probe(reader: RangeReader, first_scan_suffices: Callable[[Probe], bool] = la
         source_format = signature.identify(data.read(0, min(signature.SIGNATURE_BYTES, data.size)))
         if source_format.name == "jpeg":  # how far it is read depends on the thumbnails
             return jpeg.read(data, first_scan_suffices)
-        return source_format.read_header(data)
+        return source_format.read_header(data, page)
     except ShortRead:
         detail = f"the file ends, after {reader.size} bytes, before its header does"
         raise Rejected(Code.TRUNCATED, detail) from None

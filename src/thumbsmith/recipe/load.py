@@ -12,7 +12,7 @@ from typing import Any
 
 from thumbsmith.errors import RecipeError
 from thumbsmith.recipe.fields import FieldPath, Mismatch, format_value
-from thumbsmith.recipe.model import DEFAULT_VARIANTS, NO_SIDE, QUALITY, Limits, Variant
+from thumbsmith.recipe.model import DEFAULT_VARIANTS, NO_SIDE, QUALITY, Limits, Variant, same_page
 from thumbsmith.recipe.schema import DOCUMENT
 from thumbsmith.recipe.selection import Selection
 
@@ -50,8 +50,10 @@ def read_text(text: str, *, file: str) -> dict[str, Any]:
 
 def _values(document: Mapping[str, Any]) -> dict[str, Any]:
     defaults, variants = document.get("defaults", {}), document.get("variants", DEFAULT_VARIANTS)
+    made = tuple(_variant(name, defaults, fields) for name, fields in variants.items())
+    same_page(made)
     return {
-        "variants": tuple(_variant(name, defaults, fields) for name, fields in variants.items()),
+        "variants": made,
         "limits": Limits(**document.get("limits", {})),
         "selection": Selection(**document.get("source", {})),
     }

@@ -7,6 +7,7 @@ JSON schema, the recipe of `thumbsmith init` and the checks of values from Pytho
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from functools import cache
@@ -22,6 +23,7 @@ from thumbsmith.recipe.fields import (
     format_value,
     integer,
     list_of,
+    mismatch,
     number,
     one_of,
     option,
@@ -46,6 +48,7 @@ MAX_RENDITION_SIDE: Final = 16383
 MAX_LIMIT: Final = 2**40  # 1 TiB: far above any picture, and small enough for every system call that takes it
 MAX_CPU_SECONDS: Final = 900  # the longest Lambda invocation
 MAX_DENSITIES: Final = 8
+MAX_PAGE: Final = 1_000_000
 MAX_VARIANTS: Final = 50  # each thumbnail is a request: a mistake must not cost a bucket thousands for each image
 
 SOURCE: Final = "source"
@@ -230,6 +233,11 @@ class Variant(Checked):
         'Of an animation, the "first" frame, or "keep" all, in formats that hold them: WebP, PNG and AVIF.',
         "first",
     )
+    page: int = option(
+        integer(1, MAX_PAGE),
+        "Page of a PDF, the same for all variants; the last page where it has fewer.",
+        1,
+    )
 
     def _check(self) -> None:
         VARIANT_NAME.read(self.name, ("name",))
@@ -261,6 +269,15 @@ class Variant(Checked):
         """
         own = Format(source_format) if source_format in _WRITTEN else Format.PNG if alpha else Format.JPEG
         return tuple(dict.fromkeys(own if each == SOURCE else Format(each) for each in self.formats))
+
+
+def same_page(variants: Sequence[Variant]) -> None:
+    """Raise Mismatch for variants that show different pages: a manifest describes one picture."""
+    first = variants[0]
+    for each in variants:
+        if each.page != first.page:
+            expected = f"{first.page}, the page of [variants.{first.name}]: all variants show the same page"
+            raise mismatch(("variants", each.name, "page"), expected, each.page)
 
 
 NO_SIDE: Final = "expected width or height, found neither"

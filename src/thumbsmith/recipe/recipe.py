@@ -9,7 +9,7 @@ from typing import Final, Self
 
 from thumbsmith.errors import RecipeError
 from thumbsmith.recipe.fields import Checked, mismatch, no_two_alike
-from thumbsmith.recipe.model import DEFAULT_VARIANTS, MAX_VARIANTS, Limits, Variant, changed_fields, digest
+from thumbsmith.recipe.model import DEFAULT_VARIANTS, MAX_VARIANTS, Limits, Variant, changed_fields, digest, same_page
 from thumbsmith.recipe.selection import Selection
 
 RECIPE_FILE: Final = "thumbsmith.toml"
@@ -23,7 +23,8 @@ def _default_variants() -> tuple[Variant, ...]:
 class Recipe(Checked):
     """Variants, limits and selection of sources. The defaults of a `thumbsmith.toml` are already in each variant.
 
-    Raises RecipeError for values that are none of these, and for variants whose names are the same but for case.
+    Raises RecipeError for values that are none of these, for variants whose names are the same but for case, and for
+    variants that show different pages: a manifest describes one picture.
     """
 
     variants: tuple[Variant, ...] = field(default_factory=_default_variants)
@@ -37,6 +38,7 @@ class Recipe(Checked):
         if not 1 <= len(variants) <= MAX_VARIANTS:
             raise mismatch(("variants",), f"1 to {MAX_VARIANTS} of them", len(variants))
         no_two_alike((each.name for each in variants), ("variants",))
+        same_page(variants)
         object.__setattr__(self, "variants", tuple(variants))
         for name, kind in (("limits", Limits), ("selection", Selection)):
             if not isinstance(getattr(self, name), kind):
@@ -80,6 +82,11 @@ class Recipe(Checked):
             limits=Limits(**found["limits"]),
             selection=Selection(**found["selection"]),
         )
+
+    @property
+    def page(self) -> int:
+        """Return the number of the page of a PDF that all variants show, from 1."""
+        return self.variants[0].page
 
     @property
     def variants_by_density(self) -> tuple[Variant, ...]:

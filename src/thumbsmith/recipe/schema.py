@@ -52,8 +52,8 @@ DOCUMENT: Final = Table(
 def schema_text() -> str:
     """Return the schema (JSON Schema draft 2020-12) as JSON text.
 
-    JSON Schema cannot express three rules: a variant has a width or a height, names differ by more than case, and the
-    classes of a glob are closed.
+    JSON Schema cannot express four rules: a variant has a width or a height, names differ by more than case, all
+    variants show the same page, and the classes of a glob are closed.
     """
     head = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

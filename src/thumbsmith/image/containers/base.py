@@ -45,6 +45,7 @@ class Probe:
     gamma: int = 0  # PNG: gAMA, the exponent times 100,000, where the file has nothing more exact; 0 for none
     chromaticities: str = ""  # PNG: cHRM in hexadecimal: x and y of white, red, green, blue, times 100,000
     hidden: bool = False  # PNG: its first image is no frame of its animation, and is not displayed
+    page: int = 0  # PDF: the number of the page that is drawn, from 1
     metadata: int = 0  # JPEG: bytes of profiles, text and EXIF before the first scan, which its decoder keeps
 
     @property
