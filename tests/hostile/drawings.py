@@ -1,9 +1,9 @@
-"""Malicious SVG and PDF: entities, references to the outside and in circles, and drawings that take too long."""
+"""Malicious SVG: entities, references to the outside and in circles, and drawings that take too long."""
 
 from collections.abc import Iterator
 from functools import cache
 
-from tests.containers.files import pdf, svg
+from tests.containers.files import svg
 from tests.hostile.samples import Sample
 
 TOO_MUCH = ("corrupt", "truncated", "over_time", "over_memory", "too_many_pixels", "too_long_side")
@@ -12,7 +12,7 @@ TOO_MUCH = ("corrupt", "truncated", "over_time", "over_memory", "too_many_pixels
 @cache
 def drawings() -> tuple[Sample, ...]:
     """Return drawings with the expected outcome of each."""
-    return (*_outside(), *_large(), *_documents())
+    return (*_outside(), *_large())
 
 
 def _outside() -> Iterator[Sample]:
@@ -68,17 +68,3 @@ def _large() -> Iterator[Sample]:
     yield Sample("svg-picture-bomb", svg(f'<image href="{png}" width="9" height="9"/>'), "reject")
     inner = "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg'/>"
     yield Sample("svg-in-svg", svg(f'<image href="{inner.replace("<", "&lt;")}" width="9" height="9"/>'), "thumbnail")
-
-
-def _documents() -> Iterator[Sample]:
-    """Yield PDFs: bombs, circles and scripts."""
-    circle = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[2 0 R]/Count 1>>endobj\n"
-    yield Sample("pdf-page-circle", circle + b"trailer<</Root 1 0 R>>", "reject", TOO_MUCH)
-    yield Sample("pdf-huge", pdf(box=b"0 0 9999999 9999999"), "reject", TOO_MUCH)
-    yield Sample("pdf-empty-page", pdf(box=b"0 0 0 0"), "either", TOO_MUCH)
-    yield Sample("pdf-contents-circle", pdf().replace(b"/Length 23", b"/Length 4 0 R"), "either", TOO_MUCH)
-    yield Sample("pdf-script", pdf(trailer=b"/OpenAction<</S/JavaScript/JS(app.alert(1))>>"), "thumbnail")
-    encrypted = b"/Encrypt<</Filter/Standard/V 1/R 2/O<%b>/U<%b>/P -4>>/ID[<00><00>]" % (b"00" * 32, b"11" * 32)
-    yield Sample("pdf-encrypted", pdf(trailer=encrypted), "reject", ("encrypted",))
-    yield Sample("pdf-unknown-encryption", pdf(trailer=b"/Encrypt<</Filter/Mine>>"), "reject", ("encrypted",))
-    yield Sample("pdf-without-anything", b"%PDF-1.7\n1 0 obj<</OpenAction<</S/JavaScript>>>>", "reject", TOO_MUCH)

@@ -17,7 +17,7 @@ from thumbsmith.worker import Workers, parent
 from thumbsmith.worker.processes import ChildExit, Template
 
 MAX_CPU_SECONDS = 10
-MAX_MEMORY = 768 << 20
+MAX_MEMORY = 768_000_000
 
 
 @dataclass(frozen=True)

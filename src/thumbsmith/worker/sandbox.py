@@ -19,8 +19,9 @@ from typing import Final, TypeAlias
 from thumbsmith.recipe import Limits
 from thumbsmith.worker import seccomp
 
-# Address space beyond the predicted memory of the source: copies, stacks and code that a prediction cannot know.
-SPARE_BYTES: Final = 256 << 20
+# Address space beyond the predicted memory of the source: copies, stacks and code that a prediction cannot know. With
+# the default max_memory and the 85 MiB of a process that has loaded all packages, it keeps a process below 768 MB.
+SPARE_BYTES: Final = 128 << 20
 
 # <linux/prctl.h>
 PR_SET_PDEATHSIG: Final = 1

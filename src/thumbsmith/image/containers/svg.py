@@ -29,7 +29,9 @@ _SEPARATOR: Final = " "
 MAX_ELEMENTS: Final = 200_000
 MAX_DEPTH: Final = 200
 
-# Elements after all references by `use` are followed.
+# Elements after all references are followed: by `use`, and to masks, clips, patterns, markers and filters. A renderer
+# draws what they contain each time. It does not do so with gradients.
+_GRADIENTS: Final = frozenset({"linearGradient", "radialGradient"})
 MAX_USED_ELEMENTS: Final = 1_000_000
 
 # Characters of the drawing after its entities are replaced, for each byte of the file, and besides.
@@ -52,7 +54,8 @@ _DEFAULT_SIZE: Final = (300.0, 150.0)
 _MAX_SIZE: Final = 1 << 31
 
 _EMBEDDED: Final = re.compile(r"\s*data:image/(?:png|jpe?g|gif|webp)\s*(;[^,]*)?,", re.IGNORECASE)
-_OUTSIDE: Final = re.compile(r"@import[^;]*;?|url\(\s*[\"']?\s*(?!#|[\"']?\s*data:)[^)]*\)", re.IGNORECASE)
+_OUTSIDE: Final = re.compile(r"@import[^;]*;?|url\(\s*+[\"']?+\s*+(?!#|data:)[^)]*\)?", re.IGNORECASE)
+_INSIDE: Final = re.compile(r"url\(\s*+[\"']?+\s*+#([^)\"'\s]*)", re.IGNORECASE)
 
 # The three families that a renderer has fonts for. Names of all other families are replaced by one of them: else the
 # fonts of the machine would decide how a drawing looks.
@@ -139,7 +142,8 @@ class _Reading:
     has_text: bool = False
     open_ids: list[str] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)  # id -> elements in it
-    uses: dict[str, list[str]] = field(default_factory=dict)  # id -> ids that it uses
+    uses: dict[str, list[str]] = field(default_factory=dict)  # id -> ids that it refers to
+    gradients: set[str] = field(default_factory=set)  # ids
     used: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -192,8 +196,9 @@ class _Reading:
         for each in {each for each in self.open_ids if each}:
             self.counts[each] = self.counts.get(each, 0) + 1
         attributes = self._attributes(local, found)
-        if local == "use":
-            self._count_use(attributes)
+        if local in _GRADIENTS:
+            self.gradients.add(found.get("id", ""))
+        self._count_references(local, attributes)
         self.has_text = self.has_text or local == "text"
         written = "".join(f" {key}={quoteattr(value)}" for key, value in attributes.items())
         self._write(f"<{local}{written}>")
@@ -240,11 +245,13 @@ class _Reading:
         self.pixels += _embedded_pixels(target[match.end() :], "base64" in (match[1] or "").lower())
         return True
 
-    def _count_use(self, attributes: dict[str, str]) -> None:
-        target = attributes.get("xlink:href", "").lstrip("#")
-        self.used.append(target)
-        for each in {each for each in self.open_ids if each}:
-            self.uses.setdefault(each, []).append(target)
+    def _count_references(self, element: str, attributes: dict[str, str]) -> None:
+        targets = [target for value in attributes.values() if "(" in value for target in _INSIDE.findall(value)]
+        if element == "use":
+            targets.append(attributes.get("xlink:href", "").lstrip("#"))
+        self.used += targets
+        for each in {each for each in self.open_ids if each} if targets else ():
+            self.uses.setdefault(each, []).extend(targets)
 
     def _used_elements(self) -> int:
         """Return the number of elements after all references are followed. Raises Rejected for a circle."""
@@ -252,10 +259,10 @@ class _Reading:
         visiting: set[str] = set()
 
         def total(name: str, depth: int = 0) -> int:
-            if name in totals:
-                return totals[name]
+            if name in totals or name in self.gradients:
+                return totals.get(name, 0)
             if name in visiting or depth > MAX_DEPTH:
-                raise Rejected(Code.CORRUPT, "elements of the SVG use each other in a circle")
+                raise Rejected(Code.CORRUPT, "elements of the SVG refer to each other in a circle")
             visiting.add(name)
             count = self.counts.get(name, 0) + sum(total(each, depth + 1) for each in self.uses.get(name, ()))
             visiting.discard(name)
