@@ -51,6 +51,28 @@ def test_an_output_folder_among_the_images(thumbsmith: Command):
     assert _files() == first
 
 
+@pytest.mark.parametrize("output", ["photos/out", "photos/out/{stem}-{width}{ext}", "photos/out/{variant}/"])
+def test_an_output_folder_below_the_images_without_a_record(thumbsmith: Command, output: str):
+    """With -r and -o below the folder, a second run takes no output of the first, also without a record of it."""
+    before = {"a.jpg", "b.jpg", "sub/c.jpg"}
+    for cache, size in (("one", 8), ("two", 8), ("three", 9)):
+        thumbsmith.patch.setenv("XDG_CACHE_HOME", str(thumbsmith.folder / cache))
+        ran = thumbsmith("make", "photos", "-r", "--size", str(size), "-o", output, "--json")
+        made = [each["key"] for each in ran.events[:-1] if each["outcome"] == "made"]
+        assert (ran.code, made) == (0, ["photos/a.jpg", "photos/b.jpg", "photos/sub/c.jpg"])
+    assert {name for name in _files() if not name.startswith("out/")} == before
+
+
+def test_named_images_in_the_output_folder_are_made(thumbsmith: Command):
+    """An image that is named, or whose folder is, is an image, also in the folder of -o."""
+    assert len(thumbsmith("make", "photos/sub/c.jpg", "--size", "8", "-o", "photos/sub").out.splitlines()) == 1
+    Path("photos/sub/c.jpg.8.webp").unlink()
+    assert len(thumbsmith("make", "photos/sub", "-r", "--size", "8", "-o", "photos/sub").out.splitlines()) == 1
+    Path("photos/sub/c.jpg.8.webp").unlink()
+    ran = thumbsmith("make", "photos", "-r", "--size", "8", "-o", "photos/sub")
+    assert (ran.code, ran.err) == (0, "skipped photos/sub/c.jpg: it is in photos/sub, the folder of -o\n")
+
+
 def test_a_source_without_an_extension(thumbsmith: Command):
     """Thumbnails of a file without an extension are recognized by the names of the recipe."""
     Path("photos/scan").write_bytes(picture())

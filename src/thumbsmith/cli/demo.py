@@ -85,9 +85,13 @@ def demo(images: tuple[str, ...], recipe: str | None) -> int:
 
 
 def _thumbnails_of_demo(images: Sequence[Path]) -> dict[Path, str]:
-    """Return the images that an earlier demo made, each with the key of its source."""
+    """Return the images that an earlier demo made, each with half a sentence that says so."""
     made = (FOLDER / "thumbnails").resolve()
-    return {image: image.resolve().parent.name for image in images if image.resolve().is_relative_to(made)}
+    return {
+        image: f"it is a thumbnail of {printable(image.resolve().parent.name)}"
+        for image in images
+        if image.resolve().is_relative_to(made)
+    }
 
 
 def _sample(name: str) -> Path:

@@ -17,7 +17,7 @@ from thumbsmith.bulk.parallel import each
 from thumbsmith.cli import workers as early
 from thumbsmith.cli.arguments import jobs_option, json_option, level_options, recipe_from, recipe_option
 from thumbsmith.cli.command import FILE_PATH, command
-from thumbsmith.cli.make_images import STDIN, Image, find_images, own_output, print_skipped
+from thumbsmith.cli.make_images import STDIN, Image, find_images, in_output_folder, own_output, print_skipped
 from thumbsmith.cli.make_output import STDOUT, Output, format_of
 from thumbsmith.cli.make_record import Record
 from thumbsmith.cli.quick_recipe import quick_options, quick_recipe
@@ -85,12 +85,13 @@ def make(
     loaded = quick_recipe(recipe_from(recipe), sizes, fields)
     console, record = Console(), Record.of_user()
     found = find_images(images, recursive=recursive, max_bytes=loaded.limits.max_bytes)
-    skipped = own_output((image.path for image in found if image.data is None), loaded, record)
+    target = None if output == STDOUT or (output is None and images == (STDIN,)) else Output.of(output)
+    skipped = in_output_folder(found, target.folder if target else None)
+    skipped |= own_output((image.path for image in found if image.data is None), loaded, record)
     sources = [image for image in found if image.path not in skipped]
     run = _Run(loaded, jobs or usable_cores(), console, record, as_json=as_json, skipped=len(skipped))
-    if output == STDOUT or (output is None and images == (STDIN,)):
+    if target is None:
         return run.to_stdout(sources)
-    target = Output.of(output)
     target.check(sources, loaded)
     if as_json:
         for path in skipped:

@@ -40,11 +40,13 @@ MAX_SKIPPED_LINES: Final = 20
 class Image:
     """An image: its path, or the bytes from standard input.
 
-    `folder` is where it lies below a folder that was given: empty, or with a final "/".
+    `folder` is where it lies below `root`, the folder that was given: empty, or with a final "/". `root` is None for a
+    file that was given.
     """
 
     path: Path
     folder: str = ""
+    root: Path | None = None
     data: bytes | None = None
 
     @property
@@ -115,7 +117,7 @@ def _images_in(folder: Path) -> Iterator[Image]:
         folders[:] = sorted(name for name in folders if not is_hidden(f"{name}/"))
         for name in sorted(names):
             if Path(name).suffix.lower() in IMAGE_SUFFIXES and not is_hidden(name):
-                yield Image(Path(place, name), folder=inside)
+                yield Image(Path(place, name), folder=inside, root=folder)
 
 
 _KINDS: Final = (
@@ -155,7 +157,7 @@ def _near(path: Path) -> str:
 
 
 def own_output(images: Iterable[Path], recipe: Recipe, record: Record | None = None) -> dict[Path, str]:
-    """Return those of the images that `make` wrote, each with the name of its source; an empty name if it is unknown.
+    """Return those of the images that `make` wrote, each with half a sentence that says why it is one.
 
     The record decides. For files that it does not have, the name does: `make` writes SOURCE.VARIANT.EXTENSION unless
     the user wants other names. Two of three signs decide: SOURCE is a file in the same folder or one of the images;
@@ -173,21 +175,36 @@ def own_output(images: Iterable[Path], recipe: Recipe, record: Record | None = N
     for image in images:
         for source, name in _splits(image.name):
             if signs(image, source, name) >= MIN_SIGNS:
-                found[image] = source
+                found[image] = f"it is a thumbnail of {printable(source)}"
                 break
         else:
             if record and record.has(image):
-                found[image] = ""
+                found[image] = "it is a thumbnail that make wrote"
     return found
 
 
+def in_output_folder(images: Iterable[Image], output: Path | None) -> dict[Path, str]:
+    """Return the images that a folder given with -r has in its `output` folder, with half a sentence that says so.
+
+    So a second run takes no output of the first, even on a machine without a record of it. Files that were named, and
+    folders that are not above the output folder, are not concerned.
+    """
+    if output is None:
+        return {}
+    target = output.resolve()
+    return {
+        image.path: f"it is in {printable(str(output))}, the folder of -o"
+        for image in images
+        if image.root is not None and target in image.path.resolve().parents and image.root.resolve() in target.parents
+    }
+
+
 def print_skipped(skipped: Mapping[Path, str], console: Console) -> None:
-    """Print which thumbnails `own_output` found."""
-    for image, source in list(skipped.items())[:MAX_SKIPPED_LINES]:
-        of = f" of {printable(source)}" if source else " that make wrote"
-        console.note(f"skipped {printable(str(image))}: it is a thumbnail{of}")
+    """Print which files are not taken as images, and why."""
+    for image, reason in list(skipped.items())[:MAX_SKIPPED_LINES]:
+        console.note(f"skipped {printable(str(image))}: {reason}")
     if len(skipped) > MAX_SKIPPED_LINES:
-        console.note(f"skipped {plural(len(skipped) - MAX_SKIPPED_LINES, 'more thumbnail')}")
+        console.note(f"skipped {plural(len(skipped) - MAX_SKIPPED_LINES, 'more file')}")
 
 
 def _is_file(path: Path) -> bool:

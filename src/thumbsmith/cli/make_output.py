@@ -70,12 +70,19 @@ class Output:
             if "{" not in option and Path(option).is_file() and format_of(option) is None:
                 raise UsageError(f"{option}: expected a folder to write to, found a file")
         is_folder = os.path.isdir(option)  # noqa: PTH112 - Path.is_dir raises an error without access
-        if is_folder or ("{" not in option and format_of(option) is None):
+        if is_folder or (not {"{", "}"} & set(option) and format_of(option) is None):
             escaped = option.rstrip("/").replace("{", "{{").replace("}", "}}")
             return cls(escaped + _IN_FOLDER)
         template = option.replace(".{ext}", "{ext}")
         _check_template(option, template)
         return cls(template.rstrip("/") + _IN_FOLDER if template.endswith("/") else template)
+
+    @property
+    def folder(self) -> Path | None:
+        """Return the folder that all thumbnails go to, or into folders below it; None if there is no such folder."""
+        start, placeholder, _ = self.template.partition("{")
+        place = start.rpartition("/")[0]
+        return Path(place.replace("}}", "}")) if place and placeholder else None
 
     def check(self, images: Iterable[Image], recipe: Recipe) -> None:
         """Check, before an image is decoded, that each thumbnail has its own name, and that folders are writable.
@@ -91,6 +98,10 @@ class Output:
             for variant, kind in _expected(image, recipe):
                 size = f"{{{variant}}}"  # the size in pixels is not known yet
                 path = self._path(image, variant, kind, size, size)
+                if not path.name:
+                    raise UsageError(
+                        f"-o {self.template}: expected a name for each thumbnail, found none: add {{stem}}"
+                    )
                 if path in own:
                     raise UsageError(
                         f"-o {self.template}: two thumbnails of {image.shown} would both become {path}: use --size,"
@@ -156,9 +167,12 @@ def _check_template(option: str, template: str) -> None:
     """Raise UsageError unless all placeholders of a template are known."""
     try:
         parts = [part for part in string.Formatter().parse(template) if part[1] is not None]
-        fields = [f"{name}!{conversion}" if conversion else name or "" for _, name, _, conversion in parts]
+        fields = [
+            f"{name}{'!' if conversion else ''}{conversion or ''}{':' if form else ''}{form or ''}"
+            for _, name, form, conversion in parts
+        ]
     except ValueError as error:
-        raise UsageError(f"-o {option}: {error}: write {{{{ for a brace in a name") from None
+        raise UsageError(f"-o {option}: {error}: write {{{{ or }}}} for a brace in a name") from None
     for name in fields:
         if name not in PLACEHOLDERS:
             known = ", ".join(f"{{{each}}}" for each in PLACEHOLDERS)

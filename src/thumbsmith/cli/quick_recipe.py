@@ -17,7 +17,7 @@ from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.model import AUTO, GRAVITIES, MAX_RENDITION_SIDE, SOURCE, Fit, Format, Variant
 
 # A box: 256, 300x200, 300x (any height) or x200 (any width).
-_SIZE: Final = re.compile(r"(?P<both>\d+)|(?P<width>\d*)[xX×](?P<height>\d*)")
+_SIZE: Final = re.compile(r"(?P<both>\d+)|(?P<width>\d*)[xX×](?P<height>\d*)", re.ASCII)
 
 # File name extensions that users write for a format.
 _SHORT: Final = {"jpg": "jpeg"}
@@ -35,7 +35,7 @@ class SizeType(click.ParamType[str]):
         if not sides or not all(1 <= int(side) <= MAX_RENDITION_SIDE for side in sides):
             self.fail(
                 f"expected pixels as 256 (a box of 256 x 256), 300x200, 300x or x200, each side from 1 to"
-                f" {MAX_RENDITION_SIDE}, found {value!r}",
+                f" {MAX_RENDITION_SIDE}, found {value!r}" + ("; for several sizes, repeat --size" * ("," in value)),
                 param,
                 ctx,
             )
@@ -68,7 +68,7 @@ class QualityType(click.ParamType[Any]):
         """Return the number, or the word."""
         if value == AUTO:
             return AUTO
-        if not value.isdecimal() or not 1 <= int(value) <= 100:
+        if not (value.isascii() and value.isdecimal()) or not 1 <= int(value) <= 100:
             self.fail(f"expected a whole number from 1 to 100, or auto, found {value!r}", param, ctx)
         return int(value)
 
