@@ -3,7 +3,9 @@
 import contextlib
 import hashlib
 import os
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -237,6 +239,25 @@ class Contract:
             assert pending.commit(replace=replace) is replace
             pending.close()
             assert content_of(store, "a.jpg") == expected
+
+    def test_one_of_several_new_objects_is_stored(self, store: Store) -> None:
+        """Of several writers of one new object, one is told that it was stored, and its bytes are there, whole."""
+        contents = [bytes([number]) * 50_000 for number in range(8)]
+        start = threading.Barrier(len(contents))
+
+        def write(content: bytes) -> bool:
+            pending = store.receive("a.jpg", HEADERS)
+            pending.write(content)
+            start.wait(60)
+            try:
+                return pending.commit(replace=False)
+            finally:
+                pending.close()
+
+        with ThreadPoolExecutor(len(contents)) as threads:
+            stored = list(threads.map(write, contents))
+        assert stored.count(True) == 1
+        assert content_of(store, "a.jpg") == contents[stored.index(True)]
 
     def test_direct_requests_are_bound_to_an_origin(self, store: Store) -> None:
         """A store that signs uploads names their origins, and one that does not has none."""

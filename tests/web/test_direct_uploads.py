@@ -265,11 +265,11 @@ class _SlowStore(MemoryStore):
     go_on = threading.Event()
     stored: ClassVar[list[str]] = []
 
-    def put(self, key: str, data: bytes, headers: Headers) -> str:
+    def create(self, key: str, data: bytes, headers: Headers) -> bool:
         """Store the object when the test allows it."""
         self.stored.append(key)
         self.go_on.wait(60)
-        return super().put(key, data, headers)
+        return super().create(key, data, headers)
 
 
 def test_uploads_to_a_bucket_are_limited(monkeypatch: pytest.MonkeyPatch):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import groupby, islice
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, Self, TypeVar
 
 from thumbsmith.errors import StoreError, UsageError
@@ -49,6 +50,9 @@ MAX_GROUP: Final = 1_000
 
 # The user metadata or the tag with which the owner of an object asks for no thumbnails.
 OPT_OUT: Final = ("thumbs", "off")
+
+# Held while `Store.create` looks for an object and stores another one.
+_CREATING: Final = Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +193,18 @@ class Store(ABC):
     @abstractmethod
     def put(self, key: str, data: bytes, headers: Headers) -> str:
         """Store the object, replacing an earlier one; return the new etag. A failure leaves the earlier one intact."""
+
+    def create(self, key: str, data: bytes, headers: Headers) -> bool:
+        """Store the object if none has this key; return whether it was stored. Raises StoreError.
+
+        Of several calls at the same time, one stores its object. Here this holds for one process; a store that can
+        check and store in one step holds it for all.
+        """
+        with _CREATING:
+            if self.head(key):
+                return False
+            self.put(key, data, headers)
+            return True
 
     @abstractmethod
     def delete(self, key: str) -> None:
@@ -359,9 +375,10 @@ class _BufferedObject:
 
     def commit(self, *, replace: bool) -> bool:
         """Store all pieces as one object."""
-        if not replace and self.store.head(self.key):
-            return False
-        self.store.put(self.key, b"".join(self._pieces), self.headers)
+        data = b"".join(self._pieces)
+        if not replace:
+            return self.store.create(self.key, data, self.headers)
+        self.store.put(self.key, data, self.headers)
         return True
 
     def close(self) -> None:

@@ -59,12 +59,16 @@ class MemoryStore(Store):
 
     @override
     def put(self, key: str, data: bytes, headers: Headers) -> str:
-        content = bytes(data)
-        etag = hashlib.md5(content, usedforsecurity=False).hexdigest()
-        info = ObjectInfo(key, etag, len(content), opted_out=opts_out(headers.metadata))
+        found = _new_object(key, data, headers)
         with self._lock:
-            self._objects[key] = MemoryObject(info, content, headers)
-        return etag
+            self._objects[key] = found
+        return found.info.etag
+
+    @override
+    def create(self, key: str, data: bytes, headers: Headers) -> bool:
+        found = _new_object(key, data, headers)
+        with self._lock:
+            return self._objects.setdefault(key, found) is found
 
     @override
     def delete(self, key: str) -> None:
@@ -95,3 +99,9 @@ class MemoryStore(Store):
     @override
     def check_reachable(self) -> None:
         pass
+
+
+def _new_object(key: str, data: bytes, headers: Headers) -> MemoryObject:
+    content = bytes(data)
+    etag = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    return MemoryObject(ObjectInfo(key, etag, len(content), opted_out=opts_out(headers.metadata)), content, headers)

@@ -186,19 +186,21 @@ class S3Store(Store):
 
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html
         """
-        if not self.can_hold(key):
-            raise StoreError(f"{self._address(key)}: no object can have this key", transient=False)
-        answer = self._request(
-            "put_object",
-            key,
-            Key=self.prefix + key,
-            Body=data,
-            ContentType=headers.content_type,
-            CacheControl=headers.cache_control,
-            ChecksumCRC32=base64.b64encode(zlib.crc32(data).to_bytes(4, "big")).decode(),
-            Metadata=dict(headers.metadata or {}),
-        )
-        return self._etag(answer.get("ETag"), key)
+        return self._put(key, data, headers)
+
+    @override
+    def create(self, key: str, data: bytes, headers: Headers) -> bool:
+        """Store the object with `If-None-Match: *`, which S3 checks and stores in one step.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+        """
+        try:
+            self._put(key, data, headers, IfNoneMatch="*")
+        except S3Error as refusal:
+            if refusal.status != 412:
+                raise
+            return self._has_bytes(key, data)  # an attempt whose answer was lost may have stored it
+        return True
 
     @override
     def delete(self, key: str) -> None:
@@ -261,6 +263,30 @@ class S3Store(Store):
         endpoint = urlsplit(self.client.endpoint)
         hosts = (endpoint.netloc, f"{self.bucket}.{endpoint.netloc}")
         return tuple(f"{endpoint.scheme}://{host}" for host in hosts)
+
+    def _has_bytes(self, key: str, data: bytes) -> bool:
+        """Return whether the object has these bytes, as far as its etag says: that of most objects is their MD5."""
+        import hashlib  # noqa: PLC0415 - it loads OpenSSL, and few requests end here
+
+        found = self.head(key)
+        return found is not None and found.etag == hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+    def _put(self, key: str, data: bytes, headers: Headers, **condition: str) -> str:
+        """Store the object, and return its etag."""
+        if not self.can_hold(key):
+            raise StoreError(f"{self._address(key)}: no object can have this key", transient=False)
+        answer = self._request(
+            "put_object",
+            key,
+            Key=self.prefix + key,
+            Body=data,
+            ContentType=headers.content_type,
+            CacheControl=headers.cache_control,
+            ChecksumCRC32=base64.b64encode(zlib.crc32(data).to_bytes(4, "big")).decode(),
+            Metadata=dict(headers.metadata or {}),
+            **condition,
+        )
+        return self._etag(answer.get("ETag"), key)
 
     def _request(self, operation: str, key: str, **parameters: Any) -> dict[str, Any]:
         return self.client.request(operation, self._address(key), **self._place, **parameters)

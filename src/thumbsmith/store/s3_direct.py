@@ -37,6 +37,7 @@ _METHODS: Final = {
 _HEADERS: Final = {
     "Range": "range",
     "IfMatch": "if-match",
+    "IfNoneMatch": "if-none-match",
     "ContentType": "content-type",
     "CacheControl": "cache-control",
     "ExpectedBucketOwner": "x-amz-expected-bucket-owner",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -46,6 +47,9 @@ def name_taken() -> Problem:
 class IncomingFile:
     """A file for the source store. Use it as a context: what was not committed is discarded at its end.
 
+    A request may be canceled while a thread stores the file. The end of the context waits for that thread, because the
+    store would otherwise get a part of the file.
+
     `media_type` may be UNKNOWN; then the first bytes must be those of an image. At most `max_bytes` are
     accepted.
     """
@@ -57,6 +61,7 @@ class IncomingFile:
     received: int = 0
     _buffer: bytearray = field(default_factory=bytearray)
     _pending: PendingObject | None = None
+    _work: asyncio.Future[Any] | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -64,6 +69,8 @@ class IncomingFile:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if self._work:
+            await asyncio.wait([self._work])
         if self._pending:
             await self.library.run(self._pending.close)
 
@@ -113,8 +120,9 @@ class IncomingFile:
 
     async def _in_store(self, work: Callable[[], T]) -> T:
         """Return the result of work of the store. Raises Problem (409) for what no retry can change."""
+        running = self._work = asyncio.ensure_future(self.library.run(work))
         try:
-            return await self.library.run(work)
+            return await asyncio.shield(running)
         except StoreError as error:
             if error.transient:
                 raise
