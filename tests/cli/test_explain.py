@@ -188,6 +188,33 @@ def test_the_key_may_be_a_path_in_any_place(thumbsmith: Command, arguments: list
     assert (ran.code, event["key"], event["state"]) == (0, "sub/c.jpg", "fresh" if made else "missing")
 
 
+@pytest.mark.parametrize(
+    ("place", "arguments"),
+    [
+        ("photos", [".", "../thumbs", "./sub/c.jpg"]),
+        ("photos", [".", "./sub/c.jpg", "../thumbs"]),
+        ("photos", [".", "../thumbs", "sub//c.jpg"]),
+        ("photos/sub", ["..", "../../thumbs", "./c.jpg"]),
+        ("photos/sub", ["..", "../../thumbs", "c.jpg"]),
+        (".", ["photos", "thumbs", "sub/../sub/c.jpg"]),
+        (".", ["photos", "thumbs", "photos/../photos/sub/c.jpg"]),
+        (".", ["photos", "thumbs", "photos/sub/./c.jpg"]),
+    ],
+)
+def test_a_path_may_have_dots(thumbsmith: Command, place: str, arguments: list[str]):
+    """A path below SRC, from any working folder and with . and .. in it, is the key."""
+    thumbsmith.patch.chdir(thumbsmith.folder / place)
+    ran = thumbsmith("explain", *arguments, "--json")
+    assert (ran.code, ran.events[0]["key"], ran.events[0]["state"]) == (0, "sub/c.jpg", "missing")
+
+
+def test_swapped_stores_are_named(thumbsmith: Command):
+    """If SRC has no such object but DST has, the message says that they are probably swapped."""
+    _made(thumbsmith, "a.jpg")
+    ran = thumbsmith("explain", "thumbs", "photos", "sub/c.jpg")
+    assert (ran.code, ran.err) == (1, "photos has this object: SRC and DST are probably swapped\n")
+
+
 def test_a_file_in_a_folder_of_the_same_name_keeps_its_key(thumbsmith: Command):
     """Where photos/photos/a.jpg exists, photos/a.jpg is its key."""
     (thumbsmith.folder / "photos/photos").mkdir()

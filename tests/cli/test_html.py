@@ -166,10 +166,21 @@ def test_a_base_stands_before_the_key(base: str, before: str):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["thumbs", "a.jpg"], ["a.jpg", "thumbs"], ["thumbs", "photos/a.jpg"], ["./photos/a.jpg", "./thumbs"]]
+    "arguments",
+    [
+        ["thumbs", "a.jpg"],
+        ["a.jpg", "thumbs"],
+        ["thumbs", "photos/a.jpg"],
+        ["./photos/a.jpg", "./thumbs"],
+        ["thumbs", "thumbs/a.jpg"],
+        ["thumbs", "./thumbs/a.jpg/"],
+        ["thumbs/a.jpg/", "thumbs/"],
+        ["thumbs", "thumbs/a.jpg/manifest.json"],
+        ["thumbs/a.jpg/small.webp", "thumbs"],
+    ],
 )
 def test_the_key_may_be_a_path_in_any_place(thumbsmith: Command, arguments: list[str]):
-    """DST KEY and KEY DST, with a key or the path of the file, mean the same."""
+    """DST KEY and KEY DST, with a key, the path of the image, or that of its thumbnails, mean the same."""
     _made(thumbsmith)
     assert _shown(thumbsmith, *arguments) == _shown(thumbsmith, "thumbs", "a.jpg")
 

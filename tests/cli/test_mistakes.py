@@ -20,6 +20,7 @@ from tests.pictures import picture
         (["snyc", "photos", "thumbs"], '"snyc" is not a command; did you mean sync?'),
         (["zebra"], '"zebra" is not a command; "thumbsmith --help" lists the commands'),
         (["help"], '"help" is not a command: use "thumbsmith --help"'),
+        (["help", "make"], '"help" is not a command: use "thumbsmith make --help"'),
         (["version"], 'use "thumbsmith --version"'),
         (["resize", "a.jpg"], 'use "thumbsmith make"'),
         (["status"], 'use "thumbsmith plan"'),

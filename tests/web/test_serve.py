@@ -158,7 +158,10 @@ def test_a_short_token_is_refused(thumbsmith: Command, monkeypatch: pytest.Monke
     monkeypatch.setenv("THUMBSMITH_TOKEN", "short")
     ran = thumbsmith("serve", "--port", "0")
     assert ran.code == 2
-    assert "at least 16 characters" in ran.err
+    assert ran.err == "thumbsmith: THUMBSMITH_TOKEN: expected at least 16 characters, found 5\n"
+    monkeypatch.delenv("THUMBSMITH_TOKEN")
+    ran = thumbsmith("serve", "--port", "0", "--root-path", "thumbs")
+    assert ran.err.startswith("thumbsmith: --root-path: expected a path such as /thumbs")
 
 
 def test_a_used_port_is_one_sentence(thumbsmith: Command, tmp_path: Path):

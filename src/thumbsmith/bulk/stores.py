@@ -15,7 +15,7 @@ from thumbsmith.environment import cache_folder
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.recipe import checked_recipe
 from thumbsmith.reconcile.protocol import DEFAULTS, Options
-from thumbsmith.store import Store
+from thumbsmith.store import Store, refuse_overlap
 from thumbsmith.store.open import as_store
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def plan(
     prefix: str = "",
     options: Options = DEFAULTS,
 ) -> Iterator[KeyStatus]:
-    """Yield the state of each source, and of other objects in the destination, without changing anything.
+    """Return an iterator of the state of each source, and of other objects in the destination. Nothing is changed.
 
     The stores may be given by their addresses. Without a recipe the default recipe is used. Sources whose keys do not
     begin with `prefix` are left out. Raises StoreError if a store cannot be listed, and UsageError if they overlap.
@@ -81,7 +81,13 @@ def plan(
         for status in plan("photos", "thumbs"):
             print(status.key, status.state, status.why)
     """
-    with scan(scope_between(source, destination, recipe, options, prefix)) as found:
+    scope = scope_between(source, destination, recipe, options, prefix)
+    refuse_overlap(scope.source, scope.destination)
+    return _plan(scope)
+
+
+def _plan(scope: Scope) -> Iterator[KeyStatus]:
+    with scan(scope) as found:
         yield from inspect(found, stop=lambda: False)
 
 

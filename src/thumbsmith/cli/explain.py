@@ -62,12 +62,15 @@ def explain(source: str, one: str, two: str, recipe: str | None, as_json: bool) 
             raise StoreError(message, transient=error.transient, one_object=True) from error
         unknown = found.state is None and not found.obsolete and not found.recorded and not has_object(images, key)
         similar = _nearest(scope, key) if unknown else None
+        is_swapped = unknown and has_object(scope.destination, key_below(scope.destination, argument))
     if as_json:
         emit("explain", **_fields(found, scope.recipe), nearest=similar)
     else:
         for label, text in _lines(found, scope.recipe):
             click.echo(f"{styled(f'{label:10}', COLORS.get(label, ''))} {printable(text)}")
-        if similar:
+        if is_swapped:
+            click.echo(f"{printable(destination)} has this object: SRC and DST are probably swapped", err=True)
+        elif similar:
             click.echo(f"did you mean {printable(similar)}?", err=True)
     return 1 if unknown else 0
 

@@ -9,11 +9,11 @@ import click
 
 from thumbsmith.cli.arguments import STORE_TIMEOUT_SECONDS, refuse_unused
 from thumbsmith.cli.command import FILE_PATH, command
-from thumbsmith.cli.keys import destination_and_key, nearest
+from thumbsmith.cli.keys import destination_and_key, key_below, nearest
 from thumbsmith.cli.stopping import stoppable
 from thumbsmith.cli.terminal import Console
 from thumbsmith.errors import StoreError
-from thumbsmith.recipe.names import MANIFEST
+from thumbsmith.recipe.names import MANIFEST, is_managed_name
 from thumbsmith.reconcile import html as markup
 from thumbsmith.reconcile.manifest import Manifest, read_manifest
 from thumbsmith.store import Store, open_store
@@ -21,7 +21,9 @@ from thumbsmith.store import Store, open_store
 
 @command()
 @click.argument("one", metavar="DST", type=FILE_PATH, help="The folder, or s3://BUCKET/PREFIX, with the thumbnails.")
-@click.argument("two", metavar="KEY", type=FILE_PATH, help="The key of the image, or the path of its file.")
+@click.argument(
+    "two", metavar="KEY", type=FILE_PATH, help="The key of the image, or the path of its file or of its thumbnails."
+)
 @click.option(
     "--base",
     metavar="URL",
@@ -65,7 +67,7 @@ def html(context: click.Context, one: str, two: str, base: str, variant: str | N
 def _manifest(argument: str, destination: str) -> Manifest:
     """Return the manifest of the image. Raises StoreError, transient, if there is none yet."""
     store = open_store(destination, outage_seconds=STORE_TIMEOUT_SECONDS).as_destination()
-    for key in _keys(argument):
+    for key in _keys(argument, store):
         if manifest := read_manifest(store, key):
             return manifest
     similar = nearest(argument, _known_keys(store, argument))
@@ -73,9 +75,17 @@ def _manifest(argument: str, destination: str) -> Manifest:
     raise StoreError(f"{argument}: expected its manifest in {destination}, found none: {hint}", transient=True)
 
 
-def _keys(argument: str) -> Iterator[str]:
-    """Yield the keys that an argument may mean: itself and, for the path of a file, the ends of the path."""
+def _keys(argument: str, store: Store) -> Iterator[str]:
+    """Yield the keys that an argument may mean.
+
+    These are the argument, the key of a path below the destination, and the ends of the path of an image.
+    """
     yield argument
+    below = key_below(store, argument.rstrip("/"))
+    yield below
+    image, _, name = below.rpartition("/")
+    if name == MANIFEST or is_managed_name(name):
+        yield image
     if Path(argument).is_file():
         parts = Path(argument).resolve().parts[1:]
         yield from ("/".join(parts[start:]) for start in range(len(parts)))

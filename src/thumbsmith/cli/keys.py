@@ -19,12 +19,14 @@ MAX_LISTED: Final = 10_000
 def destination_and_key(one: str, two: str, is_key: Callable[[str], bool] = lambda _: False) -> tuple[str, str]:
     """Return the destination and the key of two arguments in either order. DST KEY is the documented order.
 
-    A folder that exists, and an address, is a destination. Else the argument that `is_key` knows, or that alone has a
-    file name extension, is the key.
+    A folder that exists, and an address, is a destination; of two, the one that contains the other. Else the argument
+    that `is_key` knows, or that alone has a file name extension, is the key.
     """
     places = _is_place(one), _is_place(two)
     if places[0] != places[1]:
         swapped = places[1]
+    elif places[0] and _contains(two, one):
+        swapped = True
     else:
         looks_swapped = not places[0] and bool(Path(one).suffix and not Path(two).suffix)
         swapped = not one or (is_key(one) and not is_key(two)) or looks_swapped
@@ -35,18 +37,29 @@ def _is_place(argument: str) -> bool:
     return "://" in argument or isdir(argument)  # noqa: PTH112 - False, and no error, for a folder without access
 
 
+def _contains(folder: str, argument: str) -> bool:
+    """Return whether an argument is a path or an address below a folder or a prefix."""
+    if "://" in argument:
+        return argument.startswith(folder.rstrip("/") + "/")
+    return "://" not in folder and Path(realpath(folder)) in Path(realpath(argument)).parents
+
+
 def key_below(source: Store, argument: str) -> str:
     """Return the key that an argument names: the argument, or the rest of a path or address below the source."""
     base = source.url.rstrip("/") + "/"
     if "://" in argument:
         return argument.removeprefix(base)
     root = source.local_root
-    if root is None or not argument or lexists(f"{root}/{argument}"):
+    if root is None or not argument or argument.endswith("/"):
         return argument
-    path = Path(argument)
-    inside = Path(realpath(path.parent), path.name)
-    is_below = inside.is_relative_to(root) and isdir(path.parent)  # noqa: PTH112 - as above
-    return inside.relative_to(root).as_posix() if is_below else argument
+    path = Path(argument)  # without "." and double slashes
+    if not path.is_absolute() and ".." not in path.parts and lexists(Path(root, path)):
+        return path.as_posix()
+    for place in (path, Path(root, path)):
+        inside = Path(realpath(place.parent), place.name)
+        if inside.is_relative_to(root) and isdir(place.parent):  # noqa: PTH112 - as above
+            return inside.relative_to(root).as_posix()
+    return argument
 
 
 def has_object(store: Store, key: str) -> bool:

@@ -16,6 +16,8 @@ def unknown_command(arguments: Sequence[str], commands: Collection[str], other_n
     """Return the message for a first argument that is no command: a file, a folder, another name, or a typing error."""
     name = arguments[0]
     paths = [each for each in arguments if not each.startswith("-")]
+    if name == "help" and len(arguments) > 1 and arguments[1] in commands:
+        return f'"help" is not a command: use "thumbsmith {arguments[1]} --help"'
     if name in other_names:
         return f'"{name}" is not a command: use "thumbsmith {other_names[name]}"'
     if Path(name).is_dir() or "://" in name:

@@ -30,6 +30,14 @@ from thumbsmith.reconcile.protocol import Options
 if TYPE_CHECKING:
     from thumbsmith.web import WebSettings
 
+# Where the user sets what a message of WebSettings is about.
+_OPTIONS: Final = {
+    "token": "THUMBSMITH_TOKEN",
+    "events token": "THUMBSMITH_EVENTS_TOKEN",
+    "signing secret": "THUMBSMITH_SIGNING_SECRET",
+    "root path": "--root-path",
+}
+
 REQUIRED_PACKAGES: Final = ("httptools", "python_multipart", "starlette", "uvicorn", "uvloop")
 
 
@@ -180,9 +188,8 @@ def _settings(
             trusts_proxy=trusts_proxy,
         )
     except ValueError as error:
-        raise UsageError(
-            f"THUMBSMITH_TOKEN, THUMBSMITH_EVENTS_TOKEN, THUMBSMITH_SIGNING_SECRET, --root-path: {error}"
-        ) from None
+        subject, _, expected = str(error).partition(": ")
+        raise UsageError(f"{_OPTIONS.get(subject, subject)}: {expected}") from None
 
 
 def _recipe_file(option: str | None) -> Path | None:

@@ -43,8 +43,11 @@ def open_store(url: str | os.PathLike[str], *, outage_seconds: float = 0.0) -> S
     After file:// a path is percent-encoded (RFC 8089). A prefix gets a final "/" if it has none; ?owner= and twelve
     digits after it name the account that the bucket must belong to. There is one memory store for each name in this
     process. `outage_seconds` is how long requests are retried once the bucket has answered any. Raises StoreError, not
-    transient, for an address that is none of these, and where the configuration for AWS cannot be used.
+    transient, for an address that is none of these, and where the configuration for AWS cannot be used. Raises
+    UsageError for a value that is no address.
     """
+    if not isinstance(url, str | os.PathLike):
+        raise UsageError(f"expected the address of a store, such as ./photos, found {type(url).__name__}")
     address = _ADDRESS.fullmatch(url) if isinstance(url, str) else None
     if address is None:
         return _folder(_checked_path(os.fsdecode(url)))

@@ -42,10 +42,13 @@ class WebSettings:
     recipe_file: Path | None = None
 
     def __post_init__(self) -> None:
-        if any(token is not None and len(token) < MIN_TOKEN_CHARACTERS for token in (self.token, self.events_token)):
-            raise ValueError(f"expected a token of at least {MIN_TOKEN_CHARACTERS} characters")
-        if self.signing_secret is not None and len(self.signing_secret) < MIN_SECRET_CHARACTERS:
-            raise ValueError(f"expected a secret of at least {MIN_SECRET_CHARACTERS} characters")
+        for name, value, least in (
+            ("token", self.token, MIN_TOKEN_CHARACTERS),
+            ("events token", self.events_token, MIN_TOKEN_CHARACTERS),
+            ("signing secret", self.signing_secret, MIN_SECRET_CHARACTERS),
+        ):
+            if value is not None and len(value) < least:
+                raise ValueError(f"{name}: expected at least {least} characters, found {len(value)}")
         if not PREFIX.fullmatch(self.root_path):
             raise ValueError(
                 f"root path: expected a path such as /thumbs, without a final slash, found {self.root_path!r}"

@@ -42,7 +42,7 @@ class Workers(Closing):
 
     Where the environment variable THUMBSMITH_ISOLATION is `required`, no source is handled on a system that lacks an
     isolation layer, and a `with` block raises NotIsolated. The constructor raises UsageError where the variable or
-    `isolation` has an unknown value.
+    an argument has a value that is not possible.
     """
 
     def __init__(
@@ -54,6 +54,9 @@ class Workers(Closing):
     ) -> None:
         if isolation not in set(IsolationKind):
             raise UsageError(f'isolation: expected "source" or "shared", found {isolation!r}')
+        for name, number in {"count": count, "memory": memory, "ceiling": ceiling}.items():
+            if number is not None and (type(number) is not int or number < 1):
+                raise UsageError(f"{name}: expected a whole number of 1 or more, or None, found {number!r}")
         self._slots = threading.BoundedSemaphore(count or usable_cores())
         self._budget = Budget(memory or default_memory_bytes())
         self._ceiling = ceiling
