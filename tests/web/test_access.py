@@ -97,6 +97,14 @@ def test_an_allowed_site_can_read_errors(guarded: RunningServer, method, path, h
     assert "access-control-allow-origin" not in other.headers
 
 
+@pytest.mark.parametrize("path", ["/images", "/health", "/nothing", "/renditions/none.png/small"])
+def test_caches_keep_answers_by_origin(guarded: RunningServer, server: RunningServer, path: str):
+    """If other sites may use the API, each answer has `Vary: Origin`, so that caches do not mix them up."""
+    for headers in ({}, {"Origin": OTHER_SITE}, {"Origin": "https://evil.example"}):
+        assert "Origin" in guarded.client.get(path, headers=headers).headers["vary"]
+    assert "Origin" not in server.client.get(path).headers.get("vary", "")
+
+
 @pytest.mark.parametrize(
     "origin", ["https://evil.example", "null", "http://localhost.evil.example", "http://127.0.0.1:1"]
 )

@@ -1,5 +1,7 @@
 """The application under a path prefix: behind a proxy, and mounted in another application."""
 
+import asyncio
+import contextlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +12,9 @@ import pytest
 
 from tests.pictures import picture
 from tests.web.serving import RunningServer, run_server
-from thumbsmith.web import WebSettings
+from thumbsmith import Recipe, open_store
+from thumbsmith.bulk.scan import Scope
+from thumbsmith.web import WebSettings, application
 
 TOKEN = "0123456789abcdef-only-for-tests"
 
@@ -124,3 +128,59 @@ def test_it_works_mounted_in_another_application(tmp_path: Path):
     status, path, shown = ran.stdout.replace("by%20hand", "by-hand").split()
     assert (status, shown) == ("200", "200")
     assert urlsplit(path).path.startswith("/media/renditions/by-hand.png/")
+
+
+ENDING = """
+import asyncio
+import httpx
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from thumbsmith import Recipe, open_store
+from thumbsmith.bulk.scan import Scope
+from thumbsmith.web import application
+
+scope = Scope(source=open_store("photos"), destination=open_store("thumbs"), recipe=Recipe.default())
+host = Starlette(routes=[Mount("/media", application(scope, jobs=1))])
+
+async def use():
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(host), base_url="http://127.0.0.1") as client:
+        assert (await client.get("/media/images/0.png?wait=60")).status_code == 200
+
+asyncio.run(use())
+"""
+
+
+def test_a_program_may_end_while_thumbnails_are_made(tmp_path: Path):
+    """A program that ends in the middle of the first scan prints no error."""
+    (tmp_path / "photos").mkdir()
+    for number in range(60):
+        (tmp_path / "photos" / f"{number}.png").write_bytes(picture(f"#{number:06x}", (300, 200)))
+    ran = subprocess.run(
+        [sys.executable, "-c", ENDING], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_an_application_has_one_life(tmp_path: Path):
+    """An application whose lifespan has ended says so when it is started again."""
+    (tmp_path / "photos").mkdir()
+    scope = Scope(source=open_store(tmp_path / "photos"), destination=open_store(tmp_path / "t"), recipe=Recipe())
+    app = application(scope, jobs=1)
+
+    async def live() -> list[dict]:
+        sent: list[dict] = []
+        given = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
+
+        async def receive() -> dict:
+            return next(given)
+
+        async def send(message: dict) -> None:
+            sent.append(message)
+
+        with contextlib.suppress(RuntimeError):
+            await app({"type": "lifespan", "state": {}}, receive, send)
+        return sent
+
+    assert [each["type"] for each in asyncio.run(live())] == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    (failed,) = asyncio.run(live())
+    assert "call application() again" in failed["message"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from starlette.applications import Starlette
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -88,7 +88,8 @@ async def _show_health(_: Request) -> Response:
 class CrossOriginMiddleware:
     """ASGI middleware: lets pages of the allowed origins read every answer, errors included (CORS).
 
-    Requests of other origins pass through unchanged. `AccessMiddleware` refuses them.
+    Requests of other origins pass through unchanged. `AccessMiddleware` refuses them. All answers then depend on the
+    origin, so a cache must not give the answer to an `<img>` to a request that needs the headers (Vary: Origin).
     """
 
     app: ASGIApp
@@ -107,8 +108,24 @@ class CrossOriginMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, with the headers of CORS on its answer if its origin is allowed."""
-        is_allowed = scope["type"] == "http" and Headers(scope=scope).get("origin", "").lower() in self.origins
-        await (self._cors if is_allowed else self.app)(scope, receive, send)
+        if scope["type"] != "http" or not self.origins:
+            await self.app(scope, receive, send)
+        elif Headers(scope=scope).get("origin", "").lower() in self.origins:
+            await self._cors(scope, receive, send)
+        else:
+            await self.app(scope, receive, _varying(send))
+
+
+def _varying(send: Send) -> Send:
+    """Return `send` with `Vary: Origin` on the answer."""
+
+    async def send_varying(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message.setdefault("headers", [])
+            MutableHeaders(scope=message).add_vary_header("Origin")
+        await send(message)
+
+    return send_varying
 
 
 @dataclass(frozen=True, slots=True)

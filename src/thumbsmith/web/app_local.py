@@ -101,14 +101,20 @@ class BackgroundWork:
     workers: Workers
     threads: ThreadPoolExecutor
     is_started: bool = False
+    is_closed: bool = False
 
     def start(self) -> None:
-        """Start to follow the source."""
+        """Start to follow the source. Raises RuntimeError if it has ended already."""
+        if self.is_closed:
+            raise RuntimeError(
+                "this application has ended with its lifespan: for another one, call application() again"
+            )
         self.is_started = True
         self.updater.follow_source()
 
     def close(self) -> None:
         """Wait for the updates that are running, and end everything."""
+        self.is_closed = True
         self.updater.close()
         self.workers.close()
         self.threads.shutdown(wait=False, cancel_futures=True)

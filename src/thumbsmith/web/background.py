@@ -16,7 +16,7 @@ from thumbsmith.bulk.changes import changes
 from thumbsmith.bulk.scan import Scope, scan
 from thumbsmith.bulk.sync import sync, without_mass_delete
 from thumbsmith.bulk.watch import ReportedFailures, WatchResult, follow
-from thumbsmith.errors import MassDeletionRefused, StoreError, ThumbsmithError, UsageError
+from thumbsmith.errors import MassDeletionRefused, ThumbsmithError
 from thumbsmith.reconcile.converge import Renderer, Result
 from thumbsmith.reconcile.protocol import Outcome
 
@@ -177,8 +177,10 @@ class BackgroundUpdater:
             try:
                 for _ in self._follow(folder):  # failures are logged already
                     pass
-            except (UsageError, StoreError) as error:  # for example, a changed link leads into the destination
-                log.warning("%s; trying again every %d seconds", error, _MISSING_FOLDER_SECONDS)
+            except ThumbsmithError as error:  # for example, a changed link leads into the destination
+                # When the interpreter ends, no thread can be started any more, before `close` is called.
+                if threading.main_thread().is_alive():
+                    log.warning("%s; trying again every %d seconds", error, _MISSING_FOLDER_SECONDS)
                 self._stopped.wait(_MISSING_FOLDER_SECONDS)
 
     def _follow(self, folder: str) -> Iterator[WatchResult]:

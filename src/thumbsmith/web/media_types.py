@@ -21,6 +21,15 @@ MEDIA_TYPES: Final = tuple(sorted(kind for each in FORMATS for kind in each.medi
 # The sender does not know the type: RFC 9110, section 8.3, and RFC 2046, section 4.5.1. The content decides.
 UNKNOWN: Final = "application/octet-stream"
 
+# Names that programs send although they are not registered. The content decides here too.
+# https://www.iana.org/assignments/media-types/media-types.xhtml#image
+_UNREGISTERED: Final = frozenset(
+    f"image/{name}" for name in ("jpg", "pjpeg", "jfif", "x-png", "x-bmp", "x-ms-bmp", "x-webp", "tif", "x-tiff", "ico")
+)
+
+# What curl -d and --data-binary send unless told otherwise.
+_FORM: Final = "application/x-www-form-urlencoded"
+
 # The first bytes of a file, which show its format.
 HEAD_BYTES: Final = signature.SIGNATURE_BYTES
 
@@ -31,15 +40,16 @@ def essence(header: str) -> str:
 
 
 def accepted_type(header: str, field: str) -> str:
-    """Return the media type of an upload; UNKNOWN if the header is empty or says so.
+    """Return the media type of an upload; UNKNOWN if the header is empty, says so, or has no registered name.
 
     Raises Problem (415) for a type that cannot be read. `field` is the name of the header or field, for its message.
     """
     kind = essence(header)
-    if kind in {"", UNKNOWN}:
+    if kind in {"", UNKNOWN} | _UNREGISTERED:
         return UNKNOWN
     if kind not in MEDIA_TYPES:
-        raise Problem(415, f"{field}: expected one of {', '.join(MEDIA_TYPES)}.", code="unsupported_type")
+        hint = " With curl, use -T FILE instead of --data-binary." if kind == _FORM else ""
+        raise Problem(415, f"{field}: expected one of {', '.join(MEDIA_TYPES)}.{hint}", code="unsupported_type")
     return kind
 
 
