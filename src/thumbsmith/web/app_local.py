@@ -26,6 +26,7 @@ from thumbsmith.bulk.scan import Scope
 from thumbsmith.dispatch.converger import Converger
 from thumbsmith.dispatch.metrics import Metrics
 from thumbsmith.dispatch.settings import FunctionSettings
+from thumbsmith.recipe import Recipe
 from thumbsmith.reconcile.converge import Renderer
 from thumbsmith.store import Store, refuse_overlap
 from thumbsmith.web.access import SessionEndpoint
@@ -43,7 +44,7 @@ from thumbsmith.web.metrics import MeasuredRenderer, MetricsEndpoint
 from thumbsmith.web.on_demand import OnDemandEndpoint, OnDemandRenderer, PreviewEndpoint
 from thumbsmith.web.operations import Endpoint
 from thumbsmith.web.recipe_plan import RecipePlanEndpoint
-from thumbsmith.web.recipes import RecipeEndpoints
+from thumbsmith.web.recipes import RecipeEndpoints, RecipeFileEndpoint
 from thumbsmith.web.renditions import RenditionEndpoint
 from thumbsmith.web.settings import WebSettings
 from thumbsmith.web.upload_grants import Tickets
@@ -85,10 +86,15 @@ def application(
         finally:
             await library.run(work.close)
 
+    def use_recipe(recipe: Recipe) -> None:
+        library.recipe = recipe
+        updater.use_recipe(recipe)
+
     endpoints = _endpoints(library, updater, renderer, settings)
+    endpoints["save_recipe"] = RecipeFileEndpoint(library, settings.recipe_file, use_recipe).save
     endpoints["plan_recipe"] = RecipePlanEndpoint(scope, library, count).plan
     endpoints["show_metrics"] = MetricsEndpoint(metrics, updater.load).show
-    endpoints["receive_event"] = _events_endpoint(scope, settings, workers, metrics, events_to).receive
+    endpoints["receive_event"] = _events_endpoint(library, settings, workers, metrics, events_to).receive
     app = build_app(endpoints, settings, extra_routes=_page_routes(scope.source), lifespan=lifespan)
     return StartingMiddleware(app, work)
 
@@ -161,7 +167,6 @@ def _endpoints(
         "show_recipe": recipes.show,
         "check_recipe": recipes.check,
         "preview": PreviewEndpoint(on_demand).preview,
-        "save_recipe": recipes.save,
         "show_markup": MarkupEndpoint(library).show,
         "show_formats": FormatsEndpoint(library).show,
         "enter": SessionEndpoint(settings).create,
@@ -173,11 +178,13 @@ def _endpoints(
 
 
 def _events_endpoint(
-    scope: Scope, settings: WebSettings, workers: Workers, metrics: Metrics, queue: Sending | None
+    library: ImageLibrary, settings: WebSettings, workers: Workers, metrics: Metrics, queue: Sending | None
 ) -> EventsEndpoint:
-    stores = FunctionSettings(source=scope.source, destination=scope.destination.as_destination(), recipe=scope.recipe)
-    converging = ConvergingReceiver(Converger(stores, workers), metrics.count)
-    receiver = QueueingReceiver(queue) if queue else converging
+    def converger() -> Converger:
+        stores = FunctionSettings(source=library.source, destination=library.destination, recipe=library.recipe)
+        return Converger(stores, workers)
+
+    receiver = QueueingReceiver(queue) if queue else ConvergingReceiver(converger, metrics.count)
     return EventsEndpoint(receiver, is_protected=bool(settings.events_token or settings.token))
 
 

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final
 
 from thumbsmith.bulk.changes import changes
@@ -17,6 +18,7 @@ from thumbsmith.bulk.scan import Scope, scan
 from thumbsmith.bulk.sync import sync, without_mass_delete
 from thumbsmith.bulk.watch import ReportedFailures, WatchResult, follow
 from thumbsmith.errors import MassDeletionRefused, ThumbsmithError
+from thumbsmith.recipe import Recipe
 from thumbsmith.reconcile.converge import Renderer, Result
 from thumbsmith.reconcile.protocol import Outcome
 
@@ -54,6 +56,7 @@ class BackgroundUpdater:
         self._unscanned = 0  # sources that the running scan has not checked yet
         self._reported = ReportedFailures()
         self._stopped = threading.Event()
+        self._has_new_recipe = threading.Event()  # since the last scan began
         self._watcher: threading.Thread | None = None
 
     def enqueue(self, key: str) -> bool:
@@ -95,6 +98,13 @@ class BackgroundUpdater:
         """
         with self._condition:
             return len(self._queued) + self._unscanned, len(self._running)
+
+    def use_recipe(self, recipe: Recipe) -> None:
+        """Make all updates that begin after now by this recipe. A watched folder is scanned again."""
+        with self._condition:
+            self.scope = replace(self.scope, recipe=recipe)
+            self._current = replace(self._current, recipe=recipe)
+            self._has_new_recipe.set()
 
     def follow_source(self) -> None:
         """Start to watch the source in a thread if it is a folder, so that files that others put there are updated."""
@@ -152,7 +162,10 @@ class BackgroundUpdater:
                 self._condition.notify_all()
 
     def _converge(self, key: str) -> Result:
-        result = self._current.attempt(key, self._renderer)
+        current = self._current
+        result = current.attempt(key, self._renderer)
+        if self._current.recipe is not current.recipe and not self._stopped.is_set():
+            self._enqueue(key)  # a new recipe came meanwhile
         self._count(result)
         self._log_failure(key, result.error)
         with self._condition:
@@ -186,13 +199,20 @@ class BackgroundUpdater:
     def _follow(self, folder: str) -> Iterator[WatchResult]:
         return follow(
             self.scope,
-            changes(folder, self._stopped.is_set, lambda sentence: log.warning("%s", sentence)),
+            self._reports(folder),
             folder=folder,
             renderer=self._renderer,
             threads=self._threads,
             sync=self._sync,
             converge=self._update_now,
         )
+
+    def _reports(self, folder: str) -> Iterator[frozenset[str] | None]:
+        """Yield the changes of the folder; None, for a scan, also when there is a new recipe."""
+        for changed in changes(folder, self._stopped.is_set, lambda sentence: log.warning("%s", sentence)):
+            yield changed
+            if self._has_new_recipe.is_set():
+                yield None
 
     def _update_now(self, key: str) -> Result:
         with self._key_locked(key):
@@ -207,14 +227,19 @@ class BackgroundUpdater:
         def warn(refusal: MassDeletionRefused) -> None:
             log.warning("%s: no thumbnails are deleted. Is the folder of the sources in place?", refusal.finding)
 
-        self._current = self.scope.pinned()
-        return without_mass_delete(self.scope, self._sync_scope, warn)
+        with self._condition:
+            scope = self._current = self.scope.pinned()
+            self._has_new_recipe.clear()
+        return without_mass_delete(scope, self._sync_scope, warn)
 
     def _sync_scope(self, scope: Scope) -> bool | None:
         failed = False
         with self._condition:
             self._reported.next_scan()
-        stop: Callable[[], bool] = self._stopped.is_set
+
+        def stop() -> bool:
+            return self._stopped.is_set() or self._has_new_recipe.is_set()
+
         with scan(scope) as found, self._counting(found.sources):
             for result in sync(found, renderer=self._renderer, threads=self._threads, stop=stop, lock=self._key_locked):
                 failed = failed or result.error is not None
@@ -222,7 +247,7 @@ class BackgroundUpdater:
                 with self._condition:
                     self._unscanned = max(0, self._unscanned - 1)
                 self._log_failure(result.key, result.error)
-        return None if stop() else not failed
+        return None if self._stopped.is_set() else not failed
 
     @contextmanager
     def _counting(self, sources: int) -> Iterator[None]:

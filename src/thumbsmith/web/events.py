@@ -50,17 +50,21 @@ class EventReceiver(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ConvergingReceiver:
-    """Makes the thumbnails before it answers. `count` gets the result of each key."""
+    """Makes the thumbnails before it answers. `converger` returns one with the recipe of this moment.
 
-    converger: Converger
+    `count` gets the result of each key.
+    """
+
+    converger: Callable[[], Converger]
     count: Callable[[KeyResult], None]
     status: int = 200
 
     def accept(self, payload: dict[str, Any]) -> dict[str, Any]:
         """Run the steps of the function. Raises EventFailed if a key failed."""
         telemetry = Telemetry("events", secrets.token_hex(8))
-        deadline = Deadline.after(EVENT_SECONDS, self.converger.settings.recipe.limits)
-        invocation = Invocation(self.converger, telemetry, deadline, payload)
+        converger = self.converger()
+        deadline = Deadline.after(EVENT_SECONDS, converger.settings.recipe.limits)
+        invocation = Invocation(converger, telemetry, deadline, payload)
         try:
             return invocation.run(CALL_STEPS)
         finally:

@@ -111,7 +111,8 @@ class Query:
 class ImageLibrary:
     """The images of a source store, and their thumbnails in a destination store.
 
-    `destination` must accept every key (`Store.as_destination`). Manifests and digests are cached by etag.
+    `destination` must accept every key (`Store.as_destination`). `recipe` may be replaced at any time. Manifests and
+    digests are cached by etag.
     """
 
     source: Store
@@ -196,16 +197,17 @@ class ImageLibrary:
 
     def _read_status(self, key: str) -> Finding:
         """Return what the stores contain for the key. Raises StoreError."""
+        recipe = self.recipe  # it may be replaced while this runs
         driver = _CachingStoreDriver(
             key,
             self.source,
             self.destination,
-            self.recipe,
+            recipe,
             renderer=None,
             load_manifest=self.manifest,
             cached_digest=self._cached_digest,
         )
-        return driver.run(examine(self.recipe))
+        return driver.run(examine(recipe))
 
     def _unusable_image(self, source: ObjectInfo, rejection: Rejection) -> ImageStatus:
         """Return the status of a source whose key cannot have thumbnails, with the manifest it would have."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from thumbsmith.web.library import ImageLibrary
 
 @dataclass(frozen=True, slots=True)
 class RecipeEndpoints:
-    """The endpoints `/recipe`. `file` is the file that a recipe may be saved to."""
+    """The endpoints that read and check recipes. `file` is the file that a recipe may be saved to."""
 
     library: ImageLibrary
     file: Path | None = None
@@ -34,20 +36,6 @@ class RecipeEndpoints:
         toml = await self.library.run(self._toml)
         content = {"toml": toml, "file": self.file.name if self.file else None, **_summary(recipe)}
         return JSONResponse(content, headers={"Cache-Control": "no-cache"})
-
-    async def save(self, request: Request) -> Response:
-        """Write a valid recipe to the file: 200; 400 for another text, 409 without a file, 500 if that fails."""
-        content = await read_json_object(request, frozenset({"toml"}))
-        toml = read_field(content, "toml", str)
-        recipe_from_text(toml)
-        if self.file is None:
-            raise Problem(409, "This server has no recipe file. Save the text on your computer.", code="conflict")
-        try:
-            await self.library.run(_write, self.file, toml)
-        except OSError as error:
-            detail = f"{self.file.name}: the server cannot write this file: {error.strerror}."
-            raise Problem(500, detail, code="not_saved") from error
-        return JSONResponse({"file": str(self.file)}, headers={"Cache-Control": "no-store"})
 
     def _toml(self) -> str:
         recipe = self.library.recipe
@@ -66,6 +54,35 @@ class RecipeEndpoints:
         except RecipeError as error:
             return JSONResponse({"valid": False, "error": str(error)}, headers={"Cache-Control": "no-store"})
         return JSONResponse({"valid": True, **_summary(recipe)}, headers={"Cache-Control": "no-store"})
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeFileEndpoint:
+    """The endpoint that saves a recipe to `file`. From then on, `use` makes the server work by it."""
+
+    library: ImageLibrary
+    file: Path | None
+    use: Callable[[Recipe], None]
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def save(self, request: Request) -> Response:
+        """Write a valid recipe to the file and use it: 200; 400 for another text, 409 without a file, 500 on failure.
+
+        The file comes first: a recipe that is used is also the one of the next start.
+        """
+        content = await read_json_object(request, frozenset({"toml"}))
+        toml = read_field(content, "toml", str)
+        recipe = recipe_from_text(toml)
+        if self.file is None:
+            raise Problem(409, "This server has no recipe file. Save the text on your computer.", code="conflict")
+        async with self._lock:
+            try:
+                await self.library.run(_write, self.file, toml)
+            except OSError as error:
+                detail = f"{self.file.name}: the server cannot write this file: {error.strerror}."
+                raise Problem(500, detail, code="not_saved") from error
+            await self.library.run(self.use, recipe)
+        return JSONResponse({"file": str(self.file)}, headers={"Cache-Control": "no-store"})
 
 
 def recipe_from_text(toml: str) -> Recipe:

@@ -94,7 +94,9 @@ function describePlan({ sources, updated, deleted, bytes, seconds, dollars }) {
 async function save() {
   try {
     const { file } = await sendJson("/recipe", { method: "PUT", body: { toml: byId("toml").value } });
-    showMessage(`Saved to ${file}. The server uses it after its next start.`, false);
+    serverRecipe = await sendJson("/recipe");
+    await check();
+    showMessage(`Saved to ${file}. The server uses it now, and updates the thumbnails.`, false);
   } catch (error) {
     showMessage(error.message, true);
   }
