@@ -20,11 +20,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
-from thumbsmith.web import operations
 from thumbsmith.web.access import AccessMiddleware
 from thumbsmith.web.http import PROBLEM_HANDLERS, Problem
 from thumbsmith.web.openapi import document
 from thumbsmith.web.root_path import RootPathMiddleware
+from thumbsmith.web.routes import Endpoint, routes
 from thumbsmith.web.settings import WebSettings
 
 # https://owasp.org/www-project-secure-headers/
@@ -48,7 +48,7 @@ MIN_BYTES_PER_SECOND: Final = 32 << 10
 
 
 def build_app(
-    endpoints: Mapping[str, operations.Endpoint],
+    endpoints: Mapping[str, Endpoint],
     settings: WebSettings,
     *,
     extra_routes: Sequence[Route] = (),
@@ -63,7 +63,7 @@ def build_app(
     async def show_openapi(_: Request) -> Response:
         return JSONResponse(openapi, headers={"Cache-Control": "no-cache"})
 
-    api_routes = operations.routes({**endpoints, "health": _show_health})
+    api_routes = routes({**endpoints, "health": _show_health})
     app = Starlette(
         routes=[*api_routes, Route("/openapi.json", show_openapi), *extra_routes],
         middleware=[

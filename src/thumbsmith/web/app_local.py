@@ -42,10 +42,10 @@ from thumbsmith.web.library import MAX_READER_THREADS, ImageLibrary
 from thumbsmith.web.markup import MarkupEndpoint
 from thumbsmith.web.metrics import MeasuredRenderer, MetricsEndpoint
 from thumbsmith.web.on_demand import OnDemandEndpoint, OnDemandRenderer, PreviewEndpoint
-from thumbsmith.web.operations import Endpoint
 from thumbsmith.web.recipe_plan import RecipePlanEndpoint
 from thumbsmith.web.recipes import RecipeEndpoints, RecipeFileEndpoint
 from thumbsmith.web.renditions import RenditionEndpoint
+from thumbsmith.web.routes import Endpoint
 from thumbsmith.web.settings import WebSettings
 from thumbsmith.web.upload_grants import Tickets
 from thumbsmith.web.uploads import UploadEndpoints

@@ -12,7 +12,8 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from thumbsmith.web.http import PROBLEM_MEDIA_TYPE, status_phrase
-from thumbsmith.web.operations import OPERATIONS, SCHEMAS, Operation, ref
+from thumbsmith.web.operations import OPERATIONS, SCHEMAS
+from thumbsmith.web.operations.operation import Operation, ref
 
 # The answers of the access middleware, to any request: no host or a wrong one, no token, a foreign site.
 _ACCESS_PROBLEMS: Final = (400, 401, 403, 421)
