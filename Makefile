@@ -44,6 +44,7 @@ bench: .venv/dev .venv/servers .venv/runtime .venv/peers .venv/node-peers debian
 	$(BIN)/python bench/web.py
 	PYTHONPATH=. $(BIN)/python bench/work.py
 	PYTHONPATH=. $(BIN)/python bench/cost.py
+	PYTHONPATH=. $(BIN)/python bench/sizes.py
 
 wheels: .venv/wheels  ## build a wheel for each processor in dist/, for any Linux with glibc 2.17 or later
 	for machine in x86_64 aarch64; do WHEEL_MACHINE=$$machine $(BIN)/python -m hatchling build -t wheel; done

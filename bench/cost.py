@@ -40,7 +40,7 @@ def main() -> None:
     cpu = measured(rounds)
     model = Model(recipe=Recipe.loads(RECIPE), way="uploads", milliseconds=1000 * cpu)
     assumed, trickle = replace(model, milliseconds=None), replace(model, trickle=True)
-    each, million = source_amount(4_000_000), source_amount(4_000_000) * MILLION
+    each, million = source_amount(4_000_000, new=True), source_amount(4_000_000, new=True) * MILLION
     print(f"measured: {1000 * cpu:.0f} ms of CPU time an image, all processes (mean of {rounds * FLOOD_BATCH});")
     print(f"without a measurement the model takes {1000 * assumed.cpu_seconds(each):.0f} ms")
     print(f"  {'':<28} {'flood':>9} {'trickle':>9}")
@@ -79,11 +79,11 @@ def measured(rounds: int) -> float:
             return (running.group.cpu_seconds - begun) / rounds / FLOOD_BATCH
 
 
-def message(key: str) -> dict[str, Any]:
+def message(key: str, bucket: str = "cost") -> dict[str, Any]:
     """Return the first delivery of the message in which S3 reports a new object."""
     now = datetime.now(UTC)
     record = {"eventVersion": "2.1", "eventName": "ObjectCreated:Put", "eventTime": now.isoformat()}
-    record["s3"] = {"bucket": {"name": "cost"}, "object": {"key": key}}
+    record["s3"] = {"bucket": {"name": bucket}, "object": {"key": key}}
     attributes = {"SentTimestamp": str(int(1000 * now.timestamp())), "ApproximateReceiveCount": "1"}
     body = json.dumps({"Records": [record]})
     return {"messageId": key, "body": body, "attributes": attributes, "eventSource": "aws:sqs"}

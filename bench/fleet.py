@@ -19,7 +19,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -101,7 +100,7 @@ def measure(address: str, sources: int, queue: Queue) -> dict[str, float]:
         amount = amount_of(found.join)
         planned = time.perf_counter()
         limits = SendLimits(max_usd=model.bill(amount).total + 1)
-        sending = KeySender(queue, partial(backfill_message, "photos"), ledger, model, limits)
+        sending = KeySender(queue, lambda pending: backfill_message("photos", pending.key), ledger, model, limits)
         for _ in sending.run(found.join, never):
             pass
     ended = time.perf_counter()

@@ -68,7 +68,7 @@ class Outcome:
 
 def amount(images: int) -> Amount:
     """Return the amount of work for JPEG photographs of 12 megapixels and 4 MB."""
-    return source_amount(MEGAPIXELS * 1e6 / 3) * images
+    return source_amount(MEGAPIXELS * 1e6 / 3, new=True) * images
 
 
 def simulate(way: Way, images: int) -> Outcome:

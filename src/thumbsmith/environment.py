@@ -75,7 +75,11 @@ METRICS_NAMESPACE: Final = "Thumbsmith"
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 LAMBDA_CORE_MEGABYTES: Final = 1769
 
-# Threads of a function for each core. A photograph needs 0.12 s of CPU time and waits for six requests of about 30 ms
+# The default memory of a function. Measured in docs/decisions/0023: every picture that the default recipe allows fits,
+# and an upload that arrives alone waits for S3 for less money than with a whole core.
+LAMBDA_DEFAULT_MEGABYTES: Final = 1024
+
+# Threads of a function for each core. A photograph needs 0.12 s of CPU time and waits for five requests of about 30 ms
 # one after the other, so that three images at a time keep a core busy; the fourth allows for requests of 60 ms.
 LAMBDA_THREADS_PER_CORE: Final = 4
 

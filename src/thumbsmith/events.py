@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote_plus, unquote_plus
@@ -48,14 +48,15 @@ class KeyChanged:
     """The object with this key may have changed.
 
     `restored`: an archived object became readable. `retry`: a backfill wants a recorded rejection tried again.
-    `created`: the time at which S3 created the object, as text (ISO 8601); None for all other events.
+    `new_at`: the time at which S3 created the object, or shortly after which a backfill found nothing made of it, as
+    text (ISO 8601); None for all other events.
     """
 
     bucket: str
     key: str
     restored: bool = False
     retry: bool = False
-    created: str | None = None
+    new_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ def parse_events(payload: object) -> Iterator[Event]:
             yield from _parse_seaweedfs(path, message)
         case {"thumbsmith": 1, "bucket": str(bucket), "keys": list(keys), **rest}:  # from `backfill_message`
             for key in keys:
-                yield _parse_backfill_key(bucket, key, retry=rest.get("retry") is True)
+                yield _parse_backfill_key(bucket, key, rest)
         case _:
             yield Unreadable(f"unknown event: {_excerpt(payload)}")
 
@@ -110,13 +111,15 @@ def parse_event_text(text: str) -> Iterator[Event]:
         yield from parse_events(payload)
 
 
-def backfill_message(bucket: str, key: str, *, retry: bool = False) -> str:
+def backfill_message(bucket: str, key: str, *, retry: bool = False, new_at: str | None = None) -> str:
     """Return the message with which a backfill requests one key. `retry` also tries a recorded rejection again.
 
-    {"thumbsmith": 1, "bucket": "photos", "keys": ["a.jpg"]}: JSON with unencoded keys. Other senders may list
-    several keys.
+    `new_at` is the time of sending (ISO 8601), if a listing of the destination found nothing made of the key: then a
+    function need not list again. {"thumbsmith": 1, "bucket": "photos", "keys": ["a.jpg"]}: JSON with unencoded keys.
+    Other senders may list several keys.
     """
-    return json.dumps({"thumbsmith": 1, "bucket": bucket, "keys": [key], **({"retry": True} if retry else {})})
+    options = ({"retry": True} if retry else {}) | ({"new_at": new_at} if new_at else {})
+    return json.dumps({"thumbsmith": 1, "bucket": bucket, "keys": [key], **options})
 
 
 def _parse_record(record: object) -> Iterator[Event]:
@@ -153,7 +156,7 @@ def _parse_s3(name: str, bucket: str, encoded_key: str, time: object) -> Event:
     except UnicodeDecodeError:
         return Unreadable(f"a key that is not UTF-8: {_excerpt(encoded_key)}")
     created = str(time) if name.startswith("ObjectCreated:") and time else None
-    return KeyChanged(bucket, key, restored=name == _S3_RESTORED, created=created)
+    return KeyChanged(bucket, key, restored=name == _S3_RESTORED, new_at=created)
 
 
 def _parse_eventbridge(kind: str, detail: Any, time: object) -> Event:
@@ -163,7 +166,7 @@ def _parse_eventbridge(kind: str, detail: Any, time: object) -> Event:
     match detail:
         case {"bucket": {"name": str(bucket)}, "object": {"key": str(key)}} if key:
             created = str(time) if kind == "Object Created" and time else None
-            return KeyChanged(bucket, key, restored=kind == _EVENTBRIDGE_RESTORED, created=created)
+            return KeyChanged(bucket, key, restored=kind == _EVENTBRIDGE_RESTORED, new_at=created)
     return Unreadable(f"unknown detail: {_excerpt(detail)}")
 
 
@@ -189,9 +192,10 @@ def _parse_seaweedfs(path: str, message: dict[str, Any]) -> Iterator[Event]:
             yield KeyChanged(bucket, _SEAWEEDFS_VERSION.sub("", key))
 
 
-def _parse_backfill_key(bucket: str, key: object, *, retry: bool) -> Event:
+def _parse_backfill_key(bucket: str, key: object, options: Mapping[Any, Any]) -> Event:
     if isinstance(key, str) and key:
-        return KeyChanged(bucket, key, retry=retry)
+        new_at = options.get("new_at")
+        return KeyChanged(bucket, key, retry=options.get("retry") is True, new_at=str(new_at) if new_at else None)
     return Unreadable(f"expected a key, found {_excerpt(key)}")
 
 

@@ -23,6 +23,7 @@ def test_a_key_needs_time_to_begin():
     """A key needs the time limit of a source and some for the stores, but at most half of the time."""
     limits = Limits(max_cpu_seconds=10)
     assert Deadline.after(60, limits).needed_seconds == 10 + STORE_SECONDS
+    assert Deadline.after(60, limits, core_share=0.5).needed_seconds == 20 + STORE_SECONDS
     assert Deadline.after(12, limits).needed_seconds == pytest.approx(5)
     Deadline.after(12, limits).check()
     with pytest.raises(OutOfTime):

@@ -90,21 +90,21 @@ def test_deep_nesting_is_unreadable():
 def test_s3_events_that_change_thumbnails(name: str):
     """S3 events of creation, deletion, expiration and tagging name the changed key."""
     created = CREATED if name.startswith("ObjectCreated") else None
-    assert list(parse_events({"Records": [record("a.jpg", name)]})) == [KeyChanged("src", "a.jpg", created=created)]
+    assert list(parse_events({"Records": [record("a.jpg", name)]})) == [KeyChanged("src", "a.jpg", new_at=created)]
 
 
 @pytest.mark.parametrize("kind", ["Object Created", "Object Deleted", "Object Tags Added", "Object Tags Deleted"])
 def test_eventbridge_events_that_change_thumbnails(kind: str):
     """EventBridge events of creation, deletion and tagging name the changed key."""
     created = CREATED if kind == "Object Created" else None
-    assert list(parse_events(eventbridge_event("a.jpg", kind))) == [KeyChanged("src", "a.jpg", created=created)]
+    assert list(parse_events(eventbridge_event("a.jpg", kind))) == [KeyChanged("src", "a.jpg", new_at=created)]
 
 
 @pytest.mark.parametrize("version", ["2.0", "2.1", "2.10", "2.345"])
 def test_every_minor_version_is_read(version: str):
     """Records with any minor version of version 2 are read."""
     assert list(parse_events({"Records": [record("a.jpg") | {"eventVersion": version}]})) == [
-        KeyChanged("src", "a.jpg", created=CREATED)
+        KeyChanged("src", "a.jpg", new_at=CREATED)
     ]
 
 
@@ -118,5 +118,5 @@ def test_another_major_version_is_not_read(version: str):
 def test_minio_prefixes_event_names():
     """MinIO's prefix "s3:" of event names is accepted."""
     assert list(parse_events({"Records": [record("a b.jpg", "s3:ObjectCreated:Put")]})) == [
-        KeyChanged("src", "a b.jpg", created=CREATED)
+        KeyChanged("src", "a b.jpg", new_at=CREATED)
     ]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.aws.scene import Scene, eventbridge_event, notification, queued, record, sns_message
+from tests.aws.scene import CREATED, Scene, eventbridge_event, notification, queued, record, sns_message
 from tests.pictures import picture
 from tests.reconcile.scene import HEADERS
 from thumbsmith.events import backfill_message
@@ -35,11 +35,16 @@ def listed(scene: Scene) -> Listed:
 
 @pytest.mark.parametrize(
     "body",
-    [notification("a.jpg"), eventbridge_event("a.jpg"), sns_message(notification("a.jpg"))],
-    ids=["S3", "EventBridge", "SNS"],
+    [
+        notification("a.jpg"),
+        eventbridge_event("a.jpg"),
+        sns_message(notification("a.jpg")),
+        backfill_message("src", "a.jpg", new_at=CREATED),
+    ],
+    ids=["S3", "EventBridge", "SNS", "backfill"],
 )
 def test_a_new_source_is_made_without_a_listing(scene: Scene, listed: Listed, body: object) -> None:
-    """The first delivery of the report of a new object lists nothing."""
+    """The first delivery of the report of a new object lists nothing, nor that of a source that has no thumbnails."""
     assert scene.call(queued(body)) == {"batchItemFailures": []}
     assert scene.complete_keys() == {"a.jpg"}
     assert listed.listings == []
@@ -60,6 +65,8 @@ def test_a_replaced_source_is_made_without_a_listing(scene: Scene, listed: Liste
     [
         queued(notification("a.jpg"), receives=2),
         queued(backfill_message("src", "a.jpg")),
+        queued(backfill_message("src", "a.jpg", new_at=CREATED), receives=2),
+        queued(backfill_message("src", "a.jpg", new_at="2023-11-14T22:03:19Z")),
         queued({"Records": [record("a.jpg", created="2023-11-14T21:00:00.000Z")]}),
         queued({"Records": [record("a.jpg", created="2023-11-14T23:00:00.000Z")]}),
         queued({"Records": [record("a.jpg", created="2023-11-14T22:13:19")]}),
@@ -72,6 +79,8 @@ def test_a_replaced_source_is_made_without_a_listing(scene: Scene, listed: Liste
     ids=[
         "redelivered",
         "backfill",
+        "redelivered backfill",
+        "redriven backfill",
         "redriven",
         "clock ahead",
         "no time zone",

@@ -7,12 +7,13 @@ from tests.pictures import picture
 from thumbsmith import Recipe
 from thumbsmith.aws.worker_memory import (
     HANDLER_MEMORY_BYTES,
-    MEMORY_BYTES_PER_CORE,
     TEMPLATE_MEMORY_BYTES,
+    core_share,
     started_workers,
     worker_count,
     worker_share,
 )
+from thumbsmith.environment import LAMBDA_CORE_MEGABYTES, LAMBDA_DEFAULT_MEGABYTES
 from thumbsmith.worker import usable_cores
 
 MB = 1 << 20
@@ -29,9 +30,16 @@ def test_all_shares_together_fit(size: int):
     assert count == max(1, min(usable_cores(), size // 1769))
 
 
-def test_a_whole_core_has_the_default_limit():
-    """With one whole core, the default memory limit of the recipe applies."""
-    assert worker_share(MEMORY_BYTES_PER_CORE, 1) > Recipe.default().limits.max_memory + 256 * MB
+@pytest.mark.parametrize("size", [LAMBDA_DEFAULT_MEGABYTES, LAMBDA_CORE_MEGABYTES])
+def test_a_default_function_has_the_default_limit(size: int):
+    """In a function with the default memory, and with a whole core, the default memory limit of the recipe applies."""
+    assert worker_share(size * MB, 1) > Recipe.default().limits.max_memory + 256 * MB
+
+
+@pytest.mark.parametrize(("size", "share"), [(None, 1.0), (442, 0.25), (1024, 0.579), (1769, 1.0), (3538, 1.0)])
+def test_memory_gives_a_part_of_a_core(size: int | None, share: float):
+    """A function has CPU time in proportion to its memory. A source is decoded by one process, on one core at most."""
+    assert core_share(size and size * MB) == pytest.approx(share, abs=0.001)
 
 
 def test_outside_lambda_each_core_has_a_worker():

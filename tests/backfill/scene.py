@@ -79,7 +79,12 @@ def backfill(
         for _ in classify(found, stop=never, allow_mass_delete=True):
             pass
         sending = KeySender(
-            queue, lambda key: backfill_message("src", key), opened, model, limits, empty=not queue.depth().total
+            queue,
+            lambda pending: backfill_message("src", pending.key),
+            opened,
+            model,
+            limits,
+            empty=not queue.depth().total,
         )
         for _ in sending.run(found.join, never, threads=2):
             pass

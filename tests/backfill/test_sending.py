@@ -82,7 +82,7 @@ def _listing(count: int, size: int = 3_000_000) -> KeyJoin:
 def test_a_budget_stops_within_a_hundredth(share: float):
     """The cost by the model is at most --max-usd, and within 1 % of it if work remains."""
     model, queue = Model(recipe=Recipe.default(), way="queue"), MemoryQueue()
-    amounts = [source_amount(3_000_000 + 10_000 * (number % 100)) for number in range(20_000)]
+    amounts = [source_amount(3_000_000 + 10_000 * (number % 100), new=False) for number in range(20_000)]
     whole = model.bill(sum(amounts[1:], amounts[0])).total
     limits = SendLimits(max_usd=share * whole, spent=whole / 1000)
     with SentLog(None, "r") as sent_log, _listing(20_000) as listing:
@@ -99,7 +99,7 @@ def test_a_budget_stops_within_a_hundredth(share: float):
 def test_the_next_run_sends_keys_over_the_budget(scene: Scene, sent_log: Path):
     """After a run that reached its budget, the next run sends the rest, and nothing twice."""
     scene.upload(*(f"{number}.jpg" for number in range(20)))
-    queue, one = MemoryQueue(), Model(recipe=scene.recipe, way="queue").bill(source_amount(1000)).total
+    queue, one = MemoryQueue(), Model(recipe=scene.recipe, way="queue").bill(source_amount(1000, new=True)).total
     first = backfill(scene, queue, sent_log, SendLimits(max_usd=one * 8))
     assert first.over_budget
     assert 4 < first.keys < 12

@@ -46,7 +46,7 @@ def test_work_is_counted():
     assert totals.sources == {"missing": 1, "stale": 0, "fresh": 1, "rejected": 0}
     assert (totals.to_make, totals.to_read, totals.failed) == (1, 2_000_000, 0)
     assert (totals.orphaned, totals.to_delete, totals.foreign) == (1, 3, 1)
-    assert totals.amount == source_amount(2_000_000) + ORPHAN
+    assert totals.amount == source_amount(2_000_000, new=True) + ORPHAN
 
 
 def test_the_price_is_printed(capsys: pytest.CaptureFixture[str]):

@@ -49,7 +49,7 @@ def test_defaults_are_those_documented(generate: Generate, template: Render):
     (function,) = resources(template(), "AWS::Lambda::Function", "ThumbnailsConverge")
     assert function["Runtime"] == "python3.13"
     assert function["Architectures"] == ["arm64"]
-    assert (function["MemorySize"], function["Timeout"]) == (1769, 60)
+    assert (function["MemorySize"], function["Timeout"]) == (1024, 60)
     assert function["Handler"] == "thumbsmith.aws.handler.handler"
     assert "ReservedConcurrentExecutions" not in function
     assert "TracingConfig" not in function
@@ -295,7 +295,7 @@ def test_the_dollars_on_the_dashboard_are_those_of_the_model(generate: Generate,
     (page,) = resources(template(), "AWS::CloudWatch::Dashboard")
     body = "".join(part if isinstance(part, str) else "x" for part in page["DashboardBody"]["Fn::Join"][1])
     (expression,) = [each for each in re.findall(r'"expression":"([^"]*)"', body) if "made" in each]
-    model, million = Model(recipe=Recipe.default(), way="uploads"), source_amount(4_000_000) * MILLION
+    model, million = Model(recipe=Recipe.default(), way="uploads"), source_amount(4_000_000, new=True) * MILLION
     logged = LOG_BYTES_PER_IMAGE + LOG_BYTES_PER_INVOCATION / 10
     day = {
         "made": 1e6,

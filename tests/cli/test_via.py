@@ -6,6 +6,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -107,6 +108,17 @@ def test_a_backfill_ends_when_all_is_right(backfill: Backfill):
     assert (again.code, again.summary["fresh"], again.summary["sent"]) == (0, 3, 0)
 
 
+def test_a_message_says_that_nothing_was_made(backfill: Backfill):
+    """For a key without any thumbnail the message has the queue's time, so that the function lists nothing."""
+    backfill.destination.put("a.jpg/small.webp", b"left by a run that was killed", HEADERS)
+    backfill.sync("--no-wait")
+    bodies = [json.loads(message.body) for message in backfill.queue.receive_all(60, 10)]
+    times = {body["keys"][0]: body.get("new_at") for body in bodies}
+    assert {key.rpartition("in/")[2] for key, time in times.items() if time} == {"sub/ü b.jpg", "c+d.jpg"}
+    now = datetime.now(UTC)
+    assert all(abs(datetime.fromisoformat(time) - now) < timedelta(minutes=5) for time in times.values() if time)
+
+
 def test_people_are_told(backfill: Backfill):
     """The estimate by line is on stderr, the result on stdout."""
     with backfill.served():
@@ -178,7 +190,7 @@ def test_what_is_opted_out_is_right(backfill: Backfill):
 def test_a_budget_stops_it(backfill: Backfill):
     """With a small budget some keys are sent, and the exit code shows that some are left."""
     whole = backfill.sync("--dry-run").events[-1]["dollars"]
-    ran = backfill.sync("--max-usd", f"{0.7 * whole:.6f}", "--no-wait")
+    ran = backfill.sync("--max-usd", f"{0.5 * whole:.6f}", "--no-wait")
     assert ran.code == 1
     assert 0 < ran.summary["sent"] < 3
     words = ("sync", backfill.source.url, backfill.destination.url, "--via", backfill.queue.url, "--max-usd", "0")

@@ -1,7 +1,7 @@
 """A function as Lambda runs it: with AWS's runtime client and emulator, under Lambda's restrictions.
 
 Between invocations all processes of the function are stopped, because Lambda freezes them. If this user may make a
-control group, it limits the memory of all processes together.
+control group, it limits the memory of all processes together, and on request their CPU time.
 """
 
 import contextlib
@@ -31,6 +31,7 @@ RUNTIME = Path(__file__).parents[2] / ".venv-runtime" / "bin" / "python"
 RIE = RUNTIME.parents[1] / "lib" / VERSION / "site-packages/samcli/local/rapid" / EMULATORS[platform.machine()]
 CGROUPS = Path("/sys/fs/cgroup")
 SECONDS = 120
+CPU_PERIOD_MICROSECONDS = 20_000
 HANDLER = "thumbsmith.aws.handler.handler"
 
 
@@ -40,6 +41,7 @@ class Group:
 
     folder: Path
     is_old: bool
+    cpu_folder: Path
 
     def limit(self, memory: int) -> None:
         """Set the limit in bytes, without swap."""
@@ -47,6 +49,15 @@ class Group:
         swap, most = ("memory.memsw.limit_in_bytes", memory) if self.is_old else ("memory.swap.max", 0)
         if (self.folder / swap).exists():
             (self.folder / swap).write_text(str(most))
+
+    def limit_cpu(self, cores: float) -> None:
+        """Set the CPU time that all processes get together, in cores."""
+        quota = round(cores * CPU_PERIOD_MICROSECONDS)
+        if self.is_old:
+            (self.cpu_folder / "cpu.cfs_period_us").write_text(str(CPU_PERIOD_MICROSECONDS))
+            (self.cpu_folder / "cpu.cfs_quota_us").write_text(str(quota))
+        else:
+            (self.cpu_folder / "cpu.max").write_text(f"{quota} {CPU_PERIOD_MICROSECONDS}")
 
     @property
     def peak(self) -> int:
@@ -68,18 +79,20 @@ class Group:
 @contextlib.contextmanager
 def group(memory: int) -> Iterator[Group]:
     """Make a control group, and kill its remaining processes at the end. Raises OSError if that is not possible."""
-    is_old = (CGROUPS / "memory").is_dir()
-    folder = CGROUPS / ("memory" if is_old else "") / f"thumbsmith-{secrets.token_hex(4)}"
-    folder.mkdir()
-    made = Group(folder, is_old)
+    is_old, name = (CGROUPS / "memory").is_dir(), f"thumbsmith-{secrets.token_hex(4)}"
+    made = Group(CGROUPS / ("memory" if is_old else "") / name, is_old, CGROUPS / ("cpu" if is_old else "") / name)
+    folders = {made.folder, made.cpu_folder}
     try:
+        for folder in folders:
+            folder.mkdir()
         made.limit(memory)
         yield made
     finally:
         while left := made.processes:
             _send(left, signal.SIGKILL)
             time.sleep(0.05)
-        folder.rmdir()
+        for folder in folders:
+            folder.rmdir()
 
 
 def _send(processes: Iterable[int], number: signal.Signals) -> None:
@@ -197,9 +210,19 @@ class Sandbox:
 
 @contextlib.contextmanager
 def sandbox(
-    code: Path, handler: str, megabytes: int, environment: Mapping[str, str], log: Path, kind: str = "refuses"
+    code: Path,
+    handler: str,
+    megabytes: int,
+    environment: Mapping[str, str],
+    log: Path,
+    kind: str = "refuses",
+    *,
+    cores: float | None = None,
 ) -> Iterator[Sandbox]:
-    """Run a handler in a sandbox of a kind (`restrictions.KINDS`) until the end of the block."""
+    """Run a handler in a sandbox of a kind (`restrictions.KINDS`) until the end of the block.
+
+    `cores` limits its CPU time, which needs a control group.
+    """
     port, api = free_ports(2)
     variables = {
         "PATH": "/usr/bin:/bin",
@@ -216,7 +239,10 @@ def sandbox(
     command += ["--runtime-api-address", f"127.0.0.1:{api}", RUNTIME, "-m", "awslambdaric", handler]
     with _members(megabytes << 20) as members, log.open("wb") as out:
         if members:
-            entering = f'echo $$ > {members.folder}/cgroup.procs; exec "$@"'
+            if cores is not None:
+                members.limit_cpu(cores)
+            folders = {members.folder, members.cpu_folder}
+            entering = "".join(f"echo $$ > {folder}/cgroup.procs; " for folder in folders) + 'exec "$@"'
             command = [shutil.which("sh"), "-c", entering, "sh", *command]
         process = subprocess.Popen(command, cwd=code, env=variables, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
         try:

@@ -54,7 +54,9 @@ class Run:
     recipe, "s" for the `sync` after it. `made` is an earlier content that already has thumbnails. `crashes` and
     `duplicates` are the maximum numbers of these, and `freezes` the number of frozen functions, which return their
     messages as `answer` says. `numbered` says whether messages have numbers; the real protocol uses only
-    the key. `counted` says whether a message shows that it was delivered before. With `side_by_side`, new workers may
+    the key. `counted` says whether a message shows that it was delivered before. With `planned`, the
+    message of the `sync` says whether its plan found nothing in the destination: then its first delivery is as that of
+    a new source. With `side_by_side`, new workers may
     have the old recipe until the `sync`.
     """
 
@@ -70,6 +72,7 @@ class Run:
     digests: bool = False
     numbered: bool = False
     counted: bool = False
+    planned: bool = False
     side_by_side: bool = False
     merged: bool = True
     limit: int = 12_000_000
@@ -175,8 +178,9 @@ class _Explorer:
         if letter == "s" and any(recipe != moment.recipe for recipe in busy):
             return
         event = Event(number + 1, exists=bool(moment.content)) if self.run.numbered else HINT
-        if letter == "s" and self.run.counted:  # a sync lists always
-            event = event._replace(redelivered=True)
+        if letter == "s" and self.run.counted:  # the message says whether the plan found something made of the source
+            is_untouched = self.run.planned and not self.destinations[state.destination].objects
+            event = event._replace(redelivered=not is_untouched)
         queue = state.queue if letter == "r" else _with(state.queue, event)
         yield f"change {letter}", state._replace(moment=number + 1, queue=queue)
 

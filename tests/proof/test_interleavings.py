@@ -181,6 +181,41 @@ def test_first_deliveries_do_not_list(history: str, settings: dict[str, Any], at
     _run(history, at_least, **FIRST, **settings)
 
 
+@pytest.mark.parametrize(
+    ("history", "settings", "at_least"),
+    [
+        ("As", {"duplicates": 0}, 900),
+        ("sAP", {"crashes": 0, "duplicates": 0}, 25_000),
+        ("AsP", {"crashes": 0, "duplicates": 0}, 14_000),
+        ("As-", {"crashes": 0, "duplicates": 0}, 9_000),
+        ("rAs", {"duplicates": 0}, 1_400),
+        ("Ars", {"duplicates": 0}, 1_500),
+        ("As", {"crashes": 0, "duplicates": 0, "freezes": 1}, 2_300),
+    ],
+)
+def test_a_backfill_lists_where_its_plan_found_something(history: str, settings: dict[str, Any], at_least: int):
+    """The same for a backfill whose message says that its plan found nothing made of the source."""
+    _run(history, at_least, planned=True, **FIRST, **settings)
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize(
+    ("history", "settings", "at_least"),
+    [
+        ("AsP", {"duplicates": 0}, 190_000),
+        ("As-", {"duplicates": 0}, 92_000),
+        ("As", {"crashes": 2}, 18_000),
+        ("ArsP", {"duplicates": 0}, 190_000),
+        ("rAsP", {"duplicates": 0}, 190_000),
+        ("As", {"workers": 3}, 15_000),
+        ("AssP", {"crashes": 0, "duplicates": 0}, 50_000),
+    ],
+)
+def test_backfills_in_large_cases(history: str, settings: dict[str, Any], at_least: int):
+    """The same for longer histories, more deaths and more workers."""
+    _run(history, at_least, planned=True, **FIRST, **settings)
+
+
 @pytest.mark.deep
 @pytest.mark.parametrize(
     ("history", "settings", "at_least"),

@@ -13,7 +13,7 @@ from tests.servers.fixtures import administrator, needs_servers
 from tests.store.contract import HEADERS, content_of
 from thumbsmith.errors import SourceChanged, StoreError
 from thumbsmith.store import Headers, Store, open_store
-from thumbsmith.store.s3 import FIRST_READ_BYTES, S3Store
+from thumbsmith.store.s3 import AHEAD_BYTES, FIRST_READ_BYTES, S3Store
 
 pytestmark = needs_servers
 
@@ -95,6 +95,18 @@ def test_requests_of_a_read(store: S3Store, size: int) -> None:
     with counted() as counts:
         assert content_of(store, "a.jpg") == noise(size)
     assert counts == {"GET": 1 + (size > FIRST_READ_BYTES)}
+
+
+@pytest.mark.parametrize("size", [0, AHEAD_BYTES, AHEAD_BYTES + 1])
+def test_requests_of_a_read_ahead(store: S3Store, size: int) -> None:
+    """An object that is read ahead takes one GET, up to 4 MiB; an empty one is found to be empty."""
+    store.put("a.jpg", noise(size), HEADERS)
+    with counted() as counts:
+        reader = store.open_ahead("a.jpg")
+        assert reader is not None
+        assert reader.read(0, size) == noise(size)
+    assert counts["GET"] == 1 + (size > AHEAD_BYTES)
+    assert store.open_ahead("b.jpg") is None
 
 
 def test_requests_of_everything_else(store: S3Store) -> None:

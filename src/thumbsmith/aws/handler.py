@@ -18,7 +18,7 @@ _LAUNCHED = Launched()  # before the imports below
 
 from typing import Any, Final  # noqa: E402 - after the launch, like all that follow
 
-from thumbsmith.aws.worker_memory import started_workers, worker_count  # noqa: E402 - as above
+from thumbsmith.aws.worker_memory import core_share, started_workers, worker_count  # noqa: E402 - as above
 from thumbsmith.dispatch.converger import Converger  # noqa: E402 - as above
 from thumbsmith.dispatch.invocation import Context, handle  # noqa: E402 - as above
 from thumbsmith.dispatch.settings import FunctionSettings, larger_machines  # noqa: E402 - as above
@@ -35,7 +35,7 @@ def _cold_start() -> Converger | ThumbsmithError:
         settings = FunctionSettings.from_environment()
         log_isolation(workers.layers())
         threads = LAMBDA_THREADS_PER_CORE * worker_count(memory)
-        return Converger(settings, workers, threads, larger_machines(settings))
+        return Converger(settings, workers, threads, larger_machines(settings), core_share(memory))
     except ThumbsmithError as problem:
         log_problem(problem)
         return problem

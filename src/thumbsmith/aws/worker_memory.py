@@ -1,4 +1,4 @@
-"""The number of workers in a Lambda function, and the memory of each.
+"""The number of workers in a Lambda function, and the memory and the processor of each.
 
 Lambda ends a function whose processes together exceed its memory, and everything it was doing starts again. A source
 that needs too much memory must be rejected instead. So each worker process may use its share of the memory only.
@@ -24,6 +24,11 @@ TEMPLATE_MEMORY_BYTES: Final = 48 << 20
 def worker_count(memory: int | None) -> int:
     """Return the number of workers for a function with this memory in bytes; None is a machine outside of Lambda."""
     return max(1, min(usable_cores(), memory // MEMORY_BYTES_PER_CORE)) if memory else usable_cores()
+
+
+def core_share(memory: int | None) -> float:
+    """Return the part of a core, at most 1, that a source gets in a function with this memory in bytes."""
+    return min(memory / MEMORY_BYTES_PER_CORE, 1.0) if memory else 1.0
 
 
 def worker_share(memory: int, count: int) -> int:

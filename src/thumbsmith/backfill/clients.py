@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any, Final
 
@@ -179,6 +181,13 @@ class Queue:
         refused = answer["Failed"][0]
         sentence = f"{self.url}: {len(remaining)} messages were not accepted: {refused.get('Code')}"
         raise StoreError(sentence, transient=not refused.get("SenderFault", False))
+
+    def clock_lead(self) -> float:
+        """Return by how many seconds the clock of this machine is ahead of the queue's: 0 if the queue does not say."""
+        with translate_aws_errors(self.url):
+            answer = self.sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=["QueueArn"])
+        stated = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+        return time.time() - parsedate_to_datetime(stated).timestamp() if stated else 0.0
 
     def depth(self) -> QueueDepth:
         """Return the number of messages. Very recent sends and deletions may not be counted yet."""

@@ -89,7 +89,7 @@ class KeySender:
     """
 
     sender: Sender
-    message: Callable[[str], str]
+    message: Callable[[PendingKey], str]
     sent_log: SentLog
     model: Model
     limits: SendLimits = NO_LIMITS
@@ -109,7 +109,7 @@ class KeySender:
             yield self.sent
 
     def _send(self, batch: list[PendingKey]) -> list[PendingKey]:
-        self.sender.send([self.message(pending.key) for pending in batch])
+        self.sender.send([self.message(pending) for pending in batch])
         return batch
 
     def _paced_batches(self, listing: KeyJoin, stop: Callable[[], bool]) -> Iterator[list[PendingKey]]:
@@ -156,7 +156,11 @@ def amount_of(listing: KeyJoin) -> Amount:
 
 
 def _amount(batch: Sequence[PendingKey]) -> Amount:
-    return sum((source_amount(pending.size) if pending.listed else ORPHAN for pending in batch), NOTHING)
+    return sum(map(_amount_of_key, batch), NOTHING)
+
+
+def _amount_of_key(pending: PendingKey) -> Amount:
+    return source_amount(pending.size, new=pending.untouched) if pending.listed else ORPHAN
 
 
 class HasDepth(Protocol):

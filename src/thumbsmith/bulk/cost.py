@@ -15,7 +15,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias
 
 from thumbsmith.bulk.prices import PRICES, Prices
-from thumbsmith.environment import LAMBDA_CORE_MEGABYTES, LAMBDA_THREADS_PER_CORE
+from thumbsmith.environment import LAMBDA_CORE_MEGABYTES, LAMBDA_DEFAULT_MEGABYTES, LAMBDA_THREADS_PER_CORE
 from thumbsmith.image.geometry import plan
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.model import Format
@@ -72,7 +72,8 @@ MANIFEST_BYTES: Final = 2_000
 LOG_BYTES_PER_IMAGE: Final = 400
 LOG_BYTES_PER_INVOCATION: Final = 1_220
 
-# A source is read in a first request, and then in blocks (worker/wire.py, image/stream.py).
+# A source is read in a first request, and then in blocks (worker/wire.py, image/stream.py). A function that renders it
+# for certain gets the first block at once (store/s3.py).
 _FIRST_READ_BYTES: Final = 128 << 10
 _BLOCK_BYTES: Final = 4 << 20
 
@@ -82,11 +83,16 @@ _ASPECT: Final = (3, 2)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Amount:
-    """An amount of work: sources to render, their bytes, the GETs to read them; and keys with orphans to delete."""
+    """An amount of work: sources to render, their bytes, the GETs to read them; and keys with orphans to delete.
+
+    Nothing was made of `new` of these sources. `header_reads` are the GETs that only bring the header of a new source.
+    """
 
     sources: float = 0
     bytes: float = 0
     reads: float = 0
+    new: float = 0
+    header_reads: float = 0
     orphans: float = 0
 
     def __add__(self, other: Amount) -> Amount:
@@ -94,6 +100,8 @@ class Amount:
             sources=self.sources + other.sources,
             bytes=self.bytes + other.bytes,
             reads=self.reads + other.reads,
+            new=self.new + other.new,
+            header_reads=self.header_reads + other.header_reads,
             orphans=self.orphans + other.orphans,
         )
 
@@ -102,6 +110,8 @@ class Amount:
             sources=self.sources * factor,
             bytes=self.bytes * factor,
             reads=self.reads * factor,
+            new=self.new * factor,
+            header_reads=self.header_reads * factor,
             orphans=self.orphans * factor,
         )
 
@@ -110,10 +120,11 @@ NOTHING: Final = Amount()
 ORPHAN: Final = Amount(orphans=1)
 
 
-def source_amount(size: float) -> Amount:
-    """Return the amount for one source of this many bytes."""
-    reads = 1 + (ceil(size / _BLOCK_BYTES) if size > _FIRST_READ_BYTES else 0)
-    return Amount(sources=1, bytes=size, reads=reads)
+def source_amount(size: float, *, new: bool) -> Amount:
+    """Return the amount for one source of this many bytes. `new` says that nothing was made of it."""
+    is_longer = size > _FIRST_READ_BYTES
+    reads = 1 + (ceil(size / _BLOCK_BYTES) if is_longer else 0)
+    return Amount(sources=1, bytes=size, reads=reads, new=new, header_reads=new and is_longer)
 
 
 @dataclass(slots=True)
@@ -140,7 +151,7 @@ class Totals:
             self.sources[status.state] += 1
             if status.state in {State.MISSING, State.STALE}:
                 self.to_read += status.source.size
-                self.amount += source_amount(status.source.size)
+                self.amount += source_amount(status.source.size, new=status.untouched)
         elif status.orphaned:
             self.amount += ORPHAN
 
@@ -174,7 +185,7 @@ class Model:
     recipe: Recipe
     way: Way = "here"
     milliseconds: float | None = None
-    megabytes: int = LAMBDA_CORE_MEGABYTES
+    megabytes: int = LAMBDA_DEFAULT_MEGABYTES
     trickle: bool = False
     request_seconds: float = SECONDS_PER_REQUEST
     reads: bool = True
@@ -222,15 +233,17 @@ class Model:
     def requests(self, amount: Amount) -> dict[str, float]:
         """Return the number of requests to S3, by the name of the operation (docs/s3.md, "What it costs").
 
-        The first delivery of S3's event lists nothing, and its first GET of the source replaces a HEAD.
+        A function that gets the first message about a new source lists nothing. Its first GET of the source replaces a
+        HEAD, and brings the first block of the source as well.
         """
         reads, writes, keys = self.reads, self.writes, amount.sources + amount.orphans
-        first = amount.sources if self.way == "uploads" else 0
+        has_first_messages = self.way in {"uploads", "queue"}
+        new, header_reads = has_first_messages * amount.new, has_first_messages * amount.header_reads
         return {
             "PUT": writes * amount.sources * (1 + self.renditions),
-            "LIST": writes * (keys - first),
-            "GET": reads * (amount.reads + 2 * amount.orphans) + writes * keys,
-            "HEAD": reads * (2 * keys - first),
+            "LIST": writes * (keys - new),
+            "GET": reads * (amount.reads - header_reads + 2 * amount.orphans) + writes * keys,
+            "HEAD": reads * (2 * keys - new),
         }
 
     def function_seconds(self, amount: Amount) -> float:

@@ -12,7 +12,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Final, Self, TypeVar
@@ -36,7 +36,7 @@ PRAGMA synchronous = OFF;
 PRAGMA cache_size = -4096;
 CREATE TABLE entry (key BLOB, etag TEXT, size INTEGER, objects TEXT);
 CREATE TABLE unmanaged (key BLOB, etag TEXT, size INTEGER);
-CREATE TABLE pending (key BLOB, listed INTEGER, size INTEGER, etag TEXT, deletes INTEGER, is_new INTEGER);
+CREATE TABLE pending (key BLOB, listed INTEGER, size INTEGER, etag TEXT, deletes INTEGER, untouched INTEGER);
 """
 
 # One row for each key. Entries of the source have an etag. The destination may have several, each with some objects.
@@ -66,10 +66,10 @@ class Scope:
         """Return how workers are isolated where the recipe does not say: the files of a folder have one owner."""
         return IsolationKind.SHARED if self.source.local_root else IsolationKind.SOURCE
 
-    def attempt(self, key: str, renderer: Renderer, *, is_new: bool = False) -> Result:
+    def attempt(self, key: str, renderer: Renderer, *, untouched: bool = False) -> Result:
         """Converge one key; return its outcome or error.
 
-        `is_new` says that a scan found nothing under the key in the destination. Then it is not listed again.
+        `untouched` says that a scan found nothing under the key in the destination. Then it is not listed again.
         """
         return attempt(
             key,
@@ -77,7 +77,7 @@ class Scope:
             self.destination,
             self.recipe,
             renderer=renderer,
-            options=replace(self.options, first_delivery=True) if is_new else self.options,
+            options=replace(self.options, first_delivery=True) if untouched else self.options,
             check=self._check_source if self.identity else None,
         )
 
@@ -193,8 +193,7 @@ class KeyRow:
 class PendingKey:
     """A key to converge. `listed` says whether a source was listed; `size` (bytes) and `etag` are of its version.
 
-    `deletes` says that obsolete thumbnails of the source will be deleted, `is_new` that the destination has no object
-    of a listed source.
+    `deletes` says that obsolete thumbnails of the source will be deleted, `untouched` that nothing was made of it.
     """
 
     key: str
@@ -202,7 +201,7 @@ class PendingKey:
     size: int = 0
     etag: str = ""
     deletes: bool = False
-    is_new: bool = False
+    untouched: bool = False
 
 
 class KeyJoin(Closing):
@@ -305,17 +304,19 @@ class KeyJoin(Closing):
 
     def add_pending(self, keys: Iterable[PendingKey]) -> None:
         """Store keys for `pending`."""
-        rows = [(encode_key(each.key), *astuple(each)[1:]) for each in keys]
+        rows = [
+            (encode_key(each.key), each.listed, each.size, each.etag, each.deletes, each.untouched) for each in keys
+        ]
         self._insert("INSERT INTO pending VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def pending(self, *, listed: bool | None = None, deletes: bool | None = None) -> Iterator[PendingKey]:
         """Yield the stored keys in their original order: all, or only those with these values."""
         query = """
-            SELECT key, listed, size, etag, deletes, is_new FROM pending
+            SELECT key, listed, size, etag, deletes, untouched FROM pending
             WHERE (?1 IS NULL OR listed = ?1) AND (?2 IS NULL OR deletes = ?2) ORDER BY rowid
         """
-        for raw, is_listed, size, etag, does_delete, is_new in self._database.execute(query, (listed, deletes)):
-            yield PendingKey(decode_key(raw), bool(is_listed), size, etag, bool(does_delete), bool(is_new))
+        for raw, is_listed, size, etag, *flags in self._database.execute(query, (listed, deletes)):
+            yield PendingKey(decode_key(raw), bool(is_listed), size, etag, *map(bool, flags))
 
     def close(self) -> None:
         """Close and delete the file. Safe to repeat."""

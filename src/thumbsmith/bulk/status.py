@@ -46,9 +46,10 @@ class KeyStatus:
     """How the objects under one key agree with the source, and why.
 
     `source` and `state` are None if there is no source. `renditions` counts the managed renditions under the key.
-    `orphaned` are managed objects that are obsolete; `foreign` are not managed. `settled` says that there is nothing
-    to render, record or delete. `error` says why there is no status. `unlisted` says that listing failed: the key is
-    an unreadable file or folder (with a final "/"), or its thumbnails could not be listed.
+    `orphaned` are managed objects that are obsolete; `foreign` are not managed. `settled` says that there is nothing to
+    render, record or delete, and `untouched` that nothing was made of the source. `error` says why there is no status.
+    `unlisted` says that listing failed: the key is an unreadable file or folder (with a final "/"), or its thumbnails
+    could not be listed.
     """
 
     key: str
@@ -60,6 +61,7 @@ class KeyStatus:
     orphaned: tuple[ObjectInfo, ...] = ()
     foreign: tuple[ObjectInfo, ...] = ()
     settled: bool = False
+    untouched: bool = False
     unlisted: bool = False
     error: ThumbsmithError | None = None
 
@@ -321,6 +323,7 @@ class StatusReader:
             renditions=_count_renditions(row),
             orphaned=orphaned,
             settled=assessment.settled and not orphaned and (self.cache_persists or not assessment.touched),
+            untouched=not row.objects,
         )
 
 

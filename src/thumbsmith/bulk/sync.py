@@ -140,14 +140,8 @@ def _pending(status: KeyStatus) -> PendingKey:
     source = status.source
     if source is None:
         return PendingKey(status.key, False)
-    return PendingKey(
-        status.key,
-        True,
-        source.size,
-        source.etag,
-        deletes=bool(status.orphaned),
-        is_new=status.state is State.MISSING and not status.renditions,
-    )
+    deletes, untouched = bool(status.orphaned), status.untouched
+    return PendingKey(status.key, True, source.size, source.etag, deletes=deletes, untouched=untouched)
 
 
 def _is_pending(status: KeyStatus) -> bool:
@@ -183,7 +177,7 @@ def _converge_all(
 
     def converge(pending: PendingKey) -> SyncResult:
         with lock(pending.key):
-            result = found.scope.attempt(pending.key, renderer, is_new=pending.is_new)
+            result = found.scope.attempt(pending.key, renderer, untouched=pending.untouched)
         return SyncResult(key=result.key, listed=pending.listed, outcome=result.outcome, error=result.error)
 
     def stopped() -> bool:

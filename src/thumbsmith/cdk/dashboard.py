@@ -14,7 +14,7 @@ from thumbsmith.bulk.prices import PRICES
 from thumbsmith.cdk.function import QueueFunction
 from thumbsmith.cdk.machine import Machine
 from thumbsmith.cdk.monitoring import FIVE_MINUTES, function_metric
-from thumbsmith.environment import LAMBDA_CORE_MEGABYTES, METRICS_NAMESPACE
+from thumbsmith.environment import LAMBDA_DEFAULT_MEGABYTES, METRICS_NAMESPACE
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.names import expected
 
@@ -27,7 +27,7 @@ DAY: Final = Duration.days(1)
 WIDTH: Final = 8
 
 # Requests that read a photograph of up to 4 MiB and its manifest (docs/s3.md). A HEAD costs as much as a GET.
-GETS_PER_IMAGE: Final = 4
+GETS_PER_IMAGE: Final = 3
 
 
 def dashboard_of(
@@ -93,7 +93,7 @@ def _dollars(converging: QueueFunction, machine: Machine, recipe: Recipe) -> clo
     function, puts = converging.function, 1 + len(expected(recipe, "jpeg", alpha=False))
     an_image = (puts * PRICES.thousand_puts + GETS_PER_IMAGE * PRICES.thousand_gets) / 1000
     size = machine.memory_size
-    gigabytes = (LAMBDA_CORE_MEGABYTES if Token.is_unresolved(size) else size) / 1024
+    gigabytes = (LAMBDA_DEFAULT_MEGABYTES if Token.is_unresolved(size) else size) / 1024
     counted = {
         "made": (_images(function, "made", DAY), an_image),
         "milliseconds": (

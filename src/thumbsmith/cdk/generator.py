@@ -62,7 +62,7 @@ class ThumbnailGenerator(Construct):
     - `recipe`: the path of a file, or TOML text. Default: Thumbsmith's default recipe.
     - `trigger`: the service that reports changes, "s3" (default) or "eventbridge".
     - `runtime`: a version of Python, such as "3.13" (default). `architecture`: "arm64" (default) or "x86_64".
-    - `memory_size`: MB of memory (1769). `timeout`: seconds for one call (60).
+    - `memory_size`: MB of memory (1024). `timeout`: seconds for one call (60).
     - `batch_size`: messages for each call (10). More than 10 need a `batching_window`: seconds to wait for them (0).
     - `max_concurrency`: functions that run at the same time (100).
     - `max_receive_count`: tries before a message is moved to the dead-letter queue (5).

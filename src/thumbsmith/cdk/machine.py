@@ -12,7 +12,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 
 from thumbsmith.cdk import props
-from thumbsmith.environment import LAMBDA_CORE_MEGABYTES
+from thumbsmith.environment import LAMBDA_DEFAULT_MEGABYTES
 from thumbsmith.errors import UsageError
 
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
@@ -56,12 +56,12 @@ SHARED_FUNCTION_PROPS: Final = ("runtime", "architecture", "memory_size", "timeo
 class Machine:
     """The configuration of a function and of the queue that feeds it. These are the only defaults.
 
-    `memory_size` is in MB: by default that of one whole core.
+    `memory_size` is in MB.
     """
 
     runtime: lambda_.Runtime = lambda_.Runtime.PYTHON_3_13
     architecture: lambda_.Architecture = lambda_.Architecture.ARM_64
-    memory_size: int = LAMBDA_CORE_MEGABYTES
+    memory_size: int = LAMBDA_DEFAULT_MEGABYTES
     timeout: Duration = field(default_factory=lambda: Duration.seconds(60))
     batch_size: int = 10
     batching_window: Duration = field(default_factory=lambda: Duration.seconds(0))

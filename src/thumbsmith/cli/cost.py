@@ -21,7 +21,7 @@ from thumbsmith.cli.arguments import json_option, recipe_from, recipe_option, re
 from thumbsmith.cli.command import Number, Words, command
 from thumbsmith.cli.terminal import emit
 from thumbsmith.cli.wording import format_duration, parse_count
-from thumbsmith.environment import LAMBDA_CORE_MEGABYTES
+from thumbsmith.environment import LAMBDA_DEFAULT_MEGABYTES
 
 # Characters for the name of a line of a bill.
 _NAME_WIDTH: Final = 20
@@ -61,8 +61,8 @@ _NAME_WIDTH: Final = 20
     "--memory",
     metavar="MB",
     type=Number(128, 10240),
-    default=LAMBDA_CORE_MEGABYTES,
-    help=f"Memory of the function in MB. Default: {LAMBDA_CORE_MEGABYTES}.",
+    default=LAMBDA_DEFAULT_MEGABYTES,
+    help=f"Memory of the function in MB. Default: {LAMBDA_DEFAULT_MEGABYTES}.",
 )
 @click.option(
     "--at-once",
@@ -122,7 +122,7 @@ def cost(
         megapixels=megapixels,
     )
     size_bytes = size * 1e6 if size is not None else megapixels * MILLION * SOURCE_BYTES_PER_PIXEL
-    amount = source_amount(size_bytes) * parse_count("--images", images)
+    amount = source_amount(size_bytes, new=True) * parse_count("--images", images)
     models = [model, replace(model, trickle=True)] if via == "uploads" else [model]
     bills = [each.bill(amount) for each in models]
     if storage:

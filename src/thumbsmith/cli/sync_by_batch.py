@@ -98,7 +98,7 @@ class _JobRun:
         *_, counted = jobs.follow(job, self._pause, self.stopped, frozenset({"Suspended"}))
         if counted.status != "Suspended":
             return self._fail(job, counted.status, counted.reasons)
-        work = amount or source_amount(TYPICAL_SOURCE_BYTES) * counted.total
+        work = amount or source_amount(TYPICAL_SOURCE_BYTES, new=True) * counted.total
         try:
             self._require_budget(work)
         except UsageError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -27,7 +28,7 @@ from thumbsmith.bulk import cost
 from thumbsmith.bulk.cost import Model
 from thumbsmith.bulk.manifest_cache import cache_file
 from thumbsmith.bulk.parallel import wait_or_stop
-from thumbsmith.bulk.scan import Scope, StoreScan
+from thumbsmith.bulk.scan import PendingKey, Scope, StoreScan
 from thumbsmith.cli.scope import listed_stores
 from thumbsmith.cli.stopping import stoppable
 from thumbsmith.cli.sync_on_aws import Backfill, bucket_of, model_of, plan_keys, print_estimate
@@ -91,9 +92,8 @@ class _QueueRun:
             if self.backfill.dry_run:
                 return sent
             empty = not self.queue.depth().total
-            sender = KeySender(
-                self.queue, partial(_message, *bucket, retry=retry), self.log, model, self._limits(found), empty
-            )
+            message = partial(_message, *bucket, retry=retry, clock_lead=self.queue.clock_lead())
+            sender = KeySender(self.queue, message, self.log, model, self._limits(found), empty)
             with self.console.progress("send", int(amount.sources + amount.orphans)) as advance:
                 before = 0
                 for so_far in sender.run(found.join, self.stopped):
@@ -187,8 +187,10 @@ class _QueueRun:
             self.console.print(f"left: {found.keys:,} in all; check the dead-letter queue (thumbsmith redrive)")
 
 
-def _message(bucket: str, prefix: str, key: str, *, retry: bool) -> str:
-    return backfill_message(bucket, prefix + key, retry=retry)
+def _message(bucket: str, prefix: str, pending: PendingKey, *, retry: bool, clock_lead: float) -> str:
+    """Return the message for a key, with the time by the queue's clock if nothing was made of the source."""
+    now = datetime.fromtimestamp(time.time() - clock_lead, UTC).isoformat(timespec="seconds")
+    return backfill_message(bucket, prefix + pending.key, retry=retry, new_at=now if pending.untouched else None)
 
 
 def _log_file(scope: Scope, queue: Queue) -> Path | None:

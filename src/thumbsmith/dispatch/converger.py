@@ -38,19 +38,20 @@ class KeyJob:
     """One key to converge. `sent` is the time of the request, in epoch seconds.
 
     `retry`: try again although a rejection is recorded. `redelivered`: an earlier request was not acknowledged.
-    `just_created`: all requests are messages in which S3 reported moments ago that the object was created.
+    `is_new`: in all requests, S3 reported moments ago that the object was created, or a backfill that nothing was made
+    of it.
     """
 
     key: str
     retry: bool = False
     sent: float | None = None
     redelivered: bool = False
-    just_created: bool = False
+    is_new: bool = False
 
     @property
     def options(self) -> Options:
         """Return the options of the run. A redelivered message may follow a run that ended before its commit."""
-        first_delivery = self.just_created and not self.redelivered
+        first_delivery = self.is_new and not self.redelivered
         return Options(retry_rejected=self.retry, first_delivery=first_delivery)
 
 
@@ -85,15 +86,15 @@ class Deadline:
     answer_seconds: float = ANSWER_SECONDS
 
     @classmethod
-    def after(cls, seconds: float, limits: Limits) -> Self:
+    def after(cls, seconds: float, limits: Limits, core_share: float = 1.0) -> Self:
         """Return the deadline of an invocation that Lambda ends after this time.
 
-        A key needs as much time as the limits allow for one source, but at most half of the usable time: even a short
-        invocation begins its first keys.
+        A key needs as much time as the limits allow for one source on this part of a core, but at most half of the
+        usable time: even a short invocation begins its first keys.
         """
         answer_seconds = min(ANSWER_SECONDS, seconds / 4)
         usable = seconds - answer_seconds
-        needed_seconds = min(limits.max_cpu_seconds + STORE_SECONDS, usable / 2)
+        needed_seconds = min(limits.max_cpu_seconds / core_share + STORE_SECONDS, usable / 2)
         return cls(monotonic() + usable, needed_seconds, answer_seconds)
 
     @property
@@ -134,13 +135,15 @@ class DeadlineRenderer(Protocol):
 class Converger:
     """Converges keys between two stores with `threads` threads.
 
-    `escalate` sends the key of a source to a larger machine; None where there is no such machine.
+    `escalate` sends the key of a source to a larger machine; None where there is no such machine. `core_share` is the
+    part of a core that a source gets.
     """
 
     settings: FunctionSettings
     renderer: DeadlineRenderer
     threads: int = LAMBDA_THREADS_PER_CORE
     escalate: Callable[[str], None] | None = None
+    core_share: float = 1.0
 
     def converge_all(self, jobs: Collection[KeyJob], deadline: Deadline) -> Iterator[KeyResult]:
         """Yield the result of each job as soon as it is done, in any order; at the deadline, of all that remain.

@@ -32,7 +32,8 @@ def handle(event: Any, context: Context, converger: Converger) -> dict[str, Any]
     the outcome of each key. Raises EventFailed where the answer cannot express a failure.
     """
     telemetry = Telemetry(context.function_name, context.aws_request_id)
-    deadline = Deadline.after(context.get_remaining_time_in_millis() / 1000, converger.settings.recipe.limits)
+    seconds, limits = context.get_remaining_time_in_millis() / 1000, converger.settings.recipe.limits
+    deadline = Deadline.after(seconds, limits, converger.core_share)
     return Invocation(converger, telemetry, deadline, event).run()
 
 
@@ -184,7 +185,7 @@ def check_keys(invocation: Invocation) -> None:
             found = invocation.converger.settings.key_of(event) if isinstance(event, KeyChanged) else event
             if isinstance(event, KeyChanged) and isinstance(found, str):
                 retry = event.restored or event.retry
-                job = KeyJob(found, retry, request.sent, request.redelivered, _is_just_created(event, request))
+                job = KeyJob(found, retry, request.sent, request.redelivered, _is_new(event, request))
                 _add_job(invocation, job, request.id)
             elif isinstance(found, Unreadable):
                 invocation.telemetry.unreadable(found.detail, request.id or None)
@@ -194,19 +195,19 @@ def check_keys(invocation: Invocation) -> None:
                 invocation.skipped.append((request.id, found))
 
 
-def _is_just_created(event: KeyChanged, request: Request) -> bool:
-    """Return whether a queue received S3's report of a new object moments after the object was created.
+def _is_new(event: KeyChanged, request: Request) -> bool:
+    """Return whether a queue received the message moments after the time at which nothing was made of the object.
 
     A message from a dead-letter queue is sent again much later, and its number of deliveries begins again. A direct
     call has no such number. Where the clock of the sender is wrong, the time says nothing.
     """
-    if event.created is None or request.sent is None:
+    if event.new_at is None or request.sent is None:
         return False
     try:
-        created = datetime.fromisoformat(event.created)
+        new_at = datetime.fromisoformat(event.new_at)
     except ValueError:
         return False
-    return created.tzinfo is not None and abs(request.sent - created.timestamp()) < FIRST_DELIVERY_SECONDS
+    return new_at.tzinfo is not None and abs(request.sent - new_at.timestamp()) < FIRST_DELIVERY_SECONDS
 
 
 def _add_job(invocation: Invocation, job: KeyJob, requester: str) -> None:
@@ -218,7 +219,7 @@ def _add_job(invocation: Invocation, job: KeyJob, requester: str) -> None:
         retry=known.retry or job.retry,
         sent=min(times, default=None),
         redelivered=known.redelivered or job.redelivered,
-        just_created=known.just_created and job.just_created,
+        is_new=known.is_new and job.is_new,
     )
     invocation.requesters.setdefault(job.key, []).append(requester)
 

@@ -254,7 +254,7 @@ class StoreDriver:
 
     def _open_source(self) -> ObjectInfo | None:
         try:
-            reader = self.source.open(self.key)
+            reader = self.source.open_ahead(self.key)
         except Rejected:  # it is archived: the rejection is recorded when it is rendered
             return self.source.head(self.key)
         if reader is None:

@@ -190,6 +190,13 @@ class Store(ABC):
         Raises Rejected for an archived one.
         """
 
+    def open_ahead(self, key: str) -> OpenObject | None:
+        """Return what `open` returns, for an object that is read from its beginning soon, and mostly in full.
+
+        A store that is billed by request may get more bytes with the first one.
+        """
+        return self.open(key)
+
     @abstractmethod
     def put(self, key: str, data: bytes, headers: Headers) -> str:
         """Store the object, replacing an earlier one; return the new etag. A failure leaves the earlier one intact."""
