@@ -68,8 +68,8 @@ class SentLog(Closing):
         """Record that these keys were sent now."""
         rows = [(encode_key(each.key), self._version(each), time.time()) for each in keys]
         statement = (
-            "INSERT INTO sent_1 VALUES (?1, ?2, 1, ?3) ON CONFLICT (key) DO UPDATE SET"
-            " sends = CASE WHEN version = ?2 THEN sends + 1 ELSE 1 END, version = ?2, at = ?3"
+            "INSERT INTO sent_1 VALUES (?, ?, 1, ?) ON CONFLICT (key) DO UPDATE SET version = excluded.version,"
+            " sends = CASE WHEN version = excluded.version THEN sends + 1 ELSE 1 END, at = excluded.at"
         )
         with contextlib.suppress(sqlite3.Error):
             self._database.execute("BEGIN")

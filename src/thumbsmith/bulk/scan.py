@@ -313,7 +313,7 @@ class KeyJoin(Closing):
         """Yield the stored keys in their original order: all, or only those with these values."""
         query = """
             SELECT key, listed, size, etag, deletes, untouched FROM pending
-            WHERE (?1 IS NULL OR listed = ?1) AND (?2 IS NULL OR deletes = ?2) ORDER BY rowid
+            WHERE listed = coalesce(?, listed) AND deletes = coalesce(?, deletes) ORDER BY rowid
         """
         for raw, is_listed, size, etag, *flags in self._database.execute(query, (listed, deletes)):
             yield PendingKey(decode_key(raw), bool(is_listed), size, etag, *map(bool, flags))
