@@ -33,7 +33,7 @@ _EVENTBRIDGE_RESTORED: Final = "Object Restore Completed"
 _S3_RECORD_VERSION: Final = re.compile(r"2\.\d+")
 
 # SeaweedFS keeps the objects of a bucket in a folder below this one, the parts of uploads in a folder of the bucket,
-# and the versions of an object in a folder beside it. Its attributes name the latest version, so it changes last.
+# and the versions of an object in a folder next to it. Its attributes name the latest version, so it changes last.
 _SEAWEEDFS_BUCKETS: Final = "/buckets/"
 _SEAWEEDFS_PARTS: Final = ".uploads/"
 _SEAWEEDFS_VERSION: Final = re.compile(r"\.versions/v_[^/]+\Z")

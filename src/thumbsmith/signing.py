@@ -86,7 +86,7 @@ def _text(value: object) -> str:
 
 
 def _toml(value: str) -> str:
-    """Return a value as TOML spells it: numbers and booleans without quotes, a point as a list, else a string."""
+    """Return a value as TOML writes it: numbers and booleans without quotes, a point as a list, else a string."""
     if _POINT.fullmatch(value):
         return f"[{value}]"
     return value if _BARE.fullmatch(value) else json.dumps(value)

@@ -40,7 +40,7 @@ from tests.pictures import picture
             "expected here, uploads, queue or batch, found 'quene'; did you mean",
         ),
         (["sync", "s3:/bucket", "thumbs"], "found an address without its ://"),
-        (["sync", "photos", "photos/thumbs"], "put the destination beside the source, such as ../thumbs"),
+        (["sync", "photos", "photos/thumbs"], "put the destination next to the source, such as ../thumbs"),
         (["make", "photos"], "found a folder: for the images in it, add -r"),
         (["make", "a.jpeg"], "a.jpeg: no such file; did you mean a.jpg?"),
         (["redrive", "sqs://x", "photos"], "expected QUEUE alone, or QUEUE SRC DST, found 2 arguments"),

@@ -44,7 +44,7 @@ def test_bytes_are_judged(size: int, code: Code, detail: str):
     [
         (_probe(101, 1), 1, Code.TOO_LONG_SIDE, "a side is 101 pixels; max_side is 100"),
         (_probe(1, 101), 1, Code.TOO_LONG_SIDE, "a side is 101 pixels; max_side is 100"),
-        (_probe(1, 1), 5, Code.TOO_MANY_FRAMES, "5 frames are to be decoded; max_frames is 4"),
+        (_probe(1, 1), 5, Code.TOO_MANY_FRAMES, "5 frames must be decoded; max_frames is 4"),
         (_probe(601 // 20 + 1, 20), 1, Code.TOO_MANY_PIXELS, "31 x 20 is 620 pixels; max_pixels is 600"),
         (_probe(20, 30), 2, Code.TOO_MANY_PIXELS, "20 x 30 x 2 frames is 1200 pixels; max_pixels is 600"),
         (_probe(scans=8), 1, Code.TOO_MANY_SCANS, "the JPEG has 8 scans; max_scans is 7"),

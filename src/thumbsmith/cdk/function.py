@@ -208,7 +208,7 @@ def parsed_recipe(text: str | None) -> Recipe:
 
 
 def recipe_setting(text: str | None) -> tuple[dict[str, str], dict[str, str]]:
-    """Return how the function gets the recipe: environment variables, and files beside its code by name."""
+    """Return how the function gets the recipe: environment variables, and files for the folder of its code, by name."""
     if text is None:
         return {}, {}
     if len(text.encode()) <= MAX_RECIPE_BYTES:

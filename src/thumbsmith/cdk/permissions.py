@@ -71,7 +71,7 @@ def read_manifests(destination: Location) -> list[iam.PolicyStatement]:
 
 
 def serve_api(source: Location, destination: Location) -> list[iam.PolicyStatement]:
-    """Return the permissions of the API besides `read_source`: upload and delete sources, read thumbnails.
+    """Return the permissions of the API in addition to `read_source`: upload and delete sources, read thumbnails.
 
     A presigned upload has the permissions of the function that signed it.
     """

@@ -78,5 +78,5 @@ def nearest(key: str, keys: Iterable[str]) -> str | None:
     by_name = {each.rpartition("/")[2]: each for each in listed}
     if name in by_name:
         return by_name[name]
-    alike = get_close_matches(key, listed, n=1) or get_close_matches(name, by_name, n=1)
-    return by_name.get(alike[0], alike[0]) if alike else None
+    similar = get_close_matches(key, listed, n=1) or get_close_matches(name, by_name, n=1)
+    return by_name.get(similar[0], similar[0]) if similar else None

@@ -1,4 +1,4 @@
-"""`thumbsmith make IMAGE...`: thumbnails of files, beside them or in another place."""
+"""`thumbsmith make IMAGE...`: thumbnails of files, next to them or in another place."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ MANY: Final = 5
     metavar="DIR|TEMPLATE|-",
     type=FILE_PATH,
     help="A folder for the thumbnails, which is created; or their names, such as 'thumbs/{stem}.{variant}{ext}', also"
-    " with {name} {folder} {width} {height}; or - for standard output. Default: beside each image, as"
+    " with {name} {folder} {width} {height}; or - for standard output. Default: next to each image, as"
     " {name}.{variant}{ext}.",
 )
 @recipe_option

@@ -22,7 +22,7 @@ from thumbsmith.recipe.names import MANIFEST, is_managed_name, possible_names
 from thumbsmith.recipe.selection import is_hidden
 from thumbsmith.store import open_store
 
-# The argument that stands for standard input, and the name of an image from there.
+# The argument that means standard input, and the name of an image from there.
 STDIN: Final = "-"
 STDIN_NAME: Final = "stdin"
 

@@ -1,4 +1,4 @@
-"""Where `make` writes thumbnails: beside each image, into a folder, by a template of names, or to standard output."""
+"""Where `make` writes thumbnails: next to each image, into a folder, by a template of names, or to standard output."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from thumbsmith.store import Headers, open_store
 
 STDOUT: Final = "-"
 
-# The placeholders of a template, and what each stands for.
+# The placeholders of a template, and the meaning of each.
 PLACEHOLDERS: Final = {
     "stem": "the image's name without its extension",
     "name": "the image's name",

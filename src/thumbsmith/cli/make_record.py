@@ -1,4 +1,4 @@
-"""The record of what `make` wrote, by which it recognizes its own thumbnails later, whatever their names are.
+"""The record of what `make` wrote, by which it recognizes its own thumbnails later, under any name.
 
 A thumbnail has no mark in its file. So the size and the digest of each file are kept in the user's cache folder. The
 record is only a help: without it, `make` recognizes thumbnails by their names (make_images.py).

@@ -4,7 +4,7 @@ The function is called by a queue (SQS), by a job of S3 Batch Operations, or dir
 list of steps. The lists differ at both ends: how requests are parsed, and how they are answered.
 
 - A retry is decided in `decide_retries` (queue and direct calls) and in `decide_task_results` (Batch Operations).
-- A message is acknowledged in `acknowledge_messages`: every message is, except those that are to be retried.
+- A message is acknowledged in `acknowledge_messages`: every message except those that must be retried.
 """
 
 from __future__ import annotations
@@ -265,7 +265,7 @@ def acknowledge_messages(invocation: Invocation) -> None:
 
 
 def answer_call(invocation: Invocation) -> None:
-    """Answer with the outcome of each key. Raises EventFailed where the call is to be retried.
+    """Answer with the outcome of each key. Raises EventFailed if the call must be retried.
 
     Lambda retries an asynchronous call up to two times after an error.
     https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html

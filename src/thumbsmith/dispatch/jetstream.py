@@ -5,7 +5,7 @@ deliveries, and delivers a message again that is not acknowledged in `ack_wait`.
 https://docs.nats.io/nats-concepts/jetstream/consumers
 
 JetStream has no dead-letter queue. So a message that was delivered MAX_DELIVERIES times is moved to the stream
-STREAM-dead when it is delivered once more. This also holds for a message that ends its worker each time.
+STREAM-dead when it is delivered once more. This also applies to a message that ends its worker each time.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ def described_again(reader: RangeReader, probe: Probe) -> RangeReader | None:
 
 
 def _item(items: Items, image: Items) -> Item:
-    """Return the primary item as it is to be written. If it has no size of its own, it gets that of the image."""
+    """Return the primary item for the file. If it has no size of its own, it gets that of the image."""
     properties = list(items.properties.get(items.primary, ()))
     if not any(each.kind == b"ispe" for each in properties):
         properties += [each for each in image.properties[image.primary] if each.kind == b"ispe"]

@@ -27,7 +27,7 @@ from thumbsmith.image.stream import SourceStream
 from thumbsmith.image.transform import orient
 from thumbsmith.reader import BytesReader
 
-# Properties of a coded item that a decoder needs besides its colors. Crop and orientation are applied here.
+# Properties of a coded item that a decoder needs in addition to its colors. Crop and orientation are applied here.
 _DECODER_PROPERTIES: Final = frozenset({b"hvcC", b"ispe", b"pixi"})
 
 # Types of `colr` boxes with a profile.

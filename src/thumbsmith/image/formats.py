@@ -35,7 +35,7 @@ class SourceFormat:
     decoder: str | None = None  # else (SourceStream, Probe) -> Pillow image
     check: str | None = None  # (bytes, Extras) -> None: the output check, for formats that are written
     feature: str | None = None  # the feature of Pillow that it needs (PIL.features)
-    package: str | None = None  # the module of the package that it needs besides Pillow and libvips
+    package: str | None = None  # the module of the package that it needs in addition to Pillow and libvips
     extra: str | None = None  # the extra that installs this package, None where the plain install includes it
     prepare: str | None = None  # () -> None: called once in a worker's template, which may open files
     orients: bool = False  # the decoder applies the orientation itself

@@ -68,7 +68,7 @@ def check_limits(probe: Probe, limits: Limits, *, frames: int = 1) -> None:
     if side > limits.max_side:
         raise Rejected(Code.TOO_LONG_SIDE, f"a side is {side} pixels; max_side is {limits.max_side}")
     if frames > limits.max_frames:
-        raise Rejected(Code.TOO_MANY_FRAMES, f"{frames} frames are to be decoded; max_frames is {limits.max_frames}")
+        raise Rejected(Code.TOO_MANY_FRAMES, f"{frames} frames must be decoded; max_frames is {limits.max_frames}")
     pixels = probe.width * probe.height * frames
     if pixels > limits.max_pixels:
         times = f" x {frames} frames" if frames > 1 else ""

@@ -67,7 +67,7 @@ def average(probe: Probe, reduction: float) -> int:
 def load(stream: SourceStream, probe: Probe, count: int, size: Size | None) -> Streamed:
     """Return a still WebP, averaged by `count` pixels on each axis, then reduced to `size` if only that is needed.
 
-    Of a picture that is not opaque, no average is to be used. libwebp needs the whole file in memory. Raises VipsError
+    Use no average of a picture that is not opaque. libwebp needs the whole file in memory. Raises VipsError
     if it cannot decode the file, and what the reader raises.
     """
     data = stream.read()

@@ -47,7 +47,7 @@ class Conversion:
             self.differences.append(sentence)
 
     def color(self, found: object, where: str) -> str | None:
-        """Return a color as a recipe spells it; None, and a difference, for one that it cannot have."""
+        """Return a color as a recipe writes it; None, and a difference, for one that it cannot have."""
         if isinstance(found, Mapping) and all(isinstance(found.get(part), int) for part in "rgb"):
             return "#" + "".join(f"{min(max(found[part], 0), 255):02x}" for part in "rgb")
         text = str(found).lower()

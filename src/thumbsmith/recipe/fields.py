@@ -51,7 +51,7 @@ class Kind:
 
 
 class Option:
-    """A field of a table: its kind, its description for people, and its default as TOML spells it, else None."""
+    """A field of a table: its kind, its description for people, and its default as TOML writes it, else None."""
 
     __slots__ = ("default", "description", "kind")
 
@@ -115,7 +115,7 @@ class Checked:
 
 
 def option(kind: Kind, description: str, default: Any = None) -> Any:
-    """Declare a field of a `Checked` dataclass. `default` is as TOML spells it; None for a field without one."""
+    """Declare a field of a `Checked` dataclass. `default` is as TOML writes it; None for a field without one."""
     value = None if default is None else kind.read(default, ())
     return dataclasses.field(default=value, metadata={_OPTION: Option(kind, description, default)})
 

@@ -182,7 +182,7 @@ COLOR: Final = text('a color such as "#ffffff"', "#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]
 class Variant(Checked):
     """One thumbnail of each source. Width or height is required.
 
-    Values may also be given as TOML spells them: "cover" for Fit.COVER, a list for a tuple, one number for a Quality.
+    Values may also be given as TOML writes them: "cover" for Fit.COVER, a list for a tuple, one number for a Quality.
     Raises RecipeError for any other value.
     """
 
@@ -282,7 +282,7 @@ def same_page(variants: Sequence[Variant]) -> None:
 
 NO_SIDE: Final = "expected width or height, found neither"
 
-# The variants of a recipe without any, as TOML spells them.
+# The variants of a recipe without any, as TOML writes them.
 DEFAULT_VARIANTS: Final[dict[str, dict[str, Any]]] = {
     "icon": {"width": 64, "height": 64, "fit": "cover"},
     "small": {"width": 256, "height": 256},

@@ -81,7 +81,7 @@ class Headers:
 
 
 class Group(NamedTuple):
-    """Objects whose keys begin alike: the `beginning` up to and including the last "/", which may be empty.
+    """Objects whose keys have the same beginning: the `beginning` up to and including the last "/", which may be empty.
 
     `objects` are the rest of the key, the etag and the size in bytes of each.
     """
@@ -225,7 +225,7 @@ class Store(ABC):
         """
 
     def list_groups(self, prefix: str = "", *, visitor: Visitor = STRICT) -> Iterator[Group]:
-        """Yield what `list` yields, in groups of at most MAX_GROUP objects whose keys begin alike, up to a "/"."""
+        """Yield the objects of `list` in groups of at most MAX_GROUP. Keys in a group are the same up to a "/"."""
         for beginning, infos in groupby(self.list(prefix, visitor=visitor), _beginning):
             while objects := [(info.key[len(beginning) :], info.etag, info.size) for info in islice(infos, MAX_GROUP)]:
                 yield Group(beginning, objects)
@@ -281,7 +281,7 @@ class Store(ABC):
         return self
 
     def as_watched(self) -> Self:
-        """Return this store for a process that runs long: its address is resolved anew at each use."""
+        """Return this store for a process that runs long: its address is resolved again at each use."""
         return self
 
     def identity(self) -> object:
@@ -398,7 +398,7 @@ def refuse_overlap(source: Store, destination: Store) -> None:
     if source.overlaps(destination) or destination.overlaps(source):
         raise UsageError(
             f"source {source.url} and destination {destination.url} overlap: thumbnails would become images; put the"
-            " destination beside the source, such as ../thumbs"
+            " destination next to the source, such as ../thumbs"
         )
 
 

@@ -42,7 +42,7 @@ _READABLE_BY_ALL: Final = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
 class FolderStore(Store):
     """The regular files below `root`, an absolute path. No symbolic link below it is followed.
 
-    `given` is the path before its links were resolved. With `resolving` they are resolved anew at each use.
+    `given` is the path before its links were resolved. With `resolving` they are resolved again at each use.
 
     Files whose names begin with ".thumbsmith-" belong to the store and are no objects. A folder stores no headers, and
     its listings have no order. The etag of a file also changes with its mode, owner, times and inode number.

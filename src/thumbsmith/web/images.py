@@ -199,7 +199,7 @@ def _thumbnails(manifest: Manifest) -> dict[str, Any]:
         }
         for each in manifest.renditions
     ]
-    color = None if source.alpha else manifest.color  # it would show through transparent parts for ever
+    color = None if source.alpha else manifest.color  # it would stay visible through transparent parts
     facts = {
         "width": source.width,
         "height": source.height,

@@ -26,7 +26,7 @@ MAX_CONNECTIONS: Final = 512
 MAX_IDLE_PER_ADDRESS: Final = 64
 
 # How long the head of a request may take, from its first byte or from the start of the connection. Also how long a
-# client may go on sending a body after it was answered.
+# client may continue to send a body after it was answered.
 HEAD_SECONDS: Final = 10.0
 
 # The size of a head: the default of nginx (https://nginx.org/en/docs/http/ngx_http_core_module.html).

@@ -249,7 +249,7 @@ LAYERS: Final[Mapping[str, Layer]] = {
     ),
     "processes": Layer(
         "starting processes",
-        "could go on after its time, and slow the machine down",
+        "could continue after its time, and slow the machine down",
         lambda: _refused(_fork, *DENIED_ERRNOS),
     ),
     "signals": Layer(

@@ -24,8 +24,8 @@ EXTRAS: Final = frozenset(each.extra for each in SOURCE_FORMATS.values())
 MAX_SENTENCE_CHARS: Final = 500
 MAX_NOTES: Final = 10
 
-# Bytes of a rendition besides its pixels: tables, and author and copyright notice; the header of each frame; and the
-# longest color profile that a JPEG can hold (ICC.1:2022, B.4), where profiles are kept.
+# Bytes of a rendition in addition to its pixels: tables, author and copyright notice, the header of each frame, and the
+# longest color profile that a JPEG can hold (ICC.1:2022, B.4), if profiles are kept.
 MAX_METADATA_BYTES: Final = 64 << 10
 FRAME_HEADER_BYTES: Final = 1 << 10
 MAX_PROFILE_BYTES: Final = 255 << 16

@@ -30,8 +30,8 @@ function ranges(header) {
   return wanted;
 }
 
-// The extension of the format that is wanted most; of those wanted alike one that is named, of these the smallest.
-// Where none is wanted it is the one that most clients can read: better than no picture.
+// The extension of the format that is wanted most; of equal ones, one that is named; of these, the smallest.
+// If none is wanted, it is the one that most clients can read: better than no picture.
 function best(formats, wanted) {
   const rated = formats.map((format, place) => rate(format, place, wanted));
   rated.sort((one, other) => one.quality - other.quality || one.named - other.named || one.place - other.place);

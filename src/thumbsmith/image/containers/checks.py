@@ -60,7 +60,7 @@ _CREDIT_PACKET: Final = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extras:
-    """What a variant allows in a file besides the picture: a color profile, the author's credit, further frames."""
+    """What a variant allows in addition to the picture: a color profile, the author's credit, further frames."""
 
     profile: bool = False
     credit: bool = False

@@ -64,9 +64,7 @@ def largest(data: Window) -> tuple[int, int]:
     """
     (count,) = data.unpack("<H", 4)
     if count == 0:  # other formats, such as TGA, may begin with the same bytes
-        raise Rejected(
-            Code.UNSUPPORTED_FORMAT, "this is no icon, since it has no pictures, nor another supported format"
-        )
+        raise Rejected(Code.UNSUPPORTED_FORMAT, "this is not a supported image format: an icon without pictures")
     if count > _MAX_PICTURES:
         raise Rejected(Code.CORRUPT, f"the icon claims {count} pictures")
     best: tuple[int, int, int] | None = None

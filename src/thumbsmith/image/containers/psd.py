@@ -1,4 +1,4 @@
-"""PSD and PSB: the size, and where the flattened picture is that Photoshop stores beside the layers.
+"""PSD and PSB: the size, and where the flattened picture is that Photoshop stores in addition to the layers.
 
 https://www.adobe.com/devnet-apps/photoshop/fileformatashtml/
 """

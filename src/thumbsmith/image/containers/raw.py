@@ -1,4 +1,4 @@
-"""Camera raw: the JPEG that the camera stored beside the data of its sensor, and the orientation.
+"""Camera raw: the JPEG that the camera stored in addition to the data of its sensor, and the orientation.
 
 Canon CR2 and CR3, Nikon NEF, Sony ARW, Adobe DNG, Fujifilm RAF, Olympus ORF, Panasonic RW2. Most are TIFF files with
 tags of their own: DNG 1.7, and https://exiftool.org/TagNames/ for the tags of each maker. CR3 consists of boxes:

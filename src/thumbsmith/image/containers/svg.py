@@ -34,7 +34,7 @@ MAX_DEPTH: Final = 200
 _GRADIENTS: Final = frozenset({"linearGradient", "radialGradient"})
 MAX_USED_ELEMENTS: Final = 1_000_000
 
-# Characters of the drawing after its entities are replaced, for each byte of the file, and besides.
+# Characters of the drawing after its entities are replaced, for each byte of the file, and in addition.
 _MAX_GROWTH: Final = 8
 _MAX_ADDED: Final = 1 << 20
 

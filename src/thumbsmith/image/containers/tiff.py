@@ -57,7 +57,7 @@ _MAX_IMAGES: Final = 1_000
 # Directories that are read to find the pyramid: no image can be halved more often.
 _MAX_LEVELS: Final = 32
 
-# Integer tags that a level shares with its image. Besides, both have a profile or neither has.
+# Integer tags that a level shares with its image. In addition, both have a profile or neither has.
 _SHARED_TAGS: Final = (BITS, PHOTOMETRIC, SAMPLES, ORIENTATION)
 
 _LEVEL_TAGS: Final = frozenset({WIDTH, LENGTH, SUBFILE, SUB_DIRECTORIES, PROFILE, *_SHARED_TAGS})

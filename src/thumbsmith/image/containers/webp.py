@@ -176,7 +176,7 @@ def lossless_pictures(data: Window, frames: int) -> Iterator[int]:
 
 # The output check. It walks the chunks itself, in bytes that are complete.
 
-# The chunks of a still picture, besides the extras.
+# The chunks of a still picture, without the extras.
 STILL_LAYOUTS: Final = ([b"VP8 "], [b"VP8L"], [b"VP8X", b"VP8L"], [b"VP8X", b"VP8 "], [b"VP8X", b"ALPH", b"VP8 "])
 
 

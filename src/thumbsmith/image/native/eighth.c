@@ -648,7 +648,7 @@ static inline int skip_two_rests(const struct kind *kind, struct bits *one, stru
 /* Coefficients of a block that 2 x 2 samples need: those in rows and columns 0, 1, 3, 5 and 7. */
 enum { NEEDED = 5, NOT_NEEDED = NEEDED * NEEDED };
 
-/* Number of a coefficient in zigzag order -> its place among those, row by row. Numbers from 64 on stand for the end. */
+/* Number of a coefficient in zigzag order -> its place among those, row by row. Numbers from 64 on mean the end. */
 static const uint8_t PLACES[256] = {
     0,  1,  5,  25, 6,  25, 2,  25, 25, 10, 25, 11, 25, 7,  25, 3,  25, 25, 25, 25, 15, 25,
     16, 25, 12, 25, 8,  25, 4,  25, 25, 25, 25, 25, 25, 20, 21, 25, 17, 25, 13, 25, 9,  25,
@@ -865,7 +865,7 @@ static int take_two_mcus(const struct plan *plan, struct lane *first, struct sec
     uint64_t window = (second->lane.bytes - second->lane.held) * 8;
     size_t taken = 0;
     int status = EIGHTH_DONE;
-    for (; taken < mcus && status == EIGHTH_DONE; taken++) { /* a damaged lane goes on to the end of its MCU */
+    for (; taken < mcus && status == EIGHTH_DONE; taken++) { /* a damaged lane continues to the end of its MCU */
         if (number < MAX_PLACES)
             second->places[number++] = (uint32_t)(window + (uint64_t)(two.next - second->lane.window) * 8 - two.count);
         for (uint32_t block = 0; block < plan->blocks; block++) {
@@ -1238,7 +1238,7 @@ static int paint(const struct header *header, const struct parts *parts, uint32_
 
 /* ---------------------------------------------------------------- all of it */
 
-/* Makes each block an MCU of its own if all are decoded alike: then a lane cannot find out which of them it is at. */
+/* Makes each block an MCU of its own if all are decoded in the same way. Then a lane cannot find out which of them it is at. */
 static void merge_equal_blocks(struct plan *plan)
 {
     for (uint32_t block = 0; block < plan->blocks; block++)

@@ -20,7 +20,7 @@ enum eighth_status {
  * Returns EIGHTH_DONE only if nothing in the file is irregular, from its first byte to its end marker. `end` is then the
  * offset of the end marker. For any other status, `pixels` has no meaning.
  *
- * The function never reads outside of `data`, nor writes outside of `pixels` and `end`. It has no state. Beside these, it
+ * The function never reads outside of `data`, nor writes outside of `pixels` and `end`. It has no state. In addition, it
  * takes 400 KiB of memory, and at most 40 bytes for every 8 x 8 pixels of the file. */
 #if defined(__GNUC__)
 __attribute__((visibility("default")))

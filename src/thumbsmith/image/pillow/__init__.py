@@ -43,7 +43,7 @@ class _Silent:
         """Do nothing: our own checks judge what Pillow would warn of."""
 
 
-# The modules that give warnings, besides plugins. They are always loaded, because other modules import them.
+# The modules that give warnings, except plugins. They are always loaded, because other modules import them.
 _WARNING: Final = ("Image", "TiffImagePlugin", "JpegImagePlugin", "PngImagePlugin")
 
 
