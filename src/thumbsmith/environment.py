@@ -128,6 +128,21 @@ def aws_settings() -> frozenset[tuple[str, str]]:
     )
 
 
+# Variables with the account and the credentials for Google Cloud Storage and for Azure. Other tools use the same names.
+# https://gdal.org/en/stable/user/virtual_file_systems.html (GS_...) and
+# https://learn.microsoft.com/en-us/azure/storage/blobs/authorize-data-operations-cli (AZURE_...)
+CLOUD_PREFIXES: Final = ("AZURE_STORAGE_", "GS_", "STORAGE_EMULATOR_HOST")
+
+
+def cloud_settings() -> frozenset[tuple[str, str]]:
+    """Return the variables that access to Google Cloud Storage and Azure depends on, and those of proxies."""
+    return frozenset(
+        (name, value)
+        for name, value in os.environ.items()
+        if value and (name.startswith(CLOUD_PREFIXES) or name.lower() in {*PROXIES, "no_proxy"})
+    )
+
+
 def ca_bundle_setting() -> str | None:
     """Return REQUESTS_CA_BUNDLE, the certificates that AWS's tools trust by default; None if it is not set or empty."""
     return os.environ.get("REQUESTS_CA_BUNDLE") or None
@@ -155,8 +170,8 @@ def aws_region() -> str | None:
 
 
 def has_secrets() -> bool:
-    """Return whether this process has variables that may name credentials: AWS's, or the user's home folder."""
-    return any(name.startswith(("AWS_", "HOME")) for name in os.environ)
+    """Return whether this process has variables that may name credentials: of a cloud, or the user's home folder."""
+    return any(name.startswith(("AWS_", "HOME", *CLOUD_PREFIXES)) for name in os.environ)
 
 
 def worker_environment() -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Fixtures: a bucket on each server, and an environment in which no other server can be reached."""
 
+import base64
 import os
 import secrets
 from collections.abc import Iterator
@@ -11,17 +12,27 @@ import pytest
 
 from tests.servers import processes
 from tests.servers.scripted import Scripted, scripted
+from thumbsmith.environment import CLOUD_PREFIXES
+from thumbsmith.store.azure import VERSION
+from thumbsmith.store.azure_account import AzureAccount
+from thumbsmith.store.cloud import connection_pool
+from thumbsmith.store.s3_connections import Request
 
 needs_servers = pytest.mark.skipif(
     not (processes.PROGRAMS / "weed").exists(), reason="no S3 servers to test against: run `make .venv/servers`"
 )
 
 
+needs_azurite = pytest.mark.skipif(
+    not processes.AZURITE.exists(), reason="no server of Azure to test against: run `make .venv/azurite`"
+)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def aws_environment() -> Iterator[None]:
-    """Remove all AWS settings: no test can reach an account, or use its credentials."""
+    """Remove all settings of clouds: no test can reach an account, or use its credentials."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("AWS_")]:
+        for name in [name for name in os.environ if name.startswith(("AWS_", *CLOUD_PREFIXES))]:
             patch.delenv(name)
         for name, value in processes.KEYS.items():
             patch.setenv(name, value)
@@ -45,6 +56,40 @@ def seaweedfs_address() -> Iterator[str]:
     """Return the address of a SeaweedFS that runs for the session."""
     with processes.seaweedfs() as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def azurite_connection() -> Iterator[str]:
+    """Return the connection string of an account on an Azurite that runs for the session."""
+    name, key = "testaccount", base64.b64encode(secrets.token_bytes(64)).decode()
+    with processes.azurite(name, key) as address:
+        protocol = "DefaultEndpointsProtocol=http"
+        yield f"{protocol};AccountName={name};AccountKey={key};BlobEndpoint={address}"
+
+
+@pytest.fixture
+def azurite(azurite_connection: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return az:// and a new container on Azurite, at AZURE_STORAGE_CONNECTION_STRING."""
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", azurite_connection)
+    name = f"test-{secrets.token_hex(6)}"
+    account = AzureAccount.of({"AZURE_STORAGE_CONNECTION_STRING": azurite_connection})
+    asked = Request(
+        method="PUT", host=account.host, path=f"{account.path}/{name}", query="", headers={"x-ms-version": VERSION}
+    )
+    request, headers = account.authorize(asked, {"restype": "container"})
+    answer = connection_pool(account.endpoint).send(request, {**headers, "host": request.host})
+    assert answer.status == 201, answer.read()
+    answer.close()
+    return f"az://{name}"
+
+
+@pytest.fixture
+def gcs(seaweedfs: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return gs:// and a new bucket on SeaweedFS, which checks signatures as Google Cloud Storage does."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", os.environ["AWS_ENDPOINT_URL"])
+    monkeypatch.setenv("GS_ACCESS_KEY_ID", processes.KEYS["AWS_ACCESS_KEY_ID"])
+    monkeypatch.setenv("GS_SECRET_ACCESS_KEY", processes.KEYS["AWS_SECRET_ACCESS_KEY"])
+    return seaweedfs.replace("s3://", "gs://")
 
 
 @pytest.fixture

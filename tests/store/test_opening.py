@@ -95,7 +95,8 @@ def test_a_memory_store_is_one_for_its_name() -> None:
     [
         (
             "ftp://host",
-            "ftp:// is no known store: give a folder's path, file:///PATH, s3://BUCKET/PREFIX or memory://NAME",
+            "ftp:// is no known store: give a folder's path, file:///PATH, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX,"
+            " az://CONTAINER/PREFIX or memory://NAME",
         ),
         ("s3://", "s3://: expected s3:// and a bucket's name"),
         ("s3:///key", "s3:///key: expected s3:// and a bucket's name"),

@@ -30,20 +30,25 @@ _MISSING_SLASHES: Final = re.compile(
 # Programs such as rsync take this for a folder of another machine. "C:/photos" is none.
 _REMOTE_PATH: Final = re.compile(r"[^/]{2,}:/")
 
-_EXPECTED: Final = "a folder's path, file:///PATH, s3://BUCKET/PREFIX or memory://NAME"
+# The same in Google Cloud Storage and in Azure, without an account. https://docs.cloud.google.com/storage/docs/buckets
+_CLOUD_BUCKET: Final = re.compile(r"([A-Za-z0-9$._-]{1,222})(?:/(.*?))?", re.DOTALL)
+
+_EXPECTED: Final = (
+    "a folder's path, file:///PATH, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX or memory://NAME"
+)
 
 _MEMORIES: Final[dict[str, MemoryStore]] = {}
 _LOCK: Final = Lock()
 
 
 def open_store(url: str | os.PathLike[str], *, outage_seconds: float = 0.0) -> Store:
-    """Return the store at a folder's path, file:///PATH, s3://BUCKET/PREFIX or memory://NAME.
+    """Return the store at a folder's path, file:///PATH, s3://, gs:// or az://BUCKET/PREFIX, or memory://NAME.
 
     A folder need not exist. One whose name looks like another address is given as an absolute path or with "./" first.
     After file:// a path is percent-encoded (RFC 8089). A prefix gets a final "/" if it has none; ?owner= and twelve
     digits after it name the account that the bucket must belong to. There is one memory store for each name in this
     process. `outage_seconds` is how long requests are retried once the bucket has answered any. Raises StoreError, not
-    transient, for an address that is none of these, and where the configuration for AWS cannot be used. Raises
+    transient, for an address that is none of these, and where the settings for the cloud cannot be used. Raises
     UsageError for a value that is no address.
     """
     if not isinstance(url, str | os.PathLike):
@@ -56,6 +61,8 @@ def open_store(url: str | os.PathLike[str], *, outage_seconds: float = 0.0) -> S
         return _folder(_decoded_path(rest))
     if scheme == "s3":
         return _bucket(rest, outage_seconds)
+    if scheme in {"gs", "az"}:
+        return _cloud_bucket(scheme, rest, outage_seconds)
     if scheme == "memory":
         from thumbsmith.store.memory import MemoryStore  # noqa: PLC0415 - each store is loaded where it is used
 
@@ -121,6 +128,26 @@ def _bucket(rest: str, outage_seconds: float) -> Store:
     from thumbsmith.store.s3_client import connected_client  # noqa: PLC0415 - likewise
 
     bucket, prefix, owner = found.groups(default="")
-    prefix += "" if prefix.endswith("/") or not prefix else "/"
     client = connected_client(bucket, aws_region(), aws_settings(), outage_seconds)
-    return S3Store(bucket, prefix, client, owner or None)
+    return S3Store(bucket, _with_slash(prefix), client, owner or None)
+
+
+def _cloud_bucket(scheme: str, rest: str, outage_seconds: float) -> Store:
+    found = _CLOUD_BUCKET.fullmatch(rest)
+    if found is None:
+        kind = "bucket" if scheme == "gs" else "container"
+        raise StoreError(
+            f"{printable_key(f'{scheme}://{rest}')}: expected {scheme}:// and a {kind}'s name", transient=False
+        )
+    bucket, prefix = found.groups(default="")
+    if scheme == "gs":
+        from thumbsmith.store.gcs import gcs_store  # noqa: PLC0415 - each store is loaded where it is used
+
+        return gcs_store(bucket, _with_slash(prefix), outage_seconds)
+    from thumbsmith.store.azure import azure_store  # noqa: PLC0415 - likewise
+
+    return azure_store(bucket, _with_slash(prefix), outage_seconds)
+
+
+def _with_slash(prefix: str) -> str:
+    return prefix if prefix.endswith("/") or not prefix else f"{prefix}/"

@@ -91,7 +91,12 @@ class S3Store(Store):
     def url(self) -> str:
         """Return s3://BUCKET/PREFIX, with ?owner= where there is one."""
         path = f"/{self.prefix}" if self.prefix else ""
-        return f"s3://{self.bucket}{path}" + (f"?owner={self.owner}" if self.owner else "")
+        return f"{self.scheme}://{self.bucket}{path}" + (f"?owner={self.owner}" if self.owner else "")
+
+    @property
+    def scheme(self) -> str:
+        """Return the scheme of its address."""
+        return "s3"
 
     @property
     @override
@@ -119,7 +124,7 @@ class S3Store(Store):
 
     @property
     @override
-    def s3_location(self) -> tuple[str, str]:
+    def s3_location(self) -> tuple[str, str] | None:
         return self.bucket, self.prefix
 
     @override
@@ -244,7 +249,9 @@ class S3Store(Store):
         self._request("list_objects_v2", "", Prefix=self.prefix, MaxKeys=1)
 
     @override
-    def presigned_put(self, key: str, content_type: str, size: int, *, replace: bool, seconds: int) -> PresignedRequest:
+    def presigned_put(
+        self, key: str, content_type: str, size: int, *, replace: bool, seconds: int
+    ) -> PresignedRequest | None:
         """Return the request. Type and length are signed, and so is `If-None-Match: *`, with which S3 answers 412.
 
         Raises StoreError where there are no credentials to sign it with.
@@ -260,7 +267,7 @@ class S3Store(Store):
         return PresignedRequest(self.client.presigned("put_object", self._address(key), parameters, seconds), headers)
 
     @override
-    def presigned_get(self, key: str, seconds: int) -> str:
+    def presigned_get(self, key: str, seconds: int) -> str | None:
         """Return the URL. A client that follows a redirect to it sends no headers, so the owner is not checked.
 
         Raises StoreError where there are no credentials to sign it with.
@@ -352,7 +359,7 @@ class S3Store(Store):
         return {"Bucket": self.bucket} | ({"ExpectedBucketOwner": self.owner} if self.owner else {})
 
     def _address(self, key: str) -> str:
-        return printable_key(f"s3://{self.bucket}/{self.prefix}{key}")
+        return printable_key(f"{self.scheme}://{self.bucket}/{self.prefix}{key}")
 
     def _etag(self, written: str | None, key: str) -> str:
         etag = (written or "").strip('"')

@@ -7,7 +7,6 @@ from another thread.
 
 from __future__ import annotations
 
-import base64
 import contextlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import botocore.session
 from botocore.awsrequest import AWSResponse
@@ -194,7 +193,7 @@ def send_over_pool(client: Any, session: Any) -> None:
     if address and not address.startswith("http://"):
         return
     authorities = session.get_config_variable("ca_bundle") or ca_bundle_setting()
-    pool = ConnectionPool(secure=secure, authorities=authorities, proxy=_proxy(address) if address else None)
+    pool = ConnectionPool(secure=secure, authorities=authorities, proxy=Proxy.at(address) if address else None)
     service = client.meta.service_model.service_id.hyphenize()
     client.meta.events.register(f"before-send.{service}", partial(_send, pool))
 
@@ -264,15 +263,6 @@ class _Raw:
 
     def close(self) -> None:
         self.answer.close()
-
-
-def _proxy(address: str) -> Proxy:
-    parts = urlsplit(address)
-    headers = {}
-    if parts.username is not None:
-        secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        headers["Proxy-Authorization"] = f"Basic {base64.b64encode(secret.encode()).decode()}"
-    return Proxy(parts.hostname or "", parts.port or 80, headers)
 
 
 def _text(value: Any) -> str:

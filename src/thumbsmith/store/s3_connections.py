@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html (s
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import re
@@ -19,8 +20,8 @@ from functools import cached_property
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
-from urllib.parse import urlsplit
+from typing import Final, Self
+from urllib.parse import unquote, urlsplit
 
 from thumbsmith.store.s3_common import MAX_BODY_BYTES, MAX_CONNECTIONS, MAX_ERROR_BYTES, MAX_HEAD_BYTES
 from thumbsmith.store.s3_socket import Exchange, LimitedSocket, ResponseTooLong, open_connection, start_tls
@@ -46,6 +47,16 @@ class Proxy:
     host: str
     port: int
     headers: Mapping[str, str]
+
+    @classmethod
+    def at(cls, address: str) -> Self:
+        """Return the proxy at http://[USER:PASSWORD@]HOST[:PORT]."""
+        parts = urlsplit(address)
+        headers = {}
+        if parts.username is not None:
+            secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+            headers["Proxy-Authorization"] = f"Basic {base64.b64encode(secret.encode()).decode()}"
+        return cls(parts.hostname or "", parts.port or 80, headers)
 
 
 class ConnectionPool:

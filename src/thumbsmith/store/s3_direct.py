@@ -204,23 +204,23 @@ def result_fields(fields: Mapping[str, str]) -> dict[str, Any]:
             result["Metadata"][small[len(_METADATA_PREFIX) :]] = value
         elif small in _RESULT_HEADERS:
             key, number = _RESULT_HEADERS[small]
-            result[key] = _number(value) if number else value
+            result[key] = parsed_number(value) if number else value
     return result
 
 
 def listing(body: bytes) -> dict[str, Any]:
     """Return a page of a listing, its keys decoded. Raises ValueError for any other document."""
-    page = _parsed(body)
-    if _name(page) != "ListBucketResult":
-        raise ValueError(f"<{_name(page)}> instead of a listing")
-    fields = {_name(each): each.text or "" for each in page}
+    page = parsed_xml(body)
+    if local_name(page) != "ListBucketResult":
+        raise ValueError(f"<{local_name(page)}> instead of a listing")
+    fields = {local_name(each): each.text or "" for each in page}
     encoded = fields.get("EncodingType") == "url"
     contents = []
     for each in page:
-        if _name(each) == "Contents":
-            found = {_name(part): part.text or "" for part in each}
+        if local_name(each) == "Contents":
+            found = {local_name(part): part.text or "" for part in each}
             key = found.get("Key", "")
-            size = _number(found.get("Size", ""))
+            size = parsed_number(found.get("Size", ""))
             name = unquote_plus(key) if encoded else key
             times = {"LastModified": found.get("LastModified")}
             contents.append({"Key": name, "ETag": found.get("ETag"), "Size": size, **times})
@@ -229,31 +229,31 @@ def listing(body: bytes) -> dict[str, Any]:
 
 
 def tagging(body: bytes) -> dict[str, Any]:
-    """Return the tags of an object. Raises ValueError for any other document."""
-    page = _parsed(body)
-    if _name(page) != "Tagging":
-        raise ValueError(f"<{_name(page)}> instead of tags")
-    tags = [{_name(part): part.text or "" for part in tag} for tag in page.iter() if _name(tag) == "Tag"]
+    """Return the tags of an object, in S3 or Azure. Raises ValueError for any other document."""
+    page = parsed_xml(body)
+    if local_name(page) not in {"Tagging", "Tags"}:
+        raise ValueError(f"<{local_name(page)}> instead of tags")
+    tags = [{local_name(part): part.text or "" for part in tag} for tag in page.iter() if local_name(tag) == "Tag"]
     return {"TagSet": [{"Key": tag.get("Key", ""), "Value": tag.get("Value", "")} for tag in tags]}
 
 
 def error(status: int, reason: str, body: bytes) -> tuple[str, str]:
     """Return code and message of an error: the HTTP status and reason where the body cannot be read."""
     try:
-        fields = {_name(each): each.text or "" for each in _parsed(body)}
+        fields = {local_name(each): each.text or "" for each in parsed_xml(body)}
     except ValueError:
         fields = {}
     return fields.get("Code") or str(status), fields.get("Message", reason)
 
 
-def _number(text: str) -> int:
+def parsed_number(text: str) -> int:
     """Return a number of bytes or of tags. Raises ValueError for an invalid number, or more than any object has."""
     if not (text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS):
         raise ValueError(f"expected a number, found {text[:40]!a}")
     return int(text)
 
 
-def _parsed(body: bytes) -> Xml.Element:
+def parsed_xml(body: bytes) -> Xml.Element:
     """Return the root of a document, always decoded as UTF-8. Raises ValueError."""
     try:
         return Xml.fromstring(body, Xml.XMLParser(encoding="utf-8"))  # noqa: S314 - expat limits entities
@@ -261,5 +261,6 @@ def _parsed(body: bytes) -> Xml.Element:
         raise ValueError(f"no XML: {problem}") from problem
 
 
-def _name(element: Xml.Element) -> str:
+def local_name(element: Xml.Element) -> str:
+    """Return the name of an element without its namespace."""
     return element.tag.rpartition("}")[2]
