@@ -88,7 +88,8 @@ def environment() -> str:
         [
             "# Environment variables",
             "",
-            "Options win over variables. `AWS_*` variables work as in all tools for AWS: see [buckets](../s3.md). Those of other clouds: [Google and Azure](../clouds.md).",
+            "Options win over variables. `AWS_*` variables work as in all tools for AWS: see [buckets](../s3.md).",
+            "Those of other clouds: [Google and Azure](../clouds.md).",
             "",
             "| variable | value |",
             "|---|---|",

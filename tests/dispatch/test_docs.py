@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 
 from thumbsmith.cli.work import work
-from thumbsmith.dispatch.jetstream import HIDDEN_SECONDS, MAX_DELIVERIES
+from thumbsmith.dispatch.deliveries import HIDDEN_SECONDS, MAX_DELIVERIES
 from thumbsmith.environment import Setting
 
 PAGE = (Path(__file__).parents[2] / "docs" / "without-aws.md").read_text()

@@ -21,7 +21,9 @@ from tests.dispatch.conftest import HIDDEN_SECONDS, on_streams
 from tests.pictures import picture
 from tests.reconcile.scene import RECIPE
 from tests.servers.fixtures import needs_servers
-from thumbsmith.dispatch.jetstream import MAX_DELIVERIES, JetStreamQueue
+from thumbsmith.dispatch.amqp import AmqpQueue
+from thumbsmith.dispatch.deliveries import MAX_DELIVERIES
+from thumbsmith.dispatch.jetstream import JetStreamQueue
 from thumbsmith.dispatch.status import StatusServer, WorkStatus
 from thumbsmith.errors import StoreError, UsageError
 
@@ -64,11 +66,15 @@ def wait_for(condition: Callable[[], object]) -> None:
 
 def address_of(queue: Any, request: pytest.FixtureRequest) -> str:
     """Return the address of a queue for the command."""
+    if isinstance(queue, AmqpQueue):
+        return str(request.getfixturevalue("amqp").address)
     return request.getfixturevalue("stream") if isinstance(queue, JetStreamQueue) else f"sqs://{queue.name}"
 
 
-def remaining(queue: Any) -> int:
+def remaining(queue: Any, request: pytest.FixtureRequest) -> int:
     """Return the number of messages that are not deleted."""
+    if isinstance(queue, AmqpQueue):
+        return int(request.getfixturevalue("amqp").waiting())
     return queue.waiting() if isinstance(queue, JetStreamQueue) else queue.depth().total
 
 
@@ -92,7 +98,7 @@ def test_messages_become_thumbnails(tmp_path: Path, queue: Any, request: pytest.
     foreign = json.dumps({"Records": [record("a.jpg", bucket="other")]})
     queue.send([*put(tmp_path, "a.jpg", "b.jpg"), *bad, gone, foreign])
     with worker(tmp_path, address_of(queue, request)) as process:
-        wait_for(lambda: remaining(queue) == 0)
+        wait_for(lambda: remaining(queue, request) == 0)
         lines, _ = stop(process)
     assert made(tmp_path) == {"a.jpg", "b.jpg", "bad.jpg"}
     outcomes = {line["key"]: line["outcome"] for line in lines if line["event"] == "image"}
@@ -111,9 +117,9 @@ def test_the_messages_of_a_killed_worker_are_delivered_again(
     with worker(tmp_path, address_of(queue, request)) as process:
         wait_for(lambda: made(tmp_path))
         process.kill()
-    assert remaining(queue) > 0
+    assert remaining(queue, request) > 0
     with worker(tmp_path, address_of(queue, request)) as process:
-        wait_for(lambda: remaining(queue) == 0)
+        wait_for(lambda: remaining(queue, request) == 0)
         stop(process)
     assert made(tmp_path) == set(names)
 
@@ -123,7 +129,7 @@ def test_a_message_that_cannot_be_done_stays(tmp_path: Path, queue: Any, request
     queue.send(["nonsense", *put(tmp_path, "a.jpg")])
     with worker(tmp_path, address_of(queue, request)) as process:
         wait_for(lambda: made(tmp_path))
-        wait_for(lambda: remaining(queue) == 1)
+        wait_for(lambda: remaining(queue, request) == 1)
         lines, _ = stop(process)
     assert any(line["event"] == "unreadable" for line in lines)
     (again,) = queue.receive(HIDDEN_SECONDS + SECONDS)
@@ -158,7 +164,7 @@ def test_several_queues_and_the_status(tmp_path: Path, jetstream: JetStreamQueue
         with worker(tmp_path, stream, f"{nats_address}/{second}", "--listen", "127.0.0.1:0") as process:
             assert process.stderr
             address = process.stderr.readline().split("; ")[1].removesuffix("/metrics")
-            wait_for(lambda: remaining(jetstream) + remaining(other) == 0)
+            wait_for(lambda: jetstream.waiting() + other.waiting() == 0)
             wait_for(lambda: "thumbsmith_messages_done_total 2" in read(f"{address}/metrics"))
             assert "thumbsmith_made_total 2" in read(f"{address}/metrics")
             assert read(f"{address}/health") == f"{jetstream.name}: ok\n{second}: ok\n"

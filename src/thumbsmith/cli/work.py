@@ -38,7 +38,7 @@ _LISTEN: Final = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[^:\[\]\s]+
     metavar="QUEUE...",
     nargs=-1,
     required=True,
-    help="sqs://NAME, the URL of a queue, or nats://HOST:PORT/STREAM.",
+    help="sqs://NAME, the URL of a queue, nats://HOST:PORT/STREAM, or amqp://HOST:PORT/QUEUE.",
 )
 @click.option(
     "--source",

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
 from thumbsmith.backfill.clients import Message, Queue, open_queue
+from thumbsmith.dispatch.amqp import AmqpQueue, is_amqp
 from thumbsmith.dispatch.converger import Converger, Deadline, KeyResult
 from thumbsmith.dispatch.invocation import Invocation
 from thumbsmith.dispatch.jetstream import JetStreamQueue, is_stream
@@ -62,13 +63,16 @@ class MessageQueue(Protocol):
 
 
 @contextmanager
-def opened_queue(address: str) -> Iterator[JetStreamQueue | Queue]:
-    """Open the queue at sqs://NAME, at its URL, or at nats://HOST:PORT/STREAM, for a block.
+def opened_queue(address: str) -> Iterator[AmqpQueue | JetStreamQueue | Queue]:
+    """Open the queue at sqs://NAME, its URL, nats://HOST:PORT/STREAM, or amqp://HOST:PORT/QUEUE, for a block.
 
     Raises UsageError for another address, StoreError if there is no such queue.
     """
     if is_stream(address):
         with JetStreamQueue(address) as queue:
+            yield queue
+    elif is_amqp(address):
+        with AmqpQueue(address) as queue:
             yield queue
     else:
         yield open_queue(address)

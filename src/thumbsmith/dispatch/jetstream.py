@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from thumbsmith.backfill.clients import MAX_BATCH_MESSAGES, Message
+from thumbsmith.dispatch.deliveries import EARLIER_DELIVERIES, HIDDEN_SECONDS, MAX_DELIVERIES, earlier_deliveries
 from thumbsmith.errors import StoreError, UsageError
 from thumbsmith.installation import missing_extra
 from thumbsmith.lifetime import Closing, lifetime
@@ -28,15 +29,6 @@ T = TypeVar("T")
 
 # The name of the consumer that all workers share.
 CONSUMER: Final = "thumbsmith"
-
-# A message that is not done after this number of deliveries is a dead letter, as in the queue on AWS.
-MAX_DELIVERIES: Final = 5
-
-# The header of a dead letter with the number of its deliveries: it must not count as delivered for the first time.
-EARLIER_DELIVERIES: Final = "Thumbsmith-Deliveries"
-
-# How long a received message is hidden from other workers.
-HIDDEN_SECONDS: Final = 120
 
 # One request to the server may take this time.
 REQUEST_SECONDS: Final = 5.0
@@ -259,5 +251,4 @@ def _message(found: Any) -> Message:
 
 def _deliveries(message: Any) -> int:
     """Return the number of deliveries, with those before the message became a dead letter."""
-    earlier = (message.headers or {}).get(EARLIER_DELIVERIES, "0")
-    return int(message.metadata.num_delivered) + (int(earlier) if earlier.isdecimal() else 0)
+    return int(message.metadata.num_delivered) + earlier_deliveries(message.headers)
