@@ -145,6 +145,50 @@ def test_the_compose_file_agrees_with_itself():
     assert json.loads((COMPOSE / "s3.json").read_text())["identities"][0]["credentials"][0]["secretKey"] == "SECRET"
 
 
+def test_the_compose_file_follows_its_schema():
+    """The schema of Compose accepts each key and value."""
+    tool = ROOT / ".venv-release" / "bin" / "check-jsonschema"
+    if not tool.exists():
+        pytest.skip("`make .venv/release` installs the schema of compose files")
+    _run(str(tool), "--builtin-schema", "vendor.compose-spec", str(COMPOSE / "compose.yaml"))
+
+
+def test_the_server_of_s3_cannot_use_the_api():
+    """It gets a token with which it may send events, and nothing else."""
+    services = _compose()["services"]
+    assert "THUMBSMITH_EVENTS_TOKEN" in services["s3"]["environment"]
+    assert "THUMBSMITH_TOKEN" not in services["s3"]["environment"]
+    assert {"THUMBSMITH_TOKEN", "THUMBSMITH_EVENTS_TOKEN"} <= set(services["api"]["environment"])
+
+
+def test_the_ports_are_those_of_the_commands():
+    """Each container opens the ports on which its command listens, and the probes ask for paths that exist."""
+    for name, path in (("worker", "/health"), ("api", "/health")):
+        (container,) = _named("Deployment", f"thumbsmith-{name}")["spec"]["template"]["spec"]["containers"]
+        values = _parsed([str(word) for word in container["args"]])
+        listens = values["port"] if name == "api" else int(values["listen"].rpartition(":")[2])
+        (port,) = container["ports"]
+        assert port["containerPort"] == listens
+        for probe in (container[key] for key in container if key.endswith("Probe")):
+            assert (probe["httpGet"]["path"], probe["httpGet"]["port"]) == (path, port["name"])
+        service = _compose()["services"][name]
+        assert _parsed([str(word) for word in service["command"]]).get("port", listens) == listens
+
+
+def test_the_scaler_has_the_settings_of_its_kind():
+    """KEDA's scaler for JetStream gets the settings that it requires, as text, and no other.
+
+    https://keda.sh/docs/2.17/scalers/nats-jetstream/
+    """
+    spec = _named("ScaledObject", "thumbsmith-worker")["spec"]
+    required = {"natsServerMonitoringEndpoint", "account", "stream", "consumer", "lagThreshold"}
+    (trigger,) = spec["triggers"]
+    assert trigger["type"] == "nats-jetstream"
+    assert required <= set(trigger["metadata"]) <= required | {"activationLagThreshold", "useHttps"}
+    assert all(isinstance(value, str) for value in trigger["metadata"].values())
+    assert 0 < spec["minReplicaCount"] <= spec["maxReplicaCount"]
+
+
 @needs_servers
 def test_seaweedfs_knows_the_options_of_its_notifications():
     """Every option of notification.toml is in the file that this version of SeaweedFS prints as a pattern."""

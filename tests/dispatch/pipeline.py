@@ -18,7 +18,7 @@ from typing import Any
 
 from PIL import Image
 
-from tests.dispatch.conftest import HIDDEN_SECONDS, on_streams
+from tests.dispatch.conftest import on_streams
 from tests.servers import processes
 from tests.servers.fixtures import administrator
 from thumbsmith.dispatch.jetstream import JetStreamQueue
@@ -77,8 +77,8 @@ async def _stored(streams: Any) -> int:
 
 
 @contextlib.contextmanager
-def pipeline(folder: Path) -> Iterator[Pipeline]:
-    """Run the servers during the block, without a worker."""
+def pipeline(folder: Path, hidden_seconds: int) -> Iterator[Pipeline]:
+    """Run the servers during the block, without a worker. The queue hides a message for `hidden_seconds`."""
     (port,) = processes.free_ports(1)
     notifications = NOTIFICATIONS.replace("api:8080", f"127.0.0.1:{port}").replace("TOKEN", TOKEN)
     with contextlib.ExitStack() as stack:
@@ -91,7 +91,7 @@ def pipeline(folder: Path) -> Iterator[Pipeline]:
         async def create(streams: Any) -> None:
             await streams.add_stream(name="photos", subjects=["photos"], retention="workqueue")
             await streams.add_consumer(
-                "photos", durable_name="thumbsmith", ack_policy="explicit", ack_wait=HIDDEN_SECONDS
+                "photos", durable_name="thumbsmith", ack_policy="explicit", ack_wait=hidden_seconds
             )
 
         on_streams(nats, create)
