@@ -13,8 +13,8 @@ from tests.proof.program import Event, Program, Protocol
 from tests.proof.world import NEW, OLD, Destination, Moment, assessment, is_correct, perform
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.names import MANIFEST
+from thumbsmith.reconcile.effects import Delete, Put
 from thumbsmith.reconcile.manifest import parse
-from thumbsmith.reconcile.protocol import Delete, Put
 
 HINT: Final = Event(0, exists=True)
 

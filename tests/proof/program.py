@@ -15,7 +15,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 from tests.proof.world import Advance
 from thumbsmith.recipe import Recipe
-from thumbsmith.reconcile.protocol import Effect, Outcome, PutAll
+from thumbsmith.reconcile.effects import Effect, PutAll
+from thumbsmith.reconcile.protocol import Outcome
 
 
 class Event(NamedTuple):

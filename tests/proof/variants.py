@@ -14,20 +14,18 @@ from tests.proof.program import AnyEffect, Event, Protocol, one_at_a_time
 from tests.proof.world import KEY, Advance, etag_of
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.names import MANIFEST
-from thumbsmith.reconcile.manifest import parse
-from thumbsmith.reconcile.protocol import (
+from thumbsmith.reconcile.effects import (
     Delete,
     DigestRendition,
     DigestSource,
     HeadSource,
     ListRenditions,
-    Options,
-    Outcome,
     Put,
     ReadManifest,
     Render,
-    steps,
 )
+from thumbsmith.reconcile.manifest import parse
+from thumbsmith.reconcile.protocol import Options, Outcome, steps
 from thumbsmith.store.base import ObjectInfo
 
 Notes: TypeAlias = dict[str, Any]

@@ -17,8 +17,7 @@ from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.names import MANIFEST, Rendition, expected, rendition_key
 from thumbsmith.reconcile import manifest as manifests
 from thumbsmith.reconcile.decide import Assessment
-from thumbsmith.reconcile.manifest import Manifest, ManifestVersion, Rejection, RenditionRecord, SourceRecord
-from thumbsmith.reconcile.protocol import (
+from thumbsmith.reconcile.effects import (
     Delete,
     DigestRendition,
     DigestSource,
@@ -28,8 +27,9 @@ from thumbsmith.reconcile.protocol import (
     Put,
     ReadManifest,
     Render,
-    examine,
 )
+from thumbsmith.reconcile.manifest import Manifest, ManifestVersion, Rejection, RenditionRecord, SourceRecord
+from thumbsmith.reconcile.protocol import examine
 from thumbsmith.store.base import ObjectInfo
 from thumbsmith.worker import Work
 

@@ -17,23 +17,20 @@ from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.names import MANIFEST, is_managed_name
 from thumbsmith.recipe.recipe import checked_recipe
 from thumbsmith.recipe.selection import is_source
-from thumbsmith.reconcile.manifest import read_manifest_version
-from thumbsmith.reconcile.protocol import (
-    DEFAULTS,
+from thumbsmith.reconcile.effects import (
     Delete,
     DigestRendition,
     DigestSource,
     Effect,
     HeadSource,
     ListRenditions,
-    Options,
-    Outcome,
     Put,
     PutAll,
     ReadManifest,
     Render,
-    steps,
 )
+from thumbsmith.reconcile.manifest import read_manifest_version
+from thumbsmith.reconcile.protocol import DEFAULTS, Options, Outcome, steps
 from thumbsmith.store.base import ObjectInfo, OpenObject, Store, refuse_overlap
 from thumbsmith.store.open import as_store
 
