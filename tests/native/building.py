@@ -14,7 +14,7 @@ COMPILER = shutil.which("cc")
 needs_decoder = pytest.mark.skipif(not eighth.is_available(), reason="the native decoder was not built")
 
 # Lanes in files of any size, and windows that are filled again after a few blocks.
-SMALL = ("-DMIN_BYTES_FOR_LANES=40", "-DWINDOW_BYTES=2400")
+SMALL = ("-DMIN_BYTES_FOR_LANES=40", "-DWINDOW_BYTES=2400", "-DROUNDS=7")
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from random import Random
 
 MAX_CODE_BITS = 16
+COEFFICIENTS = 64
 SOI, EOI = b"\xff\xd8", b"\xff\xd9"
 
 
@@ -173,3 +174,23 @@ def _put_detail(bits: Bits, table: Table, share: float, chance: Random) -> None:
         run = 0
     if run:
         table.put_symbol(bits, 0)
+
+
+def long_blocks_then_short_ones(longer: int, shorter: int) -> bytes:
+    """Return a gray file: blocks of 568 bits, then blocks of 3 bits.
+
+    A decoder that begins inside of a long block, at one of three places, finds short ones up to the end of the block.
+    """
+    bits = Bits()
+    for length in [1 + 9 * (COEFFICIENTS - 1)] * longer + [3] * shorter:
+        for place in range(length):
+            bits.put((place % 3 == 2) if length > 3 else (place == 1), 1)
+    dc, ac = bytes([1, *bytes(15), 0]), bytes([1, 1, *bytes(14), 8, 0])  # 0; for AC 0 and a value of 8 bits, or 10
+    return b"".join(
+        [
+            *(SOI, segment(0xDB, bytes([0]) + b"\1" * COEFFICIENTS)),
+            segment(0xC0, struct.pack(">BHHB", 8, 8, 8 * (longer + shorter), 1) + bytes([1, 0x11, 0])),
+            *(segment(0xC4, b"\x00" + dc), segment(0xC4, b"\x10" + ac)),
+            *(segment(0xDA, bytes([1, 1, 0, 0, 63, 0])), bits.taken(), EOI),
+        ]
+    )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.native.building import HERE, SANITIZERS, SMALL, build
+from tests.native.encoder import long_blocks_then_short_ones
 from tests.native.samples import odd_samples, samples
 
 # Tables take most of the time of the decoder as built, and damage rather concerns small buffers.
@@ -47,6 +48,15 @@ def test_thousands_of_mutants_do_no_harm(tmp_path: Path, files: list[Path], opti
     assert found["done"] > 100
     assert found["damaged"] > 100
     assert found["unsupported"] > 100
+
+
+def test_a_lane_from_a_wrong_place_has_room(tmp_path: Path):
+    """A second lane may decode more blocks than the first one before both meet: it writes none beyond its room."""
+    paths = [tmp_path / f"{count}.jpg" for count in range(6_000, 6_300, 20)]
+    for path in paths:
+        path.write_bytes(long_blocks_then_short_ones(40, int(path.stem)))
+    program = build(tmp_path / "fuzz", str(HERE / "fuzz.c"), *SANITIZERS, *SMALL)
+    assert mutants(program, 1, 0, paths)["done"] == len(paths)
 
 
 @pytest.mark.deep

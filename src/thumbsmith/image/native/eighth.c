@@ -255,11 +255,12 @@ static int read_header(struct header *header, const uint8_t *data, size_t size)
 /* ---------------------------------------------------------------- Huffman tables (annex C, F.2.2) */
 
 enum {
-    LOOKUP_BITS = 12, /* measured: with 13, files with much detail take 3 % less, all others more */
-    VALUE_BITS = 11,
+    LOOKUP_BITS = 12,
+    ENTRIES = 1 << LOOKUP_BITS,
     MAX_AC_BITS = 10, /* of values: F.1.2.2 for 8 bits a sample */
-    END_OF_BLOCK = 128, /* added to the coefficients that an entry passes */
-    TAKE_ONE = 255,     /* in their place: the next symbol must be read alone */
+    VALUE_BITS = 11,
+    END_OF_BLOCK = 129, /* added to the coefficients that an entry passes: see is_possible */
+    TAKE_ONE = 64,      /* in their place: the next symbol must be read alone */
 };
 
 /* A table to decode symbols one by one. An entry is length << 8 | symbol, 0 for longer codes and for none. */
@@ -271,22 +272,18 @@ struct symbols {
     uint8_t symbols[256];
 };
 
-/* A table to skip symbols. An entry is coefficients << 5 | bits. */
-struct skips {
-    uint16_t entries[1 << LOOKUP_BITS];
-};
+/* Tables of what to do for the next bits. An entry is passed coefficients << 23 | value << 7 | bits. A table for the
+ * beginning of a block has the value of DC, and passes what follows it in these bits, often all of the block; from what it
+ * passes, the number of coefficients is subtracted. A table for the rest of a block passes as many symbols as possible, or
+ * one with its value for blocks of 2 x 2 samples. */
+static uint32_t make_entry(int32_t value, int32_t passed, uint32_t bits)
+{
+    return (uint32_t)passed << 23 | ((uint32_t)value & 0xFFFF) << 7 | bits;
+}
 
-/* A table to read symbols with their values. An entry is value << 16 | coefficients << 8 | bits. It is 0 for what takes
- * more bits than the table looks at. */
-struct values {
-    int32_t entries[1 << VALUE_BITS];
-};
-
-/* A table for the beginning of a block, often all of it. An entry is DC << 16 | next coefficient << 8 | bits. It is 0 if
- * the DC coefficient takes more bits than the table looks at. */
-struct starts {
-    int32_t entries[1 << LOOKUP_BITS];
-};
+static inline int32_t passed_by(uint32_t entry) { return (int32_t)entry >> 23; }
+static inline int32_t value_of(uint32_t entry) { return (int16_t)(entry >> 7); }
+static inline uint32_t bits_of(uint32_t entry) { return entry & 127; }
 
 /* Returns the value that is stored as these `size` bits: T.81, F.2.2.1 (EXTEND). */
 static inline int32_t extend(uint32_t bits, uint32_t size)
@@ -337,78 +334,85 @@ static uint32_t skip_one(uint32_t symbol)
 {
     uint32_t length = symbol >> 8, run = symbol >> 4 & 15, size = symbol & 15;
     if (!symbol || size > MAX_AC_BITS || (!size && run != 0 && run != 15))
-        return TAKE_ONE << 5;
-    return (size || run ? run + 1 : END_OF_BLOCK) << 5 | (length + size);
+        return make_entry(0, TAKE_ONE, 0);
+    return make_entry(0, size || run ? (int32_t)run + 1 : END_OF_BLOCK, length + size);
 }
 
-/* Skips whole symbols after the first `bits` bits of a window; `next` is the next coefficient. Returns both, as
- * next << 8 | bits. Of the last symbol, the value may be outside of the window. */
-static uint32_t skip_in_window(const struct symbols *symbols, uint32_t window, uint32_t next, uint32_t bits)
+/* Skips whole symbols after the first `bits` bits of a window, and `passed` coefficients. Of the last symbol, the value
+ * may be outside of the window. */
+static uint32_t skip_in_window(const struct symbols *symbols, uint32_t window, int32_t value, uint32_t bits)
 {
-    while (bits < LOOKUP_BITS && next < COEFFICIENTS) {
-        uint32_t symbol = find_symbol(symbols, window << bits << (16 - LOOKUP_BITS) & 0xFFFF), step = skip_one(symbol);
-        uint32_t passed = step >> 5;
-        if (bits + (symbol >> 8) > LOOKUP_BITS || passed == TAKE_ONE || (next + passed >= COEFFICIENTS && passed < 64))
+    int32_t before = bits ? 1 - COEFFICIENTS : 0, passed = 0;
+    while (bits < LOOKUP_BITS && passed < END_OF_BLOCK) {
+        uint32_t symbol = find_symbol(symbols, window << bits << (16 - LOOKUP_BITS) & 0xFFFF);
+        uint32_t step = skip_one(symbol);
+        int32_t next = passed + passed_by(step);
+        if (bits + (symbol >> 8) > LOOKUP_BITS || passed_by(step) == TAKE_ONE || next % END_OF_BLOCK >= TAKE_ONE)
             break;
-        bits += step & 31;
-        next += passed;
+        bits += bits_of(step);
+        passed = next;
     }
-    return next << 8 | bits;
+    return bits ? make_entry(value, before + passed, bits) : make_entry(0, TAKE_ONE, 0);
 }
 
-static void build_values(struct values *table, const struct symbols *symbols)
+/* The same for a block whose coefficients have values that are needed. */
+static uint32_t end_in_window(const struct symbols *symbols, uint32_t window, int32_t value, uint32_t bits)
 {
-    for (uint32_t window = 0; window < 1 << VALUE_BITS; window++) {
-        uint32_t symbol = symbols->entries[window], step = skip_one(symbol), length = step & 31, size = symbol & 15;
-        int fits = step >> 5 != TAKE_ONE && length <= VALUE_BITS;
-        int32_t value = fits ? extend(window >> (VALUE_BITS - length) & ((1U << size) - 1), size) : 0;
-        table->entries[window] = fits ? value * 65536 + (int32_t)(step >> 5 << 8 | length) : 0;
+    uint32_t symbol = find_symbol(symbols, window << bits << (16 - LOOKUP_BITS) & 0xFFFF), end = bits + (symbol >> 8);
+    int ends = symbol && !(symbol & 255) && end <= LOOKUP_BITS;
+    return make_entry(value, 1 - COEFFICIENTS + (ends ? END_OF_BLOCK : 0), ends ? end : bits);
+}
+
+static void build_values(uint32_t *to, const struct symbols *symbols)
+{
+    for (uint32_t window = 0; window < ENTRIES; window++) {
+        uint32_t symbol = find_symbol(symbols, window << (16 - LOOKUP_BITS)), size = symbol & 15;
+        uint32_t step = skip_one(symbol);
+        if (passed_by(step) == TAKE_ONE || bits_of(step) > LOOKUP_BITS)
+            to[window] = make_entry(0, TAKE_ONE, 0);
+        else
+            to[window] = step | make_entry(extend(window >> (LOOKUP_BITS - bits_of(step)) & ((1U << size) - 1), size), 0, 0);
     }
 }
 
-static void build_skips(struct skips *table, const struct symbols *symbols)
+static void build_skips(uint32_t *to, const struct symbols *symbols)
 {
-    for (uint32_t window = 0; window < 1 << LOOKUP_BITS; window++) {
-        uint32_t found = skip_in_window(symbols, window, 0, 0);
-        table->entries[window] = (uint16_t)((found & 255 ? found >> 8 : TAKE_ONE) << 5 | (found & 255));
-    }
+    for (uint32_t window = 0; window < ENTRIES; window++)
+        to[window] = skip_in_window(symbols, window, 0, 0);
 }
 
 /* How the blocks of a component are decoded. */
 struct kind {
     const struct symbols *dc, *ac; /* no `ac` in a progressive scan */
-    const struct skips *skips;
-    const uint16_t *quantizer; /* for blocks of 2 x 2 samples, else NULL */
-    struct values values;      /* for these alone */
-    struct starts starts;
+    const uint16_t *quantizer;     /* for blocks of 2 x 2 samples, else NULL */
+    uint32_t start, rest;          /* numbers of tables */
 };
 
-/* Returns next << 8 | bits as skip_in_window does, for a block whose other coefficients are read one by one. */
-static uint32_t end_in_window(const struct symbols *symbols, uint32_t window, uint32_t bits)
+static void build_starts(uint32_t *to, const struct kind *kind)
 {
-    uint32_t symbol = find_symbol(symbols, window << bits << (16 - LOOKUP_BITS) & 0xFFFF), end = bits + (symbol >> 8);
-    return symbol && !(symbol & 255) && end <= LOOKUP_BITS ? END_OF_BLOCK << 8 | end : 1 << 8 | bits;
-}
-
-static void build_starts(struct kind *kind)
-{
-    for (uint32_t window = 0; window < 1 << LOOKUP_BITS; window++) {
+    for (uint32_t window = 0; window < ENTRIES; window++) {
         uint32_t symbol = find_symbol(kind->dc, window << (16 - LOOKUP_BITS)), size = symbol & 255;
-        uint32_t bits = (symbol >> 8) + size, found = END_OF_BLOCK << 8 | bits;
-        kind->starts.entries[window] = 0;
+        uint32_t bits = (symbol >> 8) + size;
+        to[window] = make_entry(0, TAKE_ONE, 0);
         if (!symbol || size > MAX_DC_BITS || bits > LOOKUP_BITS)
             continue;
-        if (kind->ac)
-            found = kind->quantizer ? end_in_window(kind->ac, window, bits) : skip_in_window(kind->ac, window, 1, bits);
-        uint32_t value = window >> (LOOKUP_BITS - bits) & ((1U << size) - 1);
-        kind->starts.entries[window] = extend(value, size) * 65536 + (int32_t)found;
+        int32_t value = extend(window >> (LOOKUP_BITS - bits) & ((1U << size) - 1), size);
+        if (!kind->ac)
+            to[window] = make_entry(value, 1 - COEFFICIENTS + END_OF_BLOCK, bits);
+        else if (kind->quantizer)
+            to[window] = end_in_window(kind->ac, window, value, bits);
+        else
+            to[window] = skip_in_window(kind->ac, window, value, bits);
     }
 }
 
 /* ---------------------------------------------------------------- coded data (B.1.1.5, F.1.2.3) */
 
 #ifndef WINDOW_BYTES /* tests have many small windows */
-#define WINDOW_BYTES (32 << 10)
+#define WINDOW_BYTES (16 << 10)
+#endif
+#ifndef ROUNDS /* and few rounds */
+#define ROUNDS 1024
 #endif
 
 enum {
@@ -417,56 +421,23 @@ enum {
     MCU_BYTES = MAX_BLOCKS * BLOCK_BITS / 8 + 1,
     AHEAD_BYTES = 16, /* of reading */
     NO_MARKER = 0,
+    STEPS = 3,       /* of a round */
+    ROUND_BYTES = 9,  /* of coded data that a round takes at most */
+    LOG_ENTRIES = ROUNDS * STEPS + MAX_BLOCKS * COEFFICIENTS + 1,
 };
 
-/* The next bits, from the highest one; `count` of them are valid. `next` is where the bits after these are. */
-struct bits {
-    uint64_t word;
-    uint32_t count;
-    const uint8_t *next;
+/* Where a lane is, in the window and in the MCU. */
+struct cursor {
+    uint64_t at;    /* in bits of the window */
+    uint32_t state; /* see make_state */
+    uint32_t left;  /* coefficients of the block << 23, negative; 0 at its beginning */
+    uint32_t *log;  /* for the next entry */
 };
-
-static inline uint64_t be64(const uint8_t *bytes)
-{
-    return (uint64_t)bytes[0] << 56 | (uint64_t)bytes[1] << 48 | (uint64_t)bytes[2] << 40 | (uint64_t)bytes[3] << 32 |
-           (uint64_t)bytes[4] << 24 | (uint64_t)bytes[5] << 16 | (uint64_t)bytes[6] << 8 | bytes[7];
-}
-
-/* Reads on, so that at least 56 bits are valid. */
-static inline void refill(struct bits *bits)
-{
-    bits->word |= be64(bits->next) >> bits->count;
-    bits->next += (63 - bits->count) >> 3;
-    bits->count |= 56;
-}
-
-static inline uint32_t peek(const struct bits *bits, uint32_t count) { return (uint32_t)(bits->word >> (64 - count)); }
-
-static inline void drop(struct bits *bits, uint32_t count)
-{
-    bits->word <<= count;
-    bits->count -= count;
-}
-
-/* Starts to read at a number of bits after `start`. */
-static void read_from(struct bits *bits, const uint8_t *start, size_t position)
-{
-    *bits = (struct bits){0, 0, start + position / 8};
-    refill(bits);
-    drop(bits, position % 8);
-}
-
-/* Goes back by this number of bits, which were dropped after the last refill but one. */
-static void go_back(struct bits *bits, uint32_t count)
-{
-    uint32_t ahead = bits->count + count;
-    read_from(bits, bits->next - (ahead + 7) / 8, (8 - ahead % 8) % 8);
-}
 
 /* A lane decodes MCUs one after the other, from some place in the coded data on. Its window has the next bytes without
  * the zeros that are stuffed behind FF. */
 struct lane {
-    struct bits bits;
+    struct cursor cursor;
     const uint8_t *raw, *raw_end; /* what follows the window in the file */
     const uint8_t *stop;          /* a place up to which bytes are counted; NULL for none, and behind it */
     uint64_t bytes, stop_bytes;   /* that came into the window since the lane began, and of these up to `stop` */
@@ -477,25 +448,27 @@ struct lane {
     uint32_t restarts;            /* the number of the next restart marker, 0 to 7 */
     const uint8_t *segment;       /* where the data behind the last restart marker began */
     size_t done;                  /* MCUs */
-    int16_t *values;              /* of the next MCU */
+    int16_t *values;              /* where those of the next MCU are written */
+    uint32_t log[LOG_ENTRIES];    /* entries with values, since the beginning of an MCU */
     uint8_t window[WINDOW_BYTES + MCU_BYTES + AHEAD_BYTES];
 };
 
-static size_t position_in_window(const struct lane *lane)
+static inline uint64_t be64(const uint8_t *bytes)
 {
-    return (size_t)(lane->bits.next - lane->window) * 8 - lane->bits.count;
+    return (uint64_t)bytes[0] << 56 | (uint64_t)bytes[1] << 48 | (uint64_t)bytes[2] << 40 | (uint64_t)bytes[3] << 32 |
+           (uint64_t)bytes[4] << 24 | (uint64_t)bytes[5] << 16 | (uint64_t)bytes[6] << 8 | bytes[7];
 }
 
+/* Returns the next bits, from the highest one on: at least 57. */
+static inline uint64_t bits_at(const uint8_t *window, uint64_t at) { return be64(window + at / 8) << at % 8; }
+
 /* Returns the place of the next bit, in bits since the lane began. */
-static uint64_t position(const struct lane *lane)
-{
-    return (lane->bytes - lane->held) * 8 + position_in_window(lane);
-}
+static uint64_t position(const struct lane *lane) { return (lane->bytes - lane->held) * 8 + lane->cursor.at; }
 
 /* Moves the window to the next bit, and fills it. Behind the last byte of coded data there are zeros. */
 static void fill_window(struct lane *lane)
 {
-    size_t at = position_in_window(lane), held = lane->held - at / 8;
+    size_t at = lane->cursor.at, held = lane->held - at / 8;
     memmove(lane->window, lane->window + at / 8, held);
     while (!lane->ended && held < WINDOW_BYTES) {
         size_t space = WINDOW_BYTES - held, left = (size_t)(lane->raw_end - lane->raw);
@@ -526,7 +499,7 @@ static void fill_window(struct lane *lane)
     if (lane->ended)
         memset(lane->window + held, 0, MCU_BYTES + AHEAD_BYTES);
     lane->held = held;
-    read_from(&lane->bits, lane->window, at % 8);
+    lane->cursor.at = at % 8;
 }
 
 /* Begins at `raw`, with an empty window. */
@@ -536,113 +509,169 @@ static void begin_segment(struct lane *lane, const uint8_t *raw)
     lane->held = 0;
     lane->ended = 0;
     lane->in_interval = 0;
-    lane->bits = (struct bits){0, 0, lane->window};
+    lane->cursor.at = 0;
     fill_window(lane);
 }
 
-/* ---------------------------------------------------------------- blocks (F.2.2) */
+/* ---------------------------------------------------------------- blocks (F.2.2)
+
+ * A step looks up the next bits in a table. What comes next depends on whether the block ends with that. The processor
+ * would guess this wrong often, so that it is computed without a branch: both possible states are known before. */
+
+/* A state is keep << 24 | block of the MCU << 16 | place of its table. `keep` is 1 if the log keeps the entries of the
+ * table. */
+static inline uint32_t make_state(uint32_t table, uint32_t block, uint32_t keep)
+{
+    return keep << 24 | block << 16 | table * ENTRIES;
+}
+
+static inline uint32_t state_table(uint32_t state) { return state & 0xFFFF; }
+static inline uint32_t state_block(uint32_t state) { return state >> 16 & 255; }
+static inline uint32_t state_keep(uint32_t state) { return state >> 24; }
 
 /* What all lanes share. */
 struct plan {
     struct header header;
     size_t mcus;
     uint32_t restart_interval; /* in MCUs; 0 for none */
-    size_t mcu_bytes; /* at most */
     uint32_t blocks, values; /* of an MCU: blocks; a number for each, 5 for one of 2 x 2 samples */
+    uint32_t begin; /* the state at the beginning of an MCU */
+    uint32_t next[MAX_BLOCKS], change[MAX_BLOCKS]; /* the state after a block; to change to get that for its rest */
     const struct kind *kind_of[MAX_BLOCKS];
     struct kind kinds[MAX_COMPONENTS];
     struct symbols symbols[2][4];
-    struct skips skips[4];
+    uint32_t tables[2 * MAX_COMPONENTS * ENTRIES];
 };
 
-/* Reads the value of a symbol. */
-static int32_t take_value(struct bits *bits, uint32_t symbol)
+static void build_stages(struct plan *plan)
 {
-    uint32_t size = symbol & 15;
-    drop(bits, symbol >> 8);
-    int32_t value = extend((uint32_t)(bits->word >> 1 >> (63 - size)), size);
-    drop(bits, size);
-    return value;
+    for (uint32_t block = 0; block < plan->blocks; block++) {
+        const struct kind *kind = plan->kind_of[block];
+        uint32_t following = (block + 1) % plan->blocks;
+        uint32_t rest = make_state(kind->rest, block, kind->quantizer != NULL);
+        uint32_t next = make_state(plan->kind_of[following]->start, following, 1);
+        plan->next[block] = next;
+        plan->change[block] = rest ^ next;
+    }
+    plan->begin = make_state(plan->kind_of[0]->start, 0, 1);
 }
 
-/* Reads a DC coefficient that is not in the table of starts. */
-static int take_dc(const struct symbols *table, struct bits *bits, int16_t *value)
+/* Returns ones if the highest bit is 1, else 0. The compiler must not know what it is, or else it makes a branch of it. */
+static inline uint32_t spread_sign(uint32_t number)
 {
-    uint32_t symbol = find_symbol(table, peek(bits, 16));
-    if (!symbol || (symbol & 255) > MAX_DC_BITS)
+    int32_t mask = (int32_t)number >> 31;
+#if defined(__GNUC__)
+    __asm__("" : "+r"(mask));
+#endif
+    return (uint32_t)mask;
+}
+
+/* Goes on with an entry, to the next block if this one ends. */
+static inline void take_entry(const struct plan *plan, struct cursor *cursor, uint32_t entry)
+{
+    uint32_t block = state_block(cursor->state), left = cursor->left + entry, unfinished = spread_sign(left);
+    *cursor->log = entry;
+    cursor->log += state_keep(cursor->state);
+    cursor->state = plan->next[block] ^ (plan->change[block] & unfinished);
+    cursor->left = left & unfinished & ~0U << 23;
+}
+
+/* Returns whether a block can have this number of coefficients left: -63 to 0, or the same with END_OF_BLOCK, but then not
+ * 0. Of all other sums of these and an entry, TAKE_ONE included, bit 6 is 0 after 1 was subtracted. */
+static inline int is_possible(uint32_t left) { return (int)((left - (1 << 23)) >> 29 & 1); }
+
+/* Takes a step with the highest of these bits, and adds the entry to `sum`. Returns 1 and does nothing if that needs
+ * `take_symbol`. */
+static inline int take_step(const struct plan *plan, struct cursor *cursor, uint64_t *bits, uint32_t *sum)
+{
+    uint32_t entry = plan->tables[state_table(cursor->state) + (*bits >> (64 - LOOKUP_BITS))];
+    if (!is_possible(cursor->left + entry))
+        return 1;
+    *bits <<= entry & 63;
+    *sum += entry;
+    take_entry(plan, cursor, entry);
+    return 0;
+}
+
+/* Takes a single symbol. */
+static int take_symbol(const struct plan *plan, struct lane *lane)
+{
+    struct cursor *cursor = &lane->cursor;
+    const struct kind *kind = plan->kind_of[state_block(cursor->state)];
+    int at_start = state_table(cursor->state) == kind->start * ENTRIES;
+    uint64_t bits = bits_at(lane->window, cursor->at);
+    uint32_t symbol = find_symbol(at_start ? kind->dc : kind->ac, (uint32_t)(bits >> 48)), size = symbol & 15;
+    int32_t passed = at_start ? 1 - COEFFICIENTS + (kind->ac ? 0 : END_OF_BLOCK) : passed_by(skip_one(symbol));
+    if (!symbol || (at_start && (symbol & 255) > MAX_DC_BITS) || passed == TAKE_ONE)
         return EIGHTH_DAMAGED;
-    *value = (int16_t)take_value(bits, symbol);
+    int32_t value = extend((uint32_t)(bits << (symbol >> 8) >> 1 >> (63 - size)), size);
+    uint32_t entry = make_entry(value, passed, 0);
+    if (!is_possible(cursor->left + entry))
+        return EIGHTH_DAMAGED;
+    cursor->at += (symbol >> 8) + size;
+    take_entry(plan, cursor, entry);
     return EIGHTH_DONE;
 }
 
-/* Skips the coefficients of a block from number `index` on, symbol by symbol. */
-static int skip_slowly(const struct symbols *table, struct bits *bits, uint32_t index)
+/* Takes a step or a symbol. */
+static int take_any(const struct plan *plan, struct lane *lane)
 {
-    while (index < COEFFICIENTS) {
-        refill(bits);
-        uint32_t step = skip_one(find_symbol(table, peek(bits, 16)));
-        if (step >> 5 == TAKE_ONE)
-            return EIGHTH_DAMAGED;
-        drop(bits, step & 31);
-        if (step >> 5 == END_OF_BLOCK)
-            return EIGHTH_DONE;
-        index += step >> 5;
+    uint64_t bits = bits_at(lane->window, lane->cursor.at);
+    uint32_t sum = 0;
+    int stops = take_step(plan, &lane->cursor, &bits, &sum);
+    lane->cursor.at += sum & 127;
+    return stops ? take_symbol(plan, lane) : EIGHTH_DONE;
+}
+
+/* Takes up to this number of rounds. Returns how many are left if a lane needs `take_symbol`, and 0 else. */
+static size_t take_rounds(const struct plan *plan, struct lane *lane, size_t rounds)
+{
+    struct cursor one = lane->cursor; /* in registers */
+    for (; rounds; rounds--) {
+        uint64_t bits = bits_at(lane->window, one.at);
+        uint32_t sum = 0;
+        int stops = take_step(plan, &one, &bits, &sum) || take_step(plan, &one, &bits, &sum) ||
+                    take_step(plan, &one, &bits, &sum);
+        one.at += sum & 127;
+        if (stops)
+            break;
     }
-    return index == COEFFICIENTS ? EIGHTH_DONE : EIGHTH_DAMAGED;
+    lane->cursor = one;
+    return rounds;
 }
 
-/* Checks the end of a block that was skipped with the table: `index` is the coefficient after the last entry, which was
- * `last`. An entry may have gone beyond the end of the block. Then it is taken back. */
-static inline int end_skipping(const struct symbols *table, struct bits *bits, uint32_t index, uint32_t last)
+/* Takes a step of both lanes. Returns 1 or 2 if the first or the second one needs `take_symbol`, else 0. */
+static inline int take_two_steps(const struct plan *plan, struct cursor *one, struct cursor *two, uint64_t bits[2],
+                                 uint32_t sums[2])
 {
-    if (index == COEFFICIENTS || index - END_OF_BLOCK < COEFFICIENTS)
-        return EIGHTH_DONE;
-    go_back(bits, last & 31);
-    return skip_slowly(table, bits, index - (last >> 5));
+    if (take_step(plan, one, &bits[0], &sums[0]))
+        return 1;
+    return take_step(plan, two, &bits[1], &sums[1]) ? 2 : 0;
 }
 
-static inline int skip_rest(const struct kind *kind, struct bits *bits, uint32_t index)
+/* The same for two lanes: the processor works on one while it waits for the table of the other. `which` is set to the
+ * lane that needs `take_symbol`, 1 or 2. */
+static size_t take_two_rounds(const struct plan *plan, struct lane *first, struct lane *second, size_t rounds, int *which)
 {
-    struct bits here = *bits; /* in registers */
-    uint32_t entry = 0;
-    while (index < COEFFICIENTS) {
-        refill(&here);
-        entry = kind->skips->entries[peek(&here, LOOKUP_BITS)];
-        drop(&here, entry & 31);
-        index += entry >> 5;
-    }
-    *bits = here;
-    return end_skipping(kind->ac, bits, index, entry);
-}
-
-/* Returns ones if a number is below another, else zeros: without a branch, which the processor would guess wrong. */
-static inline uint32_t mask_below(uint32_t number, uint32_t limit) { return (uint32_t)((int32_t)(number - limit) >> 31); }
-
-/* The same for two lanes at once: the processor works on one while it waits for the table of the other. A lane that has
- * finished gets entries of 0 bits. */
-static inline int skip_two_rests(const struct kind *kind, struct bits *one, struct bits *two, uint32_t first,
-                                 uint32_t second)
-{
-    struct bits here = *one, there = *two; /* in registers */
-    uint32_t last_first = 0, last_second = 0;
-    while (first < COEFFICIENTS || second < COEFFICIENTS) {
-        refill(&here);
-        refill(&there);
-        for (int again = 0; again < 2; again++) {
-            uint32_t entry = kind->skips->entries[peek(&here, LOOKUP_BITS)], active = mask_below(first, COEFFICIENTS);
-            uint32_t other = kind->skips->entries[peek(&there, LOOKUP_BITS)], awake = mask_below(second, COEFFICIENTS);
-            last_first ^= (last_first ^ entry) & active;
-            last_second ^= (last_second ^ other) & awake;
-            drop(&here, entry & active & 31);
-            drop(&there, other & awake & 31);
-            first += (entry & active) >> 5;
-            second += (other & awake) >> 5;
+    struct cursor one = first->cursor, two = second->cursor; /* in registers */
+    for (; rounds; rounds--) {
+        uint64_t bits[2] = {bits_at(first->window, one.at), bits_at(second->window, two.at)};
+        uint32_t sums[2] = {0, 0};
+        int stops = take_two_steps(plan, &one, &two, bits, sums);
+        if (!stops)
+            stops = take_two_steps(plan, &one, &two, bits, sums);
+        if (!stops)
+            stops = take_two_steps(plan, &one, &two, bits, sums);
+        one.at += sums[0] & 127;
+        two.at += sums[1] & 127;
+        if (stops) {
+            *which = stops;
+            break;
         }
     }
-    *one = here;
-    *two = there;
-    int status = end_skipping(kind->ac, one, first, last_first);
-    return status | end_skipping(kind->ac, two, second, last_second) << 2;
+    first->cursor = one;
+    second->cursor = two;
+    return rounds;
 }
 
 /* Coefficients of a block that 2 x 2 samples need: those in rows and columns 0, 1, 3, 5 and 7. */
@@ -698,350 +727,65 @@ static int transform_block(const int32_t *all, int16_t samples[4])
     return EIGHTH_DONE;
 }
 
-/* Reads the coefficients of a block from number `index` on, symbol by symbol, and writes those that are needed. */
-static int take_coefficients(const struct kind *kind, struct bits *bits, uint32_t index, int32_t *coefficients)
+/* Writes the values of a block of 2 x 2 samples. `log` is its first entry. Returns the number of entries, 0 for damage. */
+static size_t put_samples(const uint16_t *quantizer, const uint32_t *log, int16_t samples[4])
 {
-    while (index < COEFFICIENTS) {
-        refill(bits);
-        uint32_t symbol = find_symbol(kind->ac, peek(bits, 16)), passed = skip_one(symbol) >> 5;
-        if (passed == TAKE_ONE)
-            return EIGHTH_DAMAGED;
-        index += passed;
-        coefficients[PLACES[index - 1]] = take_value(bits, symbol) * kind->quantizer[(index - 1) % COEFFICIENTS];
+    int32_t left = passed_by(log[0]);
+    size_t count = 1;
+    if (left >= 0) {
+        memcpy(samples, FLAT, sizeof FLAT);
+        return count;
     }
-    return index == COEFFICIENTS || index >= END_OF_BLOCK ? EIGHTH_DONE : EIGHTH_DAMAGED;
-}
-
-/* Decodes the coefficients of a block from number `index` on, for 2 x 2 samples. */
-static int take_samples(const struct kind *kind, struct bits *bits, uint32_t index, int16_t samples[4])
-{
-    struct bits here = *bits; /* in registers */
-    int32_t coefficients[NOT_NEEDED + 1] = {0}, found = 1;
-    while (index < COEFFICIENTS) {
-        refill(&here);
-        found = kind->values.entries[peek(&here, VALUE_BITS)];
-        if (!found)
-            break;
-        drop(&here, (uint32_t)found & 31);
-        index += (uint32_t)found >> 8 & 255;
-        coefficients[PLACES[index - 1]] = (found >> 16) * kind->quantizer[(index - 1) % COEFFICIENTS];
+    int32_t coefficients[NOT_NEEDED + 1] = {0};
+    while (left < 0) {
+        uint32_t entry = log[count++];
+        left += passed_by(entry);
+        uint32_t index = (uint32_t)(left + COEFFICIENTS - 1);
+        coefficients[PLACES[index]] = value_of(entry) * quantizer[index % COEFFICIENTS];
     }
-    *bits = here;
-    TRY(take_coefficients(kind, bits, index, coefficients));
-    return transform_block(coefficients, samples);
+    return transform_block(coefficients, samples) == EIGHTH_DONE ? count : 0;
 }
 
-/* The same for two lanes. The status of the second one is two bits higher. */
-static int take_two_samples(const struct kind *kind, struct bits *one, struct bits *two, uint32_t first, uint32_t second,
-                            int16_t samples[4], int16_t others[4])
+/* Writes the values of the MCUs in the log, and empties it. */
+static int put_values(const struct plan *plan, struct lane *lane)
 {
-    struct bits here = *one, there = *two; /* in registers */
-    int32_t coefficients[NOT_NEEDED + 1] = {0}, other_coefficients[NOT_NEEDED + 1] = {0};
-    while (first < COEFFICIENTS || second < COEFFICIENTS) {
-        uint32_t active = mask_below(first, COEFFICIENTS), awake = mask_below(second, COEFFICIENTS);
-        refill(&here);
-        refill(&there);
-        int32_t found = kind->values.entries[peek(&here, VALUE_BITS)];
-        int32_t other = kind->values.entries[peek(&there, VALUE_BITS)];
-        if ((!found && active) || (!other && awake))
-            break;
-        found &= (int32_t)active;
-        other &= (int32_t)awake;
-        drop(&here, (uint32_t)found & 31);
-        drop(&there, (uint32_t)other & 31);
-        first += (uint32_t)found >> 8 & 255;
-        second += (uint32_t)other >> 8 & 255;
-        uint32_t index = (first - 1) | (~active & 255), other_index = (second - 1) | (~awake & 255);
-        coefficients[PLACES[index]] = (found >> 16) * kind->quantizer[index % COEFFICIENTS];
-        other_coefficients[PLACES[other_index]] = (other >> 16) * kind->quantizer[other_index % COEFFICIENTS];
-    }
-    *one = here;
-    *two = there;
-    int status = take_coefficients(kind, one, first, coefficients);
-    status |= take_coefficients(kind, two, second, other_coefficients) << 2;
-    return status | transform_block(coefficients, samples) | transform_block(other_coefficients, others) << 2;
-}
-
-/* Decodes the rest of a block, whose next coefficient is number `index`. */
-static inline int take_rest(const struct kind *kind, struct bits *bits, uint32_t index, int16_t *samples)
-{
-    return kind->quantizer ? take_samples(kind, bits, index, samples) : skip_rest(kind, bits, index);
-}
-
-static inline int take_block(const struct kind *kind, struct bits *bits, int16_t *values)
-{
-    refill(bits);
-    int32_t start = kind->starts.entries[peek(bits, LOOKUP_BITS)];
-    drop(bits, (uint32_t)start & 31);
-    values[0] = (int16_t)(start >> 16);
-    if (!start)
-        TRY(take_dc(kind->dc, bits, values));
-    uint32_t index = start ? (uint32_t)start >> 8 & 255 : kind->ac ? 1 : END_OF_BLOCK;
-    return take_rest(kind, bits, index, values + 1);
-}
-
-/* The same for two lanes. The status of the second one is two bits higher. */
-static inline int take_two_blocks(const struct kind *kind, struct bits *one, struct bits *two, int16_t *values,
-                                  int16_t *others)
-{
-    refill(one);
-    refill(two);
-    int32_t start = kind->starts.entries[peek(one, LOOKUP_BITS)], other = kind->starts.entries[peek(two, LOOKUP_BITS)];
-    if (!start || !other) {
-        int status = take_block(kind, one, values);
-        return status | take_block(kind, two, others) << 2;
-    }
-    drop(one, (uint32_t)start & 31);
-    drop(two, (uint32_t)other & 31);
-    values[0] = (int16_t)(start >> 16);
-    others[0] = (int16_t)(other >> 16);
-    uint32_t index = (uint32_t)start >> 8 & 255, other_index = (uint32_t)other >> 8 & 255;
-    if (!(index & other_index & END_OF_BLOCK))
-        return kind->quantizer ? take_two_samples(kind, one, two, index, other_index, values + 1, others + 1)
-                               : skip_two_rests(kind, one, two, index, other_index);
-    if (kind->quantizer) {
-        memcpy(values + 1, FLAT, sizeof FLAT);
-        memcpy(others + 1, FLAT, sizeof FLAT);
-    }
-    return EIGHTH_DONE;
-}
-
-/* ---------------------------------------------------------------- lanes
-
- * The first lane begins with the data. The second one begins in the middle, at any bit of any block. Decoding Huffman
- * codes from a wrong place comes to a right one by itself, after some hundred blocks: from then on, both lanes would do
- * the same. So the second lane notes where its MCUs begin. When the first lane begins an MCU at such a place, it stops:
- * all that follows has been decoded. With restart markers, the second lane begins behind one. DC coefficients are
- * differences to the block before (F.1.1.5.1), and summed up at the end. */
-
-#ifndef MIN_BYTES_FOR_LANES /* tests have lanes in small files */
-#define MIN_BYTES_FOR_LANES (64 << 10)
-#endif
-
-enum { MAX_PLACES = 4096 }; /* photographs need less than 10 */
-
-/* The second lane, and the places where its first MCUs begin, in bits. */
-struct second {
-    struct lane lane;
-    const uint8_t *start; /* NULL if there is no second lane */
-    uint32_t places[MAX_PLACES];
-    size_t seen; /* of these places the first lane is behind */
-};
-
-/* The values of all MCUs: a number of values of the first lane, then those of the second one. */
-struct parts {
-    int16_t *first, *second;
-    size_t of_first;
-};
-
-/* Counts finished MCUs, and checks that their bits are in the file. */
-static int count_mcus(const struct plan *plan, struct lane *lane, size_t mcus)
-{
-    lane->values += mcus * plan->values;
-    lane->in_interval += (uint32_t)mcus;
-    lane->done += mcus;
-    return lane->ended && position_in_window(lane) > lane->held * 8 ? EIGHTH_DAMAGED : EIGHTH_DONE;
-}
-
-/* Decodes the next MCU of a lane that is ready. */
-static int take_mcu(const struct plan *plan, struct lane *lane)
-{
+    const uint32_t *log = lane->log, *end = lane->cursor.log;
     int16_t *values = lane->values;
-    for (uint32_t block = 0; block < plan->blocks; block++) {
-        const struct kind *kind = plan->kind_of[block];
-        TRY(take_block(kind, &lane->bits, values));
-        values += kind->quantizer ? 5 : 1;
+    if (plan->values == plan->blocks) {
+        for (; log < end; log++)
+            *values++ = (int16_t)value_of(*log);
     }
-    return count_mcus(plan, lane, 1);
-}
-
-/* The same for two lanes, and a number of MCUs. Notes where each MCU of the second one begins. The status of the second
- * one is two bits higher. */
-static int take_two_mcus(const struct plan *plan, struct lane *first, struct second *second, size_t mcus)
-{
-    struct bits one = first->bits, two = second->lane.bits;
-    int16_t *values = first->values, *others = second->lane.values;
-    size_t number = second->lane.done;
-    uint64_t window = (second->lane.bytes - second->lane.held) * 8;
-    size_t taken = 0;
-    int status = EIGHTH_DONE;
-    for (; taken < mcus && status == EIGHTH_DONE; taken++) { /* a damaged lane continues to the end of its MCU */
-        if (number < MAX_PLACES)
-            second->places[number++] = (uint32_t)(window + (uint64_t)(two.next - second->lane.window) * 8 - two.count);
+    while (log < end) {
         for (uint32_t block = 0; block < plan->blocks; block++) {
             const struct kind *kind = plan->kind_of[block];
-            status |= take_two_blocks(kind, &one, &two, values, others);
-            values += kind->quantizer ? 5 : 1;
-            others += kind->quantizer ? 5 : 1;
+            size_t count = 1;
+            *values++ = (int16_t)value_of(*log);
+            if (kind->quantizer) {
+                count = put_samples(kind->quantizer, log, values);
+                if (!count)
+                    return EIGHTH_DAMAGED;
+                values += 4;
+            }
+            log += count;
         }
     }
-    first->bits = one;
-    second->lane.bits = two;
-    status |= count_mcus(plan, first, taken);
-    return status | count_mcus(plan, &second->lane, taken) << 2;
-}
-
-/* Fills the window if it may not have the whole next MCU. */
-static void look_ahead(struct lane *lane)
-{
-    if (!lane->ended && lane->held < position_in_window(lane) / 8 + MCU_BYTES + AHEAD_BYTES)
-        fill_window(lane);
-}
-
-/* Returns whether less than a byte is left before a marker: padding, F.1.2.3. */
-static int is_segment_end(const struct lane *lane)
-{
-    return lane->ended && position_in_window(lane) + 7 >= lane->held * 8;
-}
-
-/* Passes a restart marker if one is due (E.2.4), so that the next MCU can be decoded. */
-static int get_ready(const struct plan *plan, struct lane *lane)
-{
-    look_ahead(lane);
-    if (!plan->restart_interval || lane->in_interval < plan->restart_interval)
-        return EIGHTH_DONE;
-    if (!is_segment_end(lane) || lane->marker != RST0 + lane->restarts)
-        return EIGHTH_DAMAGED;
-    lane->restarts = (lane->restarts + 1) & 7;
-    begin_segment(lane, lane->raw + 2);
-    return EIGHTH_DONE;
-}
-
-/* Decodes a lane up to this number of MCUs, with which its data must end. */
-static int finish(const struct plan *plan, struct lane *lane, size_t mcus)
-{
-    while (lane->done < mcus) {
-        TRY(get_ready(plan, lane));
-        TRY(take_mcu(plan, lane));
-    }
-    look_ahead(lane);
-    return lane->done == mcus && is_segment_end(lane) && lane->marker == EOI ? EIGHTH_DONE : EIGHTH_DAMAGED;
-}
-
-static void start_lane(struct lane *lane, const uint8_t *start, const uint8_t *end, int16_t *values)
-{
-    lane->raw_end = end;
-    lane->bytes = lane->stop_bytes = 0;
-    lane->restarts = 0;
-    lane->stop = NULL;
-    lane->done = 0;
+    size_t mcus = (size_t)(values - lane->values) / plan->values;
+    lane->cursor.log = lane->log;
     lane->values = values;
-    begin_segment(lane, start);
+    lane->in_interval += (uint32_t)mcus;
+    lane->done += mcus;
+    return lane->ended && lane->cursor.at > lane->held * 8 ? EIGHTH_DAMAGED : EIGHTH_DONE;
 }
 
-/* Starts the second lane at a place from which it can decode; `from` is in the coded data. */
-static void start_second(const struct plan *plan, struct second *second, struct lane *first, const uint8_t *from,
-                         const uint8_t *end, int16_t *values)
+/* Goes on to the end of the MCU. */
+static int end_mcu(const struct plan *plan, struct lane *lane)
 {
-    int restarts = 0;
-    second->start = NULL;
-    if (plan->restart_interval) {
-        while (from < end && (from = memchr(from, 0xFF, (size_t)(end - from))) && end - from > 2 && from[1] == 0)
-            from += 2;
-        if (!from || end - from <= 2 || (from[1] & 0xF8) != RST0)
-            return;
-        restarts = (from[1] + 1) & 7;
-        from += 2;
-    } else {
-        while (from < end && from[-1] == 0xFF) /* a stuffed zero follows */
-            from++;
-        if (from == end || from < first->raw)
-            return;
-        first->stop = from;
-    }
-    second->start = from;
-    second->seen = 0;
-    start_lane(&second->lane, from, end, values);
-    second->lane.restarts = (uint32_t)restarts;
-}
-
-/* Returns whether all MCUs from the first lane's next one on are those of the second lane, from number `seen` on. */
-static int lanes_meet(const struct plan *plan, const struct lane *first, struct second *second)
-{
-    if (plan->restart_interval)
-        return first->in_interval == 0 && first->segment == second->start;
-    if (first->stop || position(first) < first->stop_bytes * 8)
-        return 0;
-    uint64_t place = position(first) - first->stop_bytes * 8;
-    size_t places = second->lane.done < MAX_PLACES ? second->lane.done : MAX_PLACES;
-    while (second->seen < places && second->places[second->seen] < place)
-        second->seen++;
-    return second->seen < places && second->places[second->seen] == place;
-}
-
-/* Returns the number of MCUs that a lane can decode with what its window has, and without a restart. */
-static size_t mcus_in_window(const struct plan *plan, const struct lane *lane)
-{
-    size_t held = lane->held - position_in_window(lane) / 8, mcus = held / plan->mcu_bytes;
-    size_t rest = plan->restart_interval ? plan->restart_interval - lane->in_interval : mcus;
-    return mcus < rest ? mcus : rest;
-}
-
-/* Returns how many MCUs both lanes decode without a look at where they are; both are ready for one. */
-static size_t mcus_at_once(const struct plan *plan, const struct lane *first, const struct second *second)
-{
-    const struct lane *lane = &second->lane;
-    size_t mcus = mcus_in_window(plan, first), others = mcus_in_window(plan, lane);
-    size_t most = plan->mcus - (first->done > lane->done ? first->done : lane->done);
-    mcus = mcus < others ? mcus : others;
-    mcus = mcus < most ? mcus : most;
-    return mcus && (first->stop || plan->restart_interval) ? mcus : 1;
-}
-
-/* Decodes all MCUs. `parts` has room for all values twice, but for the second lane only if there is one. */
-static int take_all(const struct plan *plan, struct lane *first, struct second *second, const uint8_t *data,
-                    const uint8_t *end, struct parts *parts)
-{
-    struct lane *lane = &second->lane;
-    int16_t *spare = parts->second;
-    parts->of_first = plan->mcus * plan->values;
-    start_lane(first, data, end, parts->first);
-    second->start = NULL;
-    if (spare)
-        start_second(plan, second, first, data + (end - data) / 2, end, spare);
-    while (first->done < plan->mcus && second->start) {
-        TRY(get_ready(plan, first));
-        if (lanes_meet(plan, first, second)) {
-            parts->of_first = first->done * plan->values;
-            parts->second = spare + second->seen * plan->values;
-            return finish(plan, lane, second->seen + plan->mcus - first->done);
-        }
-        look_ahead(lane);
-        if (lane->done == plan->mcus || (is_segment_end(lane) && lane->marker == EOI)) {
-            TRY(take_mcu(plan, first)); /* the second lane waits */
-            continue;
-        }
-        int status = get_ready(plan, lane) << 2;
-        if (status == EIGHTH_DONE)
-            status = take_two_mcus(plan, first, second, mcus_at_once(plan, first, second));
-        TRY(status & 3);
-        if (status >> 2) /* its place was wrong, or the file is damaged */
-            start_second(plan, second, first, lane->raw, end, spare);
-    }
-    return finish(plan, first, plan->mcus);
-}
-
-/* Returns where the coded data end: the next marker that is no restart. NULL if there is none. */
-static const uint8_t *find_end(const uint8_t *data, const uint8_t *end)
-{
-    while (end - data > 1 && (data = memchr(data, 0xFF, (size_t)(end - data - 1)))) {
-        if (data[1] != 0 && (data[1] & 0xF8) != RST0)
-            return data;
-        data += 2;
-    }
-    return NULL;
+    while (lane->cursor.state != plan->begin)
+        TRY(take_any(plan, lane));
+    return put_values(plan, lane);
 }
 
 /* ---------------------------------------------------------------- pixels */
-
-static size_t values_of_mcu(const struct header *header)
-{
-    size_t values = 0;
-    for (uint32_t index = 0; index < header->count; index++)
-        values += header->components[index].across * header->components[index].down *
-                  (header->components[index].side == 2 ? 5 : 1);
-    return values;
-}
 
 /* Samples of one row of MCUs. */
 struct plane {
@@ -1061,6 +805,19 @@ struct writer {
     uint32_t dc;   /* the sum of all coefficients up to now, which may wrap around: then others were wrong before */
     uint32_t most; /* the largest coefficient that is looked up */
     uint8_t samples[2 * MAX_DC + 1];
+};
+
+/* A picture while it is painted, MCU by MCU. */
+struct painter {
+    const struct header *header;
+    size_t stride; /* values of an MCU */
+    uint32_t x, y, width, height;
+    size_t left; /* MCUs up to the next restart */
+    struct writer writers[MAX_COMPONENTS];
+    struct plane planes[MAX_COMPONENTS];
+    uint8_t *wide; /* room for a row of pixels */
+    uint8_t *pixels;
+    int16_t values[5 * LOG_ENTRIES + 5 * MAX_BLOCKS]; /* to be painted */
 };
 
 static inline uint8_t clamp(int32_t value) { return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value); }
@@ -1155,85 +912,333 @@ static void put_row(const struct header *header, uint8_t *row, size_t width, uin
     }
 }
 
-/* Writes the pixels of a row of MCUs, which begins with row `top` of the picture. `wide` has room for a row of pixels. */
-static void put_pixels(const struct header *header, const struct plane *planes, uint32_t top, uint32_t width,
-                       uint32_t height, uint8_t *wide, uint8_t *pixels)
+/* Writes the pixels of a row of MCUs. */
+static void put_pixels(const struct painter *painter)
 {
-    for (uint32_t y = 0; y < header->max_down && top + y < height; y++) {
+    const struct header *header = painter->header;
+    uint32_t top = painter->y * header->max_down, width = painter->width;
+    for (uint32_t y = 0; y < header->max_down && top + y < painter->height; y++) {
         for (uint32_t index = 0; index < header->count; index++) {
-            const struct plane *plane = &planes[index];
+            const struct plane *plane = &painter->planes[index];
             const uint8_t *from = plane->samples + y / plane->step_y * plane->across;
-            uint8_t *to = wide + (size_t)index * width;
+            uint8_t *to = painter->wide + (size_t)index * width;
             if (plane->step_x == 1)
                 memcpy(to, from, width);
             else
                 for (uint32_t x = 0; x < width; x++)
                     to[x] = from[x / plane->step_x];
         }
-        put_row(header, wide, width, pixels + (size_t)(top + y) * width * header->count);
+        put_row(header, painter->wide, width, painter->pixels + (size_t)(top + y) * width * header->count);
     }
 }
 
-/* Sums up the DC coefficients of all MCUs, and writes the pixels, one row of MCUs after the other. */
-static int put_all(const struct header *header, const struct parts *parts, const struct plane *planes, uint32_t width,
-                   uint32_t height, uint8_t *wide, uint8_t *pixels)
+/* Allocates the samples of a row of MCUs. */
+static int start_painter(struct painter *painter, const struct header *header, uint32_t width, uint32_t height,
+                         uint8_t *pixels)
 {
-    struct writer writers[MAX_COMPONENTS];
-    size_t interval = header->restart_interval ? header->restart_interval : SIZE_MAX, left = interval, done = 0;
-    size_t stride = values_of_mcu(header), of_first = parts->of_first / stride;
-    int32_t wrong = 0;
+    size_t sizes[MAX_COMPONENTS], total = 0;
+    painter->header = header;
+    painter->x = painter->y = 0;
+    painter->stride = painter->left = 0;
+    painter->width = width;
+    painter->height = height;
+    painter->pixels = pixels;
     for (uint32_t index = 0; index < header->count; index++) {
-        const struct component *each = &header->components[index];
-        int32_t quantizer = header->quantizers[each->quantizer][0] << header->shift;
-        start_writer(&writers[index], each, quantizer);
+        const struct component *component = &header->components[index];
+        struct plane *plane = &painter->planes[index];
+        plane->across = (size_t)header->mcus_across * component->across * component->side;
+        plane->step_x = header->max_across / (component->across * component->side);
+        plane->step_y = header->max_down / (component->down * component->side);
+        sizes[index] = plane->across * component->down * component->side;
+        total += sizes[index];
+        painter->stride += component->across * component->down * (component->side == 2 ? 5 : 1);
+        start_writer(&painter->writers[index], component, header->quantizers[component->quantizer][0] << header->shift);
     }
-    for (uint32_t y = 0; y < header->mcus_down; y++) {
-        for (size_t x = 0, run; x < header->mcus_across; x += run, left -= run, done += run) {
-            if (!left) {
-                left = interval;
-                for (uint32_t index = 0; index < header->count; index++)
-                    writers[index].dc = 0;
-            }
-            run = header->mcus_across - x < left ? header->mcus_across - x : left;
-            if (done < of_first && of_first - done < run)
-                run = of_first - done;
-            const int16_t *from = done < of_first ? parts->first + done * stride : parts->second + (done - of_first) * stride;
-            for (uint32_t index = 0; index < header->count; index++) {
-                struct writer *each = &writers[index];
-                uint8_t *to = planes[index].samples + x * each->across * each->side;
-                put_run(each, from, stride, run, to, planes[index].across);
-                from += each->across * each->down * (each->side == 2 ? 5 : 1);
-            }
+    painter->wide = malloc(total + (size_t)width * header->count);
+    if (!painter->wide)
+        return EIGHTH_NO_MEMORY;
+    painter->planes[0].samples = painter->wide + (size_t)width * header->count;
+    for (uint32_t index = 1; index < header->count; index++)
+        painter->planes[index].samples = painter->planes[index - 1].samples + sizes[index - 1];
+    return EIGHTH_DONE;
+}
+
+/* Sums up the DC coefficients of the next MCUs, and writes the pixels of each row of MCUs that is complete. */
+static void paint_mcus(struct painter *painter, const int16_t *values, size_t mcus)
+{
+    const struct header *header = painter->header;
+    for (size_t run; mcus; mcus -= run, painter->left -= run, values += (run - 1) * painter->stride) {
+        if (!painter->left) {
+            painter->left = header->restart_interval ? header->restart_interval : SIZE_MAX;
+            for (uint32_t index = 0; index < header->count; index++)
+                painter->writers[index].dc = 0;
         }
-        put_pixels(header, planes, y * header->max_down, width, height, wide, pixels);
+        run = header->mcus_across - painter->x;
+        run = run < mcus ? run : mcus;
+        run = run < painter->left ? run : painter->left;
+        for (uint32_t index = 0; index < header->count; index++) {
+            struct writer *each = &painter->writers[index];
+            const struct plane *plane = &painter->planes[index];
+            put_run(each, values, painter->stride, run, plane->samples + painter->x * each->across * each->side, plane->across);
+            values += each->across * each->down * (each->side == 2 ? 5 : 1);
+        }
+        painter->x += (uint32_t)run;
+        if (painter->x == header->mcus_across) {
+            put_pixels(painter);
+            painter->x = 0;
+            painter->y++;
+        }
     }
-    for (uint32_t index = 0; index < header->count; index++)
-        wrong |= writers[index].wrong;
+}
+
+/* Paints the values up to `end`. Returns where the next ones are to be written, behind those of an incomplete MCU. */
+static int16_t *paint(struct painter *painter, const int16_t *end)
+{
+    size_t count = (size_t)(end - painter->values), rest = count % painter->stride;
+    paint_mcus(painter, painter->values, count / painter->stride);
+    memmove(painter->values, end - rest, rest * sizeof *end);
+    return painter->values + rest;
+}
+
+/* Paints the last ones: those up to `end`, which may begin an MCU, and `count` other ones. */
+static void paint_rest(struct painter *painter, int16_t *end, const int16_t *values, size_t count)
+{
+    size_t begun = (size_t)(end - painter->values), first = begun ? painter->stride - begun : 0;
+    memcpy(end, values, first * sizeof *end);
+    paint(painter, end + first);
+    paint_mcus(painter, values + first, (count - first) / painter->stride);
+}
+
+/* Frees memory. Returns whether all samples are what libjpeg computes. */
+static int end_painter(struct painter *painter)
+{
+    int32_t wrong = 0;
+    for (uint32_t index = 0; index < painter->header->count; index++)
+        wrong |= painter->writers[index].wrong;
+    free(painter->wide);
     return wrong ? EIGHTH_DAMAGED : EIGHTH_DONE;
 }
 
-/* `parts` has the values of all MCUs. */
-static int paint(const struct header *header, const struct parts *parts, uint32_t width, uint32_t height, uint8_t *pixels)
+/* ---------------------------------------------------------------- lanes
+
+ * The first lane begins with the data. The second one begins in the middle, at any bit of any block. Decoding Huffman
+ * codes from a wrong place comes to a right one by itself, after some hundred blocks: from then on, both lanes would do
+ * the same. So the second lane notes where its MCUs begin. When the first lane begins an MCU at such a place, it stops:
+ * all that follows has been decoded. With restart markers, the second lane begins behind one. DC coefficients are
+ * differences to the block before (F.1.1.5.1), and summed up at the end. */
+
+#ifndef MIN_BYTES_FOR_LANES /* tests have lanes in small files */
+#define MIN_BYTES_FOR_LANES (64 << 10)
+#endif
+
+enum { MAX_PLACES = 512 }; /* photographs need less than 10 */
+
+/* The second lane, and the places where its first MCUs begin, in bits. */
+struct second {
+    struct lane lane;
+    const uint8_t *start; /* NULL if there is no second lane */
+    uint32_t places[MAX_PLACES];
+    size_t seen; /* of these places the first lane is behind */
+};
+
+/* Decodes the next MCU of a lane that is ready. */
+static int take_mcu(const struct plan *plan, struct lane *lane)
 {
-    struct plane planes[MAX_COMPONENTS];
-    size_t sizes[MAX_COMPONENTS], total = 0;
-    for (uint32_t index = 0; index < header->count; index++) {
-        const struct component *component = &header->components[index];
-        planes[index].across = (size_t)header->mcus_across * component->across * component->side;
-        planes[index].step_x = header->max_across / (component->across * component->side);
-        planes[index].step_y = header->max_down / (component->down * component->side);
-        sizes[index] = planes[index].across * component->down * component->side;
-        total += sizes[index];
+    TRY(take_any(plan, lane));
+    return end_mcu(plan, lane);
+}
+
+/* Fills the window if it may not have the whole next MCU. */
+static void look_ahead(struct lane *lane)
+{
+    if (!lane->ended && lane->held < lane->cursor.at / 8 + MCU_BYTES + AHEAD_BYTES)
+        fill_window(lane);
+}
+
+/* Returns whether less than a byte is left before a marker: padding, F.1.2.3. */
+static int is_segment_end(const struct lane *lane) { return lane->ended && lane->cursor.at + 7 >= lane->held * 8; }
+
+/* Passes a restart marker if one is due (E.2.4), so that the next MCU can be decoded. */
+static int get_ready(const struct plan *plan, struct lane *lane)
+{
+    look_ahead(lane);
+    if (!plan->restart_interval || lane->in_interval < plan->restart_interval)
+        return EIGHTH_DONE;
+    if (!is_segment_end(lane) || lane->marker != RST0 + lane->restarts)
+        return EIGHTH_DAMAGED;
+    lane->restarts = (lane->restarts + 1) & 7;
+    begin_segment(lane, lane->raw + 2);
+    return EIGHTH_DONE;
+}
+
+/* Returns how many rounds a lane that is ready can take before it must look at where it is. */
+static size_t rounds_at_once(const struct plan *plan, const struct lane *lane, size_t mcus)
+{
+    size_t held = lane->held - lane->cursor.at / 8, reserve = lane->ended ? AHEAD_BYTES : MCU_BYTES + AHEAD_BYTES;
+    size_t left = plan->restart_interval ? plan->restart_interval - lane->in_interval : mcus - lane->done;
+    size_t rounds = held > reserve ? (held - reserve) / ROUND_BYTES : 0;
+    left = (left < mcus - lane->done ? left : mcus - lane->done) * plan->blocks / STEPS;
+    rounds = rounds < left ? rounds : left;
+    return rounds < ROUNDS ? rounds : ROUNDS;
+}
+
+/* Decodes MCUs of a lane that is ready, in this number of rounds, at least one MCU. */
+static int take_mcus(const struct plan *plan, struct lane *lane, size_t rounds)
+{
+    if (!rounds)
+        return take_mcu(plan, lane);
+    while ((rounds = take_rounds(plan, lane, rounds))) {
+        TRY(take_symbol(plan, lane));
+        rounds--;
     }
-    uint8_t *samples = malloc(total + (size_t)width * header->count);
-    if (!samples)
-        return EIGHTH_NO_MEMORY;
-    planes[0].samples = samples;
-    for (uint32_t index = 1; index < header->count; index++)
-        planes[index].samples = planes[index - 1].samples + sizes[index - 1];
-    int status = put_all(header, parts, planes, width, height, samples + total, pixels);
-    free(samples);
-    return status;
+    return end_mcu(plan, lane);
+}
+
+/* The same for two lanes. The status of the second one is two bits higher. */
+static int take_mcus_of_two(const struct plan *plan, struct lane *first, struct lane *second, size_t rounds)
+{
+    int which = 0;
+    while ((rounds = take_two_rounds(plan, first, second, rounds, &which))) {
+        int status = take_symbol(plan, which == 1 ? first : second);
+        if (status != EIGHTH_DONE)
+            return which == 1 ? status : status << 2 | end_mcu(plan, first);
+        rounds--;
+    }
+    int status = end_mcu(plan, first);
+    return status | end_mcu(plan, second) << 2;
+}
+
+/* Decodes a lane up to this number of MCUs, with which its data must end. Paints them if there is a painter. */
+static int finish(const struct plan *plan, struct lane *lane, size_t mcus, struct painter *painter)
+{
+    while (lane->done < mcus) {
+        TRY(get_ready(plan, lane));
+        TRY(take_mcus(plan, lane, rounds_at_once(plan, lane, mcus)));
+        if (painter)
+            lane->values = paint(painter, lane->values);
+    }
+    look_ahead(lane);
+    return lane->done == mcus && is_segment_end(lane) && lane->marker == EOI ? EIGHTH_DONE : EIGHTH_DAMAGED;
+}
+
+static void start_lane(const struct plan *plan, struct lane *lane, const uint8_t *start, const uint8_t *end, int16_t *values)
+{
+    lane->raw_end = end;
+    lane->bytes = lane->stop_bytes = 0;
+    lane->restarts = 0;
+    lane->stop = NULL;
+    lane->done = 0;
+    lane->values = values;
+    lane->cursor = (struct cursor){0, plan->begin, 0, lane->log};
+    begin_segment(lane, start);
+}
+
+/* Starts the second lane at a place from which it can decode; `from` is in the coded data. */
+static void start_second(const struct plan *plan, struct second *second, struct lane *first, const uint8_t *from,
+                         const uint8_t *end, int16_t *values)
+{
+    int restarts = 0;
+    second->start = NULL;
+    if (plan->restart_interval) {
+        while (from < end && (from = memchr(from, 0xFF, (size_t)(end - from))) && end - from > 2 && from[1] == 0)
+            from += 2;
+        if (!from || end - from <= 2 || (from[1] & 0xF8) != RST0)
+            return;
+        restarts = (from[1] + 1) & 7;
+        from += 2;
+    } else {
+        while (from < end && from[-1] == 0xFF) /* a stuffed zero follows */
+            from++;
+        if (end - from < 2 || from < first->raw || (from[0] == 0xFF && from[1] != 0))
+            return; /* a marker: nothing else may follow the data */
+        first->stop = from;
+    }
+    second->start = from;
+    second->seen = 0;
+    start_lane(plan, &second->lane, from, end, values);
+    second->lane.restarts = (uint32_t)restarts;
+}
+
+/* Returns whether all MCUs from the first lane's next one on are those of the second lane, from number `seen` on. */
+static int lanes_meet(const struct plan *plan, const struct lane *first, struct second *second)
+{
+    if (plan->restart_interval)
+        return first->in_interval == 0 && first->segment == second->start;
+    if (first->stop || position(first) < first->stop_bytes * 8)
+        return 0;
+    uint64_t place = position(first) - first->stop_bytes * 8;
+    size_t places = second->lane.done < MAX_PLACES ? second->lane.done : MAX_PLACES;
+    while (second->seen < places && second->places[second->seen] < place)
+        second->seen++;
+    /* A lane has room for all MCUs, and not for more that it decoded from a wrong place. */
+    return second->seen < places && second->places[second->seen] == place && second->seen <= first->done;
+}
+
+/* Decodes MCUs of both lanes, or of one. The first one is ready. The status of the second one is two bits higher. */
+static int take_some(const struct plan *plan, struct lane *first, struct second *second)
+{
+    struct lane *lane = &second->lane;
+    size_t rounds = rounds_at_once(plan, first, plan->mcus);
+    if (!plan->restart_interval && !first->stop) { /* not beyond the place where they may meet */
+        uint64_t stop = first->stop_bytes * 8, here = position(first);
+        uint64_t before = here < stop ? (stop - here) / (ROUND_BYTES * 8) : 0;
+        rounds = rounds < before ? rounds : before;
+    }
+    look_ahead(lane);
+    if (lane->done == plan->mcus || (is_segment_end(lane) && lane->marker == EOI))
+        return take_mcus(plan, first, rounds); /* the second lane waits */
+    int status = get_ready(plan, lane);
+    if (status != EIGHTH_DONE)
+        return status << 2;
+    if (!plan->restart_interval && lane->done < MAX_PLACES) {
+        second->places[lane->done] = (uint32_t)position(lane);
+        return take_mcu(plan, lane) << 2;
+    }
+    size_t others = rounds_at_once(plan, lane, plan->mcus);
+    if (!rounds)
+        return take_mcu(plan, first);
+    if (!others)
+        return take_mcu(plan, lane) << 2;
+    return take_mcus_of_two(plan, first, lane, rounds < others ? rounds : others);
+}
+
+/* Decodes all MCUs, and paints them. `room` has room for the values of all MCUs of the second lane, NULL for no such lane. */
+static int take_all(const struct plan *plan, struct lane *first, struct second *second, struct painter *painter,
+                    const uint8_t *data, const uint8_t *end, int16_t *room)
+{
+    struct lane *lane = &second->lane;
+    start_lane(plan, first, data, end, painter->values);
+    second->start = NULL;
+    if (room)
+        start_second(plan, second, first, data + (end - data) / 2, end, room);
+    while (first->done < plan->mcus && second->start) {
+        TRY(get_ready(plan, first));
+        if (lanes_meet(plan, first, second)) {
+            TRY(finish(plan, lane, second->seen + plan->mcus - first->done, NULL));
+            room += second->seen * plan->values;
+            paint_rest(painter, first->values, room, (plan->mcus - first->done) * plan->values);
+            return EIGHTH_DONE;
+        }
+        if (second->seen == MAX_PLACES)
+            break; /* the lanes do not meet */
+        int status = take_some(plan, first, second);
+        TRY(status & 3);
+        if (status >> 2) /* its place was wrong, or the file is damaged */
+            start_second(plan, second, first, lane->raw, end, room);
+        first->values = paint(painter, first->values);
+    }
+    return finish(plan, first, plan->mcus, painter);
+}
+
+/* Returns where the coded data end: the next marker that is no restart. NULL if there is none. */
+static const uint8_t *find_end(const uint8_t *data, const uint8_t *end)
+{
+    while (end - data > 1 && (data = memchr(data, 0xFF, (size_t)(end - data - 1)))) {
+        if (data[1] != 0 && (data[1] & 0xF8) != RST0)
+            return data;
+        data += 2;
+    }
+    return NULL;
 }
 
 /* ---------------------------------------------------------------- all of it */
@@ -1255,7 +1260,8 @@ static int make_kind(struct plan *plan, uint32_t index, const struct kind **foun
     const struct header *header = &plan->header;
     const struct component *own = &header->components[index];
     struct symbols *dc = &plan->symbols[0][own->dc], *ac = &plan->symbols[1][own->ac];
-    int dc_built = 0, ac_built = 0, skips_built = 0;
+    int dc_built = 0, ac_built = 0;
+    uint32_t skips_from = index;
     for (uint32_t other = 0; other < index; other++) {
         const struct component *each = &header->components[other];
         if (each->dc == own->dc && each->ac == own->ac && each->side == own->side && each->quantizer == own->quantizer) {
@@ -1264,22 +1270,24 @@ static int make_kind(struct plan *plan, uint32_t index, const struct kind **foun
         }
         dc_built |= each->dc == own->dc;
         ac_built |= each->ac == own->ac;
-        skips_built |= each->ac == own->ac && each->side == 1;
+        if (each->ac == own->ac && each->side == 1 && skips_from == index)
+            skips_from = other;
     }
     struct kind *kind = &plan->kinds[index];
     kind->dc = dc;
     kind->ac = header->progressive ? NULL : ac;
-    kind->skips = &plan->skips[own->ac];
     kind->quantizer = own->side == 2 ? header->quantizers[own->quantizer] : NULL;
+    kind->start = index;
+    kind->rest = MAX_COMPONENTS + (skips_from < index && own->side == 1 ? skips_from : index);
     if (!dc_built)
         TRY(build_symbols(dc, &header->codes[0][own->dc]));
     if (!ac_built && kind->ac)
         TRY(build_symbols(ac, &header->codes[1][own->ac]));
-    if (!skips_built && kind->ac && !kind->quantizer)
-        build_skips(&plan->skips[own->ac], ac);
     if (kind->ac && kind->quantizer)
-        build_values(&kind->values, ac);
-    build_starts(kind);
+        build_values(plan->tables + kind->rest * ENTRIES, ac);
+    else if (kind->ac && kind->rest == MAX_COMPONENTS + index)
+        build_skips(plan->tables + kind->rest * ENTRIES, ac);
+    build_starts(plan->tables + kind->start * ENTRIES, kind);
     *found = kind;
     return EIGHTH_DONE;
 }
@@ -1300,26 +1308,16 @@ static int make_plan(struct plan *plan)
         }
     }
     merge_equal_blocks(plan);
-    plan->mcu_bytes = plan->blocks * BLOCK_BITS / 8 + 1;
+    build_stages(plan);
     return EIGHTH_DONE;
 }
 
 struct work {
     struct plan plan;
+    struct painter painter;
     struct lane first;
     struct second second;
 };
-
-/* Decodes the data and writes the pixels. `room` has room for the values of each lane. */
-static int decode_data(struct work *work, const uint8_t *data, const uint8_t *end, int16_t *room[2], uint32_t width,
-                       uint32_t height, uint8_t *pixels)
-{
-    struct parts parts = {room[0], room[1], 0};
-    TRY(take_all(&work->plan, &work->first, &work->second, data, end, &parts));
-    for (size_t stride = values_of_mcu(&work->plan.header); parts.of_first % stride; parts.of_first++)
-        parts.first[parts.of_first] = *parts.second++; /* lanes may meet inside of an MCU: see merge_equal_blocks */
-    return paint(&work->plan.header, &parts, width, height, pixels);
-}
 
 static int decode(struct work *work, const uint8_t *data, size_t size, uint32_t width, uint32_t height,
                   uint32_t channels, uint8_t *pixels, size_t *end)
@@ -1337,13 +1335,13 @@ static int decode(struct work *work, const uint8_t *data, size_t size, uint32_t 
         return EIGHTH_DAMAGED;
     *end = (size_t)(marker - data);
     int has_lanes = marker - begin > MIN_BYTES_FOR_LANES && marker - begin < INT32_MAX / 8; /* places have 32 bits */
-    size_t bytes = plan->mcus * plan->values * sizeof(int16_t);
-    int16_t *room[2] = {malloc(bytes), has_lanes ? malloc(bytes) : NULL};
-    int status = EIGHTH_NO_MEMORY;
-    if (room[0] && (room[1] || !has_lanes))
-        status = decode_data(work, begin, marker + 2, room, width, height, pixels);
-    free(room[0]);
-    free(room[1]);
+    int16_t *room = has_lanes ? malloc(plan->mcus * plan->values * sizeof *room) : NULL;
+    int status = has_lanes && !room ? EIGHTH_NO_MEMORY : start_painter(&work->painter, &plan->header, width, height, pixels);
+    if (status == EIGHTH_DONE) {
+        status = take_all(plan, &work->first, &work->second, &work->painter, begin, marker + 2, room);
+        status |= end_painter(&work->painter);
+    }
+    free(room);
     return status;
 }
 
