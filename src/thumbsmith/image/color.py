@@ -125,13 +125,16 @@ def is_clipped(image: Image.Image, to_srgb: ColorConversion | None) -> bool:
     seen = convert_colors(sample, to_srgb)
     if seen.mode != "RGB":
         return False
+    few = (MAX_CLIPPED_SHARE_WIDE if to_srgb else MAX_CLIPPED_SHARE) * SAMPLE_SIZE[0] * SAMPLE_SIZE[1]
+    levels = seen.histogram()  # of red, then green, then blue
+    if sum(levels[::256]) + sum(levels[255::256]) <= few:
+        return False
     red, green, blue = seen.split()
     least = ImageChops.darker(ImageChops.darker(red, green), blue)
     most = ImageChops.lighter(ImageChops.lighter(red, green), blue)
     low = ImageChops.darker(least.point(AT_BOTTOM), most.point(OFF_BOTTOM))
     high = ImageChops.darker(most.point(AT_TOP), least.point(OFF_TOP))
-    few = MAX_CLIPPED_SHARE_WIDE if to_srgb else MAX_CLIPPED_SHARE
-    return ImageChops.lighter(low, high).histogram()[255] > few * SAMPLE_SIZE[0] * SAMPLE_SIZE[1]
+    return ImageChops.lighter(low, high).histogram()[255] > few
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

@@ -15,9 +15,13 @@ from functools import lru_cache
 from itertools import accumulate, chain, repeat
 from math import cos, floor, pi
 from operator import mul
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 Channel: TypeAlias = Sequence[float]
+
+
+# Level of a channel -> the same from 0 to 1, as his implementation rounds it.
+_LEVELS: Final = tuple(1 / 255 * level for level in range(256))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +35,8 @@ class Cosines:
 
 def thumbhash(width: int, height: int, rgba: bytes) -> bytes:
     """Return the hash of a picture of at most 100 x 100 pixels, RGBA of 4 bytes each, not premultiplied."""
-    opacity, colors = _composited(rgba)
-    alpha = _sum(opacity) < width * height
+    alpha = rgba[3::4].count(255) < width * height
+    opacity, colors = _composited(rgba) if alpha else ([], _opaque(rgba))
     finest, longer = 5 if alpha else 7, max(width, height)
     across, down = (max(1, _rounded(finest * side / longer)) for side in (width, height))
     luminance = _cosines([(r + g + b) / 3 for r, g, b in colors], width, height, max(3, across), max(3, down))
@@ -57,6 +61,11 @@ def thumbhash(width: int, height: int, rgba: bytes) -> bytes:
     return encoded + _packed([_rounded(15 * share) for channel in channels for share in channel.shares])
 
 
+def _opaque(rgba: bytes) -> list[tuple[float, float, float]]:
+    """Return red, green and blue of each pixel, as `_composited` does, if all are opaque."""
+    return list(zip(*(map(_LEVELS.__getitem__, rgba[n::4]) for n in range(3)), strict=True))
+
+
 def _composited(rgba: bytes) -> tuple[Channel, list[tuple[float, float, float]]]:
     """Return the opacity of each pixel, and its red, green and blue on the average color, all 0 to 1."""
     opacity = [level / 255 for level in rgba[3::4]]
@@ -72,11 +81,11 @@ def _composited(rgba: bytes) -> tuple[Channel, list[tuple[float, float, float]]]
 
 def _cosines(channel: Channel, width: int, height: int, across: int, down: int) -> Cosines:
     """Return the cosines of up to `across` and `down` half waves, without those that are fine on both axes."""
-    rows = [tuple(map(mul, channel, _wave(width, count) * height)) for count in range(across)]
-    factors: list[float] = []
-    for vertical in range(down):
+    rows = [channel, *(tuple(map(mul, channel, _wave(width, count) * height)) for count in range(1, across))]
+    factors = [_sum(row) / (width * height) for row in rows]  # the wave of 0 is 1 everywhere
+    for vertical in range(1, down):
         column = _each_repeated(_wave(height, vertical), width)
-        reach = range(across) if not vertical else range(-(-across * (down - vertical) // down))
+        reach = range(-(-across * (down - vertical) // down))
         factors += (_sum(map(mul, rows[horizontal], column)) / (width * height) for horizontal in reach)
     mean, *others = factors
     scale = max((abs(factor) for factor in others), default=0.0)
