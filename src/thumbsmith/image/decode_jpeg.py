@@ -7,15 +7,15 @@ of a picture have no effect on it. So a picture is complete if different bytes b
 from __future__ import annotations
 
 import re
-from typing import IO, Any, Final, cast
+from typing import IO, Final, cast
 from zlib import crc32
 
 from thumbsmith.errors import Code, Rejected
-from thumbsmith.image import eighth, pillow, vips
+from thumbsmith.image import eighth, vips
 from thumbsmith.image.containers.base import Probe, Window
 from thumbsmith.image.containers.jpeg import APP0, APP2, APP14, DQT, END, SOS, last_scan, profile_parts, segments
 from thumbsmith.image.geometry import EIGHTH
-from thumbsmith.image.pillow import Image
+from thumbsmith.image.pillow import Image, JpegImagePlugin
 from thumbsmith.image.profiles import join_parts
 from thumbsmith.image.stream import Part, SourceStream, Spliced
 from thumbsmith.image.vips_stream import VipsInput
@@ -53,13 +53,19 @@ _MISSING_LEVELS: Final = frozenset({127, 128})
 _TAIL_BYTES: Final = 16
 
 
+class _Jpeg(JpegImagePlugin.JpegImageFile):
+    """A JPEG without its resolution, which nothing here uses. Pillow would parse EXIF for it."""
+
+    def _read_dpi_from_exif(self) -> None:
+        pass
+
+
 def open_jpeg(stream: SourceStream, _probe: Probe) -> Image.Image:
     """Return a JPEG with its header read. Raises what Pillow raises.
 
     The color profile is joined here: Pillow counts its parts, and ignores their numbers.
     """
-    plugin: Any = pillow.plugin("JpegImagePlugin")
-    image: Image.Image = plugin.JpegImageFile(cast("IO[bytes]", stream))
+    image = _Jpeg(cast("IO[bytes]", stream))
     image.info["icc_profile"] = join_parts(profile_parts(stream.window()))
     return image
 
@@ -116,8 +122,8 @@ def may_be_cut(image: Image.Image, stream: SourceStream, probe: Probe) -> bool:
     This is so if the picture ends with the level of missing blocks, and if the data of a picture with one scan end in
     zeros.
     """
-    corner = image.crop((image.width - 1, image.height - 1, image.width, image.height)).tobytes()
-    if _MISSING_LEVELS.issuperset(corner):
+    corner = image.getpixel((image.width - 1, image.height - 1))
+    if _MISSING_LEVELS.issuperset(corner if isinstance(corner, tuple) else (corner,)):
         return True
     end = stream.tell()
     stream.seek(max(0, end - _TAIL_BYTES - len(END)))

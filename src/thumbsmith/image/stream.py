@@ -98,6 +98,10 @@ class SourceStream:
 
     def read(self, length: int | None = -1, /) -> bytes:
         """Return the next `length` bytes, fewer at the end; all the rest for a negative length or None."""
+        begin = self._position - self._block_start
+        if length and 0 <= begin < begin + length <= len(self._block):  # decoders read a header in many small parts
+            self._position += length
+            return self._block[begin : begin + length]
         rest = max(self._reader.size - self._position, 0)
         if length is None or length < 0:
             length = rest

@@ -28,6 +28,9 @@ _BUILD.argtypes, _BUILD.restype = [ctypes.c_void_p], ctypes.c_int
 # Rows that are computed at once: as many as libvips takes of pictures that are decoded row by row.
 _STRIP_ROWS: Final = 16
 
+# The same for pictures in memory: fewer calls take less time.
+_MEMORY_STRIP_ROWS: Final = 64
+
 _PROFILE: Final = b"icc-profile-data"
 _UCHAR: Final = 0  # VIPS_FORMAT_UCHAR
 _WARNING: Final = 1 << 4  # G_LOG_LEVEL_WARNING
@@ -141,7 +144,7 @@ class Picture:
         width, height, bands = self.shape
         pixels = bytearray(width * height * bands)
         place = 0
-        for strip in self.strips():
+        for strip in self.strips(_MEMORY_STRIP_ROWS):
             pixels[place : place + len(strip)] = strip
             place += len(strip)
         return pixels

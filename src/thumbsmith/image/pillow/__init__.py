@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from PIL import ImageFilter as ImageFilter
     from PIL import ImageMath as ImageMath
     from PIL import ImageStat as ImageStat
+    from PIL import JpegImagePlugin as JpegImagePlugin
     from PIL import PngImagePlugin as PngImagePlugin
     from PIL import TiffImagePlugin as TiffImagePlugin
 
