@@ -9,7 +9,10 @@ from skimage.metrics import structural_similarity
 
 from tests.corpus import needs_corpus, photos
 from tests.image.pictures import pixels, saved
+from tests.native.building import needs_decoder
+from thumbsmith.image.pipeline import Job, check_source, make_renditions
 from thumbsmith.image.render import render
+from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Format, Recipe, Variant
 
 SIDES = (256, 1024)
@@ -57,6 +60,25 @@ def test_a_small_thumbnail_alone_is_equally_good(name):
     data = next(path.read_bytes() for path in photos() if path.name == name)
     small = Recipe(variants=RECIPE.variants[:1])
     assert similarities(data, whole(data), small)[0] >= 0.995
+
+
+@needs_corpus
+@needs_decoder
+def test_what_is_measured_is_equally_good():
+    """The photographs of the first row of bench/speed.py, made by the native decoder, stay above 0.995."""
+    files = [path.read_bytes() for path in photos() if path.suffix == ".jpg"]
+    images = [Image.open(BytesIO(data)) for data in files]
+    baseline = [
+        data
+        for data, image in zip(files, images, strict=True)
+        if image.mode == "RGB" and image.width * image.height >= 7_500_000 and not image.info.get("progressive")
+    ][:5]
+    assert len(baseline) == 5
+    for number, data in enumerate(baseline):
+        job = Job(reader=BytesReader(data), recipe=Recipe(variants=RECIPE.variants[:1]), confined=True)
+        made = pixels(make_renditions(check_source(job)).renditions[0])
+        expected = whole(data).resize(made.size, Image.Resampling.LANCZOS)
+        assert structural_similarity(np.asarray(made), np.asarray(expected), channel_axis=2) >= 0.995, number
 
 
 @needs_corpus

@@ -1,4 +1,4 @@
-/* See eighth.h. The parts of this file, in order: header, Huffman tables, coded data, blocks, lanes, pixels.
+/* See eighth.h. The parts of this file, in order: header, Huffman tables, coded data, blocks, pixels, lanes.
  *
  * A picture at an eighth has one pixel for every block of 8 x 8. Of most blocks only the mean (DC) is needed; the other
  * coefficients (AC) are skipped: a table tells for the next 12 bits how many bits whole symbols take, with the bits of
@@ -272,10 +272,11 @@ struct symbols {
     uint8_t symbols[256];
 };
 
-/* Tables of what to do for the next bits. An entry is passed coefficients << 23 | value << 7 | bits. A table for the
- * beginning of a block has the value of DC, and passes what follows it in these bits, often all of the block; from what it
- * passes, the number of coefficients is subtracted. A table for the rest of a block passes as many symbols as possible, or
- * one with its value for blocks of 2 x 2 samples. */
+/* Tables tell what to do for the next bits. An entry is passed coefficients << 23 | value << 7 | bits.
+ *
+ * A table for the beginning of a block has the value of DC. It passes what follows in these bits, often all of the block,
+ * and begins to count at -63. A table for the rest of a block passes as many symbols as possible; or, for blocks of 2 x 2
+ * samples, one with its value. */
 static uint32_t make_entry(int32_t value, int32_t passed, uint32_t bits)
 {
     return (uint32_t)passed << 23 | ((uint32_t)value & 0xFFFF) << 7 | bits;
@@ -367,11 +368,10 @@ static void build_values(uint32_t *to, const struct symbols *symbols)
 {
     for (uint32_t window = 0; window < ENTRIES; window++) {
         uint32_t symbol = find_symbol(symbols, window << (16 - LOOKUP_BITS)), size = symbol & 15;
-        uint32_t step = skip_one(symbol);
-        if (passed_by(step) == TAKE_ONE || bits_of(step) > LOOKUP_BITS)
-            to[window] = make_entry(0, TAKE_ONE, 0);
-        else
-            to[window] = step | make_entry(extend(window >> (LOOKUP_BITS - bits_of(step)) & ((1U << size) - 1), size), 0, 0);
+        uint32_t step = skip_one(symbol), length = bits_of(step);
+        int fits = passed_by(step) != TAKE_ONE && length <= LOOKUP_BITS;
+        int32_t value = fits ? extend(window >> (LOOKUP_BITS - length) & ((1U << size) - 1), size) : 0;
+        to[window] = fits ? make_entry(value, passed_by(step), length) : make_entry(0, TAKE_ONE, 0);
     }
 }
 
@@ -421,7 +421,7 @@ enum {
     MCU_BYTES = MAX_BLOCKS * BLOCK_BITS / 8 + 1,
     AHEAD_BYTES = 16, /* of reading */
     NO_MARKER = 0,
-    STEPS = 3,       /* of a round */
+    STEPS = 3,        /* of a round */
     ROUND_BYTES = 9,  /* of coded data that a round takes at most */
     LOG_ENTRIES = ROUNDS * STEPS + MAX_BLOCKS * COEFFICIENTS + 1,
 };
@@ -543,7 +543,7 @@ struct plan {
     uint32_t tables[2 * MAX_COMPONENTS * ENTRIES];
 };
 
-static void build_stages(struct plan *plan)
+static void build_states(struct plan *plan)
 {
     for (uint32_t block = 0; block < plan->blocks; block++) {
         const struct kind *kind = plan->kind_of[block];
@@ -556,7 +556,7 @@ static void build_stages(struct plan *plan)
     plan->begin = make_state(plan->kind_of[0]->start, 0, 1);
 }
 
-/* Returns ones if the highest bit is 1, else 0. The compiler must not know what it is, or else it makes a branch of it. */
+/* Returns ones if the highest bit is 1, else 0. A compiler that knows what this is makes a branch of it. */
 static inline uint32_t spread_sign(uint32_t number)
 {
     int32_t mask = (int32_t)number >> 31;
@@ -576,8 +576,8 @@ static inline void take_entry(const struct plan *plan, struct cursor *cursor, ui
     cursor->left = left & unfinished & ~0U << 23;
 }
 
-/* Returns whether a block can have this number of coefficients left: -63 to 0, or the same with END_OF_BLOCK, but then not
- * 0. Of all other sums of these and an entry, TAKE_ONE included, bit 6 is 0 after 1 was subtracted. */
+/* Returns whether a block can go on from this sum of its coefficients left and an entry: -63 to 0, or with END_OF_BLOCK -63
+ * to -1. These less 1 have bit 6. All others have not: too many coefficients, an end behind the last one, TAKE_ONE. */
 static inline int is_possible(uint32_t left) { return (int)((left - (1 << 23)) >> 29 & 1); }
 
 /* Takes a step with the highest of these bits, and adds the entry to `sum`. Returns 1 and does nothing if that needs
@@ -651,7 +651,8 @@ static inline int take_two_steps(const struct plan *plan, struct cursor *one, st
 
 /* The same for two lanes: the processor works on one while it waits for the table of the other. `which` is set to the
  * lane that needs `take_symbol`, 1 or 2. */
-static size_t take_two_rounds(const struct plan *plan, struct lane *first, struct lane *second, size_t rounds, int *which)
+static size_t take_two_rounds(const struct plan *plan, struct lane *first, struct lane *second, size_t rounds,
+                              int *which)
 {
     struct cursor one = first->cursor, two = second->cursor; /* in registers */
     for (; rounds; rounds--) {
@@ -727,7 +728,7 @@ static int transform_block(const int32_t *all, int16_t samples[4])
     return EIGHTH_DONE;
 }
 
-/* Writes the values of a block of 2 x 2 samples. `log` is its first entry. Returns the number of entries, 0 for damage. */
+/* Writes the values of a block of 2 x 2 samples. `log` has its entries. Returns their number, 0 for damage. */
 static size_t put_samples(const uint16_t *quantizer, const uint32_t *log, int16_t samples[4])
 {
     int32_t left = passed_by(log[0]);
@@ -979,7 +980,8 @@ static void paint_mcus(struct painter *painter, const int16_t *values, size_t mc
         for (uint32_t index = 0; index < header->count; index++) {
             struct writer *each = &painter->writers[index];
             const struct plane *plane = &painter->planes[index];
-            put_run(each, values, painter->stride, run, plane->samples + painter->x * each->across * each->side, plane->across);
+            uint8_t *to = plane->samples + (size_t)painter->x * each->across * each->side;
+            put_run(each, values, painter->stride, run, to, plane->across);
             values += each->across * each->down * (each->side == 2 ? 5 : 1);
         }
         painter->x += (uint32_t)run;
@@ -1121,7 +1123,8 @@ static int finish(const struct plan *plan, struct lane *lane, size_t mcus, struc
     return lane->done == mcus && is_segment_end(lane) && lane->marker == EOI ? EIGHTH_DONE : EIGHTH_DAMAGED;
 }
 
-static void start_lane(const struct plan *plan, struct lane *lane, const uint8_t *start, const uint8_t *end, int16_t *values)
+static void start_lane(const struct plan *plan, struct lane *lane, const uint8_t *start, const uint8_t *end,
+                       int16_t *values)
 {
     lane->raw_end = end;
     lane->bytes = lane->stop_bytes = 0;
@@ -1202,7 +1205,7 @@ static int take_some(const struct plan *plan, struct lane *first, struct second 
     return take_mcus_of_two(plan, first, lane, rounds < others ? rounds : others);
 }
 
-/* Decodes all MCUs, and paints them. `room` has room for the values of all MCUs of the second lane, NULL for no such lane. */
+/* Decodes and paints all MCUs. `room` is for the values of the second lane, of all MCUs; NULL if there is no such lane. */
 static int take_all(const struct plan *plan, struct lane *first, struct second *second, struct painter *painter,
                     const uint8_t *data, const uint8_t *end, int16_t *room)
 {
@@ -1308,7 +1311,7 @@ static int make_plan(struct plan *plan)
         }
     }
     merge_equal_blocks(plan);
-    build_stages(plan);
+    build_states(plan);
     return EIGHTH_DONE;
 }
 
@@ -1336,7 +1339,9 @@ static int decode(struct work *work, const uint8_t *data, size_t size, uint32_t 
     *end = (size_t)(marker - data);
     int has_lanes = marker - begin > MIN_BYTES_FOR_LANES && marker - begin < INT32_MAX / 8; /* places have 32 bits */
     int16_t *room = has_lanes ? malloc(plan->mcus * plan->values * sizeof *room) : NULL;
-    int status = has_lanes && !room ? EIGHTH_NO_MEMORY : start_painter(&work->painter, &plan->header, width, height, pixels);
+    int status = has_lanes && !room ? EIGHTH_NO_MEMORY : EIGHTH_DONE;
+    if (status == EIGHTH_DONE)
+        status = start_painter(&work->painter, &plan->header, width, height, pixels);
     if (status == EIGHTH_DONE) {
         status = take_all(plan, &work->first, &work->second, &work->painter, begin, marker + 2, room);
         status |= end_painter(&work->painter);
