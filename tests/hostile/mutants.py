@@ -2,7 +2,7 @@
 
 import random
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tests.containers.files import good
 from tests.hostile.bombs import frames_apng, frames_gif, frames_webp, scans_jpeg
@@ -18,10 +18,10 @@ def seeds() -> list[bytes]:
     return [data for _, data in sorted(good().items())] + odd
 
 
-def mutants(seed: int, count: int) -> Iterator[bytes]:
-    """Yield this number of damaged files."""
+def mutants(seed: int, count: int, originals: Sequence[bytes] = ()) -> Iterator[bytes]:
+    """Yield this number of damaged files, made from `originals` or by default from `seeds()`."""
     chance = random.Random(seed)
-    files = seeds()
+    files = list(originals) or seeds()
     for _ in range(count):
         data = bytearray(chance.choice(files))
         for _ in range(chance.choice((1, 1, 1, 2, 3, 8))):

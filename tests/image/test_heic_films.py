@@ -47,6 +47,7 @@ def kept(data: bytes, **fields) -> list[tuple[Image.Image, float]]:
     image, found = Image.open(BytesIO(made.data)), []
     for number in range(image.n_frames):
         image.seek(number)
+        image.load()
         found.append((image.copy(), image.info["duration"]))
     return found
 
@@ -100,6 +101,13 @@ def test_durations_are_kept():
     """Every frame is shown as long as in the source, and the manifest has the number of frames."""
     assert tuple(duration for _, duration in kept(FILM)) == DURATIONS
     assert probe(BytesReader(FILM)).frames == len(DURATIONS)
+
+
+def test_a_frame_of_hours_is_shown_for_minutes():
+    """Durations beyond those of a GIF are cut: WebP has 31 bits for the time of all frames."""
+    long = edited(film(scenes(3), (100, 100, 100)), b"stts", 12, struct.pack(">I", 4_000_000_000))
+    for kind in (Format.PNG, Format.WEBP):
+        assert {duration for _, duration in kept(long, formats=(kind,))} == {655_350}
 
 
 @pytest.mark.parametrize("kind", [Format.WEBP, Format.AVIF])

@@ -20,6 +20,10 @@ from thumbsmith.reader import RangeReader
 
 INFINITE: Final = 0
 
+# The longest time that a GIF can say, about 11 minutes. That of all frames that are counted (MAX_FRAMES) then fits into
+# the 31 bits of libwebp's times.
+MAX_MILLISECONDS: Final = 655_350.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
@@ -42,7 +46,7 @@ def frames(reader: RangeReader, probe: Probe) -> Iterator[Frame]:
         number = 0
         for picture, duration in _displayed_frames(stream, image, probe):
             number += 1
-            yield Frame(base=_base(picture, image, probe), duration=duration, plays=plays(image))
+            yield Frame(base=_base(picture, image, probe), duration=min(duration, MAX_MILLISECONDS), plays=plays(image))
         if number < probe.frames:
             raise Rejected(Code.TRUNCATED, f"the file has {number} of {probe.frames} frames")
 
