@@ -38,7 +38,10 @@ def drifted(scene: Scene) -> Scene:
 def test_drift_is_counted_and_repaired(drifted: Scene):
     """Missing, stale and orphaned thumbnails are counted and sent; the function then repairs them."""
     queue = MemoryQueue()
+    drifted.source.put("clip.mp4", b"video", HEADERS)
     totals, sent, complete = audit(_settings(drifted), "", never, queue)
+    assert totals.ignored == 1
+    drifted.source.delete("clip.mp4")
     found = dict(metrics(totals, sent, complete=complete))
     assert found == {
         "Sources": 10,
@@ -99,12 +102,13 @@ def test_the_function_prints_metrics(ministack: str, monkeypatch: pytest.MonkeyP
     queue = open_queue(f"sqs://{name}")
     open_store(f"{ministack}/in").put("2026/a.jpg", picture(), HEADERS)
     open_store(f"{ministack}/in").put("2025/a.jpg", picture(), HEADERS)
+    open_store(f"{ministack}/in").put("2026/a.mp4", b"video", HEADERS)
     monkeypatch.setenv("THUMBSMITH_SOURCE", f"{ministack}/in")
     monkeypatch.setenv("THUMBSMITH_DESTINATION", f"{ministack}/out")
     monkeypatch.setenv("THUMBSMITH_BACKFILL", queue.url)
     answer = handler({"prefix": "2026/"}, replace(Context(), milliseconds=900_000))
     (line,) = lines(capsys)
-    assert answer["Missing"] == answer["Repairs"] == 1
+    assert answer["Missing"] == answer["Repairs"] == answer["ignored"] == line["ignored"] == 1
     assert (line["event"], line["prefix"], line["Drift"]) == ("audit", "2026/", 1)
     (directive,) = line["_aws"]["CloudWatchMetrics"]
     assert {each["Name"] for each in directive["Metrics"]} >= {"Drift", "Missing", "Unfinished"}

@@ -8,6 +8,7 @@ import pytest
 
 from tests.cli.command import Command
 from tests.pictures import picture
+from thumbsmith import sync
 from thumbsmith.worker import usable_cores
 
 PHOTO = {"icon.webp", "small.webp", "large.webp", "manifest.json"}
@@ -311,6 +312,24 @@ def test_old_records_of_ignored_files_are_removed(thumbsmith: Command):
     assert thumbsmith("plan", "photos", "thumbs", "--json").summary == PLAN | {"orphaned": 1, "ignored": 1}
     assert thumbsmith("sync", "photos", "thumbs", "--json").summary == AGAIN | {"deleted": 1, "ignored": 1}
     assert not (thumbsmith.folder / "thumbs" / "note.txt").exists()
+
+
+def test_old_records_of_ignored_files_are_kept_with_keep_orphans(thumbsmith: Command):
+    """With --keep-orphans they stay, like those of deleted sources, and are still counted as orphaned."""
+    (thumbsmith.folder / "photos" / "note.txt").write_text("no picture")
+    thumbsmith("sync", "photos", "thumbs", "--include", "**", "--include", "*.txt")
+    kept = thumbsmith("sync", "photos", "thumbs", "--keep-orphans", "--json").summary
+    assert kept == AGAIN | {"ignored": 1}
+    assert (thumbsmith.folder / "thumbs" / "note.txt" / "manifest.json").exists()
+    assert thumbsmith("plan", "photos", "thumbs", "--json").summary == PLAN | {"orphaned": 1, "ignored": 1}
+    assert thumbsmith("sync", "photos", "thumbs", "--json").summary == AGAIN | {"deleted": 1, "ignored": 1}
+
+
+def test_python_counts_ignored_files_too(thumbsmith: Command):
+    """`thumbsmith.sync` returns the same count."""
+    (thumbsmith.folder / "photos" / "clip.mov").write_bytes(b"video")
+    counts = sync(thumbsmith.folder / "photos", thumbsmith.folder / "thumbs", jobs=1)
+    assert (counts.sources["made"], counts.sources["rejected"], counts.ignored) == (3, 0, 1)
 
 
 def test_a_folder_with_other_files_only(thumbsmith: Command):

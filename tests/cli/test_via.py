@@ -16,7 +16,7 @@ from tests.cli.command import Command, Ran
 from tests.pictures import picture
 from tests.reconcile.scene import HEADERS
 from tests.servers.fixtures import administrator, needs_servers
-from thumbsmith import Recipe, open_store
+from thumbsmith import Recipe, converge, open_store
 from thumbsmith.backfill import clients, send
 from thumbsmith.backfill.batch_job import JobResources
 from thumbsmith.backfill.clients import Queue, open_queue
@@ -117,6 +117,20 @@ def test_a_message_says_that_nothing_was_made(backfill: Backfill):
     assert {key.rpartition("in/")[2] for key, time in times.items() if time} == {"sub/ü b.jpg", "c+d.jpg"}
     now = datetime.now(UTC)
     assert all(abs(datetime.fromisoformat(time) - now) < timedelta(minutes=5) for time in times.values() if time)
+
+
+def test_ignored_files_are_counted_and_their_records_removed(backfill: Backfill):
+    """A video is no source of a backfill; what was recorded of it earlier is deleted by a function."""
+    backfill.source.put("clip.mp4", b"video", HEADERS)
+    earlier = Recipe.loads("[source]\ninclude = ['*.mp4']\n[variants.a]\nwidth = 9")
+    assert converge("clip.mp4", backfill.source, backfill.destination, earlier).status == "rejected"
+    with backfill.served():
+        ran = backfill.sync()
+    (summary,) = _events(ran, "summary")
+    assert (ran.code, summary["sources"], summary["sent"], summary["ignored"]) == (0, 3, 4, 1)
+    assert backfill.destination.head("clip.mp4/manifest.json") is None
+    stores = (backfill.source.url, backfill.destination.url)
+    assert "; 1 other file ignored; " in backfill.thumbsmith("sync", *stores, "--via", backfill.queue.url).out
 
 
 def test_people_are_told(backfill: Backfill):
@@ -276,9 +290,10 @@ def service(backfill: Backfill, ministack: str, monkeypatch: pytest.MonkeyPatch)
 def test_a_job_is_planned_confirmed_and_followed(backfill: Backfill, service: Service):
     """A job makes all thumbnails and reports all tasks; a rejected image is no failure."""
     backfill.source.put("bad.jpg", b"no picture", HEADERS)
+    backfill.source.put("clip.mp4", b"video", HEADERS)
     ran = backfill.sync("--yes", via="batch://Mine")
     (summary,) = _events(ran, "summary")
-    assert ran.code == 0
+    assert (ran.code, summary["ignored"]) == (0, 1)
     assert summary["outcomes"] == {"made": 3, "rejected:unsupported_format": 1}
     assert backfill.sync("--yes", via="batch://Mine").code == 0
     assert not service.tasks or len(service.tasks) == 4  # nothing was to be done: no further job

@@ -117,6 +117,7 @@ def test_a_plan_counts_what_would_change(tmp_path: Path):
         for number, color in enumerate(("#000000", "#ffffff")):
             running.upload(f"{number}.png", picture(color))
         running.upload("bad.png", b"no image")
+        (tmp_path / "sources" / "clip.mp4").write_bytes(b"video")
 
         def plan(toml: str) -> dict:
             answer = running.client.post("/recipe/plan", json={"toml": toml})
@@ -124,7 +125,15 @@ def test_a_plan_counts_what_would_change(tmp_path: Path):
             return answer.json()
 
         same = plan(RECIPE)
-        assert same == {"sources": 3, "updated": 0, "deleted": 0, "bytes": 0, "seconds": 0.0, "dollars": None}
+        assert same == {
+            "sources": 3,
+            "updated": 0,
+            "deleted": 0,
+            "ignored": 1,
+            "bytes": 0,
+            "seconds": 0.0,
+            "dollars": None,
+        }
         limits = RECIPE.partition("[variants.small]")[0]
         assert (plan(limits + OTHER)["updated"], plan(limits + OTHER)["deleted"]) == (2, 2)
         changed = plan(RECIPE.replace("width = 30", "width = 31"))

@@ -28,14 +28,18 @@ END_SECONDS: Final = 60.0
 
 
 def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
-    """Audit the keys with the event's `prefix`; print and return the metrics. Raises UsageError, StoreError."""
+    """Audit the keys with the event's `prefix`; print and return the metrics, and the count of `ignored` files.
+
+    Raises UsageError, StoreError.
+    """
     end = time.monotonic() + max(context.get_remaining_time_in_millis() / 1000 - END_SECONDS, 0)
     prefix, url = str(event.get("prefix", "")), Setting.BACKFILL.read()
     settings = FunctionSettings.from_environment()
     totals, sent, complete = audit(settings, prefix, lambda: time.monotonic() >= end, open_queue(url) if url else None)
     numbers = dict(metrics(totals, sent, complete=complete))
-    log_metrics("Audit", function_name() or context.function_name, numbers, prefix=prefix)
-    return {"prefix": prefix, **numbers}
+    fields = {"prefix": prefix, "ignored": totals.ignored}
+    log_metrics("Audit", function_name() or context.function_name, numbers, **fields)
+    return {**fields, **numbers}
 
 
 def audit(
@@ -50,6 +54,7 @@ def audit(
     totals, sent = Totals(), 0
     with scan(scope) as found:
         try:
+            totals.ignored = found.join.ignored
             for _ in classify(found, stop=stop, on_status=totals.add):
                 pass
         except UsageError as refusal:

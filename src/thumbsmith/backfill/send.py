@@ -210,6 +210,7 @@ def remaining(scope: Scope, stop: Callable[[], bool], samples: int = 10) -> Rema
     """
     found = Remaining()
     with scan(scope, stop) as scanned:
+        found.totals.ignored = scanned.join.ignored
         for status in inspect(scanned, stop=stop):
             if _needs_work(status, scope):
                 found.keys += 1

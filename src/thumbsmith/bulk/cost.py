@@ -129,8 +129,12 @@ def source_amount(size: float, *, new: bool) -> Amount:
 
 @dataclass(slots=True)
 class Totals:
-    """Counts and bytes of all inspected keys, and the amount of work."""
+    """Counts and bytes of all inspected keys, and the amount of work.
 
+    `ignored` counts objects whose suffix says that they are no pictures. They are not inspected.
+    """
+
+    ignored: int = 0
     sources: dict[str, int] = field(default_factory=lambda: {state.value: 0 for state in State})
     failed: int = 0  # sources
     errors: int = 0

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 class SyncCounts:
     """The results of a sync: sources by outcome, rejections by code, renditions written, and objects deleted.
 
-    `errors` counts the keys that failed, also those of deleted sources.
+    `errors` counts the keys that failed, also those of deleted sources. `ignored` counts the files that are no sources
+    because their suffix says that they are no pictures.
     """
 
     sources: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("made", "fresh", "rejected", "failed"), 0))
@@ -34,6 +35,7 @@ class SyncCounts:
     renditions: int = 0
     deleted: int = 0
     errors: int = 0
+    ignored: int = 0
 
     def add(self, result: SyncResult) -> None:
         """Count one key."""
@@ -120,6 +122,7 @@ def sync(  # noqa: PLR0913 - each is a choice of the caller
     scope = scope_between(source, destination, recipe, options, prefix)
     counts, count = SyncCounts(), jobs or usable_cores()
     with Workers(count, isolation=scope.isolation) as workers, scan(scope) as found:
+        counts.ignored = found.join.ignored
         for result in engine.sync(
             found,
             renderer=workers,

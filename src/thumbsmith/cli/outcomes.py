@@ -21,14 +21,14 @@ MAX_REJECTIONS: Final = 10
 MAX_FAILURES: Final = 100
 
 
-def counts_sentence(counts: SyncCounts, ignored: int = 0) -> str:
+def counts_sentence(counts: SyncCounts) -> str:
     """Return the counts for people, such as "2 sources: 1 made, 0 fresh, 1 rejected (1 empty); 3 other files"."""
     words = []
     for word, count in counts.sources.items():
         codes = f" ({format_codes(counts.codes)})" if word == "rejected" else ""
         words += [f"{count:,} {word}{codes}"] if count or word in {"made", "fresh"} else []
     parts = [f"{plural(sum(counts.sources.values()), 'source')}: {', '.join(words)}"]
-    parts += [ignored_words(ignored)] if ignored else []
+    parts += [ignored_words(counts.ignored)] if counts.ignored else []
     parts += [f"{plural(counts.renditions, 'thumbnail')} written"] if counts.renditions else []
     parts += [f"{plural(counts.deleted, 'object')} deleted"] if counts.deleted else []
     return "; ".join(parts)

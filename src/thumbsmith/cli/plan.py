@@ -100,6 +100,7 @@ def print_plan(scope: Scope, *, as_json: bool, limit: int | None = MAX_SAMPLES, 
         listed_stores(scope, console, stopped) as found,
         console.progress("plan", found.sources) as advance,
     ):
+        totals.ignored = found.join.ignored
         for status in inspect(found, stop=stopped):
             totals.add(status)
             if status.state is State.REJECTED:
@@ -115,7 +116,7 @@ def print_plan(scope: Scope, *, as_json: bool, limit: int | None = MAX_SAMPLES, 
             _emit_summary(totals, scope, found.join)
     if not as_json:
         samples.print()
-        _print_summary(totals, codes, scope, console, found.join.ignored)
+        _print_summary(totals, codes, scope, console)
         explain_no_sources(found, console)
     if interrupted or totals.errors:
         return 130 if interrupted else 1
@@ -204,7 +205,7 @@ def _emit_summary(totals: Totals, scope: Scope, join: KeyJoin) -> None:
         **counts,
         orphaned=totals.orphaned,
         foreign=totals.foreign,
-        ignored=join.ignored,
+        ignored=totals.ignored,
         links=join.links or None,
         estimate=estimate,
     )
@@ -215,14 +216,14 @@ def _counts(totals: Totals) -> dict[str, int]:
     return {**totals.sources, **({"failed": totals.failed} if totals.failed else {})}
 
 
-def _print_summary(totals: Totals, codes: Counter[str], scope: Scope, console: Console, ignored: int) -> None:
+def _print_summary(totals: Totals, codes: Counter[str], scope: Scope, console: Console) -> None:
     counts = _counts(totals)
     sources = sum(counts.values())
     words = [f"{count:,} {word}" for word, count in counts.items() if count or word in ALWAYS]
     words = [f"{each} ({format_codes(codes)})" if each.endswith(" rejected") else each for each in words]
     others = ("orphaned", totals.orphaned), ("foreign", totals.foreign)
     objects = ", ".join(f"{count:,} {word}" for word, count in others if count)
-    others_words = f"; {ignored_words(ignored)}" if ignored else ""
+    others_words = f"; {ignored_words(totals.ignored)}" if totals.ignored else ""
     console.say(f"{plural(sources, 'source')}: {', '.join(words)}{objects and f'; objects: {objects}'}{others_words}")
     if not totals.to_make and not totals.orphaned:
         if sources and not totals.errors:

@@ -142,6 +142,7 @@ def run(scope: Scope, *, jobs: int, yes: bool, as_json: bool = False, reported: 
             listed_stores(scope, console, stopped) as found,
             console.progress("sync", found.sources) as advance,
         ):
+            counts.ignored = found.join.ignored
             threads = THREADS_PER_WORKER * jobs
             for result in engine.sync(found, renderer=workers, threads=threads, stop=stopped, allow_mass_delete=yes):
                 counts.add(result)
@@ -153,24 +154,23 @@ def run(scope: Scope, *, jobs: int, yes: bool, as_json: bool = False, reported: 
                     advance(counts.sources)
         interrupted = stopped()
     seconds = time.monotonic() - started
-    ignored, links = (found.join.ignored, found.join.links) if found else (0, 0)
     if as_json:
-        _emit_summary(counts, ignored, links, seconds)
+        _emit_summary(counts, found.join.links if found else 0, seconds)
     else:
         reporter.finish()
         rate = f", {sum(counts.sources.values()) / seconds:,.1f} a second" if counts.sources["made"] > 1 else ""
-        console.say(f"{counts_sentence(counts, ignored)}; {seconds:.1f} s{rate}")
+        console.say(f"{counts_sentence(counts)}; {seconds:.1f} s{rate}")
         if found and not interrupted and reported is None:
             explain_no_sources(found, console)
     return 130 if interrupted else 1 if counts.errors else 0
 
 
-def _emit_summary(counts: SyncCounts, ignored: int, links: int, seconds: float) -> None:
+def _emit_summary(counts: SyncCounts, links: int, seconds: float) -> None:
     emit(
         "summary",
         sources=sum(counts.sources.values()),
         **counts.sources,
-        ignored=ignored,
+        ignored=counts.ignored,
         renditions=counts.renditions,
         deleted=counts.deleted,
         links=links or None,

@@ -28,7 +28,7 @@ from thumbsmith.cli.scope import listed_stores
 from thumbsmith.cli.stopping import stoppable
 from thumbsmith.cli.sync_on_aws import Backfill, bucket_of, model_of, plan_keys, print_estimate
 from thumbsmith.cli.terminal import Console, emit
-from thumbsmith.cli.wording import plural, printable
+from thumbsmith.cli.wording import ignored_words, plural, printable
 from thumbsmith.errors import StoreError, UsageError
 from thumbsmith.store import Store, open_store
 
@@ -71,6 +71,7 @@ class _JobRun:
     resources: JobResources
     console: Console
     stopped: Callable[[], bool]
+    ignored: int | None = None  # None for an inventory, which is not listed here
 
     def manifest(self) -> tuple[JobManifest | None, Amount | None]:
         """Return the manifest of the job, None if there is nothing to do; and the amount of work, None if unknown."""
@@ -80,6 +81,7 @@ class _JobRun:
             listed = inventory_manifest(self.backfill.inventory, open_store(folder))
             return None if self.backfill.dry_run else listed, None
         with listed_stores(self.scope, self.console, self.stopped) as found:
+            self.ignored = found.join.ignored
             plan_keys(found, self.console, self.stopped, yes=self.backfill.yes)
             amount = amount_of(found.join)
             print_estimate(self._model(), amount, CONCURRENCY, self.console, as_json=self.backfill.as_json)
@@ -130,7 +132,9 @@ class _JobRun:
             self._print(f"failed {printable(key)}: {printable(why)}", event="failed", key=key, why=why)
         counts = dict(sorted(report.outcomes.items()))
         words = ", ".join(f"{count:,} {printable(outcome)}" for outcome, count in counts.items())
-        self._print(f"{plural(state.total, 'task')}: {words}", event="summary", tasks=state.total, outcomes=counts)
+        others = f"; {ignored_words(self.ignored)}" if self.ignored else ""
+        fields = {"tasks": state.total, "outcomes": counts, "ignored": self.ignored}
+        self._print(f"{plural(state.total, 'task')}: {words}{others}", event="summary", **fields)
         return 1 if state.failed else 0
 
     def _require_budget(self, amount: Amount) -> None:

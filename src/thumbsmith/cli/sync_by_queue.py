@@ -33,7 +33,7 @@ from thumbsmith.cli.scope import listed_stores
 from thumbsmith.cli.stopping import stoppable
 from thumbsmith.cli.sync_on_aws import Backfill, bucket_of, model_of, plan_keys, print_estimate
 from thumbsmith.cli.terminal import Console, emit
-from thumbsmith.cli.wording import plural, printable
+from thumbsmith.cli.wording import ignored_words, plural, printable
 from thumbsmith.environment import cache_folder
 from thumbsmith.events import backfill_message
 
@@ -71,6 +71,7 @@ class _QueueRun:
     stopped: Callable[[], bool]
     started: float = 0.0
     sources: int = 0
+    ignored: int = 0
     settled: dict[str, int] | None = None
 
     @property
@@ -83,7 +84,7 @@ class _QueueRun:
         self.started, bucket, sent = time.monotonic(), bucket_of(self.scope), SentTotals()
         retry = self.scope.options.retry_rejected
         with listed_stores(self.scope, self.console, self.stopped) as found:
-            self.sources = found.sources
+            self.sources, self.ignored = found.sources, found.join.ignored
             self.settled = plan_keys(found, self.console, self.stopped, yes=self.backfill.yes)
             if self.stopped():
                 return sent
@@ -114,6 +115,7 @@ class _QueueRun:
                 self.summarize(sent, None)
                 return 130
             found = remaining(self.scope, self.stopped)
+            self.ignored = found.totals.ignored
             until = until or time.monotonic() + (CONSISTENT_SECONDS if sent.keys or sent.in_flight else 0)
             if not found.keys or time.monotonic() >= until or sent.over_budget or sent.given_up:
                 break
@@ -146,11 +148,12 @@ class _QueueRun:
         sources = sum(outcomes.values()) if found else self.sources
         if self.backfill.as_json:
             counts = outcomes if found else self.settled or {}
-            emit("summary", sources=sources, **counts, **totals, dollars=dollars, seconds=seconds)
+            emit("summary", sources=sources, **counts, ignored=self.ignored, **totals, dollars=dollars, seconds=seconds)
             return
         words = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in (outcomes | totals).items())
         budget = "; stopped: the rest would cost more than --max-usd" if sent.over_budget else ""
-        click.echo(f"{plural(sources, 'source')}: {words}; estimated cost ${dollars:,.2f}{budget}")
+        others = f"; {ignored_words(self.ignored)}" if self.ignored else ""
+        click.echo(f"{plural(sources, 'source')}: {words}{others}; estimated cost ${dollars:,.2f}{budget}")
 
     def _outcomes(self, found: Remaining) -> dict[str, int]:
         """Return the number of sources by outcome. Sources that were not fresh in the plan, and are now, were made."""

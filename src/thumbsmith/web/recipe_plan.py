@@ -45,6 +45,7 @@ class RecipePlanEndpoint:
                 "sources": sum(totals.sources.values()) + totals.failed,
                 "updated": totals.to_make,
                 "deleted": totals.orphaned,
+                "ignored": totals.ignored,
                 "bytes": totals.to_read,
                 "seconds": round(model.seconds(totals.amount, self.jobs), 3),
                 "dollars": dollars,
@@ -59,6 +60,7 @@ class RecipePlanEndpoint:
             return time.monotonic() > deadline
 
         with contextlib.suppress(Stopped), scan(scope, is_late) as found:
+            totals.ignored = found.join.ignored
             for status in inspect(found, stop=is_late):
                 totals.add(status)
         if is_late():

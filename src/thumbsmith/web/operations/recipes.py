@@ -41,6 +41,7 @@ SCHEMAS: Final[Mapping[str, Any]] = {
             "sources": described(COUNT, "All images."),
             "updated": described(COUNT, "Images whose thumbnails would be made again, or some of them deleted."),
             "deleted": described(COUNT, "Files of variants that the recipe has no more."),
+            "ignored": described(COUNT, "Files that are no images, because of their suffix."),
             "bytes": described(COUNT, "The size of the images to read."),
             "seconds": described({"type": "number"}, "The approximate time on this machine."),
             "dollars": described({"type": ["number", "null"]}, "The cost of requests to S3, if a store is on S3."),
