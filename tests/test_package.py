@@ -1,8 +1,14 @@
 """The package: what importing it costs, and that wheel and sdist install and run."""
 
+import contextlib
+import json
+import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import zipfile
 from pathlib import Path
@@ -10,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import thumbsmith
+from tests.pictures import picture
 
 ROOT = Path(__file__).parents[1]
 
@@ -113,3 +120,60 @@ def test_the_wheel_runs(built: tuple[Path, Path], tmp_path: Path):
     where = [sys.executable, "-c", "import thumbsmith; print(thumbsmith.__file__)"]
     found = subprocess.run(where, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
     assert found.stdout.startswith(str(target))
+
+
+@pytest.fixture
+def fresh(built: tuple[Path, Path], tmp_path: Path) -> Path:
+    """Return the folder of the programs in a new environment, with the wheel installed.
+
+    Other packages come from the environment of the tests, so that nothing is downloaded.
+    """
+    root = tmp_path / "fresh"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(root)], check=True, timeout=300)
+    (packages,) = root.glob("lib/python*/site-packages")
+    (packages / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    install = [sys.executable, "-m", "pip", "--python", str(root / "bin/python"), "install", "--no-deps", "--no-index"]
+    subprocess.run([*install, str(built[0])], check=True, capture_output=True, timeout=300)
+    return root / "bin"
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")
+def test_the_first_ten_minutes(fresh: Path, tmp_path: Path):
+    """In a new environment, each step of docs/tutorial.md runs as it is written, with the recipe that it shows."""
+    page = (ROOT / "docs/tutorial.md").read_text()
+    (recipe,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    first, *_ = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
+    folder = tmp_path / "home"
+    (folder / "photos").mkdir(parents=True)
+    for name in ("cat.jpg", "dog.jpg"):
+        (folder / "photos" / name).write_bytes(picture(size=(300, 200)))
+    env = {"PATH": f"{fresh}:{os.environ['PATH']}", "HOME": str(folder), "BROWSER": "true"}
+    where = [fresh / "python", "-c", "import thumbsmith; print(thumbsmith.__file__)"]
+    assert subprocess.check_output(where, env=env, text=True).startswith(str(fresh.parent))
+    with contextlib.ExitStack() as stack:
+        address = "http://127.0.0.1:8080"
+        outputs = {}
+        for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL):
+            if block.startswith("thumbsmith serve"):
+                command = [*shlex.split(block), "--port", "0"]
+                server = stack.enter_context(subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.PIPE))
+                stack.callback(server.terminate)
+                assert server.stderr
+                address = server.stderr.readline().decode().partition("/ serves ")[0]
+                continue
+            script = "set -eu\n" + block.replace("http://127.0.0.1:8080", address)
+            ran = subprocess.run(
+                ["bash", "-c", script], cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=300
+            )
+            assert ran.returncode == 0, (block, ran.stderr)
+            if block == "thumbsmith sync photos thumbs\n" and "sync" not in outputs:
+                assert all((folder / path).is_file() for path in first.split())
+            if block == "thumbsmith init\n":
+                (folder / "thumbsmith.toml").write_text(recipe)
+            outputs[block.split()[1]] = ran.stdout
+    assert (folder / "try/cat.jpg.256.webp").is_file()
+    assert outputs["html"].startswith("<picture>")
+    assert json.loads(outputs["-T"])["source"]["key"] == "new/cat.jpg"
+    assert outputs["sync"].startswith("3 sources: 0 made, 3 fresh")
+    names = {path.name for path in (folder / "thumbs/cat.jpg").iterdir()}
+    assert names == {"card.webp", "card.jpg", "wide.webp", "manifest.json"}

@@ -63,22 +63,6 @@ def test_both_quick_starts_have_the_same_parts():
     assert shape("index.md") == shape("inicio.md")
 
 
-def test_the_tutorial_runs(folder: Path):
-    """Each step runs after the one before it, with the recipe that the page shows."""
-    (recipe,) = _blocks("tutorial.md", "toml")
-    first, *_ = _blocks("tutorial.md", "text")
-    for block in _blocks("tutorial.md", "sh"):
-        output = _run(block, folder)
-        if block == "thumbsmith sync photos thumbs\n":
-            assert all((folder / path).is_file() for path in first.split())
-        if block == "thumbsmith init\n":
-            (folder / "thumbsmith.toml").write_text(recipe)
-    assert output.startswith("<picture>")
-    names = {path.name for path in (folder / "thumbs/cat.jpg").iterdir()}
-    assert names == {"card.webp", "card.jpg", "wide.webp", "manifest.json"}
-    assert Recipe.loads(recipe).variants[0].fit == "cover"
-
-
 def test_the_static_site_is_built(folder: Path):
     """The commands for static sites write a <picture> for each photo."""
     (folder / "snippets").mkdir()
