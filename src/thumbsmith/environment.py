@@ -114,6 +114,19 @@ def function_memory() -> int | None:
     return int(size) << 20 if size.isdecimal() else None
 
 
+def trace_header() -> str:
+    """Return the trace of the current invocation of this Lambda function, as in X-Amzn-Trace-Id; else an empty text.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+    """
+    return os.environ.get("_X_AMZN_TRACE_ID", "")
+
+
+def trace_daemon() -> str:
+    """Return host and port of the daemon that takes traces; an empty text if this function is not traced."""
+    return os.environ.get("AWS_XRAY_DAEMON_ADDRESS", "")
+
+
 def function_folder() -> str:
     """Return the folder of this Lambda function's code; outside of Lambda an empty path, the working directory."""
     return os.environ.get("LAMBDA_TASK_ROOT", "")

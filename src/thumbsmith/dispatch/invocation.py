@@ -17,6 +17,7 @@ from urllib.parse import unquote_plus
 
 from thumbsmith.dispatch.converger import Converger, Deadline, KeyJob, KeyResult
 from thumbsmith.dispatch.telemetry import Telemetry
+from thumbsmith.dispatch.traces import Trace
 from thumbsmith.environment import FIRST_DELIVERY_SECONDS
 from thumbsmith.errors import EventFailed, ThumbsmithError
 from thumbsmith.events import Event, Ignored, KeyChanged, Unreadable, parse_event_text, parse_events
@@ -231,9 +232,12 @@ def converge_in_time(invocation: Invocation) -> None:
 
 
 def record_results(invocation: Invocation) -> None:
-    """Log each result as soon as its key is done; count all of them at the end."""
+    """Log and trace each result as soon as its key is done; count all of them at the end."""
+    trace = Trace.of_invocation()
     for result in invocation.running:
         invocation.telemetry.image(result)
+        if trace:
+            trace.record(result)
         invocation.results.append(result)
     invocation.telemetry.images(invocation.results)
 
