@@ -11,9 +11,9 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from aws_cdk import App, CfnOutput, CliCredentialsStackSynthesizer, RemovalPolicy, Stack
+from aws_cdk import App, CfnOutput, CliCredentialsStackSynthesizer, IStackSynthesizer, RemovalPolicy, Stack
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3 as s3
@@ -44,13 +44,15 @@ GENERATOR_PROPS: Final = {"memory": "memory_size"}
 class Settings:
     """All settings of the app. None selects the default of the construct's prop.
 
-    The app creates the buckets that are not named. If `keep` is true, they stay when the stack is deleted.
+    The app creates the buckets that are not named. If `keep` is true, they stay when the stack is deleted. With
+    `leave_nothing`, they are deleted with all objects in them.
     """
 
     stack: str = "Thumbsmith"
     source: str | None = None
     source_key: str | None = None
     source_prefix: str = ""
+    source_requester_pays: bool = False
     destination: str | None = None
     destination_key: str | None = None
     destination_prefix: str = ""
@@ -88,6 +90,7 @@ class Settings:
     extras: str = ""
     delivery: bool = False
     keep: bool = True
+    leave_nothing: bool = False
     cli_credentials: bool = False
 
     def __post_init__(self) -> None:
@@ -136,6 +139,7 @@ class Settings:
         """Return the props of the generator that are plain settings; without those that have their default."""
         names = (
             "source_prefix",
+            "source_requester_pays",
             "destination_prefix",
             "architecture",
             "memory",
@@ -189,6 +193,18 @@ def _require_one_of(name: str, found: str, expected: list[str]) -> str:
     return found
 
 
+class CodeParameters(Protocol):
+    """The code of functions in a bucket that parameters of the stack name: `cdk/plain.py`."""
+
+    def function_props(self, stack: Stack) -> dict[str, Any]:
+        """Return the props with the code of the function that makes thumbnails."""
+        ...
+
+    def api_props(self, stack: Stack) -> dict[str, Any] | None:
+        """Return the props with the code of the API; None without an API."""
+        ...
+
+
 class ThumbsmithStack(Stack):
     """One generator with its optional parts. Its outputs name the parts."""
 
@@ -199,13 +215,21 @@ class ThumbsmithStack(Stack):
         *,
         function_props: Mapping[str, Any] | None = None,
         api_props: Mapping[str, Any] | None = None,
+        code: CodeParameters | None = None,
+        synthesizer: IStackSynthesizer | None = None,
     ) -> None:
-        """Create the parts that the settings select. `function_props` and `api_props` are props of the functions."""
-        synthesizer = CliCredentialsStackSynthesizer() if settings.cli_credentials else None
+        """Create the parts that the settings select. `function_props` and `api_props` are props of the functions.
+
+        With `code`, their code is in a bucket that parameters name.
+        """
+        if settings.cli_credentials:
+            synthesizer = CliCredentialsStackSynthesizer()
         super().__init__(scope, settings.stack, synthesizer=synthesizer)
-        removal = RemovalPolicy.RETAIN if settings.keep else RemovalPolicy.DESTROY
-        source = self._bucket("Source", settings.source, settings.source_key, removal)
-        destination = self._bucket("Destination", settings.destination, settings.destination_key, removal)
+        if code:
+            function_props, api_props = code.function_props(self), code.api_props(self)
+        removal = RemovalPolicy.RETAIN if settings.keep and not settings.leave_nothing else RemovalPolicy.DESTROY
+        source = self._bucket("Source", settings, settings.source, settings.source_key, removal)
+        destination = self._bucket("Destination", settings, settings.destination, settings.destination_key, removal)
         network = (
             IsolatedNetwork(self, "Network", buckets=[source, destination], dynamodb=settings.catalogue)
             if settings.isolated
@@ -220,6 +244,7 @@ class ThumbsmithStack(Stack):
             runtime=settings.runtime,
             backfill=settings.backfill or settings.audit_repair,
             removal_policy=removal,
+            leave_nothing=settings.leave_nothing,
             vpc=network.vpc if network else None,
             function_props=function_props,
             **settings.generator_props,
@@ -251,12 +276,14 @@ class ThumbsmithStack(Stack):
         """Return the delivery for pages of these origins; without origins, for all pages."""
         return ThumbnailDelivery(self, "Delivery", thumbnails=self.generator, allow_origins=origins or ["*"])
 
-    def _bucket(self, id: str, name: str | None, key: str | None, removal: RemovalPolicy) -> s3.IBucket:
+    def _bucket(
+        self, id: str, settings: Settings, name: str | None, key: str | None, removal: RemovalPolicy
+    ) -> s3.IBucket:
         """Return the existing bucket of that name, or a new one; with its KMS key, if given."""
         encryption = kms.Key.from_key_arn(self, f"{id}Key", key) if key else None
         if name:
             return s3.Bucket.from_bucket_attributes(self, id, bucket_name=name, encryption_key=encryption)
-        return bucket(self, id, removal_policy=removal, key=encryption)
+        return bucket(self, id, removal_policy=removal, key=encryption, emptied=settings.leave_nothing)
 
     def _add_outputs(self) -> None:
         generator = self.generator

@@ -24,10 +24,10 @@ from thumbsmith.errors import UsageError
 from thumbsmith.installation import missing_extra
 
 APP: Final = "thumbsmith.cdk.app"
+PLAIN: Final = "thumbsmith.cdk.plain"
 
 COMMANDS: Final = {
     "deploy": "Create or update the stack.",
-    "synth": "Print the CloudFormation template.",
     "diff": "Show what a deployment would change.",
     "list": "List the stacks.",
     "bootstrap": "Prepare an account and region for deployments. Needed once.",
@@ -68,6 +68,34 @@ def _add_command(name: str, description: str) -> None:
 for _name, _description in COMMANDS.items():
     _add_command(_name, _description)
 
+
+@aws.command(short_help="Write a template that deploys without CDK.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="DIR",
+    default="thumbsmith-aws",
+    help="The folder for the template and the code. Default: thumbsmith-aws.",
+)
+@click.option(
+    "-c",
+    "--context",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="A setting of docs/aws.md, such as source=my-photos. May be repeated.",
+)
+def synth(output: str, context: tuple[str, ...]) -> int:
+    """Write a plain CloudFormation template and the code of the functions to a folder.
+
+    They deploy with the AWS command line, the console or Terraform, without CDK and without Python. The command prints
+    the paths, and how to deploy.
+
+    Examples:
+      thumbsmith aws synth -o out -c source=my-photos -c alarms=true
+    """
+    return toolkit().write_template(output, context)
+
+
 aws.add_command(check)
 aws.add_command(status)
 
@@ -84,6 +112,12 @@ class Toolkit:
         app = () if _has_app(arguments) else ("--app", f"{shlex.quote(sys.executable)} -m {APP}")
         environment = program_environment(first_on_path=self.node.parent) | QUIET
         line = [self.node, self.cdk, command, *app, *arguments]
+        return subprocess.run(line, check=False, env=environment).returncode  # noqa: S603 - the user's own arguments
+
+    def write_template(self, folder: str, context: Sequence[str]) -> int:
+        """Write a plain template to a folder; return the exit code."""
+        environment = program_environment(first_on_path=self.node.parent) | QUIET
+        line = [sys.executable, "-m", PLAIN, folder, *context]
         return subprocess.run(line, check=False, env=environment).returncode  # noqa: S603 - the user's own arguments
 
 
