@@ -39,6 +39,14 @@ _SEAWEEDFS_PARTS: Final = ".uploads/"
 _SEAWEEDFS_VERSION: Final = re.compile(r"\.versions/v_[^/]+\Z")
 _SEAWEEDFS_VERSIONS: Final = ".versions"
 
+# Endings of names that S3 accepts in place of a bucket's, and what they are.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-points-alias.html and directory-bucket-naming-rules.html
+_NO_BUCKETS: Final = {
+    "-s3alias": "the alias of an access point, which events do not contain",
+    "--ol-s3": "the alias of an Object Lambda access point, which events do not contain",
+    "--x-s3": "a directory bucket, which reports no events",
+}
+
 # The length of an excerpt from an unreadable payload.
 _MAX_EXCERPT_CHARACTERS: Final = 200
 
@@ -120,6 +128,11 @@ def backfill_message(bucket: str, key: str, *, retry: bool = False, new_at: str 
     """
     options = ({"retry": True} if retry else {}) | ({"new_at": new_at} if new_at else {})
     return json.dumps({"thumbsmith": 1, "bucket": bucket, "keys": [key], **options})
+
+
+def not_a_bucket(name: str) -> str | None:
+    """Return what a name stands for that is no bucket with events; None for the name of a bucket."""
+    return next((kind for ending, kind in _NO_BUCKETS.items() if name.endswith(ending)), None)
 
 
 def _parse_record(record: object) -> Iterator[Event]:

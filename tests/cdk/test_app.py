@@ -52,7 +52,14 @@ def synthesized(folder: Path, settings: Settings) -> Template:
     return Template.from_stack(stack)
 
 
-@pytest.fixture(params=[Settings(), Settings(trigger="eventbridge", source="photos", destination="thumbs"), EVERYTHING])
+@pytest.fixture(
+    params=[
+        Settings(),
+        Settings(trigger="eventbridge", source="photos", destination="thumbs"),
+        EVERYTHING,
+        replace(EVERYTHING, leave_nothing=True),
+    ]
+)
 def settings(request: pytest.FixtureRequest) -> Settings:
     """Return the fewest settings, other settings, and all settings."""
     return request.param
@@ -90,6 +97,19 @@ def test_new_buckets_are_private(tmp_path: Path):
         denied = policy["Properties"]["PolicyDocument"]["Statement"]
         assert {"Bool": {"aws:SecureTransport": "false"}} in [each["Condition"] for each in denied]
         assert {each["Effect"] for each in denied} == {"Deny"}
+
+
+def test_nothing_is_left(tmp_path: Path):
+    """With leave_nothing, each bucket is emptied and deleted with the stack, and so is each log group."""
+    template = Template.from_stack(_stack(tmp_path, replace(EVERYTHING, leave_nothing=True))[1])
+    found = template.to_json()["Resources"].values()
+    assert {each.get("DeletionPolicy", "Delete") for each in found} == {"Delete"}
+    emptied = [each for each in found if each["Type"] == "Custom::S3AutoDeleteObjects"]
+    names = {each["Properties"]["BucketName"]["Ref"] for each in emptied}
+    assert names == set(template.find_resources("AWS::S3::Bucket"))
+    assert len(names) == 3
+    functions = template.find_resources("AWS::Lambda::Function").values()
+    assert all("LogGroup" in each["Properties"]["LoggingConfig"] for each in functions)
 
 
 def test_outputs_name_what_people_ask_for(tmp_path: Path):

@@ -58,6 +58,20 @@ def _function(**props: Any) -> dict[str, Any]:
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"source": "my-photos"}, "source: expected a bucket, such as s3.Bucket.from_bucket_name"),
     ({"destination": None}, "destination: expected a bucket"),
+    (
+        {"source": lambda stack: s3.Bucket.from_bucket_name(stack, "Named", "photos-abc123-s3alias")},
+        "source: expected a bucket, found the alias of an access point, which events do not contain",
+    ),
+    (
+        {"source": lambda stack: s3.Bucket.from_bucket_name(stack, "Named", "photos-abc--ol-s3")},
+        "source: expected a bucket, found the alias of an Object Lambda access point",
+    ),
+    (
+        {"destination": lambda stack: s3.Bucket.from_bucket_name(stack, "Named", "photos--use1-az4--x-s3")},
+        "destination: expected a bucket, found a directory bucket, which reports no events",
+    ),
+    ({"leave_nothing": "false"}, "leave_nothing: expected True or False, found 'false'"),
+    ({"source_requester_pays": 1}, "source_requester_pays: expected True or False, found 1"),
     ({"extras": "raw"}, "extras: expected a list"),
     ({"extras": ["heic"]}, "extras: expected 'documents' or 'raw', found 'heic'"),
     ({"source": s3.Bucket}, "source: expected a bucket"),

@@ -1,6 +1,7 @@
 """S3 stores over running servers: what a single response cannot show."""
 
 import hashlib
+import secrets
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -86,6 +87,23 @@ def test_versioned_buckets(store: S3Store) -> None:
     assert (store.head("a.jpg"), store.open("a.jpg"), list(store.list())) == (None, None, [])
     versions = administrator().list_object_versions(Bucket=store.bucket)
     assert (len(versions["Versions"]), len(versions["DeleteMarkers"])) == (2, 1)
+
+
+def test_locked_buckets(way: str, ministack: str) -> None:
+    """In a bucket with Object Lock and a default retention, thumbnails are replaced and deleted as versions."""
+    bucket, s3 = f"locked-{secrets.token_hex(6)}", administrator()
+    s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+    rule = {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": 1}}
+    s3.put_object_lock_configuration(
+        Bucket=bucket, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
+    )
+    store = open_store(f"s3://{bucket}/thumbs")
+    for data in (b"one", b"two"):
+        store.put("a.jpg/small.webp", data, HEADERS)
+    assert content_of(store, "a.jpg/small.webp") == b"two"
+    store.delete("a.jpg/small.webp")
+    assert list(store.list()) == []
+    assert len(s3.list_object_versions(Bucket=bucket)["Versions"]) == 2
 
 
 @pytest.mark.parametrize("size", [FIRST_READ_BYTES - 1, FIRST_READ_BYTES, FIRST_READ_BYTES + 1, 1_000_000])

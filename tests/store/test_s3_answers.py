@@ -361,6 +361,20 @@ def test_the_owner_is_checked_with_every_request(way: str, script: Scripted) -> 
     assert owners == ["123456789012"] * 7
 
 
+def test_a_requester_says_that_it_pays(way: str, script: Scripted) -> None:
+    """With ?payer=requester each request says so, and that of a presigned upload too; without it none does."""
+    for address, value in (("s3://bucket/photos?payer=requester", "requester"), ("s3://bucket/photos", None)):
+        store, asked = open_store(address), []
+        for name, ask in ASK.items():
+            script.script(listing() if name in {"list", "children", "reachable"} else Answer(200, b"", {"ETag": '"e"'}))
+            ask(store)
+            asked += script.asked
+        assert [each.headers.get("x-amz-request-payer") for each in asked] == [value] * 7
+        upload = store.presigned_put("a.jpg", "image/jpeg", 3, replace=True, seconds=60)
+        assert upload.headers.get("x-amz-request-payer") == value
+        assert ("x-amz-request-payer" in store.presigned_get("a.jpg", 60)) is (value is not None)
+
+
 @pytest.mark.parametrize("key", ["", "\ud800", "k" * 1018, "é" * 509])
 def test_impossible_keys(store: S3Store, script: Scripted, key: str) -> None:
     """A key that is empty, not UTF-8, or too long with the prefix is missing, and no request is made."""

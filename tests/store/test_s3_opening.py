@@ -28,6 +28,13 @@ HERE = Answer(200, b"<ListBucketResult/>", {"ETag": '"e"'})
         ("s3://bucket/./../a%20b #?x\n", "./../a%20b #?x\n/", "s3://bucket/./../a%20b #?x\n/"),
         ("s3://bucket?owner=123456789012", "", "s3://bucket?owner=123456789012"),
         ("s3://bucket/photos?owner=123456789012", "photos/", "s3://bucket/photos/?owner=123456789012"),
+        ("s3://bucket/photos?payer=requester", "photos/", "s3://bucket/photos/?payer=requester"),
+        (
+            "s3://bucket/p?owner=123456789012&payer=requester",
+            "p/",
+            "s3://bucket/p/?owner=123456789012&payer=requester",
+        ),
+        ("s3://bucket/photos?payer=me", "photos?payer=me/", None),
         ("s3://bucket/photos?owner=123456789012/", "photos?owner=123456789012/", None),
         ("s3://bucket/photos?owner=1234", "photos?owner=1234/", None),
     ],

@@ -30,6 +30,7 @@ from thumbsmith.cdk.network import location, require_buckets, require_disjoint, 
 from thumbsmith.cdk.notifications import (
     Claim,
     Trigger,
+    expire_handler_logs,
     notify_by_eventbridge,
     notify_by_s3,
     require_compatible,
@@ -59,6 +60,7 @@ class ThumbnailGenerator(Construct):
 
     - `source`, `destination`: buckets, new or imported.
     - `source_prefix`, `destination_prefix`: limit each of them to keys below a prefix, which ends in "/".
+    - `source_requester_pays`: the source belongs to another account, which does not pay for requests.
     - `recipe`: the path of a file, or TOML text. Default: Thumbsmith's default recipe.
     - `trigger`: the service that reports changes, "s3" (default) or "eventbridge".
     - `runtime`: a version of Python, such as "3.13" (default). `architecture`: "arm64" (default) or "x86_64".
@@ -77,6 +79,8 @@ class ThumbnailGenerator(Construct):
       `max_age`: seconds that an event may wait before an alarm (15 minutes).
     - `dashboard`: add a CloudWatch dashboard.
     - `extras`: decoders for more formats: "documents" (SVG, PDF), "raw" (the sensor's data of raw photographs).
+    - `leave_nothing`: when the stack is deleted, also delete the bucket of jobs with its objects, and the log of CDK's
+      function for notifications of the stack.
     - `function_props`: more props of `aws_lambda.Function`. They win over the props above. Their `environment` is
       added to the variables that the construct sets.
 
@@ -95,6 +99,7 @@ class ThumbnailGenerator(Construct):
         destination: s3.IBucket,
         source_prefix: str = "",
         destination_prefix: str = "",
+        source_requester_pays: bool = False,
         recipe: str | os.PathLike[str] | None = None,
         trigger: Trigger | str = Trigger.S3,
         runtime: lambda_.Runtime | str | None = None,
@@ -122,13 +127,15 @@ class ThumbnailGenerator(Construct):
         max_age: Duration | float | None = None,
         dashboard: bool = False,
         extras: Sequence[str] = (),
+        leave_nothing: bool = False,
         function_props: Mapping[str, Any] | None = None,
     ) -> None:
         """Create all parts. Raises UsageError, one sentence, for a value or a combination that cannot work."""
         super().__init__(scope, id)
         checks.flags(backfill=backfill, batch=batch, catalogue=catalogue, announce=announce)
-        checks.flags(alarms=alarms, dashboard=dashboard)
-        self.source = location(source, source_prefix, "source")
+        checks.flags(alarms=alarms, dashboard=dashboard, leave_nothing=leave_nothing)
+        checks.flags(source_requester_pays=source_requester_pays)
+        self.source = replace(location(source, source_prefix, "source"), requester_pays=source_requester_pays)
         self.destination = location(destination, destination_prefix, "destination")
         self._claim(checks.choice("trigger", trigger, Trigger, {each.value: each for each in Trigger}))
         machine = machine_of(
@@ -149,7 +156,7 @@ class ThumbnailGenerator(Construct):
         self.extras = _extras(extras)
         self._configure(machine, function_props, concurrency, catalogue=catalogue)
         self._create_function(concurrency)
-        self.jobs = self._jobs(inventories, removal_policy, batch=batch)
+        self.jobs = self._jobs(inventories, removal_policy, batch=batch, leave_nothing=leave_nothing)
         self.rule = self._subscribe()
         self.catalogue = self._catalogue() if catalogue else None
         self.announcements = self._announcements(announce_email, announce=announce)
@@ -161,6 +168,8 @@ class ThumbnailGenerator(Construct):
         )
         for place in (self.source, self.destination):  # CDK's function is in the stack of the bucket
             acknowledge_cdk_handler(Stack.of(place.bucket))
+            if leave_nothing:
+                expire_handler_logs(Stack.of(place.bucket))
         Tags.of(self).add("thumbsmith", self.node.path)
 
     @property
@@ -216,7 +225,12 @@ class ThumbnailGenerator(Construct):
         self.backfill, self.backfill_source = self.converging.backfill, self.converging.backfill_source
 
     def _jobs(
-        self, inventories: Sequence[s3.IBucket], removal_policy: RemovalPolicy | str, *, batch: bool
+        self,
+        inventories: Sequence[s3.IBucket],
+        removal_policy: RemovalPolicy | str,
+        *,
+        batch: bool,
+        leave_nothing: bool,
     ) -> BatchJobs | None:
         buckets = [
             checks.bucket("inventories", each) for each in checks.sequence("inventories", inventories, "inventories")
@@ -226,7 +240,14 @@ class ThumbnailGenerator(Construct):
             raise UsageError("inventories: expected batch=True with them, whose jobs read them")
         if not batch:
             return None
-        return BatchJobs(self, "Jobs", function=self.function, inventories=buckets, removal_policy=removal)
+        return BatchJobs(
+            self,
+            "Jobs",
+            function=self.function,
+            inventories=buckets,
+            removal_policy=RemovalPolicy.DESTROY if leave_nothing else removal,
+            emptied=leave_nothing,
+        )
 
     def _subscribe(self) -> events.Rule | None:
         """Connect the source bucket with the queue; return the rule of EventBridge, if that is the trigger."""

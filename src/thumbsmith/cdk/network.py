@@ -19,6 +19,7 @@ from constructs import Construct
 
 from thumbsmith.cdk import props
 from thumbsmith.errors import UsageError
+from thumbsmith.events import not_a_bucket
 
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 MAX_KEY_BYTES: Final = 1024
@@ -26,10 +27,11 @@ MAX_KEY_BYTES: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A bucket and a prefix in it, which is empty or ends in "/"."""
+    """A bucket and a prefix in it, which is empty or ends in "/". With `requester_pays`, the function pays requests."""
 
     bucket: s3.IBucket
     prefix: str
+    requester_pays: bool = False
 
     @property
     def objects_arn(self) -> str:
@@ -42,7 +44,8 @@ class Location:
 
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
         """
-        return f"s3://{self.bucket.bucket_name}/{self.prefix}?owner={self.bucket.env.account}"
+        payer = "&payer=requester" if self.requester_pays else ""
+        return f"s3://{self.bucket.bucket_name}/{self.prefix}?owner={self.bucket.env.account}{payer}"
 
 
 def location(bucket: s3.IBucket, prefix: str, name: str) -> Location:
@@ -51,6 +54,8 @@ def location(bucket: s3.IBucket, prefix: str, name: str) -> Location:
     A prefix must be empty or end in "/", and must not contain characters with a meaning in policies.
     """
     props.bucket(name, bucket)
+    if isinstance(bucket.bucket_name, str) and (kind := not_a_bucket(bucket.bucket_name)):
+        raise UsageError(f"{name}: expected a bucket, found {kind}: name the bucket itself")
     if not isinstance(prefix, str):
         raise UsageError(f"{name}_prefix: expected a text that ends in '/', found {prefix!r}")
     if len(prefix.encode()) > MAX_KEY_BYTES:

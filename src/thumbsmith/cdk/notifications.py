@@ -122,15 +122,22 @@ def notify_by_eventbridge(
     )
 
 
+# CDK's own functions in a stack, by the beginning of their names, and the part of each that is the function.
+_CDK_HANDLERS: Final = {"BucketNotificationsHandler": "Resource", "Custom::S3AutoDeleteObjects": "Handler"}
+
+
 def expire_handler_logs(stack: Stack) -> None:
-    """Give a log group to CDK's own function that sets notifications of buckets. Else its logs would never expire."""
-    handlers = [each for each in stack.node.children if each.node.id.startswith("BucketNotificationsHandler")]
-    for each in handlers:
-        group = logs.LogGroup(
-            stack, "NotificationsLogs", retention=logs.RetentionDays.ONE_MONTH, removal_policy=RemovalPolicy.DESTROY
-        )
-        function = cast("CfnResource", each.node.find_child("Resource"))
-        function.add_property_override("LoggingConfig.LogGroup", group.log_group_name)
+    """Give a log group to CDK's own functions, which set notifications of buckets and empty them. Safe to repeat.
+
+    Else their logs would never expire, and stay after the stack.
+    """
+    for beginning, part in _CDK_HANDLERS.items():
+        for each in (each for each in stack.node.children if each.node.id.startswith(beginning)):
+            group = stack.node.try_find_child("NotificationsLogs") or logs.LogGroup(
+                stack, "NotificationsLogs", retention=logs.RetentionDays.ONE_MONTH, removal_policy=RemovalPolicy.DESTROY
+            )
+            function = cast("CfnResource", each.node.find_child(part))
+            function.add_property_override("LoggingConfig.LogGroup", cast("logs.LogGroup", group).log_group_name)
 
 
 def rule(

@@ -81,10 +81,12 @@ def bucket(
     removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     expires: Duration | None = None,
     key: kms.IKey | None = None,
+    emptied: bool = False,
 ) -> s3.Bucket:
     """Return a new bucket: encrypted (with `key`, if given), private, TLS only.
 
-    S3 deletes unfinished multipart uploads after a week, and objects after the time `expires`, if given.
+    S3 deletes unfinished multipart uploads after a week, and objects after the time `expires`, if given. With
+    `emptied`, a function of CDK's deletes all objects when the stack is deleted.
     """
     return s3.Bucket(
         scope,
@@ -100,12 +102,13 @@ def bucket(
             s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(7), expiration=expires),
         ],
         removal_policy=removal_policy,
+        auto_delete_objects=True if emptied else None,
     )
 
 
 RUNTIME: Final = "The version of Python is a prop. Its default is a version that Lambda has supported for a long time."
 ACCESS_LOGS: Final = "A log of every access needs a bucket, which is a prop, or CloudTrail's data events."
-CDK_HANDLER: Final = "CDK's own function for notifications of buckets: CDK defines its role."
+CDK_HANDLER: Final = "CDK's own function for notifications of buckets, or to empty them: CDK defines its role."
 PUBLIC_ROUTE: Final = "A prop makes thumbnails public."
 NO_GEO_RESTRICTION: Final = "Thumbnails are public in all countries. A prop restricts them."
 NO_FIREWALL: Final = "The distribution serves files only. A firewall is a prop."
@@ -136,10 +139,12 @@ def acknowledge_wildcards(construct: IConstruct, statements: Iterable[iam.Policy
 
 
 def acknowledge_cdk_handler(stack: Stack) -> None:
-    """Acknowledge the findings in CDK's own function that sets notifications of buckets."""
+    """Acknowledge the findings in CDK's own functions that set notifications of buckets, and that empty buckets."""
     for child in stack.node.children:
         if child.node.id.startswith("BucketNotificationsHandler"):
             acknowledge(child, {BASIC_EXECUTION_ROLE: CDK_HANDLER, ALL_RESOURCES: CDK_HANDLER})
+        if child.node.id.startswith("Custom::S3AutoDeleteObjects"):
+            acknowledge(child, {"L1": CDK_HANDLER, BASIC_EXECUTION_ROLE: CDK_HANDLER})
 
 
 def _nag_text(value: Any) -> str:

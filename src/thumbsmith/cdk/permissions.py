@@ -177,9 +177,10 @@ class BatchJobs(Construct):
         function: lambda_.IFunction,
         inventories: Sequence[s3.IBucket] = (),
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
+        emptied: bool = False,
     ) -> None:
         super().__init__(scope, id)
-        self.bucket = bucket(self, "Bucket", removal_policy=removal_policy, expires=REPORT_RETENTION)
+        self.bucket = bucket(self, "Bucket", removal_policy=removal_policy, expires=REPORT_RETENTION, emptied=emptied)
         manifests = [self.bucket.arn_for_objects("manifests/*"), *(each.arn_for_objects("*") for each in inventories)]
         statements = [
             _allow("CallFunction", ["lambda:InvokeFunction"], function.function_arn),

@@ -8,7 +8,7 @@ from typing import NamedTuple, Self
 
 from thumbsmith.environment import Setting, function_folder
 from thumbsmith.errors import UsageError
-from thumbsmith.events import Ignored, KeyChanged, backfill_message
+from thumbsmith.events import Ignored, KeyChanged, backfill_message, not_a_bucket
 from thumbsmith.recipe import Recipe
 from thumbsmith.recipe.recipe import find_recipe
 from thumbsmith.store import Store, open_store, refuse_overlap
@@ -31,6 +31,9 @@ class FunctionSettings:
         """
         source, destination = _open(Setting.SOURCE), _open(Setting.DESTINATION)
         refuse_overlap(source, destination)
+        kind = not_a_bucket(StoreAddress.of(source).bucket)
+        if kind:
+            raise UsageError(f"{Setting.SOURCE}: expected a bucket, found {kind}: name the bucket itself")
         return cls(source=source, destination=destination, recipe=find_recipe(Setting.RECIPE.read(), function_folder()))
 
     def key_of(self, event: KeyChanged) -> str | Ignored:

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 # RFC 3986, section 3.1: the syntax of a scheme. "C:\photos" and "a:b" have none: "://" must follow.
 _ADDRESS: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 
-# The part after s3://. The name of a bucket is checked as the tools of AWS do. The account comes last: a prefix that
+# The part after s3://. The name of a bucket is checked as the tools of AWS do. The options come last: a prefix that
 # itself ends like that needs a final "/".
-_BUCKET: Final = re.compile(r"([A-Za-z0-9._-]{1,255})(?:/(.*?))?(?:\?owner=([0-9]{12}))?", re.DOTALL)
+_BUCKET: Final = re.compile(
+    r"([A-Za-z0-9._-]{1,255})(?:/(.*?))?(?:\?(owner=[0-9]{12}|payer=requester|owner=[0-9]{12}&payer=requester))?",
+    re.DOTALL,
+)
 
 # Beginnings of addresses with too few slashes: "s3://b/x" as a Path, or a typing error.
 _MISSING_SLASHES: Final = re.compile(
@@ -46,7 +49,8 @@ def open_store(url: str | os.PathLike[str], *, outage_seconds: float = 0.0) -> S
 
     A folder need not exist. One whose name looks like another address is given as an absolute path or with "./" first.
     After file:// a path is percent-encoded (RFC 8089). A prefix gets a final "/" if it has none; ?owner= and twelve
-    digits after it name the account that the bucket must belong to. There is one memory store for each name in this
+    digits after it name the account that the bucket must belong to; ?payer=requester pays for the requests of a bucket
+    whose owner does not. There is one memory store for each name in this
     process. `outage_seconds` is how long requests are retried once the bucket has answered any. Raises StoreError, not
     transient, for an address that is none of these, and where the settings for the cloud cannot be used. Raises
     UsageError for a value that is no address.
@@ -127,9 +131,10 @@ def _bucket(rest: str, outage_seconds: float) -> Store:
     from thumbsmith.store.s3 import S3Store  # noqa: PLC0415 - each store is loaded where it is used
     from thumbsmith.store.s3_client import connected_client  # noqa: PLC0415 - likewise
 
-    bucket, prefix, owner = found.groups(default="")
+    bucket, prefix, options = found.groups(default="")
+    given = dict(each.split("=") for each in options.split("&") if each)
     client = connected_client(bucket, aws_region(), aws_settings(), outage_seconds)
-    return S3Store(bucket, _with_slash(prefix), client, owner or None)
+    return S3Store(bucket, _with_slash(prefix), client, given.get("owner"), "payer" in given)
 
 
 def _cloud_bucket(scheme: str, rest: str, outage_seconds: float) -> Store:

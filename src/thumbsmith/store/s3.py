@@ -77,21 +77,26 @@ class S3Object:
 class S3Store(Store):
     """The objects of `bucket` whose keys start with `prefix`, which is empty or ends in "/". Keys come without it.
 
-    `owner` is the account that the bucket must belong to, if given. Etags are those of S3 without the quotes. Equal
-    bytes have equal etags, except after uploads in parts of other sizes.
+    `owner` is the account that the bucket must belong to, if given. With `requester_pays`, each request says that its
+    sender pays for it, which a bucket may require. Etags are those of S3 without the quotes. Equal bytes have equal
+    etags, except after uploads in parts of other sizes.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/ObjectsinRequesterPaysBuckets.html
     """
 
     bucket: str
     prefix: str
     client: S3Client
     owner: str | None = None
+    requester_pays: bool = False
 
     @property
     @override
     def url(self) -> str:
-        """Return s3://BUCKET/PREFIX, with ?owner= where there is one."""
+        """Return s3://BUCKET/PREFIX, with ?owner= and payer=requester where they apply."""
         path = f"/{self.prefix}" if self.prefix else ""
-        return f"{self.scheme}://{self.bucket}{path}" + (f"?owner={self.owner}" if self.owner else "")
+        owner = [f"owner={self.owner}"] if self.owner else []
+        options = "&".join([*owner, *(["payer=requester"] if self.requester_pays else [])])
+        return f"{self.scheme}://{self.bucket}{path}" + (f"?{options}" if options else "")
 
     @property
     def scheme(self) -> str:
@@ -264,6 +269,8 @@ class S3Store(Store):
             parameters["IfNoneMatch"] = headers["If-None-Match"] = "*"
         if self.owner:
             headers["x-amz-expected-bucket-owner"] = self.owner
+        if self.requester_pays:
+            headers["x-amz-request-payer"] = "requester"
         return PresignedRequest(self.client.presigned("put_object", self._address(key), parameters, seconds), headers)
 
     @override
@@ -273,6 +280,7 @@ class S3Store(Store):
         Raises StoreError where there are no credentials to sign it with.
         """
         parameters = {"Bucket": self.bucket, "Key": self.prefix + key}
+        parameters |= {"RequestPayer": "requester"} if self.requester_pays else {}
         return self.client.presigned("get_object", self._address(key), parameters, seconds)
 
     @property
@@ -356,7 +364,8 @@ class S3Store(Store):
 
     @property
     def _place(self) -> dict[str, str]:
-        return {"Bucket": self.bucket} | ({"ExpectedBucketOwner": self.owner} if self.owner else {})
+        owner = {"ExpectedBucketOwner": self.owner} if self.owner else {}
+        return {"Bucket": self.bucket, **owner, **({"RequestPayer": "requester"} if self.requester_pays else {})}
 
     def _address(self, key: str) -> str:
         return printable_key(f"{self.scheme}://{self.bucket}/{self.prefix}{key}")

@@ -42,6 +42,7 @@ _HEADERS: Final = {
     "CacheControl": "cache-control",
     "ExpectedBucketOwner": "x-amz-expected-bucket-owner",
     "ChecksumCRC32": "x-amz-checksum-crc32",
+    "RequestPayer": "x-amz-request-payer",
 }
 
 _QUERY: Final = {
