@@ -1,10 +1,13 @@
 """The Python API: what a program imports, gives and gets."""
 
+import inspect
 import io
 import os
 import pydoc
+import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -54,6 +57,32 @@ def test_names_are_shown_and_documented():
             assert name in text
     with pytest.raises(AttributeError, match="no attribute 'rnder'"):
         _ = thumbsmith.rnder
+
+
+def _examples() -> dict[str, str]:
+    """Return the indented lines of the docstring of each public name that has any."""
+    docs = {name: inspect.getdoc(getattr(thumbsmith, name)) or "" for name in thumbsmith.__all__}
+    blocks = {name: "".join(re.findall(r"^    .*\n?", text, re.MULTILINE)) for name, text in docs.items()}
+    return {name: textwrap.dedent(block) for name, block in blocks.items() if block}
+
+
+def test_calls_have_examples_and_errors():
+    """The docstring of each public function, of Recipe and of Workers has an example and names the errors."""
+    calls = {name for name in thumbsmith.__all__ if inspect.isfunction(getattr(thumbsmith, name))}
+    assert {"render", "sync"} <= calls
+    assert set(_examples()) >= calls | {"Recipe", "Workers"}
+    for name in (*calls, "Recipe", "Workers"):
+        assert "Error" in (inspect.getdoc(getattr(thumbsmith, name)) or "")
+
+
+@pytest.mark.parametrize("name", _examples())
+def test_an_example_in_a_docstring_works(folder: Path, name: str):
+    """The example runs as it is, after the public names were imported."""
+    for path in ("photo.jpg", "photos/cat.jpg"):
+        (folder / path).write_bytes(picture())
+    example = _examples()[name].replace("s3://my-thumbnails", "memory://my-thumbnails")
+    code = f"from thumbsmith import *\n{example}"
+    subprocess.run([sys.executable, "-c", code], cwd=folder, check=True, timeout=120, capture_output=True)
 
 
 @pytest.mark.parametrize("kind", ["bytes", "bytearray", "memoryview", "path", "text", "file", "memory", "reader"])

@@ -3,14 +3,20 @@
 import inspect
 import re
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
+from textwrap import dedent
 
 import click
 
 import thumbsmith
+from http_reference import http
 from thumbsmith.cli.app import app
 from thumbsmith.environment import Setting
 from thumbsmith.errors import Code
+from thumbsmith.recipe.fields import Checked, Option, options
+from thumbsmith.recipe.schema import LIMITS, SELECTION, VARIANT
+from thumbsmith.recipe.suffixes import OTHER_SUFFIXES
 
 
 def commands() -> str:
@@ -49,20 +55,47 @@ def python() -> str:
     for name in sorted(thumbsmith.__all__, key=str.lower):
         found = getattr(thumbsmith, name)
         if callable(found):
-            lines += [f"## `{name}`", "", *_signature(name, found), *_text(found), *_members(found)]
+            lines += [f"## `{name}`", "", *_text(found), *_parameters(found), *_members(found)]
     return "\n".join(lines)
 
 
-def _signature(name: str, found: object) -> list[str]:
+def _text(found: object) -> list[str]:
+    """Return a docstring. Its indented lines are examples."""
+    text = _escaped(inspect.getdoc(found) or "")
+    return [
+        re.sub(r"((?:^    .*\n?)+)", lambda code: f"```python\n{dedent(code[0])}\n```", text, flags=re.MULTILINE),
+        "",
+    ]
+
+
+def _parameters(found: object) -> list[str]:
+    """Return a table of the parameters of a function or class. Fields of a recipe have their descriptions."""
     if isinstance(found, type) and issubclass(found, Exception):
         return []
-    parameters = inspect.signature(found).parameters.values()  # type: ignore[arg-type]
-    shown = [str(each.replace(annotation=inspect.Parameter.empty)) for each in parameters if each.name != "self"]
-    return ["```python", f"{name}({', '.join(shown)})", "```", ""]
+    described: dict[str, Option] = {}
+    if isinstance(found, type) and issubclass(found, Checked):
+        described = {name: declared for name, declared, _ in options(found)}
+    signature = inspect.signature(found)  # type: ignore[arg-type]
+    rows = []
+    for each in signature.parameters.values():
+        default = "" if each.default is each.empty else f"`{_default(each.default)}`"
+        description = described[each.name].description if each.name in described else ""
+        rows.append(f"| `{each.name}` | `{_annotation(each.annotation)}` | {default} | {_escaped(description)} |")
+    table = ["| parameter | type | default | |", "|---|---|---|---|", *rows, ""] if rows else []
+    returns = signature.return_annotation
+    is_function = not isinstance(found, type)
+    return [*table, *([f"Returns `{_annotation(returns)}`.", ""] if is_function and returns != "None" else [])]
 
 
-def _text(found: object) -> list[str]:
-    return [(inspect.getdoc(found) or "").replace("<", "&lt;"), ""]
+def _annotation(annotation: object) -> str:
+    return str(annotation).replace("|", "\\|").strip("'\"")
+
+
+def _default(value: object) -> str:
+    """Return a default as a reader would write it."""
+    if callable(value) or repr(value) == "<factory>":
+        return "..."
+    return repr(value.value if isinstance(value, Enum) else value).replace("|", "\\|")
 
 
 def _members(found: object) -> list[str]:
@@ -74,12 +107,51 @@ def _members(found: object) -> list[str]:
     if not documented:
         return []
     rows = (f"| `{name}` | {' '.join((inspect.getdoc(value) or '').split())} |" for name, value in documented.items())
-    return ["| | |", "|---|---|", *(row.replace("<", "&lt;") for row in rows), ""]
+    return ["| method or property | |", "|---|---|", *map(_escaped, rows), ""]
 
 
 def _is_described(value: object) -> bool:
     kinds = (classmethod, staticmethod, property)
     return (inspect.isfunction(value) or isinstance(value, kinds)) and bool(inspect.getdoc(value))
+
+
+def _escaped(text: str) -> str:
+    return text.replace("<", "&lt;")
+
+
+def recipe() -> str:
+    """Return a table of the fields of each table of a recipe, and all suffixes of files that are ignored."""
+    lines = [
+        "# Recipe fields",
+        "",
+        "All fields of `thumbsmith.toml`, from the table that the program checks them with. [The recipe](../recipe.md)",
+        "explains them. `[defaults]` may have every field of a variant.",
+        "",
+    ]
+    for name, table in (("[variants.NAME]", VARIANT), ("[source]", SELECTION), ("[limits]", LIMITS)):
+        lines += [f"## `{name}`", "", "| field | value | default | |", "|---|---|---|---|"]
+        for field, each in table.options.items():
+            default = "" if each.default is None else f"`{as_toml(each.default)}`"
+            lines.append(f"| `{field}` | {each.kind.expected} | {default} | {each.description} |")
+        lines.append("")
+    lines += ["## Ignored suffixes", "", "| kind | suffixes |", "|---|---|"]
+    for kind, suffixes in OTHER_SUFFIXES.items():
+        lines.append(f"| {kind} | {' '.join(f'`.{suffix}`' for suffix in sorted(suffixes))} |")
+    return "\n".join([*lines, ""])
+
+
+def as_toml(value: object) -> str:
+    """Return a value as TOML writes it, a table on one line."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case str():
+            return f'"{value}"'
+        case list():
+            return "[" + ", ".join(map(as_toml, value)) + "]"
+        case dict():
+            return "{ " + ", ".join(f"{name} = {as_toml(each)}" for name, each in value.items()) + " }"
+    return str(value)
 
 
 def environment() -> str:
@@ -102,23 +174,34 @@ def environment() -> str:
 
 
 def codes() -> str:
-    """Return a table of all rejection codes, with their meaning as the page about the destination has it."""
-    page = (Path(__file__).parents[1] / "docs/destination.md").read_text(encoding="utf-8")
-    rows = [row.strip("| ").split(" | ") for row in page.splitlines() if row.startswith("| `")]
-    meanings = {code: text for names, *rest in rows for code in re.findall(r"`(\w+)`", names) for text in rest[:1]}
+    """Return a table of all rejection codes: their meaning, and what to do, as two pages have them."""
+    meanings, remedies = _rows_by_code("destination.md"), _rows_by_code("troubleshooting.md")
     return "\n".join(
         [
             "# Rejection codes",
             "",
             "A rejected source cannot have thumbnails. Its manifest has one of these codes and the details.",
-            "[Troubleshooting](../troubleshooting.md#a-source-is-rejected) says what to do.",
             "",
-            "| code | meaning |",
-            "|---|---|",
-            *(f"| `{code}` | {meanings[code].replace('](', '](../')} |" for code in Code),
+            "| code | meaning | what to do |",
+            "|---|---|---|",
+            *(f"| `{code}` | {meanings[code]} | {remedies[code]} |" for code in Code),
             "",
         ]
     )
 
 
-PAGES = {"commands": commands, "python": python, "environment": environment, "codes": codes}
+def _rows_by_code(page: str) -> dict[str, str]:
+    """Return the second cell of each row of the tables of a page, by the words in backquotes in the first cell."""
+    text = (Path(__file__).parents[1] / "docs" / page).read_text(encoding="utf-8").replace("](", "](../")
+    rows = [row.strip("| ").split(" | ") for row in text.splitlines() if row.startswith("| `")]
+    return {code: meaning for names, meaning, *_ in rows for code in re.findall(r"`(\w+)`", names)}
+
+
+PAGES = {
+    "commands": commands,
+    "recipe": recipe,
+    "http": http,
+    "python": python,
+    "environment": environment,
+    "codes": codes,
+}

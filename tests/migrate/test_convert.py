@@ -196,7 +196,7 @@ IMAGE_HANDLER = {
             "100x100-cover": {"width": 100, "height": 100, "fit": "cover", "formats": ["source"], "gravity": "auto"},
             "80": {"height": 80, "enlarge": True, "formats": ["source"]},
         },
-        ["need not be a face", "heif is not written", "resize.kernel", "without width and height"],
+        ["may not be a face", "heif is not written", "resize.kernel", "without width and height"],
     ),
     "URLs": (
         f"""

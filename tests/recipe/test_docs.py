@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from reference import as_toml
 from tests.recipe.mistakes import MISTAKES
 from thumbsmith.errors import RecipeError
 from thumbsmith.recipe import Recipe
@@ -39,22 +40,7 @@ def test_the_tables_list_every_field(table, heading: str):
     listed = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", part, re.MULTILINE))
     assert list(listed) == list(table.options)
     for name, option in table.options.items():
-        assert listed[name].strip("`") == _as_toml(option.default), name
-
-
-def _as_toml(value: object) -> str:
-    match value:
-        case None:
-            return "none"
-        case bool():
-            return str(value).lower()
-        case str():
-            return f'"{value}"'
-        case list():
-            return "[" + ", ".join(map(_as_toml, value)) + "]"
-        case dict():
-            return "{ " + ", ".join(f"{name} = {each}" for name, each in value.items()) + " }"
-    return str(value)
+        assert listed[name].strip("`") == ("none" if option.default is None else as_toml(option.default)), name
 
 
 def test_a_variant_without_sides_is_refused():

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from schemathesis.specs.openapi.checks import (
 
 from tests.web.serving import RunningServer, run_server, url
 from thumbsmith.web import WebSettings
-from thumbsmith.web.openapi import document, reference
+from thumbsmith.web.openapi import document
 
 CHECKS = [
     not_a_server_error,
@@ -91,9 +90,3 @@ def test_thousands_of_calls_find_no_fault(server: RunningServer):
 def test_the_document_is_served(server: RunningServer):
     """GET /openapi.json answers with the document."""
     assert server.client.get("/openapi.json").json() == json.loads(json.dumps(document()))
-
-
-def test_the_reference_in_docs_is_current():
-    """docs/api.md ends with the generated reference."""
-    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
-    assert page.endswith(reference())

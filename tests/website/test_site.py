@@ -14,9 +14,12 @@ import pytest
 
 import prepare
 import reference
+from http_reference import OF_ACCESS, PROBLEMS
 from thumbsmith.cli.app import COMMANDS
 from thumbsmith.environment import Setting
 from thumbsmith.errors import Code
+from thumbsmith.recipe.schema import LIMITS, SELECTION, VARIANT
+from thumbsmith.web.operations import OPERATIONS, SCHEMAS
 
 ROOT = Path(__file__).parents[2]
 ZENSICAL = ROOT / ".venv-docs/bin/zensical"
@@ -68,15 +71,35 @@ def test_links_between_pages_lead_to_pages_of_the_site(built: Path):
 
 
 def test_the_reference_is_complete():
-    """It has every command, every public name, every environment variable and every rejection code."""
+    """It has every command, field, operation, public name, environment variable and rejection code."""
     import thumbsmith  # noqa: PLC0415 - the names that this test is about
 
-    commands, python = reference.commands(), reference.python()
+    commands, python, http, recipe = reference.commands(), reference.python(), reference.http(), reference.recipe()
     assert all(f"\n## `thumbsmith {name}`\n" in commands for name in COMMANDS)
     assert "\n## `thumbsmith aws deploy`\n" in commands
     assert all(f"\n## `{name}`\n" in python for name in thumbsmith.__all__ if not name.startswith("_"))
+    assert all(f"\n## `{each.method} {each.path}`\n" in http for each in OPERATIONS)
+    assert all(f"\n## {name}\n" in http for name in SCHEMAS)
+    fields = [name for table in (VARIANT, SELECTION, LIMITS) for name in table.options]
+    assert all(f"\n| `{name}` | " in recipe for name in fields)
     assert all(f"| `{each}` |" in reference.environment() for each in Setting)
     assert all(f"| `{code}` |" in reference.codes() for code in Code)
+
+
+def test_each_problem_of_the_api_is_explained():
+    """The reference says what each status of a problem means, and no other status."""
+    used = {status for each in OPERATIONS for status in each.problems} | OF_ACCESS
+    assert set(PROBLEMS) - {400} == used - {400}
+
+
+def test_the_generated_reference_has_no_copy_in_the_repository():
+    """No page in docs/ has a section or a table of the generated pages, and no page has the name of one."""
+    pages = {path: path.read_text() for path in (ROOT / "docs").rglob("*.md")}
+    assert not (ROOT / "docs/reference").exists()
+    for make in reference.PAGES.values():
+        parts = re.findall(r"\n(?:\|.*\n){4,}", make())
+        copies = [(path, part) for path, text in pages.items() for part in parts if part in text]
+        assert copies == []
 
 
 class _Page(HTMLParser):

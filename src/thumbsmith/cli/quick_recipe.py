@@ -105,7 +105,7 @@ _OPTIONS: Final = (
         "--gravity",
         metavar="G",
         type=Words([*GRAVITIES, AUTO]),
-        help="What --fit cover keeps: center, a side or a corner such as northwest, or auto for what draws the eye.",
+        help="What --fit cover keeps: center, a side, a corner such as northwest, or auto (the subject).",
     ),
 )
 

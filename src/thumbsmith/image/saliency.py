@@ -59,7 +59,7 @@ def focal_point(salient: Image.Image, window: tuple[float, float]) -> tuple[floa
 
 
 def saliency(image: Image.Image) -> Image.Image:
-    """Return how much each place of an RGB or RGBA picture draws the eye, as floats, at most 96 pixels a side.
+    """Return how much each place of an RGB or RGBA picture attracts attention, as floats, at most 96 pixels a side.
 
     Transparent places count as gray.
     """

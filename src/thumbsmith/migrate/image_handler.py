@@ -163,7 +163,7 @@ def _look(edits: Mapping[str, Any], output: object, made: Conversion) -> dict[st
             fields["quality"] = min(number, 100)
         elif name == "smartCrop" and value:
             fields["gravity"] = "auto"
-            made.differs("smartCrop: the crop keeps what draws the eye, which need not be a face.")
+            made.differs("smartCrop: the crop keeps the most important part, which may not be a face.")
         elif name == "animated" and value not in {False, "false"}:
             fields["animation"] = "keep"
         elif name == "sharpen" and value:

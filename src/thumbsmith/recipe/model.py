@@ -153,7 +153,7 @@ _ONE_QUALITY: Final = one_of(*_PERCENT)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality(Checked):
-    """Quality of each lossy format, 1 to 100. "auto" is the lowest that looks as it should, chosen for each picture."""
+    """Quality of each lossy format, 1 to 100. "auto" is the lowest that still looks right, chosen for each picture."""
 
     jpeg: Percent = option(_ONE_QUALITY, "Quality of JPEG.", 80)
     webp: Percent = option(_ONE_QUALITY, "Quality of WebP.", 80)
@@ -187,50 +187,50 @@ class Variant(Checked):
     """
 
     name: str
-    width: int | None = option(_SIDE, "Width of the box, in pixels; may be left out where there is a height.")
-    height: int | None = option(_SIDE, "Height of the box, in pixels; may be left out where there is a width.")
+    width: int | None = option(_SIDE, "Width of the box, in pixels. Optional if there is a height.")
+    height: int | None = option(_SIDE, "Height of the box, in pixels. Optional if there is a width.")
     fit: Fit = option(choice(*Fit), "How the picture is put into the box.", "inside")
     gravity: Gravity = option(
         GRAVITY,
-        "What a crop keeps: a side, a corner, or a point [x, y] from [0, 0] top left to [1, 1] bottom right;"
-        ' "auto" is what draws the eye.',
+        "The part that a crop keeps: a side, a corner, or a point [x, y] from [0, 0] top left to [1, 1] bottom right."
+        ' "auto" keeps the most important part.',
         "center",
     )
     enlarge: bool = option(boolean(), "Whether a smaller picture is enlarged to the box.", False)
     formats: tuple[FormatChoice, ...] = option(
         list_of(choice(*Format, SOURCE)),
-        'Formats to write; "source" is the source\'s own, else PNG with alpha and JPEG without.',
+        'Formats to write. "source" is the format of the source, or else PNG with alpha and JPEG without.',
         ["webp"],
     )
     quality: Quality = option(
         QUALITY,
-        "Quality of the lossy formats: one number for all, or a table; a format left out keeps its default;"
-        ' "auto" is as low as looks as it should.',
+        "Quality of the lossy formats: one number for all, or a table. Formats that are not in it keep their default."
+        ' "auto" is the lowest quality that still looks right.',
         asdict(Quality()),
     )
-    background: str = option(COLOR, "Color of padding, and of what lies behind transparent parts in JPEG.", "#ffffff")
-    sharpen: float = option(number(0, 10, 2), "How much the picture is sharpened; 1 is much for a thumbnail.", 0)
+    background: str = option(COLOR, "Color of padding, and behind transparent parts in JPEG.", "#ffffff")
+    sharpen: float = option(number(0, 10, 2), "How much the picture is sharpened. 1 is much for a thumbnail.", 0)
     dpr: tuple[float, ...] = option(
         list_of(number(1, 10, 2), most=MAX_DENSITIES),
-        "Densities to make it at: 2 has twice the pixels on each side and adds @2x to the name.",
+        "Pixel densities. 2 has twice the pixels on each side, and adds @2x to the name.",
         [1],
     )
     max_output_bytes: int | None = option(
-        _LIMIT, "Most bytes of a JPEG, WebP or AVIF: its quality is lowered until it fits."
+        _LIMIT, "Maximum bytes of a JPEG, WebP or AVIF file. Its quality is lowered until it fits."
     )
     metadata: Metadata = option(
         choice(*Metadata),
-        'Metadata of the source that is kept: "strip" is none, "copyright" author and copyright, nothing else.',
+        'Metadata that are kept: "strip" keeps none, "copyright" only author and copyright notice.',
         "strip",
     )
     color: Color = option(
         choice(*Color),
-        'Color space: "srgb", or "keep" that of the source where it is RGB, with its profile in the file.',
+        'Color space: "srgb", or "keep" for that of an RGB source, with its profile in the file.',
         "srgb",
     )
     animation: Animation = option(
         choice(*Animation),
-        'Of an animation, the "first" frame, or "keep" all, in formats that hold them: WebP, PNG and AVIF.',
+        'Frames of an animation: the "first", or "keep" for all, in WebP, PNG and AVIF.',
         "first",
     )
     page: int = option(
@@ -299,26 +299,26 @@ class IsolationKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits(Checked):
-    """The most that one source may cost; a source above a limit is rejected. Names are imgproxy's where it has them."""
+    """Limits for one source. A source above a limit is rejected. Names are imgproxy's if it has the same limit."""
 
-    max_bytes: int = option(_LIMIT, "Largest source file, in bytes.", 104_857_600)
+    max_bytes: int = option(_LIMIT, "Maximum size of a source file, in bytes.", 104_857_600)
     max_pixels: int = option(  # phones take photos of 200 megapixels, 16320 x 12240
-        _LIMIT, "Most pixels, width x height, summed over the frames that will be decoded.", 268_435_456
+        _LIMIT, "Maximum pixels, width x height, summed over the frames that will be decoded.", 268_435_456
     )
-    max_side: int = option(_LIMIT, "Longest side of a source, in pixels.", 50_000)
-    max_frames: int = option(_LIMIT, "Most frames that will be decoded.", 500)
-    max_scans: int = option(_LIMIT, "Most scans of a progressive JPEG.", 100)
-    max_memory: int = option(_LIMIT, "Most bytes predicted for decoding one source.", 536_870_912)
-    max_cpu_seconds: int = option(integer(1, MAX_CPU_SECONDS), "Most CPU seconds for one source.", 10)
+    max_side: int = option(_LIMIT, "Maximum width and height of a source, in pixels.", 50_000)
+    max_frames: int = option(_LIMIT, "Maximum number of frames that will be decoded.", 500)
+    max_scans: int = option(_LIMIT, "Maximum number of scans of a progressive JPEG.", 100)
+    max_memory: int = option(_LIMIT, "Maximum bytes of memory predicted for decoding one source.", 536_870_912)
+    max_cpu_seconds: int = option(integer(1, MAX_CPU_SECONDS), "Maximum CPU seconds for one source.", 10)
     first_scan: bool = option(
         boolean(),
-        "Whether a progressive JPEG of which small pictures alone are made is read up to its first scan.",
+        "Whether only the first scan of a progressive JPEG is read if that is enough for all thumbnails.",
         True,
     )
     isolation: IsolationKind | None = option(
         choice(*IsolationKind),
-        'Processes: "source" starts one for each source, "shared" lets one handle many sources in turn.'
-        " Default: shared for commands over folders, else source.",
+        'Processes: "source" starts one for each source. With "shared", one handles many sources, one after the other.'
+        " Default: shared for commands over folders, otherwise source.",
     )
 
     @property
@@ -351,7 +351,7 @@ def _fingerprint(value: Variant | Limits, engine: int) -> str:
 
 
 def digest(value: object) -> str:
-    """Return a digest of a value that JSON can spell, 16 hex digits."""
+    """Return a digest of a value that JSON can hold, 16 hex digits."""
     import hashlib  # noqa: PLC0415 - it loads OpenSSL, and a worker process needs no fingerprint
 
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

@@ -21,10 +21,13 @@ def _default_variants() -> tuple[Variant, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe(Checked):
-    """Variants, limits and selection of sources. The defaults of a `thumbsmith.toml` are already in each variant.
+    r"""Variants, limits and selection of sources. The defaults of a `thumbsmith.toml` are already in each variant.
 
-    Raises RecipeError for values that are none of these, for variants whose names are the same but for case, and for
-    variants that show different pages: a manifest describes one picture.
+    Raises RecipeError for other values, for variants whose names differ only in case, and for variants that show
+    different pages: a manifest describes one picture.
+
+        recipe = Recipe.loads("[variants.small]\nwidth = 256")
+        same = Recipe(variants=[Variant(name="small", width=256)])
     """
 
     variants: tuple[Variant, ...] = field(default_factory=_default_variants)

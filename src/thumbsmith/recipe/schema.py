@@ -41,10 +41,12 @@ VARIANTS: Final = Kind(
 )
 DOCUMENT: Final = Table(
     {
-        "limits": Option(LIMITS, "What one source may cost; one that would cost more is rejected."),
+        "limits": Option(LIMITS, "Limits for one source. A source above a limit is rejected."),
         "source": Option(SELECTION, "Which keys are sources."),
-        "defaults": Option(VARIANT, "Variant fields for all variants; a variant overrides them."),
-        "variants": Option(VARIANTS, "The pictures to make, each under its name; without any: icon, small and large."),
+        "defaults": Option(VARIANT, "Fields for all variants. A variant overrides them."),
+        "variants": Option(
+            VARIANTS, "The thumbnails to make, each with a name. Without this table: icon, small and large."
+        ),
     }
 )
 

@@ -64,12 +64,12 @@ class Selection(Checked):
 
     include: tuple[str, ...] = option(
         list_of(_GLOB),
-        "Globs over keys; a key that one matches is a source. Videos, archives and other files that are no pictures are"
-        " sources only if a glob ends with their suffix.",
+        "Globs for keys. A key that matches one of them is a source. Videos, archives and other files that are no"
+        " pictures are sources only if a glob ends with their suffix.",
         [*EVERYTHING],
     )
     exclude: tuple[str, ...] = option(
-        list_of(_GLOB, empty=True), "Globs over keys that are no sources; wins over include.", []
+        list_of(_GLOB, empty=True), "Globs for keys that are not sources. It overrides include.", []
     )
 
     def with_globs(self, include: Iterable[str], exclude: Iterable[str]) -> Self:

@@ -68,7 +68,7 @@ DEFAULTS: Final = Options()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a run did for one source.
+    """The result of a run for one source.
 
     `written` counts renditions, `deleted` counts objects. `manifest` is the JSON content of the manifest. `recorded`
     says whether this run wrote the manifest.

@@ -47,13 +47,17 @@ _LOCK: Final = Lock()
 def open_store(url: str | os.PathLike[str], *, outage_seconds: float = 0.0) -> Store:
     """Return the store at a folder's path, file:///PATH, s3://, gs:// or az://BUCKET/PREFIX, or memory://NAME.
 
-    A folder need not exist. One whose name looks like another address is given as an absolute path or with "./" first.
+    A folder may be missing. If its name looks like another address, use an absolute path, or "./" before it.
     After file:// a path is percent-encoded (RFC 8089). A prefix gets a final "/" if it has none; ?owner= and twelve
-    digits after it name the account that the bucket must belong to; ?payer=requester pays for the requests of a bucket
-    whose owner does not. There is one memory store for each name in this
-    process. `outage_seconds` is how long requests are retried once the bucket has answered any. Raises StoreError, not
-    transient, for an address that is none of these, and where the settings for the cloud cannot be used. Raises
+    digits after it name the account that the bucket must belong to. With ?payer=requester, this account pays for
+    requests to a bucket of another one. There is one memory store for each name in this
+    process. `outage_seconds` is how long requests are retried once the bucket has answered any.
+
+    Raises StoreError, not transient, for any other address, and if the settings for the cloud cannot be used. Raises
     UsageError for a value that is no address.
+
+        photos = open_store("photos")
+        print(converge("cat.jpg", photos, "thumbs").status)
     """
     if not isinstance(url, str | os.PathLike):
         raise UsageError(f"expected the address of a store, such as ./photos, found {type(url).__name__}")

@@ -1,13 +1,13 @@
-"""The OpenAPI 3.1 document of the operations, and the reference in `docs/api.md` as Markdown.
+"""The OpenAPI 3.1 document of the operations.
 
-`python -m thumbsmith.web.openapi` prints the document as JSON. With `--markdown` it prints the reference.
+`python -m thumbsmith.web.openapi` prints the document as JSON.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -17,9 +17,6 @@ from thumbsmith.web.operations.operation import Operation, ref
 
 # The answers of the access middleware, to any request: no host or a wrong one, no token, a foreign site.
 _ACCESS_PROBLEMS: Final = (400, 401, 403, 421)
-
-# Of these, the reference describes here only 400, which has other causes too. docs/api.md describes the others once.
-_LEFT_OUT_OF_REFERENCE: Final = {"401", "403", "421"}
 
 
 def document(names: Collection[str] | None = None) -> dict[str, Any]:
@@ -66,45 +63,5 @@ def _problem(status: int, *, has_body: bool) -> dict[str, Any]:
     return _response(status_phrase(status), {PROBLEM_MEDIA_TYPE: {"schema": ref("Problem")}} if has_body else {})
 
 
-def reference() -> str:
-    """Return a section of Markdown for each operation."""
-    content = document()
-    return "\n".join(
-        line
-        for path, operations in content["paths"].items()
-        for method, operation in operations.items()
-        for line in _section(f"{method.upper()} {path}", operation, content["components"]["schemas"])
-    )
-
-
-def _section(title: str, operation: Mapping[str, Any], schemas: Mapping[str, Any]) -> Iterator[str]:
-    yield f"### `{title}`\n"
-    yield f"{operation['summary']}\n"
-    rows = [*_parameter_rows(operation), *_body_rows(operation, schemas)]
-    if rows:
-        yield "| | | |\n|---|---|---|"
-        yield from rows
-        yield ""
-    yield "| answer | |\n|---|---|"
-    for status, response in sorted(operation["responses"].items()):
-        if status not in _LEFT_OUT_OF_REFERENCE:
-            yield f"| {status} | {response['description']} |"
-    yield ""
-
-
-def _parameter_rows(operation: Mapping[str, Any]) -> Iterator[str]:
-    for each in operation["parameters"]:
-        if each["in"] == "query":
-            yield f"| `{each['name']}` | {each['in']} | {each['description']} |"
-
-
-def _body_rows(operation: Mapping[str, Any], schemas: Mapping[str, Any]) -> Iterator[str]:
-    for content in operation.get("requestBody", {}).get("content", {}).values():
-        schema = schemas.get(content["schema"].get("$ref", "").rpartition("/")[2], {})
-        for name, each in schema.get("properties", {}).items():
-            optional = "" if name in schema["required"] else ", optional"
-            yield f"| `{name}` | body, {each['type']}{optional} | {each.get('description', '')} |"
-
-
 if __name__ == "__main__":
-    sys.stdout.write(reference() if sys.argv[1:] == ["--markdown"] else json.dumps(document(), indent=2) + "\n")
+    sys.stdout.write(json.dumps(document(), indent=2) + "\n")

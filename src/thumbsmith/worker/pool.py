@@ -34,15 +34,19 @@ class Workers(Closing):
 
     `count` is by default the number of cores that this process may use. `memory` is the bytes that may be predicted for
     all running sources together, by default half of the available memory. `ceiling` is the bytes that one worker may
-    allocate, for a machine that has less memory than the limits of a recipe allow; a source that takes more is rejected
-    as over_memory.
+    allocate, for a machine with less memory than the limits of a recipe allow. A source that needs more is rejected as
+    over_memory.
 
-    `isolation` says whether a process handles one source ("source") or many, one after the other ("shared"), for
-    recipes that do not say it. All sources of one `Workers` then belong to one owner: docs/security.md.
+    `isolation` is for recipes that do not set it. With "source", a process handles one source. With "shared", it
+    handles many, one after the other, and all sources of one `Workers` belong to one owner: docs/security.md.
 
-    Where the environment variable THUMBSMITH_ISOLATION is `required`, no source is handled on a system that lacks an
-    isolation layer, and a `with` block raises NotIsolated. The constructor raises UsageError where the variable or
-    an argument has a value that is not possible.
+    If the environment variable THUMBSMITH_ISOLATION is `required`, no source is handled on a system that lacks an
+    isolation layer, and a `with` block raises NotIsolated. The constructor raises UsageError if the variable or an
+    argument has an invalid value.
+
+        with Workers() as workers:
+            work = workers.render("photo.jpg", Recipe.default())
+        print([each.name for each in work.renditions])
     """
 
     def __init__(
