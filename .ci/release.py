@@ -1,8 +1,9 @@
 """Builds what a release publishes, in a clean place, and uses it as a stranger would.
 
 `python .ci/release.py` writes dist/: the sdist, a wheel for each processor and one in pure Python, all built from the
-files in the sdist; the list of all packages (SBOM, CycloneDX); and SHA-256 checksums. Then each extra is installed from
-dist/ into an environment of its own, and its feature is used. The first failure stops the check with exit code 1.
+files in the sdist; the list of all packages and of the C libraries inside of them (SBOM, CycloneDX); and SHA-256
+checksums. Then each extra is installed from dist/ into an environment of its own, and its feature is used. The first
+failure stops the check with exit code 1.
 """
 
 import hashlib
@@ -25,6 +26,12 @@ UV = ROOT / ".venv/bin/uv"
 MACHINES = ("x86_64", "aarch64")
 
 DEMO = ", 0 fresh; "
+VALIDATE = """
+import pathlib, sys
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+print(JsonStrictValidator(SchemaVersion.V1_6).validate_str(pathlib.Path(sys.argv[1]).read_text()) or "valid")
+"""
 DRAWING = '<svg xmlns="http://www.w3.org/2000/svg" width="90" height="60"><rect width="90" height="60"/></svg>'
 
 
@@ -66,6 +73,8 @@ def build(clean: Path) -> Path:
     run(*hatch, "sdist", cwd=source)  # the sdist of the sdist is the same: nothing is missing in it
     sbom = ("--pyproject", "pyproject.toml", "--output-reproducible", "--output-format", "JSON")
     run(TOOLS / "cyclonedx-py", "requirements", "requirements/cdk.txt", *sbom, "-o", DIST / f"{NAME}.cdx.json")
+    run(sys.executable, ".ci/sbom.py", DIST / f"{NAME}.cdx.json")
+    expect(run(TOOLS / "python", "-c", VALIDATE, DIST / f"{NAME}.cdx.json"), "valid", "list of packages")
     packages = sorted(path for path in DIST.iterdir() if path.suffix in {".whl", ".gz"})
     expect(run(TOOLS / "twine", "check", "--strict", *packages), "PASSED", "metadata and long description")
     sums = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in sorted(DIST.iterdir())]
@@ -105,6 +114,11 @@ def use(clean: Path, name: str, programs: Path) -> None:
         serve(here, thumbsmith, name)
     else:
         expect(run(thumbsmith, "serve", cwd=here, code=2), 'the extra "web": run ', f"{name}: serve is refused")
+    if name in {"nats", "all"}:
+        run(programs / "python", "-c", "import thumbsmith.dispatch.jetstream, nats", cwd=here)
+    else:
+        queue = (thumbsmith, "work", "nats://127.0.0.1:9/photos", "--source", "a", "--destination", "b")
+        expect(run(*queue, cwd=here, code=2), 'the extra "nats": run ', f"{name}: NATS is refused")
     if name in {"cdk", "all"}:
         code = "from thumbsmith.cdk import ThumbnailGenerator; print(ThumbnailGenerator.__name__)"
         expect(run(programs / "python", "-c", code, cwd=here), "ThumbnailGenerator", f"{name}: constructs")
@@ -130,7 +144,7 @@ def main() -> None:
         clean = Path(folder)
         source = build(clean)
         wheel = local_wheel()
-        for extra in ("", "heic", "documents", "raw", "web", "cdk", "all"):
+        for extra in ("", "heic", "documents", "raw", "nats", "web", "cdk", "all"):
             name = extra or "plain"
             use(clean, name, installed(clean, name, f"{wheel}[{extra}]" if extra else str(wheel)))
         use(clean, "sdist", installed(clean, "sdist", str(DIST / f"{NAME}.tar.gz")))
