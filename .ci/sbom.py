@@ -15,6 +15,8 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
+from packaging.version import Version
+
 Component = dict[str, Any]
 
 
@@ -114,8 +116,9 @@ def _parts(file: Path) -> Iterator[Component]:
 
 def _of_package(name: str, version: str) -> list[Component]:
     """Return the libraries of a package: those that report their version, its files, and the libraries in these."""
-    if distribution(name).version != version:
-        sys.exit(f"{name}: expected version {version} in this environment, found {distribution(name).version}")
+    found = distribution(name).version
+    if Version(found) != Version(version):
+        sys.exit(f"{name}: expected version {version} in this environment, found {found}")
     reported = REPORTED.get(name, dict)()
     components = [_component(library, version, "reported by the library") for library, version in reported.items()]
     for file in sorted(_files(distribution(name))):
