@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.cli.command import Command
 from tests.cli.conftest import thumbsmith
-from tests.migrate.test_convert import FIREBASE
+from tests.migrate.test_firebase import SHOP
 from thumbsmith.cli.init import KINDS
 
 __all__ = ["thumbsmith"]
@@ -16,7 +16,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "migrate.md").read_text()
 
 def test_the_commands_run(thumbsmith: Command):
     """Each command of the page runs as it is written."""
-    Path("storage-resize-images.env").write_text(FIREBASE["sizes"][0])
+    Path("storage-resize-images.env").write_text(SHOP)
     (block,) = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
     for line in block.splitlines():
         ran = thumbsmith(*shlex.split(line)[1:])

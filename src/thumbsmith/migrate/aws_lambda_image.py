@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from thumbsmith.errors import UsageError
-from thumbsmith.migrate.conversion import FORMATS, Conversion, json_object, whole_number
+from thumbsmith.migrate.conversion import FORMATS, Conversion, json_object, shown, whole_number
 from thumbsmith.recipe.model import GRAVITIES, MAX_RENDITION_SIDE
 
-_GEOMETRY: Final = re.compile(r"(\d+)?(?:x(\d+)?)?([!^<>%@]*)")
-_CROP: Final = re.compile(r"(\d+)x(\d+)([+-]\d+[+-]\d+)?!?")
+_GEOMETRY: Final = re.compile(r"(\d{1,9})?(?:x(\d{1,9})?)?([!^<>%@]*)")
+_CROP: Final = re.compile(r"(\d{1,9})x(\d{1,9})((?:[+-]\d{1,9}){1,2})?!?")
 
 _MEANINGS: Final = {
     "bucket": "name the bucket for thumbnails in the command",
@@ -46,7 +46,9 @@ def convert(text: str, origin: str) -> Conversion:
         if fields:
             made.add(_name(each), fields)
     reduce = config.get("reduce")
-    if isinstance(reduce, dict):
+    if reduce is not None and not isinstance(reduce, dict):
+        raise UsageError(f"{origin}: reduce: expected an object, found {shown(reduce)}")
+    if reduce is not None:
         sides = {"width": MAX_RENDITION_SIDE, "height": MAX_RENDITION_SIDE}
         made.add("reduced", sides | _look(reduce, "reduce", made))
         _note(made, "reduce", reduce)
@@ -59,7 +61,7 @@ def _fields(resize: Mapping[str, Any], where: str, made: Conversion) -> dict[str
     found = _GEOMETRY.fullmatch(size)
     width, height, flags = (found[1], found[2], found[3]) if found else (None, None, "%")
     if not (width or height) or set(flags) & set("%@<"):
-        made.differs(f"{where}: the size {size!a} is not converted: expected a width or height, with ^, ! or >.")
+        made.differs(f"{where}: the size {shown(size)} is not converted: expected a width or height, with ^, ! or >.")
         return {}
     fields: dict[str, Any] = {name: int(side) for name, side in (("width", width), ("height", height)) if side}
     if width and height and "!" in flags:
@@ -79,8 +81,10 @@ def _crop(resize: Mapping[str, Any], where: str, fields: dict[str, Any], made: C
     if "crop" not in resize:
         return
     found = _CROP.fullmatch(str(resize["crop"]))
-    if not found or fields.get("fit") != "outside" or found[3] not in {None, "+0+0"}:
-        made.differs(f"{where}: the crop {resize['crop']!a} is not converted: only one to the size, without an offset.")
+    if not found or fields.get("fit") != "outside" or (found[3] or "").strip("+-0"):
+        made.differs(
+            f"{where}: the crop {shown(resize['crop'])} is not converted: only one to the size, without an offset."
+        )
         return
     box = (int(found[1]), int(found[2]))
     if box != (fields["width"], fields["height"]):
@@ -90,7 +94,7 @@ def _crop(resize: Mapping[str, Any], where: str, fields: dict[str, Any], made: C
     if gravity in GRAVITIES:
         fields["gravity"] = gravity
     else:
-        made.differs(f"{where}: the gravity {gravity!a} has no counterpart: the center is kept.")
+        made.differs(f"{where}: the gravity {shown(gravity)} has no counterpart: the center is kept.")
 
 
 def _look(resize: Mapping[str, Any], where: str, made: Conversion) -> dict[str, Any]:
@@ -105,7 +109,7 @@ def _look(resize: Mapping[str, Any], where: str, made: Conversion) -> dict[str, 
         fields["quality"] = min(quality, 100)
     if "background" in resize and (color := made.color(resize["background"], where)):
         fields["background"] = color
-    if resize.get("orientation") is not True:
+    if "orientation" not in resize:
         made.differs("Thumbnails are always turned as the camera was held. Before, this needed `orientation`.")
     return fields
 

@@ -15,11 +15,34 @@ from thumbsmith.recipe import Recipe
 # The formats that thumbnails can have, by the names that other programs use.
 FORMATS: Final = {"jpg": "jpeg", "jpeg": "jpeg", "png": "png", "webp": "webp", "avif": "avif"}
 
-# Names of colors: https://www.w3.org/TR/css-color-4/#named-colors
-COLORS: Final = {"white": "#ffffff", "black": "#000000", "gray": "#808080", "grey": "#808080", "red": "#ff0000"}
+# The sixteen colors that every browser has always known: https://www.w3.org/TR/css-color-4/#named-colors
+COLORS: Final = {
+    "black": "#000000",
+    "silver": "#c0c0c0",
+    "gray": "#808080",
+    "grey": "#808080",
+    "white": "#ffffff",
+    "maroon": "#800000",
+    "red": "#ff0000",
+    "purple": "#800080",
+    "fuchsia": "#ff00ff",
+    "green": "#008000",
+    "lime": "#00ff00",
+    "olive": "#808000",
+    "yellow": "#ffff00",
+    "navy": "#000080",
+    "blue": "#0000ff",
+    "teal": "#008080",
+    "aqua": "#00ffff",
+}
+
+# A longer text of a file is cut in a message.
+MAX_SHOWN: Final = 40
+MAX_SENTENCE: Final = 300
 
 _NOT_IN_A_NAME: Final = re.compile(r"[^A-Za-z0-9_-]+")
-_HEX_COLOR: Final = re.compile(r"#?([0-9a-fA-F]{6}|[0-9a-fA-F]{3})")
+_HEX_COLOR: Final = re.compile(r"#?([0-9a-f]{6}|[0-9a-f]{3})(?:ff)?|#?([0-9a-f]{3})f")
+_RGB_COLOR: Final = re.compile(r"rgba?\((\d{1,3}),\s*(\d{1,3}),\s*(\d{1,3})(?:,\s*1(?:\.0*)?)?\)")
 
 
 @dataclass(slots=True)
@@ -42,20 +65,19 @@ class Conversion:
         self.variants[unique] = dict(fields)
 
     def differs(self, sentence: str) -> None:
-        """Note a difference, once."""
+        """Note a difference, once, as one printable line that is not too long."""
+        sentence = _line(sentence)
         if sentence not in self.differences:
             self.differences.append(sentence)
 
     def color(self, found: object, where: str) -> str | None:
-        """Return a color as a recipe writes it; None, and a difference, for one that it cannot have."""
-        if isinstance(found, Mapping) and all(isinstance(found.get(part), int) for part in "rgb"):
-            return "#" + "".join(f"{min(max(found[part], 0), 255):02x}" for part in "rgb")
-        text = str(found).lower()
-        match = _HEX_COLOR.fullmatch(text)
-        if match or text in COLORS:
-            return COLORS.get(text) or f"#{match[1] if match else ''}"
-        self.differs(f"{where}: the background {found!a} is not converted: a recipe has opaque colors such as #ffffff.")
-        return None
+        """Return an opaque color as a recipe writes it; None, and a difference, for any other."""
+        color = _color(found)
+        if color is None:
+            self.differs(
+                f"{where}: the background {shown(found)} is not converted: a recipe has opaque colors such as #ffffff."
+            )
+        return color
 
     def toml(self, origin: str) -> str:
         """Return the recipe as TOML, with the differences as comments. Raises UsageError if it cannot be a recipe."""
@@ -69,7 +91,7 @@ class Conversion:
         return text
 
     def _lines(self, origin: str) -> Iterator[str]:
-        yield from _comment(f"Converted from {origin}.")
+        yield from _comment(_line(f"Converted from {origin}."))
         if self.differences:
             yield "#"
             yield "# What is different:"
@@ -117,6 +139,34 @@ def json_object(text: str, origin: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise UsageError(f"{origin}: expected a JSON object, found {type(found).__name__}")
     return found
+
+
+def shown(value: object) -> str:
+    """Return a value of a file for a message: one line, and not too long."""
+    text = ascii(value)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
+
+
+def _line(sentence: str) -> str:
+    """Return a sentence without line breaks and control characters: names of options may have any characters."""
+    line = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in " ".join(sentence.split()))
+    return line if len(line) <= MAX_SENTENCE else f"{line[:MAX_SENTENCE]}..."
+
+
+def _color(found: object) -> str | None:
+    if isinstance(found, Mapping):
+        found = [found.get("r"), found.get("g"), found.get("b"), found.get("alpha", 1)]
+    if isinstance(found, list) and len(found) in {3, 4}:
+        *channels, alpha = found if len(found) == 4 else [*found, 1]
+        if alpha == 1 and all(isinstance(each, int) and 0 <= each <= 255 for each in channels):
+            return "#" + "".join(f"{each:02x}" for each in channels)
+    if not isinstance(found, str):
+        return None
+    text = found.strip().lower()
+    if rgb := _RGB_COLOR.fullmatch(text):
+        return _color([int(each) for each in rgb.groups()])
+    digits = _HEX_COLOR.fullmatch(text)
+    return COLORS.get(text) or (f"#{digits[1] or digits[2]}" if digits else None)
 
 
 def _comment(sentence: str) -> list[str]:

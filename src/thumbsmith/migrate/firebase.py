@@ -10,7 +10,8 @@ import re
 from typing import Any, Final
 
 from thumbsmith.errors import UsageError
-from thumbsmith.migrate.conversion import FORMATS, Conversion, whole_number
+from thumbsmith.migrate.conversion import FORMATS, Conversion, shown, whole_number
+from thumbsmith.migrate.sharp import resize_fields
 
 # Parameters that say where the function runs: a recipe needs none of them.
 _IGNORED: Final = frozenset({"LOCATION", "FUNCTION_MEMORY", "ALLOWED_EVENT_TYPES", "EVENTARC_CHANNEL", "LOG_LEVEL"})
@@ -27,26 +28,18 @@ _MEANINGS: Final = {
     "CUSTOM_FILTER_PROMPT": "the content of images is not filtered",
     "PLACEHOLDER_IMAGE_PATH": "the content of images is not filtered",
 }
-_LINE: Final = re.compile(r"(?:export\s+)?([A-Za-z_][\w./:-]*)\s*=\s*(.*)")
-_SIZE: Final = re.compile(r"(\d+)(?:x(\d+))?")
+# Values that switch a parameter off.
+_OFF: Final = frozenset({"", "false", "off"})
 
-# Positions of sharp, and the gravity that is the same.
-POSITIONS: Final = {
-    "top": "north",
-    "right top": "northeast",
-    "right": "east",
-    "right bottom": "southeast",
-    "bottom": "south",
-    "left bottom": "southwest",
-    "left": "west",
-    "left top": "northwest",
-    "centre": "center",
-    "entropy": "auto",
-    "attention": "auto",
-} | {
-    name: name
-    for name in ("north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest", "center")
-}
+# NAME=VALUE. A value in quotes may have several lines. A comment begins with a # after a space.
+_ENTRY: Final = re.compile(
+    r"""[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_][\w./:-]*)[ \t]*=[ \t]*
+    (?:"(?P<double>(?:\\.|[^"\\])*)"|'(?P<single>[^']*)'|(?P<plain>[^\n]*?))[ \t]*(?:(?<=[ \t])\#[^\n]*)?(?:\n|\Z)""",
+    re.VERBOSE | re.DOTALL,
+)
+_NOTHING: Final = re.compile(r"[ \t]*(?:#[^\n]*)?(?:\n|\Z)")
+_ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
+_SIZE: Final = re.compile(r"(\d{1,9})(?:x(\d{1,9}))?")
 
 
 def convert(text: str, origin: str) -> Conversion:
@@ -57,44 +50,54 @@ def convert(text: str, origin: str) -> Conversion:
     quality = _quality(values.pop("OUTPUT_OPTIONS", ""), made)
     if quality:
         fields["quality"] = quality
-    if values.pop("IS_ANIMATED", "true") == "true":
+    options = _json(values.pop("SHARP_OPTIONS", ""), "SHARP_OPTIONS", made)
+    animated = options.pop("animated", None) is True
+    if values.pop("IS_ANIMATED", "false").lower() == "true" or animated:
         fields["animation"] = "keep"
-    fields |= _sharp_options(values.pop("SHARP_OPTIONS", ""), made)
+    fields |= resize_fields(options, "SHARP_OPTIONS", made, enlarge=False)
     for size in filter(None, (each.strip() for each in values.pop("IMG_SIZES", "").split(","))):
         found = _SIZE.fullmatch(size)
         if not found:
-            raise UsageError(f"{origin}: IMG_SIZES: expected sizes such as 200x200, found {size!a}")
+            raise UsageError(f"{origin}: IMG_SIZES: expected sizes such as 200x200, found {shown(size)}")
         made.add(size, {"width": int(found[1]), "height": int(found[2] or found[1]), **fields})
     made.include = _globs(values.pop("INCLUDE_PATH_LIST", ""))
     made.exclude = _globs(values.pop("EXCLUDE_PATH_LIST", ""))
     if values.pop("DELETE_ORIGINAL_FILE", "false") != "false":
         made.differs("DELETE_ORIGINAL_FILE: images are never deleted; the thumbnails of a deleted image are.")
     for name, value in values.items():
-        if value and name not in _IGNORED and "/" not in name:  # names with a slash are of Firebase itself
+        if (
+            value.lower() not in _OFF and name not in _IGNORED and "/" not in name
+        ):  # names with a slash are of Firebase itself
             made.differs(f"{name}: {_MEANINGS.get(name, 'this has no counterpart')}.")
     made.differs("Thumbnails are not images of the bucket: use another bucket, or disjoint prefixes, for them.")
     return made
 
 
 def _read(text: str, origin: str) -> dict[str, str]:
-    """Return the values of a .env file by name."""
+    """Return the values of a .env file by name. The last value of a name counts."""
     values: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        stripped = line.strip()
-        if not stripped or stripped.startswith("#"):
+    content = "\n".join(text.splitlines())
+    at = 0
+    while at < len(content):
+        if nothing := _NOTHING.match(content, at):
+            at = nothing.end()
             continue
-        found = _LINE.fullmatch(stripped)
+        found = _ENTRY.match(content, at)
         if not found:
-            raise UsageError(f"{origin}, line {number}: expected NAME=VALUE, found {stripped[:40]!a}")
-        value = found[2].strip()
-        is_quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
-        values[found[1].removeprefix("param:")] = value[1:-1] if is_quoted else value
+            number, line = content.count("\n", 0, at) + 1, content[at:].partition("\n")[0]
+            raise UsageError(f"{origin}, line {number}: expected NAME=VALUE, found {shown(line.strip())}")
+        if (quoted := found["double"]) is not None:
+            value = _ESCAPED.sub(lambda match: "\n" if match[1] == "n" else match[1], quoted)
+        else:
+            value = found["plain"] if found["single"] is None else found["single"]
+        values[found["name"].removeprefix("param:")] = value.strip()
+        at = found.end()
     return values
 
 
 def _formats(types: str, made: Conversion) -> list[str]:
     formats = []
-    for each in (word.strip().lower() for word in types.split(",")):
+    for each in (word.strip(" []\"'").lower() for word in types.split(",")):  # a list of JSON in newer versions
         if each in {"false", "original", ""}:
             formats.append("source")
         elif each in FORMATS:
@@ -103,36 +106,22 @@ def _formats(types: str, made: Conversion) -> list[str]:
             made.differs(f"IMAGE_TYPE: {each} is not written. Such thumbnails are left out.")
     if "source" in formats:
         made.differs("IMAGE_TYPE: GIF, TIFF and other originals become PNG with transparency, else JPEG.")
-    return formats or ["source"]
+    return list(dict.fromkeys(formats)) or ["source"]
 
 
 def _quality(text: str, made: Conversion) -> dict[str, int]:
     quality: dict[str, int] = {}
     for name, options in _json(text, "OUTPUT_OPTIONS", made).items():
-        for option, value in options.items() if isinstance(options, dict) else ():
+        if not isinstance(options, dict):
+            made.differs(f"OUTPUT_OPTIONS: {name}: expected an object, found {shown(options)}.")
+            continue
+        for option, value in options.items():
             number = whole_number(value)
             if option == "quality" and number and name in FORMATS and name != "png":
                 quality[FORMATS[name]] = min(number, 100)
             else:
                 made.differs(f"OUTPUT_OPTIONS: {option} of {name} has no counterpart.")
     return quality
-
-
-def _sharp_options(text: str, made: Conversion) -> dict[str, Any]:
-    """Return the fields for the options of sharp's resize, which the extension passes on."""
-    fields: dict[str, Any] = {}
-    for name, value in _json(text, "SHARP_OPTIONS", made).items():
-        if name == "fit" and value in {"cover", "contain", "fill", "inside", "outside"}:
-            fields["fit"] = value
-        elif name == "position" and value in POSITIONS:
-            fields["gravity"] = POSITIONS[value]
-        elif name == "withoutEnlargement":
-            fields["enlarge"] = value is not True
-        elif name == "background" and (color := made.color(value, "SHARP_OPTIONS")):
-            fields["background"] = color
-        elif name != "background":
-            made.differs(f"SHARP_OPTIONS: {name} has no counterpart.")
-    return fields
 
 
 def _json(text: str, where: str, made: Conversion) -> dict[str, Any]:

@@ -1,179 +1,111 @@
-"""AWS Serverless Image Handler (Dynamic Image Transformation for CloudFront): requests, as JSON or as URLs.
+"""AWS Serverless Image Handler (Dynamic Image Transformation for CloudFront): each request becomes a variant.
 
-A file has one request as a JSON object, several in a JSON list, or one URL in each line: with the request in base64,
-with filters as Thumbor has them, or with query parameters. Each different request becomes a variant.
 https://docs.aws.amazon.com/solutions/latest/dynamic-image-transformation-for-amazon-cloudfront/
 """
 
 from __future__ import annotations
 
-import base64
-import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote, urlsplit
 
-from thumbsmith.errors import UsageError
-from thumbsmith.migrate.conversion import FORMATS, Conversion, whole_number
-from thumbsmith.migrate.firebase import POSITIONS
-
-_FITS: Final = frozenset({"cover", "contain", "fill", "inside", "outside"})
-_THUMBOR_SIZE: Final = re.compile(r"/(\d*)x(\d*)(?=/)")
-_THUMBOR_FILTER: Final = re.compile(r"([a-z_]+)\(([^()]*)\)")
+from thumbsmith.migrate.conversion import FORMATS, Conversion, shown, whole_number
+from thumbsmith.migrate.image_requests import ImageRequest, requests
+from thumbsmith.migrate.sharp import resize_fields
 
 # Edits that change nothing here, because it is always so.
-_ALWAYS: Final = frozenset({"strip_exif", "strip_icc", "stripExif", "stripIcc", "autojpg"})
+_ALWAYS: Final = frozenset({"strip_exif", "strip_icc", "stripExif", "stripIcc"})
+
+# Values with which an edit asks for nothing.
+_OFF: Final = (None, False, "false", "0", "")
+
+# What is made where the format depends on the browser: the API sends the one that the browser prefers.
+_AUTO_FORMATS: Final = ("webp", "jpeg")
 
 
 def convert(text: str, origin: str) -> Conversion:
     """Return the conversion of requests. Raises UsageError if there are none."""
     made = Conversion()
-    for edits, output in _requests(text, origin, made):
-        fields = _fields(edits, output, made)
-        if fields:
+    for request in requests(text, origin, made):
+        for fields in _variants(request, made):
             made.add(_name(fields), fields)
     made.differs("Every image gets every variant, before it is requested. Other sizes need `serve` with signed URLs.")
     return made
 
 
-def _requests(text: str, origin: str, made: Conversion) -> Iterator[tuple[dict[str, Any], object]]:
-    """Yield the edits and the output format of each request."""
-    stripped = text.strip()
-    if stripped.startswith(("{", "[")):
-        try:
-            found = json.loads(stripped)
-        except (ValueError, RecursionError) as error:
-            raise UsageError(f"{origin}: expected JSON: {error}") from error
-        for each in found if isinstance(found, list) else [found]:
-            yield _edits_of(each, origin)
-        return
-    for number, line in enumerate(stripped.splitlines(), 1):
-        if line.strip() and not line.lstrip().startswith("#"):
-            yield _edits_of_url(line.strip(), f"{origin}, line {number}", made)
-
-
-def _edits_of(request: object, origin: str) -> tuple[dict[str, Any], object]:
-    match request:
-        case {"edits": dict(edits), **rest}:
-            return edits, rest.get("outputFormat")
-        case {"key": _, **rest}:
-            return {}, rest.get("outputFormat")
-    raise UsageError(f"{origin}: expected a request with edits, found {json.dumps(request)[:60]}")
-
-
-def _edits_of_url(url: str, origin: str, made: Conversion) -> tuple[dict[str, Any], object]:
-    """Return the edits in the URL of an image: of its query over those of its path."""
-    parts = urlsplit(url)
-    edits, output = _edits_of_path(unquote(parts.path), origin, made)
-    resize = edits.setdefault("resize", {})
-    for name, value in parse_qsl(parts.query):
-        if name == "format":
-            edits["toFormat"] = value
-        elif name in {"width", "height", "fit"}:
-            resize[name] = value
-        elif name not in {"signature", "expires"}:
-            edits[name] = value
-    return edits, output
-
-
-def _edits_of_path(path: str, origin: str, made: Conversion) -> tuple[dict[str, Any], object]:
-    encoded = path.rpartition("/")[2]
-    try:
-        padded = encoded + "=" * (-len(encoded) % 4)
-        request = json.loads(base64.b64decode(padded, altchars=b"-_" if set(encoded) & set("-_") else None))
-    except (ValueError, RecursionError):
-        return _edits_of_thumbor(path, made), None
-    return _edits_of(request, origin)
-
-
-def _edits_of_thumbor(path: str, made: Conversion) -> dict[str, Any]:
-    """Return the edits in a path such as /fit-in/300x400/filters:format(webp):quality(80)/a.jpg."""
-    resize: dict[str, Any] = {}
-    edits: dict[str, Any] = {"resize": resize}
-    if size := _THUMBOR_SIZE.search(path):
-        resize |= {"width": size[1], "height": size[2]}
-    if "/fit-in/" in path:
-        resize["fit"] = "inside"
-    for name, value in _THUMBOR_FILTER.findall(path[path.find("/filters:") :] if "/filters:" in path else ""):
-        match name:
-            case "format":
-                edits["toFormat"] = value
-            case "quality":
-                edits["quality"] = value
-            case "no_upscale":
-                resize["withoutEnlargement"] = True
-            case "stretch":
-                resize["fit"] = "fill"
-            case "upscale":
-                resize["fit"] = "inside"
-            case "fill" | "background_color":
-                resize["background"] = value
-                resize["fit"] = "contain" if name == "fill" else resize.get("fit", "cover")
-            case _:
-                edits[name] = value or True
-    if re.search(r"/\d+x\d+:\d+x\d+/", path):
-        made.differs("A crop by coordinates has no counterpart.")
-    return edits
-
-
-def _fields(edits: Mapping[str, Any], output: object, made: Conversion) -> dict[str, Any]:
-    """Return the fields of a variant; none, and a difference, for a request without a size."""
-    resize = edits.get("resize")
-    resize = resize if isinstance(resize, dict) else {}
-    fields: dict[str, Any] = {
-        name: side for name in ("width", "height") if (side := whole_number(resize.get(name))) is not None
-    }
-    if not fields:
+def _variants(request: ImageRequest, made: Conversion) -> Iterator[dict[str, Any]]:
+    """Yield the fields of each variant; none, and a difference, for a request without a size."""
+    found = request.edits.get("resize")
+    resize: dict[str, Any] = found if isinstance(found, dict) else {}
+    if found is not None and not isinstance(found, dict):
+        made.differs(f"resize = {shown(found)} is not converted.")
+    sizes = [{"width": width} for width in request.widths] or [
+        {name: side for name in ("width", "height") if (side := whole_number(resize.get(name))) is not None}
+    ]
+    if not any(sizes):
         made.differs("A request without width and height is not converted: a variant has a size.")
-        return {}
-    fit = resize.get("fit", "cover")
-    if len(fields) == 2 and fit in _FITS and fit != "inside":
-        fields["fit"] = fit
-    if resize.get("withoutEnlargement") is not True:
-        fields["enlarge"] = True
-    if resize.get("position") in POSITIONS:
-        fields["gravity"] = POSITIONS[resize["position"]]
-    if "background" in resize and (color := made.color(resize["background"], "resize")):
-        fields["background"] = color
-    for name in sorted(set(resize) - {"width", "height", "fit", "withoutEnlargement", "position", "background"}):
-        made.differs(f"resize.{name} has no counterpart.")
-    return fields | _look(edits, output, made)
+        return
+    look = resize_fields(resize, "resize", made, enlarge=True) | _look(request, made)
+    for size in sizes:
+        fields = {**size, **look}
+        fit = fields.pop("fit", "cover")
+        if len(size) == 2 and fit != "inside":
+            fields["fit"] = fit
+        yield fields
 
 
-def _look(edits: Mapping[str, Any], output: object, made: Conversion) -> dict[str, Any]:
+def _look(request: ImageRequest, made: Conversion) -> dict[str, Any]:
     """Return the fields for format, quality and the other edits."""
-    fields: dict[str, Any] = {}
-    wanted = str(edits.get("toFormat") or output or "").lower()
-    if wanted and wanted not in FORMATS:
-        made.differs(f"{wanted} is not written: the thumbnail has the format of its image instead.")
-    fields["formats"] = [FORMATS.get(wanted, "source")]
+    edits = request.edits
+    wanted = str(edits.get("toFormat") or request.output or "").lower()
+    fields: dict[str, Any] = {"formats": _formats(wanted, made)}
     for name, value in edits.items():
-        number = whole_number(value.get("quality")) if isinstance(value, dict) else whole_number(value)
-        if name in FORMATS and isinstance(value, dict):
-            if (
-                number
-                and name != "png"
-                and wanted in {name, "", *(k for k, v in FORMATS.items() if v == FORMATS[name])}
-            ):
+        match name:
+            case "resize" | "toFormat":
+                continue
+            case "quality" if number := whole_number(value):
                 fields["quality"] = min(number, 100)
-            for option in sorted(set(value) - {"quality"}):
-                made.differs(f"{name}.{option} has no counterpart.")
-        elif name == "quality" and number:
-            fields["quality"] = min(number, 100)
-        elif name == "smartCrop" and value:
-            fields["gravity"] = "auto"
-            made.differs("smartCrop: the crop keeps the most important part, which may not be a face.")
-        elif name == "animated" and value not in {False, "false"}:
-            fields["animation"] = "keep"
-        elif name == "sharpen" and value:
-            fields["sharpen"] = 1
-            made.differs("sharpen: its parameters are not converted: 1 is much for a thumbnail.")
-        elif name == "rotate" and value in {None, "", True}:
-            continue  # by the orientation of the camera, as always
-        elif name not in {"resize", "toFormat", "animated", *_ALWAYS} and value not in {False, "false"}:
-            made.differs(f"{name} has no counterpart.")
+            case "rotate" if value in (None, "", True, "null"):
+                continue  # by the orientation of the camera, as always
+            case _ if name in FORMATS and isinstance(value, dict):
+                fields |= _format_options(name, value, wanted, made)
+            case _ if name in _ALWAYS or value in _OFF:
+                continue
+            case "smartCrop":
+                fields["gravity"] = "auto"
+                made.differs("smartCrop: the crop keeps what draws the eye, which need not be a face.")
+            case "animated":
+                fields["animation"] = "keep"
+            case "sharpen":
+                fields["sharpen"] = 1
+                made.differs("sharpen: its parameters are not converted: 1 is much for a thumbnail.")
+            case "flatten":
+                color = made.color(value.get("background") if isinstance(value, dict) else value, "flatten")
+                fields |= {"background": color} if color else {}
+            case _:
+                made.differs(f"{name} has no counterpart.")
     return fields
+
+
+def _formats(wanted: str, made: Conversion) -> list[str]:
+    if wanted == "auto":
+        made.differs("The format does not depend on the browser: WebP and JPEG are made, and the API chooses.")
+        return list(_AUTO_FORMATS)
+    if wanted and wanted not in FORMATS:
+        made.differs(f"{shown(wanted)} is not written: the thumbnail has the format of its image instead.")
+    return [FORMATS.get(wanted, "source")]
+
+
+def _format_options(name: str, options: Mapping[str, Any], wanted: str, made: Conversion) -> dict[str, Any]:
+    """Return the quality that is set for a format, if the output has this format."""
+    for option in sorted(set(options) - {"quality"}):
+        made.differs(f"{name}.{option} has no counterpart.")
+    number = whole_number(options.get("quality"))
+    is_used = not wanted or FORMATS.get(wanted) == FORMATS[name]
+    if number and is_used and name != "png":
+        return {"quality": min(number, 100)}
+    if "quality" in options:
+        made.differs(f"{name}.quality is not used: it is for another format, or no number.")
+    return {}
 
 
 def _name(fields: Mapping[str, Any]) -> str:
