@@ -71,7 +71,7 @@ CASES = {
         80 = { height = 80, enlarge = true, formats = ["source"] }
         """
         + CONTAINED,
-        ["need not be a face", "'heif' is not written", "resize: kernel", "without width and height"],
+        ["may not be a face", "'heif' is not written", "resize: kernel", "without width and height"],
     ),
     "URLs": (
         f"""

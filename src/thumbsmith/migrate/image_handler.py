@@ -72,7 +72,7 @@ def _look(request: ImageRequest, made: Conversion) -> dict[str, Any]:
                 continue
             case "smartCrop":
                 fields["gravity"] = "auto"
-                made.differs("smartCrop: the crop keeps what draws the eye, which need not be a face.")
+                made.differs("smartCrop: the crop keeps the most important part, which may not be a face.")
             case "animated":
                 fields["animation"] = "keep"
             case "sharpen":
