@@ -131,7 +131,7 @@ def backfill_message(bucket: str, key: str, *, retry: bool = False, new_at: str 
 
 
 def not_a_bucket(name: str) -> str | None:
-    """Return what a name stands for that is no bucket with events; None for the name of a bucket."""
+    """Return what kind of thing without events has this name; None for the name of a bucket."""
     return next((kind for ending, kind in _NO_BUCKETS.items() if name.endswith(ending)), None)
 
 

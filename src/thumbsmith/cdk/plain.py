@@ -40,7 +40,7 @@ MAX_TEMPLATE_BYTES: Final = 51_200
 # Lists of the files that CDK would upload: only the template itself may be one.
 _FILE_ASSETS: Final = "*.assets.json"
 
-# Settings for the deployment by CDK, and those that need code of CDK's own beside the template.
+# Settings for the deployment by CDK, and those that need code of CDK's own in addition to the template.
 REFUSED: Final = ("cli_credentials", "leave_nothing")
 
 

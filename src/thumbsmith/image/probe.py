@@ -15,7 +15,7 @@ def probe(reader: RangeReader, first_scan_suffices: Callable[[Probe], bool] = la
     """Return what the header of a source says. The bytes decide, never the name. Reads as few bytes as possible.
 
     `first_scan_suffices` says of a progressive JPEG whether an eighth of its sides is enough (see jpeg.read).
-    `page` is the page of a PDF that is to be shown.
+    `page` is the page of a PDF to show.
 
     `orientation` is always to be applied to `width` and `height`, but not always to decoded pixels: for some formats
     the decoder applies it (`orients` in the table of formats).

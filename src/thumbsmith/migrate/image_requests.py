@@ -71,7 +71,7 @@ def _of_policy(policy: Mapping[str, Any], origin: str, made: Conversion) -> Imag
         name = str(each.get("transformation"))
         edits["toFormat" if name == "format" else name] = each.get("value")
         if each.get("condition") is not None:
-            made.differs(f"{name}: the condition is not converted: all images are treated alike.")
+            made.differs(f"{name}: the condition is not converted: all images are treated the same.")
     for each in _objects(policy.get("outputs", []), "outputs", origin):
         match each:
             case {"type": "quality", "value": [quality, *others]}:

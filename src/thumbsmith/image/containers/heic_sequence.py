@@ -43,7 +43,7 @@ class HeicSequence:
 
 
 def read_sequence(file: Window) -> HeicSequence | None:
-    """Return the sequence of a HEIC file, None if the file is to be shown as a still image.
+    """Return the sequence of a HEIC file, None if viewers show the file as a still image.
 
     A still image comes first unless the major brand says otherwise. Raises Rejected(corrupt), ShortRead.
     """

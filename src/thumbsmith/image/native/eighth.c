@@ -566,7 +566,7 @@ static inline uint32_t spread_sign(uint32_t number)
     return (uint32_t)mask;
 }
 
-/* Goes on with an entry, to the next block if this one ends. */
+/* Continues with an entry, to the next block if this one ends. */
 static inline void take_entry(const struct plan *plan, struct cursor *cursor, uint32_t entry)
 {
     uint32_t block = state_block(cursor->state), left = cursor->left + entry, unfinished = spread_sign(left);
@@ -778,7 +778,7 @@ static int put_values(const struct plan *plan, struct lane *lane)
     return lane->ended && lane->cursor.at > lane->held * 8 ? EIGHTH_DAMAGED : EIGHTH_DONE;
 }
 
-/* Goes on to the end of the MCU. */
+/* Continues to the end of the MCU. */
 static int end_mcu(const struct plan *plan, struct lane *lane)
 {
     while (lane->cursor.state != plan->begin)
@@ -993,7 +993,7 @@ static void paint_mcus(struct painter *painter, const int16_t *values, size_t mc
     }
 }
 
-/* Paints the values up to `end`. Returns where the next ones are to be written, behind those of an incomplete MCU. */
+/* Paints the values up to `end`. Returns where to write the next ones, behind those of an incomplete MCU. */
 static int16_t *paint(struct painter *painter, const int16_t *end)
 {
     size_t count = (size_t)(end - painter->values), rest = count % painter->stride;
