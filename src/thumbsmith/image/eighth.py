@@ -68,7 +68,7 @@ def decode(data: bytes, size: tuple[int, int], channels: int) -> Decoded | None:
         return None
     width, height = (-(-side // EIGHTH) for side in size)
     pixels, end = bytearray(width * height * channels), ctypes.c_size_t()
-    target = (ctypes.c_char * len(pixels)).from_buffer(pixels)
+    target = ctypes.byref(ctypes.c_char.from_buffer(pixels))
     status = _LIBRARY.eighth_decode(data, len(data), width, height, channels, target, ctypes.byref(end))
     if status == _NO_MEMORY:
         raise MemoryError
