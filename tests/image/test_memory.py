@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from PIL.Image import Resampling
 
+from tests.image.heic_films import REORDERED, film
 from tests.image.heif_items import SIDE, grid, heif, irot, tile
 from tests.image.pictures import saved, textured
 from thumbsmith.errors import Code, Rejected
@@ -98,6 +99,30 @@ def test_a_heic_of_tiles_takes_no_more_than_predicted(tmp_path, turn):
     ran = subprocess.run(command, check=True, capture_output=True, text=True, env={"PYTHONPATH": ":".join(sys.path)})
     peak, predicted = map(int, ran.stdout.split())
     assert peak <= predicted < 5 * 104 * 72 * SIDE * SIDE
+
+
+KEEP = '[defaults]\nanimation = "keep"\n[variants.small]\nwidth = 256\nheight = 256\n'
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process is read from Linux's /proc")
+def test_a_heic_sequence_takes_no_more_than_predicted(tmp_path):
+    """The pictures that the decoder keeps for others are predicted, for colors and alpha."""
+    small, large = tmp_path / "small", tmp_path / "large"
+    for path, side in ((small, 64), (large, 640)):
+        scenes = [textured(side // 8, side // 8).rotate(90 * turn).resize((side, side)) for turn in range(4)]
+        for scene in scenes:
+            scene.putalpha(Image.linear_gradient("L").resize(scene.size))
+        path.write_bytes(film([scene.convert("RGBA") for scene in scenes], [100] * 4, references=REORDERED))
+    command = [
+        sys.executable,
+        "-c",
+        PEAK.replace("Recipe.default()", f"Recipe.loads({KEEP!r})"),
+        str(small),
+        str(large),
+    ]
+    ran = subprocess.run(command, check=True, capture_output=True, text=True, env={"PYTHONPATH": ":".join(sys.path)})
+    peak, predicted = map(int, ran.stdout.split())
+    assert peak <= predicted <= 6 * peak
 
 
 @pytest.mark.parametrize(
