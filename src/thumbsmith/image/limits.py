@@ -202,7 +202,7 @@ def _animation_bytes(probe: Probe, recipe: Recipe, plans: Sequence[Plan]) -> int
 
 
 def _reference_bytes(probe: Probe) -> int:
-    """Return the bytes of the frames that a HEIC sequence keeps, because others are predicted from them."""
+    """Return the bytes that a HEIC sequence adds to its current frame: pictures that others are predicted from."""
     if probe.format != "heic":
         return 0
     planes = (1 + probe.alpha) * max(3, probe.channels) * _depth_bytes(probe)  # of colors and of alpha

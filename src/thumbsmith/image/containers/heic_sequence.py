@@ -43,9 +43,9 @@ class HeicSequence:
 
 
 def read_sequence(file: Window) -> HeicSequence | None:
-    """Return the sequence of a HEIC file, None if viewers show the file as a still image.
+    """Return the sequence of a HEIC file, None if its still image comes first.
 
-    A still image comes first unless the major brand says otherwise. Raises Rejected(corrupt), ShortRead.
+    A still image comes first unless the major brand is one of sequences. Raises Rejected(corrupt), ShortRead.
     """
     if file.read(8, 4) not in _BRANDS and find_description(file, b"meta"):
         return None

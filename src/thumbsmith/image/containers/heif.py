@@ -84,7 +84,7 @@ def _read_brands(data: Window) -> tuple[bytes, str]:
 
 
 def _read_heic_sequence(data: Window) -> Probe | None:
-    """Return what a sequence says, with its first picture; None if viewers show the file as a still image."""
+    """Return what a sequence says, with its first picture; None if its still image comes first."""
     sequence = read_sequence(data)
     return _describe(sequence.first, "heic", sequence.colors.frames) if sequence else None
 
