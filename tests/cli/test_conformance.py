@@ -83,7 +83,7 @@ def here(cases: list[Case], recipe: Recipe, engine: Engine) -> Iterator[Result]:
 
 def test_the_engine_is_right():
     """This engine passes all cases with a recipe of several formats."""
-    assert len(CASES) == 30
+    assert len(CASES) == 32
     assert _wrong(here([*CASES.values()], RECIPE, Engine())) == {}
 
 
@@ -92,7 +92,7 @@ def test_the_command_is_right_here(thumbsmith: Command):
     before = {*thumbsmith.folder.rglob("*")}
     ran = thumbsmith("conformance")
     assert (ran.code, ran.out.splitlines()[-1]) == (0, "all correct")
-    assert ran.out.count("right") == 31
+    assert ran.out.count("right") == 33
     assert {*thumbsmith.folder.rglob("*")} == before
 
 
@@ -191,7 +191,7 @@ def test_a_run_that_is_stopped_removes_its_pictures(deployment: Deployment):
     """A run that is stopped deletes its test images."""
     results = run_deployment([*CASES.values()], deployment.source, deployment.destination, "p/", 60.0, deployment)
     next(results)
-    assert len([*deployment.source.list()]) == 31
+    assert len([*deployment.source.list()]) == 33
     results.close()
     assert [info.key for info in deployment.source.list()] == ["mine.jpg"]
 

@@ -30,6 +30,12 @@ GRAYS: Final[tuple[Color, ...]] = tuple((level, level, level) for level in (40, 
 P3: Final = (12, 13)
 SRGB: Final = (1, 13)
 
+# High dynamic range: the primaries of BT.2020 and the curve PQ.
+HIGH_RANGE: Final = (9, 16)
+
+# The colors of the card in high dynamic range, before the roll-off of BT.2390 between 203 and 1,000 cd/m2.
+HIGH_RANGE_CARD: Final[tuple[Color, ...]] = ((123, 84, 73), (105, 126, 94), (83, 82, 132), (156, 156, 156))
+
 # The colors of the card in Display P3.
 P3_CARD: Final[tuple[Color, ...]] = ((184, 63, 57), (96, 178, 92), (54, 69, 193), (240, 240, 240))
 
@@ -109,14 +115,17 @@ def _stored() -> Iterator[Case]:
 def _colored() -> Iterator[Case]:
     p3 = _saved(_card(P3_CARD), "JPEG", quality=98, subsampling=0, icc_profile=transfer.cicp_profile(*P3))
     yield Case(name="Display P3", file="p3.jpg", data=p3)
-    png = _saved(_card(P3_CARD), "PNG")
-    cicp = _chunk(b"cICP", bytes([*P3, 0, 1]))
-    yield Case(
-        name="Display P3 by numbers, PNG", file="p3.png", data=png[:PNG_HEADER_BYTES] + cicp + png[PNG_HEADER_BYTES:]
-    )
-    avif = _saved(_card(P3_CARD), "AVIF", quality=90, speed=8)
-    avif = avif.replace(struct.pack(">4sHH", b"nclx", *SRGB), struct.pack(">4sHH", b"nclx", *P3))
-    yield Case(name="Display P3 by numbers, AVIF", file="p3.avif", data=avif)
+    for name, file, numbers, colors in (
+        ("Display P3 by numbers", "p3", P3, P3_CARD),
+        ("high dynamic range", "high-range", HIGH_RANGE, HIGH_RANGE_CARD),
+    ):
+        png = _saved(_card(colors), "PNG")
+        cicp = _chunk(b"cICP", bytes([*numbers, 0, 1]))
+        data = png[:PNG_HEADER_BYTES] + cicp + png[PNG_HEADER_BYTES:]
+        yield Case(name=f"{name}, PNG", file=f"{file}.png", data=data)
+        avif = _saved(_card(colors), "AVIF", quality=95, speed=8, subsampling="4:4:4")
+        data = avif.replace(struct.pack(">4sHH", b"nclx", *SRGB), struct.pack(">4sHH", b"nclx", *numbers))
+        yield Case(name=f"{name}, AVIF", file=f"{file}.avif", data=data)
     yield Case(name="gray JPEG", file="gray.jpg", data=_saved(_card(GRAYS).convert("L"), "JPEG"), colors=GRAYS)
     deep = _card(GRAYS).convert("L").convert("I").point(lambda level: level * 257).convert("I;16")
     yield Case(name="gray of 16 bits", file="deep.png", data=_saved(deep, "PNG"), colors=GRAYS)
