@@ -13,6 +13,7 @@ import pytest
 
 from tests.containers.files import good
 from tests.corpus import hostile, needs_corpus
+from tests.hostile.films import good_films
 from tests.hostile.trials import ISOLATIONS, Kind
 
 ROOT = Path(__file__).parents[2]
@@ -78,7 +79,8 @@ def _powerless(seen: Seen, files: int) -> None:
 def test_good_files_are_decoded_without_power(tmp_path: Path):
     """For every kind of source and format, a child opens no socket, program or file; it may start threads."""
     files = []
-    for name, data in good().items():
+    films = {f"film-{number}.heic": data for number, data in enumerate(good_films())}
+    for name, data in {**good(), **films}.items():
         files.append(tmp_path / name)
         files[-1].write_bytes(data)
     _powerless(_traced(files, tmp_path / "log"), len(files))

@@ -9,7 +9,10 @@ from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Recipe
 from thumbsmith.worker import Workers
 
-RECIPE = Recipe.loads('[variants.a]\nwidth = 48\nheight = 48\nformats = ["jpeg", "png", "webp", "avif"]')
+RECIPE = Recipe.loads(
+    '[variants.a]\nwidth = 48\nheight = 48\nformats = ["jpeg", "png", "webp", "avif"]\n'
+    '[variants.film]\nwidth = 24\nheight = 24\nformats = ["webp"]\nanimation = "keep"'
+)
 
 
 def main() -> None:
