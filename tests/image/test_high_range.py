@@ -4,6 +4,7 @@ import base64
 from io import BytesIO
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image
 from skimage.color import rgb2lab
@@ -192,3 +193,19 @@ def test_a_source_in_high_range_is_never_a_rendition():
     image = Image.new("RGB", (30, 20), (200, 40, 40))
     small = recipe(width=30, height=20)
     assert render(png(image, SRGB, PQ), small)[0].data != render(saved(image, "PNG"), small)[0].data
+
+
+@pytest.mark.parametrize("transfer", [PQ, HLG])
+@pytest.mark.parametrize("depth", [8, 10])
+def test_a_heic_has_the_colors_of_a_png(transfer: int, depth: int):
+    """A HEIC in high dynamic range, of 8 and 10 bits, has the colors of an equal PNG."""
+    size, file = patches().size, BytesIO()
+    if depth == 8:
+        pillow_heif.from_pillow(patches()).save(file, quality=-1, chroma=444)
+    else:
+        levels = np.asarray(patches()).astype(np.uint16) * 257
+        pillow_heif.from_bytes("RGB;16", size, levels.tobytes()).save(file, quality=-1, chroma=444)
+    found = colors(told(file.getvalue(), BT_2020, transfer))
+    expected = colors(png(patches(), BT_2020, transfer))
+    assert np.abs(found.astype(int) - expected).mean() < 1
+    assert turn(found, expected).max() < 4
