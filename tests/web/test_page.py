@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from tests.cli.command import Command
 from tests.pictures import picture
 from tests.web.browser import RecordedPage, faults, needs_chromium, open_page
-from tests.web.conftest import SITE_RECIPE
+from tests.web.conftest import SAMPLES, SITE_RECIPE
 from tests.web.serving import RunningServer, run_application, run_server, url
 from thumbsmith import Recipe
 from thumbsmith.bulk.scan import Scope
@@ -186,31 +186,45 @@ def test_rejected_files_are_listed_with_reasons(recorded: RecordedPage):
     expect(row).to_contain_text("unsupported_format")
 
 
-def test_the_recipe_is_checked_planned_previewed_and_saved(site: RunningServer, recorded: RecordedPage):
-    """An error is shown while the user types. A valid change is previewed and counted, and saved to the file."""
-    page = recorded.page
-    page.get_by_role("link", name="Recipe").click()
-    expect(page.get_by_text("Valid recipe with 3 variants.")).to_be_visible()
-    expect(page.get_by_text("The server uses this recipe.")).to_be_visible()
-    page.get_by_label("thumbsmith.toml").fill("[variants.small]\nwidht = 100")
-    expect(page.locator("#recipe-message")).to_contain_text("width")
-    assert page.get_by_label("thumbsmith.toml").get_attribute("aria-invalid") == "true"
-    expect(page.get_by_role("button", name="Save to thumbsmith.toml")).to_be_disabled()
-    text = "# tall\n[variants.tall]\nwidth = 40\nheight = 90\nfit = 'cover'\nformats = ['png']\n"
-    page.get_by_label("thumbsmith.toml").fill(text)
-    page.get_by_label("Image", exact=True).select_option("samples/astronaut.jpg")
-    expect(page.get_by_text("tall · 40 × 90 · png")).to_be_visible(timeout=20_000)
-    assert page.locator("#preview-picture").evaluate("image => [image.naturalWidth, image.naturalHeight]") == [40, 90]
-    expect(page.locator("#plan")).to_contain_text("6 images of 6 would be updated", timeout=20_000)
-    expect(page.locator("#plan")).to_contain_text("30 files would be deleted")
-    page.get_by_role("button", name="Save to thumbsmith.toml").click()
-    expect(page.get_by_text("The server uses it after its next start.")).to_be_visible()
-    assert (site.folder / "thumbsmith.toml").read_text() == text
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Download").click()
-    assert Path(download.value.path()).read_text() == text
-    page.get_by_role("button", name="Reset").click()
-    expect(page.get_by_text("The server uses this recipe.")).to_be_visible()
+def test_the_recipe_is_checked_planned_previewed_and_saved(tmp_path: Path, browser: BrowserContext):
+    """An error is shown while the user types. A valid change is previewed and counted, then saved and used."""
+    with run_server(tmp_path, WebSettings(recipe_file=tmp_path / "thumbsmith.toml"), SITE_RECIPE) as running:
+        running.upload("astronaut.jpg", (SAMPLES / "astronaut.jpg").read_bytes())
+        running.upload("clear.png", picture("#30a0b080", (300, 200), "png"))
+        recorded = open_page(browser, f"{url(running.address)}/#/recipe")
+        page, box = recorded.page, recorded.page.get_by_label("thumbsmith.toml")
+        save = page.get_by_role("button", name="Save to thumbsmith.toml")
+        expect(page.get_by_text("Valid recipe with 3 variants.")).to_be_visible()
+        expect(page.get_by_text("The server uses this recipe.")).to_be_visible()
+        box.fill("[variants.small]\nwidht = 100")
+        expect(page.locator("#recipe-message")).to_contain_text("width")
+        assert box.get_attribute("aria-invalid") == "true"
+        expect(save).to_be_disabled()
+        text = "# tall\n[variants.tall]\nwidth = 40\nheight = 90\nfit = 'cover'\nformats = ['png']\n"
+        box.fill(text)
+        page.get_by_label("Image", exact=True).select_option("astronaut.jpg")
+        expect(page.get_by_text("tall · 40 × 90 · png")).to_be_visible(timeout=20_000)
+        size = page.locator("#preview-picture").evaluate("image => [image.naturalWidth, image.naturalHeight]")
+        assert size == [40, 90]
+        expect(page.locator("#plan")).to_contain_text("2 images of 2 would be updated", timeout=20_000)
+        expect(page.locator("#plan")).to_contain_text("12 files would be deleted")
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Download").click()
+        assert Path(download.value.path()).read_text() == text
+        save.click()
+        question = page.get_by_role("alertdialog")
+        expect(question).to_contain_text("Save this recipe and use it now? 2 images of 2 would be updated")
+        question.get_by_role("button", name="Cancel").click()
+        assert not (running.folder / "thumbsmith.toml").exists()
+        save.click()
+        question.get_by_role("button", name="Save").click()
+        expect(page.get_by_text("The server uses it now, and updates the thumbnails.")).to_be_visible()
+        expect(page.get_by_text("The server uses this recipe.")).to_be_visible()
+        assert (running.folder / "thumbsmith.toml").read_text() == text
+        page.get_by_role("link", name="Images").click()
+        page.get_by_role("link", name="astronaut.jpg").click()
+        expect(page.locator("#detail").get_by_role("table")).to_contain_text("tall.png", timeout=30_000)
+        assert recorded.messages == []
 
 
 def test_images_are_deleted_after_a_question(site: RunningServer, recorded: RecordedPage):

@@ -1,7 +1,7 @@
 // The recipe: checked while the user types, with a preview of one variant, and with what it would change.
 
 import { send, sendJson } from "./api.js";
-import { announce, byId, copy, createElement, formatBytes, formatCount, formatSeconds } from "./elements.js";
+import { announce, byId, confirm, copy, createElement, formatBytes, formatCount, formatSeconds } from "./elements.js";
 
 const CHECK_DELAY_MS = 300;
 let serverRecipe = null;
@@ -91,9 +91,15 @@ function describePlan({ sources, updated, deleted, bytes, seconds, dollars }) {
   return parts.join(" ");
 }
 
+// Asks first if thumbnails would change: the server uses the recipe at once.
 async function save() {
+  clearTimeout(checkTimer);
+  await check();
+  if (valid?.toml !== byId("toml").value) return;
+  const isNew = valid.fingerprint !== serverRecipe.fingerprint;
+  if (isNew && !await confirm(`Save this recipe and use it now? ${byId("plan").textContent}`, "Save")) return;
   try {
-    const { file } = await sendJson("/recipe", { method: "PUT", body: { toml: byId("toml").value } });
+    const { file } = await sendJson("/recipe", { method: "PUT", body: { toml: valid.toml } });
     serverRecipe = await sendJson("/recipe");
     await check();
     showMessage(`Saved to ${file}. The server uses it now, and updates the thumbnails.`, false);
