@@ -101,6 +101,11 @@ def test_every_option_named_is_one():
 
 
 def test_the_example_image_runs_the_task():
-    """The container's command is the module that the construct starts."""
+    """The container's command is the module that the construct starts. No image installs the package by its name.
+
+    As long as the package is not on the index, anyone can register the name there.
+    """
+    for file in (ROOT / "examples/task/Dockerfile", ROOT / "Dockerfile"):
+        assert not re.search(r"pip install[^&|]*\sthumbsmith\b(?!-)", file.read_text()), file
     dockerfile = (ROOT / "examples/task/Dockerfile").read_text()
     assert '["python", "-m", "thumbsmith.aws.task"]' in dockerfile
