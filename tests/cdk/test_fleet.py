@@ -142,7 +142,7 @@ def test_tasks_make_what_is_too_large(generate: Generate, template: Render, stac
     assert (definition["Cpu"], definition["Memory"]) == ("2048", "16384")
     assert definition["RuntimePlatform"]["CpuArchitecture"] == "ARM64"
     (container,) = definition["ContainerDefinitions"]
-    assert container["Command"] == ["python", "-m", "thumbsmith.aws.task"]
+    assert container["EntryPoint"] + container["Command"] == ["python", "-m", "thumbsmith.aws.task"]
     variables = {each["Name"]: each["Value"] for each in container["Environment"]}
     assert variables["THUMBSMITH_RECIPE"] == "[variants.a]\nwidth = 9\n"
     assert {"THUMBSMITH_SOURCE", "THUMBSMITH_DESTINATION", "THUMBSMITH_QUEUE"} <= variables.keys()
@@ -164,6 +164,16 @@ def test_tasks_make_what_is_too_large(generate: Generate, template: Render, stac
         "ListDestination",
         "ReceiveLarge",
     }
+
+
+def test_tasks_may_use_spare_capacity(generate: Generate, template: Render, stack: Stack):
+    """With spot, the service uses only FARGATE_SPOT, which its own cluster has."""
+    _task(stack, generate(), spot=True)
+    (service,) = resources(template(), "AWS::ECS::Service")
+    assert service["CapacityProviderStrategy"] == [{"CapacityProvider": "FARGATE_SPOT", "Weight": 1}]
+    assert "LaunchType" not in service
+    (cluster,) = resources(template(), "AWS::ECS::ClusterCapacityProviderAssociations")
+    assert "FARGATE_SPOT" in cluster["CapacityProviders"]
 
 
 def test_routing_is_a_choice(generate: Generate, template: Render, stack: Stack):

@@ -30,6 +30,25 @@ def adapted(template: dict[str, Any]) -> dict[str, Any]:
     return template
 
 
+def created(where: Cloud, name: str, template: dict[str, Any], **parameters: str) -> dict[str, str]:
+    """Create a stack by CloudFormation alone; return its outputs."""
+    cloudformation = where.client("cloudformation")
+    cloudformation.create_stack(
+        StackName=name,
+        TemplateBody=json.dumps(template),
+        Parameters=[{"ParameterKey": each, "ParameterValue": value} for each, value in parameters.items()],
+        Capabilities=["CAPABILITY_IAM"],
+    )
+
+    def stack() -> dict[str, Any]:
+        (found,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
+        return found
+
+    eventually(lambda: not stack()["StackStatus"].endswith("IN_PROGRESS"))
+    assert stack()["StackStatus"] == "CREATE_COMPLETE"
+    return {each["OutputKey"]: each["OutputValue"] for each in stack()["Outputs"]}
+
+
 @pytest.fixture
 def where(tmp_path: Path) -> Iterator[Cloud]:
     """Return a cloud that was not prepared for CDK."""
@@ -46,24 +65,11 @@ def test_a_plain_template_deploys(where: Cloud, key: str):
     template = json.loads(written[0].read_text())
     assert template["Parameters"]["CodeKey"]["Default"] == written[1].name
     assert "BootstrapVersion" not in template["Parameters"]
-    s3, cloudformation = where.client("s3"), where.client("cloudformation")
+    s3 = where.client("s3")
     s3.create_bucket(Bucket="code")
     with (local_app.code() / f"{packaging.CONVERGING.name}.zip").open("rb") as code:
         s3.put_object(Bucket="code", Key=written[1].name, Body=code)
-    cloudformation.create_stack(
-        StackName="Plain",
-        TemplateBody=json.dumps(adapted(template)),
-        Parameters=[{"ParameterKey": "CodeBucket", "ParameterValue": "code"}],
-        Capabilities=["CAPABILITY_IAM"],
-    )
-
-    def stack() -> dict[str, Any]:
-        (found,) = cloudformation.describe_stacks(StackName="Plain")["Stacks"]
-        return found
-
-    eventually(lambda: not stack()["StackStatus"].endswith("IN_PROGRESS"))
-    assert stack()["StackStatus"] == "CREATE_COMPLETE"
-    outputs = {each["OutputKey"]: each["OutputValue"] for each in stack()["Outputs"]}
+    outputs = created(where, "Plain", adapted(template), CodeBucket="code")
     plain = Deployed(where, outputs)
     assert plain.manifest(key, plain.put(key, picture("#334455")))["status"] == "ok"
     plain.delete(key)

@@ -12,7 +12,12 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
-ERRORS = {"slow_down": (503, "SlowDown"), "internal": (500, "InternalError"), "conflict": (409, "OperationAborted")}
+ERRORS = {
+    "slow_down": (503, "SlowDown"),
+    "throttled": (429, "TooManyRequests"),
+    "internal": (500, "InternalError"),
+    "conflict": (409, "OperationAborted"),
+}
 KINDS = ("slow_down", "internal", "conflict", "silence", "reset", "short", "lost_answer")
 
 # A silent server keeps a request waiting for this long. It exceeds the timeouts of clients in tests.
@@ -97,7 +102,7 @@ class Handler(BaseHTTPRequestHandler):
             self.end_headers()
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         match self.server.fault(self.command, self.path):
-            case "slow_down" | "internal" | "conflict" as kind:
+            case "slow_down" | "internal" | "conflict" | "throttled" as kind:
                 self._refuse(*ERRORS[kind])
             case "denied":
                 self._refuse(403, "AccessDenied")

@@ -24,7 +24,13 @@ from thumbsmith.environment import Setting
 from thumbsmith.errors import RecipeError, UsageError
 from thumbsmith.recipe.recipe import RECIPE_FILE
 
-COMMAND: Final = ["python", "-m", "thumbsmith.aws.task"]
+# The program and its arguments. Both are stated, so that an image with an entry point of its own works as well.
+PROGRAM: Final = ["python"]
+ARGUMENTS: Final = ["-m", "thumbsmith.aws.task"]
+
+# The capacity provider for tasks that AWS may stop. It announces that two minutes before by SIGTERM, and the task
+# returns its messages. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-capacity-providers.html
+SPOT: Final = "FARGATE_SPOT"
 
 VARIABLES: Final = "The variables of a task are addresses and a recipe, and no secrets."
 INSIGHTS: Final = "Container Insights cost more than these tasks. To use them, pass your own cluster."
@@ -66,12 +72,15 @@ class ThumbnailTask(Construct):
     Props:
 
     - `generator`: the ThumbnailGenerator whose source, destination and recipe the tasks use.
-    - `image`: your container image with thumbsmith installed (examples/task/Dockerfile).
+    - `image`: your container image with thumbsmith installed, built from a checkout (Dockerfile) or from a release
+      (examples/task/Dockerfile).
     - `vpc`: the network of the tasks. `cluster`: your own cluster. Default: a new one.
     - `route`: let the function of the generator send sources here that are too large for it: those that would need
       more memory than it has, or more than twice its time. Default True. Otherwise only messages that you send to
       `queue` are handled.
     - `cpu`: CPU units (2048). `memory_limit_mib`: memory in MiB (8192). `max_tasks`: tasks at the same time (10).
+    - `spot`: use spare capacity, which is cheaper, and which AWS may take back (False). A `cluster` of your own needs
+      the capacity provider FARGATE_SPOT.
     - `timeout`: seconds for one source (600). `max_receive_count`: tries before the dead-letter queue (3).
 
     In a network without internet access, a function that routes needs an endpoint for SQS, and tasks need those of
@@ -93,6 +102,7 @@ class ThumbnailTask(Construct):
         timeout: Duration | float | None = None,
         max_receive_count: int = 3,
         cluster: ecs.ICluster | None = None,
+        spot: bool = False,
     ) -> None:
         """Create all parts.
 
@@ -102,7 +112,7 @@ class ThumbnailTask(Construct):
         checks.instance("generator", generator, ThumbnailGenerator)
         checks.resource("image", image, "bind", "an image, such as ecs.ContainerImage.from_registry(...)")
         checks.resource("vpc", vpc, "vpc_id", "a network, such as an ec2.Vpc")
-        checks.flags(route=route)
+        checks.flags(route=route, spot=spot)
         checks.integer("max_tasks", max_tasks, 1, MAX_TASKS)
         checks.integer("max_receive_count", max_receive_count, *RECEIVE_COUNT_RANGE)
         _require_size(cpu, memory_limit_mib)
@@ -119,7 +129,7 @@ class ThumbnailTask(Construct):
             self, "Logs", retention=generator.machine.log_retention, removal_policy=RemovalPolicy.DESTROY
         )
         self.definition = self._definition(generator, image, cpu, memory_limit_mib)
-        self.cluster = cluster or self._cluster(vpc)
+        self.cluster = cluster or self._cluster(vpc, spot=spot)
         self.service = ecs.FargateService(
             self,
             "Service",
@@ -129,6 +139,9 @@ class ThumbnailTask(Construct):
             min_healthy_percent=0,
             max_healthy_percent=200,
             circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
+            capacity_provider_strategies=[ecs.CapacityProviderStrategy(capacity_provider=SPOT, weight=1)]
+            if spot
+            else None,
         )
         self._scale(max_tasks)
         if generator.alarms:
@@ -160,7 +173,8 @@ class ThumbnailTask(Construct):
         definition.add_container(
             "Thumbsmith",
             image=image,
-            command=COMMAND,
+            entry_point=PROGRAM,
+            command=ARGUMENTS,
             environment=generator.variables | {Setting.QUEUE: self.queue.queue_url},
             logging=ecs.LogDrivers.aws_logs(stream_prefix="task", log_group=self.log_group),
             stop_timeout=Duration.seconds(120),
@@ -169,8 +183,8 @@ class ThumbnailTask(Construct):
         acknowledge(definition, {"ECS2": VARIABLES, "IAM5[Resource::*]": FETCHING})
         return definition
 
-    def _cluster(self, vpc: ec2.IVpc) -> ecs.Cluster:
-        cluster = ecs.Cluster(self, "Cluster", vpc=vpc)
+    def _cluster(self, vpc: ec2.IVpc, *, spot: bool) -> ecs.Cluster:
+        cluster = ecs.Cluster(self, "Cluster", vpc=vpc, enable_fargate_capacity_providers=spot)
         acknowledge(cluster, {"ECS4": INSIGHTS})
         return cluster
 
