@@ -17,7 +17,9 @@ BUILD = ROOT / "build"
 # Pages outside of docs/ that the site shows, and those that pages of the site take the place of.
 SHOWN = {"CHANGELOG.md": "changes.md", "CONTRIBUTING.md": "contributing.md", "SECURITY.md": "security-policy.md"}
 REPLACED = {"README.md": "index.md", "README.es.md": "inicio.md"}
+# The places in website/zensical.toml to fill in.
 DECISIONS = '{ "Decisions" = "decisions/index.md" }'
+PROJECT = "[project]\n"
 
 
 def origins() -> dict[str, Path]:
@@ -77,9 +79,12 @@ def prepare() -> None:
         target.write_text(text, encoding="utf-8")
     listed = ", ".join(f'"{name}"' for name in ["decisions/index.md", *order])
     settings = (ROOT / "website/zensical.toml").read_text(encoding="utf-8")
-    if DECISIONS not in settings:
-        raise SystemExit(f"website/zensical.toml: expected {DECISIONS} in nav")
-    (BUILD / "zensical.toml").write_text(settings.replace(DECISIONS, f'{{ "Decisions" = [{listed}] }}'))
+    addresses = f'site_url = "{project["urls"]["Documentation"]}"\nrepo_url = "{project["urls"]["Repository"]}"\n'
+    for marked, filled in ((DECISIONS, f'{{ "Decisions" = [{listed}] }}'), (PROJECT, PROJECT + addresses)):
+        if settings.count(marked) != 1:
+            raise SystemExit(f"website/zensical.toml: expected {marked.strip()} once")
+        settings = settings.replace(marked, filled)
+    (BUILD / "zensical.toml").write_text(settings, encoding="utf-8")
 
 
 if __name__ == "__main__":

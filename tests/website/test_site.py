@@ -51,11 +51,19 @@ def test_every_page_is_in_the_navigation(built: Path):
     assert len(pages) > 40
 
 
-def test_the_address_of_the_project_is_the_same_everywhere():
-    """The site and the metadata of the package name one repository and one site."""
-    site = tomllib.loads((ROOT / "website/zensical.toml").read_text())["project"]
+def test_the_address_of_the_project_is_in_one_place(built: Path):
+    """Only pyproject.toml has the addresses of the repository and the site; the site gets them from there."""
     urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
+    site = tomllib.loads((built / "zensical.toml").read_text())["project"]
     assert (site["repo_url"], site["site_url"]) == (urls["Repository"], urls["Documentation"])
+    folders = (
+        ROOT / name for name in ("src", "docs", "website", "examples", "deploy", ".github", ".ci", "requirements")
+    )
+    files = [*ROOT.glob("*.*"), *(path for folder in folders for path in folder.rglob("*"))]
+    texts = [path for path in files if path.suffix in {".md", ".py", ".toml", ".yml", ".yaml", ".js", ".html", ".in"}]
+    assert len(texts) > 300
+    address = urls["Repository"].removeprefix("https://")
+    assert [path for path in texts if address in path.read_text(encoding="utf-8")] == [ROOT / "pyproject.toml"]
 
 
 def test_links_between_pages_lead_to_pages_of_the_site(built: Path):
