@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import tomllib
 import urllib.request
 from pathlib import Path
 
@@ -26,6 +27,7 @@ UV = ROOT / ".venv/bin/uv"
 MACHINES = ("x86_64", "aarch64")
 
 DEMO = ", 0 fresh; "
+QUEUES = {"nats": "nats", "amqp": "pika"}  # extras for queues, which are also schemes of addresses, and their modules
 VALIDATE = """
 import pathlib, sys
 from cyclonedx.schema import SchemaVersion
@@ -114,11 +116,12 @@ def use(clean: Path, name: str, programs: Path) -> None:
         serve(here, thumbsmith, name)
     else:
         expect(run(thumbsmith, "serve", cwd=here, code=2), 'the extra "web": run ', f"{name}: serve is refused")
-    if name in {"nats", "all"}:
-        run(programs / "python", "-c", "import thumbsmith.dispatch.jetstream, nats", cwd=here)
-    else:
-        queue = (thumbsmith, "work", "nats://127.0.0.1:9/photos", "--source", "a", "--destination", "b")
-        expect(run(*queue, cwd=here, code=2), 'the extra "nats": run ', f"{name}: NATS is refused")
+    for extra, module in QUEUES.items():
+        if name in {extra, "all"}:
+            run(programs / "python", "-c", f"import {module}", cwd=here)
+        else:
+            queue = (thumbsmith, "work", f"{extra}://127.0.0.1:9/photos", "--source", "a", "--destination", "b")
+            expect(run(*queue, cwd=here, code=2), f'the extra "{extra}": run ', f"{name}: {extra} is refused")
     if name in {"cdk", "all"}:
         code = "from thumbsmith.cdk import ThumbnailGenerator; print(ThumbnailGenerator.__name__)"
         expect(run(programs / "python", "-c", code, cwd=here), "ThumbnailGenerator", f"{name}: constructs")
@@ -144,7 +147,8 @@ def main() -> None:
         clean = Path(folder)
         source = build(clean)
         wheel = local_wheel()
-        for extra in ("", "heic", "documents", "raw", "nats", "web", "cdk", "all"):
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        for extra in ("", *project["optional-dependencies"]):
             name = extra or "plain"
             use(clean, name, installed(clean, name, f"{wheel}[{extra}]" if extra else str(wheel)))
         use(clean, "sdist", installed(clean, "sdist", str(DIST / f"{NAME}.tar.gz")))

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ OF_EXTRAS = {
     "documents": "thumbsmith make drawing.svg --size 32",
     "raw": "python -c 'import rawpy'",
     "nats": "python -c 'import nats, thumbsmith.dispatch.jetstream'",
+    "amqp": "python -c 'import pika'",
     "web": "python -c 'from thumbsmith.web import application; application'",
     "cdk": "python -c 'from thumbsmith.cdk import ThumbnailGenerator; ThumbnailGenerator'",
 }
@@ -90,6 +92,18 @@ def _follow(pages: tuple[str, ...], programs: Path, where: Path) -> None:
             _run(step, programs, folder)
         assert (folder / "photo.jpg.256.webp").is_file()
         assert (folder / "thumbs/7.jpg/manifest.json").is_file()
+
+
+def test_each_extra_has_a_row_and_a_command():
+    """The quick starts list all extras, except the one that is empty, and this file has a command for each."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert set(OF_EXTRAS) == set(extras)
+    for page in ("docs/index.md", "docs/inicio.md"):
+        rows = re.findall(r"^\| `(\w+)` \|", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
+        assert sorted(rows) == sorted(set(extras) - {"heic"})
+    for page in ("README.md", "README.es.md"):
+        (shown,) = re.findall(r"extras: (.*)", (ROOT / page).read_text(encoding="utf-8"))
+        assert sorted(shown.split(", ")) == sorted(set(extras) - {"heic"})
 
 
 @pytest.mark.parametrize(
