@@ -209,3 +209,22 @@ def test_a_whole_sync(place: str, request: pytest.FixtureRequest, tmp_path: Path
     store.delete("photos/a.jpg")
     assert sync()["deleted"] == first["renditions"] // 2 + 1
     assert {info.key.split("/")[1] for info in store.list("thumbs/")} == {"b", "bad.jpg"}
+
+
+@needs_azurite
+def test_of_two_creators_in_azure_one_stores_its_blob(azurite: str):
+    """The condition that no blob has the name is part of the write, and a repeated write of the same bytes succeeds."""
+    store = open_store(azurite)
+    assert store.create("a.jpg", b"one", HEADERS)
+    assert not store.create("a.jpg", b"two", HEADERS)
+    assert store.create("a.jpg", b"one", HEADERS)
+    assert content_of(store, "a.jpg") == b"one"
+
+
+@needs_servers
+def test_an_object_in_google_is_created_once(gcs: str):
+    """A store without such a condition looks before it writes."""
+    store = open_store(gcs)
+    assert store.create("a.jpg", b"one", HEADERS)
+    assert not store.create("a.jpg", b"two", HEADERS)
+    assert content_of(store, "a.jpg") == b"one"

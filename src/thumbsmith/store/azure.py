@@ -45,6 +45,7 @@ MAX_SEGMENTS: Final = 254
 _HEADERS: Final = {
     "Range": "range",
     "IfMatch": "if-match",
+    "IfNoneMatch": "if-none-match",
     "ContentType": "x-ms-blob-content-type",
     "CacheControl": "x-ms-blob-cache-control",
 }
@@ -60,6 +61,9 @@ _ADVICE: Final = {
     "AuthenticationFailed": "the signature does not match, or the token has expired: check the key or the token",
     "403": "access denied: check the key, or the token, which must allow to read, write, delete and list blobs",
 }
+
+# RFC 9110, section 15.5.13
+PRECONDITION_FAILED: Final = 412
 
 # Control characters, which a URL of Azure cannot have, and the backslash, which becomes a slash.
 _NOT_HELD: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\\]")
@@ -88,6 +92,12 @@ class AzureStore(CloudStore):
         parts = (self.prefix + key).split("/")
         plain = not _NOT_HELD.search(key) and not {".", ".."} & set(parts) and len(parts) <= MAX_SEGMENTS
         return plain and Store.can_hold(self, key)
+
+    @override
+    def _has_bytes(self, key: str, data: bytes) -> bool:
+        """Read them: an etag of Azure does not depend on the bytes."""
+        found = self.open(key)
+        return found is not None and found.size == len(data) and found.read(0, len(data)) == data
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,11 +212,12 @@ def _refusal(subject: str, answer: Response, body: bytes) -> S3Error:
     code, message = error(answer.status, answer.reason, body)
     headers = {name.lower(): value for name, value in answer.headers.items()}
     code = server_text(headers.get("x-ms-error-code") or code)
-    transient = answer.status in {408, 409, 429} or answer.status >= 500
+    status = PRECONDITION_FAILED if code == "BlobAlreadyExists" else answer.status  # what S3 answers to If-None-Match
+    transient = status in {408, 409, 429} or status >= 500
     sentence = server_text(message.partition("\n")[0])  # the identifier of the request and the time follow
     plain = S3Error(
         f"{subject}: {answer.status} {code}: {sentence}",
-        status=answer.status,
+        status=status,
         code=_CODES.get(code, code),
         transient=transient,
     )

@@ -43,6 +43,10 @@ class GcsStore(CloudStore):
     def scheme(self) -> str:
         return "gs"
 
+    # A write has another condition in Google Cloud Storage, which cannot be mixed with headers of S3:
+    # https://docs.cloud.google.com/storage/docs/xml-api/reference-headers#xgoogifgenerationmatch
+    create = Store.create
+
     @override
     def can_hold(self, key: str) -> bool:
         """Return whether an object can have this key: a name has no line breaks, and is not "." or "..".
