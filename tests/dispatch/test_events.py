@@ -18,7 +18,6 @@ from tests.servers.fixtures import needs_servers
 from tests.web.serving import RECIPE, run_application, url
 from thumbsmith import Recipe, open_store
 from thumbsmith.bulk.scan import Scope
-from thumbsmith.dispatch.jetstream import JetStreamQueue
 from thumbsmith.events import Ignored, KeyChanged, Unreadable, parse_events
 from thumbsmith.store import Store
 from thumbsmith.store.memory import MemoryStore
@@ -153,12 +152,14 @@ def test_a_large_body_is_refused(server: Receiver):
 
 
 @needs_servers
-def test_a_queue_stores_the_events(tmp_path: Path, jetstream: JetStreamQueue):
+@pytest.mark.parametrize("kind", ["jetstream", "amqp_queue"])
+def test_a_queue_stores_the_events(tmp_path: Path, kind: str, request: pytest.FixtureRequest):
     """With a queue the answer is 202 as soon as it has stored the notification, and the worker gets it unchanged."""
-    with receiver(tmp_path, WebSettings(token=TOKEN), events_to=jetstream) as running:
+    queue = request.getfixturevalue(kind)
+    with receiver(tmp_path, WebSettings(token=TOKEN), events_to=queue) as running:
         answer = send(running, about("a b/é.png"), f"Bearer {TOKEN}")
         assert (answer.status_code, answer.json()) == (202, {"queued": 1})
-    (message,) = jetstream.receive(10)
+    (message,) = queue.receive(10)
     assert json.loads(message.body) == about("a b/é.png")
 
 
