@@ -26,7 +26,6 @@ TOOLS = ROOT / ".venv-release/bin"
 UV = ROOT / ".venv/bin/uv"
 MACHINES = ("x86_64", "aarch64")
 
-QUEUES = {"nats": "nats://127.0.0.1:1/photos", "amqp": "amqp://127.0.0.1:1/photos"}
 DEMO = ", 0 fresh; "
 QUEUES = {"nats": "nats", "amqp": "pika"}  # extras for queues, which are also schemes of addresses, and their modules
 VALIDATE = """
