@@ -95,10 +95,12 @@ def test_a_stop_returns_what_is_not_finished(tmp_path: Path, amqp: AmqpAddress):
         with worker(tmp_path, amqp.address, "--jobs", "1") as process:
             wait_for(lambda: amqp.not_delivered() == 0)
             stop(process)
+        wait_for(lambda: amqp.waiting() == amqp.not_delivered())
         unfinished = []
         while batch := queue.receive(0):
             unfinished += [json.loads(message.body)["Records"][0]["s3"]["object"]["key"] for message in batch]
-    assert sorted([*made(tmp_path), *unfinished]) == sorted(names)
+    assert len(unfinished) == len(set(unfinished))
+    assert made(tmp_path) | set(unfinished) == set(names)  # one that is done may come again, which changes nothing
 
 
 def test_a_queue_that_does_not_count_is_refused(rabbitmq: processes.RabbitMq):

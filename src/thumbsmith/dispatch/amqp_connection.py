@@ -24,6 +24,9 @@ T = TypeVar("T")
 REQUEST_SECONDS: Final = 5.0
 CALL_SECONDS: Final = 10.0
 
+# The thread may end for this time. The connection of a server that hangs ends with the process.
+CLOSE_SECONDS: Final = 1.0
+
 # A caller looks this often whether it was stopped.
 _LOOK_SECONDS: Final = 0.25
 
@@ -80,7 +83,7 @@ class AmqpConnection:
     def close(self) -> None:
         """Close the connection. The server returns the messages that are not acknowledged."""
         self._calls.put(None)
-        self._thread.join(REQUEST_SECONDS)
+        self._thread.join(CLOSE_SECONDS)
 
     def _serve(self) -> None:
         while True:
