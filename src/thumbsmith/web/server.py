@@ -7,6 +7,7 @@ that does not read the answer.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
 from typing import Any, Final
 
@@ -70,12 +71,15 @@ def create_server(app: ASGIApp) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
+_idle_numbers = itertools.count(1)
+
+
 class LimitedProtocol(HttpToolsProtocol):
     """uvicorn's protocol for one connection, with the limits above."""
 
     _head_timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
-    _idle_since = 0.0  # by the clock of the event loop
+    _idle_number = 0  # counts up; several connections may become idle within one tick of the clock
     _head_bytes = 0  # received of a head that is not complete
     _is_in_body = False  # the head of the current request is complete, its body is not
 
@@ -83,7 +87,7 @@ class LimitedProtocol(HttpToolsProtocol):
         """Start the timer for the first head, or refuse a connection above the limit."""
         super().connection_made(transport)
         transport.set_write_buffer_limits(0)
-        self._idle_since = self.loop.time()
+        self._idle_number = next(_idle_numbers)
         if len(self.connections) > MAX_CONNECTIONS:
             self._refuse(503, "Service Unavailable")
         else:
@@ -140,7 +144,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Note when the connection became idle."""
-        self._idle_since = self.loop.time()
+        self._idle_number = next(_idle_numbers)
         super().on_response_complete()
 
     def pause_writing(self) -> None:
@@ -177,7 +181,7 @@ class LimitedProtocol(HttpToolsProtocol):
             and each.client[0] == address
         ]
         if len(idle) > MAX_IDLE_PER_ADDRESS:
-            min(idle, key=lambda each: each._idle_since).transport.close()
+            min(idle, key=lambda each: each._idle_number).transport.close()
 
     def _start_head_timer(self) -> None:
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
