@@ -78,7 +78,7 @@ def measure(folder: Path, address: str, name: str, messages: list[str], workers:
             start = time.monotonic()
             queue.send(messages)
             while queue.waiting():
-                time.sleep(0.02)
+                time.sleep(0.1)
             return time.monotonic() - start
     finally:
         for process in running:

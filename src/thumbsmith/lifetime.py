@@ -13,13 +13,19 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from time import monotonic
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 from weakref import WeakSet
 
 from thumbsmith.errors import Stopped, ThumbsmithError
 
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
 # With this value of SO_LINGER, close drops what is not sent yet and resets the connection: socket(7).
 _DROP_UNSENT: Final = struct.pack("ii", 1, 0)
+
+# A thread that waits for another one looks this often whether its lifetime has ended.
+_LOOK_SECONDS: Final = 0.25
 
 
 class Lifetime:
@@ -106,6 +112,15 @@ _CURRENT: Final[ContextVar[Lifetime]] = ContextVar("lifetime")
 def lifetime() -> Lifetime:
     """Return the lifetime that applies here. By default it has no end."""
     return _CURRENT.get(_UNLIMITED)
+
+
+def wait(future: Future[Any], seconds: float = math.inf) -> None:
+    """Wait until a future is done, or for this time. Raises the error of the current lifetime if it ends first."""
+    end = monotonic() + seconds
+    while not future.done() and monotonic() < end:
+        lifetime().check()
+        with suppress(TimeoutError):
+            future.exception(min(_LOOK_SECONDS, end - monotonic()))
 
 
 def _cut(connection: socket.socket) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -25,7 +26,8 @@ from thumbsmith.dispatch.amqp import AmqpQueue
 from thumbsmith.dispatch.deliveries import MAX_DELIVERIES
 from thumbsmith.dispatch.jetstream import JetStreamQueue
 from thumbsmith.dispatch.status import StatusServer, WorkStatus
-from thumbsmith.errors import StoreError, UsageError
+from thumbsmith.errors import Stopped, StoreError, UsageError
+from thumbsmith.lifetime import Lifetime
 
 SECONDS = 180
 STOPPED = 130
@@ -225,6 +227,14 @@ def test_a_server_that_does_not_answer_is_transient():
         queue.receive(1)
     assert caught.value.transient
     assert "secret" not in str(caught.value)
+
+
+def test_a_stop_does_not_wait_for_a_server_that_hangs():
+    """A receive ends with its lifetime, and not with the time-out of the connection."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"nats://127.0.0.1:{silent.getsockname()[1]}/photos"
+        with JetStreamQueue(address) as queue, Lifetime(time.monotonic() + 0.5).applied(), pytest.raises(Stopped):
+            queue.receive(SECONDS)
 
 
 @pytest.mark.parametrize("address", ["nats://", "nats://host", "nats://host/a.b", "nats://host/a/b", "tls://h/"])

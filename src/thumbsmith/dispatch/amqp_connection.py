@@ -9,14 +9,13 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from thumbsmith.errors import StoreError
-from thumbsmith.lifetime import lifetime
+from thumbsmith.lifetime import wait
 
 T = TypeVar("T")
 
@@ -26,9 +25,6 @@ CALL_SECONDS: Final = 10.0
 
 # The thread may end for this time. The connection of a server that hangs ends with the process.
 CLOSE_SECONDS: Final = 1.0
-
-# A caller looks this often whether it was stopped.
-_LOOK_SECONDS: Final = 0.25
 
 # The server closes a connection that was silent for twice this time. The thread answers more often.
 HEARTBEAT_SECONDS: Final = 20
@@ -66,14 +62,9 @@ class AmqpConnection:
 
         result: Future[T] = Future()
         self._calls.put((action, result))
-        end = time.monotonic() + CALL_SECONDS
-        while not result.done():
-            with suppress(TimeoutError):
-                result.exception(_LOOK_SECONDS)
-            if not result.done():
-                lifetime().check()
-                if time.monotonic() > end:
-                    raise StoreError(f"{self._label}: no answer in time", transient=True)
+        wait(result, CALL_SECONDS)
+        if not result.done():
+            raise StoreError(f"{self._label}: no answer in time", transient=True)
         try:
             return result.result()
         except (AMQPError, AMQPConnectorException, OSError) as error:

@@ -23,7 +23,7 @@ from thumbsmith.backfill.clients import MAX_BATCH_MESSAGES, Message
 from thumbsmith.dispatch.deliveries import EARLIER_DELIVERIES, HIDDEN_SECONDS, MAX_DELIVERIES, earlier_deliveries
 from thumbsmith.errors import StoreError, UsageError
 from thumbsmith.installation import missing_extra
-from thumbsmith.lifetime import Closing, lifetime
+from thumbsmith.lifetime import Closing, lifetime, wait
 
 T = TypeVar("T")
 
@@ -131,7 +131,12 @@ class JetStreamQueue(Closing):
         """Run a coroutine in the thread of the connection."""
         with self._errors():
             limited = asyncio.wait_for(coroutine, CALL_SECONDS)
-            return asyncio.run_coroutine_threadsafe(limited, self._loop).result()
+            future = asyncio.run_coroutine_threadsafe(limited, self._loop)
+            try:
+                wait(future)
+            finally:
+                future.cancel()  # nothing to do where it is done
+            return future.result()
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
