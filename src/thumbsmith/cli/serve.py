@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 # Where the user sets what a message of WebSettings is about.
 _OPTIONS: Final = {
-    "token": "THUMBSMITH_TOKEN",
-    "events token": "THUMBSMITH_EVENTS_TOKEN",
-    "signing secret": "THUMBSMITH_SIGNING_SECRET",
+    "token": Setting.TOKEN,
+    "events token": Setting.EVENTS_TOKEN,
+    "signing secret": Setting.SIGNING_SECRET,
     "root path": "--root-path",
 }
 
