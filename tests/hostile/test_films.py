@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -9,6 +10,10 @@ from tests.hostile.films import good_films, lying_films
 from tests.hostile.mutants import mutants
 from tests.hostile.samples import Sample
 from tests.hostile.trials import MAX_CPU_SECONDS, MAX_MEMORY, Bench, bench, complaint
+from thumbsmith.errors import Rejected
+from thumbsmith.image.limits import check_limits, check_memory
+from thumbsmith.image.probe import probe
+from thumbsmith.reader import BytesReader
 from thumbsmith.recipe import Recipe
 
 RECIPE = Recipe.loads(
@@ -65,3 +70,12 @@ def test_damaged_films_end_well(trial: Bench):
 def test_twenty_thousand_damaged_films_end_well(trial: Bench, seed: int):
     """The same is true for ten times two thousand mutants of other seeds."""
     assert sum(_survived(trial, seed, 2000).values()) == 2000
+
+
+def test_the_probe_survives_damaged_films():
+    """Five thousand mutants give a Probe or a Rejected, and no other exception in this process."""
+    for data in mutants(13, 5_000, good_films()):
+        with suppress(Rejected):
+            header = probe(BytesReader(data))
+            check_limits(header, RECIPE.limits, frames=header.frames)
+            check_memory(header, RECIPE)
