@@ -44,7 +44,7 @@ def film(
     depth: int = 8,
     quality: int = 90,
 ) -> bytes:
-    """Return a HEIC sequence of pictures in RGB or RGBA, with durations in milliseconds."""
+    """Return a HEIC sequence of pictures in RGB, RGBA or L, with durations in milliseconds."""
     library = _library()
     context, encoder, track = POINTER(library.heif_context_alloc()), POINTER(), POINTER()
     width, height = pictures[0].size
@@ -73,12 +73,14 @@ def film(
 
 def _image(library: Any, picture: Image.Image, depth: int) -> POINTER:
     image, stride = POINTER(), ctypes.c_int()
-    chroma = {("RGB", 8): RGB, ("RGBA", 8): RGBA, ("RGB", 10): RGB_DEEP, ("RGBA", 10): RGBA_DEEP}[picture.mode, depth]
+    gray = picture.mode == "L"
+    chroma = {("RGB", 8): RGB, ("RGBA", 8): RGBA, ("RGB", 10): RGB_DEEP, ("RGBA", 10): RGBA_DEEP, ("L", 8): 0}
+    space, channel = (2, 0) if gray else (1, 10)
     levels = np.asarray(picture)
     stored = levels if depth == 8 else levels.astype("<u2") << depth - 8
-    library.heif_image_create(*picture.size, 1, chroma, ctypes.byref(image))
-    library.heif_image_add_plane(image, 10, *picture.size, depth)
-    start = library.heif_image_get_plane(image, 10, ctypes.byref(stride))
+    library.heif_image_create(*picture.size, space, chroma[picture.mode, depth], ctypes.byref(image))
+    library.heif_image_add_plane(image, channel, *picture.size, depth)
+    start = library.heif_image_get_plane(image, channel, ctypes.byref(stride))
     for number, row in enumerate(stored):
         ctypes.memmove(start + number * stride.value, row.tobytes(), row.nbytes)
     return image

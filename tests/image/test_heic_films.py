@@ -97,6 +97,13 @@ def test_other_matrices_are_unsupported():
         assert problem.value.code.value == "unsupported_format"
 
 
+def test_a_gray_sequence_stays_gray():
+    """A sequence without chroma is shown in gray."""
+    grays = [scene.convert("L") for scene in scenes(3)]
+    for (frame, _), gray in zip(kept(film(grays, (100, 100, 100))), grays, strict=True):
+        assert difference(frame.convert("RGB"), gray.convert("RGB")) < 4
+
+
 def test_durations_are_kept():
     """Every frame is shown as long as in the source, and the manifest has the number of frames."""
     assert tuple(duration for _, duration in kept(FILM)) == DURATIONS
