@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -67,8 +68,11 @@ class Cloud:
         return done.stdout
 
     def bootstrap(self) -> None:
-        """Prepare the account for deployments."""
-        self.thumbsmith("aws", "bootstrap", f"aws://{ACCOUNT}/{REGION}")
+        """Prepare the account for deployments. Meanwhile the code of the functions is built, which takes as long."""
+        with ThreadPoolExecutor(1) as threads:
+            building = threads.submit(local_app.code)
+            self.thumbsmith("aws", "bootstrap", f"aws://{ACCOUNT}/{REGION}")
+            building.result()
 
     def deploy(self, **settings: object) -> dict[str, str]:
         """Deploy the app with these settings, or update it; return the stack's outputs."""

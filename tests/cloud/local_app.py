@@ -9,6 +9,7 @@ import atexit
 import platform
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import cast
@@ -41,11 +42,12 @@ def build(target: Path, contents: packaging.Contents = packaging.CONVERGING) -> 
 
 @cache
 def code() -> Path:
-    """Return the folder with the zips of both functions. It is built once, and deleted at exit."""
+    """Return the folder with the zips of both functions. They are built once, at the same time, and deleted at exit."""
     folder = tempfile.TemporaryDirectory(prefix="thumbsmith-code-")
     atexit.register(folder.cleanup)
-    for contents in (packaging.CONVERGING, packaging.API):
-        build(Path(folder.name, f"{contents.name}.zip"), contents)
+    kinds = (packaging.CONVERGING, packaging.API)
+    with ThreadPoolExecutor(len(kinds)) as threads:
+        list(threads.map(lambda contents: build(Path(folder.name, f"{contents.name}.zip"), contents), kinds))
     return Path(folder.name)
 
 
