@@ -32,6 +32,7 @@ bench: .venv/dev .venv/servers .venv/runtime .venv/peers .venv/node-peers debian
 	$(BIN)/python bench/growth.py
 	$(BIN)/python bench/quality.py
 	$(BIN)/python bench/fidelity.py
+	PYTHONPATH=. $(BIN)/python bench/kinds.py
 	$(BIN)/python bench/plan.py
 	$(BIN)/python bench/noop.py
 	$(BIN)/python bench/parent.py

@@ -4,7 +4,7 @@ import random
 import struct
 from collections.abc import Iterator, Sequence
 
-from tests.containers.files import good
+from tests.containers.files import good, pdf, svg
 from tests.hostile.bombs import frames_apng, frames_gif, frames_webp, scans_jpeg
 from tests.hostile.headers import grid
 
@@ -16,6 +16,23 @@ def seeds() -> list[bytes]:
     """Return the files that mutants are made from: valid ones of every kind, and some unusual ones."""
     odd = [frames_gif(5), frames_webp(5), frames_apng(5), scans_jpeg(64, 3, 1), grid(2, 3, 190, 120, 64, 6)]
     return [data for _, data in sorted(good().items())] + odd
+
+
+# The formats that need care of their own: texts, tables of offsets, and foreign decoders.
+NEW_KINDS = ("ico", "jp2", "psd", "qoi", "pnm", "raw", "svg", "pdf")
+
+
+def new_kinds() -> list[bytes]:
+    """Return valid documents, drawings, raw photographs and files of other kinds."""
+    drawn = svg(
+        '<style>.a{fill:red}</style><defs><linearGradient id="g"><stop stop-color="lime"/></linearGradient>'
+        '<mask id="m"><rect width="9" height="9"/></mask><filter id="f"><feGaussianBlur stdDeviation="2"/></filter>'
+        '</defs><g mask="url(#m)" transform="rotate(9)"><use xlink:href="#p"/>'
+        '<path id="p" d="M1 1L9 9Z" stroke="url(#g)"/></g>'
+        '<text x="2" y="20" font-family="Times" filter="url(#f)">text</text>'
+    )
+    text = pdf(b"BT /H 9 Tf (text) Tj ET q 5 0 0 5 0 0 cm 0 0 m 3 3 4 4 5 5 c S Q", more=[b"0 0 9 9"])
+    return [data for name, data in sorted(good().items()) if name.startswith(NEW_KINDS)] + [drawn, text]
 
 
 def mutants(seed: int, count: int, originals: Sequence[bytes] = ()) -> Iterator[bytes]:

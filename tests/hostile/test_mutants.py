@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.hostile.mutants import mutants
+from tests.hostile.mutants import mutants, new_kinds
 from tests.hostile.trials import ISOLATIONS, Kind, bench, complaint
 from thumbsmith.errors import Rejected
 from thumbsmith.image.limits import check_limits, check_memory
@@ -16,11 +16,11 @@ from thumbsmith.recipe import Recipe
 RECIPE = Recipe.loads('[variants.a]\nwidth = 32\nheight = 32\nformats = ["jpeg"]')
 
 
-def _survived(seed: int, count: int, isolation: Kind = "source") -> Counter[str]:
+def _survived(seed: int, count: int, isolation: Kind = "source", files: list[bytes] | None = None) -> Counter[str]:
     """Return the number of mutants by outcome, through real workers. Fail for any other outcome."""
     outcomes: Counter[str] = Counter()
     with bench(RECIPE, isolation=isolation) as trial:
-        for number, data in enumerate(mutants(seed, count)):
+        for number, data in enumerate(mutants(seed, count, files)):
             verdict = trial(data)
             wrong = complaint(verdict, "either")
             assert wrong is None, f"mutant {number} of seed {seed}: {wrong}"
@@ -36,6 +36,18 @@ def test_a_thousand_mutants_end_well(seed: int, isolation: Kind):
     assert outcomes["thumbnail"] > 50
     assert outcomes["corrupt"] > 50
     assert outcomes["truncated"] > 20
+
+
+def test_mutants_of_new_kinds_end_well():
+    """The same is true for 300 mutants of documents, drawings, raw photographs and the simple kinds."""
+    assert _survived(8, 300, "shared", new_kinds())["thumbnail"] > 20
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("seed", range(200, 220))
+def test_twenty_thousand_mutants_of_new_kinds_end_well(seed: int):
+    """The same is true for twenty times a thousand of them."""
+    assert sum(_survived(seed, 1000, ISOLATIONS[seed % 2], new_kinds()).values()) == 1000
 
 
 @pytest.mark.deep

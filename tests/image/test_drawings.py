@@ -94,6 +94,16 @@ def test_text_is_drawn_with_fonts_of_the_package():
     assert alpha["Arial"] == alpha["Unknown"]
     assert len(set(alpha.values())) == 3
     assert all(max(each) > 200 for each in alpha.values())
+    without = shown(svg('<text x="2" y="20" font-size="20">mm</text>'))
+    assert without.getchannel("A").tobytes() == alpha["Georgia, serif"]  # as in browsers
+
+
+def test_letters_other_than_latin_are_drawn():
+    """Greek and Cyrillic letters are drawn with the only font that has them, in any family."""
+    text = '<text x="2" y="20" font-size="20" {}>жΩ</text>'
+    families = ('font-family="Arial"', 'font-family="Times"', 'style="font-family:Courier"', "")
+    assert len({shown(svg(text.format(each))).getchannel("A").tobytes() for each in families}) == 1
+    assert shown(svg(text.format(""))).tobytes() != shown(svg(text.format("").replace("жΩ", "ΩЖ"))).tobytes()
 
 
 def test_a_renderer_gets_nothing_from_outside():

@@ -94,6 +94,5 @@ def _lunasvg() -> Any:
             raise ImportError(f"no package {name}")
         for number, file in enumerate(files):
             path = str(Path(font.origin).parent / "files" / f"{file}.ttf")
-            for each in (family, "") if family == SANS else (family,):  # without a family it is sans-serif
-                module.add_font_file(path, each, number % 2 == 1, number >= 2)
+            module.add_font_file(path, family, number % 2 == 1, number >= 2)
     return module

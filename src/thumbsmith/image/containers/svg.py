@@ -59,12 +59,16 @@ _INSIDE: Final = re.compile(r"url\(\s*+[\"']?+\s*+#([^)\"'\s]*)", re.IGNORECASE)
 
 # The three families that a renderer has fonts for. Names of all other families are replaced by one of them: else the
 # fonts of the machine would decide how a drawing looks.
+# Of the three only SANS has Greek, Cyrillic and Hebrew letters. A drawing with letters other than Latin uses it alone.
 SANS, SERIF, MONOSPACE = "thumbsmith-sans", "thumbsmith-serif", "thumbsmith-monospace"
 _FAMILY: Final = re.compile(r"(font-family\s*:\s*)([^;}!]*)", re.IGNORECASE)
 _MONOSPACE_NAMES: Final = re.compile("mono|courier|consol|code|typewriter", re.IGNORECASE)
 _SERIF_NAMES: Final = re.compile(
     r"(?<!sans-)(?<!sans )\bserif|times|georgia|garamond|roman|minion|palatino", re.IGNORECASE
 )
+
+_OTHER_LETTERS: Final = re.compile("[\u0370-\u1dff\u2c00-\ufaff]")
+_OTHER_FONTS: Final = re.compile(f"{SERIF}|{MONOSPACE}")
 
 _BLOCK_BYTES: Final = 1 << 16
 
@@ -140,6 +144,7 @@ class _Reading:
     elements: int = 0
     pixels: int = 0
     has_text: bool = False
+    has_other_letters: bool = False
     open_ids: list[str] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)  # id -> elements in it
     uses: dict[str, list[str]] = field(default_factory=dict)  # id -> ids that it refers to
@@ -172,9 +177,13 @@ class _Reading:
             raise Rejected(Code.CORRUPT, f"the SVG has more than {MAX_USED_ELEMENTS} elements after references")
         box = _view_box(attributes.pop("viewBox", ""))
         width, height = _size(attributes.pop("width", ""), attributes.pop("height", ""), box)
+        attributes.setdefault("font-family", SERIF)  # the default of browsers
         others = "".join(f" {name}={quoteattr(value)}" for name, value in attributes.items())
+        body = "".join(self.parts)
+        if self.has_other_letters:
+            others, body = _OTHER_FONTS.sub(SANS, others), _OTHER_FONTS.sub(SANS, body)
         spaces = f' xmlns="{NAMESPACE}" xmlns:xlink="{_XLINK}"'
-        return Drawing(width, height, box, spaces + others, ">" + "".join(self.parts), self.pixels, self.has_text)
+        return Drawing(width, height, box, spaces + others, ">" + body, self.pixels, self.has_text)
 
     def _start(self, name: str, found: dict[str, str]) -> None:
         self.depth += 1
@@ -213,6 +222,7 @@ class _Reading:
 
     def _text(self, text: str) -> None:
         if not self.dropped and self.root is not None:
+            self.has_other_letters = self.has_other_letters or _OTHER_LETTERS.search(text) is not None
             self._write(escape(_without_outside(text)))
 
     def _write(self, text: str) -> None:
