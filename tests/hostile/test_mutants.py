@@ -1,6 +1,7 @@
 """Thousands of damaged files: each ends in a thumbnail or a rejection, and the parent process is not affected."""
 
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 
 import pytest
@@ -16,7 +17,7 @@ from thumbsmith.recipe import Recipe
 RECIPE = Recipe.loads('[variants.a]\nwidth = 32\nheight = 32\nformats = ["jpeg"]')
 
 
-def _survived(seed: int, count: int, isolation: Kind = "source", files: list[bytes] | None = None) -> Counter[str]:
+def _survived(seed: int, count: int, isolation: Kind = "source", files: Sequence[bytes] = ()) -> Counter[str]:
     """Return the number of mutants by outcome, through real workers. Fail for any other outcome."""
     outcomes: Counter[str] = Counter()
     with bench(RECIPE, isolation=isolation) as trial:
