@@ -121,7 +121,7 @@ def test_a_child_that_breaks_the_protocol_is_a_worker_error(say: Callable[[Chann
 def test_two_children_do_not_wait_for_the_memory_of_each_other():
     """A child that needs more than it was granted gives that back before it waits."""
     budget = Budget(GRANTED_BYTES * 2)
-    both = threading.Barrier(2)
+    both = threading.Barrier(2, timeout=30)
 
     def say(channel: Channel, _: socket.socket) -> None:
         both.wait()
@@ -130,7 +130,8 @@ def test_two_children_do_not_wait_for_the_memory_of_each_other():
         channel.send("rejected", code="corrupt", detail="admitted")
 
     with ThreadPoolExecutor(2) as threads:
-        outcomes = [threads.submit(_attempt, say, budget=budget).exception() for _ in range(2)]
+        attempts = [threads.submit(_attempt, say, budget=budget) for _ in range(2)]
+        outcomes = [each.exception(30) for each in attempts]
     assert [str(each) for each in outcomes] == ["corrupt: admitted"] * 2
 
 
