@@ -57,20 +57,29 @@ def test_a_large_request_is_not_overtaken():
 
 def test_free_memory_is_reserved_without_waiting():
     """Where the memory is in use, or another request waits for it, nothing is reserved."""
-    budget = Budget(10)
+    budget, done = Budget(10), threading.Event()
+
+    def wait() -> None:
+        with budget.reserve(7):
+            done.wait(30)
+
     first = budget.try_reserve(6)
     assert first is not None
     with first:
-        assert budget.try_reserve(6) is None
+        assert budget.try_reserve(5) is None
         second = budget.try_reserve(4)
         assert second is not None
         with second:
-            waiting = threading.Thread(target=lambda: budget.reserve(1).__enter__())
-            waiting.start()
-            assert eventually(lambda: len(budget._waiting) == 1)
-        waiting.join()
-        assert budget.try_reserve(4) is None
-    assert budget.try_reserve(9) is not None
+            pass
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        assert eventually(lambda: len(budget._waiting) == 1)
+        assert budget.try_reserve(1) is None
+    assert eventually(lambda: budget._used == 7)
+    assert budget.try_reserve(4) is None
+    done.set()
+    waiting.join()
+    assert budget.try_reserve(10) is not None
 
 
 def test_memory_is_given_back_after_a_failure():

@@ -28,7 +28,7 @@ def _said(data: bytes, recipe: Recipe, wanted: Collection[str] | None = None, he
     """Return the result of a child for these bytes; raise the error that it reports."""
     ours, theirs = socket.socketpair()
     named = None if wanted is None else sorted(wanted)
-    order = Frame("make", {"size": len(data), "wanted": named}, (data[:head],))
+    order = Frame("make", {"size": len(data), "wanted": named, "granted": 0}, (data[:head],))
     child = threading.Thread(target=render_job, args=(order, recipe, Channel(theirs)))
     child.start()
     try:
@@ -92,7 +92,7 @@ def test_a_source_that_gives_no_thumbnail_is_rejected(data: bytes, limits: Limit
 def test_an_error_in_our_code_is_reported():
     """A job with a wrong type is an error in our code: the message names the exception and the line."""
     ours, theirs = socket.socketpair()
-    order = Frame("make", {"size": "ten", "wanted": None}, (picture(),))
+    order = Frame("make", {"size": "ten", "wanted": None, "granted": 0}, (picture(),))
     with ours, theirs:
         render_job(order, SMALL, Channel(theirs))
         with pytest.raises(WorkerError, match=r"TypeError: .* \(\w+\.py:\d+\)"):
@@ -112,7 +112,7 @@ def test_running_out_of_memory_is_the_pictures_fault():
     ours, theirs = socket.socketpair()
     data = picture()
     with ours, theirs:
-        render_job(Frame("make", {"size": len(data), "wanted": None}, (data,)), SMALL, Starved(theirs))
+        render_job(Frame("make", {"size": len(data), "wanted": None, "granted": 0}, (data,)), SMALL, Starved(theirs))
         order = RenderJob(BytesReader(data), SMALL, None)
         channel = Channel(ours)
         assert isinstance(parse_reply(channel.receive(0), order), MemoryRequest)
