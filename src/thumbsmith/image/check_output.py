@@ -22,6 +22,12 @@ __all__ = ["Extras", "OutputError", "check"]
 NO_EXTRAS: Final = Extras()
 
 
+def load() -> None:
+    """Import the checks of all formats that are written. Raises OSError if their files cannot be opened."""
+    for each in SOURCE_FORMATS.values():
+        each.load_check()
+
+
 def check(rendition: Rendition, extras: Extras = NO_EXTRAS) -> None:
     """Raise OutputError if a rendition's bytes are not of its format and size, or contain more than its picture.
 

@@ -59,6 +59,12 @@ class SourceFormat:
             raise ValueError(f"{self.name} is not written")
         _function(self.check)(data, extras)
 
+    def load_check(self) -> None:
+        """Import what `check_output` needs, if the format is written: later no descriptor may be left to open a file."""
+        if self.check:
+            _function(self.header)
+            _function(self.check)
+
     @property
     def install(self) -> str:
         """Return the command that installs its package here. It reads files, which a worker process cannot."""

@@ -12,6 +12,7 @@ from typing import Final, Literal, Self
 
 from thumbsmith.environment import isolation_required
 from thumbsmith.errors import MissingDecoder, NotIsolated, UsageError, WorkerDied, WorkerError
+from thumbsmith.image import check_output
 from thumbsmith.image.limits import check_file_size
 from thumbsmith.lifetime import Closing
 from thumbsmith.reader import Image, RangeReader, opened
@@ -94,9 +95,11 @@ class Workers(Closing):
         """Start a worker process, so that the first source need not wait for it, and return at once.
 
         `launched` is one that the program started before it loaded this class. Raises WorkerError where none can be
-        started, or these workers are closed; NotIsolated where isolation is required and a layer is missing.
+        started, or these workers are closed; NotIsolated where isolation is required and a layer is missing; OSError
+        where no descriptor is left to load the checks of its results.
         """
         self._release(self._add(launched))
+        check_output.load()
         if self._required:
             self.layers()
 
