@@ -60,7 +60,7 @@ class SourceFormat:
         _function(self.check)(data, extras)
 
     def load_check(self) -> None:
-        """Import what `check_output` needs, if the format is written: later no descriptor may be left to open a file."""
+        """Import what `check_output` needs, if the format is written: later no descriptor may be left for it."""
         if self.check:
             _function(self.header)
             _function(self.check)
