@@ -90,16 +90,18 @@ class _HeldRenderer:
         return self.workers.render(reader, recipe, wanted)
 
 
+def _scope(folder: Path, *keys: str) -> Scope:
+    """Return a folder of sources with these keys, and one for thumbnails."""
+    (folder / "sources").mkdir()
+    for key in keys:
+        (folder / "sources" / key).write_bytes(picture())
+    stores = {"source": open_store(folder / "sources"), "destination": open_store(folder / "thumbnails")}
+    return Scope(**stores, recipe=Recipe.default())
+
+
 def test_the_sources_of_a_scan_wait_in_the_queue(tmp_path: Path):
     """Files that a scan finds count as waiting until each one is done."""
-    (tmp_path / "sources").mkdir()
-    for number in range(3):
-        (tmp_path / "sources" / f"{number}.png").write_bytes(picture())
-    scope = Scope(
-        source=open_store(tmp_path / "sources"),
-        destination=open_store(tmp_path / "thumbnails"),
-        recipe=Recipe.default(),
-    )
+    scope = _scope(tmp_path, "0.png", "1.png", "2.png")
     go_on, results = threading.Event(), []
     workers = Workers(1)
     updater = BackgroundUpdater(scope, _HeldRenderer(workers, go_on), 1, results.append)
@@ -113,13 +115,7 @@ def test_the_sources_of_a_scan_wait_in_the_queue(tmp_path: Path):
 
 def test_a_scan_and_a_request_make_a_source_once(tmp_path: Path):
     """While a scan makes a source, a requested update of it waits, and then finds it fresh."""
-    (tmp_path / "sources").mkdir()
-    (tmp_path / "sources" / "one.png").write_bytes(picture())
-    scope = Scope(
-        source=open_store(tmp_path / "sources"),
-        destination=open_store(tmp_path / "thumbnails"),
-        recipe=Recipe.default(),
-    )
+    scope = _scope(tmp_path, "one.png")
     go_on, results = threading.Event(), []
     workers = Workers(1)
     updater = BackgroundUpdater(scope, _HeldRenderer(workers, go_on), 1, results.append)
