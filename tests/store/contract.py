@@ -241,7 +241,7 @@ class Contract:
             assert content_of(store, "a.jpg") == expected
 
     def test_one_of_several_new_objects_is_stored(self, store: Store) -> None:
-        """Of several writers of one new object, one is told that it was stored, and its bytes are there, whole."""
+        """Of several writers of one new object, one gets the answer that it was stored, and its bytes are complete."""
         contents = [bytes([number]) * 50_000 for number in range(8)]
         start = threading.Barrier(len(contents))
 
